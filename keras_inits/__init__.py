@@ -1,0 +1,9 @@
+"""Initializers for every kind of Keras layer, by name: `Dense(64, "relu", kernel_initializer="initkit_he")`."""
+
+from keras_inits.geometry import KernelGeometry
+from keras_inits.initializers import *  # noqa: F403
+from keras_inits.initializers import __all__ as _schemes
+from keras_inits.registry import get, names, register
+
+__version__ = "0.1.0"
+__all__ = ["KernelGeometry", "get", "names", "register", *_schemes]

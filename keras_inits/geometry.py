@@ -1,0 +1,188 @@
+"""What a kernel is: a stack of matrices.
+
+Every weight of a network is one or more linear maps stored as one array. `KernelGeometry` says
+which axes of that array are the inputs of a map, which its outputs, which are taps (the receptive
+field that a convolution slides over) and which count independent maps (experts, gates). The fans
+of a scheme, and the matrices of an orthogonal or sparse one, are read off it.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+Axes = int | Sequence[int] | None
+
+
+def standardize_axes(name: str, axes: Axes) -> tuple[int, ...] | None:
+    """Returns `axes` as a tuple of integers, or None where nothing was given.
+
+    Raises:
+        ValueError: an axis that is not an integer, or named twice.
+    """
+    if axes is None:
+        return None
+    given = (axes,) if isinstance(axes, int) else axes
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        raise ValueError(
+            f"`{name}` must be an axis or a sequence of axes, such as -2 or (0, 1). "
+            f"Received: {name}={axes!r}"
+        )
+    if not all(isinstance(axis, int) and not isinstance(axis, bool) for axis in given):
+        raise ValueError(f"`{name}` must hold integers only. Received: {name}={axes!r}")
+    if len(set(given)) < len(given):
+        raise ValueError(f"`{name}` must name each axis once. Received: {name}={axes!r}")
+    return tuple(given)
+
+
+@dataclass(frozen=True)
+class KernelGeometry:
+    """The axes of one kernel by what they do, all of them counted from 0.
+
+    An axis that is in none of the three tuples is a tap: it counts in both fans, as in
+    `jax.nn.initializers`.
+
+    Attributes:
+        shape: the kernel's shape.
+        input_axes: the axes that a map sums over.
+        output_axes: the axes that a map makes.
+        batch_axes: the axes that count independent maps; they count in no fan.
+    """
+
+    shape: tuple[int, ...]
+    input_axes: tuple[int, ...]
+    output_axes: tuple[int, ...]
+    batch_axes: tuple[int, ...] = ()
+
+    @classmethod
+    def from_shape(
+        cls,
+        shape: Sequence[int],
+        input_axes: Axes = None,
+        output_axes: Axes = None,
+        batch_axes: Axes = None,
+    ) -> "KernelGeometry":
+        """Returns the geometry of a kernel of `shape`.
+
+        Without `input_axes` and `output_axes` the axes that `batch_axes` leaves are read by Keras's
+        convention: `(..., inputs, outputs)`, everything before the last two a tap. A vector then
+        has its length as both fans, as in Keras, and a scalar 1.
+
+        Args:
+            shape: the kernel's shape.
+            input_axes: axis or axes that are summed over; given together with `output_axes`.
+            output_axes: axis or axes of the result.
+            batch_axes: axis or axes of independent maps.
+
+        Raises:
+            ValueError: an axis that does not exist or has two roles, or only one of `input_axes`
+                and `output_axes`.
+
+        >>> KernelGeometry.from_shape((3, 3, 16, 32)).fan_in
+        144
+        >>> KernelGeometry.from_shape((4, 64, 128), batch_axes=0).fan_out
+        128
+        """
+        shape = tuple(shape)
+        batch = _existing_axes(shape, "batch_axes", batch_axes) or ()
+        inputs = _existing_axes(shape, "input_axes", input_axes)
+        outputs = _existing_axes(shape, "output_axes", output_axes)
+        if (inputs is None) != (outputs is None):
+            raise ValueError(
+                "`input_axes` and `output_axes` must be given together, or neither. "
+                f"Received: input_axes={input_axes!r}, output_axes={output_axes!r}"
+            )
+        if inputs is None or outputs is None:
+            rest = tuple(axis for axis in range(len(shape)) if axis not in batch)
+            inputs, outputs = (rest[-2:-1] or rest), rest[-1:]
+        elif len({*inputs, *outputs, *batch}) < len(inputs) + len(outputs) + len(batch):
+            raise ValueError(
+                "Each axis has one role: `input_axes`, `output_axes` and `batch_axes` must not "
+                f"overlap. Received: input_axes={input_axes!r}, output_axes={output_axes!r}, "
+                f"batch_axes={batch_axes!r} for shape {shape}. (EinsumDense counts a batch axis "
+                "as an output: there, give all three.)"
+            )
+        return cls(shape, inputs, outputs, batch)
+
+    @property
+    def tap_axes(self) -> tuple[int, ...]:
+        """The axes of the receptive field."""
+        named = {*self.input_axes, *self.output_axes, *self.batch_axes}
+        return tuple(axis for axis in range(len(self.shape)) if axis not in named)
+
+    @property
+    def taps(self) -> int:
+        """The size of the receptive field."""
+        return self._size(self.tap_axes)
+
+    @property
+    def center_tap(self) -> int:
+        """The flat index of the tap that `padding="same"` lays over the output's position.
+
+        Keras pads more at the end than at the start, so that of an even number of taps it is the
+        earlier one in the middle. (torch's `dirac_` takes the later one, to fit torch's padding.)
+        """
+        sizes = [self.shape[axis] for axis in self.tap_axes]
+        return int(np.ravel_multi_index([(size - 1) // 2 for size in sizes], sizes))
+
+    @property
+    def fan_in(self) -> int:
+        """How many inputs are summed into one output."""
+        return self._size(self.input_axes) * self.taps
+
+    @property
+    def fan_out(self) -> int:
+        """How many outputs one input reaches."""
+        return self._size(self.output_axes) * self.taps
+
+    @property
+    def matrix_shape(self) -> tuple[int, int, int]:
+        """The kernel seen as matrices: `(maps, fan_in, outputs)`."""
+        return self._size(self.batch_axes), self.fan_in, self._size(self.output_axes)
+
+    def from_matrices(self, matrices: Any) -> Any:
+        """Returns the kernel, of shape `self.shape`, whose maps are `matrices`.
+
+        Args:
+            matrices: tensor of shape `self.matrix_shape`; the rows run over the taps first, then
+                over the inputs, as in a flattened Keras convolution kernel.
+
+        Raises:
+            ValueError: the kernel has no separate inputs and outputs (fewer than two axes).
+        """
+        order = (*self.batch_axes, *self.tap_axes, *self.input_axes, *self.output_axes)
+        if len(order) != len(self.shape) or not self.input_axes or not self.output_axes:
+            raise ValueError(
+                "A matrix needs at least one input axis and one output axis. "
+                f"Received: shape={self.shape} with input_axes={self.input_axes}, "
+                f"output_axes={self.output_axes}, batch_axes={self.batch_axes}"
+            )
+        kernel = ops.reshape(matrices, [self.shape[axis] for axis in order])
+        if order == tuple(range(len(order))):
+            return kernel
+        return ops.transpose(kernel, sorted(range(len(order)), key=order.__getitem__))
+
+    def _size(self, axes: tuple[int, ...]) -> int:
+        return math.prod(self.shape[axis] for axis in axes)
+
+
+def _existing_axes(shape: tuple[int, ...], name: str, axes: Axes) -> tuple[int, ...] | None:
+    """Returns `axes` counted from 0, after checking that `shape` has each of them, once."""
+    given = standardize_axes(name, axes)
+    if given is None:
+        return None
+    rank = len(shape)
+    if not all(-rank <= axis < rank for axis in given):
+        raise ValueError(
+            f"`{name}` must be axes of the kernel, from {-rank} to {rank - 1} for shape {shape}. "
+            f"Received: {name}={axes!r}"
+        )
+    counted = tuple(axis % rank for axis in given)
+    if len(set(counted)) < len(counted):
+        raise ValueError(
+            f"`{name}` must name each axis of shape {shape} once. Received: {name}={axes!r}"
+        )
+    return counted

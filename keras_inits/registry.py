@@ -1,0 +1,122 @@
+"""The names: one table from strings to schemes, kept in step with Keras's own registry."""
+
+import difflib
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import keras
+
+PACKAGE = "initkit"
+PREFIX = f"{PACKAGE}_"
+_SUFFIX = "Init"
+
+_Scheme = TypeVar("_Scheme", bound=type[keras.initializers.Initializer])
+_schemes: dict[str, type[keras.initializers.Initializer]] = {}
+
+
+def scheme(cls: _Scheme) -> _Scheme:
+    """Class decorator that makes an initializer usable by name.
+
+    `HeUniformInit` becomes `"initkit_he_uniform"` for people and `"initkit>he_uniform"` for saved
+    files.
+
+    Raises:
+        ValueError: the class is not called `...Init`, bears the name of a Keras class (Keras would
+            put its own in its place on loading), or its string means another initializer already.
+    """
+    if not re.fullmatch(rf"([A-Z][a-z0-9]*)+{_SUFFIX}", cls.__name__):
+        raise ValueError(f"A scheme is named in CamelCase and ends in {_SUFFIX!r}: {cls.__name__}")
+    if hasattr(keras.initializers, cls.__name__):
+        raise ValueError(f"Keras has an initializer named {cls.__name__}: choose another name")
+    stem = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__.removesuffix(_SUFFIX)).lower()
+    name = PREFIX + stem
+    known = _schemes.get(name) or keras.saving.get_registered_object(name)
+    if known is not None and known.__qualname__ != cls.__qualname__:
+        raise ValueError(f"{name!r} already names {known!r}")
+    _schemes[name] = cls
+    _enter(name, cls)
+    return cls
+
+
+def register() -> None:
+    """Makes every name known to Keras, again if someone has cleared its registry.
+
+    `import keras_inits` does this. It is needed only after
+    `keras.saving.get_custom_objects().clear()`.
+    """
+    for name, cls in _schemes.items():
+        _enter(name, cls)
+
+
+def names() -> tuple[str, ...]:
+    """Returns the name of every scheme, in alphabetical order.
+
+    >>> "initkit_he" in names()
+    True
+    """
+    return tuple(sorted(_schemes))
+
+
+def get(spec: Any) -> Any:
+    """Returns the initializer that `spec` means: `keras.initializers.get` with better errors.
+
+    Args:
+        spec: what Keras takes (a name, a config, a class, an instance, an array), or the name of
+            one of our schemes without its prefix, such as `"he"`, where Keras has no such name.
+
+    Returns:
+        An initializer; a new one unless `spec` is an instance.
+
+    Raises:
+        ValueError: a name that nobody registered; the message lists near matches.
+        TypeError: something that cannot be an initializer.
+
+    >>> get("initkit_he") == get("he")
+    True
+    """
+    if isinstance(spec, str):
+        spec = {"class_name": spec, "config": {}}
+    if isinstance(spec, Mapping) and "class_name" in spec:
+        name = spec.get("registered_name") or spec["class_name"]
+        if not _known_to_keras(name):
+            if PREFIX + name not in _schemes:
+                raise ValueError(_unknown(name))
+            spec = {**spec, "class_name": PREFIX + name}
+    elif not callable(spec) and not hasattr(spec, "__array__"):
+        raise TypeError(
+            "An initializer is given as a name, a config with `class_name`, a class, an instance "
+            f"or an array. Received: spec={spec!r} of type {type(spec).__name__}"
+        )
+    return keras.initializers.get(spec)
+
+
+def _enter(name: str, cls: type[keras.initializers.Initializer]) -> None:
+    # Keras resolves a bare string through this table, and a saved file through `package>name`.
+    # The table must hold the class: of an instance Keras would silently drop the arguments.
+    keras.saving.get_custom_objects()[name] = cls
+    keras.saving.register_keras_serializable(PACKAGE, name.removeprefix(PREFIX))(cls)
+
+
+def _known_to_keras(name: str) -> bool:
+    try:
+        keras.initializers.get(name)
+    except ValueError:
+        return False
+    except TypeError:  # somebody's initializer that has required arguments
+        return True
+    return True
+
+
+def _unknown(name: str) -> str:
+    builtin = [n for n in dir(keras.initializers) if not n.startswith("_") and n.islower()]
+    near = [
+        *difflib.get_close_matches(name, names(), n=3),
+        *difflib.get_close_matches(PREFIX + name, names(), n=3),
+        *difflib.get_close_matches(name, builtin, n=1),
+    ]
+    hint = f"Did you mean {' or '.join(map(repr, dict.fromkeys(near)))}? " if near else ""
+    return (
+        f"No initializer has this name. Received: {name!r}. {hint}"
+        "keras_inits.names() lists the names of this library."
+    )
