@@ -1,4 +1,4 @@
-"""Initializers for every kind of Keras layer, by name: `Dense(64, "relu", kernel_initializer="initkit_he")`."""
+"""Initializers for Keras, by name: `Dense(64, kernel_initializer="initkit_he")`."""
 
 from keras_inits.geometry import KernelGeometry
 from keras_inits.initializers import *  # noqa: F403

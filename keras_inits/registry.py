@@ -103,8 +103,8 @@ def _known_to_keras(name: str) -> bool:
         keras.initializers.get(name)
     except ValueError:
         return False
-    except TypeError:  # somebody's initializer that has required arguments
-        return True
+    except (KeyError, TypeError):  # it has required arguments, as Keras's "constant"
+        return PREFIX + name not in _schemes
     return True
 
 

@@ -61,7 +61,7 @@ class Scheme(keras.initializers.Initializer):
 
     def __eq__(self, other: object) -> bool:
         """Says whether `other` is the same scheme with the same arguments."""
-        return type(self) is type(other) and self.get_config() == other.get_config()  # type: ignore[attr-defined]
+        return type(self) is type(other) and self.get_config() == other.get_config()
 
     def __hash__(self) -> int:
         return hash(type(self))
@@ -82,15 +82,13 @@ class KernelScheme(Scheme, keras.initializers.VarianceScaling):
 
     def __init__(
         self,
-        gain: float,
+        *,
         seed: Any,
         input_axes: Axes,
         output_axes: Axes,
         batch_axes: Axes,
     ) -> None:
         super().__init__(seed=seed)
-        self.gain = checks.positive("gain", gain)
-        self.scale = self.gain**2
         self.input_axes = standardize_axes("input_axes", input_axes)
         self.output_axes = standardize_axes("output_axes", output_axes)
         self.batch_axes = standardize_axes("batch_axes", batch_axes)

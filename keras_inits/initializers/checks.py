@@ -49,7 +49,7 @@ def shape(value: Any) -> tuple[int, ...]:
         raise TypeError(
             f"`shape` must be a sequence of sizes, such as (3, 4). Received: shape={value!r}"
         ) from None
-    if not all(isinstance(n, numbers.Integral) and n >= 0 for n in sizes):
+    if not all(isinstance(n, numbers.Integral) and int(n) >= 0 for n in sizes):
         raise ValueError(
             f"`shape` must be fully defined: whole numbers from 0 up. Received: shape={value!r}"
         )

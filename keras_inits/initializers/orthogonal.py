@@ -9,6 +9,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from keras_inits.geometry import Axes
+from keras_inits.initializers import checks
 from keras_inits.initializers.base import KernelScheme
 from keras_inits.registry import scheme
 
@@ -86,7 +87,8 @@ def _reflect(u: Any, eye: Any, q: Any = None) -> Any:
 
 @functools.lru_cache(maxsize=8)  # a tenth of the time of a small matrix
 def _strict_upper_and_half_diagonal(size: int) -> NDArray[np.float32]:
-    return np.triu(np.ones((size, size), np.float32)) - np.eye(size, dtype=np.float32) / 2
+    strict_upper = np.triu(np.ones((size, size)), 1)
+    return (strict_upper + np.eye(size) / 2).astype(np.float32)
 
 
 @scheme
@@ -125,7 +127,13 @@ class OrthogonalInit(KernelScheme):
         output_axes: Axes = None,
         batch_axes: Axes = None,
     ) -> None:
-        super().__init__(gain, seed, input_axes, output_axes, batch_axes)
+        super().__init__(
+            seed=seed,
+            input_axes=input_axes,
+            output_axes=output_axes,
+            batch_axes=batch_axes,
+        )
+        self.gain = checks.positive("gain", gain)
 
     def sample(self, shape: tuple[int, ...], dtype: str) -> Any:
         geometry = self.geometry(shape)
@@ -166,7 +174,13 @@ class DeltaOrthogonalInit(KernelScheme):
         output_axes: Axes = None,
         batch_axes: Axes = None,
     ) -> None:
-        super().__init__(gain, seed, input_axes, output_axes, batch_axes)
+        super().__init__(
+            seed=seed,
+            input_axes=input_axes,
+            output_axes=output_axes,
+            batch_axes=batch_axes,
+        )
+        self.gain = checks.positive("gain", gain)
 
     def sample(self, shape: tuple[int, ...], dtype: str) -> Any:
         geometry = self.geometry(shape)

@@ -63,7 +63,12 @@ class SparseInit(KernelScheme):
             )
         if sparsity is not None and not 0 <= checks.real("sparsity", sparsity) < 1:
             raise ValueError(f"`sparsity` must be in [0, 1). Received: sparsity={sparsity!r}")
-        super().__init__(stddev, seed, input_axes, output_axes, batch_axes)
+        super().__init__(
+            seed=seed,
+            input_axes=input_axes,
+            output_axes=output_axes,
+            batch_axes=batch_axes,
+        )
         self.stddev = checks.positive("stddev", stddev)
         self.sparsity = sparsity
         self.connections = (

@@ -63,7 +63,14 @@ class VarianceScalingInit(KernelScheme):
         output_axes: Axes = None,
         batch_axes: Axes = None,
     ) -> None:
-        super().__init__(gain, seed, input_axes, output_axes, batch_axes)
+        super().__init__(
+            seed=seed,
+            input_axes=input_axes,
+            output_axes=output_axes,
+            batch_axes=batch_axes,
+        )
+        self.gain = checks.positive("gain", gain)
+        self.scale = self.gain**2  # what Keras calls it
         self.mode = checks.choice("mode", mode, MODES)
         self.distribution = checks.choice("distribution", distribution, DISTRIBUTIONS)
 

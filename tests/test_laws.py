@@ -1,0 +1,127 @@
+"""What the random schemes draw, against SciPy's laws and JAX's formulas."""
+
+import jax
+import numpy as np
+import pytest
+from scipy import stats
+
+import keras_inits as ki
+
+DENSE, CONV = (512, 256), (3, 3, 64, 128)  # 2^17 and 73,728 values
+TRUNCATED = stats.truncnorm(-2, 2)
+
+
+def normal(stddev, mean=0.0):
+    return stats.norm(mean, stddev)
+
+
+def truncated(stddev):
+    return stats.truncnorm(-2, 2, scale=stddev / TRUNCATED.std())
+
+
+def uniform(stddev):
+    return stats.uniform(-np.sqrt(3) * stddev, 2 * np.sqrt(3) * stddev)
+
+
+CASES = [
+    (ki.RandomInit(seed=1), DENSE, normal(1)),
+    (ki.RandomSmallInit(seed=1), DENSE, normal(0.01)),
+    (ki.RandomLargeInit(seed=1), DENSE, normal(10)),
+    (ki.RandomInit(2.0, 3.0, seed=1), DENSE, normal(2, 3)),
+    (ki.UniformInit(seed=1), DENSE, stats.uniform(-0.05, 0.1)),
+    (ki.UniformInit(1, 4, seed=1), DENSE, stats.uniform(1, 3)),
+    (ki.TruncatedNormalInit(seed=1), DENSE, stats.truncnorm(-2, 2, scale=0.05)),
+    (ki.TruncatedNormalInit(2.0, 0.5, seed=1), DENSE, stats.truncnorm(-2, 2, 2.0, 0.5)),
+    (ki.TruncatedNormalInit(0, 1, minval=0.5, maxval=3, seed=1), DENSE, stats.truncnorm(0.5, 3)),
+    (ki.TruncatedNormalInit(0, 1, minval=-4, maxval=-3, seed=1), DENSE, stats.truncnorm(-4, -3)),
+    (ki.XavierInit(seed=1), DENSE, normal(512**-0.5)),
+    (ki.XavierInit(2.0, seed=1), CONV, normal(2 * 576**-0.5)),
+    (ki.XavierUniformInit(seed=1), DENSE, uniform(512**-0.5)),
+    (ki.GlorotInit(seed=1), DENSE, normal((2 / 768) ** 0.5)),
+    (ki.GlorotUniformInit(seed=1), CONV, uniform((2 / (576 + 1152)) ** 0.5)),
+    (ki.HeInit(seed=1), DENSE, normal((2 / 512) ** 0.5)),
+    (ki.HeInit(0.5, seed=1), CONV, normal((2 / 1.25 / 576) ** 0.5)),
+    (ki.HeInit(mode="fan_out", seed=1), CONV, normal((2 / 1152) ** 0.5)),
+    (ki.HeInit(distribution="truncated_normal", seed=1), DENSE, truncated((2 / 512) ** 0.5)),
+    (ki.HeUniformInit(seed=1), DENSE, uniform((2 / 512) ** 0.5)),
+    (ki.LecunInit(seed=1), CONV, normal(576**-0.5)),
+    (ki.LecunUniformInit(seed=1), CONV, uniform(576**-0.5)),
+    (ki.VarianceScalingInit(3, mode="fan_geo_avg", seed=1), DENSE, normal(3 / 362.0387**0.5)),
+    (ki.HeInit(input_axes=1, output_axes=0, seed=1), DENSE, normal((2 / 256) ** 0.5)),
+    (ki.HeInit(batch_axes=0, seed=1), (4, 128, 256), normal((2 / 128) ** 0.5)),
+]
+
+
+def departures(values, law):
+    """Names the checks that `values` fail as independent draws of `law`."""
+    failed = []
+    if stats.kstest(values, law.cdf).pvalue <= 1e-3 / len(CASES):
+        failed.append("law")
+    n, std = len(values), law.std()
+    if abs(values.mean() - law.mean()) > 5 * std / n**0.5:
+        failed.append("mean")
+    # var(s^2) = (kurtosis + 2) sigma^4 / n, and half of that relative error for s
+    std_error = std * ((law.stats("k") + 2) / n) ** 0.5 / 2
+    if abs(values.std() - std) > 5 * std_error:
+        failed.append("std")
+    return failed
+
+
+@pytest.mark.parametrize(("scheme", "shape", "law"), CASES, ids=lambda v: repr(v)[:60])
+def test_draws_follow_the_stated_law(scheme, shape, law):
+    values = np.asarray(scheme(shape, "float64")).ravel()
+    assert len(values) >= 2**16
+    assert departures(values, law) == []
+    low, high = law.support()
+    assert values.min() >= low
+    assert values.max() <= high
+    # the same checks must notice a scale that is 5 % off
+    assert {"law", "std"} <= set(departures(law.mean() + 1.05 * (values - law.mean()), law))
+
+
+@pytest.mark.parametrize("mode", ["fan_in", "fan_out", "fan_avg", "fan_geo_avg"])
+@pytest.mark.parametrize("distribution", ["normal", "truncated_normal", "uniform"])
+@pytest.mark.parametrize(
+    ("shape", "axes"),
+    [
+        (CONV, (-2, -1, ())),
+        (CONV, (3, 2, ())),
+        ((64, 8, 128), (0, (1, 2), ())),
+        ((8, 64, 128), (1, 2, 0)),
+    ],
+)
+def test_scale_agrees_with_jax(mode, distribution, shape, axes):
+    ours = ki.VarianceScalingInit(
+        2**0.5,
+        mode=mode,
+        distribution=distribution,
+        input_axes=axes[0],
+        output_axes=axes[1],
+        batch_axes=axes[2],
+        seed=1,
+    )
+    theirs = np.asarray(
+        jax.nn.initializers.variance_scaling(2.0, mode, distribution, *axes)(
+            jax.random.key(1), shape
+        )
+    )
+    # 5 standard errors of a normal's standard deviation, the widest of the three laws
+    margin = 5 / (2 * theirs.size) ** 0.5
+    assert theirs.std() == pytest.approx(ours.stddev(shape), rel=margin)
+    assert np.asarray(ours(shape)).std() == pytest.approx(ours.stddev(shape), rel=margin)
+
+
+def test_truncation_is_at_two_standard_deviations_of_the_wider_normal():
+    values = np.asarray(ki.HeInit(distribution="truncated_normal", seed=1)(DENSE))
+    bound = 2 * (2 / 512) ** 0.5 / TRUNCATED.std()
+    assert 0.99 * bound < np.abs(values).max() <= bound * (1 + 1e-6)
+
+
+def test_bfloat16_uniform_has_no_bias():
+    values = np.asarray(ki.UniformInit(-1.0, 1.0, seed=1)(DENSE, "bfloat16")).astype("float64")
+    assert abs(values.mean()) < 5 / (3 * values.size) ** 0.5
+
+
+def test_articles_xavier_is_not_the_papers():
+    assert ki.XavierInit().stddev((784, 10)) == pytest.approx(784**-0.5)
+    assert ki.GlorotInit().stddev((784, 10)) == pytest.approx((2 / 794) ** 0.5)
