@@ -118,5 +118,5 @@ def _unknown(name: str) -> str:
     hint = f"Did you mean {' or '.join(map(repr, dict.fromkeys(near)))}? " if near else ""
     return (
         f"No initializer has this name. Received: {name!r}. {hint}"
-        "keras_inits.names() lists the names of this library."
+        "keras_inits.names(), or `keras-inits list`, tells the names of this library."
     )

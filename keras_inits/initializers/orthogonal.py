@@ -93,11 +93,11 @@ def _strict_upper_and_half_diagonal(size: int) -> NDArray[np.float32]:
 
 @scheme
 class OrthogonalInit(KernelScheme):
-    r"""Orthogonal, Haar-uniform: $W^\top W = g^2 I$, every singular value equal to gain.
+    r"""Orthogonal, Haar-uniform: every singular value is gain.
 
-    Where a kernel has more outputs than inputs its rows are orthogonal instead. A convolution
-    kernel is the matrix of its taps and inputs by its outputs, as in Keras and torch. In
-    EinsumDense and the attention layers the matrix is that of the layer's map, where Keras's
+    $W^\top W = g^2 I$, or $W W^\top = g^2 I$ where there are more outputs than inputs. A
+    convolution kernel is the matrix of its taps and inputs by its outputs, as in Keras and torch.
+    In EinsumDense and the attention layers the matrix is that of the layer's map, where Keras's
     Orthogonal takes the bare shape. Computed in float32 (in float64 if asked), then rounded.
 
     Args:

@@ -13,7 +13,7 @@ from keras_inits.registry import scheme
 
 @scheme
 class RandomInit(Scheme, keras.initializers.RandomNormal):
-    r"""Normal, $N(\text{mean}, \text{stddev}^2)$, with stddev 1: the articles' random.
+    """Normal, N(0, stddev²), stddev 1 unless told: the articles' random.
 
     With more than a few inputs a unit it saturates sigmoid and tanh units: see `XavierInit`.
 
@@ -37,7 +37,7 @@ class RandomInit(Scheme, keras.initializers.RandomNormal):
 
 @scheme
 class RandomSmallInit(RandomInit):
-    r"""Normal, $N(\text{mean}, \text{stddev}^2)$, with stddev 0.01: fades in deep networks.
+    """Normal, N(0, stddev²), stddev 0.01 unless told: fades in deep networks.
 
     Args:
         stddev: standard deviation.
@@ -51,7 +51,7 @@ class RandomSmallInit(RandomInit):
 
 @scheme
 class RandomLargeInit(RandomInit):
-    r"""Normal, $N(\text{mean}, \text{stddev}^2)$, with stddev 10: starts from large losses.
+    """Normal, N(0, stddev²), stddev 10 unless told: starts from large losses.
 
     Args:
         stddev: standard deviation.
@@ -65,7 +65,7 @@ class RandomLargeInit(RandomInit):
 
 @scheme
 class UniformInit(Scheme, keras.initializers.RandomUniform):
-    """Uniform on [minval, maxval), [-0.05, 0.05) unless told, as Keras's RandomUniform.
+    """Uniform on [minval, maxval), ±0.05 unless told, as Keras's RandomUniform.
 
     Args:
         minval: lower bound, included (torch's `a`).
@@ -90,7 +90,7 @@ class UniformInit(Scheme, keras.initializers.RandomUniform):
 
 @scheme
 class TruncatedNormalInit(Scheme, keras.initializers.TruncatedNormal):
-    r"""Normal cut at two standard deviations, 0.05 before the cut, as Keras's TruncatedNormal.
+    """Normal, stddev 0.05 unless told, cut at two of them, as Keras's TruncatedNormal.
 
     `mean` and `stddev` are those of the normal before it is cut, as in Keras and torch: cut at two
     standard deviations, what comes out has 0.8796 `stddev`. (The fan-based schemes correct for

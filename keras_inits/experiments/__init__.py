@@ -1,0 +1,1 @@
+"""The classic experiments: a recipe, a run and a result each."""

@@ -1,0 +1,53 @@
+"""The numbers that the articles print."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TrainingLog:
+    """What a training run printed, one entry an epoch.
+
+    Attributes:
+        cost: mean training cross-entropy over the epoch, in nats.
+        accuracy: share of the test images classified rightly after the epoch.
+    """
+
+    cost: tuple[float, ...]
+    accuracy: tuple[float, ...]
+
+
+# "DL function", 2019-11-29: softmax regression on MNIST. The article names no network; the recipe
+# in mnist_log.py is the one whose numbers these are.
+# fmt: off
+MNIST_LOG: Mapping[str, TrainingLog] = {
+    "initkit_random": TrainingLog(
+        cost=(
+            8.209401439, 4.501752799, 3.084369575, 2.427498819, 2.058773852,
+            1.821953765, 1.655686877, 1.531370343, 1.434300166, 1.355875988,
+            1.291047658, 1.236139774, 1.189290791, 1.148372694, 1.112297407,
+            1.080240906, 1.051378414, 1.025336763, 1.001531084, 0.979600413,
+        ),
+        accuracy=(
+            0.2899, 0.4548, 0.5600, 0.6199, 0.6606, 0.6884, 0.7084, 0.7262, 0.7388, 0.7510,
+            0.7599, 0.7674, 0.7735, 0.7801, 0.7872, 0.7917, 0.7973, 0.8006, 0.8050, 0.8094,
+        ),
+    ),
+    "initkit_xavier": TrainingLog(
+        cost=(
+            1.201949758, 0.673215782, 0.557662858, 0.502294260, 0.468406819,
+            0.444951771, 0.427721882, 0.414128707, 0.403213230, 0.394078740,
+            0.386388999, 0.379650087, 0.373825378, 0.368685644, 0.364035460,
+            0.359817683, 0.356041863, 0.352607728, 0.349460995, 0.346524342,
+        ),
+        accuracy=(
+            0.8406, 0.8671, 0.8766, 0.8844, 0.8900, 0.8932, 0.8961, 0.8984, 0.9000, 0.9025,
+            0.9030, 0.9047, 0.9058, 0.9074, 0.9074, 0.9089, 0.9093, 0.9102, 0.9106, 0.9110,
+        ),
+    ),
+}
+# fmt: on
+
+# What its text says of that log: the epoch at which random reaches the cost of Xavier's first
+# epoch, and the epoch at which Xavier beats random's best accuracy.
+MNIST_LOG_CLAIMS = (11, 2)

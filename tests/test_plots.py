@@ -1,0 +1,41 @@
+import numpy as np
+from matplotlib.colors import to_rgba
+
+from keras_inits import plots
+
+RUNS = np.array([[4.0, 2.0, 1.0], [6.0, 4.0, 1.0]])
+
+
+def test_the_line_is_the_mean_and_the_band_one_standard_deviation():
+    ax = plots.plot_training_curves({"he": RUNS}, ylabel="cost")
+    (line,) = ax.lines
+    np.testing.assert_allclose(line.get_xydata(), [[1, 5], [2, 3], [3, 1]])
+    (band,) = ax.collections
+    edges = band.get_paths()[0].vertices
+    assert edges[:, 1].max() == np.float64(5 + 2**0.5)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("epoch", "cost")
+    assert [text.get_text() for text in ax.texts] == ["he"]
+
+
+def test_one_run_has_no_band():
+    assert not plots.plot_training_curves({"he": RUNS[0]}, ylabel="cost").collections
+
+
+def test_published_values_are_circles_in_the_colour_of_their_label():
+    ax = plots.plot_training_curves(
+        {"he": RUNS, "xavier": RUNS}, {"xavier": [3.0, 2.0, 1.0, 0.5]}, ylabel="cost", log=True
+    )
+    circles = next(line for line in ax.lines if line.get_marker() == "o" and len(line.get_xdata()))
+    np.testing.assert_array_equal(circles.get_ydata(), [3, 2, 1])
+    assert to_rgba(circles.get_markeredgecolor()) == to_rgba(ax.lines[1].get_color())
+    assert ax.get_yscale() == "log"
+
+
+def test_the_figure_has_both_metrics_and_makes_a_png():
+    curves = {"he": {"cost": RUNS, "accuracy": RUNS / 10}}
+    figure = plots.training_figure(curves, {})
+    assert [ax.get_ylabel() for ax in figure.axes] == [
+        "training cross-entropy (nats)",
+        "test accuracy",
+    ]
+    assert plots.figure_bytes(figure, dpi=40).startswith(b"\x89PNG")
