@@ -1,6 +1,7 @@
 """The schemes, one family a file; importing them registers them."""
 
 from keras_inits.initializers.constant import ConstantInit, OnesInit, ZerosInit
+from keras_inits.initializers.geometric import GeometricInit
 from keras_inits.initializers.identity import DiracInit, IdentityInit
 from keras_inits.initializers.orthogonal import DeltaOrthogonalInit, OrthogonalInit
 from keras_inits.initializers.plain import (
@@ -27,6 +28,7 @@ __all__ = [
     "ConstantInit",
     "DeltaOrthogonalInit",
     "DiracInit",
+    "GeometricInit",
     "GlorotInit",
     "GlorotUniformInit",
     "HeInit",

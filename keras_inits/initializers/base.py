@@ -1,12 +1,13 @@
 """What schemes have in common: calling, configuration, and knowledge of the kernel."""
 
+import copy
 import inspect
-from typing import Any
+from typing import Any, Self
 
 import keras
 from keras import ops
 
-from keras_inits.geometry import Axes, KernelGeometry, standardize_axes
+from keras_inits.kernel_geometry import Axes, KernelGeometry, standardize_axes
 from keras_inits.initializers import checks
 
 
@@ -80,6 +81,8 @@ class KernelScheme(Scheme, keras.initializers.VarianceScaling):
     used.
     """
 
+    _geometry: KernelGeometry | None = None  # set by `for_geometry`, in no configuration
+
     def __init__(
         self,
         *,
@@ -95,4 +98,26 @@ class KernelScheme(Scheme, keras.initializers.VarianceScaling):
 
     def geometry(self, shape: tuple[int, ...]) -> KernelGeometry:
         """Returns the geometry of a kernel of `shape` under the axes of this scheme."""
+        if self._geometry is not None:
+            return self._geometry
         return KernelGeometry.from_shape(shape, self.input_axes, self.output_axes, self.batch_axes)
+
+    @property
+    def has_axes(self) -> bool:
+        """Whether the axes were given, and are not to be read off the shape."""
+        return (self.input_axes, self.output_axes, self.batch_axes) != (None, None, None)
+
+    def for_geometry(self, geometry: KernelGeometry, *, seed: Any) -> Self:
+        """Returns this scheme for one kernel, whose geometry is known, with a seed of its own.
+
+        It is there to draw that kernel. Its configuration does not tell the geometry: what a layer
+        keeps is a `GeometricInit`.
+
+        Args:
+            geometry: what `geometry` answers from then on.
+            seed: integer or `keras.random.SeedGenerator`.
+        """
+        scheme = copy.copy(self)
+        scheme._geometry = geometry
+        scheme.seed = seed
+        return scheme

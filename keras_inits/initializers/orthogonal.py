@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from keras_inits.geometry import Axes
+from keras_inits.kernel_geometry import Axes
 from keras_inits.initializers import checks
 from keras_inits.initializers.base import KernelScheme
 from keras_inits.registry import scheme

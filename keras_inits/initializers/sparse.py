@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_inits.geometry import Axes
+from keras_inits.kernel_geometry import Axes
 from keras_inits.initializers import checks
 from keras_inits.initializers.base import KernelScheme
 from keras_inits.registry import scheme
@@ -80,7 +80,7 @@ class SparseInit(KernelScheme):
         count, fan_in, outputs = geometry.matrix_shape
         if 0 in shape:
             return ops.zeros(shape, dtype)
-        kept = self._kept(fan_in)
+        kept = self.kept(fan_in)
         # One draw serves both: which inputs an output hears (the largest of `fan_in` values) and
         # how strongly (`kept` values more).
         normal = keras.random.normal(
@@ -93,7 +93,7 @@ class SparseInit(KernelScheme):
         matrices = ops.scatter(ops.reshape(where, (-1, 3)), weights, geometry.matrix_shape)
         return geometry.from_matrices(matrices)
 
-    def _kept(self, fan_in: int) -> int:
+    def kept(self, fan_in: int) -> int:
         if self.sparsity is not None:
             return fan_in - min(fan_in, -int(-self.sparsity * fan_in // 1))
         return min(fan_in, self.connections or _MARTENS_CONNECTIONS)

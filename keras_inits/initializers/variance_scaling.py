@@ -3,7 +3,7 @@
 import math
 from typing import Any, Literal
 
-from keras_inits.geometry import Axes, KernelGeometry
+from keras_inits.kernel_geometry import Axes, KernelGeometry
 from keras_inits.initializers import checks
 from keras_inits.initializers.base import KernelScheme
 from keras_inits.initializers.sampling import DISTRIBUTIONS, Distribution, draw

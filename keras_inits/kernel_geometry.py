@@ -2,8 +2,9 @@
 
 Every weight of a network is one or more linear maps stored as one array. `KernelGeometry` says
 which axes of that array are the inputs of a map, which its outputs, which are taps (the receptive
-field that a convolution slides over) and which count independent maps (experts, gates). The fans
-of a scheme, and the matrices of an orthogonal or sparse one, are read off it.
+field that a convolution slides over) and which count independent maps (experts), and how many maps
+lie side by side along the outputs (gates, groups). The fans of a scheme, and the matrices of an
+orthogonal or sparse one, are read off it.
 """
 
 import math
@@ -50,12 +51,21 @@ class KernelGeometry:
         input_axes: the axes that a map sums over.
         output_axes: the axes that a map makes.
         batch_axes: the axes that count independent maps; they count in no fan.
+        blocks: how many independent maps lie side by side along the first output axis: the gates
+            of a recurrent layer, the groups of a convolution.
+        input_stride: how far a transposed convolution lays its inputs apart, as the product over
+            its axes: only 1 in `input_stride` taps meets an input.
+        output_stride: how far a convolution lays its outputs apart, as the product over its axes:
+            only 1 in `output_stride` taps of an input makes an output.
     """
 
     shape: tuple[int, ...]
     input_axes: tuple[int, ...]
     output_axes: tuple[int, ...]
     batch_axes: tuple[int, ...] = ()
+    blocks: int = 1
+    input_stride: int = 1
+    output_stride: int = 1
 
     @classmethod
     def from_shape(
@@ -64,6 +74,10 @@ class KernelGeometry:
         input_axes: Axes = None,
         output_axes: Axes = None,
         batch_axes: Axes = None,
+        *,
+        blocks: int = 1,
+        input_stride: int = 1,
+        output_stride: int = 1,
     ) -> "KernelGeometry":
         """Returns the geometry of a kernel of `shape`.
 
@@ -76,15 +90,20 @@ class KernelGeometry:
             input_axes: axis or axes that are summed over; given together with `output_axes`.
             output_axes: axis or axes of the result.
             batch_axes: axis or axes of independent maps.
+            blocks: independent maps side by side along the first output axis.
+            input_stride: product of the strides of a transposed convolution.
+            output_stride: product of the strides of a convolution.
 
         Raises:
-            ValueError: an axis that does not exist or has two roles, or only one of `input_axes`
-                and `output_axes`.
+            ValueError: an axis that does not exist or has two roles, only one of `input_axes` and
+                `output_axes`, outputs that do not fall into `blocks`, a number below 1.
 
         >>> KernelGeometry.from_shape((3, 3, 16, 32)).fan_in
         144
         >>> KernelGeometry.from_shape((4, 64, 128), batch_axes=0).fan_out
         128
+        >>> KernelGeometry.from_shape((32, 256), blocks=4).matrix_shape  # the gates of an LSTM
+        (4, 32, 64)
         """
         shape = tuple(shape)
         batch = _existing_axes(shape, "batch_axes", batch_axes) or ()
@@ -105,7 +124,19 @@ class KernelGeometry:
                 f"batch_axes={batch_axes!r} for shape {shape}. (EinsumDense counts a batch axis "
                 "as an output: there, give all three.)"
             )
-        return cls(shape, inputs, outputs, batch)
+        for name, number in [
+            ("blocks", blocks),
+            ("input_stride", input_stride),
+            ("output_stride", output_stride),
+        ]:
+            if not isinstance(number, int) or number < 1:
+                raise ValueError(f"`{name}` must be a whole number from 1. Received: {number!r}")
+        if blocks > 1 and (not outputs or shape[outputs[0]] % blocks):
+            raise ValueError(
+                "The first output axis must fall into `blocks` equal parts. "
+                f"Received: blocks={blocks} for output_axes={outputs} of shape {shape}"
+            )
+        return cls(shape, inputs, outputs, batch, blocks, input_stride, output_stride)
 
     @property
     def tap_axes(self) -> tuple[int, ...]:
@@ -129,19 +160,24 @@ class KernelGeometry:
         return int(np.ravel_multi_index([(size - 1) // 2 for size in sizes], sizes))
 
     @property
-    def fan_in(self) -> int:
-        """How many inputs are summed into one output."""
-        return self._size(self.input_axes) * self.taps
+    def fan_in(self) -> float:
+        """How many inputs are summed into one output, on average."""
+        return _share(self._size(self.input_axes) * self.taps, self.input_stride)
 
     @property
-    def fan_out(self) -> int:
-        """How many outputs one input reaches."""
-        return self._size(self.output_axes) * self.taps
+    def fan_out(self) -> float:
+        """How many outputs one input reaches, on average."""
+        outputs = self._size(self.output_axes) // self.blocks
+        return _share(outputs * self.taps, self.output_stride)
 
     @property
     def matrix_shape(self) -> tuple[int, int, int]:
-        """The kernel seen as matrices: `(maps, fan_in, outputs)`."""
-        return self._size(self.batch_axes), self.fan_in, self._size(self.output_axes)
+        """The kernel seen as matrices: `(maps, taps x inputs, outputs)`."""
+        return (
+            self._size(self.batch_axes) * self.blocks,
+            self.taps * self._size(self.input_axes),
+            self._size(self.output_axes) // self.blocks,
+        )
 
     def from_matrices(self, matrices: Any) -> Any:
         """Returns the kernel, of shape `self.shape`, whose maps are `matrices`.
@@ -151,22 +187,56 @@ class KernelGeometry:
                 over the inputs, as in a flattened Keras convolution kernel.
 
         Raises:
-            ValueError: the kernel has no separate inputs and outputs (fewer than two axes).
+            ValueError: the kernel is no matrix: a scalar, or a vector by its shape alone.
         """
-        order = (*self.batch_axes, *self.tap_axes, *self.input_axes, *self.output_axes)
-        if len(order) != len(self.shape) or not self.input_axes or not self.output_axes:
+        view, order = self._matrix_view()
+        kernel = ops.reshape(matrices, [view[axis] for axis in order])
+        if order != tuple(range(len(order))):
+            kernel = ops.transpose(kernel, sorted(range(len(order)), key=order.__getitem__))
+        return kernel if view == self.shape else ops.reshape(kernel, self.shape)
+
+    def to_matrices(self, kernel: Any) -> Any:
+        """Returns the maps of `kernel` as a tensor of shape `self.matrix_shape`.
+
+        The inverse of `from_matrices`.
+
+        Args:
+            kernel: tensor of shape `self.shape`.
+
+        Raises:
+            ValueError: as `from_matrices`.
+        """
+        view, order = self._matrix_view()
+        return ops.reshape(ops.transpose(ops.reshape(kernel, view), order), self.matrix_shape)
+
+    def _matrix_view(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Returns `shape` with an axis for the blocks, and its axes in the order of a matrix."""
+        named = (*self.batch_axes, *self.input_axes, *self.output_axes)
+        if len(set(named)) < len(named) or not (self.input_axes or self.output_axes):
             raise ValueError(
-                "A matrix needs at least one input axis and one output axis. "
+                "A matrix needs at least one input axis or output axis, each in one role. "
                 f"Received: shape={self.shape} with input_axes={self.input_axes}, "
                 f"output_axes={self.output_axes}, batch_axes={self.batch_axes}"
             )
-        kernel = ops.reshape(matrices, [self.shape[axis] for axis in order])
-        if order == tuple(range(len(order))):
-            return kernel
-        return ops.transpose(kernel, sorted(range(len(order)), key=order.__getitem__))
+        if self.blocks == 1:
+            order = (*self.batch_axes, *self.tap_axes, *self.input_axes, *self.output_axes)
+            return self.shape, order
+        # The axis of the blocks goes right before the first output axis, and shifts what follows.
+        split = self.output_axes[0]
+        outputs = self.shape[split] // self.blocks
+        view = (*self.shape[:split], self.blocks, outputs, *self.shape[split + 1 :])
+        batch, taps, inputs, out = (
+            tuple(axis + (axis >= split) for axis in axes)
+            for axes in (self.batch_axes, self.tap_axes, self.input_axes, self.output_axes)
+        )
+        return view, (*batch, split, *taps, *inputs, *out)
 
     def _size(self, axes: tuple[int, ...]) -> int:
         return math.prod(self.shape[axis] for axis in axes)
+
+
+def _share(count: int, stride: int) -> float:
+    return count if stride == 1 else count / stride
 
 
 def _existing_axes(shape: tuple[int, ...], name: str, axes: Axes) -> tuple[int, ...] | None:
