@@ -1,5 +1,6 @@
 """Initializers for Keras, by name: `Dense(64, kernel_initializer="initkit_he")`."""
 
+from keras_inits.auditing import audit
 from keras_inits.initialization import initialize
 from keras_inits.initializers import *  # noqa: F403
 from keras_inits.initializers import __all__ as _schemes
@@ -12,6 +13,7 @@ __all__ = [
     "Default",
     "KernelGeometry",
     "LeftAlone",
+    "audit",
     "geometry",
     "get",
     "initialize",

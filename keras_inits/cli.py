@@ -1,9 +1,12 @@
-"""The command line: `keras-inits list | reproduce`."""
+"""The command line: `keras-inits list | reproduce | audit`."""
 
 import inspect
+import json
 import sys
+from pathlib import Path
 from typing import Annotated, Literal
 
+import keras
 import tyro
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -11,6 +14,7 @@ from rich.table import Table
 from tyro.extras import SubcommandApp
 
 from keras_inits import registry
+from keras_inits.auditing import audit
 from keras_inits.datasets import DataError
 from keras_inits.experiments import mnist_log, mnist_log_views
 
@@ -33,6 +37,28 @@ def list_schemes(format: Literal["table", "markdown"] = "table") -> None:
     for name, draws in scheme_summaries():
         table.add_row(name, draws)
     Console().print(table)
+
+
+@app.command(name="audit")
+def audit_command(
+    model: tyro.conf.Positional[Path],
+    as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False,
+) -> None:
+    """Find what is wrong with the weights that a saved model starts from; exit code 1 if anything.
+
+    Args:
+        model: a `.keras` file.
+        as_json: print the report as JSON.
+    """
+    if not model.exists():
+        raise ValueError(f"There is no such file. Received: model={str(model)!r}")
+    report = audit(keras.models.load_model(model, compile=False))
+    if as_json:
+        print(json.dumps(report.to_dict(), indent=1))
+    else:
+        Console().print(report)
+    if report.findings:
+        sys.exit(1)
 
 
 @reproduce.command(name="mnist-log")

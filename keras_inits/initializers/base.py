@@ -7,8 +7,8 @@ from typing import Any, Self
 import keras
 from keras import ops
 
-from keras_inits.kernel_geometry import Axes, KernelGeometry, standardize_axes
 from keras_inits.initializers import checks
+from keras_inits.kernel_geometry import Axes, KernelGeometry, standardize_axes
 
 
 class Scheme(keras.initializers.Initializer):

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_inits.kernel_geometry import KernelGeometry
 from keras_inits.initializers import checks
 from keras_inits.initializers.base import Scheme
+from keras_inits.kernel_geometry import KernelGeometry
 from keras_inits.registry import scheme
 
 

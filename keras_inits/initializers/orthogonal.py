@@ -8,9 +8,9 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from keras_inits.kernel_geometry import Axes
 from keras_inits.initializers import checks
 from keras_inits.initializers.base import KernelScheme
+from keras_inits.kernel_geometry import Axes
 from keras_inits.registry import scheme
 
 # Columns that one matrix product takes at a time: the fastest of 128 to 1024 on two CPU cores

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_inits.kernel_geometry import Axes
 from keras_inits.initializers import checks
 from keras_inits.initializers.base import KernelScheme
+from keras_inits.kernel_geometry import Axes
 from keras_inits.registry import scheme
 
 # Martens 2010, section 5: "we limit the number of non-zero incoming connection weights to each

@@ -3,10 +3,10 @@
 import math
 from typing import Any, Literal
 
-from keras_inits.kernel_geometry import Axes, KernelGeometry
 from keras_inits.initializers import checks
 from keras_inits.initializers.base import KernelScheme
 from keras_inits.initializers.sampling import DISTRIBUTIONS, Distribution, draw
+from keras_inits.kernel_geometry import Axes, KernelGeometry
 from keras_inits.registry import scheme
 
 Mode = Literal["fan_in", "fan_out", "fan_avg", "fan_geo_avg"]
