@@ -58,7 +58,7 @@ def _name(activation: Any) -> str:
     if isinstance(activation, keras.layers.Activation):
         return _name(activation.activation)
     kind = type(activation).__name__
-    return _LAYERS.get(kind) or getattr(activation, "__name__", kind)
+    return str(_LAYERS.get(kind) or getattr(activation, "__name__", kind))
 
 
 def _rectifier(negative_slope: float) -> float:

@@ -87,8 +87,14 @@ class _Step:
     note: str = ""
 
     @property
-    def geometry(self) -> KernelGeometry | None:
+    def kernel(self) -> KernelGeometry | None:
+        """The geometry of a kernel; None for every other weight."""
         return self.role if isinstance(self.role, KernelGeometry) else None
+
+    @property
+    def geometry(self) -> KernelGeometry:
+        """The geometry to draw in: that of the shape for a weight that is no kernel."""
+        return self.kernel or KernelGeometry.from_shape(self.owned.weight.shape)
 
 
 def _plan(
@@ -111,9 +117,9 @@ def _plan(
                 f"The geometry registered for {type(owned.layer).__name__} has shape {found.shape}"
                 f", but {owned.path!r} has shape {tuple(owned.weight.shape)}"
             )
-        pattern = next((p for p in specs if fnmatch.fnmatchcase(owned.path, p)), None)
-        if pattern is not None:
-            yield _overridden(owned, found, specs[pattern], pattern)
+        fitting = next((p for p in specs if fnmatch.fnmatchcase(owned.path, p)), None)
+        if fitting is not None:
+            yield _overridden(owned, found, specs[fitting], fitting)
         elif isinstance(found, KernelGeometry):
             yield _kernel_step(owned, found, default)
         elif isinstance(found, LeftAlone):
@@ -177,15 +183,14 @@ def _set(step: _Step, seed: int) -> WeightRow:
     row = WeightRow(
         path=step.owned.path,
         shape=tuple(weight.shape),
-        geometry=step.geometry,
+        geometry=step.kernel,
         note=step.note,
     )
     if step.initializer is None:
         assert isinstance(step.role, LeftAlone)
         return replace(row, stddev=standard_deviation(weight), left_alone=step.role.reason)
-    geometry = step.geometry or KernelGeometry.from_shape(weight.shape)
     try:
-        value = draw(step.initializer, geometry, weight.dtype, seed)
+        value = draw(step.initializer, step.geometry, weight.dtype, seed)
     except (TypeError, ValueError) as error:
         kind = type(step.owned.layer).__name__
         raise type(error)(
@@ -196,7 +201,7 @@ def _set(step: _Step, seed: int) -> WeightRow:
     return replace(
         row,
         scheme=_told(step.initializer),
-        target_stddev=expected_stddev(step.initializer, geometry),
+        target_stddev=expected_stddev(step.initializer, step.geometry),
         stddev=standard_deviation(weight),
     )
 

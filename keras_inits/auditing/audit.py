@@ -8,13 +8,13 @@ from keras import ops
 
 from keras_inits.auditing import kernel as of_one
 from keras_inits.auditing import pairs, saving
-from keras_inits.auditing.kernel import Kernel, mend
+from keras_inits.auditing.kernel import Kernel
 from keras_inits.auditing.report import AuditReport, Finding
 from keras_inits.kernel_geometry import KernelGeometry
 from keras_inits.layers import LeftAlone, OwnedWeight, owned_weights, role
 from keras_inits.layers.ownership import initializer_attribute
 
-_CHECKS = (of_one.constant, of_one.equal_units, of_one.scale, of_one.not_orthogonal)
+_CHECKS = (of_one.equal_units, of_one.scale, of_one.not_orthogonal)
 
 
 def audit(model: Any) -> AuditReport:
@@ -61,6 +61,9 @@ def audit(model: Any) -> AuditReport:
             findings.append(_not_finite(one, values))
         elif isinstance(found, KernelGeometry) and values.size:
             kernel = Kernel(one.path, values, found, _initializer(one))
+            if constant := tuple(of_one.constant(kernel)):
+                findings += constant
+                continue
             kernels.append(kernel)
             findings += [finding for check in _CHECKS for finding in check(kernel)]
     findings += pairs.equal_kernels(kernels)
@@ -90,7 +93,7 @@ def _not_finite(owned: OwnedWeight, values: Any) -> Finding:
         (owned.path,),
         f"{nan} NaN and {infinite} infinite of {values.size} entries",
         "the loss is NaN from the first step",
-        mend(owned.path),
+        f'keras_inits.initialize(model, overrides={{"{owned.path}": "initkit_he", "*": None}})',
         {"nan": nan, "infinite": infinite, "entries": values.size},
     )
 

@@ -1,13 +1,16 @@
 """What can be wrong with one kernel."""
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from keras import initializers
 from numpy.typing import NDArray
 
+from keras_inits import registry
 from keras_inits.auditing.report import Finding
 from keras_inits.initializers import OrthogonalInit
 from keras_inits.initializers.geometric import GeometricInit, kernel_scheme
@@ -45,19 +48,26 @@ class Kernel:
         return np.asarray(self.geometry.to_matrices(self.values))
 
     @property
-    def remedy(self) -> str:
-        """The line that draws this kernel anew, by its own scheme where that can do better."""
-        return mend(self.path)
-
-    @property
     def is_lookup(self) -> bool:
         """Whether it is a table whose entries are looked up, not multiplied."""
         return not self.geometry.input_axes and not self.geometry.tap_axes
 
 
-def mend(path: str, scheme: str = "initkit_he") -> str:
-    """Returns the line that sets one weight and leaves all others alone."""
-    return f'keras_inits.initialize(model, overrides={{"{path}": "{scheme}", "*": None}})'
+def mend(*kernels: Kernel) -> str:
+    """Returns the line that draws these kernels anew, by their own schemes, and no other weight."""
+    drawn = [f'"{kernel.path}": "{_scheme_name(kernel.initializer)}"' for kernel in kernels]
+    told = drawn[:2] + ["..."] * (len(drawn) > 2)
+    return f'keras_inits.initialize(model, overrides={{{", ".join(told)}, "*": None}})'
+
+
+def _scheme_name(initializer: Any) -> str:
+    """Returns the name by which `keras_inits.get` knows `initializer`, else that of He."""
+    inner = _inner(initializer)
+    kind = type(inner).__name__
+    stem = re.sub(r"(?<!^)(?=[A-Z])", "_", kind.removesuffix("Init")).lower()
+    name = f"{registry.PREFIX}{stem}" if kind.endswith("Init") else stem
+    named = kernel_scheme(inner) is not None and type(initializers.get(name)) is type(inner)
+    return name if named else "initkit_he"
 
 
 def constant(kernel: Kernel) -> Iterator[Finding]:
@@ -70,7 +80,7 @@ def constant(kernel: Kernel) -> Iterator[Finding]:
             f"all {kernel.values.size} entries are {low:g}",
             "all units of the layer compute the same and get the same gradient: it learns as one "
             "unit" + (", and passes no gradient back" if low == 0 else ""),
-            kernel.remedy,
+            mend(kernel),
             {"value": low, "entries": kernel.values.size},
         )
 
@@ -87,7 +97,7 @@ def equal_units(kernel: Kernel) -> Iterator[Finding]:
                 (kernel.path,),
                 f"{equal} of {maps * outputs} units have the incoming weights of another",
                 "units that start equal get equal gradients and stay equal",
-                kernel.remedy,
+                mend(kernel),
                 {"equal": equal, "units": maps * outputs},
             )
     if kernel.is_lookup and maps > 1:
@@ -98,7 +108,7 @@ def equal_units(kernel: Kernel) -> Iterator[Finding]:
             (kernel.path,),
             f"{equal} of its {maps} blocks of {rows}x{outputs} equal another block",
             "gates, groups or channels that start equal are one to begin with",
-            kernel.remedy,
+            mend(kernel),
             {"equal": equal, "blocks": maps},
         )
 
@@ -113,7 +123,7 @@ def _dead_entries(kernel: Kernel, matrices: NDArray[Any]) -> Iterator[Finding]:
             (kernel.path,),
             f"of {len(entries)} entries {zero} are zero and {equal} equal another",
             "the model cannot tell these entries apart",
-            kernel.remedy,
+            mend(kernel),
             {"entries": len(entries), "zero": zero, "equal": equal},
         )
 
@@ -124,9 +134,8 @@ def scale(kernel: Kernel) -> Iterator[Finding]:
     scheme = kernel_scheme(_inner(kernel.initializer))
     if measured == 0.0 or isinstance(scheme, OrthogonalInit):
         return
-    meant = None if scheme is None else expected_stddev(kernel.initializer, kernel.geometry)
+    meant = None if scheme is None else expected_stddev(scheme, kernel.geometry)
     if meant:
-        meant = expected_stddev(scheme, kernel.geometry) or meant
         ratio = measured / meant
         sampling = _STANDARD_ERRORS / math.sqrt(2 * kernel.values.size)
         if abs(ratio - 1) > max(SCALE_TOLERANCE, sampling):
@@ -140,7 +149,7 @@ def scale(kernel: Kernel) -> Iterator[Finding]:
                 f"{shape.fan_in:g}/{shape.fan_out:g})",
                 f"the layer scales its signal or gradient by {ratio:.2f} of what the scheme is "
                 "made for",
-                kernel.remedy,
+                mend(kernel),
                 {"stddev": measured, "expected": meant, "ratio": ratio},
             )
     elif not kernel.is_lookup:
@@ -153,7 +162,7 @@ def scale(kernel: Kernel) -> Iterator[Finding]:
                 f"standard deviation {measured:.3g} with fan_in {kernel.geometry.fan_in:g}: the "
                 f"layer multiplies the scale of its signal by {gain:.3g}",
                 "the signal " + ("fades" if gain < low else "explodes or saturates"),
-                kernel.remedy,
+                mend(kernel),
                 {"stddev": measured, "gain": gain},
             )
 
@@ -177,7 +186,7 @@ def not_orthogonal(kernel: Kernel) -> Iterator[Finding]:
         f"{len(bad)} of {maps} blocks of {rows}x{outputs} are not orthogonal: singular values "
         f"{values.max():.3g} to {values.min():.3g} times the gain in the worst",
         "the block squeezes some directions, which an orthogonal scheme is there to prevent",
-        mend(kernel.path, "initkit_orthogonal"),
+        mend(kernel),
         {"blocks": len(bad), "largest": float(values.max()), "smallest": float(values.min())},
     )
 

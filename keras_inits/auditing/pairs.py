@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from keras_inits.auditing.kernel import Kernel
+from keras_inits.auditing.kernel import Kernel, mend
 from keras_inits.auditing.report import Finding
 
 _MOST_BLOCKS = 256  # a kernel of more maps, such as an embedding, is compared as a whole
@@ -17,20 +17,18 @@ def equal_kernels(kernels: Sequence[Kernel]) -> Iterator[Finding]:
     """Yields a finding for each set of kernels that hold equal blocks."""
     holders: dict[bytes, set[str]] = defaultdict(set)
     for kernel in kernels:
-        if kernel.values.min() == kernel.values.max():
-            continue  # constants are a finding of their own
         blocks = kernel.matrices
         if len(blocks) > _MOST_BLOCKS:
             blocks = blocks.reshape(1, len(blocks), -1)
         for block in blocks:
             if block.size > 1:
-                content = np.ascontiguousarray(block)
-                digest = hashlib.blake2b(content, digest_size=16, key=repr(block.shape).encode())
-                holders[digest.digest()].add(kernel.path)
+                content = repr(block.shape).encode() + block.tobytes()
+                holders[hashlib.blake2b(content, digest_size=16).digest()].add(kernel.path)
     shared: dict[tuple[str, ...], int] = defaultdict(int)
     for paths in holders.values():
         if len(paths) > 1:
             shared[tuple(sorted(paths))] += 1
+    by_path = {kernel.path: kernel for kernel in kernels}
     for together, count in shared.items():
         yield Finding(
             "equal weights",
@@ -38,7 +36,7 @@ def equal_kernels(kernels: Sequence[Kernel]) -> Iterator[Finding]:
             f"{count} block{'s' * (count > 1)} equal in all {len(together)} weights",
             "layers that start equal are not independent: Q = K makes attention symmetric, equal "
             "branches learn the same",
-            _remedy(together),
+            mend(*(by_path[path] for path in together[1:])),
             {"blocks": count, "weights": len(together)},
         )
 
@@ -67,12 +65,6 @@ def one_stream(kernels: Sequence[Kernel]) -> Iterator[Finding]:
                 paths,
                 f"their first {_LEADING} values are the same numbers but for scale",
                 "one seeded initializer in several layers makes them correlated",
-                _remedy(paths),
+                mend(*(random[other] for other in group[1:])),
                 {"weights": len(paths), "values": _LEADING},
             )
-
-
-def _remedy(paths: tuple[str, ...]) -> str:
-    chosen = ", ".join(f'"{path}": "initkit_he"' for path in paths[1:3])
-    more = ", ..." if len(paths) > 3 else ""
-    return f'keras_inits.initialize(model, overrides={{{chosen}{more}, "*": None}})'

@@ -78,7 +78,9 @@ def _reversible_embedding(layer: Any, weight: Any) -> Role:
         # smaller lookup: they normalize it or multiply it by sqrt(units) (Vaswani et al. 2017,
         # section 3.4).
         return KernelGeometry.from_shape(weight.shape, 1, 0)
-    return _embedding(layer, weight)
+    if weight.name == "embeddings":
+        return lookup_geometry(weight.shape)
+    return unknown(layer, weight)
 
 
 @geometry.register(layers.AdditiveAttention)
