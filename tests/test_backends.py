@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 
@@ -48,7 +49,11 @@ print(json.dumps({
 """
 
 
-@pytest.fixture(scope="module", params=["jax"])
+# jax comes with the dev extra; torch, which is large, is tested where somebody has it
+BACKENDS = [backend for backend in ("jax", "torch") if find_spec(backend)]
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
 def on_backend(request):
     process = subprocess.run(
         [sys.executable, "-c", SCRIPT, request.param],
