@@ -79,7 +79,7 @@ class SparseInit(KernelScheme):
         geometry = self.geometry(shape)
         count, fan_in, outputs = geometry.matrix_shape
         if 0 in shape:
-            return ops.zeros(shape, dtype)
+            return geometry.from_matrices(ops.zeros(geometry.matrix_shape, dtype))
         kept = self.kept(fan_in)
         # One draw serves both: which inputs an output hears (the largest of `fan_in` values) and
         # how strongly (`kept` values more).
@@ -94,6 +94,7 @@ class SparseInit(KernelScheme):
         return geometry.from_matrices(matrices)
 
     def kept(self, fan_in: int) -> int:
+        """Returns how many of an output's `fan_in` weights are not zero."""
         if self.sparsity is not None:
             return fan_in - min(fan_in, -int(-self.sparsity * fan_in // 1))
         return min(fan_in, self.connections or _MARTENS_CONNECTIONS)
