@@ -61,7 +61,7 @@ def initialize(
     >>> import keras
     >>> model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(256, "relu")])
     >>> [row.scheme for row in initialize(model, seed=1).rows]
-    ['HeInit()', 'Zeros()']
+    ['HeInit()', 'Zeros']
     """
     if not getattr(model, "built", False):
         raise ValueError(
