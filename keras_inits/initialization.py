@@ -9,14 +9,15 @@ from keras_inits import gains, registry
 from keras_inits.initialization_report import InitializationReport, WeightRow
 from keras_inits.initializers import GeometricInit, XavierInit
 from keras_inits.initializers.base import KernelScheme, Scheme
-from keras_inits.initializers.geometric import draw, with_seed
+from keras_inits.initializers.geometric import with_seed
 from keras_inits.initializers.laws import expected_stddev
 from keras_inits.kernel_geometry import KernelGeometry
 from keras_inits.layers import LeftAlone, OwnedWeight, Role, Unknown, owned_weights, role
-from keras_inits.layers.activations import activation_after
+from keras_inits.layers.activations import activation_after, activation_name
 from keras_inits.layers.ownership import initializer_attribute
 from keras_inits.weight_seeds import root_seed, weight_seeds
 from keras_inits.weight_statistics import standard_deviation
+from keras_inits.weight_writing import write
 
 AUTO = "auto"
 
@@ -152,7 +153,7 @@ def _fitting(scheme: Any, owned: OwnedWeight) -> tuple[Any, str]:
     # Nothing stands between the two kernels of a separable convolution.
     separable = owned.weight.name == "depthwise_kernel"
     activation = None if separable else activation_after(owned.layer)
-    name = getattr(activation, "__name__", type(activation).__name__) if activation else "linear"
+    name = activation_name(activation)
     try:
         gain = gains.gain(activation)
     except ValueError:
@@ -190,14 +191,13 @@ def _set(step: _Step, seed: int) -> WeightRow:
         assert isinstance(step.role, LeftAlone)
         return replace(row, stddev=standard_deviation(weight), left_alone=step.role.reason)
     try:
-        value = draw(step.initializer, step.geometry, weight.dtype, seed)
+        write(weight, step.initializer, step.geometry, seed)
     except (TypeError, ValueError) as error:
         kind = type(step.owned.layer).__name__
         raise type(error)(
             f"{step.initializer!r} cannot fill {step.owned.path!r} of {kind}: {error} "
             f"An entry in `overrides` gives this weight another scheme, or None to leave it alone."
         ) from error
-    weight.assign(value)
     return replace(
         row,
         scheme=_told(step.initializer),

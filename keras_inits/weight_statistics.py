@@ -13,6 +13,9 @@ _PIECE = 2**18  # numbers at a time: 1 MiB in float32, which stays in the cache
 
 def pieces(weight: Any) -> Iterator[NDArray[np.floating[Any]]]:
     """Yields the values of a variable in order, as flat NumPy arrays."""
+    if math.prod(weight.shape) <= _PIECE:
+        yield ops.convert_to_numpy(weight).reshape(-1)
+        return
     flat = ops.reshape(weight, (-1,))
     for start in range(0, flat.shape[0], _PIECE):
         yield ops.convert_to_numpy(flat[start : start + _PIECE])

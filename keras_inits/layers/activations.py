@@ -27,14 +27,7 @@ _TRANSPARENT = (
     layers.Cropping2D,
     layers.Cropping3D,
 )
-_ACTIVATIONS = (
-    layers.Activation,
-    layers.ReLU,
-    layers.LeakyReLU,
-    layers.PReLU,
-    layers.ELU,
-    layers.Softmax,
-)
+_ACTIVATIONS = (layers.ReLU, layers.LeakyReLU, layers.PReLU, layers.ELU, layers.Softmax)
 
 
 def activation_after(layer: Any) -> Any:
@@ -47,9 +40,15 @@ def activation_after(layer: Any) -> Any:
     own = getattr(layer, "activation", None)
     if own is not None and own is not keras.activations.linear:
         return own
-    found = _after(layer, set())
-    kinds = {getattr(found_one, "name", str(found_one)) for found_one in found}
-    return found[0] if len(kinds) == 1 else None
+    found = {activation_name(activation): activation for activation in _after(layer, set())}
+    return next(iter(found.values())) if len(found) == 1 else None
+
+
+def activation_name(activation: Any) -> str:
+    """Returns the name of an activation function or layer; `"linear"` for None."""
+    if activation is None:
+        return "linear"
+    return str(getattr(activation, "__name__", type(activation).__name__))
 
 
 def _after(operation: Any, seen: set[int]) -> list[Any]:
@@ -60,7 +59,9 @@ def _after(operation: Any, seen: set[int]) -> list[Any]:
         if id(following) in seen:
             continue
         seen.add(id(following))
-        if isinstance(following, _ACTIVATIONS):
+        if isinstance(following, layers.Activation):
+            found.append(following.activation)
+        elif isinstance(following, _ACTIVATIONS):
             found.append(following)
         elif isinstance(following, _TRANSPARENT):
             found += _after(following, seen)
