@@ -1,55 +1,67 @@
-"""Values drawn into a variable, large ones a piece at a time."""
+"""Values drawn into a variable, with no more memory than the weight itself."""
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
+from numpy.typing import NDArray
 
 from keras_inits.initializers import VarianceScalingInit, sampling
 from keras_inits.initializers.geometric import draw, kernel_scheme
 from keras_inits.kernel_geometry import KernelGeometry
 
-# Numbers that are drawn at a time: 16 MiB in float32. TensorFlow's normal makes two temporaries of
-# the size of its result; drawn in pieces, they stay small (benchmarks/initialize.py).
+# Numbers that are drawn at a time, 16 MiB in float32. TensorFlow's normal makes two temporaries of
+# the size of its result: in pieces they stay small, and in the processor's cache.
 _PIECE = 2**22
+# TensorFlow reads arrays in steps of up to 64 bytes, and expects them to begin at one.
+_ALIGNMENT = 64
 
 
 def write(weight: Any, initializer: Any, geometry: KernelGeometry, seed: int) -> None:
     """Draws `weight` by `initializer` in `geometry`, and assigns it.
 
-    Where values are independent and the backend can change a part of a variable, a large weight is
-    drawn piece by piece and needs one piece of memory besides itself; every other weight needs what
-    its initializer needs.
+    A large weight of independent values is drawn piece by piece into one array, which takes the
+    place of the old values: it needs its own size in memory once more. Every other weight needs
+    what its initializer needs.
     """
     scheme = kernel_scheme(initializer)
-    rows = _rows_at_a_time(weight)
-    if rows is not None and isinstance(scheme, VarianceScalingInit):
-        # One state of the generator for each piece: pieces are independent of each other.
-        generator = keras.random.SeedGenerator(seed)
-        scheme = scheme.for_geometry(geometry, seed=generator)
-        stddev = scheme.stddev(geometry.shape)
-        working = scheme.working_dtype(weight.dtype)
-        for start, stop in _ranges(weight.shape[0], rows):
-            shape = (stop - start, *weight.shape[1:])
-            piece = sampling.draw(scheme.distribution, shape, stddev, working, generator)
-            weight.value[start:stop].assign(ops.cast(piece, weight.dtype))
+    dtype = keras.backend.standardize_dtype(weight.dtype)
+    # NumPy has no bfloat16.
+    in_pieces = math.prod(weight.shape) > _PIECE and dtype in ("float16", "float32", "float64")
+    if in_pieces and isinstance(scheme, VarianceScalingInit):
+        weight.assign(_tensor(_draw_in_pieces(scheme, geometry, dtype, seed)))
     else:
-        weight.assign(draw(initializer, geometry, weight.dtype, seed))
+        weight.assign(draw(initializer, geometry, dtype, seed))
 
 
-def _rows_at_a_time(weight: Any) -> int | None:
-    """Returns how much of the first axis to draw at a time; None to draw the weight as a whole."""
-    if math.prod(weight.shape) <= _PIECE:
-        return None
-    # A plain variable of TensorFlow can be changed in part; one that is mirrored over devices
-    # cannot, nor the arrays of JAX.
-    if type(weight.value).__name__ != "ResourceVariable":
-        return None
-    return max(1, _PIECE // math.prod(weight.shape[1:]))
+def _draw_in_pieces(
+    scheme: VarianceScalingInit, geometry: KernelGeometry, dtype: str, seed: int
+) -> NDArray[Any]:
+    stddev = scheme.for_geometry(geometry, seed=seed).stddev(geometry.shape)
+    working = scheme.working_dtype(dtype)
+    # Each piece has its own state of the generator, so that pieces are independent.
+    generator = keras.random.SeedGenerator(seed)
+    values = _aligned_array(math.prod(geometry.shape), dtype)
+    for start in range(0, values.size, _PIECE):
+        piece = values[start : start + _PIECE]
+        drawn = sampling.draw(scheme.distribution, piece.shape, stddev, working, generator)
+        piece[...] = ops.convert_to_numpy(drawn)
+    return values.reshape(geometry.shape)
 
 
-def _ranges(size: int, step: int) -> Iterator[tuple[int, int]]:
-    for start in range(0, size, step):
-        yield start, min(size, start + step)
+def _aligned_array(size: int, dtype: str) -> NDArray[Any]:
+    count = size * np.dtype(dtype).itemsize
+    memory = np.empty(count + _ALIGNMENT, "uint8")
+    start = -memory.ctypes.data % _ALIGNMENT
+    return memory[start : start + count].view(dtype)
+
+
+def _tensor(values: NDArray[Any]) -> Any:
+    """Returns `values` in the form that the backend takes over without a copy."""
+    if keras.backend.backend() != "tensorflow":
+        return values
+    import tensorflow as tf  # here: the backend may be another, and TensorFlow not installed
+
+    return tf.experimental.dlpack.from_dlpack(values.__dlpack__())
