@@ -1,4 +1,4 @@
-"""Values drawn into a variable, with no more memory than the weight itself."""
+"""Values drawn into a variable, large ones in pieces."""
 
 import math
 from typing import Any
@@ -15,23 +15,20 @@ from keras_inits.kernel_geometry import KernelGeometry
 # Numbers that are drawn at a time, 16 MiB in float32. TensorFlow's normal makes two temporaries of
 # the size of its result: in pieces they stay small, and in the processor's cache.
 _PIECE = 2**22
-# TensorFlow reads arrays in steps of up to 64 bytes, and expects them to begin at one.
-_ALIGNMENT = 64
 
 
 def write(weight: Any, initializer: Any, geometry: KernelGeometry, seed: int) -> None:
     """Draws `weight` by `initializer` in `geometry`, and assigns it.
 
-    A large weight of independent values is drawn piece by piece into one array, which takes the
-    place of the old values: it needs its own size in memory once more. Every other weight needs
-    what its initializer needs.
+    A large weight of independent values is drawn piece by piece into one array, which the backend
+    takes over (TensorFlow by a copy). Every other weight needs what its initializer needs.
     """
     scheme = kernel_scheme(initializer)
     dtype = keras.backend.standardize_dtype(weight.dtype)
     # NumPy has no bfloat16.
     in_pieces = math.prod(weight.shape) > _PIECE and dtype in ("float16", "float32", "float64")
     if in_pieces and isinstance(scheme, VarianceScalingInit):
-        weight.assign(_tensor(_draw_in_pieces(scheme, geometry, dtype, seed)))
+        weight.assign(_draw_in_pieces(scheme, geometry, dtype, seed))
     else:
         weight.assign(draw(initializer, geometry, dtype, seed))
 
@@ -43,25 +40,9 @@ def _draw_in_pieces(
     working = scheme.working_dtype(dtype)
     # Each piece has its own state of the generator, so that pieces are independent.
     generator = keras.random.SeedGenerator(seed)
-    values = _aligned_array(math.prod(geometry.shape), dtype)
+    values = np.empty(math.prod(geometry.shape), dtype)
     for start in range(0, values.size, _PIECE):
         piece = values[start : start + _PIECE]
         drawn = sampling.draw(scheme.distribution, piece.shape, stddev, working, generator)
         piece[...] = ops.convert_to_numpy(drawn)
     return values.reshape(geometry.shape)
-
-
-def _aligned_array(size: int, dtype: str) -> NDArray[Any]:
-    count = size * np.dtype(dtype).itemsize
-    memory = np.empty(count + _ALIGNMENT, "uint8")
-    start = -memory.ctypes.data % _ALIGNMENT
-    return memory[start : start + count].view(dtype)
-
-
-def _tensor(values: NDArray[Any]) -> Any:
-    """Returns `values` in the form that the backend takes over without a copy."""
-    if keras.backend.backend() != "tensorflow":
-        return values
-    import tensorflow as tf  # here: the backend may be another, and TensorFlow not installed
-
-    return tf.experimental.dlpack.from_dlpack(values.__dlpack__())
