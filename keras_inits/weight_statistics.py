@@ -8,27 +8,30 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-_PIECE = 2**18  # numbers at a time: 1 MiB in float32, which stays in the cache
+_FETCHED = 2**22  # numbers fetched at a time: 16 MiB in float32
+_SUMMED = 2**18  # numbers summed in their own precision: the rest is added up in float64
 
 
-def pieces(weight: Any) -> Iterator[NDArray[np.floating[Any]]]:
+def pieces(weight: Any) -> Iterator[NDArray[Any]]:
     """Yields the values of a variable in order, as flat NumPy arrays."""
-    if math.prod(weight.shape) <= _PIECE:
+    if math.prod(weight.shape) <= _FETCHED:
         yield ops.convert_to_numpy(weight).reshape(-1)
         return
     flat = ops.reshape(weight, (-1,))
-    for start in range(0, flat.shape[0], _PIECE):
-        yield ops.convert_to_numpy(flat[start : start + _PIECE])
+    for start in range(0, flat.shape[0], _FETCHED):
+        yield ops.convert_to_numpy(flat[start : start + _FETCHED])
 
 
 def standard_deviation(weight: Any) -> float:
     """Returns the standard deviation of all entries; NaN for an empty weight."""
     count, total, squares = 0, 0.0, 0.0
-    for piece in pieces(weight):
-        values = np.asarray(piece, "float32" if piece.dtype.itemsize < 8 else "float64")
-        count += values.size
-        total += float(values.sum(dtype="float64"))
-        squares += float(np.dot(values, values))
+    for fetched in pieces(weight):
+        for start in range(0, fetched.size, _SUMMED):
+            piece = fetched[start : start + _SUMMED]
+            values = np.asarray(piece, "float64" if piece.dtype == "float64" else "float32")
+            count += values.size
+            total += float(values.sum(dtype="float64"))
+            squares += float(np.dot(values, values))
     if not count:
         return math.nan
     mean = total / count
