@@ -46,7 +46,9 @@ def _ranked_names(weights: Iterable[OwnedWeight]) -> dict[str, str]:
     numbered: dict[str, dict[str, int]] = defaultdict(dict)
     for layer in layers.values():
         base, number = re.fullmatch(r"(.*?)(?:_(\d+))?", layer.name).groups()  # type: ignore[union-attr]
-        if base.replace("_", "") == type(layer).__name__.lower().replace("_", ""):
+        # Bidirectional makes its names up from those of the layers that it is given.
+        made_up = base.removeprefix("forward_").removeprefix("backward_").replace("_", "")
+        if made_up == type(layer).__name__.lower().replace("_", ""):
             numbered[base][layer.name] = int(number or 0)
     return {
         name: f"{base}_{rank}"

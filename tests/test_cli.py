@@ -3,6 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import pytest
 
 import keras_inits
@@ -84,3 +85,25 @@ def test_importing_loads_nothing_heavy_beyond_keras():
     )
     loaded = {name.partition(".")[0] for name in eval(process.stdout)}
     assert loaded <= set(sys.stdlib_module_names)
+
+
+@pytest.mark.parametrize(("kernel", "code"), [("glorot_uniform", 0), ("zeros", 1)])
+def test_audit_reads_a_saved_model_and_fails_on_findings(
+    keras_inits_command, tmp_path, kernel, code
+):
+    path = tmp_path / "model.keras"
+    head = keras.layers.Dense(3, kernel_initializer=kernel, name="head")
+    keras.Sequential([keras.Input((4,)), head]).save(path)
+    found, out, _ = keras_inits_command("audit", str(path))
+    assert found == code
+    assert ("constant kernel" in out) == bool(code)
+    assert max(map(len, out.splitlines())) <= 80
+    found, out, _ = keras_inits_command("audit", str(path), "--json")
+    assert found == code
+    assert len(json.loads(out)["findings"]) == code
+
+
+def test_audit_of_a_missing_file_is_told(keras_inits_command, tmp_path):
+    code, _, err = keras_inits_command("audit", str(tmp_path / "none.keras"))
+    assert code == 1
+    assert "none.keras" in err.replace("\n", "")

@@ -56,8 +56,7 @@ class Kernel:
 def mend(*kernels: Kernel) -> str:
     """Returns the line that draws these kernels anew, by their own schemes, and no other weight."""
     drawn = [f'"{kernel.path}": "{_scheme_name(kernel.initializer)}"' for kernel in kernels]
-    told = drawn[:2] + ["..."] * (len(drawn) > 2)
-    return f'keras_inits.initialize(model, overrides={{{", ".join(told)}, "*": None}})'
+    return f'keras_inits.initialize(model, overrides={{{", ".join(drawn)}, "*": None}})'
 
 
 def _scheme_name(initializer: Any) -> str:
