@@ -37,7 +37,6 @@ def accounted_for(model, left_alone=()):
     return report
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", APPLICATIONS)
 def test_applications(name):
     keras.utils.clear_session()
@@ -91,7 +90,6 @@ HUB = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("make", HUB, ids=lambda make: make.__name__)
 def test_keras_hub(make):
     keras_hub = pytest.importorskip("keras_hub")

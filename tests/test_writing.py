@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from keras_inits import weight_writing
 from keras_inits.initializers.sampling import TRUNCATED_STDDEV
+from keras_inits.initializing import writing
 
 LAWS = {
     "normal": stats.norm(0, 0.5),
@@ -16,18 +16,18 @@ LAWS = {
 
 @pytest.mark.parametrize("distribution", LAWS)
 def test_values_follow_their_law_and_not_one_of_5_percent_more(distribution):
-    values = weight_writing.independent_values(distribution, (2**17,), 0.5, "float32", 1)
+    values = writing.independent_values(distribution, (2**17,), 0.5, "float32", 1)
     assert stats.kstest(values, LAWS[distribution].cdf).pvalue > 1e-3
     assert stats.kstest(1.05 * values, LAWS[distribution].cdf).pvalue < 1e-3
     assert abs(values.std() - 0.5) < 5 * 0.5 / math.sqrt(2 * values.size)
 
 
 def test_pieces_differ_and_do_not_depend_on_the_threads(monkeypatch):
-    monkeypatch.setattr(weight_writing, "_PIECE", 1000)
+    monkeypatch.setattr(writing, "_PIECE", 1000)
     shape = (7, 500)
-    threaded = weight_writing.independent_values("normal", shape, 1.0, "float32", 1)
-    monkeypatch.setattr(weight_writing.os, "cpu_count", lambda: 1)
-    alone = weight_writing.independent_values("normal", shape, 1.0, "float32", 1)
+    threaded = writing.independent_values("normal", shape, 1.0, "float32", 1)
+    monkeypatch.setattr(writing.os, "cpu_count", lambda: 1)
+    alone = writing.independent_values("normal", shape, 1.0, "float32", 1)
     np.testing.assert_array_equal(threaded, alone)
     pieces = threaded.reshape(-1)[:3000].reshape(3, 1000)
     assert abs(np.corrcoef(pieces) - np.eye(3)).max() < 5 / math.sqrt(1000)

@@ -1,4 +1,4 @@
-"""`initialize`: every weight of a model set as its layer needs it. The one room that writes."""
+"""`initialize`: every weight of a model set as its layer needs it. the one function that writes."""
 
 import fnmatch
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,18 +6,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from keras_inits import gains, registry
-from keras_inits.initialization_report import InitializationReport, WeightRow
 from keras_inits.initializers import GeometricInit, XavierInit
 from keras_inits.initializers.base import KernelScheme, Scheme
 from keras_inits.initializers.geometric import with_seed
 from keras_inits.initializers.laws import expected_stddev
+from keras_inits.initializing.report import InitializationReport, WeightRow
+from keras_inits.initializing.seeds import root_seed, weight_seeds
+from keras_inits.initializing.statistics import standard_deviation
+from keras_inits.initializing.writing import write
 from keras_inits.kernel_geometry import KernelGeometry
 from keras_inits.layers import LeftAlone, OwnedWeight, Role, Unknown, owned_weights, role
 from keras_inits.layers.activations import activation_after, activation_name
 from keras_inits.layers.ownership import initializer_attribute
-from keras_inits.weight_seeds import root_seed, weight_seeds
-from keras_inits.weight_statistics import standard_deviation
-from keras_inits.weight_writing import write
 
 AUTO = "auto"
 
