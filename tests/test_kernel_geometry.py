@@ -24,6 +24,19 @@ from keras_inits import KernelGeometry
         ((64, 4, 128), {"batch_axes": -2}, (64, 128)),
         # an axis without a role is a tap, as in jax.nn.initializers
         ((3, 3, 16, 32), {"input_axes": 3, "output_axes": 2}, (288, 144)),
+        # gates and groups lie side by side along the outputs
+        ((32, 256), {"blocks": 4}, (32, 64)),
+        ((3, 3, 16, 128), {"blocks": 4}, (144, 288)),
+        # a stride thins out the taps: of an input in a convolution, of an output in a transposed one
+        ((3, 3, 64, 128), {"output_stride": 4}, (576, 288)),
+        (
+            (4, 4, 32, 64),
+            {"input_axes": 3, "output_axes": 2, "input_stride": 4},
+            (256, 512),
+        ),
+        ((3, 8, 8), {"output_stride": 2}, (24, 12)),
+        # a lookup sums over nothing
+        ((10000, 64), {"input_axes": (), "output_axes": 1, "batch_axes": 0}, (1, 64)),
         # depthwise: each channel is its own map
         ((3, 3, 64, 1), {"input_axes": (), "output_axes": 3, "batch_axes": 2}, (9, 9)),
     ],
@@ -47,6 +60,10 @@ def test_fans_follow_the_axes(shape, axes, fans):
         ((3, 4), {"batch_axes": "0"}, "axis or a sequence of axes"),
         ((3, 4), {"batch_axes": (True,)}, "integers"),
         ((), {"batch_axes": 0}, "from 0 to -1"),
+        ((3, 4), {"blocks": 3}, "equal parts"),
+        ((3, 4), {"input_axes": (0, 1), "output_axes": (), "blocks": 2}, "equal parts"),
+        ((3, 4), {"blocks": 0}, "`blocks` must be a whole number"),
+        ((3, 4), {"output_stride": 1.5}, "`output_stride` must be a whole number"),
     ],
 )
 def test_wrong_axes_are_told_with_what_was_received(shape, axes, says):
@@ -64,6 +81,24 @@ def test_a_kernel_from_matrices_applies_those_matrices(order, shape):
     assert kernel.shape == tuple(shape)
     seen = np.transpose(kernel, [batch, tap, *inputs, output]).reshape(geometry.matrix_shape)
     np.testing.assert_array_equal(seen, matrices)
+
+
+@given(st.permutations(range(4)), st.lists(st.integers(1, 3), min_size=4, max_size=4))
+def test_blocks_are_slices_of_the_first_output_axis(order, sizes):
+    batch, tap, inputs, output = order
+    sizes[output] *= 3
+    geometry = KernelGeometry.from_shape(sizes, inputs, output, batch, blocks=3)
+    kernel = np.arange(np.prod(sizes), dtype="float32").reshape(sizes)
+    matrices = np.asarray(geometry.to_matrices(kernel))
+    np.testing.assert_array_equal(geometry.from_matrices(matrices), kernel)
+    one = KernelGeometry.from_shape(
+        [size // 3 if axis == output else size for axis, size in enumerate(sizes)],
+        inputs,
+        output,
+        batch,
+    )
+    for index, block in enumerate(np.split(kernel, 3, axis=output)):
+        np.testing.assert_array_equal(one.to_matrices(block), matrices[index::3])
 
 
 @pytest.mark.parametrize("shape", [(), (5,)])

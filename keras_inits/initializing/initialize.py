@@ -1,4 +1,4 @@
-"""`initialize`: every weight of a model set as its layer needs it. the one function that writes."""
+"""`initialize`: every weight of a model set as its layer needs it."""
 
 import fnmatch
 from collections.abc import Iterator, Mapping, Sequence

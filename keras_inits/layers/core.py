@@ -55,32 +55,19 @@ def einsum_geometry(equation: str, shape: tuple[int, ...]) -> KernelGeometry | U
 
 @geometry.register(layers.Embedding)
 def _embedding(layer: Any, weight: Any) -> Role:
-    if weight.name == "embeddings":
-        return lookup_geometry(weight.shape)
-    return unknown(layer, weight)
-
-
-def lookup_geometry(shape: tuple[int, ...]) -> KernelGeometry:
-    """Returns the geometry of a table `(entries, units)`: each entry maps one input to `units`.
-
-    A lookup sums over nothing, so that fan_in is 1 however many entries there are.
-    """
-    return KernelGeometry.from_shape(shape, (), -1, 0)
-
-
-@geometry.register(layers.ReversibleEmbedding)
-def _reversible_embedding(layer: Any, weight: Any) -> Role:
+    # ReversibleEmbedding, Keras's or Keras Hub's, is an Embedding that can run backwards.
     if weight.name == "reverse_embeddings":
         return KernelGeometry.from_shape(weight.shape)
-    if weight.name == "embeddings" and layer.tie_weights:
+    if weight.name != "embeddings":
+        return unknown(layer, weight)
+    if getattr(layer, "tie_weights", False):
         # One table, two maps. As a kernel it sums over the units and makes the logits; at the
         # scale of a lookup these would start sqrt(units) too large. Transformers make up for the
         # smaller lookup: they normalize it or multiply it by sqrt(units) (Vaswani et al. 2017,
         # section 3.4).
         return KernelGeometry.from_shape(weight.shape, 1, 0)
-    if weight.name == "embeddings":
-        return lookup_geometry(weight.shape)
-    return unknown(layer, weight)
+    # A lookup sums over nothing: fan_in is 1 however many entries there are.
+    return KernelGeometry.from_shape(weight.shape, (), -1, 0)
 
 
 @geometry.register(layers.AdditiveAttention)
