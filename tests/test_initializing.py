@@ -178,7 +178,8 @@ def test_auto_takes_the_gain_of_the_activation_that_follows():
     assert square["transposed/kernel"] == pytest.approx(gains.gain("tanh") ** 2)
     assert square["attention/query/kernel"] == 1
     assert {n for path, n in notes.items() if "recurrent_kernel" in path} == {"recurrent: gain 1"}
-    assert "linear: gain 1" in notes["attention/query/kernel"]
+    assert notes["attention/query/kernel"] == "nothing seen after it: gain 1"
+    assert notes["head/kernel"] == "no gain known for softmax: 1"
 
 
 def test_overrides_choose_by_path_and_the_first_that_fits_counts():

@@ -27,7 +27,7 @@ from keras_inits import KernelGeometry
         # gates and groups lie side by side along the outputs
         ((32, 256), {"blocks": 4}, (32, 64)),
         ((3, 3, 16, 128), {"blocks": 4}, (144, 288)),
-        # a stride thins out the taps: of an input in a convolution, of an output in a transposed one
+        # a stride thins out the taps: in a transposed convolution those of an output
         ((3, 3, 64, 128), {"output_stride": 4}, (576, 288)),
         (
             (4, 4, 32, 64),
@@ -85,7 +85,7 @@ def test_a_kernel_from_matrices_applies_those_matrices(order, shape):
 
 @given(st.permutations(range(4)), st.lists(st.integers(1, 3), min_size=4, max_size=4))
 def test_blocks_are_slices_of_the_first_output_axis(order, sizes):
-    batch, tap, inputs, output = order
+    batch, _, inputs, output = order
     sizes[output] *= 3
     geometry = KernelGeometry.from_shape(sizes, inputs, output, batch, blocks=3)
     kernel = np.arange(np.prod(sizes), dtype="float32").reshape(sizes)

@@ -16,7 +16,7 @@ from keras_inits.initializing.statistics import standard_deviation
 from keras_inits.initializing.writing import write
 from keras_inits.kernel_geometry import KernelGeometry
 from keras_inits.layers import LeftAlone, OwnedWeight, Role, Unknown, owned_weights, role
-from keras_inits.layers.activations import activation_after, activation_name
+from keras_inits.layers.activations import activation_after, activation_name, is_seen
 from keras_inits.layers.ownership import initializer_attribute
 
 AUTO = "auto"
@@ -153,6 +153,8 @@ def _fitting(scheme: Any, owned: OwnedWeight) -> tuple[Any, str]:
     # Nothing stands between the two kernels of a separable convolution.
     separable = owned.weight.name == "depthwise_kernel"
     activation = None if separable else activation_after(owned.layer)
+    if activation is None and not is_seen(owned.layer):
+        return XavierInit(), "nothing seen after it: gain 1"
     name = activation_name(activation)
     try:
         gain = gains.gain(activation)

@@ -44,6 +44,11 @@ def activation_after(layer: Any) -> Any:
     return next(iter(found.values())) if len(found) == 1 else None
 
 
+def is_seen(layer: Any) -> bool:
+    """Whether a graph tells what comes after `layer`; none does inside a subclassed layer."""
+    return bool(getattr(layer, "_outbound_nodes", ()))
+
+
 def activation_name(activation: Any) -> str:
     """Returns the name of an activation function or layer; `"linear"` for None."""
     if activation is None:
