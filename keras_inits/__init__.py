@@ -1,5 +1,7 @@
 """Initializers for Keras, by name: `Dense(64, kernel_initializer="initkit_he")`."""
 
+from typing import TYPE_CHECKING, Any
+
 from keras_inits.gains import GaussianMoments, gain, gaussian_moments
 from keras_inits.geometry import KernelGeometry
 from keras_inits.initializers import *  # noqa: F403
@@ -14,14 +16,26 @@ from keras_inits.mean_field import (
 )
 from keras_inits.registry import get, names, register
 
+if TYPE_CHECKING:
+    from keras_inits.diagnosis import (
+        SignalMonitor,
+        SignalReport,
+        Thresholds,
+        diagnose,
+    )
+
 __version__ = "0.1.0"
 __all__ = [
     "GaussianMoments",
     "KernelGeometry",
+    "SignalMonitor",
+    "SignalReport",
+    "Thresholds",
     "chi",
     "correlation_map",
     "critical_sigma_w",
     "depth_scale",
+    "diagnose",
     "fixed_point",
     "gain",
     "gaussian_moments",
@@ -31,3 +45,12 @@ __all__ = [
     "variance_map",
     *_schemes,
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Loads the diagnosis, which needs TensorFlow, when it is first asked for."""
+    if name in {"SignalMonitor", "SignalReport", "Thresholds", "diagnose"}:
+        from keras_inits import diagnosis
+
+        return getattr(diagnosis, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

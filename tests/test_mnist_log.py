@@ -8,9 +8,9 @@ import time
 
 import numpy as np
 import pytest
-from keras_inits.datasets import load_mnist
 from rich.console import Console
 
+from keras_inits.datasets import load_mnist
 from keras_inits.experiments import mnist_log, mnist_log_views
 from keras_inits.experiments.mnist_log import MnistLogConfig, MnistLogResult, TrainingRun, run
 from keras_inits.experiments.published import MNIST_LOG
