@@ -209,6 +209,7 @@ def _resolve_name(name: str) -> Activation:
     return _probe(name, _array_function(name, function))
 
 
+@functools.lru_cache(maxsize=64)
 def _resolve_callable(function: Callable[[Any], Any]) -> Activation:
     name = getattr(function, "__name__", type(function).__name__)
     return _probe(name, _array_function(name, function))

@@ -12,7 +12,8 @@ import keras
 import tensorflow as tf
 
 from keras_inits.diagnosis.statistics import TensorStatistics, measure
-from keras_inits.diagnosis.traits import saturation_bounds, unit_axis
+from keras_inits.diagnosis.traits import elementwise, saturation_bounds, unit_axis
+from keras_inits.gains import Activation
 
 # Seen from outside only: their inner layers run once a time step.
 _OPAQUE = (keras.layers.RNN, keras.layers.TimeDistributed)
@@ -51,6 +52,7 @@ class Call:
         sources: for each of its tensors in, the index of the call that made it, or `INPUT` or
             `UNKNOWN`.
         composite: whether other recorded layers ran inside.
+        activation: the elementwise activation that its output went through, if it is known.
         inputs: statistics of its first floating tensor in; None if it has none.
         output: statistics of its first floating tensor out.
         gradient: those of the gradient there; None if nothing came back.
@@ -60,6 +62,7 @@ class Call:
     layer: Any
     sources: tuple[int, ...]
     composite: bool
+    activation: Activation | None
     inputs: TensorStatistics | None
     output: TensorStatistics
     gradient: TensorStatistics | None = None
@@ -113,10 +116,12 @@ class Recorder(Silencer):
         tensor, mask = flat[main], getattr(flat[main], "_keras_mask", None)
         index = len(self.calls)
         with self.tape.stop_recording():
-            output = measure(tensor, unit_axis(layer), saturation_bounds(layer))
+            activation = None if composite else elementwise(layer)
+            output = measure(tensor, unit_axis(layer), saturation_bounds(activation))
             real = [(t, s) for t, s in zip(given, sources, strict=True) if _is_real(t)]
             inputs = self._statistics_of(*real[0]) if real else None
-        self.calls.append(Call(self._name(layer), layer, sources, composite, inputs, output))
+        name = self._name(layer)
+        self.calls.append(Call(name, layer, sources, composite, activation, inputs, output))
         self.tape.watch(tensor)  # a gradient here, even where nothing before it is trainable
         flat[main] = self._mark(tensor, index)
         if mask is not None:

@@ -22,7 +22,7 @@ class TensorStatistics:
         mean: of all entries.
         std: standard deviation of all entries.
         second_moment: mean square of all entries.
-        zeros: share of entries that are exactly 0.
+        zeros: share of entries that are exactly 0; 0 if there are none among some thousands.
         saturated: share of entries near a bound of a bounded activation; NaN without bounds.
         dead_units: share of units that are 0 on the whole batch.
         equal_units: share of units, dead ones aside, that equal an earlier unit.
@@ -66,28 +66,26 @@ def measure(
     others = [a for a in range(x.shape.rank) if a != axis]
     units = x.shape[axis] if x.shape.rank else 1
     entries, rows = max(1, int(tf.size(x))), max(1, int(tf.size(x)) // max(1, units))
-    largest = float(tf.reduce_max(tf.abs(x)))
-    if not math.isfinite(largest):
+    mean, second_moment = _moments(x, entries)
+    if not math.isfinite(second_moment):
         return _not_finite(tuple(x.shape), units)
-    # In units of the largest entry: the square of a vanished signal would be 0 in float32.
-    scale = largest or 1.0
-    scaled = x / scale
-    mean = float(np.mean(tf.reduce_mean(scaled, others).numpy(), dtype=np.float64))
-    square = float(np.mean(tf.reduce_mean(scaled * scaled, others).numpy(), dtype=np.float64))
-    # Counts of up to 2^24 are exact in float32; a larger batch errs by 1e-7 of itself.
-    zero_rows = tf.reduce_sum(tf.cast(tf.equal(x, 0), tf.float32), others).numpy()
-    matrix = _sample_matrix(x, units)
-    columns = _unit_columns(scaled, axis)
+    matrix, columns = _sample_matrix(x, units), _unit_columns(x, axis)
+    zeros = dead = 0.0
+    if not (matrix.all() and columns.all()):  # none among some thousands: not worth three passes
+        # Counts of up to 2^24 are exact in float32; a larger batch errs by 1e-7 of itself.
+        of_units = tf.reduce_sum(tf.cast(tf.equal(x, 0), tf.float32), others).numpy()
+        zeros = float(np.sum(of_units, dtype=np.float64)) / entries
+        dead = float(np.mean(of_units >= rows))
     counts, edges = np.histogram(matrix, bins=_BINS, range=_range(matrix))
     return TensorStatistics(
         shape=tuple(x.shape),
         units=units,
-        mean=mean * scale,
-        std=scale * math.sqrt(max(0.0, square - mean**2)),
-        second_moment=square * scale**2,
-        zeros=float(np.sum(zero_rows, dtype=np.float64)) / entries,
+        mean=mean,
+        std=math.sqrt(max(0.0, second_moment - mean**2)),
+        second_moment=second_moment,
+        zeros=zeros,
         saturated=math.nan if bounds is None else _saturated(x, *bounds),
-        dead_units=float(np.mean(zero_rows >= rows)),
+        dead_units=dead,
         equal_units=_repeated(columns),
         correlation=sample_correlation(matrix),
         effective_rank=effective_rank(matrix),
@@ -126,6 +124,20 @@ def effective_rank(matrix: NDArray[np.float64]) -> float:
     return float(np.exp(-np.sum(shares * np.log(shares))))
 
 
+def _moments(x: tf.Tensor, entries: int) -> tuple[float, float]:
+    """Returns mean and mean square; the latter not finite where `x` is not."""
+    mean, square = float(tf.reduce_mean(x)), 2 * float(tf.nn.l2_loss(x)) / entries
+    # The squares of a signal that vanished are 0 in float32, those of one that exploded infinite.
+    if 1e-25 < square < math.inf:
+        return mean, square
+    largest = float(tf.reduce_max(tf.abs(x)))
+    if not 0 < largest < math.inf:
+        return largest, largest
+    scaled = x / largest
+    square = 2 * float(tf.nn.l2_loss(scaled)) / entries
+    return float(tf.reduce_mean(scaled)) * largest, square * largest**2
+
+
 def _sample_matrix(x: tf.Tensor, units: int) -> NDArray[np.float64]:
     batch = x.shape[0] if x.shape.rank else 1
     flat = tf.reshape(x, (batch, -1))
@@ -152,8 +164,8 @@ def _repeated(columns: NDArray[np.float64]) -> float:
     if alive.shape[1] < 2:
         return 0.0
     # Equal units may differ by rounding: to 1e-5 of the largest entry.
-    rounded = np.round(alive / np.abs(alive).max(), 5)
-    return 1 - len(np.unique(rounded.T, axis=0)) / alive.shape[1]
+    rounded = np.round(alive.T / np.abs(alive).max(), 5) + 0.0  # no negative zeros
+    return 1 - len({unit.tobytes() for unit in rounded}) / len(rounded)
 
 
 def _saturated(x: tf.Tensor, lower: float | None, upper: float | None) -> float:

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from keras_inits.diagnosis.recording import UNKNOWN, Call
-from keras_inits.diagnosis.traits import elementwise, kernel_geometry
+from keras_inits.diagnosis.traits import kernel_geometry
 from keras_inits.gains import Activation, gaussian_moments
 
 _SAME = (
@@ -74,7 +74,7 @@ def _forward(layer: Any, given: list[Moments], call: Call) -> Moments | None:
     """Returns what comes out of `layer`, or None where theory has no word."""
     if kernel_geometry(layer) is not None:
         return _through_kernel(layer, given[0], call)
-    activation = elementwise(layer)
+    activation = call.activation
     if activation is not None and given[0].gaussian:
         q = given[0].second_moment
         return Moments(_activated(activation, q), gaussian=False, before=q)
@@ -88,7 +88,7 @@ def _through_kernel(layer: Any, given: Moments, call: Call) -> Moments | None:
     q = geometry.fan_in * reach * _mean_square(layer.kernel) * given.second_moment
     if getattr(layer, "use_bias", False):
         q += _mean_square(layer.bias)
-    if (activation := elementwise(layer)) is None:
+    if (activation := call.activation) is None:
         return None
     moment = _activated(activation, q)
     return Moments(moment, gaussian=activation.slopes == (1.0, 1.0), before=q)
@@ -187,7 +187,7 @@ def _back(layer: Any, gradient: float | None, moments: Moments | None, call: Cal
     """Returns the second moment of the gradient at the input of `layer`, from that at its output."""
     if gradient is None or moments is None or call.inputs is None:
         return None
-    activation = elementwise(layer)
+    activation = call.activation
     if activation is None or not moments.before > 0:
         return None
     at_kernel = gradient * gaussian_moments(activation, moments.before).derivative_second_moment

@@ -57,11 +57,6 @@ def elementwise(layer: Any) -> Activation | None:
         return None
 
 
-def applies_softmax(layer: Any) -> bool:
-    """Says whether a layer ends in an activation that mixes its units."""
-    return activation_of(layer) is not None and elementwise(layer) is None
-
-
 @functools.singledispatch
 def kernel_geometry(layer: Any) -> KernelGeometry | None:
     """Returns the geometry of a layer's kernel, where the layer is a plain map by one kernel."""
@@ -86,14 +81,15 @@ for _type in _CONVOLUTIONS:
 def is_judged(layer: Any) -> bool:
     """Says whether the size of a layer's output, over that of its input, is the layer's doing.
 
-    So it is for innermost layers with a kernel and for elementwise activations. Normalization, pooling,
-    softmax, merging and reshaping change sizes by design.
+    So it is for innermost layers with a kernel and for elementwise activations. Normalization,
+    pooling, softmax, merging and reshaping change sizes by design.
     """
-    if isinstance(layer, (*NORMALIZATIONS, keras.layers.Embedding)) or applies_softmax(layer):
+    if isinstance(layer, (*NORMALIZATIONS, keras.layers.Embedding)):
         return False
-    if isinstance(layer, _ACTIVATIONS):
-        return True
-    return any(len(weight.shape) > 1 for weight in layer.weights)
+    activation = activation_of(layer)
+    if activation in (keras.activations.softmax, keras.activations.log_softmax):
+        return False
+    return isinstance(layer, _ACTIVATIONS) or any(len(w.shape) > 1 for w in layer.weights)
 
 
 @functools.lru_cache(maxsize=256)
@@ -108,21 +104,19 @@ def _shape_of(activation: Activation) -> tuple[float | None, float | None, bool]
     return lower, upper, bool(rectifies)
 
 
-def saturation_bounds(layer: Any) -> tuple[float | None, float | None] | None:
-    """Returns the values that a layer's activation saturates at; None if it is not bounded.
+def saturation_bounds(activation: Activation | None) -> tuple[float | None, float | None] | None:
+    """Returns the values that an activation saturates at; None if it is not bounded above.
 
     A rectifier's 0 is no such bound: half of its units are there by design.
     """
-    activation = elementwise(layer)
     if activation is None:
         return None
     lower, upper, _ = _shape_of(activation)
     return None if upper is None else (lower, upper)
 
 
-def rectifies(layer: Any) -> bool:
-    """Says whether a layer's activation is exactly 0 for low inputs, so that a unit can die."""
-    activation = elementwise(layer)
+def rectifies(activation: Activation | None) -> bool:
+    """Says whether an activation is exactly 0 for low inputs, so that a unit can die."""
     return activation is not None and _shape_of(activation)[2]
 
 

@@ -119,7 +119,7 @@ def _dying(calls: Sequence[Call], thresholds: Thresholds) -> Found:
     found = []
     for index, call in enumerate(calls):
         share = call.output.dead_units
-        if _of_its_own(call) and rectifies(call.layer) and share > thresholds.dead:
+        if _of_its_own(call) and rectifies(call.activation) and share > thresholds.dead:
             evidence = (
                 f"{share:.0%} of its units are 0 on the whole batch (at most {thresholds.dead:.0%})"
             )
