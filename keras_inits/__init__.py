@@ -17,12 +17,8 @@ from keras_inits.mean_field import (
 from keras_inits.registry import get, names, register
 
 if TYPE_CHECKING:
-    from keras_inits.diagnosis import (
-        SignalMonitor,
-        SignalReport,
-        Thresholds,
-        diagnose,
-    )
+    from keras_inits.diagnosis import SignalReport, Thresholds, diagnose
+    from keras_inits.monitor import SignalMonitor
 
 __version__ = "0.1.0"
 __all__ = [
@@ -48,8 +44,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Loads the diagnosis, which needs TensorFlow, when it is first asked for."""
-    if name in {"SignalMonitor", "SignalReport", "Thresholds", "diagnose"}:
+    """Loads what needs TensorFlow when it is first asked for."""
+    if name == "SignalMonitor":
+        from keras_inits.monitor import SignalMonitor
+
+        return SignalMonitor
+    if name in {"SignalReport", "Thresholds", "diagnose"}:
         from keras_inits import diagnosis
 
         return getattr(diagnosis, name)

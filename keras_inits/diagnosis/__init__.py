@@ -1,6 +1,5 @@
 """Where the signal dies: what each layer of a model does forward and back, and what is expected."""
 
-from keras_inits.diagnosis.monitor import SignalMonitor
 from keras_inits.diagnosis.report import (
     Finding,
     JacobianReport,
@@ -16,7 +15,6 @@ __all__ = [
     "Finding",
     "JacobianReport",
     "LayerReport",
-    "SignalMonitor",
     "SignalReport",
     "TensorStatistics",
     "Thresholds",

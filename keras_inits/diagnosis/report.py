@@ -34,6 +34,9 @@ SEVERITY: tuple[Verdict, ...] = (
 )
 
 
+_NOT_FINITE = ("nan", "inf", "-inf")  # JSON has no numbers for these
+
+
 @dataclass(frozen=True)
 class Finding:
     """One thing wrong with one layer.
@@ -227,23 +230,17 @@ def _plain(value: Any) -> Any:
 
 
 def _number(value: Any) -> Any:
-    return float(value) if value in ("nan", "inf", "-inf") else value
+    return float(value) if isinstance(value, str) and value in _NOT_FINITE else value
 
 
 def _statistics(values: Mapping[str, Any] | None) -> TensorStatistics | None:
     if values is None:
         return None
-    restored = {
-        key: value if isinstance(value, list) else _number(value) for key, value in values.items()
-    }
-    return TensorStatistics(
-        **{
-            **restored,
-            "shape": tuple(values["shape"]),
-            "histogram": np.array(values["histogram"], np.int64),
-            "edges": np.array(values["edges"], np.float64),
-        }
-    )
+    restored: dict[str, Any] = {key: _number(value) for key, value in values.items()}
+    restored["shape"] = tuple(values["shape"])
+    restored["histogram"] = np.array(values["histogram"], np.int64)
+    restored["edges"] = np.array(values["edges"], np.float64)
+    return TensorStatistics(**restored)
 
 
 def _layer(values: Mapping[str, Any]) -> LayerReport:
@@ -257,7 +254,7 @@ def _layer(values: Mapping[str, Any]) -> LayerReport:
         predicted_second_moment=_number(values["predicted_second_moment"]),
         predicted_gradient=_number(values["predicted_gradient"]),
         weights=tuple(
-            WeightReport(**{k: _number(v) for k, v in weight.items()})
+            WeightReport(**{key: _number(value) for key, value in weight.items()})
             for weight in values["weights"]
         ),
         findings=tuple(Finding(**finding) for finding in values["findings"]),

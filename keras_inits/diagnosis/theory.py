@@ -184,7 +184,7 @@ def _start(predicted: Sequence[float | None], calls: Sequence[Call], index: int)
 
 @functools.singledispatch
 def _back(layer: Any, gradient: float | None, moments: Moments | None, call: Call) -> float | None:
-    """Returns the second moment of the gradient at the input of `layer`, from that at its output."""
+    """Returns the gradient's second moment at the input of `layer`, given that at its output."""
     if gradient is None or moments is None or call.inputs is None:
         return None
     activation = call.activation

@@ -108,9 +108,7 @@ def _symmetric(calls: Sequence[Call], thresholds: Thresholds) -> Found:
         if constant or both > thresholds.equal:
             count = units if constant else round(both * units)
             evidence = f"{count} of {units} units equal others, in output and in gradient"
-            remedy = (
-                "Draw its kernel at random (initkit_he, initkit_xavier): nothing else parts them"
-            )
+            remedy = "Draw its kernel at random (initkit_he, initkit_xavier): only that parts them"
             found.append((index, Finding("symmetric", evidence, remedy)))
     return found
 
@@ -138,7 +136,7 @@ def _saturated(calls: Sequence[Call], thresholds: Thresholds) -> Found:
             )
             name = getattr(activation_of(call.layer), "__name__", "tanh")
             remedy = (
-                f'Scale the kernel before it down (XavierInit(activation="{name}")), its bias to 0, '
+                f'Draw the kernel before it by XavierInit(activation="{name}"), set the bias to 0, '
                 "or normalize its input"
             )
             found.append((index, Finding("saturated", evidence, remedy)))
@@ -241,7 +239,10 @@ def _alike(calls: Sequence[Call], thresholds: Thresholds) -> Found:
                 f"its samples correlate by {after:.4f} (at most {thresholds.correlation:g}), "
                 f"its input's by {before:.4f}"
             )
-            remedy = "Lower its bias, set its scale to the edge of chaos (critical_sigma_w), or add skips"
+            remedy = (
+                "Lower its bias, set its scale to the edge of chaos (critical_sigma_w), add skip "
+                "connections, or normalize"
+            )
             found.append((index, Finding("rank-collapsed", evidence, remedy)))
     return found
 

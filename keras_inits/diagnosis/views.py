@@ -36,8 +36,8 @@ def print_summary(report: SignalReport, file: Any = None) -> None:
     console.print(f"{report.model}, {report.batch} samples, {loss}: {_colored(report.verdict)}")
     if (jacobian := report.jacobian) is not None:
         console.print(
-            f"Jacobian ({jacobian.samples} samples): mean squared singular value "
-            f"{jacobian.mean_squared_singular_value:.3g}, largest {jacobian.largest_singular_value:.3g}"
+            f"Jacobian: mean squared singular value {jacobian.mean_squared_singular_value:.3g}, "
+            f"largest {jacobian.largest_singular_value:.3g}"
         )
     for note in report.notes:
         console.print(note)

@@ -1,6 +1,5 @@
 """The same figures while a model trains."""
 
-import io
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_inits.diagnosis.report import SignalReport
-from keras_inits.diagnosis.run import diagnose
-from keras_inits.diagnosis.verdicts import Thresholds
+from keras_inits.diagnosis import SignalReport, Thresholds, diagnose
 
 
 class SignalMonitor(keras.callbacks.Callback):
@@ -25,7 +22,7 @@ class SignalMonitor(keras.callbacks.Callback):
         y: its targets; a random cotangent goes back if None.
         every: how many epochs from one look to the next.
         log_dir: a folder for TensorBoard: scalars and histograms a layer, and the figure of
-            `plots.plot_depth` (if matplotlib is there). None writes nothing.
+            `signal_plots.depth_figure` (if matplotlib is there). None writes nothing.
         thresholds: as in `diagnose`.
 
     Attributes:
@@ -109,10 +106,10 @@ def _values(statistics: Any) -> Any:
 
 
 def _figure(report: SignalReport) -> Any:
-    """Returns the figure of the depth as one image, `(1, height, width, 4)`; None for no layers."""
+    """Returns the figure of the depth as one image, `(1, height, width, 4)`."""
     try:  # an optional dependency, and a heavy one
-        from keras_inits import plots
+        from keras_inits import plots, signal_plots
     except ImportError:
         return None
-    with io.BytesIO(plots.figure_bytes(plots.depth_figure(report), dpi=100)) as png:
-        return tf.image.decode_png(png.read())[None]
+    png = plots.figure_bytes(signal_plots.depth_figure(report), dpi=100)
+    return tf.image.decode_png(png)[None]
