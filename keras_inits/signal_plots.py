@@ -45,7 +45,7 @@ def plot_histograms(
         ax.set_yticks([])
         ax.tick_params(labelsize=7)
         ax.spines[["top", "right", "left"]].set_visible(False)
-    figure.supxlabel("output (each on its own axis)", fontsize=8)
+    figure.supxlabel("output, each layer on its own axis (orange: unhealthy)", fontsize=8)
     figure.supylabel("share", fontsize=8)
     return figure
 
@@ -55,8 +55,8 @@ def plot_depth(
 ) -> Axes:
     """Draws the root mean square of the signal, or of the gradient, over the layers.
 
-    Measured values are a line, the theory's open circles; layers in whose verdict the signal or the
-    gradient ended are marked.
+    Measured values are a line, the theory's open circles; unhealthy layers are marked at the foot.
+    The root mean square is the standard deviation where the mean is 0, and what theory predicts.
 
     Args:
         report: the diagnosis.
@@ -78,7 +78,8 @@ def plot_depth(
     ax.plot(depth[shown], predicted[shown], "o", ms=4, mfc="none", mec="0.35", lw=0, label="theory")
     ill = np.array([layer.verdict != "healthy" for layer in report.layers])
     if ill.any():
-        ax.plot(depth[ill], measured[ill], "x", ms=5, color=COLORS[0], label="unhealthy")
+        (marks,) = ax.plot(depth[ill], np.full(int(ill.sum()), 0.015), "^", ms=4, color=COLORS[0])
+        marks.set(transform=ax.get_xaxis_transform(), label="unhealthy")
     if np.any(measured > 0):
         ax.set_yscale("log")
         _at_least_one_decade(ax)

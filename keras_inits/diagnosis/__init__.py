@@ -8,6 +8,7 @@ from keras_inits.diagnosis.report import (
     WeightReport,
 )
 from keras_inits.diagnosis.run import diagnose
+from keras_inits.diagnosis.standard_input import standard_input
 from keras_inits.diagnosis.statistics import TensorStatistics
 from keras_inits.diagnosis.verdicts import Thresholds
 
@@ -20,4 +21,5 @@ __all__ = [
     "Thresholds",
     "WeightReport",
     "diagnose",
+    "standard_input",
 ]

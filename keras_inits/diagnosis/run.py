@@ -30,7 +30,7 @@ def diagnose(
     loss: Any = None,
     thresholds: Thresholds | None = None,
     training: bool = True,
-    jacobian_samples: int = 4,
+    jacobian_samples: int = 2,
     seed: int = 0,
 ) -> SignalReport:
     """Returns what each layer of `model` does to the signal and to its gradient.

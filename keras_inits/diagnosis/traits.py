@@ -82,9 +82,9 @@ def is_judged(layer: Any) -> bool:
     """Says whether the size of a layer's output, over that of its input, is the layer's doing.
 
     So it is for innermost layers with a kernel and for elementwise activations. Normalization,
-    pooling, softmax, merging and reshaping change sizes by design.
+    pooling, softmax, recurrence, merging and reshaping change sizes by design.
     """
-    if isinstance(layer, (*NORMALIZATIONS, keras.layers.Embedding)):
+    if isinstance(layer, (*NORMALIZATIONS, keras.layers.Embedding, keras.layers.RNN)):
         return False
     activation = activation_of(layer)
     if activation in (keras.activations.softmax, keras.activations.log_softmax):
