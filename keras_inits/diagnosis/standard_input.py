@@ -43,10 +43,9 @@ def standard_input(model: Any, batch: int = 32, seed: int = 0) -> Any:
         if known is not None and _feeds_embedding(model, tensor):
             return rng.integers(0, known, shape).astype(dtype)
         if "int" in dtype or dtype == "bool":
-            mask = "mask" in tensor.name
-            return (
-                np.ones(shape, dtype) if mask else rng.integers(0, known or 2, shape).astype(dtype)
-            )
+            if "mask" in tensor.name:  # of KerasHub's models: every token counts
+                return np.ones(shape, dtype)
+            return rng.integers(0, known or 2, shape).astype(dtype)
         return rng.standard_normal(shape).astype(dtype)
 
     arrays = keras.tree.map_structure(fill, inputs)

@@ -54,7 +54,7 @@ def test_the_jacobian_of_a_linear_map_is_its_kernel(scheme):
     x = rng.standard_normal((32, 100), dtype="float32")
     jacobian = ki.diagnose(model, x, jacobian_samples=32).jacobian
     values = np.linalg.svd(layer.kernel.numpy(), compute_uv=False)
-    assert jacobian.mean_squared_singular_value == pytest.approx(np.mean(values**2), rel=0.05)
+    assert jacobian.mean_squared_singular_value == pytest.approx(np.mean(values**2), rel=0.1)
     assert 0.85 * values[0] < jacobian.largest_singular_value < 1.0001 * values[0]
 
 
@@ -193,10 +193,9 @@ def test_what_cannot_be_diagnosed_is_refused(arguments, error, says):
 
 
 def test_half_precision_is_measured_in_float32():
-    with keras.DTypePolicy("mixed_float16") and pytest.MonkeyPatch.context():
-        layer = layers.Dense(16, "relu", dtype="mixed_float16", name="d")
-        model = keras.Sequential([keras.Input((8,)), layer])
-        report = ki.diagnose(model, rng.standard_normal((32, 8), dtype="float32"))
+    layer = layers.Dense(16, "relu", dtype="mixed_float16", name="d")
+    model = keras.Sequential([keras.Input((8,)), layer])
+    report = ki.diagnose(model, rng.standard_normal((32, 8), dtype="float32"))
     assert report["d"].output.finite
     assert report.healthy
 

@@ -6,7 +6,6 @@ import pytest
 from keras import layers
 
 import keras_inits as ki
-from keras_inits import gains
 
 WIDTH = 128
 
@@ -49,7 +48,8 @@ def test_the_articles_nets_get_the_articles_verdicts(activation, scheme, verdict
     assert report.verdict == verdict
     last = report.layers[-1]
     assert last.verdict == verdict
-    assert last.output.second_moment == pytest.approx(last.predicted_second_moment, rel=0.35)
+    # A ReLU net's logarithm has a variance of 5 depth / width: three deviations are a factor of 2.6.
+    assert 1 / 2.6 < last.output.second_moment / last.predicted_second_moment < 2.6
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "gelu"])
@@ -89,8 +89,8 @@ def test_a_nan_is_named_where_it_comes_from_with_the_weight():
 def test_a_gradient_that_is_not_finite_is_named_where_it_comes_from():
     inputs = keras.Input((WIDTH,))
     hidden = layers.Dense(16, "relu", name="before", kernel_initializer="initkit_he")(inputs)
-    # sqrt(relu(x)): 0 has an infinite slope, and 0 times it is not a number
-    outputs = layers.Lambda(lambda x: keras.ops.sqrt(x) * 0, name="root")(hidden)
+    # of a root at 0 the slope is infinite, and 0 times it is not a number
+    outputs = layers.Lambda(lambda x: keras.ops.sqrt(x), name="root")(hidden)
     report = ki.diagnose(keras.Model(inputs, layers.Dense(8, name="after")(outputs)), batch())
     assert found(report)["before"] == {"not finite"}
 
@@ -145,8 +145,8 @@ def test_samples_that_grow_alike_are_rank_collapsed_from_one_layer_on():
 
     bias = ki.RandomInit(1.0, seed=3)
     report = ki.diagnose(net("tanh", wide_bias, bias_initializer=bias), batch())
-    collapsed = [layer.name for layer in report.layers if layer.verdict == "rank-collapsed"]
-    assert len(collapsed) == 1
+    collapsed = [name for name, verdicts in found(report).items() if "rank-collapsed" in verdicts]
+    assert collapsed == ["d2"]
     correlations = [layer.output.correlation for layer in report.layers]
     assert correlations[0] < 0.99 < correlations[-1]
     assert report.layers[-1].output.effective_rank < 3
@@ -156,9 +156,9 @@ def test_thresholds_move_the_verdicts():
     model = net("relu", lambda i: ki.XavierInit(seed=i))
     assert ki.diagnose(model, batch()).verdict == "vanishing"
     assert ki.diagnose(model, batch(), thresholds=ki.Thresholds(growth=1e3)).healthy
-    with pytest.raises(ValueError, match="`growth` must be above 1. Received: growth=0.5"):
+    with pytest.raises(ValueError, match=r"`growth` must be above 1. Received: growth=0.5"):
         ki.Thresholds(growth=0.5)
-    with pytest.raises(ValueError, match="`dead` must be from 0 to 1. Received: dead=2"):
+    with pytest.raises(ValueError, match=r"`dead` must be from 0 to 1. Received: dead=2"):
         ki.Thresholds(dead=2)
 
 
@@ -187,4 +187,3 @@ def test_theory_and_measurement_agree_over_20_seeds(activation):
         # a prediction that is 5 % off is noticed
         off = np.array(measured) - 1.05 * np.array(predicted)
         assert np.any(np.abs(off.mean(axis=0)) > 3 * off.std(axis=0, ddof=1) / 20**0.5)
-    assert gains.gain(activation) > 0
