@@ -127,7 +127,7 @@ def test_diagnose_takes_data_and_exits_with_0_if_healthy(
     keras_inits_command, saved_model, tmp_path
 ):
     np.save(tmp_path / "x.npy", np.random.default_rng(0).standard_normal((16, 32)))
-    path = saved_model("initkit_orthogonal")
+    path = saved_model("initkit_he")
     code, out, _ = keras_inits_command("diagnose", path, "--data", str(tmp_path / "x.npy"))
     assert (code, "16 samples" in out) == (0, True), out
 

@@ -51,6 +51,7 @@ class Call:
         layer: the layer.
         sources: for each of its tensors in, the index of the call that made it, or `INPUT` or
             `UNKNOWN`.
+        inside: which entry of `Recorder.given` belongs to the layer that called it.
         composite: whether other recorded layers ran inside.
         activation: the elementwise activation that its output went through, if it is known.
         inputs: statistics of its first floating tensor in; None if it has none.
@@ -61,6 +62,7 @@ class Call:
     name: str
     layer: Any
     sources: tuple[int, ...]
+    inside: int
     composite: bool
     activation: Activation | None
     inputs: TensorStatistics | None
@@ -74,9 +76,11 @@ class Recorder(Silencer):
 
     tape: Any
     calls: list[Call] = field(default_factory=list)
+    # Of each layer that was called, in the order of entering: the sources of what it was given.
+    given: list[tuple[int, ...]] = field(default_factory=lambda: [(INPUT,)])
     _made: dict[int, tuple[Any, int]] = field(default_factory=dict)
     _measured: dict[int, TensorStatistics] = field(default_factory=dict)
-    _stack: list[list[Any]] = field(default_factory=list)  # [layer, calls inside]
+    _stack: list[list[Any]] = field(default_factory=list)  # [layer, calls inside, number]
     _names: Counter[str] = field(default_factory=Counter)
 
     def add_input(self, tensor: Any) -> None:
@@ -94,13 +98,20 @@ class Recorder(Silencer):
             return super().run(original, layer, args, kwargs)
         given = [t for t in keras.tree.flatten((args, kwargs)) if tf.is_tensor(t)]
         sources = tuple(self.source(t) for t in given)
-        frame = [layer, 0]
+        self.given.append(self._outer(sources))
+        frame = [layer, 0, len(self.given) - 1]
         self._stack.append(frame)
         try:
             outputs = super().run(original, layer, args, kwargs)
         finally:
             self._stack.pop()
         return self._record(layer, given, sources, outputs, composite=frame[1] > 0)
+
+    def _outer(self, sources: tuple[int, ...]) -> tuple[int, ...]:
+        """Returns `sources`, and for what is unknown what the layer around was given."""
+        if UNKNOWN not in sources or not self._stack:
+            return sources
+        return (*(s for s in sources if s != UNKNOWN), *self.given[self._stack[-1][2]])
 
     def _record(
         self, layer: Any, given: Any, sources: Any, outputs: Any, *, composite: bool
@@ -121,7 +132,8 @@ class Recorder(Silencer):
             real = [(t, s) for t, s in zip(given, sources, strict=True) if _is_real(t)]
             inputs = self._statistics_of(*real[0]) if real else None
         name = self._name(layer)
-        self.calls.append(Call(name, layer, sources, composite, activation, inputs, output))
+        inside = self._stack[-1][2] if self._stack else 0
+        self.calls.append(Call(name, layer, sources, inside, composite, activation, inputs, output))
         self.tape.watch(tensor)  # a gradient here, even where nothing before it is trainable
         flat[main] = self._mark(tensor, index)
         if mask is not None:

@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_inits.diagnosis import jacobian as jacobians
+from keras_inits.diagnosis.paths import bypassed
 from keras_inits.diagnosis.recording import Call, Recorder, Silencer, recording
 from keras_inits.diagnosis.report import (
     Finding,
@@ -77,10 +78,12 @@ def diagnose(
             with recording(recorder):
                 outputs = model(inputs, training=training)
             value, targets, cotangents = _objective(model, outputs, y, loss, rng)
+        ends = [recorder.source(t) for t in keras.tree.flatten(outputs) if tf.is_tensor(t)]
         weights = model.trainable_weights
         gradients = tape.gradient(targets, [w.value for w in weights], cotangents)
     gradient_of = {id(w): g for w, g in zip(weights, gradients, strict=True)}
-    findings = judge(recorder.calls, thresholds or Thresholds())
+    around = bypassed(recorder.calls, recorder.given, ends)
+    findings = judge(recorder.calls, around, thresholds or Thresholds())
     jacobian, notes = _jacobian(model, inputs, training, jacobian_samples, rng)
     return SignalReport(
         model=model.name,

@@ -29,7 +29,7 @@ def standard_input(model: Any, batch: int = 32, seed: int = 0) -> Any:
     inputs = getattr(model, "_inputs_struct", None)  # named inputs have no public structure
     if inputs is None:
         inputs = getattr(model, "inputs", None)
-    if not inputs:
+    if inputs is None or (isinstance(inputs, list) and not inputs):
         raise ValueError(
             "This model does not say what it takes: give data. "
             f"Received: model {model.name!r} of type {type(model).__name__}"

@@ -57,12 +57,21 @@ class Thresholds:
                 raise ValueError(f"`{name}` must be from 0 to 1. Received: {name}={value!r}")
 
 
-def judge(calls: Sequence[Call], thresholds: Thresholds) -> list[tuple[Finding, ...]]:
-    """Returns what is wrong with each of `calls`, the worst first."""
+def judge(
+    calls: Sequence[Call], around: Sequence[bool], thresholds: Thresholds
+) -> list[tuple[Finding, ...]]:
+    """Returns what is wrong with each of `calls`, the worst first.
+
+    Args:
+        calls: of one pass.
+        around: whether the signal has a way around each; there it may vanish or grow alike.
+        thresholds: where a figure becomes a verdict.
+    """
     found: list[list[Finding]] = [[] for _ in calls]
     for check in (_not_finite, _symmetric, _dying, _saturated, _sizes, _gradient_sizes, _alike):
         for index, finding in check(calls, thresholds):
-            found[index].append(finding)
+            if not (around[index] and finding.verdict in ("vanishing", "rank-collapsed")):
+                found[index].append(finding)
     return [
         tuple(sorted(findings, key=lambda finding: SEVERITY.index(finding.verdict)))
         for findings in found

@@ -117,7 +117,7 @@ def language_model():
 def test_attention_and_recurrence_are_told(language_model):
     report = ki.diagnose(language_model, rng.integers(0, 50, (8, 12)))
     told = names(report)
-    assert {"words", "attention/query", "attention/softmax", "lstm", "both", "head"} <= set(told)
+    assert {"words", "attention/query", "lstm", "both", "head"} <= set(told)
     assert told.index("norm") < told.index("attention/query") < told.index("skip")
     assert "dropout" not in told  # it is off, and hands its input on
     assert report.jacobian is None

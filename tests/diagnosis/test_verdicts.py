@@ -48,7 +48,7 @@ def test_the_articles_nets_get_the_articles_verdicts(activation, scheme, verdict
     assert report.verdict == verdict
     last = report.layers[-1]
     assert last.verdict == verdict
-    # A ReLU net's logarithm has a variance of 5 depth / width: three deviations are a factor of 2.6.
+    # The logarithm of a ReLU net has variance 5 depth / width: 3 deviations are a factor of 2.6.
     assert 1 / 2.6 < last.output.second_moment / last.predicted_second_moment < 2.6
 
 
@@ -152,6 +152,26 @@ def test_samples_that_grow_alike_are_rank_collapsed_from_one_layer_on():
     assert report.layers[-1].output.effective_rank < 3
 
 
+def residual(scale, raw):
+    """Blocks whose branches are scaled down, between two plain layers; summed by a layer or by +."""
+    inputs = keras.Input((WIDTH,))
+    x = layers.Dense(WIDTH, "relu", name="first", kernel_initializer=ki.HeInit(seed=0))(inputs)
+    for i in range(3):
+        scheme = ki.XavierInit(scale, seed=i + 1)
+        branch = layers.Dense(WIDTH, name=f"branch{i}", kernel_initializer=scheme)(x)
+        x = x + branch if raw else layers.Add(name=f"sum{i}")([x, branch])
+    head = layers.Dense(16, name="head", kernel_initializer=ki.XavierInit(seed=9))(x)
+    return keras.Model(inputs, head)
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_a_branch_beside_a_skip_may_be_silent_but_not_loud(raw):
+    assert found(ki.diagnose(residual(0.01, raw), batch())) == {}
+    loud = ki.diagnose(residual(100.0, raw), batch())
+    assert loud.verdict == "exploding"
+    assert {"branch0", "branch1", "branch2"} <= set(found(loud))
+
+
 def test_thresholds_move_the_verdicts():
     model = net("relu", lambda i: ki.XavierInit(seed=i))
     assert ki.diagnose(model, batch()).verdict == "vanishing"
@@ -181,9 +201,8 @@ def test_theory_and_measurement_agree_over_20_seeds(activation):
         back.append([layer.gradient.second_moment for layer in inner])
         expected_back.append([layer.predicted_gradient for layer in inner])
     for measured, predicted in ((forward, expected_forward), (back, expected_back)):
-        difference = np.array(measured) - np.array(predicted)
-        error = difference.std(axis=0, ddof=1) / 20**0.5
-        assert np.all(np.abs(difference.mean(axis=0)) < 3 * error)
+        mean, expected = np.mean(measured, axis=0), np.mean(predicted, axis=0)
+        error = np.std(measured, axis=0, ddof=1) / 20**0.5
+        assert np.all(np.abs(mean - expected) < 3 * error)
         # a prediction that is 5 % off is noticed
-        off = np.array(measured) - 1.05 * np.array(predicted)
-        assert np.any(np.abs(off.mean(axis=0)) > 3 * off.std(axis=0, ddof=1) / 20**0.5)
+        assert np.any(np.abs(mean - 1.05 * expected) > 3 * error)
