@@ -9,7 +9,7 @@ import sys
 import keras
 import numpy as np
 import tensorflow as tf
-from timing import best
+from timing import paired_ratio
 
 import keras_inits
 
@@ -24,16 +24,19 @@ def main(batch: int) -> None:
         tape.gradient(loss, [weight.value for weight in model.trainable_weights])
 
     cases = {
-        "forward and backward": plain,
         "diagnose, no Jacobian": lambda: keras_inits.diagnose(model, x, jacobian_samples=0),
         "diagnose": lambda: keras_inits.diagnose(model, x),
     }
-    base = None
+    plain()
+    print(f"forward and backward: {_peak():.2f} GiB peak")
     for name, run in cases.items():
-        seconds = best(run)
-        base = base or seconds
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        print(f"{name:24} {seconds:7.2f} s {seconds / base:5.2f} x {peak:6.2f} GiB peak so far")
+        seconds, base, ratio = paired_ratio(run, plain, repeats=5)
+        print(f"{name}: {seconds:.2f} s, plain {base:.2f} s, {ratio:.2f} x, {_peak():.2f} GiB peak")
+
+
+def _peak() -> float:
+    """Returns the most memory that this process ever held, in GiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 if __name__ == "__main__":

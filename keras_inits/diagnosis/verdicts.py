@@ -9,9 +9,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from keras_inits.diagnosis.recording import Call
+from keras_inits.diagnosis.recording import UNKNOWN, Call
 from keras_inits.diagnosis.report import SEVERITY, Finding
-from keras_inits.diagnosis.statistics import TensorStatistics
 from keras_inits.diagnosis.traits import (
     NORMALIZATIONS,
     activation_of,
@@ -69,7 +68,7 @@ def judge(
     """
     found: list[list[Finding]] = [[] for _ in calls]
     for check in (_not_finite, _symmetric, _dying, _saturated, _sizes, _gradient_sizes, _alike):
-        for index, finding in check(calls, thresholds):
+        for index, finding in check(calls, around, thresholds):
             if not (around[index] and finding.verdict in ("vanishing", "rank-collapsed")):
                 found[index].append(finding)
     return [
@@ -81,8 +80,7 @@ def judge(
 Found = list[tuple[int, Finding]]
 
 
-def _not_finite(calls: Sequence[Call], thresholds: Thresholds) -> Found:
-    del thresholds
+def _not_finite(calls: Sequence[Call], around: Sequence[bool], thresholds: Thresholds) -> Found:
     for index, call in enumerate(calls):
         if not call.output.finite:
             if call.composite:  # by something outside of any layer inside it
@@ -103,7 +101,7 @@ def _not_finite(calls: Sequence[Call], thresholds: Thresholds) -> Found:
     return []
 
 
-def _symmetric(calls: Sequence[Call], thresholds: Thresholds) -> Found:
+def _symmetric(calls: Sequence[Call], around: Sequence[bool], thresholds: Thresholds) -> Found:
     found = []
     for index, call in enumerate(calls):
         back, units = call.gradient, call.output.units
@@ -122,7 +120,7 @@ def _symmetric(calls: Sequence[Call], thresholds: Thresholds) -> Found:
     return found
 
 
-def _dying(calls: Sequence[Call], thresholds: Thresholds) -> Found:
+def _dying(calls: Sequence[Call], around: Sequence[bool], thresholds: Thresholds) -> Found:
     found = []
     for index, call in enumerate(calls):
         share = call.output.dead_units
@@ -135,7 +133,7 @@ def _dying(calls: Sequence[Call], thresholds: Thresholds) -> Found:
     return found
 
 
-def _saturated(calls: Sequence[Call], thresholds: Thresholds) -> Found:
+def _saturated(calls: Sequence[Call], around: Sequence[bool], thresholds: Thresholds) -> Found:
     found = []
     for index, call in enumerate(calls):
         share = call.output.saturated
@@ -152,28 +150,30 @@ def _saturated(calls: Sequence[Call], thresholds: Thresholds) -> Found:
     return found
 
 
-def _sizes(calls: Sequence[Call], thresholds: Thresholds) -> Found:
+def _sizes(calls: Sequence[Call], around: Sequence[bool], thresholds: Thresholds) -> Found:
     def ratio(index: int) -> float:
         call = calls[index]
         before = 0.0 if call.inputs is None else call.inputs.second_moment
         return _root_ratio(call.output.second_moment, before)
 
-    return _drift(
-        range(len(calls)), calls, thresholds, lambda c: c.output, ratio, "the signal", "fan_in"
-    )
+    def sources(index: int) -> Sequence[int]:
+        return [source for source in calls[index].sources if source >= 0]
+
+    order = range(len(calls))
+    return _drift(order, sources, ratio, calls, around, thresholds, "the signal", "fan_in")
 
 
-def _gradient_sizes(calls: Sequence[Call], thresholds: Thresholds) -> Found:
-    consumers: dict[int, list[int]] = {}
+def _gradient_sizes(calls: Sequence[Call], around: Sequence[bool], thresholds: Thresholds) -> Found:
+    consumers: list[list[int]] = [[] for _ in calls]
     for index, call in enumerate(calls):
-        for source in call.sources:
-            if not call.composite:
-                consumers.setdefault(source, []).append(index)
+        for source in () if call.composite else call.sources:
+            if source >= 0:
+                consumers[source].append(index)
 
     def ratio(index: int) -> float:
         # What this layer makes of a gradient is seen where it alone takes its input.
         call = calls[index]
-        source = call.sources[0] if len(call.sources) == 1 else -1
+        source = call.sources[0] if len(call.sources) == 1 else UNKNOWN
         if source < 0 or len(consumers[source]) > 1:
             return math.nan
         before, after = calls[source].gradient, call.gradient
@@ -181,49 +181,57 @@ def _gradient_sizes(calls: Sequence[Call], thresholds: Thresholds) -> Found:
             return math.nan
         return _root_ratio(before.second_moment, after.second_moment)
 
-    def gradient_in(call: Call) -> TensorStatistics | None:
-        source = call.sources[0] if len(call.sources) == 1 else -1
-        return calls[source].gradient if source >= 0 else None
-
     order = range(len(calls) - 1, -1, -1)
-    return _drift(order, calls, thresholds, gradient_in, ratio, "the gradient", "fan_out")
+    following = consumers.__getitem__
+    return _drift(order, following, ratio, calls, around, thresholds, "the gradient", "fan_out")
 
 
 def _drift(
     order: Sequence[int],
-    calls: Sequence[Call],
-    thresholds: Thresholds,
-    statistics: Callable[[Call], TensorStatistics | None],
+    before: Callable[[int], Sequence[int]],
     ratio: Callable[[int], float],
+    calls: Sequence[Call],
+    around: Sequence[bool],
+    thresholds: Thresholds,
     what: str,
     mode: str,
 ) -> Found:
-    """Follows a root mean square through `order`; names jumps, then what drifts away slowly."""
+    """Follows a root mean square through `order`: names jumps, and what drifts away slowly.
+
+    Args:
+        order: of the calls, such that `before` is known of each.
+        before: the calls that a call takes the signal, or the gradient, from.
+        ratio: by how much a call multiplies it; NaN where that cannot be told.
+        calls: of one pass.
+        around: whether there is a way around each.
+        thresholds: for the limit.
+        what: is followed, for the evidence.
+        mode: the fan that keeps it, for the remedy.
+    """
     found: Found = []
-    reference, excused = math.nan, 1.0
+    total = [1.0] * len(calls)  # the product of the ratios of judged layers, along the best path
+    limits = f"(limits 1/{thresholds.growth:g} and {thresholds.growth:g})"
     for index in order:
         call = calls[index]
-        here = statistics(call)
-        if here is None or not here.finite or call.composite:
+        if isinstance(call.layer, NORMALIZATIONS):
             continue
-        size, factor = math.sqrt(here.second_moment), ratio(index)
-        if isinstance(call.layer, NORMALIZATIONS) or not reference > 0:
-            reference, excused = size, 1.0
+        paths = [total[i] for i in before(index)]
+        total[index] = min(paths, key=lambda product: abs(math.log(product)), default=1.0)
+        factor = ratio(index)
+        if not (0 < factor < math.inf) or call.composite or not is_judged(call.layer):
             continue
-        counted = is_judged(call.layer) and min(here.units, call.output.units) >= thresholds.units
-        if not counted:
-            excused *= factor if 0 < factor < math.inf else 1.0
+        if min(call.inputs.units if call.inputs else 0, call.output.units) < thresholds.units:
             continue
-        jump = not 1 / thresholds.growth <= factor <= thresholds.growth and factor == factor
-        total = size / reference / excused
-        limit = f"(limits 1/{thresholds.growth:g} and {thresholds.growth:g})"
-        if jump and size > 0:
-            excused *= factor
-            evidence = f"it multiplies {what} by {factor:.2g} {limit}"
+        if not 1 / thresholds.growth <= factor <= thresholds.growth:
+            evidence = f"it multiplies {what} by {factor:.2g} {limits}"
             found.append((index, _size_finding(factor, evidence, mode, call)))
-        elif size > 0 and not 1 / thresholds.growth <= total <= thresholds.growth:
-            evidence = f"{what} is {total:.2g} times what it was where its path began {limit}"
-            found.append((index, _size_finding(total, evidence, mode, call)))
+            continue
+        if around[index]:
+            continue
+        total[index] *= factor
+        if not 1 / thresholds.growth <= total[index] <= thresholds.growth:
+            evidence = f"{what} is {total[index]:.2g} times what it was where its path began"
+            found.append((index, _size_finding(total[index], f"{evidence} {limits}", mode, call)))
     return found
 
 
@@ -237,7 +245,7 @@ def _size_finding(factor: float, evidence: str, mode: str, call: Call) -> Findin
     return Finding("exploding" if factor > 1 else "vanishing", evidence, remedy)
 
 
-def _alike(calls: Sequence[Call], thresholds: Thresholds) -> Found:
+def _alike(calls: Sequence[Call], around: Sequence[bool], thresholds: Thresholds) -> Found:
     found = []
     for index, call in enumerate(calls):
         if not _of_its_own(call) or call.inputs is None or not is_judged(call.layer):

@@ -153,7 +153,7 @@ def test_samples_that_grow_alike_are_rank_collapsed_from_one_layer_on():
 
 
 def residual(scale, raw):
-    """Blocks whose branches are scaled down, between two plain layers; summed by a layer or by +."""
+    """Blocks with scaled branches between two plain layers, summed by a layer or by +."""
     inputs = keras.Input((WIDTH,))
     x = layers.Dense(WIDTH, "relu", name="first", kernel_initializer=ki.HeInit(seed=0))(inputs)
     for i in range(3):
