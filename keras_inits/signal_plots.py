@@ -78,8 +78,8 @@ def plot_depth(
     ax.plot(depth[shown], predicted[shown], "o", ms=4, mfc="none", mec="0.35", lw=0, label="theory")
     ill = np.array([layer.verdict != "healthy" for layer in report.layers])
     if ill.any():
-        (marks,) = ax.plot(depth[ill], np.full(int(ill.sum()), 0.015), "^", ms=4, color=COLORS[0])
-        marks.set(transform=ax.get_xaxis_transform(), label="unhealthy")
+        feet, foot = np.full(int(ill.sum()), 0.015), ax.get_xaxis_transform()
+        ax.plot(depth[ill], feet, "^", ms=4, color=COLORS[0], transform=foot, label="unhealthy")
     if np.any(measured > 0):
         ax.set_yscale("log")
         _at_least_one_decade(ax)
