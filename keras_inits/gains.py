@@ -6,6 +6,7 @@ $\varphi$ does to the size of a signal is then a few integrals over one normal v
 
 import difflib
 import functools
+import importlib
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -297,5 +298,7 @@ def _double_precision() -> Iterator[None]:
         return
     import jax  # the backend in use, so it is there
 
-    with jax.experimental.enable_x64():  # type: ignore[attr-defined]
+    # It was jax.experimental.enable_x64 before JAX 0.8.
+    home = jax if hasattr(jax, "enable_x64") else importlib.import_module("jax.experimental")
+    with home.enable_x64(True):
         yield
