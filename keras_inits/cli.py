@@ -1,10 +1,10 @@
-"""The command line: `keras-inits list | reproduce | audit`."""
+"""The command line: `keras-inits list | diagnose | audit | reproduce`."""
 
 import inspect
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import keras
 import tyro
@@ -59,6 +59,49 @@ def audit_command(
         Console().print(report)
     if report.findings:
         sys.exit(1)
+
+
+@app.command(name="diagnose")
+def diagnose_model(
+    model: tyro.conf.Positional[Path],
+    data: Path | None = None,
+    png: Path | None = None,
+    json: Path | None = None,
+    batch: int = 32,
+) -> None:
+    """Tell what each layer of a saved model does to the signal; exit with 1 if it is unhealthy.
+
+    Args:
+        model: a saved model, MODEL.keras.
+        data: a batch as a .npy file; standard normal values (integers for embeddings) if none.
+        png: where to draw signal and gradient over depth.
+        json: where to write the whole report.
+        batch: how many samples to look at.
+    """
+    report = _report(model, data, batch)
+    report.summary()
+    if json is not None:
+        json.write_text(report.to_json() + "\n", encoding="utf-8")
+    if png is not None:
+        from keras_inits import plots, signal_plots  # matplotlib is an extra
+
+        png.write_bytes(plots.figure_bytes(signal_plots.depth_figure(report)))
+    sys.exit(0 if report.healthy else 1)
+
+
+def _report(model: Path, data: Path | None, batch: int) -> Any:
+    import keras  # Keras and TensorFlow take seconds to load, which `list` need not wait for
+    import numpy as np
+
+    from keras_inits import diagnosis
+
+    for path, what in ((model, "model"), (data, "data")):
+        if path is not None and not path.is_file():
+            raise ValueError(f"`{what}` must be a file. Received: {what}={str(path)!r}")
+    loaded = keras.models.load_model(model, compile=False)
+    if data is None:
+        return diagnosis.diagnose(loaded, diagnosis.standard_input(loaded, batch))
+    return diagnosis.diagnose(loaded, np.load(data)[:batch])
 
 
 @reproduce.command(name="mnist-log")

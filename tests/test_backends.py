@@ -44,6 +44,8 @@ print(json.dumps({
     "schemes": found,
     "attention": float(np.abs(q.T @ q - np.eye(64)).max()),
     "orthogonal": float(np.abs(tall.T @ tall - np.eye(800)).max()),
+    "gains": {name: keras_inits.gain(name) for name in ("tanh", "gelu", "relu")},
+    "slope": keras_inits.gaussian_moments("gelu").derivative_second_moment,
     "cut": float(np.abs(cut).max() / cut.std()),
 }))
 """
@@ -74,6 +76,13 @@ def test_every_scheme_draws_the_same_law(on_backend, name):
     shape = (300, 200) if name == "initkit_identity" else (3, 3, 20, 120)
     ours = keras_inits.get(name)(shape)
     assert here["std"] == pytest.approx(float(ours.numpy().std()), rel=0.04, abs=1e-6)
+
+
+def test_gains_are_the_same(on_backend):
+    for name, value in on_backend["gains"].items():
+        assert value == pytest.approx(keras_inits.gain(name), rel=1e-6)
+    slope = keras_inits.gaussian_moments("gelu").derivative_second_moment
+    assert on_backend["slope"] == pytest.approx(slope, rel=1e-6)
 
 
 def test_structured_kernels_keep_their_identities(on_backend):

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 
 import keras_inits
@@ -107,3 +108,53 @@ def test_audit_of_a_missing_file_is_told(keras_inits_command, tmp_path):
     code, _, err = keras_inits_command("audit", str(tmp_path / "none.keras"))
     assert code == 1
     assert "none.keras" in err.replace("\n", "")
+
+
+@pytest.fixture
+def saved_model(tmp_path):
+    """Saves a net of ten ReLU layers under a scheme; returns the path."""
+
+    def save(scheme):
+        dense = [
+            keras.layers.Dense(32, "relu", kernel_initializer=keras_inits.get(scheme))
+            for _ in range(10)
+        ]
+        path = tmp_path / f"{scheme}.keras"
+        keras.Sequential([keras.Input((32,)), *dense]).save(path)
+        return str(path)
+
+    return save
+
+
+# Keras 3.15 hands TensorFlow's variables to NumPy in a way that NumPy 2 deprecates.
+keras_saves = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+@keras_saves
+def test_diagnose_writes_what_it_found_and_exits_with_1_if_unhealthy(
+    keras_inits_command, saved_model, tmp_path
+):
+    png, report = tmp_path / "depth.png", tmp_path / "report.json"
+    path = saved_model("initkit_random_small")
+    code, out, _ = keras_inits_command("diagnose", path, "--png", str(png), "--json", str(report))
+    assert code == 1
+    assert "vanishing" in out
+    assert max(map(len, out.splitlines())) <= 80
+    assert png.read_bytes().startswith(b"\x89PNG")
+    assert json.loads(report.read_text())["verdict"] == "vanishing"
+
+
+@keras_saves
+def test_diagnose_takes_data_and_exits_with_0_if_healthy(
+    keras_inits_command, saved_model, tmp_path
+):
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).standard_normal((16, 32)))
+    path = saved_model("initkit_he")
+    code, out, _ = keras_inits_command("diagnose", path, "--data", str(tmp_path / "x.npy"))
+    assert (code, "16 samples" in out) == (0, True), out
+
+
+def test_diagnose_of_no_file_ends_in_a_message(keras_inits_command):
+    code, _, err = keras_inits_command("diagnose", "/nowhere/model.keras")
+    assert code == 1
+    assert "`model` must be a file" in err

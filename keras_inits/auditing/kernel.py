@@ -171,7 +171,7 @@ def not_orthogonal(kernel: Kernel) -> Iterator[Finding]:
     scheme = kernel_scheme(_inner(kernel.initializer))
     if not isinstance(scheme, OrthogonalInit):
         return
-    matrices = kernel.matrices / scheme.gain
+    matrices = kernel.matrices / scheme.effective_gain
     errors = [gram_error(matrix) for matrix in matrices]
     bad = [index for index, error in enumerate(errors) if error > _GRAM_TOLERANCE]
     if not bad:

@@ -5,6 +5,9 @@ import numbers
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
+from keras_inits.gains import activation_config
+from keras_inits.gains import gain as activation_gain
+
 _Choice = TypeVar("_Choice", bound=str)
 
 
@@ -32,6 +35,31 @@ def positive_integer(name: str, value: Any) -> int:
     if value < 1:
         raise ValueError(f"`{name}` must be at least 1. Received: {name}={value!r}")
     return int(value)
+
+
+def gain_or_activation(
+    gain: Any, activation: Any, *, name: str = "gain"
+) -> tuple[float | None, str | dict[str, Any] | None, float]:
+    """Returns a gain and an activation in their stored forms, and the gain that they mean.
+
+    Args:
+        gain: a finite number, or None for 1 or for what `activation` asks for.
+        activation: what `keras_inits.gain` takes and a saved model can name, or None.
+        name: the argument that `activation` stands in for.
+
+    Raises:
+        ValueError: both were given.
+    """
+    gain = None if gain is None else real(name, gain)
+    if activation is None:
+        return gain, None, 1.0 if gain is None else gain
+    if gain is not None:
+        raise ValueError(
+            f"`activation` stands in the place of `{name}`: give one of them. "
+            f"Received: {name}={gain!r}, activation={activation!r}"
+        )
+    config = activation_config(activation)
+    return None, config, activation_gain(config)
 
 
 def choice(name: str, value: _Choice, options: Iterable[str]) -> _Choice:

@@ -17,7 +17,8 @@ class IdentityInit(Scheme, keras.initializers.Identity):
     """Identity matrix times gain, as Keras's Identity.
 
     Args:
-        gain: the value on the diagonal.
+        gain: the value on the diagonal; 1 if None.
+        activation: as in `VarianceScalingInit`.
 
     Raises:
         ValueError: at the call, a shape that is not that of a matrix.
@@ -26,8 +27,11 @@ class IdentityInit(Scheme, keras.initializers.Identity):
     1.0
     """
 
-    def __init__(self, gain: float = 1.0) -> None:
-        super().__init__(gain=checks.real("gain", gain))
+    def __init__(self, gain: float | None = None, *, activation: Any = None) -> None:
+        super().__init__()
+        self.gain, self.activation, self.effective_gain = checks.gain_or_activation(
+            gain, activation
+        )
 
     def sample(self, shape: tuple[int, ...], dtype: str) -> Any:
         if len(shape) != 2:
@@ -35,7 +39,7 @@ class IdentityInit(Scheme, keras.initializers.Identity):
                 "IdentityInit fills matrices: `shape` must have two axes. "
                 f"Received: shape={shape}. For convolution kernels there is DiracInit."
             )
-        return self.gain * ops.eye(*shape, dtype=dtype)
+        return self.effective_gain * ops.eye(*shape, dtype=dtype)
 
 
 @scheme

@@ -41,13 +41,13 @@ def _(initializer: VarianceScalingInit, geometry: KernelGeometry) -> float:
 @_stddev.register
 def _(initializer: OrthogonalInit, geometry: KernelGeometry) -> float:
     _, rows, columns = geometry.matrix_shape
-    return initializer.gain / math.sqrt(max(1, rows, columns))
+    return initializer.effective_gain / math.sqrt(max(1, rows, columns))
 
 
 @_stddev.register
 def _(initializer: DeltaOrthogonalInit, geometry: KernelGeometry) -> float:
     _, rows, columns = geometry.matrix_shape
-    return initializer.gain * math.sqrt(rows / geometry.taps / max(1, rows * columns))
+    return initializer.effective_gain * math.sqrt(rows / geometry.taps / max(1, rows * columns))
 
 
 @_stddev.register

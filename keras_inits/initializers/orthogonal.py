@@ -101,7 +101,8 @@ class OrthogonalInit(KernelScheme):
     Orthogonal takes the bare shape. Computed in float32 (in float64 if asked), then rounded.
 
     Args:
-        gain: $g$.
+        gain: $g$; 1 if None.
+        activation: as in `VarianceScalingInit`.
         seed: as in `VarianceScalingInit`.
         input_axes: as in `VarianceScalingInit`.
         output_axes: as in `VarianceScalingInit`.
@@ -120,8 +121,9 @@ class OrthogonalInit(KernelScheme):
 
     def __init__(
         self,
-        gain: float = 1.0,
+        gain: float | None = None,
         *,
+        activation: Any = None,
         seed: Any = None,
         input_axes: Axes = None,
         output_axes: Axes = None,
@@ -133,11 +135,13 @@ class OrthogonalInit(KernelScheme):
             output_axes=output_axes,
             batch_axes=batch_axes,
         )
-        self.gain = checks.positive("gain", gain)
+        self.gain, self.activation, self.effective_gain = checks.gain_or_activation(
+            None if gain is None else checks.positive("gain", gain), activation
+        )
 
     def sample(self, shape: tuple[int, ...], dtype: str) -> Any:
         geometry = self.geometry(shape)
-        matrices = haar_orthogonal(geometry.matrix_shape, self.gain, dtype, self.seed)
+        matrices = haar_orthogonal(geometry.matrix_shape, self.effective_gain, dtype, self.seed)
         return geometry.from_matrices(matrices)
 
 
@@ -149,7 +153,8 @@ class DeltaOrthogonalInit(KernelScheme):
     gain. It trains plain convolution networks of thousands of layers.
 
     Args:
-        gain: $g$. (The paper and TensorFlow 1 scale by its square root.)
+        gain: $g$; 1 if None. (The paper and TensorFlow 1 scale by its square root.)
+        activation: as in `VarianceScalingInit`.
         seed: as in `VarianceScalingInit`.
         input_axes: as in `VarianceScalingInit`.
         output_axes: as in `VarianceScalingInit`.
@@ -167,8 +172,9 @@ class DeltaOrthogonalInit(KernelScheme):
 
     def __init__(
         self,
-        gain: float = 1.0,
+        gain: float | None = None,
         *,
+        activation: Any = None,
         seed: Any = None,
         input_axes: Axes = None,
         output_axes: Axes = None,
@@ -180,7 +186,9 @@ class DeltaOrthogonalInit(KernelScheme):
             output_axes=output_axes,
             batch_axes=batch_axes,
         )
-        self.gain = checks.positive("gain", gain)
+        self.gain, self.activation, self.effective_gain = checks.gain_or_activation(
+            None if gain is None else checks.positive("gain", gain), activation
+        )
 
     def sample(self, shape: tuple[int, ...], dtype: str) -> Any:
         geometry = self.geometry(shape)
@@ -199,7 +207,7 @@ class DeltaOrthogonalInit(KernelScheme):
                 f"of the signal. Received: {inputs} inputs and {outputs} outputs in shape={shape}. "
                 "Use OrthogonalInit for such a layer."
             )
-        matrices = haar_orthogonal((count, inputs, outputs), self.gain, dtype, self.seed)
+        matrices = haar_orthogonal((count, inputs, outputs), self.effective_gain, dtype, self.seed)
         before = inputs * geometry.center_tap
         after = fan_in - inputs - before
         return geometry.from_matrices(ops.pad(matrices, ((0, 0), (before, after), (0, 0))))

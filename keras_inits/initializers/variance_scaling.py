@@ -32,7 +32,9 @@ class VarianceScalingInit(KernelScheme):
     r"""Variance gain² / fan, with mode and distribution of your choice.
 
     Args:
-        gain: $g$, the standard deviation of a kernel whose fan is 1.
+        gain: $g$, the standard deviation of a kernel whose fan is 1; 1 if None.
+        activation: in place of `gain`, the activation that follows: `keras_inits.gain` of it. A
+            name, a Keras layer or a function that a saved model can name.
         mode: the fan: `"fan_in"` keeps the forward signal, `"fan_out"` the gradient, `"fan_avg"`
             (arithmetic mean) and `"fan_geo_avg"` (geometric mean) lie between.
         distribution: `"normal"` (not truncated), `"truncated_normal"` (at two standard
@@ -54,8 +56,9 @@ class VarianceScalingInit(KernelScheme):
 
     def __init__(
         self,
-        gain: float = 1.0,
+        gain: float | None = None,
         *,
+        activation: Any = None,
         mode: Mode = "fan_in",
         distribution: Distribution = "normal",
         seed: Any = None,
@@ -69,14 +72,16 @@ class VarianceScalingInit(KernelScheme):
             output_axes=output_axes,
             batch_axes=batch_axes,
         )
-        self.gain = checks.positive("gain", gain)
-        self.scale = self.gain**2  # what Keras calls it
+        self.gain, self.activation, self.effective_gain = checks.gain_or_activation(
+            None if gain is None else checks.positive("gain", gain), activation
+        )
+        self.scale = self.effective_gain**2  # what Keras calls it
         self.mode = checks.choice("mode", mode, MODES)
         self.distribution = checks.choice("distribution", distribution, DISTRIBUTIONS)
 
     def stddev(self, shape: tuple[int, ...]) -> float:
         """Returns the standard deviation of a kernel of `shape`."""
-        return self.gain / math.sqrt(fan(self.geometry(shape), self.mode))
+        return self.effective_gain / math.sqrt(fan(self.geometry(shape), self.mode))
 
     def sample(self, shape: tuple[int, ...], dtype: str) -> Any:
         return draw(self.distribution, shape, self.stddev(shape), dtype, self.seed)
@@ -91,7 +96,8 @@ class XavierInit(VarianceScalingInit):
     the mean of both fans: that is `GlorotInit`.
 
     Args:
-        gain: $g$.
+        gain: $g$; 1 if None.
+        activation: as in `VarianceScalingInit`.
         distribution: `"normal"`, `"truncated_normal"` or `"uniform"`.
         seed: as in `VarianceScalingInit`.
         input_axes: as in `VarianceScalingInit`.
@@ -104,8 +110,9 @@ class XavierInit(VarianceScalingInit):
 
     def __init__(
         self,
-        gain: float = 1.0,
+        gain: float | None = None,
         *,
+        activation: Any = None,
         distribution: Distribution = "normal",
         seed: Any = None,
         input_axes: Axes = None,
@@ -114,6 +121,7 @@ class XavierInit(VarianceScalingInit):
     ) -> None:
         super().__init__(
             gain,
+            activation=activation,
             mode="fan_in",
             distribution=distribution,
             seed=seed,
@@ -131,7 +139,8 @@ class GlorotInit(VarianceScalingInit):
     draw uniformly: `GlorotUniformInit`. The articles' Xavier, with fan_in alone, is `XavierInit`.
 
     Args:
-        gain: $g$; 1 for linear units and tanh near 0.
+        gain: $g$; 1, for linear units and tanh near 0, if None.
+        activation: as in `VarianceScalingInit`.
         distribution: `"normal"`, `"truncated_normal"` or `"uniform"`.
         seed: as in `VarianceScalingInit`.
         input_axes: as in `VarianceScalingInit`.
@@ -148,8 +157,9 @@ class GlorotInit(VarianceScalingInit):
 
     def __init__(
         self,
-        gain: float = 1.0,
+        gain: float | None = None,
         *,
+        activation: Any = None,
         distribution: Distribution = "normal",
         seed: Any = None,
         input_axes: Axes = None,
@@ -158,6 +168,7 @@ class GlorotInit(VarianceScalingInit):
     ) -> None:
         super().__init__(
             gain,
+            activation=activation,
             mode="fan_avg",
             distribution=distribution,
             seed=seed,
@@ -175,7 +186,8 @@ class HeInit(VarianceScalingInit):
     it from layer to layer. For a leaky ReLU it is $2 / ((1 + a^2) n_\text{in})$.
 
     Args:
-        negative_slope: $a$, the slope of the activation below 0; 0 for ReLU.
+        negative_slope: $a$, the slope of the activation below 0; 0, for ReLU, if None.
+        activation: in its place, any activation, as in `VarianceScalingInit`.
         mode: `"fan_in"` keeps the forward signal, `"fan_out"` the gradient.
         distribution: `"normal"` (the paper's), `"truncated_normal"` or `"uniform"`.
         seed: as in `VarianceScalingInit`.
@@ -192,8 +204,9 @@ class HeInit(VarianceScalingInit):
 
     def __init__(
         self,
-        negative_slope: float = 0.0,
+        negative_slope: float | None = None,
         *,
+        activation: Any = None,
         mode: Literal["fan_in", "fan_out"] = "fan_in",
         distribution: Distribution = "normal",
         seed: Any = None,
@@ -201,9 +214,13 @@ class HeInit(VarianceScalingInit):
         output_axes: Axes = None,
         batch_axes: Axes = None,
     ) -> None:
-        self.negative_slope = checks.real("negative_slope", negative_slope)
+        self.negative_slope, activation, _ = checks.gain_or_activation(
+            negative_slope, activation, name="negative_slope"
+        )
+        slope = self.negative_slope or 0.0
         super().__init__(
-            math.sqrt(2.0) / math.hypot(1.0, self.negative_slope),
+            None if activation is not None else math.sqrt(2.0) / math.hypot(1.0, slope),
+            activation=activation,
             mode=checks.choice("mode", mode, ("fan_in", "fan_out")),
             distribution=distribution,
             seed=seed,
@@ -260,6 +277,7 @@ class XavierUniformInit(XavierInit):
 
     Args:
         gain: as in `XavierInit`.
+        activation: as in `VarianceScalingInit`.
         seed: as in `VarianceScalingInit`.
         input_axes: as in `VarianceScalingInit`.
         output_axes: as in `VarianceScalingInit`.
@@ -268,8 +286,9 @@ class XavierUniformInit(XavierInit):
 
     def __init__(
         self,
-        gain: float = 1.0,
+        gain: float | None = None,
         *,
+        activation: Any = None,
         seed: Any = None,
         input_axes: Axes = None,
         output_axes: Axes = None,
@@ -277,6 +296,7 @@ class XavierUniformInit(XavierInit):
     ) -> None:
         super().__init__(
             gain,
+            activation=activation,
             distribution="uniform",
             seed=seed,
             input_axes=input_axes,
@@ -291,6 +311,7 @@ class GlorotUniformInit(GlorotInit):
 
     Args:
         gain: as in `GlorotInit`.
+        activation: as in `VarianceScalingInit`.
         seed: as in `VarianceScalingInit`.
         input_axes: as in `VarianceScalingInit`.
         output_axes: as in `VarianceScalingInit`.
@@ -299,8 +320,9 @@ class GlorotUniformInit(GlorotInit):
 
     def __init__(
         self,
-        gain: float = 1.0,
+        gain: float | None = None,
         *,
+        activation: Any = None,
         seed: Any = None,
         input_axes: Axes = None,
         output_axes: Axes = None,
@@ -308,6 +330,7 @@ class GlorotUniformInit(GlorotInit):
     ) -> None:
         super().__init__(
             gain,
+            activation=activation,
             distribution="uniform",
             seed=seed,
             input_axes=input_axes,
@@ -322,6 +345,7 @@ class HeUniformInit(HeInit):
 
     Args:
         negative_slope: as in `HeInit`.
+        activation: as in `HeInit`.
         mode: as in `HeInit`.
         seed: as in `VarianceScalingInit`.
         input_axes: as in `VarianceScalingInit`.
@@ -331,8 +355,9 @@ class HeUniformInit(HeInit):
 
     def __init__(
         self,
-        negative_slope: float = 0.0,
+        negative_slope: float | None = None,
         *,
+        activation: Any = None,
         mode: Literal["fan_in", "fan_out"] = "fan_in",
         seed: Any = None,
         input_axes: Axes = None,
@@ -341,6 +366,7 @@ class HeUniformInit(HeInit):
     ) -> None:
         super().__init__(
             negative_slope,
+            activation=activation,
             mode=mode,
             distribution="uniform",
             seed=seed,

@@ -1,0 +1,44 @@
+import keras
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+import keras_inits as ki
+from keras_inits import plots, signal_plots
+
+
+@pytest.fixture(scope="module", params=[10, 50, 200])
+def report(request):
+    dense = [
+        keras.layers.Dense(32, "relu", kernel_initializer=ki.XavierInit(seed=i))
+        for i in range(request.param)
+    ]
+    model = keras.Sequential([keras.Input((32,)), *dense])
+    return ki.diagnose(model, np.random.default_rng(0).standard_normal((16, 32)))
+
+
+def test_the_line_is_the_measured_root_mean_square_on_a_log_axis(report):
+    ax = signal_plots.plot_depth(report)
+    line, *_ = ax.lines
+    measured = [layer.output.second_moment**0.5 for layer in report.layers]
+    np.testing.assert_allclose(line.get_ydata(), np.where(np.array(measured) > 0, measured, np.nan))
+    assert ax.get_yscale() == "log"
+    assert ax.get_ylabel() == "root mean square of the signal"
+    assert {text.get_text() for text in ax.get_legend().get_texts()} >= {"measured", "theory"}
+
+
+def test_there_is_one_histogram_a_layer_up_to_40(report):
+    figure = signal_plots.plot_histograms(report)
+    assert isinstance(figure, Figure)
+    assert len(figure.axes) == min(40, len(report.layers))
+
+
+def test_the_heat_map_has_a_column_a_layer(report):
+    ax = signal_plots.plot_heat_map(report)
+    assert ax.images[0].get_array().shape == (6, len(report.layers))
+
+
+def test_the_figure_makes_a_png_with_a_heat_map_for_many_layers(report):
+    figure = signal_plots.depth_figure(report)
+    assert len(figure.axes) == (2 if len(report.layers) < 40 else 5)
+    assert plots.figure_bytes(figure, dpi=30).startswith(b"\x89PNG")
