@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from keras_inits import registry
 from keras_inits.datasets import ImageDataset, Source, load_mnist
-from keras_inits.experiments.files import write_whole
+from keras_inits.files import write_whole
 from keras_inits.initializers import RandomInit
 
 CLASSES = 10
