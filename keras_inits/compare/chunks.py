@@ -1,5 +1,6 @@
 """A population cut into chunks that fit into memory, trained here or on other machines."""
 
+import functools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -115,9 +116,7 @@ def train_chunks(
     jobs = joblib.effective_n_jobs(n_jobs)
     if jobs == 1 or len(chunks) == 1:
         for number, chunk in enumerate(chunks):
-            yield train_chunk(
-                plan, chunk, trainer, lambda epoch, number=number: on_epoch(number, epoch)
-            )
+            yield train_chunk(plan, chunk, trainer, functools.partial(on_epoch, number))
         return
     tasks = [joblib.delayed(train_chunk)(plan, chunk, trainer) for chunk in chunks]
     try:

@@ -125,7 +125,8 @@ class Comparison:
     def diverged(self) -> NDArray[np.bool_]:
         """Returns which runs had a loss that was not finite, `(schemes, seeds)`."""
         losses = [values for name, values in self.history.items() if name.endswith("loss")]
-        return np.any([~np.isfinite(values).all(axis=-1) for values in losses], axis=0)
+        wrong: NDArray[np.bool_] = np.any([~np.isfinite(v).all(axis=-1) for v in losses], axis=0)
+        return wrong
 
     def stuck(self) -> NDArray[np.bool_] | None:
         """Returns which runs never left chance, `(schemes, seeds)`; None where chance is unknown.

@@ -100,8 +100,9 @@ def epoch_rows(
     blocks: list[NDArray[np.int32]] = []
     wanted = steps if steps is not None else -(-samples // batch_size)
     while (missing := wanted - sum(map(len, blocks))) > 0:
-        order = generator.permutation(samples) if shuffle else np.arange(samples)
-        order = order.astype(np.int32)
+        order = np.arange(samples, dtype=np.int32)
+        if shuffle:
+            order = generator.permutation(order)
         blocks.append(order[:full].reshape(-1, batch_size)[:missing])
         if full < samples and missing > full // batch_size:
             blocks.append(order[None, full:])

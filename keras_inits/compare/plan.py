@@ -74,7 +74,7 @@ class Plan:
         )
 
     def model(self, label: str | None = None, seed: int = 0) -> keras.Model:
-        """Returns a compiled model; which scheme and seed matters only if `build` takes a scheme."""
+        """Returns a compiled model; scheme and seed matter only to a `build` that takes one."""
         model = self._build(label or next(iter(self.schemes)), seed)
         if not model.built:
             model.build((None, *self.data.x.shape[1:]))

@@ -161,7 +161,7 @@ def epochs_to(
     array([2.])
     """
     reached = values >= target if higher_is_better else values <= target
-    first = np.argmax(reached, axis=-1) + 1.0
+    first: NDArray[np.float64] = np.argmax(reached, axis=-1) + 1.0
     first[~reached.any(axis=-1)] = np.inf
     return first
 

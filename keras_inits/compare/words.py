@@ -44,8 +44,8 @@ def conclusions(result: Comparison) -> Iterator[str]:
         pairs = len(result.differences())
         if (smallest := pairs * 2.0 ** (1 - count)) > LEVEL:
             yield (
-                f"{count} seeds are too few to tell {len(result.schemes)} schemes apart at 5 %: the "
-                f"smallest p that all {pairs} pair{'s' * (pairs > 1)} could have together is "
+                f"{count} seeds are too few to tell {len(result.schemes)} schemes apart at 5 %: "
+                f"the smallest p that all {pairs} pair{'s' * (pairs > 1)} could have together is "
                 f"{min(1.0, smallest):.2g}."
             )
     yield from _failures(result)
@@ -115,7 +115,7 @@ def _differences_table(result: Comparison) -> Table:
     table.add_column("p (Holm)", justify="right")
     for difference in result.differences():
         table.add_row(
-            f"{difference.a} − {difference.b}",
+            f"{difference.a} - {difference.b}",
             _interval(difference.interval),
             str(difference.interval.count),
             _p(difference.p_holm).removeprefix("p = ").removeprefix("p "),
