@@ -1,4 +1,4 @@
-"""The command line: `keras-inits list | reproduce`."""
+"""The command line: `keras-inits list | reproduce | compare`."""
 
 import inspect
 import sys
@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from tyro.extras import SubcommandApp
 
-from keras_inits import registry
+from keras_inits import cli_compare, registry
 from keras_inits.datasets import DataError
 from keras_inits.experiments import mnist_log, mnist_log_views
 
@@ -62,6 +62,14 @@ def mnist_log_command(
     if config.out is not None:
         for path in mnist_log_views.write(result, config.out):
             console.print(f"wrote {path}", soft_wrap=True)
+
+
+@app.command(name="compare")
+def compare_command(
+    config: Annotated[cli_compare.CompareConfig, tyro.conf.arg(name="")],
+) -> None:
+    """Train a model from several schemes over many seeds, and say what the data support."""
+    cli_compare.run(config, Console())
 
 
 def scheme_summaries() -> list[tuple[str, str]]:

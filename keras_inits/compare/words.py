@@ -61,13 +61,15 @@ def _said(result: Comparison, difference: Difference) -> str:
     a, b, interval = difference.a, difference.b, difference.interval
     if not np.isfinite(interval.low):
         return f"{a} and {b} cannot be compared: too few runs of both have a finite value."
+    if difference.p_holm < LEVEL and interval.mean < 0:  # told from the larger side
+        a, b = b, a
+        interval = Interval(-interval.mean, -interval.high, -interval.low, interval.count)
     gap = f"(95 % {_number(interval.low)} to {_number(interval.high)}, {_p(difference.p_holm)})"
     if interval.low == interval.high == 0:
         return f"{a} and {b} ended equal in every seed."
     if difference.p_holm < LEVEL:
-        better = a if (interval.mean > 0) == result.higher_is_better() else b
-        worse = b if better == a else a
-        return f"{better} beats {worse} by {_number(abs(interval.mean))} {gap}."
+        better, worse = (a, b) if result.higher_is_better() else (b, a)
+        return f"{better} beats {worse} by {_number(interval.mean)} {gap}."
     return f"Not told apart: {a} and {b}, difference {_number(interval.mean)} {gap}."
 
 
@@ -128,7 +130,7 @@ def _epochs(epochs: np.ndarray, last: int) -> str:
     middle = median_epoch(epochs)
     text = f"{middle:g}" if np.isfinite(middle) else f"> {last}"
     censored = int(np.isinf(epochs).sum())
-    return f"{text} ({censored} not)" if censored else text
+    return f"{text} ({censored} not yet)" if censored else text
 
 
 def _interval(interval: Interval) -> str:
