@@ -1,16 +1,17 @@
 """The command line: `keras-inits list | reproduce | compare`."""
 
+import functools
 import inspect
 import sys
 from typing import Annotated, Literal
 
 import tyro
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from tyro.extras import SubcommandApp
 
 from keras_inits import cli_compare, registry
+from keras_inits.cli_compare import progress_bar
 from keras_inits.datasets import DataError
 from keras_inits.experiments import mnist_log, mnist_log_views
 
@@ -41,22 +42,13 @@ def mnist_log_command(
 ) -> None:
     """Softmax regression on MNIST, random against Xavier: the 20-epoch log of the first article."""
     console = Console()
-    runs = len(config.schemes) * config.seeds
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    ) as progress:
-        task = progress.add_task("epochs", total=runs * config.epochs)
-
-        def show(run: mnist_log.TrainingRun) -> None:
-            mnist_log_views.print_epochs(console, run)
-            progress.update(task, advance=1, description=f"{run.scheme}, seed {run.seed}")
-
-        result = mnist_log.run(config, report=console.print, on_epoch=show)
+    with progress_bar(console) as show:
+        result = mnist_log.run(
+            config,
+            report=console.print,
+            on_epoch=functools.partial(mnist_log_views.print_epochs, console),
+            on_progress=show,
+        )
     console.print()
     console.print(mnist_log_views.summary(result))
     if config.out is not None:

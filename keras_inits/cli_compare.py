@@ -1,6 +1,8 @@
 """`keras-inits compare`: which scheme is better for a model on data, from the command line."""
 
+import contextlib
 import datetime
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -75,15 +77,7 @@ def run(config: CompareConfig, console: Console) -> Comparison:
     optimizer = keras.optimizers.get(config.optimizer)
     if config.learning_rate is not None:
         optimizer.learning_rate = config.learning_rate
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"))
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("the first epoch compiles", total=None)
-
-        def show(progress: Done) -> None:
-            left = progress.seconds_left
-            text = "" if left is None else f"{datetime.timedelta(seconds=round(left))} left"
-            bar.update(task, completed=progress.done, total=progress.total, description=text)
-
+    with progress_bar(console) as show:
         result = compare(
             build,
             config.schemes,
@@ -106,6 +100,21 @@ def run(config: CompareConfig, console: Console) -> Comparison:
         for path in write(result, config.out):
             console.print(f"wrote {path}", soft_wrap=True)
     return result
+
+
+@contextlib.contextmanager
+def progress_bar(console: Console) -> Iterator[Callable[[Done], None]]:
+    """Shows a bar with the time left; yields what takes a `Progress`."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"))
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("compiling", total=None)
+
+        def show(progress: Done) -> None:
+            left = progress.seconds_left
+            text = "" if left is None else f"{datetime.timedelta(seconds=round(left))} left"
+            bar.update(task, completed=progress.done, total=progress.total, description=text)
+
+        yield show
 
 
 def write(result: Comparison, out: Path) -> list[Path]:

@@ -103,7 +103,7 @@ def training_figure(
 
 
 def _label_ends(ax: Axes, ends: Sequence[tuple[str, float, float, str]]) -> None:
-    """Writes `(label, x, y, color)` beside the ends of lines, moved apart where they would touch."""
+    """Writes `(label, x, y, color)` beside the ends of lines, moved apart where they touch."""
     ax.autoscale_view()
     points = 72 / ax.figure.dpi  # one pixel, in the unit of the letters
     shifted = -np.inf
@@ -175,7 +175,7 @@ def comparison_figure(result: Comparison, metric: str | None = None) -> Figure:
     figure = Figure(
         figsize=(10 if several else 5.5, height), layout=ConstrainedLayoutEngine(wspace=0.06)
     )
-    axes = np.atleast_1d(figure.subplots(1, 2 if several else 1))
+    axes = figure.subplots(1, 2 if several else 1, squeeze=False)[0]
     name = metric or result.metric
     values = np.where(np.isfinite(result.values(metric)), result.values(metric), np.nan)
     plot_training_curves(

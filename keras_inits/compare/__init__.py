@@ -4,7 +4,8 @@
 """
 
 from keras_inits.compare.comparison import Comparison
-from keras_inits.compare.run import Progress, compare
+from keras_inits.compare.progress import Progress
+from keras_inits.compare.run import compare
 from keras_inits.compare.statistics import Difference, Interval
 from keras_inits.compare.weights import GivenWeights
 

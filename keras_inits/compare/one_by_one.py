@@ -52,6 +52,7 @@ def _train(plan: Plan, label: str, seed: int, on_epoch: Listener, reason: str) -
         steps_per_epoch=steps,
         epochs=plan.epochs,
         callbacks=[recorder],
+        shuffle=False,  # the batches come shuffled
         verbose=0,
     )
     history = {metric: tuple(values) for metric, values in recorder.history.items()}

@@ -91,14 +91,16 @@ class Plan:
     def starting_weights(self, template: keras.Model, label: str, seed: int) -> Weights:
         """Returns what the trainable variables of a run start from."""
         if takes_scheme(self.build):
-            return [np.array(v) for v in self.model(label, seed).trainable_variables]
+            return [
+                keras.ops.convert_to_numpy(v) for v in self.model(label, seed).trainable_variables
+            ]
         return draw(template, self.schemes[label], self.root_seed, seed)
 
     def starting_states(self, template: keras.Model, seed: int) -> Weights:
         """Returns what the other variables start from: as built, random states from the seed."""
         states = []
         for variable in template.non_trainable_variables:
-            value = np.array(variable)
+            value = variable.numpy()
             if is_random_state(variable):
                 value = np.array([derived_seeds(self.root_seed, seed, 1)[0], 0], value.dtype)
             states.append(value)
@@ -109,9 +111,10 @@ class Plan:
         plain: dict[str, Any] = {
             "model": [[type(layer).__name__ for layer in getattr(template, "layers", ())]]
             + [list(v.shape) for v in template.trainable_variables],
-            "compile": [_plain(template.optimizer), _plain(template.loss)],
+            "optimizer": _plain(template.optimizer),
+            "loss": _plain(template.loss),
+            "metrics": [_plain(metric) for metric in self.metrics],
             "data": self.data.digest(),
-            "epochs": self.epochs,
             "batch_size": self.batch_size,
             "steps": self.steps,
             "shuffle": self.shuffle,
@@ -174,4 +177,7 @@ def _plain(thing: Any) -> Any:
         config = keras.saving.serialize_keras_object(thing)
     except (TypeError, ValueError):
         return getattr(thing, "__qualname__", repr(type(thing)))
-    return {key: config.get(key) for key in ("class_name", "config")}
+    inner = config.get("config")
+    if isinstance(inner, dict):  # names are counted up in each process: sgd_1, sgd_2
+        inner = {key: value for key, value in inner.items() if key != "name"}
+    return [config.get("class_name"), inner]

@@ -108,7 +108,7 @@ class _Population:
         x, y = plan.data.x, plan.data.y
         template.test_on_batch(x[:1], y[:1])  # makes the variables of the metrics
         template.reset_metrics()
-        self._metric_start = [np.array(v) for v in template.metrics_variables]
+        self._metric_start = [v.numpy() for v in template.metrics_variables]
 
         starts = [plan.starting_weights(template, label, seed) for label, seed in members]
         self._axes = [

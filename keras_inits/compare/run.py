@@ -1,8 +1,6 @@
 """`compare`: schemes x seeds, trained and measured."""
 
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,25 +11,12 @@ from keras_inits.compare import chunks as chunking
 from keras_inits.compare.comparison import Comparison
 from keras_inits.compare.data import Batches, TrainingData, as_training_data
 from keras_inits.compare.plan import Plan, Run, takes_scheme
+from keras_inits.compare.population import CannotVectorizeError, refuse
+from keras_inits.compare.progress import Clock, Progress
 from keras_inits.compare.store import Store
 from keras_inits.compare.weights import labelled, left_alone
 
 Trainer = Literal["auto", "population", "fit"]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a comparison has come.
-
-    Attributes:
-        done: epochs that models have been trained, summed over the runs; the resumed ones too.
-        total: how many that will be.
-        seconds_left: an estimate from the pace of this call; None before its first epoch.
-    """
-
-    done: int
-    total: int
-    seconds_left: float | None
 
 
 def compare(
@@ -137,13 +122,15 @@ def compare(
         store = Store(
             Path(out), settings, {label: plan.scheme_settings(label) for label in by_label}
         )
-        finished = {key: run for key, run in store.load().items() if key in members}
+        finished = {key: r for key, r in store.load(epochs).items() if key in members}
     missing = [member for member in members if member not in finished]
     size = chunk_size or chunking.members_in_memory(plan, template)
+    if not side_by_side(template, trainer):
+        size = 1  # nothing is gained by waiting for others before it is written down
     if (jobs := n_jobs or 1) > 1:
         size = min(size, -(-len(missing) // jobs))
     pieces = chunking.cut(missing, size, len(by_label))
-    clock = _Clock(len(finished) * epochs, len(members) * epochs, on_progress)
+    clock = Clock(len(finished) * epochs, len(members) * epochs, on_progress)
     if finished:
         on_runs(list(finished.values()))
     trained = chunking.train_chunks(
@@ -182,7 +169,8 @@ def comparison(
     schemes = tuple(dict.fromkeys(run.scheme for run in runs))
     seeds = tuple(dict.fromkeys(run.seed for run in runs))
     history = {}
-    for name in runs[0].history:
+    # the training loss, then each test set's loss and its metrics
+    for name in sorted(runs[0].history, key=lambda n: (n != "loss", not n.endswith("_loss"), n)):
         values = np.array([run.history[name] for run in runs], float)
         history[name] = values.reshape(len(seeds), len(schemes), -1).swapaxes(0, 1)
     if metric is None:
@@ -205,22 +193,13 @@ def comparison(
     return result
 
 
-class _Clock:
-    """Tells how far it is and how long it will take, by the pace of this call."""
-
-    def __init__(self, resumed: int, total: int, listener: Callable[[Progress], object]) -> None:
-        self._resumed, self._total, self._listener = resumed, total, listener
-        self._start, self._told = time.monotonic(), -1
-
-    def tell(self, done: int) -> None:
-        if done == self._told:
-            return
-        self._told = done
-        left = self._total - self._resumed - done
-        pace = (time.monotonic() - self._start) / done if done else None
-        self._listener(
-            Progress(self._resumed + done, self._total, None if pace is None else pace * left)
-        )
+def side_by_side(template: keras.Model, trainer: Trainer) -> bool:
+    """Says whether it is worth to try to train models like this side by side."""
+    try:
+        refuse(template)
+    except CannotVectorizeError:
+        return trainer == "population"
+    return trainer != "fit"
 
 
 def _checked_seeds(seeds: int | Sequence[int], **counts: int | None) -> list[int]:

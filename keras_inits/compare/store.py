@@ -35,14 +35,14 @@ class Store:
         content = {"settings": settings, "schemes": {**kept, **schemes}}
         write_whole(file, json.dumps(content, indent=1) + "\n")
 
-    def load(self) -> dict[tuple[str, int], Run]:
-        """Returns the finished runs by label and seed."""
+    def load(self, epochs: int) -> dict[tuple[str, int], Run]:
+        """Returns by label and seed the runs that have at least `epochs`, cut to them."""
         found = {}
         for file in sorted(self._runs.glob("chunk-*.json")):
             for entry in _read(file):
-                history = {m: tuple(map(float, v)) for m, v in entry["history"].items()}
-                run = Run(**{**entry, "history": history})
-                found[run.scheme, run.seed] = run
+                history = {m: tuple(map(float, v[:epochs])) for m, v in entry["history"].items()}
+                if len(history["loss"]) == epochs:
+                    found[entry["scheme"], entry["seed"]] = Run(**{**entry, "history": history})
         return found
 
     def add(self, runs: Sequence[Run]) -> None:

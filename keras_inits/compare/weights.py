@@ -100,7 +100,7 @@ def draw(model: keras.Model, scheme: Any, root_seed: int, seed: int) -> Weights:
         if is_kernel:
             initializer = scheme
         if initializer is None:
-            drawn.append(np.array(variable))
+            drawn.append(variable.numpy())
         else:
             fresh = seeded(initializer, number)(variable.shape, dtype=variable.dtype)
             drawn.append(keras.ops.convert_to_numpy(fresh))
