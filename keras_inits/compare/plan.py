@@ -91,9 +91,7 @@ class Plan:
     def starting_weights(self, template: keras.Model, label: str, seed: int) -> Weights:
         """Returns what the trainable variables of a run start from."""
         if takes_scheme(self.build):
-            return [
-                keras.ops.convert_to_numpy(v) for v in self.model(label, seed).trainable_variables
-            ]
+            return [v.numpy() for v in self.model(label, seed).trainable_variables]
         return draw(template, self.schemes[label], self.root_seed, seed)
 
     def starting_states(self, template: keras.Model, seed: int) -> Weights:

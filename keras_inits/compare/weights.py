@@ -131,7 +131,8 @@ def initialized_variables(layer: Any) -> Iterator[tuple[Any, Any, bool]]:
         if not name.endswith("_initializer") or name.startswith("_"):
             continue
         stem = name.removesuffix("_initializer")
-        for attribute in (stem, f"{stem}_kernel"):
+        # `bias`, `pointwise_kernel`; a DepthwiseConv2D calls its only kernel `kernel`
+        for attribute in (stem, f"{stem}_kernel", "kernel"):
             variable = getattr(layer, attribute, None)
             if isinstance(variable, keras.Variable):
                 exact = type(layer) in _KERNEL_LAYERS and stem == "kernel"

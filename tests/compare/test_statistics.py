@@ -57,7 +57,7 @@ def test_holm_is_the_textbooks():
 
 def test_pairs_are_formed_seed_by_seed():
     common = np.array([0.0, 10.0, 20.0, 30.0, 40.0, 50.0])  # what the seeds have in common
-    values = np.stack([common + 1, common, common + [1, -1, 1, -1, 1, -1]])
+    values = np.stack([common + 1, common, common + np.array([1, -1] * 3)])
     first, second, third = paired_differences(values, ["a", "b", "c"])
     assert (first.a, first.b, first.interval.mean, first.interval.low) == ("a", "b", 1.0, 1.0)
     assert first.p == pytest.approx(2 / 2**6)
