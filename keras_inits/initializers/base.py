@@ -50,12 +50,14 @@ class Scheme(keras.initializers.Initializer):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of `__init__`, ready for JSON."""
-        # Keras's bases replace `seed=None` by a number on the instance, and remember the argument
-        # in their own configuration: a clone of an unseeded scheme must draw afresh.
-        inherited = super().get_config()
-        config = {}
+        inherited, config = super().get_config(), {}
         for name in inspect.signature(type(self)).parameters:
-            value = inherited["seed"] if name == "seed" else getattr(self, name)
+            value = getattr(self, name)
+            if name == "seed":
+                # Keras's bases put a number in the place of `seed=None` and remember the None in
+                # their own configuration: a clone of an unseeded scheme must draw afresh.
+                told = inherited["seed"] is not None
+                value = keras.saving.serialize_keras_object(value) if told else None
             config[name] = list(value) if isinstance(value, tuple) else value
         return config
 

@@ -191,7 +191,7 @@ class DeltaOrthogonalInit(KernelScheme):
                 f"use OrthogonalInit for a kernel without taps. Received: shape={shape}"
             )
         if 0 in shape:
-            return ops.zeros(shape, dtype)
+            return geometry.from_matrices(ops.zeros(geometry.matrix_shape, dtype))
         inputs = fan_in // geometry.taps
         if inputs > outputs:
             raise ValueError(

@@ -79,7 +79,7 @@ class SparseInit(KernelScheme):
         geometry = self.geometry(shape)
         count, fan_in, outputs = geometry.matrix_shape
         if 0 in shape:
-            return ops.zeros(shape, dtype)
+            return geometry.from_matrices(ops.zeros(geometry.matrix_shape, dtype))
         kept = self._kept(fan_in)
         # One draw serves both: which inputs an output hears (the largest of `fan_in` values) and
         # how strongly (`kept` values more).

