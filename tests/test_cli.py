@@ -3,6 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import keras_inits
@@ -66,6 +67,38 @@ def test_a_mistake_ends_in_a_message_and_exit_code_1(keras_inits_command, words,
     code, _, err = keras_inits_command("reproduce", "mnist-log", *words)
     assert code == 1
     assert says in err.replace("\n", "")
+    assert "Traceback" not in err
+
+
+def test_compare_says_which_scheme_is_better_and_writes_it_down(keras_inits_command, tmp_path):
+    words = ("compare", "--data", "digits", "--model", "softmax", "--schemes", "xavier", "random")
+    words += ("--seeds", "3", "--epochs", "2", "--out", str(tmp_path))
+    code, out, _ = keras_inits_command(*words)
+    assert code == 0
+    assert "paired difference" in out
+    assert "3 seeds are too few" in out
+    names = {"result.json", "summary.txt", "comparison.png", "settings.json", "runs"}
+    assert {p.name for p in tmp_path.iterdir()} == names
+    stored = json.loads((tmp_path / "result.json").read_text())
+    assert np.array(stored["history"]["test_accuracy"]).shape == (2, 3, 2)
+    again = keras_inits_command(*words)
+    assert again[0] == 0
+    assert again[1].split("wrote")[0].splitlines()[-12:] == out.split("wrote")[0].splitlines()[-12:]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--schemes", "xaver"], "initkit_xavier"),
+        (["--seeds", "0"], "`seeds` must be at least 1"),
+        (["--model", "lenet5"], "at least 28 x 28"),
+        (["--optimizer", "sdg"], "sdg"),
+    ],
+)
+def test_a_mistake_in_compare_ends_in_a_message(keras_inits_command, words, says):
+    code, _, err = keras_inits_command("compare", "--data", "digits", *words)
+    assert code == 1
+    assert says in err.replace("\n", " ")
     assert "Traceback" not in err
 
 
