@@ -55,8 +55,25 @@ def assert_same_numbers(build, data, options, atol=1e-4, schemes=("he", "xavier"
     return ours
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("architecture", ["dense", "convolution", "batch norm"])
+@pytest.mark.parametrize(
+    ("architecture", "optimizer"),
+    [
+        ("dense", "sgd"),
+        ("dense", "adam"),
+        ("convolution", "momentum"),
+        ("batch norm", "adam"),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                ("dense", "momentum"),
+                ("convolution", "sgd"),
+                ("convolution", "adam"),
+                ("batch norm", "sgd"),
+                ("batch norm", "momentum"),
+            )
+        ),
+    ],
+)
 def test_the_population_has_the_numbers_of_fit(architecture, optimizer, images, options):
     build = sequential(*ARCHITECTURES[architecture])
     result = assert_same_numbers(build, images, options | {"optimizer": OPTIMIZERS[optimizer]})
@@ -65,7 +82,13 @@ def test_the_population_has_the_numbers_of_fit(architecture, optimizer, images, 
 
 
 @pytest.mark.parametrize(
-    "architecture", ["dropout", "regularizers", "recurrent", "separable, layer norm"]
+    "architecture",
+    [
+        "dropout",
+        "regularizers",
+        pytest.param("recurrent", marks=pytest.mark.slow),
+        pytest.param("separable, layer norm", marks=pytest.mark.slow),
+    ],
 )
 def test_other_layers_have_the_numbers_of_fit_too(architecture, images, options):
     assert_same_numbers(sequential(*ARCHITECTURES[architecture]), images, options)
