@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from keras_inits.auditing import AuditReport, Finding, audit
+from keras_inits.comparing import Comparison, GivenWeights, compare
 from keras_inits.gains import GaussianMoments, gain, gaussian_moments
 from keras_inits.initializers import *  # noqa: F403
 from keras_inits.initializers import __all__ as _schemes
@@ -20,15 +21,17 @@ from keras_inits.mean_field import (
 from keras_inits.registry import get, names, register
 
 if TYPE_CHECKING:
-    from keras_inits.diagnosis import SignalReport, Thresholds, diagnose
+    from keras_inits.diagnosing import SignalReport, Thresholds, diagnose
     from keras_inits.monitor import SignalMonitor
 
 __version__ = "0.1.0"
 __all__ = [
     "AuditReport",
+    "Comparison",
     "Default",
     "Finding",
     "GaussianMoments",
+    "GivenWeights",
     "InitializationReport",
     "KernelGeometry",
     "LeftAlone",
@@ -38,6 +41,7 @@ __all__ = [
     "WeightRow",
     "audit",
     "chi",
+    "compare",
     "correlation_map",
     "critical_sigma_w",
     "depth_scale",
@@ -62,7 +66,7 @@ def __getattr__(name: str) -> Any:
 
         return SignalMonitor
     if name in {"SignalReport", "Thresholds", "diagnose"}:
-        from keras_inits import diagnosis
+        from keras_inits import diagnosing
 
-        return getattr(diagnosis, name)
+        return getattr(diagnosing, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_inits.diagnosis import SignalReport, Thresholds, diagnose
+from keras_inits.diagnosing import SignalReport, Thresholds, diagnose
 
 
 class SignalMonitor(keras.callbacks.Callback):

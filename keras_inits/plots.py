@@ -5,15 +5,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import ArrayLike
 
+from keras_inits.comparing import Comparison
+
 # Okabe & Ito 2008: eight colours that all kinds of colour vision tell apart; without the yellow,
 # which is too light for a line on white.
 COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+
+LEVEL = 0.05  # of the corrected test that fills a mark
 
 Curves = Mapping[str, ArrayLike]  # label -> (seeds, epochs) or (epochs,)
 
@@ -40,9 +45,11 @@ def plot_training_curves(
         The Axes.
     """
     ax = ax if ax is not None else Figure(layout="constrained").subplots()
+    ends = []
     for index, (label, values) in enumerate(curves.items()):
         color = COLORS[index % len(COLORS)]
-        runs = np.atleast_2d(np.asarray(values, dtype=float))
+        # a diverged run counts as long as it has numbers
+        runs = np.ma.masked_invalid(np.atleast_2d(np.asarray(values, dtype=float)))
         epochs = np.arange(1, runs.shape[1] + 1)
         mean = runs.mean(axis=0)
         marker = "." if len(epochs) == 1 else None
@@ -50,14 +57,8 @@ def plot_training_curves(
         if len(runs) > 1:
             spread = runs.std(axis=0, ddof=1)
             ax.fill_between(epochs, mean - spread, mean + spread, color=color, alpha=0.25, lw=0)
-        ax.annotate(
-            label,
-            (epochs[-1], mean[-1]),
-            xytext=(6, 0),
-            textcoords="offset points",
-            va="center",
-            color=color,
-        )
+        last = int(np.ma.count(mean)) and np.flatnonzero(~np.ma.getmaskarray(mean))[-1]
+        ends.append((label, epochs[last], mean[last], color))
         printed = (published or {}).get(label)
         if printed is not None:
             shown = np.asarray(printed)[: len(epochs)]
@@ -70,6 +71,7 @@ def plot_training_curves(
         ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.yaxis.set_major_formatter("{x:g}")
         ax.yaxis.set_minor_formatter(NullFormatter())
+    _label_ends(ax, ends)
     ax.set(xlabel="epoch", ylabel=ylabel)
     ax.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
     ax.spines[["top", "right"]].set_visible(False)
@@ -97,6 +99,93 @@ def training_figure(
             log=metric == "cost",
             ax=ax,
         )
+    return figure
+
+
+def _label_ends(ax: Axes, ends: Sequence[tuple[str, float, float, str]]) -> None:
+    """Writes `(label, x, y, color)` beside the ends of lines, moved apart where they touch."""
+    ax.autoscale_view()
+    points = 72 / ax.figure.dpi  # one pixel, in the unit of the letters
+    shifted = -np.inf
+    for label, x, y, color in sorted(ends, key=lambda end: end[2]):
+        height = ax.transData.transform((x, y))[1] * points
+        shifted = max(height, shifted + 1.1 * rcParams["font.size"])
+        ax.annotate(
+            label,
+            (x, y),
+            xytext=(6, shifted - height),
+            textcoords="offset points",
+            va="center",
+            color=color,
+        )
+
+
+def plot_differences(
+    result: Comparison, metric: str | None = None, *, ax: Axes | None = None
+) -> Axes:
+    """Draws a forest plot: the paired difference of every pair of schemes, with its interval.
+
+    Small dots are the seeds. A filled mark is a difference that the corrected test tells from 0.
+    Schemes of which every run failed are left out: their distance would hide all the others.
+
+    Args:
+        result: what was measured, with at least two seeds.
+        metric: of the final epoch; the comparison's own if None.
+        ax: where to draw; new Axes if None.
+
+    Returns:
+        The Axes.
+    """
+    ax = ax if ax is not None else Figure(layout="constrained").subplots()
+    alive = {s for s, f in zip(result.schemes, result.failed(), strict=True) if not f.all()}
+    everything = result.differences(metric)
+    differences = [d for d in everything if {d.a, d.b} <= alive] or everything
+    rows = np.arange(len(differences))[::-1]
+    for row, difference in zip(rows, differences, strict=True):
+        told = difference.p_holm < LEVEL
+        color = COLORS[1] if told else "0.45"
+        interval = difference.interval
+        values = difference.values[np.isfinite(difference.values)]
+        ax.plot(values, np.full(len(values), row - 0.22), ".", ms=4, alpha=0.4, mew=0, color=color)
+        ax.plot([interval.low, interval.high], [row, row], color=color, lw=2)
+        ax.plot(interval.mean, row, "o", ms=6, color=color, mfc=color if told else "white")
+    ax.axvline(0, color="0.3", lw=0.8)
+    ax.set_yticks(rows, [f"{d.a} - {d.b}" for d in differences])
+    ax.set_ylim(-0.6, len(differences) - 0.4)
+    name = metric or result.metric
+    ax.set_xlabel(f"difference in final {name.replace('_', ' ')} (95 % interval)")
+    if len(differences) < len(everything):
+        ax.set_title(f"without {', '.join(sorted(set(result.schemes) - alive))}: failed", size=9)
+    ax.spines[["top", "right", "left"]].set_visible(False)
+    ax.tick_params(axis="y", length=0)
+    ax.grid(alpha=0.2, axis="x")
+    return ax
+
+
+def comparison_figure(result: Comparison, metric: str | None = None) -> Figure:
+    """Returns the curves of every scheme, and the forest plot of their differences beside them.
+
+    Args:
+        result: what was measured.
+        metric: the comparison's own if None.
+    """
+    several = len(result.seeds) > 1 and len(result.schemes) > 1
+    pairs = len(result.schemes) * (len(result.schemes) - 1) // 2
+    height = max(3.6, 0.4 * pairs + 1.2) if several else 3.6
+    figure = Figure(
+        figsize=(10 if several else 5.5, height), layout=ConstrainedLayoutEngine(wspace=0.06)
+    )
+    axes = figure.subplots(1, 2 if several else 1, squeeze=False)[0]
+    name = metric or result.metric
+    values = np.where(np.isfinite(result.values(metric)), result.values(metric), np.nan)
+    plot_training_curves(
+        dict(zip(result.schemes, values, strict=True)),
+        ylabel=name.replace("_", " "),
+        log=not result.higher_is_better(metric) and bool(np.nanmin(values, initial=1) > 0),
+        ax=axes[0],
+    )
+    if several:
+        plot_differences(result, metric, ax=axes[1])
     return figure
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from keras_inits.diagnosis.report import SignalReport
+from keras_inits.diagnosing.report import SignalReport
 from keras_inits.plots import COLORS
 
 

@@ -64,10 +64,42 @@ def test_digits_are_called_not_comparable_before_and_after(keras_inits_command, 
         (["--data-dir", "/nowhere/at/all"], "/nowhere/at/all"),
     ],
 )
-def test_a_mistake_ends_in_a_message_and_exit_code_1(keras_inits_command, words, says):
+def test_a_mistake_ends_in_a_message_and_exit_code_2(keras_inits_command, words, says):
     code, _, err = keras_inits_command("reproduce", "mnist-log", *words)
-    assert code == 1
+    assert code == 2
     assert says in err.replace("\n", "")
+    assert "Traceback" not in err
+
+
+def test_compare_says_which_scheme_is_better_and_writes_it_down(keras_inits_command, tmp_path):
+    words = ("compare", "--data", "digits", "--model", "softmax", "--schemes", "xavier", "random")
+    words += ("--seeds", "3", "--epochs", "2", "--out", str(tmp_path))
+    code, out, _ = keras_inits_command(*words)
+    assert code == 0
+    assert "paired difference" in out
+    assert "3 seeds are too few" in out
+    names = {"result.json", "summary.txt", "comparison.png", "settings.json", "runs"}
+    assert {p.name for p in tmp_path.iterdir()} == names
+    stored = json.loads((tmp_path / "result.json").read_text())
+    assert np.array(stored["history"]["test_accuracy"]).shape == (2, 3, 2)
+    again = keras_inits_command(*words)
+    assert again[0] == 0
+    assert again[1].split("wrote")[0].splitlines()[-12:] == out.split("wrote")[0].splitlines()[-12:]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--schemes", "xaver"], "initkit_xavier"),
+        (["--seeds", "0"], "`seeds` must be at least 1"),
+        (["--model", "lenet5"], "at least 28 x 28"),
+        (["--optimizer", "sdg"], "sdg"),
+    ],
+)
+def test_a_mistake_in_compare_ends_in_a_message(keras_inits_command, words, says):
+    code, _, err = keras_inits_command("compare", "--data", "digits", *words)
+    assert code == 2
+    assert says in err.replace("\n", " ")
     assert "Traceback" not in err
 
 
@@ -106,7 +138,7 @@ def test_audit_reads_a_saved_model_and_fails_on_findings(
 
 def test_audit_of_a_missing_file_is_told(keras_inits_command, tmp_path):
     code, _, err = keras_inits_command("audit", str(tmp_path / "none.keras"))
-    assert code == 1
+    assert code == 2
     assert "none.keras" in err.replace("\n", "")
 
 
@@ -156,5 +188,5 @@ def test_diagnose_takes_data_and_exits_with_0_if_healthy(
 
 def test_diagnose_of_no_file_ends_in_a_message(keras_inits_command):
     code, _, err = keras_inits_command("diagnose", "/nowhere/model.keras")
-    assert code == 1
+    assert code == 2
     assert "`model` must be a file" in err

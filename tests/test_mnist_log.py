@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from keras_inits.comparing import chunks
 from keras_inits.datasets import load_mnist
 from keras_inits.experiments import mnist_log, mnist_log_views
 from keras_inits.experiments.mnist_log import MnistLogConfig, MnistLogResult, TrainingRun, run
@@ -21,7 +22,7 @@ def quiet(*_):
 
 
 def digits(**options):
-    return MnistLogConfig(source="digits", **{"epochs": 3} | options)
+    return MnistLogConfig(source="digits", **{"seeds": 1, "epochs": 3, "trainer": "fit"} | options)
 
 
 def article_result(seeds=2, epochs=20, shift=0.0, **config):
@@ -66,6 +67,39 @@ def test_runs_are_repeatable_and_paired_by_seed():
     assert len({r.cost for r in result.runs}) == 4
     other = run(dataclasses.replace(config, root_seed=1), report=quiet)
     assert all(a.cost != b.cost for a, b in zip(result.runs, other.runs, strict=True))
+
+
+def test_the_population_gives_the_log_of_fit_for_the_first_seed():
+    side_by_side = run(digits(seeds=2, trainer="population"), report=quiet)
+    one_by_one = run(digits(seeds=2), report=quiet)
+    assert [(r.scheme, r.seed) for r in side_by_side.runs] == [
+        (r.scheme, r.seed) for r in one_by_one.runs
+    ]
+    for ours, theirs in zip(side_by_side.runs[:2], one_by_one.runs[:2], strict=True):
+        np.testing.assert_allclose(ours.cost, theirs.cost, atol=1e-4)
+        np.testing.assert_allclose(ours.accuracy, theirs.accuracy, atol=1e-4)
+    # later seeds: the same weights, other batches
+    assert side_by_side.runs[2].cost != one_by_one.runs[2].cost
+    np.testing.assert_allclose(side_by_side.runs[3].cost, one_by_one.runs[3].cost, rtol=0.2)
+
+
+def test_a_population_goes_on_from_its_finished_runs(tmp_path, monkeypatch):
+    first = run(digits(trainer="population", seeds=2, out=tmp_path), report=quiet)
+    trained = []
+    original = chunks.train_population
+
+    def watch(plan, members, on_epoch):
+        trained.extend(members)
+        return original(plan, members, on_epoch)
+
+    monkeypatch.setattr(chunks, "train_population", watch)
+    more = run(digits(trainer="population", seeds=3, out=tmp_path), report=quiet)
+    assert trained == [("random", 2), ("xavier", 2)]
+    assert more.runs[:4] == first.runs
+    fresh = run(digits(trainer="population", seeds=3), report=quiet)
+    np.testing.assert_allclose(more.runs[-1].cost, fresh.runs[-1].cost, atol=1e-5)
+    with pytest.raises(ValueError, match=r"other settings.*batch_size=100.*Received.*=50"):
+        run(digits(trainer="population", batch_size=50, out=tmp_path), report=quiet)
 
 
 def test_training_lowers_the_cost_and_random_starts_worse():
@@ -145,6 +179,7 @@ def test_a_damaged_state_is_told(tmp_path):
 def test_a_killed_process_goes_on_from_its_last_epoch(tmp_path):
     command = [sys.executable, "-m", "keras_inits", "reproduce", "mnist-log"]
     command += ["--source", "digits", "--epochs", "400", "--out", str(tmp_path)]
+    command += ["--trainer", "fit", "--seeds", "1"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     state = tmp_path / "state" / "random-0.npz"
     try:
@@ -266,7 +301,8 @@ def test_the_files_hold_the_whole_result(tmp_path):
 
 
 def test_real_mnist_gives_the_articles_numbers_from_the_first_epochs(mnist_dir):
-    result = run(MnistLogConfig(epochs=2, data_dir=mnist_dir), report=quiet)
+    config = MnistLogConfig(seeds=1, epochs=2, data_dir=mnist_dir, trainer="fit")
+    result = run(config, report=quiet)
     assert result.follows_the_article
     random, xavier = result.runs
     # mean and standard deviation of 20 seeds of a plain NumPy program
@@ -277,8 +313,9 @@ def test_real_mnist_gives_the_articles_numbers_from_the_first_epochs(mnist_dir):
 
 
 @pytest.mark.slow
-def test_all_80_published_numbers_are_within_3_standard_deviations_of_20_seeds(mnist_dir):
-    result = run(MnistLogConfig(seeds=20, data_dir=mnist_dir), report=quiet)
+@pytest.mark.parametrize("trainer", ["population", "fit"])
+def test_all_80_published_numbers_are_within_3_standard_deviations_of_20_seeds(mnist_dir, trainer):
+    result = run(MnistLogConfig(seeds=20, data_dir=mnist_dir, trainer=trainer), report=quiet)
     sizes = np.abs(np.concatenate(list(mnist_log_views.distances(result).values())))
     assert sizes.size == 80
     assert sizes.max() <= 3

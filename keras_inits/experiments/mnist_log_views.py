@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from keras_inits import registry
-from keras_inits.experiments.files import write_whole
 from keras_inits.experiments.mnist_log import MnistLogResult, TrainingRun
 from keras_inits.experiments.published import MNIST_LOG, MNIST_LOG_CLAIMS, TrainingLog
+from keras_inits.files import write_whole
 
 NOT_COMPARABLE = "These numbers are NOT comparable to the article's"
 SHOWN_EPOCHS = (1, 5, 10, 20)

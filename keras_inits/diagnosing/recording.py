@@ -11,8 +11,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_inits.diagnosis.statistics import TensorStatistics, measure
-from keras_inits.diagnosis.traits import elementwise, saturation_bounds, unit_axis
+from keras_inits.diagnosing.statistics import TensorStatistics, measure
+from keras_inits.diagnosing.traits import elementwise, saturation_bounds, unit_axis
 from keras_inits.gains import Activation
 
 # Seen from outside only: their inner layers run once a time step.

@@ -8,7 +8,7 @@ import pytest
 from keras import layers, ops
 
 import keras_inits as ki
-from keras_inits.diagnosis import SignalReport, standard_input
+from keras_inits.diagnosing import SignalReport, standard_input
 
 rng = np.random.default_rng(0)
 

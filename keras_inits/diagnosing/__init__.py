@@ -1,16 +1,16 @@
 """Where the signal dies: what each layer of a model does forward and back, and what is expected."""
 
-from keras_inits.diagnosis.report import (
+from keras_inits.diagnosing.report import (
     Finding,
     JacobianReport,
     LayerReport,
     SignalReport,
     WeightReport,
 )
-from keras_inits.diagnosis.run import diagnose
-from keras_inits.diagnosis.standard_input import standard_input
-from keras_inits.diagnosis.statistics import TensorStatistics
-from keras_inits.diagnosis.verdicts import Thresholds
+from keras_inits.diagnosing.run import diagnose
+from keras_inits.diagnosing.standard_input import standard_input
+from keras_inits.diagnosing.statistics import TensorStatistics
+from keras_inits.diagnosing.verdicts import Thresholds
 
 __all__ = [
     "Finding",

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_inits.diagnosis.report import JacobianReport
+from keras_inits.diagnosing.report import JacobianReport
 
 # How far a sample is moved, relative to its norm, to see where the way forward turns a vector: past
 # float32's rounding, and short of most kinks.

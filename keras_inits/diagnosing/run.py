@@ -9,18 +9,18 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from keras_inits.diagnosis import jacobian as jacobians
-from keras_inits.diagnosis.paths import bypassed
-from keras_inits.diagnosis.recording import Call, Recorder, Silencer, recording
-from keras_inits.diagnosis.report import (
+from keras_inits.diagnosing import jacobian as jacobians
+from keras_inits.diagnosing.paths import bypassed
+from keras_inits.diagnosing.recording import Call, Recorder, Silencer, recording
+from keras_inits.diagnosing.report import (
     Finding,
     JacobianReport,
     LayerReport,
     SignalReport,
     WeightReport,
 )
-from keras_inits.diagnosis.theory import predict
-from keras_inits.diagnosis.verdicts import Thresholds, judge
+from keras_inits.diagnosing.theory import predict
+from keras_inits.diagnosing.verdicts import Thresholds, judge
 
 
 def diagnose(

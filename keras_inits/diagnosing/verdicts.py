@@ -9,9 +9,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from keras_inits.diagnosis.recording import UNKNOWN, Call
-from keras_inits.diagnosis.report import SEVERITY, Finding
-from keras_inits.diagnosis.traits import (
+from keras_inits.diagnosing.recording import UNKNOWN, Call
+from keras_inits.diagnosing.report import SEVERITY, Finding
+from keras_inits.diagnosing.traits import (
     NORMALIZATIONS,
     activation_of,
     is_judged,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import keras
 
-from keras_inits.diagnosis.recording import INPUT, UNKNOWN, Call
+from keras_inits.diagnosing.recording import INPUT, UNKNOWN, Call
 
 # Of these one branch may be silent: the others go on.
 _SUMS = (keras.layers.Add, keras.layers.Average, keras.layers.Maximum, keras.layers.Subtract)

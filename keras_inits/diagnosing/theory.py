@@ -15,8 +15,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits.diagnosis.recording import UNKNOWN, Call
-from keras_inits.diagnosis.traits import kernel_geometry
+from keras_inits.diagnosing.recording import UNKNOWN, Call
+from keras_inits.diagnosing.traits import kernel_geometry
 from keras_inits.gains import Activation, gaussian_moments
 
 _SAME = (

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from keras_inits.diagnosis.statistics import TensorStatistics
+from keras_inits.diagnosing.statistics import TensorStatistics
 
 # From the worst: what is broken, what learns nothing, what learns badly.
 Verdict = Literal[
@@ -175,7 +175,7 @@ class SignalReport:
             file: where to; standard output if None.
         """
         # Here, since views import this module for its types.
-        from keras_inits.diagnosis.views import print_summary
+        from keras_inits.diagnosing.views import print_summary
 
         print_summary(self, file)
 

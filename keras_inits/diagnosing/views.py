@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from keras_inits.diagnosis.report import LayerReport, SignalReport
+from keras_inits.diagnosing.report import LayerReport, SignalReport
 
 _WIDTH = 80
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import keras_inits as ki
-from keras_inits.diagnosis import standard_input
+from keras_inits.diagnosing import standard_input
 
 pytestmark = [
     pytest.mark.slow,

