@@ -1,5 +1,6 @@
 import math
 
+import keras
 import numpy as np
 import pytest
 from scipy import stats
@@ -25,9 +26,18 @@ def test_values_follow_their_law_and_not_one_of_5_percent_more(distribution):
 def test_pieces_differ_and_do_not_depend_on_the_threads(monkeypatch):
     monkeypatch.setattr(writing, "_PIECE", 1000)
     shape = (7, 500)
-    threaded = writing.independent_values("normal", shape, 1.0, "float32", 1)
+    threaded = np.asarray(writing.independent_values("normal", shape, 1.0, "float32", 1))
     monkeypatch.setattr(writing.os, "cpu_count", lambda: 1)
     alone = writing.independent_values("normal", shape, 1.0, "float32", 1)
     np.testing.assert_array_equal(threaded, alone)
     pieces = threaded.reshape(-1)[:3000].reshape(3, 1000)
     assert abs(np.corrcoef(pieces) - np.eye(3)).max() < 5 / math.sqrt(1000)
+
+
+def test_a_large_weight_is_in_memory_once():
+    tensor, values = writing._allocate((2**10, 2**10), "float32")
+    values[:] = 1.0
+    weight = keras.Variable(np.zeros((2**10, 2**10), "float32"))
+    weight.assign(tensor)
+    values[5] = 7.0  # the variable has taken the memory over, and made no copy of it
+    assert float(weight[0, 5]) == 7.0

@@ -24,8 +24,8 @@ def write(weight: Any, initializer: Any, geometry: KernelGeometry, seed: int) ->
     """Draws `weight` by `initializer` in `geometry`, and assigns it.
 
     Independent values come from NumPy, which draws them several times faster than TensorFlow on a
-    processor and with one array of memory; so a seed means the same weights on every backend. All
-    other weights are what their initializer draws, and need what it needs.
+    processor; so a seed means the same weights on every backend. All other weights are what their
+    initializer draws.
     """
     scheme = kernel_scheme(initializer)
     dtype = keras.backend.standardize_dtype(weight.dtype)
@@ -40,8 +40,8 @@ def write(weight: Any, initializer: Any, geometry: KernelGeometry, seed: int) ->
 
 def independent_values(
     distribution: Distribution, shape: tuple[int, ...], stddev: float, dtype: str, seed: int
-) -> NDArray[Any]:
-    """Returns independent values of mean 0 and standard deviation `stddev`.
+) -> Any:
+    """Returns independent values of mean 0 and standard deviation `stddev`, ready to be assigned.
 
     Pieces have generators of their own, seeded by their place, so that the values do not depend on
     the number of threads.
@@ -53,7 +53,7 @@ def independent_values(
         dtype: float32 or float64.
         seed: root of the seeds of the pieces.
     """
-    values = np.empty(math.prod(shape), dtype)
+    tensor, values = _allocate(shape, dtype)
 
     def fill(index: int) -> None:
         piece = values[index * _PIECE : (index + 1) * _PIECE]
@@ -66,7 +66,26 @@ def independent_values(
     else:  # NumPy's generators let go of Python's lock
         with ThreadPoolExecutor(min(pieces, os.cpu_count() or 1)) as threads:
             list(threads.map(fill, range(pieces)))
-    return values.reshape(shape)
+    return tensor
+
+
+def _allocate(shape: tuple[int, ...], dtype: str) -> tuple[Any, NDArray[Any]]:
+    """Returns something that a variable can take, and a flat array of the same memory.
+
+    A variable copies an array that it is assigned, but keeps a tensor of TensorFlow's: the array
+    then lies in such a tensor, which nobody else has seen, and a large weight is in memory once.
+    """
+    size = math.prod(shape)
+    if keras.backend.backend() != "tensorflow" or size < _PIECE:
+        values = np.empty(size, dtype)
+        return values.reshape(shape), values
+    import tensorflow as tf  # the backend, which is loaded by now
+
+    with tf.device("CPU:0"):
+        tensor = tf.raw_ops.Empty(shape=shape, dtype=dtype)
+    pointer = np.from_dlpack(tensor).ctypes.data
+    memory = np.ctypeslib.as_ctypes_type(dtype) * size
+    return tensor, np.ctypeslib.as_array(memory.from_address(pointer))
 
 
 def _fill(

@@ -3,8 +3,8 @@ import functools
 import keras
 import numpy as np
 import pytest
+from comparing.small_models import sequential
 from keras import layers
-from small_models import sequential
 
 from keras_inits import GivenWeights, compare
 from keras_inits.comparing import models, population

@@ -9,8 +9,8 @@ import joblib
 import keras
 import numpy as np
 import pytest
+from comparing.small_models import sequential
 from keras import layers
-from small_models import sequential
 
 import keras_inits
 from keras_inits import compare

@@ -17,6 +17,7 @@ FOLDER = Path(__file__).parent / ("v" + ".".join(keras_inits.__version__.split("
 # Every argument of every scheme, with a value that is not the default and that fits a (4, 4) and a
 # (3, 3, 4, 4) kernel, in the form that the scheme stores. A new argument has to be entered here.
 ARGUMENTS: dict[str, Any] = {
+    "activation": None,  # excludes `gain`
     "batch_axes": (),
     "connections": 2,
     "distribution": "truncated_normal",
