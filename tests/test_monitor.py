@@ -38,7 +38,6 @@ def test_training_goes_on_as_without_it(data):
 
 
 def test_tensorboard_gets_scalars_histograms_and_a_figure(data, tmp_path):
-    pytest.importorskip("tensorboard")
     compiled().fit(*data, verbose=0, callbacks=[ki.SignalMonitor(*data, log_dir=tmp_path)])
     (path,) = tmp_path.glob("events*")
     tags = {
