@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import keras
+
 from keras_inits import gains, registry
 from keras_inits.initializers import GeometricInit, XavierInit
 from keras_inits.initializers.base import KernelScheme, Scheme
@@ -160,6 +162,8 @@ def _fitting(scheme: Any, owned: OwnedWeight) -> tuple[Any, str]:
         gain = gains.gain(activation)
     except ValueError:
         return XavierInit(), f"no gain known for {name}: 1"
+    if gain != 1 and getattr(keras.activations, name, None) is activation:  # a name says more
+        return XavierInit(activation=name), f"gain {gain:.4g}"
     return XavierInit(gain), f"{name}: gain {gain:.4g}"
 
 
