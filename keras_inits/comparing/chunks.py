@@ -15,6 +15,7 @@ from keras_inits.comparing.population import (
     Listener,
     train_population,
 )
+from keras_inits.comparing.store import EpochState, Store
 
 Member = tuple[str, int]
 MEMORY_SHARE = 0.5  # of what is free: the rest is for the data, for TensorFlow and for the others
@@ -26,6 +27,7 @@ def train_chunk(
     members: Sequence[Member],
     trainer: str = "auto",
     on_epoch: Listener = lambda epoch: None,
+    state: EpochState | None = None,
 ) -> list[Run]:
     """Trains one chunk: side by side if the model can be, else by `fit`, with the reason noted.
 
@@ -34,6 +36,7 @@ def train_chunk(
         members: label and seed of each run.
         trainer: `"auto"`, `"population"` or `"fit"`.
         on_epoch: takes the number of epochs that the whole chunk has finished.
+        state: where a population keeps each finished epoch.
 
     Raises:
         CannotVectorizeError: the model cannot, and `trainer` is `"population"`.
@@ -41,7 +44,7 @@ def train_chunk(
     if trainer == "fit":
         return train_one_by_one(plan, members, on_epoch, reason="asked for")
     try:
-        return train_population(plan, members, on_epoch)
+        return train_population(plan, members, on_epoch, state)
     except CannotVectorizeError as error:
         if trainer == "population":
             raise
@@ -105,18 +108,36 @@ def train_chunks(
     trainer: str,
     n_jobs: int | None,
     on_epoch: Callable[[int, int], object],
+    store: Store | None = None,
 ) -> Iterator[list[Run]]:
-    """Yields the runs of each chunk as it is finished.
+    """Yields the runs of each chunk as it is finished, and keeps them in `store`.
 
     Chunks go through joblib, so that whatever `joblib.parallel_config` says carries them. With one
-    job they are trained in this process, and `on_epoch` is told the chunk and its finished epochs.
+    job they are trained in this process: `on_epoch` is told the chunk and its finished epochs, and
+    each epoch is kept.
     """
+    for runs in _trained(plan, chunks, trainer, n_jobs, on_epoch, store):
+        if store is not None:
+            store.add(runs)
+            store.state([(run.scheme, run.seed) for run in runs], plan.epochs).discard()
+        yield runs
+
+
+def _trained(
+    plan: Plan,
+    chunks: Sequence[Sequence[Member]],
+    trainer: str,
+    n_jobs: int | None,
+    on_epoch: Callable[[int, int], object],
+    store: Store | None,
+) -> Iterator[list[Run]]:
     import joblib  # not needed by the plugin
 
     jobs = joblib.effective_n_jobs(n_jobs)
     if jobs == 1 or len(chunks) == 1:
         for number, chunk in enumerate(chunks):
-            yield train_chunk(plan, chunk, trainer, functools.partial(on_epoch, number))
+            state = None if store is None else store.state(chunk, plan.epochs)
+            yield train_chunk(plan, chunk, trainer, functools.partial(on_epoch, number), state)
         return
     tasks = [joblib.delayed(train_chunk)(plan, chunk, trainer) for chunk in chunks]
     try:

@@ -18,6 +18,7 @@ import keras
 import numpy as np
 
 from keras_inits.comparing.plan import Plan, Run
+from keras_inits.comparing.store import EpochState
 
 Listener = Callable[[int], object]  # takes the number of epochs finished
 
@@ -32,7 +33,10 @@ class CannotVectorizeError(Exception):
 
 
 def train_population(
-    plan: Plan, members: Sequence[tuple[str, int]], on_epoch: Listener = lambda epoch: None
+    plan: Plan,
+    members: Sequence[tuple[str, int]],
+    on_epoch: Listener = lambda epoch: None,
+    state: EpochState | None = None,
 ) -> list[Run]:
     """Trains runs side by side.
 
@@ -40,6 +44,7 @@ def train_population(
         plan: what they have in common.
         members: label and seed of each.
         on_epoch: takes the number of epochs finished, after each.
+        state: where each finished epoch is kept, for a killed call to go on from.
 
     Returns:
         A run for each member, in their order.
@@ -51,13 +56,19 @@ def train_population(
     refuse(template)
     population = _Population(plan, template, members)
     histories: list[dict[str, list[float]]] = [{} for _ in members]
-    for epoch in range(plan.epochs):
+    if state is not None and (kept := state.load()):
+        values, histories = kept
+        population.restore(values)
+    finished = len(histories[0].get("loss", ()))
+    for epoch in range(finished, plan.epochs):
         measured = {"loss": population.train(epoch)}
         for name in plan.data.evaluation:
             measured |= population.evaluate(name)
         for metric, values in measured.items():
             for history, value in zip(histories, values, strict=True):
                 history.setdefault(metric, []).append(float(value))
+        if state is not None:
+            state.save(population.values(), histories)
         on_epoch(epoch + 1)
     return [
         Run(label, seed, {m: tuple(v) for m, v in history.items()}, "population")
@@ -133,6 +144,20 @@ class _Population:
             name: (tf.function(self._evaluate_all, autograph=False), *map(tf.constant, pair))
             for name, pair in plan.data.evaluation.items()
         }
+
+    def values(self) -> list[Any]:
+        """Returns the values of everything that training moves."""
+        return [v.numpy() for v in self._moving]
+
+    def restore(self, values: Sequence[Any]) -> None:
+        """Puts back what `values` returned."""
+        for variable, value in zip(self._moving, values, strict=True):
+            # NumPy's files know no bfloat16 and bring back its bits without a name
+            variable.assign(value.view(variable.numpy().dtype))
+
+    @property
+    def _moving(self) -> list[Any]:
+        return [*self._weights, *self._states, *self._optimizer.variables]
 
     def train(self, epoch: int) -> Any:
         """Trains an epoch and returns each model's mean loss in it, `(K,)`."""

@@ -72,7 +72,8 @@ def compare(
         n_jobs: chunks trained at once, by joblib; None for what `joblib.parallel_config` says, or
             one.
         chunk_size: models trained side by side; what fits into memory if None.
-        out: folder that keeps every finished chunk; the same call goes on from there.
+        out: folder that keeps every finished chunk and, with one job, every finished epoch; the
+            same call goes on from there.
         on_progress: takes a `Progress` after each epoch of a chunk, or each chunk with several
             jobs.
         on_runs: takes the runs of each finished chunk, the resumed ones first.
@@ -141,10 +142,9 @@ def compare(
         on_epoch=lambda chunk, epoch: clock.tell(
             sum(map(len, pieces[:chunk])) * epochs + len(pieces[chunk]) * epoch
         ),
+        store=store,
     )
     for runs in trained:
-        if store is not None:
-            store.add(runs)
         finished |= {(run.scheme, run.seed): run for run in runs}
         on_runs(runs)
         clock.tell(sum(member in finished for member in missing) * epochs)

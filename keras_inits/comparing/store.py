@@ -1,12 +1,54 @@
 """Finished runs on disk: what a killed comparison has done, for the same call to go on from."""
 
+import hashlib
+import io
 import json
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from keras_inits.comparing.plan import Run
 from keras_inits.files import write_whole
+
+
+class EpochState:
+    """What a population has come to after its last finished epoch, in one file.
+
+    Args:
+        file: where.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def save(self, values: Sequence[Any], histories: Sequence[Mapping[str, Any]]) -> None:
+        """Keeps the values of the variables and what each model has measured so far."""
+        buffer = io.BytesIO()
+        np.savez(buffer, *values, histories=json.dumps(histories))
+        write_whole(self._file, buffer.getvalue())
+
+    def load(self) -> tuple[list[Any], list[dict[str, list[float]]]] | None:
+        """Returns values and histories; None where nothing is kept.
+
+        Raises:
+            ValueError: a damaged file.
+        """
+        if not self._file.exists():
+            return None
+        try:
+            with np.load(self._file) as archive:
+                kept = dict(archive)
+        except (ValueError, OSError, zipfile.BadZipFile) as error:
+            raise _damaged(self._file, error) from error
+        histories = json.loads(str(kept.pop("histories")))
+        return [kept[f"arr_{i}"] for i in range(len(kept))], histories
+
+    def discard(self) -> None:
+        """Forgets what was kept, once the runs are on disk as a whole."""
+        self._file.unlink(missing_ok=True)
 
 
 class Store:
@@ -45,6 +87,12 @@ class Store:
                     found[entry["scheme"], entry["seed"]] = Run(**{**entry, "history": history})
         return found
 
+    def state(self, members: Sequence[tuple[str, int]], epochs: int) -> EpochState:
+        """Returns where the epochs of a chunk are kept while it is trained."""
+        content = json.dumps([list(members), epochs]).encode()
+        digest = hashlib.blake2b(content, digest_size=8).hexdigest()
+        return EpochState(self._runs / f"epoch-{digest}.npz")
+
     def add(self, runs: Sequence[Run]) -> None:
         """Keeps the runs of a finished chunk."""
         # Python's JSON writes and reads NaN and Infinity, which is what a diverged run measured.
@@ -62,13 +110,15 @@ class Store:
         write_whole(self._runs / f"chunk-{number:04d}.json", json.dumps(entries) + "\n")
 
 
+def _damaged(file: Path, error: Exception) -> ValueError:
+    return ValueError(f"{file} is damaged ({error}). Delete it to train what it held again.")
+
+
 def _read(file: Path) -> Any:
     try:
         return json.loads(file.read_text())
     except ValueError as error:
-        raise ValueError(
-            f"{file} is damaged ({error}). Delete it to train what it held again."
-        ) from error
+        raise _damaged(file, error) from error
 
 
 def _same(file: Path, saved: Mapping[str, Any], asked: Mapping[str, Any]) -> None:

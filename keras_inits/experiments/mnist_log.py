@@ -162,9 +162,8 @@ def run(
     """Trains every scheme with every seed, and goes on where an earlier call stopped.
 
     Args:
-        config: what to do. With `config.out`, the state of each run is kept there after each epoch
-            by `fit`, the finished runs by the population, and a later call continues from it with
-            the same numbers.
+        config: what to do. With `config.out`, the state of the runs is kept there after each epoch,
+            and a later call continues from it with the same numbers.
         report: takes lines for people about the data.
         on_epoch: takes the run as far as it has come, after each epoch, those that an earlier call
             finished included. Of a population, whose runs come side by side, it gets one run after

@@ -18,6 +18,7 @@ from keras_inits.comparing import chunks
 from keras_inits.comparing.chunks import cut, members_in_memory
 from keras_inits.comparing.data import as_training_data, epoch_rows
 from keras_inits.comparing.plan import Plan
+from keras_inits.comparing.store import Store
 from keras_inits.comparing.weights import derived_seeds, draw, labelled
 
 BUILD = sequential(layers.Flatten, lambda: layers.Dense(8, "relu"))
@@ -76,6 +77,44 @@ def test_a_build_that_takes_the_scheme_is_given_it(images, options):
     assert np.all(np.isfinite(fit.final()))
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_population_that_was_stopped_goes_on_from_its_last_epoch(
+    images, options, tmp_path, optimizer
+):
+    options |= {"epochs": 3, "optimizer": optimizer}
+    build = sequential(layers.Flatten, layers.BatchNormalization, lambda: layers.Dense(8))
+    whole = compare(build, SCHEMES, images, **options)
+    told = []
+
+    def stop_after_two(progress):
+        told.append(progress.done)
+        if len(told) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compare(build, SCHEMES, images, **options, out=tmp_path, on_progress=stop_after_two)
+    assert len(list((tmp_path / "runs").glob("epoch-*.npz"))) == 1
+    resumed = compare(
+        build, SCHEMES, images, **options, out=tmp_path, on_progress=lambda p: told.append(p.done)
+    )
+    assert len(told) == 3  # one epoch was left
+    assert same(resumed, whole)
+    assert not list((tmp_path / "runs").glob("epoch-*.npz"))
+
+
+def test_a_damaged_epoch_is_told(images, options, tmp_path):
+    plan = Plan(BUILD, labelled(SCHEMES), images, 1, 1)
+    state = Store(tmp_path, {}, {}).state([("he", 0)], plan.epochs)
+    state.save([np.ones(3)], [{"loss": [1.0]}])
+    (values,), histories = state.load()
+    np.testing.assert_array_equal(values, np.ones(3))
+    assert histories == [{"loss": [1.0]}]
+    (file,) = (tmp_path / "runs").iterdir()
+    file.write_bytes(b"half a fi")
+    with pytest.raises(ValueError, match=r"is damaged.*Delete it"):
+        state.load()
+
+
 def test_what_no_scheme_draws_is_said(images, options):
     class Scale(layers.Layer):
         def build(self, shape):
@@ -127,20 +166,20 @@ def test_finished_chunks_are_kept_and_not_trained_again(images, options, tmp_pat
     whole = compare(BUILD, SCHEMES, images, **options)
     original, trained = chunks.train_population, []
 
-    def stop_at_the_second(plan, members, on_epoch):
+    def stop_at_the_second(plan, members, on_epoch, state):
         if trained:
             raise KeyboardInterrupt
         trained.extend(members)
-        return original(plan, members, on_epoch)
+        return original(plan, members, on_epoch, state)
 
     monkeypatch.setattr(chunks, "train_population", stop_at_the_second)
     with pytest.raises(KeyboardInterrupt):
         compare(BUILD, SCHEMES, images, **options, chunk_size=2, out=tmp_path)
     assert trained == [("he", 0), ("zeros", 0)]
 
-    def watch(plan, members, on_epoch):
+    def watch(plan, members, on_epoch, state):
         trained.extend(members)
-        return original(plan, members, on_epoch)
+        return original(plan, members, on_epoch, state)
 
     monkeypatch.setattr(chunks, "train_population", watch)
     resumed = compare(BUILD, SCHEMES, images, **options, chunk_size=2, out=tmp_path)
