@@ -88,9 +88,9 @@ def test_a_population_goes_on_from_its_finished_runs(tmp_path, monkeypatch):
     trained = []
     original = chunks.train_population
 
-    def watch(plan, members, on_epoch):
+    def watch(plan, members, on_epoch, state):
         trained.extend(members)
-        return original(plan, members, on_epoch)
+        return original(plan, members, on_epoch, state)
 
     monkeypatch.setattr(chunks, "train_population", watch)
     more = run(digits(trainer="population", seeds=3, out=tmp_path), report=quiet)
