@@ -12,8 +12,9 @@ from rich.console import Console
 
 from keras_inits.comparing import chunks
 from keras_inits.datasets import load_mnist
-from keras_inits.experiments import mnist_log, mnist_log_views
-from keras_inits.experiments.mnist_log import MnistLogConfig, MnistLogResult, TrainingRun, run
+from keras_inits.experiments import mnist_log_fit, mnist_log_views
+from keras_inits.experiments.mnist_log import run
+from keras_inits.experiments.mnist_log_result import MnistLogConfig, MnistLogResult, TrainingRun
 from keras_inits.experiments.published import MNIST_LOG
 
 
@@ -112,7 +113,7 @@ def test_training_lowers_the_cost_and_random_starts_worse():
 
 
 def test_each_epoch_shows_every_image_once_in_a_new_order(digits_data):
-    feed = mnist_log._Feed(digits_data, digits(batch_size=400))
+    feed = mnist_log_fit._Feed(digits_data, digits(batch_size=400))
     assert feed.steps == 4
     batches = [(np.asarray(x), np.asarray(y)) for x, y in feed.batches(0, range(2))]
     assert [len(y) for _, y in batches] == [400, 400, 400, 300] * 2
@@ -149,7 +150,7 @@ def test_a_run_that_was_stopped_goes_on_with_the_same_numbers(tmp_path):
 def test_finished_epochs_are_not_trained_again(tmp_path, monkeypatch):
     config = digits(out=tmp_path)
     first = run(config, report=quiet)
-    monkeypatch.setattr(mnist_log.keras.Model, "fit", None)
+    monkeypatch.setattr(mnist_log_fit.keras.Model, "fit", None)
     assert run(config, report=quiet).runs == first.runs
     fewer = run(dataclasses.replace(config, epochs=2), report=quiet)
     assert [r.cost for r in fewer.runs] == [r.cost[:2] for r in first.runs]

@@ -11,6 +11,7 @@ from tyro.extras import SubcommandApp
 from keras_inits.cli import compare, saved_models, schemes
 from keras_inits.datasets import DataError
 from keras_inits.experiments import mnist_log, mnist_log_views
+from keras_inits.experiments.mnist_log_result import MnistLogConfig
 
 app = SubcommandApp()
 app.command(name="list")(schemes.list_schemes)
@@ -30,7 +31,7 @@ app.command(reproduce, name="reproduce", help="Run a classic experiment beside i
 
 @reproduce.command(name="mnist-log")
 def mnist_log_command(
-    config: Annotated[mnist_log.MnistLogConfig, tyro.conf.arg(name="")],
+    config: Annotated[MnistLogConfig, tyro.conf.arg(name="")],
 ) -> None:
     """Softmax regression on MNIST, random against Xavier: the 20-epoch log of the first article."""
     console = Console()

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from keras_inits import registry
-from keras_inits.experiments.mnist_log import MnistLogResult, TrainingRun
+from keras_inits.experiments.mnist_log_result import MnistLogResult, TrainingRun
 from keras_inits.experiments.published import MNIST_LOG, MNIST_LOG_CLAIMS, TrainingLog
 from keras_inits.files import write_whole
 
