@@ -1,8 +1,14 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and the state that a later call goes on from."""
 
+import io
 import os
 import tempfile
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 
 def write_whole(path: Path, content: bytes | str) -> None:
@@ -20,6 +26,47 @@ def write_whole(path: Path, content: bytes | str) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def write_arrays(path: Path, *arrays: Any, **named: Any) -> None:
+    """Writes arrays to an `.npz` file, whole; those without a name become `arr_0`, `arr_1`, ..."""
+    buffer = io.BytesIO()
+    np.savez(buffer, *arrays, **named)
+    write_whole(path, buffer.getvalue())
+
+
+def read_arrays(path: Path) -> dict[str, Any]:
+    """Returns what `write_arrays` wrote.
+
+    Raises:
+        ValueError: a damaged file.
+    """
+    try:
+        with np.load(path) as archive:
+            return dict(archive)
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        raise damaged(path, error) from error
+
+
+def damaged(path: Path, error: Exception) -> ValueError:
+    """Returns the error that says that a file of state cannot be read."""
+    return ValueError(f"{path} is damaged ({error}). Delete it to train what it held again.")
+
+
+def refuse_other_settings(path: Path, saved: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    """Raises a `ValueError` if `path` holds what was computed with other settings."""
+    if different := [key for key in saved if saved[key] != asked.get(key)]:
+        raise ValueError(
+            f"{path} holds runs with other settings: "
+            + ", ".join(f"{key}={_short(saved[key])}" for key in different)
+            + ". Choose another `out`, or delete that folder. Received: "
+            + ", ".join(f"{key}={_short(asked.get(key))}" for key in different)
+        )
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) < 80 else f"{text[:77]}..."
 
 
 def _umask() -> int:

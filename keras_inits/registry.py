@@ -29,14 +29,23 @@ def scheme(cls: _Scheme) -> _Scheme:
         raise ValueError(f"A scheme is named in CamelCase and ends in {_SUFFIX!r}: {cls.__name__}")
     if hasattr(keras.initializers, cls.__name__):
         raise ValueError(f"Keras has an initializer named {cls.__name__}: choose another name")
-    stem = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__.removesuffix(_SUFFIX)).lower()
-    name = PREFIX + stem
+    name = name_of(cls)
     known = _schemes.get(name) or keras.saving.get_registered_object(name)
     if known is not None and known.__qualname__ != cls.__qualname__:
         raise ValueError(f"{name!r} already names {known!r}")
     _schemes[name] = cls
     _enter(name, cls)
     return cls
+
+
+def name_of(cls: type[Any]) -> str:
+    """Returns the string for an initializer class: ours by its name, Keras's in snake case.
+
+    >>> name_of(keras.initializers.HeNormal)
+    'he_normal'
+    """
+    stem = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__.removesuffix(_SUFFIX)).lower()
+    return PREFIX + stem if cls.__name__.endswith(_SUFFIX) else stem
 
 
 def register() -> None:

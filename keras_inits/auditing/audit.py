@@ -10,6 +10,7 @@ from keras_inits.auditing import kernel as of_one
 from keras_inits.auditing import pairs, saving
 from keras_inits.auditing.kernel import Kernel
 from keras_inits.auditing.report import AuditReport, Finding
+from keras_inits.initializers import GeometricInit
 from keras_inits.kernel_geometry import KernelGeometry
 from keras_inits.layers import LeftAlone, OwnedWeight, owned_weights, role
 from keras_inits.layers.ownership import initializer_attribute
@@ -60,7 +61,10 @@ def audit(model: Any) -> AuditReport:
         if not np.isfinite(values).all():
             findings.append(_not_finite(one, values))
         elif isinstance(found, KernelGeometry) and values.size:
-            kernel = Kernel(one.path, values, found, _initializer(one))
+            initializer = _initializer(one)
+            if isinstance(initializer, GeometricInit):
+                initializer = initializer.scheme
+            kernel = Kernel(one.path, values, found, initializer)
             if constant := tuple(of_one.constant(kernel)):
                 findings += constant
                 continue

@@ -1,7 +1,6 @@
 """What can be wrong with one kernel."""
 
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from keras_inits import registry
 from keras_inits.auditing.report import Finding
 from keras_inits.initializers import OrthogonalInit
-from keras_inits.initializers.geometric import GeometricInit, kernel_scheme
+from keras_inits.initializers.geometric import kernel_scheme
 from keras_inits.initializers.laws import expected_stddev
 from keras_inits.kernel_geometry import KernelGeometry
 
@@ -34,7 +33,8 @@ class Kernel:
         path: the path of its variable.
         values: its values, in float32 or float64.
         geometry: its true geometry.
-        initializer: what its layer says that drew it; None if the layer does not say.
+        initializer: what its layer says that drew it, out of any `GeometricInit` around it; None
+            if the layer does not say.
     """
 
     path: str
@@ -61,12 +61,9 @@ def mend(*kernels: Kernel) -> str:
 
 def _scheme_name(initializer: Any) -> str:
     """Returns the name by which `keras_inits.get` knows `initializer`, else that of He."""
-    inner = _inner(initializer)
-    kind = type(inner).__name__
-    stem = re.sub(r"(?<!^)(?=[A-Z])", "_", kind.removesuffix("Init")).lower()
-    name = f"{registry.PREFIX}{stem}" if kind.endswith("Init") else stem
-    named = kernel_scheme(inner) is not None and type(initializers.get(name)) is type(inner)
-    return name if named else "initkit_he"
+    name = registry.name_of(type(initializer))
+    known = kernel_scheme(initializer) is not None
+    return name if known and type(initializers.get(name)) is type(initializer) else "initkit_he"
 
 
 def constant(kernel: Kernel) -> Iterator[Finding]:
@@ -130,7 +127,7 @@ def _dead_entries(kernel: Kernel, matrices: NDArray[Any]) -> Iterator[Finding]:
 def scale(kernel: Kernel) -> Iterator[Finding]:
     """Yields a finding if the scale does not fit the true fans of the kernel."""
     measured = float(kernel.values.std(dtype="float64"))
-    scheme = kernel_scheme(_inner(kernel.initializer))
+    scheme = kernel_scheme(kernel.initializer)
     if measured == 0.0 or isinstance(scheme, OrthogonalInit):
         return
     meant = None if scheme is None else expected_stddev(scheme, kernel.geometry)
@@ -143,7 +140,7 @@ def scale(kernel: Kernel) -> Iterator[Finding]:
                 "scale",
                 (kernel.path,),
                 f"standard deviation {measured:.3g}, {ratio:.2f} of the {meant:.3g} that "
-                f"{type(_inner(kernel.initializer)).__name__} means for fans "
+                f"{type(kernel.initializer).__name__} means for fans "
                 f"{true.fan_in:g}/{true.fan_out:g} (the shape reads as "
                 f"{shape.fan_in:g}/{shape.fan_out:g})",
                 f"the layer scales its signal or gradient by {ratio:.2f} of what the scheme is "
@@ -168,7 +165,7 @@ def scale(kernel: Kernel) -> Iterator[Finding]:
 
 def not_orthogonal(kernel: Kernel) -> Iterator[Finding]:
     """Yields a finding if the scheme is orthogonal and a block of the kernel is not."""
-    scheme = kernel_scheme(_inner(kernel.initializer))
+    scheme = kernel_scheme(kernel.initializer)
     if not isinstance(scheme, OrthogonalInit):
         return
     matrices = kernel.matrices / scheme.effective_gain
@@ -205,7 +202,3 @@ def copies(vectors: NDArray[Any]) -> int:
     suspects = order[1:][np.diff(projections[order]) == 0]
     before = order[:-1][np.diff(projections[order]) == 0]
     return int(np.count_nonzero((vectors[suspects] == vectors[before]).all(axis=1)))
-
-
-def _inner(initializer: Any) -> Any:
-    return initializer.scheme if isinstance(initializer, GeometricInit) else initializer

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_inits.comparing.data import Batches, TrainingData, epoch_rows
-from keras_inits.comparing.weights import GivenWeights, Weights, derived_seeds, draw, seeded
+from keras_inits.comparing.weights import GivenWeights, Weights, derived_seeds, draw
+from keras_inits.initializers.geometric import with_seed
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ class Plan:
             )
         number = derived_seeds(self.root_seed, seed, 1)[0]
         # A generator, since with an integer all layers of one shape would start equal.
-        return self.build(seeded(scheme, keras.random.SeedGenerator(number)))
+        return self.build(with_seed(scheme, keras.random.SeedGenerator(number)))
 
 
 def takes_scheme(build: Callable[..., keras.Model]) -> bool:

@@ -48,8 +48,8 @@ def compare(
     derived seed. All random numbers follow from `root_seed`; no global seed is touched.
 
     Args:
-        build: returns a Keras model. Without arguments, the kernels of its Dense and convolution
-            layers are drawn by the scheme and every other weight by its own layer's initializer,
+        build: returns a Keras model. Without arguments, its kernels are drawn by the scheme, each
+            in the geometry of its layer, and every other weight by its own layer's initializer,
             each from a seed of its own. With one, it is given the scheme.
         schemes: names, initializers, or a dict from labels to them or to `GivenWeights`.
         data: `(x, y)`, `(train, test)`, a `tf.data.Dataset` of batches (read into memory once and
@@ -99,7 +99,9 @@ def compare(
     if trainer not in (known := ("auto", "population", "fit")):
         raise ValueError(f"`trainer` must be one of {', '.join(known)}. Received: {trainer!r}")
     by_label = labelled(schemes)
-    arrays = as_training_data(data, _input_shape(build, by_label))
+    # Only images by name have to be brought into the shape that the model takes.
+    shape = _input_shape(build, by_label) if isinstance(data, str) else None
+    arrays = as_training_data(data, shape)
     plan = Plan(
         build=build,
         schemes=by_label,

@@ -1,17 +1,19 @@
 """Finished runs on disk: what a killed comparison has done, for the same call to go on from."""
 
 import hashlib
-import io
 import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from keras_inits.comparing.plan import Run
-from keras_inits.files import write_whole
+from keras_inits.files import (
+    damaged,
+    read_arrays,
+    refuse_other_settings,
+    write_arrays,
+    write_whole,
+)
 
 
 class EpochState:
@@ -26,9 +28,7 @@ class EpochState:
 
     def save(self, values: Sequence[Any], histories: Sequence[Mapping[str, Any]]) -> None:
         """Keeps the values of the variables and what each model has measured so far."""
-        buffer = io.BytesIO()
-        np.savez(buffer, *values, histories=json.dumps(histories))
-        write_whole(self._file, buffer.getvalue())
+        write_arrays(self._file, *values, histories=json.dumps(histories))
 
     def load(self) -> tuple[list[Any], list[dict[str, list[float]]]] | None:
         """Returns values and histories; None where nothing is kept.
@@ -38,11 +38,7 @@ class EpochState:
         """
         if not self._file.exists():
             return None
-        try:
-            with np.load(self._file) as archive:
-                kept = dict(archive)
-        except (ValueError, OSError, zipfile.BadZipFile) as error:
-            raise _damaged(self._file, error) from error
+        kept = read_arrays(self._file)
         histories = json.loads(str(kept.pop("histories")))
         return [kept[f"arr_{i}"] for i in range(len(kept))], histories
 
@@ -71,9 +67,11 @@ class Store:
         kept = {}
         if file.exists():
             saved = _read(file)
-            _same(file, saved["settings"], settings)
+            refuse_other_settings(file, saved["settings"], settings)
             kept = saved["schemes"]
-            _same(file, {label: kept[label] for label in schemes if label in kept}, schemes)
+            refuse_other_settings(
+                file, {label: kept[label] for label in schemes if label in kept}, schemes
+            )
         content = {"settings": settings, "schemes": {**kept, **schemes}}
         write_whole(file, json.dumps(content, indent=1) + "\n")
 
@@ -110,27 +108,8 @@ class Store:
         write_whole(self._runs / f"chunk-{number:04d}.json", json.dumps(entries) + "\n")
 
 
-def _damaged(file: Path, error: Exception) -> ValueError:
-    return ValueError(f"{file} is damaged ({error}). Delete it to train what it held again.")
-
-
 def _read(file: Path) -> Any:
     try:
         return json.loads(file.read_text())
     except ValueError as error:
-        raise _damaged(file, error) from error
-
-
-def _same(file: Path, saved: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
-    if different := [key for key in saved if saved[key] != asked.get(key)]:
-        raise ValueError(
-            f"{file} is of a comparison with other settings: "
-            + ", ".join(f"{key}={_short(saved[key])}" for key in different)
-            + ". Choose another `out`, or delete that folder. Received: "
-            + ", ".join(f"{key}={_short(asked.get(key))}" for key in different)
-        )
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) < 80 else f"{text[:77]}..."
+        raise damaged(file, error) from error

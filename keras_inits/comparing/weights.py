@@ -64,15 +64,6 @@ def derived_seeds(root_seed: int, seed: int, count: int) -> list[int]:
     return [int(n) for n in np.random.SeedSequence([root_seed, seed]).generate_state(count)]
 
 
-def seeded(initializer: Any, seed: Any) -> Any:
-    """Returns a copy of the initializer with this seed, or itself if it has none."""
-    get_config = getattr(initializer, "get_config", None)
-    config = get_config() if get_config else {}
-    if "seed" in config:
-        return type(initializer).from_config({**config, "seed": seed})
-    return initializer
-
-
 def draw(model: keras.Model, scheme: Any, root_seed: int, seed: int) -> Weights:
     """Returns what the trainable variables of a run start from; the model is left as it is.
 
@@ -95,7 +86,7 @@ def draw(model: keras.Model, scheme: Any, root_seed: int, seed: int) -> Weights:
         if isinstance(found, KernelGeometry):
             values = geometric.draw(scheme, found, variable.dtype, number)
         elif isinstance(found, Default):
-            initializer = seeded(registry.get(found.initializer), number)
+            initializer = geometric.with_seed(registry.get(found.initializer), number)
             values = initializer(tuple(variable.shape), dtype=variable.dtype)
         else:
             values = variable

@@ -157,11 +157,12 @@ def _objective(
             "`y` needs a loss: compile the model, or give `loss`, such as 'mse'. "
             "Received: y without a loss"
         )
-    if keras.tree.is_nested(outputs) or keras.tree.is_nested(loss):
-        parts = _paired(outputs, y, loss)
-        value = sum(tf.reduce_mean(_loss(f)(ops.convert_to_tensor(t), p)) for t, p, f in parts)
-    else:
-        value = tf.reduce_mean(_loss(loss)(ops.convert_to_tensor(y), outputs))
+    several = keras.tree.is_nested(outputs) or keras.tree.is_nested(loss)
+    parts = _paired(outputs, y, loss) if several else [(y, outputs, loss)]
+    value = sum(
+        tf.reduce_mean(keras.losses.get(own)(ops.convert_to_tensor(target), predicted))
+        for target, predicted, own in parts
+    )
     return float(value), [value], None
 
 
@@ -174,10 +175,6 @@ def _paired(outputs: Any, y: Any, loss: Any) -> list[tuple[Any, Any, Any]]:
             f"Received: {len(predicted)} outputs, {len(targets)} targets, {len(losses)} losses"
         )
     return list(zip(targets, predicted, losses, strict=True))
-
-
-def _loss(loss: Any) -> Any:
-    return keras.losses.get(loss)
 
 
 def _jacobian(

@@ -1,11 +1,9 @@
 """The MNIST log by Keras's `fit`, as anybody would write it, one run after another."""
 
 import dataclasses
-import io
 import itertools
 import json
 import re
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ import numpy as np
 from keras_inits import registry
 from keras_inits.comparing import Progress
 from keras_inits.comparing.progress import Clock
-from keras_inits.comparing.weights import derived_seeds, seeded
+from keras_inits.comparing.weights import derived_seeds
 from keras_inits.datasets import ImageDataset
 from keras_inits.experiments.mnist_log_result import (
     EpochListener,
@@ -24,8 +22,9 @@ from keras_inits.experiments.mnist_log_result import (
     TrainingRun,
     decimal,
 )
-from keras_inits.files import write_whole
+from keras_inits.files import read_arrays, refuse_other_settings, write_arrays
 from keras_inits.initializers import RandomInit
+from keras_inits.initializers.geometric import with_seed
 
 CLASSES = 10
 
@@ -116,7 +115,7 @@ def _train(
     scheme: str, seed: int, feed: _Feed, config: MnistLogConfig, on_epoch: EpochListener
 ) -> TrainingRun:
     kernel_seed, bias_seed = derived_seeds(config.root_seed, seed, 2)
-    initializer = seeded(registry.get(scheme), kernel_seed)
+    initializer = with_seed(registry.get(scheme), kernel_seed)
     model = build_model(
         feed.data.train_images.shape[1],
         initializer,
@@ -168,21 +167,8 @@ class _Recorder(keras.callbacks.Callback):
         """Takes up the state on disk, if there is one; returns how many epochs are finished."""
         if self._file is None or not self._file.exists():
             return 0
-        try:
-            with np.load(self._file) as archive:
-                state = dict(archive)
-        except (ValueError, OSError, zipfile.BadZipFile) as error:
-            raise ValueError(
-                f"The state {self._file} is damaged ({error}). Delete it to train that run again."
-            ) from error
-        saved = json.loads(str(state["settings"]))
-        if different := [k for k in saved if saved[k] != self._settings.get(k)]:
-            raise ValueError(
-                f"{self._file} is the state of a run with other settings: "
-                + ", ".join(f"{k}={saved[k]!r}" for k in different)
-                + ". Choose another `out`, or delete that folder. Received: "
-                + ", ".join(f"{k}={self._settings.get(k)!r}" for k in different)
-            )
+        state = read_arrays(self._file)
+        refuse_other_settings(self._file, json.loads(str(state["settings"])), self._settings)
         model.set_weights([state["kernel"], state["bias"]])
         for cost, accuracy in zip(state["cost"][:epochs], state["accuracy"], strict=False):
             self._append(float(cost), float(accuracy))
@@ -204,16 +190,14 @@ class _Recorder(keras.callbacks.Callback):
 
     def _save(self, file: Path) -> None:
         kernel, bias = self.model.get_weights()
-        buffer = io.BytesIO()
-        np.savez(
-            buffer,
+        write_arrays(
+            file,
             settings=json.dumps(self._settings),
             kernel=kernel,
             bias=bias,
             cost=self.run.cost,
             accuracy=self.run.accuracy,
         )
-        write_whole(file, buffer.getvalue())
 
 
 def _state_file(out: Path | None, scheme: str, seed: int) -> Path | None:
