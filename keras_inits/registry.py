@@ -13,6 +13,7 @@ _SUFFIX = "Init"
 
 _Scheme = TypeVar("_Scheme", bound=type[keras.initializers.Initializer])
 _schemes: dict[str, type[keras.initializers.Initializer]] = {}
+_nameless: list[type[keras.initializers.Initializer]] = []
 
 
 def scheme(cls: _Scheme) -> _Scheme:
@@ -38,6 +39,13 @@ def scheme(cls: _Scheme) -> _Scheme:
     return cls
 
 
+def nameless(cls: _Scheme) -> _Scheme:
+    """Class decorator for an initializer of saved files that says nothing by its name alone."""
+    _nameless.append(cls)
+    _enter_for_files(cls)
+    return cls
+
+
 def name_of(cls: type[Any]) -> str:
     """Returns the string for an initializer class: ours by its name, Keras's in snake case.
 
@@ -56,6 +64,8 @@ def register() -> None:
     """
     for name, cls in _schemes.items():
         _enter(name, cls)
+    for cls in _nameless:
+        _enter_for_files(cls)
 
 
 def names() -> tuple[str, ...]:
@@ -104,7 +114,11 @@ def _enter(name: str, cls: type[keras.initializers.Initializer]) -> None:
     # Keras resolves a bare string through this table, and a saved file through `package>name`.
     # The table must hold the class: of an instance Keras would silently drop the arguments.
     keras.saving.get_custom_objects()[name] = cls
-    keras.saving.register_keras_serializable(PACKAGE, name.removeprefix(PREFIX))(cls)
+    _enter_for_files(cls)
+
+
+def _enter_for_files(cls: type[keras.initializers.Initializer]) -> None:
+    keras.saving.register_keras_serializable(PACKAGE, name_of(cls).removeprefix(PREFIX))(cls)
 
 
 def _known_to_keras(name: str) -> bool:

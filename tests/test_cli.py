@@ -9,6 +9,7 @@ import pytest
 
 import keras_inits
 from keras_inits import cli
+from keras_inits.datasets import DataError
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -101,6 +102,20 @@ def test_a_mistake_in_compare_ends_in_a_message(keras_inits_command, words, says
     assert code == 2
     assert says in err.replace("\n", " ")
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("command", [["reproduce", "mnist-log"], ["compare"]])
+def test_brackets_in_a_message_are_no_markup(keras_inits_command, monkeypatch, command):
+    def fail(*arguments, report, **options):
+        report("trying [one] source")
+        raise DataError('pip install "keras-inits[experiments]"')
+
+    monkeypatch.setattr("keras_inits.experiments.mnist_log.load_mnist", fail)
+    monkeypatch.setattr("keras_inits.datasets.load_mnist", fail)
+    code, out, err = keras_inits_command(*command)
+    assert code == 2
+    assert "trying [one] source" in out
+    assert '"keras-inits[experiments]"' in err
 
 
 def test_an_unknown_source_is_a_usage_error(keras_inits_command):

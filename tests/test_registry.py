@@ -86,6 +86,8 @@ def test_names_return_after_somebody_cleared_the_registry():
         keras_inits.register()
         assert type(keras.initializers.get("initkit_he")) is keras_inits.HeInit
         assert type(keras.initializers.get("initkit>he")) is keras_inits.HeInit
+        gates = keras_inits.GeometricInit("initkit_he", blocks=4)
+        assert keras.initializers.deserialize(keras.initializers.serialize(gates)) == gates
     finally:
         objects.update(before)
 

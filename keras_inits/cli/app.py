@@ -6,6 +6,7 @@ from typing import Annotated
 
 import tyro
 from rich.console import Console
+from rich.text import Text
 from tyro.extras import SubcommandApp
 
 from keras_inits.cli import compare, saved_models, schemes
@@ -38,7 +39,7 @@ def mnist_log_command(
     with compare.progress_bar(console) as show:
         result = mnist_log.run(
             config,
-            report=console.print,
+            report=functools.partial(console.print, markup=False),
             on_epoch=functools.partial(mnist_log_views.print_epochs, console),
             on_progress=show,
         )
@@ -46,7 +47,7 @@ def mnist_log_command(
     console.print(mnist_log_views.summary(result))
     if config.out is not None:
         for path in mnist_log_views.write(result, config.out):
-            console.print(f"wrote {path}", soft_wrap=True)
+            console.print(f"wrote {path}", soft_wrap=True, markup=False)
 
 
 def main() -> None:
@@ -58,7 +59,9 @@ def main() -> None:
     try:
         app.cli(prog="keras-inits", description="Weight initialization for Keras.")
     except (DataError, ValueError) as error:
-        Console(stderr=True).print("[bold red]error:[/]", str(error), markup=True, highlight=False)
+        # Messages may hold brackets, such as those of an extra, which are no markup.
+        message = Text.assemble(("error:", "bold red"), " ", str(error))
+        Console(stderr=True).print(message)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

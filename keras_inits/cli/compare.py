@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,9 +68,9 @@ def run(config: CompareConfig, console: Console) -> Comparison:
     images = datasets.load_mnist(
         "digits" if config.data == "digits" else config.source,
         config.data_dir,
-        report=console.print,
+        report=functools.partial(console.print, markup=False),
     )
-    console.print(images.description)
+    console.print(images.description, markup=False)
     pixels = images.train_images.shape[1]
     side = int(np.sqrt(pixels))
     shape = (side, side, 1) if models.needs_images(config.model) else (pixels,)
@@ -98,7 +99,7 @@ def run(config: CompareConfig, console: Console) -> Comparison:
     console.print(result.summary(), markup=False, highlight=False, soft_wrap=True)
     if config.out is not None:
         for path in write(result, config.out):
-            console.print(f"wrote {path}", soft_wrap=True)
+            console.print(f"wrote {path}", soft_wrap=True, markup=False)
     return result
 
 

@@ -70,7 +70,7 @@ def with_seed(initializer: Any, seed: Any) -> Any:
     return type(initializer).from_config({**config, "seed": seed})
 
 
-@keras.saving.register_keras_serializable(registry.PACKAGE, "geometric")
+@registry.nameless
 class GeometricInit(Scheme):
     """Another initializer in a geometry that the kernel's shape does not tell.
 
