@@ -16,9 +16,8 @@ import keras
 import numpy as np
 
 from keras_inits.datasets import ImageDataset, load_mnist
-from keras_inits.experiments.mnist_log import run
-from keras_inits.experiments.mnist_log_fit import build_model
-from keras_inits.experiments.mnist_log_result import MnistLogConfig
+from keras_inits.experiments.mnist_log import MnistLogConfig, run
+from keras_inits.experiments.mnist_log.fit import build_model
 from keras_inits.initializers import XavierInit
 
 EPOCHS, ROUNDS = 6, 3

@@ -48,6 +48,21 @@ def read_arrays(path: Path) -> dict[str, Any]:
         raise damaged(path, error) from error
 
 
+def without_nan(value: Any) -> Any:
+    """Returns plain data with strings for the numbers that JSON has not.
+
+    >>> without_nan({"cost": [1.0, float("inf")], "out": Path("runs")})
+    {'cost': [1.0, 'Infinity'], 'out': 'runs'}
+    """
+    if isinstance(value, float) and not np.isfinite(value):
+        return "NaN" if np.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, list | tuple):
+        return [without_nan(entry) for entry in value]
+    if isinstance(value, dict):
+        return {key: without_nan(entry) for key, entry in value.items()}
+    return str(value) if isinstance(value, Path) else value
+
+
 def damaged(path: Path, error: Exception) -> ValueError:
     """Returns the error that says that a file of state cannot be read."""
     return ValueError(f"{path} is damaged ({error}). Delete it to train what it held again.")

@@ -12,9 +12,15 @@ from rich.console import Console
 
 from keras_inits.comparing import chunks
 from keras_inits.datasets import load_mnist
-from keras_inits.experiments import mnist_log_fit, mnist_log_views
-from keras_inits.experiments.mnist_log import run
-from keras_inits.experiments.mnist_log_result import MnistLogConfig, MnistLogResult, TrainingRun
+from keras_inits.experiments.mnist_log import (
+    MnistLogConfig,
+    MnistLogResult,
+    TrainingRun,
+    fit,
+    run,
+    views,
+)
+from keras_inits.experiments.page import printed, write
 from keras_inits.experiments.published import MNIST_LOG
 
 
@@ -89,9 +95,9 @@ def test_a_population_goes_on_from_its_finished_runs(tmp_path, monkeypatch):
     trained = []
     original = chunks.train_population
 
-    def watch(plan, members, on_epoch, state):
+    def watch(plan, members, *rest):
         trained.extend(members)
-        return original(plan, members, on_epoch, state)
+        return original(plan, members, *rest)
 
     monkeypatch.setattr(chunks, "train_population", watch)
     more = run(digits(trainer="population", seeds=3, out=tmp_path), report=quiet)
@@ -113,7 +119,7 @@ def test_training_lowers_the_cost_and_random_starts_worse():
 
 
 def test_each_epoch_shows_every_image_once_in_a_new_order(digits_data):
-    feed = mnist_log_fit._Feed(digits_data, digits(batch_size=400))
+    feed = fit._Feed(digits_data, digits(batch_size=400))
     assert feed.steps == 4
     batches = [(np.asarray(x), np.asarray(y)) for x, y in feed.batches(0, range(2))]
     assert [len(y) for _, y in batches] == [400, 400, 400, 300] * 2
@@ -150,7 +156,7 @@ def test_a_run_that_was_stopped_goes_on_with_the_same_numbers(tmp_path):
 def test_finished_epochs_are_not_trained_again(tmp_path, monkeypatch):
     config = digits(out=tmp_path)
     first = run(config, report=quiet)
-    monkeypatch.setattr(mnist_log_fit.keras.Model, "fit", None)
+    monkeypatch.setattr(fit.keras.Model, "fit", None)
     assert run(config, report=quiet).runs == first.runs
     fewer = run(dataclasses.replace(config, epochs=2), report=quiet)
     assert [r.cost for r in fewer.runs] == [r.cost[:2] for r in first.runs]
@@ -228,40 +234,40 @@ def test_any_registered_name_is_a_scheme():
 def test_lines_are_those_of_the_article():
     log = MNIST_LOG["initkit_random"]
     shown = TrainingRun("random", 0, log.cost, log.accuracy)
-    assert mnist_log_views.epoch_lines(shown, 1) == "Epoch:0001cost=8.209401439\nAccuracy:0.2899"
-    assert mnist_log_views.epoch_lines(shown, 3) == "Epoch:0003cost=3.084369575\nAccuracy:0.56"
-    assert mnist_log_views.banner(dataclasses.replace(shown, scheme="xavier")) == (
+    assert views.epoch_lines(shown, 1) == "Epoch:0001cost=8.209401439\nAccuracy:0.2899"
+    assert views.epoch_lines(shown, 3) == "Epoch:0003cost=3.084369575\nAccuracy:0.56"
+    assert views.banner(dataclasses.replace(shown, scheme="xavier")) == (
         "*****************xavier initialize w************************"
     )
 
 
 def test_distances_are_in_standard_deviations_of_the_runs():
-    apart = mnist_log_views.distances(article_result())
+    apart = views.distances(article_result())
     assert len(np.concatenate(list(apart.values()))) == 80
     for sizes in apart.values():
         np.testing.assert_allclose(sizes, 0, atol=1e-6)
-    for sizes in mnist_log_views.distances(article_result(shift=0.01)).values():
+    for sizes in views.distances(article_result(shift=0.01)).values():
         # two runs at +-a have a standard deviation of sqrt(2) a
         np.testing.assert_allclose(sizes, -0.01 / (2**0.5 * 1e-3))
-    said = "\n".join(mnist_log_views.conclusions(article_result()))
+    said = "\n".join(views.conclusions(article_result()))
     assert "80 of 80 published numbers within 3 standard deviations" in said
-    shifted = "\n".join(mnist_log_views.conclusions(article_result(shift=0.1)))
+    shifted = "\n".join(views.conclusions(article_result(shift=0.1)))
     assert "0 of 80 published numbers within 3 standard deviations" in shifted
 
 
 def test_the_articles_own_log_says_13_and_1():
     cost_accuracy = [(np.array(log.cost), np.array(log.accuracy)) for log in MNIST_LOG.values()]
-    assert mnist_log_views.overtaking(*cost_accuracy) == (13, 1)
-    said = "\n".join(mnist_log_views.conclusions(article_result(seeds=1)))
+    assert views.overtaking(*cost_accuracy) == (13, 1)
+    said = "\n".join(views.conclusions(article_result(seeds=1)))
     assert "at epoch 13; the article's log: 13, its text: 11." in said
-    never = "\n".join(mnist_log_views.conclusions(article_result(seeds=1, epochs=5)))
+    never = "\n".join(views.conclusions(article_result(seeds=1, epochs=5)))
     assert "at epoch later than 5;" in never
 
 
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_the_summary_fits_80_columns_and_holds_the_numbers(seeds):
     console = Console(width=80, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
-    console.print(mnist_log_views.summary(article_result(seeds)))
+    console.print(printed(views.page(article_result(seeds))))
     text = console.export_text()
     assert max(map(len, text.splitlines())) <= 80
     assert "…" not in text
@@ -272,18 +278,18 @@ def test_the_summary_fits_80_columns_and_holds_the_numbers(seeds):
 
 def test_numbers_of_another_recipe_or_data_are_called_not_comparable():
     other = article_result(learning_rate=0.1)
-    assert mnist_log_views.distances(other) == {}
-    assert "NOT comparable" in "\n".join(mnist_log_views.conclusions(other))
+    assert views.distances(other) == {}
+    assert "NOT comparable" in "\n".join(views.page(other).unsupported)
     not_mnist = dataclasses.replace(
         article_result(), data={"source": "digits", "description": "d", "comparable": False}
     )
-    assert mnist_log_views.log_text(not_mnist).startswith("These numbers are NOT comparable")
-    assert "NOT comparable" not in "\n".join(mnist_log_views.conclusions(article_result()))
+    assert views.log_text(not_mnist).startswith("These numbers are NOT comparable")
+    assert "NOT comparable" not in "\n".join(views.conclusions(article_result()))
 
 
 def test_the_files_hold_the_whole_result(tmp_path):
     result = run(digits(seeds=2), report=quiet)
-    mnist_log_views.write(result, tmp_path)
+    write(result, views.page(result), tmp_path)
     assert {p.name for p in tmp_path.iterdir()} == {"result.json", "log.txt", "curves.png"}
     stored = json.loads((tmp_path / "result.json").read_text())
     assert stored["root_seed"] == 0
@@ -317,7 +323,7 @@ def test_real_mnist_gives_the_articles_numbers_from_the_first_epochs(mnist_dir):
 @pytest.mark.parametrize("trainer", ["population", "fit"])
 def test_all_80_published_numbers_are_within_3_standard_deviations_of_20_seeds(mnist_dir, trainer):
     result = run(MnistLogConfig(seeds=20, data_dir=mnist_dir, trainer=trainer), report=quiet)
-    sizes = np.abs(np.concatenate(list(mnist_log_views.distances(result).values())))
+    sizes = np.abs(np.concatenate(list(views.distances(result).values())))
     assert sizes.size == 80
     assert sizes.max() <= 3
     # the same runs must not fit a log that is one epoch late
@@ -325,5 +331,5 @@ def test_all_80_published_numbers_are_within_3_standard_deviations_of_20_seeds(m
         TrainingRun(r.scheme, r.seed, (r.cost[0], *r.cost[:-1]), (r.accuracy[0], *r.accuracy[:-1]))
         for r in result.runs
     ]
-    wrong = mnist_log_views.distances(dataclasses.replace(result, runs=tuple(late)))
+    wrong = views.distances(dataclasses.replace(result, runs=tuple(late)))
     assert np.abs(np.concatenate(list(wrong.values()))).max() > 10

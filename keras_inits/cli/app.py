@@ -10,9 +10,10 @@ from rich.text import Text
 from tyro.extras import SubcommandApp
 
 from keras_inits.cli import compare, saved_models, schemes
+from keras_inits.cli.reproduce import run
 from keras_inits.datasets import DataError
-from keras_inits.experiments import mnist_log, mnist_log_views
-from keras_inits.experiments.mnist_log_result import MnistLogConfig
+from keras_inits.experiments import mnist_log
+from keras_inits.experiments.mnist_log.views import print_epochs
 
 app = SubcommandApp()
 app.command(name="list")(schemes.list_schemes)
@@ -32,22 +33,11 @@ app.command(reproduce, name="reproduce", help="Run a classic experiment beside i
 
 @reproduce.command(name="mnist-log")
 def mnist_log_command(
-    config: Annotated[MnistLogConfig, tyro.conf.arg(name="")],
+    config: Annotated[mnist_log.MnistLogConfig, tyro.conf.arg(name="")],
 ) -> None:
     """Softmax regression on MNIST, random against Xavier: the 20-epoch log of the first article."""
     console = Console()
-    with compare.progress_bar(console) as show:
-        result = mnist_log.run(
-            config,
-            report=functools.partial(console.print, markup=False),
-            on_epoch=functools.partial(mnist_log_views.print_epochs, console),
-            on_progress=show,
-        )
-    console.print()
-    console.print(mnist_log_views.summary(result))
-    if config.out is not None:
-        for path in mnist_log_views.write(result, config.out):
-            console.print(f"wrote {path}", soft_wrap=True, markup=False)
+    run(mnist_log, config, console, on_epoch=functools.partial(print_epochs, console))
 
 
 def main() -> None:

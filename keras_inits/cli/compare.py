@@ -1,9 +1,6 @@
 """`keras-inits compare`: which scheme is better for a model on data, from the command line."""
 
-import contextlib
-import datetime
 import functools
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,11 +8,10 @@ from typing import Literal
 import keras
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
 
 from keras_inits import compare, datasets
-from keras_inits.comparing import Comparison, models
-from keras_inits.comparing import Progress as Done
+from keras_inits.cli.progress import progress_bar
+from keras_inits.comparing import Comparison, models, one_thread_per_operation
 from keras_inits.comparing.data import Batches, from_images
 from keras_inits.comparing.run import Trainer
 from keras_inits.datasets import Source
@@ -65,6 +61,8 @@ def run(config: CompareConfig, console: Console) -> Comparison:
         DataError: MNIST could not be had.
         ValueError: an argument out of range, or `config.out` holds another comparison.
     """
+    if config.trainer != "fit":
+        one_thread_per_operation()
     images = datasets.load_mnist(
         "digits" if config.data == "digits" else config.source,
         config.data_dir,
@@ -101,21 +99,6 @@ def run(config: CompareConfig, console: Console) -> Comparison:
         for path in write(result, config.out):
             console.print(f"wrote {path}", soft_wrap=True, markup=False)
     return result
-
-
-@contextlib.contextmanager
-def progress_bar(console: Console) -> Iterator[Callable[[Done], None]]:
-    """Shows a bar with the time left; yields what takes a `Progress`."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"))
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("compiling", total=None)
-
-        def show(progress: Done) -> None:
-            left = progress.seconds_left
-            text = "" if left is None else f"{datetime.timedelta(seconds=round(left))} left"
-            bar.update(task, completed=progress.done, total=progress.total, description=text)
-
-        yield show
 
 
 def write(result: Comparison, out: Path) -> list[Path]:

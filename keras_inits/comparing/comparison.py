@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from keras_inits.comparing import statistics
 from keras_inits.comparing.statistics import Difference, Interval
-from keras_inits.files import write_whole
+from keras_inits.files import without_nan, write_whole
 
 # Metrics of which less is better, by parts of their names; of all others more is.
 _LOWER = ("loss", "error", "crossentropy", "divergence", "hinge", "poisson", "mse", "mae", "mape")
@@ -36,6 +36,7 @@ class Comparison:
         trainer: `"population"`, `"fit"` or `"population and fit"`.
         notes: sentences that a reader must know: why `fit`, which weights no scheme drew.
         settings: what decides the numbers, with the root seed.
+        weights: by scheme and seed what `model.set_weights` takes, if they were kept; not in JSON.
     """
 
     schemes: tuple[str, ...]
@@ -47,6 +48,7 @@ class Comparison:
     trainer: str
     notes: tuple[str, ...]
     settings: Mapping[str, Any]
+    weights: Mapping[tuple[str, int], tuple[NDArray[Any], ...]] = field(default_factory=dict)
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -201,7 +203,7 @@ class Comparison:
             "notes": list(self.notes),
             "settings": dict(self.settings),
         }
-        return {key: _without_nan(value) for key, value in plain.items()}
+        return dict(without_nan(plain))
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "Comparison":
@@ -215,13 +217,3 @@ class Comparison:
                 "history": {m: np.array(v).astype(float) for m, v in plain["history"].items()},
             }
         )
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, float) and not np.isfinite(value):
-        return "NaN" if np.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if isinstance(value, list):
-        return [_without_nan(entry) for entry in value]
-    if isinstance(value, dict):
-        return {key: _without_nan(entry) for key, entry in value.items()}
-    return value

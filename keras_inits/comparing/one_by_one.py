@@ -56,7 +56,9 @@ def _train(plan: Plan, label: str, seed: int, on_epoch: Listener, reason: str) -
         verbose=0,
     )
     history = {metric: tuple(values) for metric, values in recorder.history.items()}
-    return Run(label, seed, history, "fit", reason)
+    return Run(
+        label, seed, history, "fit", reason, tuple(model.get_weights()) if plan.keep_weights else ()
+    )
 
 
 def _batches(plan: Plan, seed: int) -> Iterator[tuple[Any, Any]]:

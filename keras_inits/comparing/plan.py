@@ -26,6 +26,7 @@ class Run:
             the weights move; the others are measured after it.
         trainer: `"population"` or `"fit"`.
         reason: why it went through `fit`.
+        weights: in the end, as `model.get_weights` gives them, if they are kept.
     """
 
     scheme: str
@@ -33,6 +34,7 @@ class Run:
     history: Mapping[str, tuple[float, ...]]
     trainer: str
     reason: str = ""
+    weights: tuple[NDArray[Any], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +54,7 @@ class Plan:
         loss: as `compile` takes it.
         metrics: as `compile` takes them.
         root_seed: where all random numbers come from.
+        keep_weights: whether the runs hold the weights that they end with.
     """
 
     build: Callable[..., keras.Model]
@@ -66,6 +69,7 @@ class Plan:
     loss: Any = None
     metrics: Sequence[Any] = field(default_factory=tuple)
     root_seed: int = 0
+    keep_weights: bool = False
 
     def rows(self, seed: int, epoch: int) -> list[NDArray[np.int32]]:
         """Returns the rows of a run's batches in an epoch, counted from 0."""

@@ -7,11 +7,15 @@ stacked variables, update them all. A whole epoch is one `tf.while_loop`.
 
 That is what K calls of `fit` compute, if the optimizer treats every number by itself. With batches
 shared, "one batch, K kernels" is one product `(batch, in) @ (in, K * out)` in the first layer.
+
+On a CPU the models are dealt out to a thread for each processor: models side by side use processors
+better than the parts of one small operation do.
 """
 
 import contextlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import keras
@@ -37,6 +41,7 @@ def train_population(
     members: Sequence[tuple[str, int]],
     on_epoch: Listener = lambda epoch: None,
     state: EpochState | None = None,
+    threads: int = 1,
 ) -> list[Run]:
     """Trains runs side by side.
 
@@ -45,6 +50,7 @@ def train_population(
         members: label and seed of each.
         on_epoch: takes the number of epochs finished, after each.
         state: where each finished epoch is kept, for a killed call to go on from.
+        threads: among which the runs are dealt out.
 
     Returns:
         A run for each member, in their order.
@@ -54,26 +60,50 @@ def train_population(
     """
     template = plan.model()
     refuse(template)
-    population = _Population(plan, template, members)
-    histories: list[dict[str, list[float]]] = [{} for _ in members]
-    if state is not None and (kept := state.load()):
-        values, histories = kept
-        population.restore(values)
-    finished = len(histories[0].get("loss", ()))
-    for epoch in range(finished, plan.epochs):
-        measured = {"loss": population.train(epoch)}
-        for name in plan.data.evaluation:
-            measured |= population.evaluate(name)
-        for metric, values in measured.items():
-            for history, value in zip(histories, values, strict=True):
-                history.setdefault(metric, []).append(float(value))
-        if state is not None:
-            state.save(population.values(), histories)
-        on_epoch(epoch + 1)
-    return [
-        Run(label, seed, {m: tuple(v) for m, v in history.items()}, "population")
-        for (label, seed), history in zip(members, histories, strict=True)
+    data = _Data(plan)
+    # All Python code of the model runs here, in the caller's thread: the others do not know its
+    # dtype policy and scopes.
+    size = -(-len(members) // min(threads, len(members)))
+    parts = [
+        _Population(plan, template, data, members[i : i + size])
+        for i in range(0, len(members), size)
     ]
+    histories = (state and _restore(parts, state)) or [{} for _ in members]
+    finished = len(histories[0].get("loss", ()))
+    with ThreadPoolExecutor(len(parts)) as pool:
+        for epoch in range(finished, plan.epochs):
+            found = list(pool.map(lambda part, epoch=epoch: part.run(epoch), parts))
+            for metric in found[0]:
+                values = np.concatenate([measured[metric] for measured in found])
+                for history, value in zip(histories, values, strict=True):
+                    history.setdefault(metric, []).append(float(value))
+            if state is not None:
+                state.save([value for part in parts for value in part.values()], histories)
+            on_epoch(epoch + 1)
+    kept = [weights for part in parts for weights in part.weights()] if plan.keep_weights else []
+    return [
+        Run(
+            label,
+            seed,
+            {m: tuple(v) for m, v in history.items()},
+            "population",
+            weights=kept[i] if kept else (),
+        )
+        for i, ((label, seed), history) in enumerate(zip(members, histories, strict=True))
+    ]
+
+
+def _restore(parts: Sequence["_Population"], state: EpochState) -> list[Any] | None:
+    """Puts back what is kept and returns the histories; None if nothing that fits is kept."""
+    if (kept := state.load()) is None:
+        return None
+    values, histories = kept
+    expected = [value.shape for part in parts for value in part.values()]
+    if [value.shape for value in values] != expected:  # dealt out among other threads
+        return None
+    for part in parts:
+        part.restore([values.pop(0) for _ in part.values()])
+    return histories
 
 
 def refuse(model: keras.Model) -> None:
@@ -103,11 +133,31 @@ def stack_axis(variable: Any, *, first: bool) -> int:
     return 1 if first and len(variable.shape) == 2 else 0
 
 
+class _Data:
+    """The samples as tensors, once for all threads."""
+
+    def __init__(self, plan: Plan) -> None:
+        import tensorflow as tf  # not needed by the plugin, and slow to load
+
+        self.train = tf.constant(plan.data.x), tf.constant(plan.data.y)
+        self.evaluation = {
+            name: (tf.constant(x), tf.constant(y)) for name, (x, y) in plan.data.evaluation.items()
+        }
+
+
 class _Population:
-    """K models: their stacked variables, and the compiled functions that train and test them."""
+    """K models: their stacked variables, and the compiled functions that train and test them.
+
+    Raises:
+        CannotVectorizeError: they cannot be compiled.
+    """
 
     def __init__(
-        self, plan: Plan, template: keras.Model, members: Sequence[tuple[str, int]]
+        self,
+        plan: Plan,
+        template: keras.Model,
+        data: _Data,
+        members: Sequence[tuple[str, int]],
     ) -> None:
         import tensorflow as tf  # not needed by the plugin, and slow to load
 
@@ -116,8 +166,10 @@ class _Population:
         self._seeds = seeds if plan.batches == "own" else seeds[:1]
         slots = [self._seeds.index(seed) if plan.batches == "own" else 0 for _, seed in members]
         self._slots = tf.constant(slots)
-        x, y = plan.data.x, plan.data.y
-        template.test_on_batch(x[:1], y[:1])  # makes the variables of the metrics
+        x, y = (tensor[:1] for tensor in data.train)
+        outputs = template(x, training=False)  # which makes the variables of the metrics
+        template.compute_loss(x, y, outputs, training=False)
+        template.compute_metrics(x, y, outputs)
         template.reset_metrics()
         self._metric_start = [v.numpy() for v in template.metrics_variables]
 
@@ -138,16 +190,31 @@ class _Population:
         self._optimizer = type(optimizer).from_config(optimizer.get_config())
         self._optimizer.build(self._weights)
 
-        self._train_data = tf.constant(x), tf.constant(y)
-        self._epoch = tf.function(self._train_block, autograph=False)
-        self._test = {
-            name: (tf.function(self._evaluate_all, autograph=False), *map(tf.constant, pair))
-            for name, pair in plan.data.evaluation.items()
-        }
+        self._compiled: dict[Any, Any] = {}
+        self._train_data, self._test_data = data.train, data.evaluation
+        train = tf.function(self._train_block, autograph=False)
+        for rows in self._rows(0):
+            if rows.shape not in self._compiled:
+                self._compiled[rows.shape] = _compiled(train, *data.train, tf.constant(rows))
+        evaluate = tf.function(self._evaluate_all, autograph=False)
+        for name, pair in data.evaluation.items():
+            self._compiled[name] = _compiled(evaluate, *pair)
 
     def values(self) -> list[Any]:
         """Returns the values of everything that training moves."""
         return [v.numpy() for v in self._moving]
+
+    def weights(self) -> list[tuple[Any, ...]]:
+        """Returns of each model what its `get_weights` would give."""
+        model, states = self._model, self._model.non_trainable_variables
+        stacked = {
+            id(variable): np.moveaxis(value.numpy(), axis, 0)
+            for variable, value, axis in [
+                *zip(model.trainable_variables, self._weights, self._axes, strict=True),
+                *((v, s, 0) for v, s in zip(states, self._states, strict=True)),
+            ]
+        }
+        return [tuple(stacked[id(v)][k] for v in model.weights) for k in range(self._size)]
 
     def restore(self, values: Sequence[Any]) -> None:
         """Puts back what `values` returned."""
@@ -159,39 +226,35 @@ class _Population:
     def _moving(self) -> list[Any]:
         return [*self._weights, *self._states, *self._optimizer.variables]
 
-    def train(self, epoch: int) -> Any:
+    def run(self, epoch: int) -> dict[str, Any]:
+        """Trains an epoch and evaluates; returns by metric what each model measured, `(K,)`."""
+        measured = {"loss": self._train(epoch)}
+        for name in self._test_data:
+            measured |= self._evaluate(name)
+        return measured
+
+    def _train(self, epoch: int) -> Any:
         """Trains an epoch and returns each model's mean loss in it, `(K,)`."""
-        tf = self._tf
         total, samples = np.zeros(self._size), 0
-        blocks = zip(*(self._plan.rows(seed, epoch) for seed in self._seeds), strict=True)
-        for block in blocks:
-            rows = np.stack(block, axis=1)  # (steps, slots, batch)
-            total += self._traced(self._epoch, *self._train_data, tf.constant(rows)).numpy()
+        for rows in self._rows(epoch):
+            function = self._compiled[rows.shape]
+            total += function(*self._train_data, self._tf.constant(rows)).numpy()
             samples += rows[:, 0].size
         return total / samples
 
-    def evaluate(self, name: str) -> dict[str, Any]:
+    def _rows(self, epoch: int) -> Iterator[Any]:
+        """Yields the rows of an epoch's batches in blocks of one size, (steps, slots, batch)."""
+        for block in zip(*(self._plan.rows(seed, epoch) for seed in self._seeds), strict=True):
+            yield np.stack(block, axis=1)
+
+    def _evaluate(self, name: str) -> dict[str, Any]:
         """Returns the metrics of each model on a test set, each `(K,)`, by prefixed name."""
-        function, x, y = self._test[name]
-        loss, metrics = self._traced(function, x, y)
+        loss, metrics = self._compiled[name](*self._test_data[name])
         found = {f"{name}_loss": loss.numpy()}
         for metric, values in metrics.items():
             if metric != "loss":
                 found[f"{name}_{metric}"] = values.numpy()
         return found
-
-    def _traced(self, function: Any, *arguments: Any) -> Any:
-        """Calls a compiled function; what fails while it is traced cannot be vectorized."""
-        with _quiet_conversion():
-            try:
-                compiled = function.get_concrete_function(*arguments)
-            except Exception as error:
-                # Whatever a layer does that pfor does not know ends here, as any kind of error.
-                lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-                raise CannotVectorizeError(
-                    f"{type(error).__name__} while vectorizing: {lines[-1] if lines else error}"
-                ) from error
-        return compiled(*arguments)
 
     def _train_block(self, x: Any, y: Any, rows: Any) -> Any:
         """Trains on batches of one size; returns the sum of each model's losses over samples."""
@@ -304,6 +367,19 @@ class _Population:
 def _read(scope: keras.StatelessScope, variables: Sequence[Any]) -> list[Any]:
     """The values of variables as the scope leaves them."""
     return [keras.ops.convert_to_tensor(scope.get_current_value(v)) for v in variables]
+
+
+def _compiled(function: Any, *arguments: Any) -> Any:
+    """Returns a compiled function; what fails while it is traced cannot be vectorized."""
+    with _quiet_conversion():
+        try:
+            return function.get_concrete_function(*arguments)
+        except Exception as error:
+            # Whatever a layer does that pfor does not know ends here, as any kind of error.
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            raise CannotVectorizeError(
+                f"{type(error).__name__} while vectorizing: {lines[-1] if lines else error}"
+            ) from error
 
 
 @contextlib.contextmanager

@@ -38,6 +38,7 @@ def compare(
     trainer: Trainer = "auto",
     n_jobs: int | None = None,
     chunk_size: int | None = None,
+    keep_weights: bool = False,
     out: Path | str | None = None,
     on_progress: Callable[[Progress], object] = lambda progress: None,
     on_runs: Callable[[Sequence[Run]], object] = lambda runs: None,
@@ -72,6 +73,7 @@ def compare(
         n_jobs: chunks trained at once, by joblib; None for what `joblib.parallel_config` says, or
             one.
         chunk_size: models trained side by side; what fits into memory if None.
+        keep_weights: whether the comparison holds the weights that each run ends with.
         out: folder that keeps every finished chunk and, with one job, every finished epoch; the
             same call goes on from there.
         on_progress: takes a `Progress` after each epoch of a chunk, or each chunk with several
@@ -115,6 +117,7 @@ def compare(
         loss=loss,
         metrics=tuple(metrics),
         root_seed=root_seed,
+        keep_weights=keep_weights,
     )
     template = plan.model()
     settings = plan.settings(template)
@@ -125,7 +128,8 @@ def compare(
         store = Store(
             Path(out), settings, {label: plan.scheme_settings(label) for label in by_label}
         )
-        finished = {key: r for key, r in store.load(epochs).items() if key in members}
+        kept = store.load(epochs, weights=keep_weights)
+        finished = {key: run for key, run in kept.items() if key in members}
     missing = [member for member in members if member not in finished]
     size = chunk_size or chunking.members_in_memory(plan, template)
     if not side_by_side(template, trainer):
@@ -190,6 +194,7 @@ def comparison(
         trainer=" and ".join(sorted({run.trainer for run in runs}, reverse=True)),
         notes=(*reasons, *notes),
         settings=settings,
+        weights={(run.scheme, run.seed): run.weights for run in runs if run.weights},
     )
     result.values()  # refuses a metric that was not measured
     return result

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from keras_inits.comparing.plan import Run
 from keras_inits.files import (
     damaged,
@@ -75,21 +77,26 @@ class Store:
         content = {"settings": settings, "schemes": {**kept, **schemes}}
         write_whole(file, json.dumps(content, indent=1) + "\n")
 
-    def load(self, epochs: int) -> dict[tuple[str, int], Run]:
-        """Returns by label and seed the runs that have at least `epochs`, cut to them."""
+    def load(self, epochs: int, *, weights: bool = False) -> dict[tuple[str, int], Run]:
+        """Returns by label and seed the runs that have at least `epochs`, cut to them.
+
+        Args:
+            epochs: how many.
+            weights: whether they must have the weights after these epochs, too.
+        """
         found = {}
         for file in sorted(self._runs.glob("chunk-*.json")):
             for entry in _read(file):
                 history = {m: tuple(map(float, v[:epochs])) for m, v in entry["history"].items()}
-                if len(history["loss"]) == epochs:
-                    found[entry["scheme"], entry["seed"]] = Run(**{**entry, "history": history})
+                key = entry["scheme"], entry["seed"]
+                kept = self._weights(*key, epochs) if weights else ()
+                if len(history["loss"]) == epochs and (kept or not weights):
+                    found[key] = Run(**{**entry, "history": history, "weights": kept})
         return found
 
     def state(self, members: Sequence[tuple[str, int]], epochs: int) -> EpochState:
         """Returns where the epochs of a chunk are kept while it is trained."""
-        content = json.dumps([list(members), epochs]).encode()
-        digest = hashlib.blake2b(content, digest_size=8).hexdigest()
-        return EpochState(self._runs / f"epoch-{digest}.npz")
+        return EpochState(self._runs / f"epoch-{_digest([list(members), epochs])}.npz")
 
     def add(self, runs: Sequence[Run]) -> None:
         """Keeps the runs of a finished chunk."""
@@ -104,8 +111,26 @@ class Store:
             }
             for run in runs
         ]
+        for run in runs:
+            if run.weights:
+                file = self._weights_file(run.scheme, run.seed, len(run.history["loss"]))
+                # NumPy's files know no bfloat16, whose kind is V
+                kept = [np.asarray(w, "float32") if w.dtype.kind == "V" else w for w in run.weights]
+                write_arrays(file, *kept)
         number = len(list(self._runs.glob("chunk-*.json")))
         write_whole(self._runs / f"chunk-{number:04d}.json", json.dumps(entries) + "\n")
+
+    def _weights(self, scheme: str, seed: int, epochs: int) -> tuple[Any, ...]:
+        file = self._weights_file(scheme, seed, epochs)
+        kept = read_arrays(file) if file.exists() else {}
+        return tuple(kept[f"arr_{i}"] for i in range(len(kept)))
+
+    def _weights_file(self, *run: str | int) -> Path:
+        return self._runs / f"weights-{_digest(run)}.npz"
+
+
+def _digest(plain: Any) -> str:
+    return hashlib.blake2b(json.dumps(plain).encode(), digest_size=8).hexdigest()
 
 
 def _read(file: Path) -> Any:

@@ -18,11 +18,24 @@ from keras_inits.comparing import chunks
 from keras_inits.comparing.chunks import cut, members_in_memory
 from keras_inits.comparing.data import as_training_data, epoch_rows
 from keras_inits.comparing.plan import Plan
+from keras_inits.comparing.population import train_population
 from keras_inits.comparing.store import Store
 from keras_inits.comparing.weights import derived_seeds, draw, labelled
 
 BUILD = sequential(layers.Flatten, lambda: layers.Dense(8, "relu"))
 SCHEMES = ["he", "zeros"]
+
+
+def small_plan(images, epochs):
+    return Plan(
+        BUILD,
+        labelled(SCHEMES),
+        images,
+        epochs,
+        32,
+        optimizer="adam",
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
 
 
 def same(ours, theirs):
@@ -166,20 +179,20 @@ def test_finished_chunks_are_kept_and_not_trained_again(images, options, tmp_pat
     whole = compare(BUILD, SCHEMES, images, **options)
     original, trained = chunks.train_population, []
 
-    def stop_at_the_second(plan, members, on_epoch, state):
+    def stop_at_the_second(plan, members, *rest):
         if trained:
             raise KeyboardInterrupt
         trained.extend(members)
-        return original(plan, members, on_epoch, state)
+        return original(plan, members, *rest)
 
     monkeypatch.setattr(chunks, "train_population", stop_at_the_second)
     with pytest.raises(KeyboardInterrupt):
         compare(BUILD, SCHEMES, images, **options, chunk_size=2, out=tmp_path)
     assert trained == [("he", 0), ("zeros", 0)]
 
-    def watch(plan, members, on_epoch, state):
+    def watch(plan, members, *rest):
         trained.extend(members)
-        return original(plan, members, on_epoch, state)
+        return original(plan, members, *rest)
 
     monkeypatch.setattr(chunks, "train_population", watch)
     resumed = compare(BUILD, SCHEMES, images, **options, chunk_size=2, out=tmp_path)
@@ -332,3 +345,57 @@ def test_a_killed_process_goes_on_from_its_finished_chunks(tmp_path):
         json.loads((folder / "result.json").read_text())["history"] for folder in (tmp_path, whole)
     )
     assert ours == theirs
+
+
+@pytest.mark.parametrize("trainer", ["population", "fit"])
+def test_kept_weights_are_those_that_the_run_ended_with(images, options, tmp_path, trainer):
+    build = sequential(
+        layers.BatchNormalization,
+        layers.Flatten,
+        lambda: layers.Dense(4),
+        layers.BatchNormalization,
+    )
+    options |= {"trainer": trainer, "out": tmp_path}
+    result = compare(build, SCHEMES, images, **options, keep_weights=True)
+    x, y = images.evaluation["test"]
+    for i, scheme in enumerate(result.schemes):
+        for seed in result.seeds:
+            model = build()
+            model.set_weights(result.weights[scheme, seed])
+            model.compile(loss=options["loss"], metrics=["accuracy"])
+            loss, accuracy = model.evaluate(x, y, verbose=0)
+            assert loss == pytest.approx(result.final("test_loss")[i, seed], rel=1e-4)
+            assert accuracy == pytest.approx(result.final("test_accuracy")[i, seed], abs=1e-6)
+    again = compare(build, SCHEMES, images, **options, keep_weights=True)
+    for key, weights in result.weights.items():
+        for one, other in zip(weights, again.weights[key], strict=True):
+            np.testing.assert_array_equal(one, other)
+    assert compare(build, SCHEMES, images, **options).weights == {}
+    longer = compare(build, SCHEMES, images, **options | {"epochs": 2}, keep_weights=True)
+    assert not np.array_equal(longer.weights["he", 0][4], result.weights["he", 0][4])
+
+
+def test_threads_give_the_same_numbers(images):
+    plan = small_plan(images, 1)
+    members = [(label, seed) for seed in range(3) for label in SCHEMES][:5]
+    alone, dealt = (train_population(plan, members, threads=n) for n in (1, 2))
+    assert [(r.scheme, r.seed) for r in dealt] == members
+    for one, other in zip(alone, dealt, strict=True):
+        for metric, values in one.history.items():
+            np.testing.assert_allclose(other.history[metric], values, rtol=1e-5)
+
+
+def test_a_state_of_other_threads_is_trained_again(images, tmp_path):
+    plan = small_plan(images, 2)
+    members = [(label, seed) for seed in range(2) for label in SCHEMES]
+    state = Store(tmp_path, {}, {}).state(members, plan.epochs)
+    whole, epochs = train_population(plan, members, threads=1), []
+
+    def stop(epoch):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_population(plan, members, stop, state, threads=2)
+    resumed = train_population(plan, members, epochs.append, state, threads=1)
+    assert epochs == [1, 2]
+    np.testing.assert_allclose(resumed[0].history["loss"], whole[0].history["loss"], rtol=1e-5)

@@ -1,31 +1,26 @@
-"""MNIST, random against Xavier: the 20-epoch log of the first article, re-run.
+"""The MNIST log, trained in one of two ways.
 
-The article does not say which network it trained. It is softmax regression: `Dense(10)` on 784
-pixels scaled to [0, 1], biases from N(0, 1), plain SGD with learning rate 0.01 on batches of 100.
-That recipe gives all 80 of its numbers.
-
-It is trained in one of two ways. `fit` is Keras as anybody would write it, one run after another.
-The population trains all runs side by side, from the same weights; the runs of a seed see the same
-batches as the first seed's under `fit`, so that the log of the first seed is the same in both.
+`fit` is Keras as anybody would write it, one run after another. The population trains all runs side
+by side, from the same weights; the runs of a seed see the same batches as the first seed's under
+`fit`, so that the log of the first seed is the same in both.
 """
 
 import dataclasses
 import functools
-import platform
 from collections.abc import Callable
-from importlib import metadata
 
 from keras_inits.comparing import Progress, compare
 from keras_inits.comparing.data import from_images
 from keras_inits.datasets import ImageDataset, load_mnist
-from keras_inits.experiments.mnist_log_fit import build_model, train_one_by_one
-from keras_inits.experiments.mnist_log_result import (
+from keras_inits.experiments.mnist_log.fit import build_model, train_one_by_one
+from keras_inits.experiments.mnist_log.result import (
     EpochListener,
     MnistLogConfig,
     MnistLogResult,
     TrainingRun,
     decimal,
 )
+from keras_inits.experiments.page import versions
 
 
 def run(
@@ -56,7 +51,6 @@ def run(
         runs = _train_population(data, config, on_epoch, on_progress)
     else:
         runs = train_one_by_one(data, config, on_epoch, on_progress)
-    packages = ("keras-inits", "keras", "tensorflow", "numpy")
     return MnistLogResult(
         config=config,
         data={
@@ -64,8 +58,7 @@ def run(
             "description": data.description,
             "comparable": data.comparable,
         },
-        versions={"python": platform.python_version()}
-        | {package: metadata.version(package) for package in packages},
+        versions=versions(),
         runs=tuple(runs),
     )
 

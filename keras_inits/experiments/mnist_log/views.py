@@ -1,20 +1,16 @@
-"""The MNIST log shown: the article's format, tables, sentences, files."""
+"""The MNIST log shown: the article's format, and its page."""
 
-import json
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group, RenderableType
-from rich.table import Table
-from rich.text import Text
+from rich.console import Console
 
 from keras_inits import registry
-from keras_inits.experiments.mnist_log_result import MnistLogResult, TrainingRun
+from keras_inits.experiments.mnist_log.result import MnistLogResult, TrainingRun
+from keras_inits.experiments.page import Page, Picture, Table
 from keras_inits.experiments.published import MNIST_LOG, MNIST_LOG_CLAIMS, TrainingLog
-from keras_inits.files import write_whole
 
 NOT_COMPARABLE = "These numbers are NOT comparable to the article's"
 SHOWN_EPOCHS = (1, 5, 10, 20)
@@ -92,13 +88,39 @@ def overtaking(
     )
 
 
-def summary(result: MnistLogResult) -> RenderableType:
-    """Returns the tables and sentences that end the experiment, for `rich`."""
-    parts: list[RenderableType] = []
-    for scheme in result.config.schemes:
-        parts += [_table(result, scheme), Text()]
-    parts += [Text(line) for line in conclusions(result)]
-    return Group(*parts)
+def page(result: MnistLogResult) -> Page:
+    """Returns the experiment as a reader meets it."""
+    config = result.config
+    return Page(
+        name="mnist-log",
+        title="MNIST, random against Xavier",
+        question=(
+            "How many epochs does softmax regression lose if its weights start from N(0, 1) rather "
+            "than from Xavier's N(0, 1/784)?"
+        ),
+        recipe=(
+            ("model", "Dense(10) on 784 pixels in [0, 1], softmax cross-entropy; bias N(0, 1)"),
+            ("data", result.data["description"]),
+            (
+                "training",
+                f"SGD, learning rate {config.learning_rate:g}, batches of {config.batch_size}, "
+                f"{config.epochs} epochs, trained by {config.trainer}",
+            ),
+            ("seeds", f"{config.seeds} a scheme, from root seed {config.root_seed}"),
+        ),
+        tables=tuple(_table(result, scheme) for scheme in config.schemes),
+        pictures=(
+            Picture(
+                "curves.png",
+                "Training cost and test accuracy over the epochs: mean and standard deviation of "
+                "the seeds as lines and bands, the article's numbers as circles",
+                lambda: _figure(result),
+            ),
+        ),
+        supported=tuple(conclusions(result)),
+        unsupported=tuple(_limits(result)),
+        texts={"log.txt": log_text(result)},
+    )
 
 
 def conclusions(result: MnistLogResult) -> Iterator[str]:
@@ -119,14 +141,24 @@ def conclusions(result: MnistLogResult) -> Iterator[str]:
     }
     if len(named) == len(MNIST_LOG):
         yield from _overtaking_sentences(result, named["initkit_random"], named["initkit_xavier"])
+
+
+def _limits(result: MnistLogResult) -> Iterator[str]:
     if not result.follows_the_article:
         yield f"{NOT_COMPARABLE}: {_why(result)}"
+    if result.config.seeds == 1:
+        yield "One seed: whether the difference is the schemes' or the draw's cannot be told."
+    elif result.config.trainer == "population":
+        yield "All seeds saw the same batches: the spread is that of the initial weights alone."
+    yield (
+        "The loss of this model is convex: the schemes differ in the time they take, not in where "
+        "they would end. Nothing follows for deep networks."
+    )
 
 
-def write(result: MnistLogResult, out: Path) -> list[Path]:
-    """Writes result.json, log.txt and curves.png to a folder, each whole, and returns them."""
+def _figure(result: MnistLogResult) -> Any:
     # matplotlib is not needed by the plugin, and slow to load
-    from keras_inits.plots import figure_bytes, training_figure
+    from keras_inits.plots import training_figure
 
     curves = {
         scheme: {metric: result.stacked(scheme, metric) for metric in METRICS}
@@ -140,14 +172,7 @@ def write(result: MnistLogResult, out: Path) -> list[Path]:
             for scheme, log in logs.items()
             if log
         }
-    files: dict[str, str | bytes] = {
-        "log.txt": log_text(result),
-        "curves.png": figure_bytes(training_figure(curves, article)),
-        "result.json": json.dumps(result.to_dict(), indent=1) + "\n",
-    }
-    for name, content in files.items():
-        write_whole(out / name, content)
-    return [out / name for name in files]
+    return training_figure(curves, article)
 
 
 def _table(result: MnistLogResult, scheme: str) -> Table:
@@ -156,14 +181,13 @@ def _table(result: MnistLogResult, scheme: str) -> Table:
     log = published(scheme) if result.follows_the_article else None
     apart = distances(result)
     seeds = f"{result.config.seeds} seed{'s' if several else ''}"
-    table = Table(title=f"{scheme}, {seeds}", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("epoch", justify="right")
+    columns, rows = ["epoch"], []
     for metric in METRICS:
         if log:
-            table.add_column(f"{metric}\narticle", justify="right")
-        table.add_column("\nours ± sd" if several else "\nours", justify="right")
+            columns.append(f"{metric}\narticle")
+        columns.append(f"{metric}\nours ± sd" if several else f"{metric}\nours")
         if log:
-            table.add_column("sds\napart" if several else "\ndifference", justify="right")
+            columns.append("sds\napart" if several else "\ndifference")
     for epoch in SHOWN_EPOCHS:
         if epoch > result.config.epochs:
             break
@@ -178,8 +202,8 @@ def _table(result: MnistLogResult, scheme: str) -> Table:
                 row.append(f"{apart[scheme, metric][epoch - 1]:+.1f}")
             elif log:
                 row.append(f"{mean - getattr(log, metric)[epoch - 1]:+.4f}")
-        table.add_row(*row)
-    return table
+        rows.append(tuple(row))
+    return Table(f"{scheme}, {seeds}", tuple(columns), tuple(rows))
 
 
 def _overtaking_sentences(result: MnistLogResult, random: str, xavier: str) -> Iterator[str]:

@@ -16,7 +16,7 @@ from keras_inits.comparing import Progress
 from keras_inits.comparing.progress import Clock
 from keras_inits.comparing.weights import derived_seeds
 from keras_inits.datasets import ImageDataset
-from keras_inits.experiments.mnist_log_result import (
+from keras_inits.experiments.mnist_log.result import (
     EpochListener,
     MnistLogConfig,
     TrainingRun,
