@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from keras_inits.comparing import Comparison
 
@@ -28,6 +28,8 @@ def plot_training_curves(
     published: Mapping[str, Sequence[float]] | None = None,
     *,
     ylabel: str,
+    xlabel: str = "epoch",
+    published_label: str = "the article",
     log: bool = False,
     ax: Axes | None = None,
 ) -> Axes:
@@ -38,6 +40,8 @@ def plot_training_curves(
             standard deviation to each side.
         published: for a label, values that somebody printed, drawn as open circles.
         ylabel: the metric, with its unit.
+        xlabel: what is counted from 1.
+        published_label: whose values the circles are.
         log: whether the metric is on a logarithmic axis.
         ax: where to draw; new Axes if None.
 
@@ -64,7 +68,7 @@ def plot_training_curves(
             shown = np.asarray(printed)[: len(epochs)]
             ax.plot(epochs[: len(shown)], shown, "o", ms=5, mfc="none", mec=color)
     if published:
-        ax.plot([], [], "o", ms=5, mfc="none", mec="0.3", label="the article")
+        ax.plot([], [], "o", ms=5, mfc="none", mec="0.3", label=published_label)
         ax.legend(frameon=False)
     if log:
         ax.set_yscale("log")
@@ -72,7 +76,7 @@ def plot_training_curves(
         ax.yaxis.set_major_formatter("{x:g}")
         ax.yaxis.set_minor_formatter(NullFormatter())
     _label_ends(ax, ends)
-    ax.set(xlabel="epoch", ylabel=ylabel)
+    ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(alpha=0.2)
@@ -160,6 +164,31 @@ def plot_differences(
     ax.tick_params(axis="y", length=0)
     ax.grid(alpha=0.2, axis="x")
     return ax
+
+
+def boundary_figure(
+    probabilities: Mapping[str, NDArray[np.float64]],
+    grid: NDArray[np.float64],
+    points: NDArray[np.float64],
+    labels: NDArray[np.int64],
+) -> Figure:
+    """Returns what classifiers of the plane have learnt, side by side.
+
+    Args:
+        probabilities: by title, the probability of class 1 on `grid` x `grid`, `(y, x)`.
+        grid: coordinates of both axes.
+        points: the training points, `(count, 2)`.
+        labels: their classes, 0 or 1, `(count,)`.
+    """
+    figure = Figure(figsize=(2.2 * len(probabilities), 2.5), layout="constrained")
+    axes = figure.subplots(1, len(probabilities), squeeze=False, sharex=True, sharey=True)[0]
+    for ax, (title, values) in zip(axes, probabilities.items(), strict=True):
+        ax.contourf(grid, grid, values, levels=np.linspace(0, 1, 11), cmap="PuOr", alpha=0.4)
+        for label, color in ((0, COLORS[0]), (1, COLORS[1])):
+            ax.plot(*points[labels == label].T, ".", ms=2.5, color=color)
+        ax.set_title(title, fontsize=8)
+        ax.set(aspect="equal", xticks=[], yticks=[])
+    return figure
 
 
 def comparison_figure(result: Comparison, metric: str | None = None) -> Figure:

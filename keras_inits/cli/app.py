@@ -12,7 +12,7 @@ from tyro.extras import SubcommandApp
 from keras_inits.cli import compare, saved_models, schemes
 from keras_inits.cli.reproduce import run
 from keras_inits.datasets import DataError
-from keras_inits.experiments import mnist_log
+from keras_inits.experiments import circles, mnist_log, zero_init
 from keras_inits.experiments.mnist_log.views import print_epochs
 
 app = SubcommandApp()
@@ -38,6 +38,22 @@ def mnist_log_command(
     """Softmax regression on MNIST, random against Xavier: the 20-epoch log of the first article."""
     console = Console()
     run(mnist_log, config, console, on_epoch=functools.partial(print_epochs, console))
+
+
+@reproduce.command(name="zero-init")
+def zero_init_command(
+    config: Annotated[zero_init.ZeroInitConfig, tyro.conf.arg(name="")],
+) -> None:
+    """MNIST with every weight zero, or 0.5, or He's; and what may start from zeros."""
+    run(zero_init, config, Console())
+
+
+@reproduce.command(name="circles")
+def circles_command(
+    config: Annotated[circles.CirclesConfig, tyro.conf.arg(name="")],
+) -> None:
+    """Two circles from zeros, random, Xavier and He: one published draw, and many seeds."""
+    run(circles, config, Console())
 
 
 def main() -> None:

@@ -113,6 +113,7 @@ def train_chunks(
     trainer: str,
     n_jobs: int | None,
     on_epoch: Callable[[int, int], object],
+    threads: int | None = None,
     store: Store | None = None,
 ) -> Iterator[list[Run]]:
     """Yields the runs of each chunk as it is finished, and keeps them in `store`.
@@ -121,7 +122,8 @@ def train_chunks(
     job they are trained in this process: `on_epoch` is told the chunk and its finished epochs, and
     each epoch is kept.
     """
-    for runs in _trained(plan, chunks, trainer, n_jobs, on_epoch, store):
+    threads = _threads() if threads is None else threads
+    for runs in _trained(plan, chunks, trainer, n_jobs, on_epoch, threads, store):
         if store is not None:
             store.add(runs)
             store.state([(run.scheme, run.seed) for run in runs], plan.epochs).discard()
@@ -134,6 +136,7 @@ def _trained(
     trainer: str,
     n_jobs: int | None,
     on_epoch: Callable[[int, int], object],
+    threads: int,
     store: Store | None,
 ) -> Iterator[list[Run]]:
     import joblib  # not needed by the plugin
@@ -143,7 +146,7 @@ def _trained(
         for number, chunk in enumerate(chunks):
             state = None if store is None else store.state(chunk, plan.epochs)
             listen = functools.partial(on_epoch, number)
-            yield train_chunk(plan, chunk, trainer, listen, state, _threads())
+            yield train_chunk(plan, chunk, trainer, listen, state, threads)
         return
     tasks = [joblib.delayed(train_chunk)(plan, chunk, trainer) for chunk in chunks]
     try:

@@ -38,6 +38,7 @@ def compare(
     trainer: Trainer = "auto",
     n_jobs: int | None = None,
     chunk_size: int | None = None,
+    threads: int | None = None,
     keep_weights: bool = False,
     out: Path | str | None = None,
     on_progress: Callable[[Progress], object] = lambda progress: None,
@@ -73,6 +74,8 @@ def compare(
         n_jobs: chunks trained at once, by joblib; None for what `joblib.parallel_config` says, or
             one.
         chunk_size: models trained side by side; what fits into memory if None.
+        threads: among which a chunk is dealt out, with one job; the processors, up to four, if
+            None, and one with a GPU.
         keep_weights: whether the comparison holds the weights that each run ends with.
         out: folder that keeps every finished chunk and, with one job, every finished epoch; the
             same call goes on from there.
@@ -97,7 +100,13 @@ def compare(
     >>> result.final("loss").shape
     (2, 3)
     """
-    numbers = _checked_seeds(seeds, epochs=epochs, batch_size=batch_size, steps=steps_per_epoch)
+    numbers = _checked_seeds(
+        seeds,
+        epochs=epochs,
+        batch_size=batch_size,
+        steps_per_epoch=steps_per_epoch,
+        threads=threads,
+    )
     if trainer not in (known := ("auto", "population", "fit")):
         raise ValueError(f"`trainer` must be one of {', '.join(known)}. Received: {trainer!r}")
     by_label = labelled(schemes)
@@ -145,6 +154,7 @@ def compare(
         pieces,
         trainer=trainer,
         n_jobs=n_jobs,
+        threads=threads,
         on_epoch=lambda chunk, epoch: clock.tell(
             sum(map(len, pieces[:chunk])) * epochs + len(pieces[chunk]) * epoch
         ),

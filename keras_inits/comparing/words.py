@@ -40,7 +40,7 @@ def conclusions(result: Comparison) -> Iterator[str]:
         yield "One seed supports no conclusion: another one may turn the order round."
     elif len(result.schemes) > 1:
         for difference in result.differences():
-            yield _said(result, difference)
+            yield difference_sentence(difference, higher_is_better=result.higher_is_better())
         pairs = len(result.differences())
         if (smallest := pairs * 2.0 ** (1 - count)) > LEVEL:
             yield (
@@ -57,7 +57,8 @@ def conclusions(result: Comparison) -> Iterator[str]:
     yield from result.notes
 
 
-def _said(result: Comparison, difference: Difference) -> str:
+def difference_sentence(difference: Difference, *, higher_is_better: bool) -> str:
+    """Returns what a paired difference supports, as a sentence."""
     a, b, interval = difference.a, difference.b, difference.interval
     if not np.isfinite(interval.low):
         return f"{a} and {b} cannot be compared: too few runs of both have a finite value."
@@ -68,7 +69,7 @@ def _said(result: Comparison, difference: Difference) -> str:
     if interval.low == interval.high == 0:
         return f"{a} and {b} ended equal in every seed."
     if difference.p_holm < LEVEL:
-        better, worse = (a, b) if result.higher_is_better() else (b, a)
+        better, worse = (a, b) if higher_is_better else (b, a)
         return f"{better} beats {worse} by {_number(interval.mean)} {gap}."
     return f"Not told apart: {a} and {b}, difference {_number(interval.mean)} {gap}."
 
@@ -143,6 +144,8 @@ def _interval(interval: Interval) -> str:
 def _number(value: float) -> str:
     if not np.isfinite(value):
         return "none"
+    if 0 < abs(value) < 5e-5:
+        return f"{value:.0e}"
     return f"{value:.4f}" if abs(value) < 100 else f"{value:.4g}"
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table as RichTable
@@ -107,6 +108,11 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {
         package: importlib.metadata.version(package) for package in packages
     }
+
+
+def decimal(value: float) -> float:
+    """Returns the shortest decimal that means this float32: 0.2899 for 0.28990000486."""
+    return float(str(np.float32(value)))
 
 
 def _rich(table: Table) -> RichTable:

@@ -51,3 +51,15 @@ MNIST_LOG: Mapping[str, TrainingLog] = {
 # What its text says of that log: the epoch at which random reaches the cost of Xavier's first
 # epoch, and the epoch at which Xavier beats random's best accuracy.
 MNIST_LOG_CLAIMS = (11, 2)
+
+# "Why the weights of a neural network must not start from zero (1)": test accuracy of 784-100-10
+# after 100 epochs from zeros; its loss "did not change in any epoch".
+ZERO_INIT_ACCURACY = 0.1135
+
+# "Random initialization for neural networks, a thing of the past": cost after 15,000 iterations and
+# accuracy on two circles, as printed. Which accuracy is not said.
+CIRCLES: Mapping[str, tuple[str, str]] = {
+    "zeros": ("0.7", "0.5"),
+    "random_large": ("0.38", "0.83"),
+    "he": ("0.07", "0.96"),
+}

@@ -20,8 +20,8 @@ from keras_inits.experiments.mnist_log.result import (
     EpochListener,
     MnistLogConfig,
     TrainingRun,
-    decimal,
 )
+from keras_inits.experiments.page import decimal
 from keras_inits.files import read_arrays, refuse_other_settings, write_arrays
 from keras_inits.initializers import RandomInit
 from keras_inits.initializers.geometric import with_seed

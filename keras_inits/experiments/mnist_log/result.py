@@ -124,8 +124,3 @@ class MnistLogResult:
 
 
 EpochListener = Callable[[TrainingRun], object]
-
-
-def decimal(value: float) -> float:
-    """Returns the shortest decimal that means this float32: 0.2899 for 0.28990000486."""
-    return float(str(np.float32(value)))

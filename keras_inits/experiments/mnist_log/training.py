@@ -18,9 +18,8 @@ from keras_inits.experiments.mnist_log.result import (
     MnistLogConfig,
     MnistLogResult,
     TrainingRun,
-    decimal,
 )
-from keras_inits.experiments.page import versions
+from keras_inits.experiments.page import decimal, versions
 
 
 def run(
