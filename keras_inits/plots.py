@@ -18,6 +18,8 @@ from keras_inits.comparing import Comparison
 # which is too light for a line on white.
 COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
+DECADES = 1e4  # from which on a logarithmic axis has room for powers of ten alone
+
 LEVEL = 0.05  # of the corrected test that fills a mark
 
 Curves = Mapping[str, ArrayLike]  # label -> (seeds, epochs) or (epochs,)
@@ -72,9 +74,11 @@ def plot_training_curves(
         ax.legend(frameon=False)
     if log:
         ax.set_yscale("log")
-        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        ax.yaxis.set_major_formatter("{x:g}")
-        ax.yaxis.set_minor_formatter(NullFormatter())
+        low, high = ax.get_ylim()
+        if high / low < DECADES:
+            ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            ax.yaxis.set_major_formatter("{x:g}")
+            ax.yaxis.set_minor_formatter(NullFormatter())
     _label_ends(ax, ends)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))

@@ -1,7 +1,7 @@
 """A diagnosis drawn with matplotlib: histograms, depth and heat map."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -47,6 +47,41 @@ def plot_histograms(
         ax.spines[["top", "right", "left"]].set_visible(False)
     figure.supxlabel("output, each layer on its own axis (orange: unhealthy)", fontsize=8)
     figure.supylabel("share", fontsize=8)
+    return figure
+
+
+def histogram_figure(reports: Mapping[str, SignalReport]) -> Figure:
+    """Returns histograms of the layers' outputs, a row a model and a column a layer.
+
+    A row has one horizontal axis, so that collapse and saturation are seen as such. Bars end a
+    little above the second highest, so that the zeros of ReLU do not flatten the rest.
+
+    Args:
+        reports: by title, diagnoses of models with as many layers.
+    """
+    most = max(len(report.layers) for report in reports.values())
+    figure = Figure(figsize=(1.1 * most, 1.25 * len(reports)), layout="constrained")
+    rows = figure.subfigures(len(reports), 1, squeeze=False)[:, 0]
+    for row, (title, report) in zip(rows, reports.items(), strict=True):
+        outputs = [layer.output for layer in report.layers if layer.output.finite]
+        low = min(output.edges[0] for output in outputs)
+        high = max(output.edges[-1] for output in outputs)
+        axes = row.subplots(1, most, squeeze=False, sharex=True)[0]
+        for ax in axes:
+            ax.set_yticks([])
+            ax.spines[["top", "right", "left"]].set_visible(False)
+            ax.tick_params(labelsize=7)
+        for ax, output in zip(axes, outputs, strict=False):
+            width = max(output.edges[1] - output.edges[0], (high - low) / 60)
+            heights = output.histogram / max(1, np.sort(output.histogram)[-2])
+            ax.bar(output.edges[:-1], heights, width, align="edge", color=COLORS[1], lw=0)
+            ax.set_ylim(0, 1.3)
+        for number, ax in enumerate(axes, 1):
+            ax.tick_params(labelbottom=number == 1)
+            if row is rows[0]:
+                ax.set_title(f"layer {number}", fontsize=7)
+        axes[0].set_xticks([low, high], [f"{low:.2g}", f"{high:.2g}"])
+        row.suptitle(title, x=0.005, ha="left", fontsize=8)
     return figure
 
 

@@ -10,9 +10,9 @@ from rich.text import Text
 from tyro.extras import SubcommandApp
 
 from keras_inits.cli import compare, saved_models, schemes
-from keras_inits.cli.reproduce import run
+from keras_inits.cli.reproduce import run, run_everything
 from keras_inits.datasets import DataError
-from keras_inits.experiments import circles, mnist_log, zero_init
+from keras_inits.experiments import circles, depth, everything, mnist_log, zero_init
 from keras_inits.experiments.mnist_log.views import print_epochs
 
 app = SubcommandApp()
@@ -37,7 +37,13 @@ def mnist_log_command(
 ) -> None:
     """Softmax regression on MNIST, random against Xavier: the 20-epoch log of the first article."""
     console = Console()
-    run(mnist_log, config, console, on_epoch=functools.partial(print_epochs, console))
+    run(
+        mnist_log,
+        config,
+        console,
+        side_by_side=config.trainer == "population",
+        on_epoch=functools.partial(print_epochs, console),
+    )
 
 
 @reproduce.command(name="zero-init")
@@ -54,6 +60,20 @@ def circles_command(
 ) -> None:
     """Two circles from zeros, random, Xavier and He: one published draw, and many seeds."""
     run(circles, config, Console())
+
+
+@reproduce.command(name="depth")
+def depth_command(config: Annotated[depth.DepthConfig, tyro.conf.arg(name="")]) -> None:
+    """Ten layers deep: what becomes of the signal and of its gradient, theory beside it."""
+    run(depth, config, Console(), side_by_side=False)
+
+
+@reproduce.command(name="all")
+def everything_command(
+    config: Annotated[everything.EverythingConfig, tyro.conf.arg(name="")],
+) -> None:
+    """Every experiment, and one page over all of them: report.html."""
+    run_everything(config, Console())
 
 
 def main() -> None:

@@ -127,8 +127,9 @@ def _supported(result: CirclesResult) -> Iterator[str]:
     ]
     if result.config.iterations == type(result.config)().iterations:
         yield (
-            f"{sum(agree)} of {len(agree)} numbers of the article's table come out of its draw. Its "
-            "accuracy for random × 10 is that on the training points, for He on the test points."
+            f"{sum(agree)} of {len(agree)} numbers of the article's table come out of its draw. "
+            "Its accuracy is that on the training points for random × 10, on the test points for "
+            "He."
         )
     costs = np.stack([result.stacked(scheme, "cost")[:, -1] for scheme in result.schemes])
     if result.config.seeds > 1:
