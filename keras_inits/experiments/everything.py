@@ -56,7 +56,8 @@ def run(
         DataError: MNIST could not be had.
         ValueError: `config.out` holds runs of another recipe.
     """
-    pages, files = [], []
+    pages: list[Page] = []
+    files: list[Path] = []
     start = time.monotonic()
     for name, experiment, options in _experiments(config):
         before = sum(SECONDS[page.name] for page in pages)

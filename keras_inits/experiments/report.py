@@ -24,7 +24,8 @@ caption { text-align: left; padding-bottom: .3rem; }
 th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid var(--line); }
 thead th { vertical-align: bottom; border-bottom-color: var(--ink); }
 th:first-child { text-align: left; } tbody th { font-weight: 400; }
-figure { margin: 1.2rem 0; } img { display: block; max-width: 100%; height: auto; }
+td { white-space: nowrap; } figure { margin: 1.2rem 0; }
+img { display: block; width: 100%; min-width: 36rem; height: auto; }
 figcaption { font-size: .9rem; margin-top: .3rem; }
 nav ul { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; list-style: none; padding: 0; }
 a { color: var(--mark); } code { font-size: .92em; }
@@ -92,7 +93,7 @@ def _table(table: Table) -> str:
         + "</tr>"
         for row in table.rows
     )
-    # Wide tables scroll by themselves, and by the keyboard, so that the page does not.
+    # What is wide scrolls by itself, and by the keyboard, so that the page does not.
     return (
         f'<div class="wide" tabindex="0"><table><caption>{escape(table.title)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>\n"
@@ -106,8 +107,8 @@ def _figure(picture: Picture) -> str:
     data = base64.b64encode(figure_bytes(picture.draw())).decode()
     caption = escape(picture.caption)
     return (
-        f'<figure><img alt="{caption}" src="data:image/png;base64,{data}">'
-        f"<figcaption>{caption}.</figcaption></figure>\n"
+        f'<figure><div class="wide" tabindex="0"><img alt="{caption}" '
+        f'src="data:image/png;base64,{data}"></div><figcaption>{caption}.</figcaption></figure>\n'
     )
 
 

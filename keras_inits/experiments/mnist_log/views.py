@@ -113,7 +113,8 @@ def page(result: MnistLogResult) -> Page:
             Picture(
                 "curves.png",
                 "Training cost and test accuracy over the epochs: mean and standard deviation of "
-                "the seeds as lines and bands, the article's numbers as circles",
+                "the seeds as lines and bands"
+                + (", the article's numbers as circles" if result.follows_the_article else ""),
                 lambda: _figure(result),
             ),
         ),

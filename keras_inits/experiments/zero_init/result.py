@@ -49,7 +49,8 @@ class ZeroInitRun:
         accuracy: share of the test images classified rightly after each epoch.
         units_apart: in the end, the largest difference between what two hidden units weigh one
             pixel by.
-        moved: by weight, the largest distance of an entry from where it started.
+        moved: by weight, such as `"hidden/kernel"`, the largest distance of an entry from where it
+            started.
     """
 
     scheme: str

@@ -196,7 +196,7 @@ def _run(compared: Comparison, model: keras.Model, scheme: str) -> ZeroInitRun:
         tuple(decimal(value) for value in compared.values("test_accuracy")[index, 0]),
         units_apart=float((kernel.max(axis=1) - kernel.min(axis=1)).max()),
         moved={
-            variable.path: float(np.abs(after - before).max())
+            variable.path.partition("/")[2]: float(np.abs(after - before).max())
             for variable, before, after in zip(model.trainable_variables, start, end, strict=True)
         },
     )

@@ -111,7 +111,7 @@ def _gap(compared: Comparison) -> str:
 def _supported(result: ZeroInitResult) -> Iterator[str]:
     zeros, constant, he = (result.of(scheme) for scheme in TITLES)
     epochs = result.config.epochs
-    moved = [path.partition("/")[2] for path, distance in zeros.moved.items() if distance > 0]
+    moved = [path for path, distance in zeros.moved.items() if distance > 0]
     frequencies = np.log(result.frequencies)
     gap = np.abs((result.last_bias - result.last_bias.mean()) - (frequencies - frequencies.mean()))
     low, high = min(zeros.accuracy), max(zeros.accuracy)
