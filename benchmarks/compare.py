@@ -5,7 +5,8 @@
 One NumPy run is one softmax regression for 20 epochs, tested after each. Beside it stand both
 schemes of one seed, and both of 20 seeds, whole calls of `compare` with all they compile; and stock
 `fit` of one model, for a few epochs, scaled up. The rounds take turns, since machines drift; each
-line is the median of its rounds.
+line is the median of its rounds. TensorFlow takes one thread an operation, as the command line
+tells it, in `fit` too, which is no slower for it.
 """
 
 import sys
@@ -17,6 +18,7 @@ import keras
 import numpy as np
 
 from keras_inits import compare
+from keras_inits.comparing import one_thread_per_operation
 from keras_inits.comparing.models import builder
 from keras_inits.datasets import ImageDataset, load_mnist
 
@@ -84,6 +86,7 @@ def seconds(call: Callable[[], None]) -> float:
 
 
 def main() -> None:
+    one_thread_per_operation()
     folder = sys.argv[1] if len(sys.argv) > 1 else None
     data = load_mnist("idx" if folder else "auto", folder)
     lines: dict[str, Callable[[], None]] = {

@@ -1,0 +1,172 @@
+import json
+import os
+import re
+import shutil
+from html.parser import HTMLParser
+
+import pytest
+
+from keras_inits.experiments import everything
+from keras_inits.experiments.page import Page, Picture, Table
+from keras_inits.experiments.report import html
+
+NAMES = ["mnist-log", "zero-init", "circles", "depth"]
+PHONE, DESKTOP = (390, 844), (1280, 900)
+
+
+def figure():
+    from matplotlib.figure import Figure
+
+    drawn = Figure(figsize=(9, 2))
+    drawn.subplots().plot([1, 2])
+    return drawn
+
+
+def small_page(**changes):
+    wide = Table("wide", tuple(f"column\n{i}" for i in range(30)), (("1 < 2",) * 30,))
+    parts = {
+        "name": "small",
+        "title": "Small & simple",
+        "question": "Is <b> shown as it is?",
+        "recipe": (("model", "Dense(1)"),),
+        "tables": (wide,),
+        "pictures": (Picture("line.png", 'A "line"', figure),),
+        "supported": ("Yes.",),
+        "unsupported": (),
+    }
+    return Page(**parts | changes)
+
+
+class Tags(HTMLParser):
+    """Counts tags, and fails where one is closed that is not open."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.all = [], []
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        self.all.append((tag, dict(attributes)))
+        if tag not in ("meta", "link", "img", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_report_is_whole_escaped_and_self_contained():
+    text = html([small_page()], "keras-inits reproduce all --out DIR")
+    tags = Tags(text)
+    assert "Is &lt;b&gt; shown" in text
+    assert "1 &lt; 2" in text
+    assert "What it does not" not in text
+    (image,) = [attributes for tag, attributes in tags.all if tag == "img"]
+    assert image["src"].startswith("data:image/png;base64,")
+    assert image["alt"] == 'A "line"'
+    assert not re.search(r"(https?:)?//[a-z]", re.sub(r"base64,[^\"]*", "", text))
+    assert not [tag for tag, _ in tags.all if tag == "script"]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Everything, in its quick form: the folder, the pages and how far it was told to be."""
+    out, pages, told = tmp_path_factory.mktemp("all"), [], []
+    config = everything.EverythingConfig(out, source="digits", quick=True)
+    files = everything.run(
+        config,
+        report=lambda line: None,
+        on_experiment=lambda name, page: pages.append(page),
+        on_progress=told.append,
+    )
+    return out, pages, told, files
+
+
+@pytest.mark.slow
+def test_everything_is_run_written_and_told(made):
+    out, pages, told, files = made
+    assert [page.name for page in pages] == NAMES
+    assert all(file.is_file() for file in files)
+    for name in NAMES:
+        result = json.loads((out / name / "result.json").read_text())
+        assert result["experiment"] == name
+        assert result["runs"]
+    done = [progress.done for progress in told]
+    assert done == sorted(done)
+    assert done[-1] == told[-1].total == sum(everything.SECONDS.values())
+    report = (out / "report.html").read_text()
+    Tags(report)
+    assert report.count("<section") == 4
+    assert report.count("NOT comparable") == 2  # digits are not MNIST
+
+
+@pytest.mark.slow
+def test_everything_goes_on_from_what_is_there(made, monkeypatch):
+    out, _, _, _ = made
+    before = {name: (out / name / "result.json").read_text() for name in NAMES}
+
+    def train(*_, **__):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr("keras_inits.comparing.chunks.train_population", train)
+    monkeypatch.setattr("keras_inits.experiments.depth.running.diagnose", train)
+    config = everything.EverythingConfig(out, source="digits", quick=True)
+    everything.run(config, report=lambda line: None)
+    assert before == {name: (out / name / "result.json").read_text() for name in NAMES}
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Headless Chromium; CI sets KERAS_INITS_BROWSER so that it cannot be missing there."""
+    if not os.environ.get("KERAS_INITS_BROWSER") and not shutil.which("chromedriver"):
+        pytest.skip("no chromedriver")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    for argument in (
+        *("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run"),
+        *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    ):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options, Service(shutil.which("chromedriver")))
+    yield driver
+    driver.quit()
+
+
+def look(browser, page, size):
+    """Opens a page at a size; returns what is wrong with it."""
+    width, height = size
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    browser.get(page.as_uri())
+    missing, scroll = browser.execute_script(
+        "return [[...document.images].filter(i => !i.complete || !i.naturalWidth).length,"
+        " document.documentElement.scrollWidth - window.innerWidth]"
+    )
+    log = [entry["message"] for entry in browser.get_log("browser")]
+    found = {"missing images": missing, "scroll": max(0, scroll), "console": log}
+    return {name: value for name, value in found.items() if value}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_the_report_looks_right_in_a_browser(browser, made, size):
+    out, pages, _, _ = made
+    assert look(browser, out / "report.html", size) == {}
+    images = browser.execute_script("return document.images.length")
+    assert images == sum(len(page.pictures) for page in pages)
+
+
+@pytest.mark.slow
+def test_the_browser_finds_what_is_wrong(browser, tmp_path):
+    page = tmp_path / "page.html"
+    text = html([small_page()], "command")
+    page.write_text(text)
+    assert look(browser, page, PHONE) == {}  # the wide table scrolls by itself
+    page.write_text(text.replace("overflow-x: auto", ""))
+    assert look(browser, page, PHONE).keys() == {"scroll"}
+    broken = re.sub(r"base64,[^\"]*", "base64,AAAA", text)
+    page.write_text(broken.replace("</body>", "<script>nothing()</script></body>"))
+    assert look(browser, page, DESKTOP).keys() == {"missing images", "console"}
