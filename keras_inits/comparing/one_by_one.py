@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from keras_inits.comparing.data import take
 from keras_inits.comparing.plan import Plan, Run
 from keras_inits.comparing.population import EVALUATION_ROWS, Listener
 
@@ -65,7 +66,7 @@ def _batches(plan: Plan, seed: int) -> Iterator[tuple[Any, Any]]:
     for epoch in range(plan.epochs):
         for block in plan.rows(seed, epoch):
             for rows in block:
-                yield plan.data.x[rows], plan.data.y[rows]
+                yield take((plan.data.x, plan.data.y), rows)
 
 
 class _Recorder(keras.callbacks.Callback):

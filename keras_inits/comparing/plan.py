@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,7 +67,7 @@ class Plan:
     batches: Batches = "shared"
     optimizer: Any = None
     loss: Any = None
-    metrics: Sequence[Any] = field(default_factory=tuple)
+    metrics: Any = field(default_factory=list)
     root_seed: int = 0
     keep_weights: bool = False
 
@@ -75,19 +75,21 @@ class Plan:
         """Returns the rows of a run's batches in an epoch, counted from 0."""
         key = [self.root_seed, 0 if self.batches == "shared" else seed, epoch]
         return epoch_rows(
-            len(self.data.x), self.batch_size, key, shuffle=self.shuffle, steps=self.steps
+            self.data.samples, self.batch_size, key, shuffle=self.shuffle, steps=self.steps
         )
 
     def model(self, label: str | None = None, seed: int = 0) -> keras.Model:
         """Returns a compiled model; scheme and seed matter only to a `build` that takes one."""
         model = self._build(label or next(iter(self.schemes)), seed)
         if not model.built:
-            model.build((None, *self.data.x.shape[1:]))
+            model.build(
+                keras.tree.map_structure(lambda array: (None, *array.shape[1:]), self.data.x)
+            )
         if self.optimizer is not None or not model.compiled:
             model.compile(
                 optimizer=keras.optimizers.get(self.optimizer),
                 loss=_of_type(self.loss, model),
-                metrics=list(self.metrics),
+                metrics=self.metrics,
                 # On a CPU a step this small costs more through XLA than without.
                 jit_compile=False,
             )
@@ -116,7 +118,7 @@ class Plan:
             + [list(v.shape) for v in template.trainable_variables],
             "optimizer": _plain(template.optimizer),
             "loss": _plain(template.loss),
-            "metrics": [_plain(metric) for metric in self.metrics],
+            "metrics": _plain(self.metrics),
             "data": self.data.digest(),
             "batch_size": self.batch_size,
             "steps": self.steps,
@@ -161,6 +163,10 @@ def is_random_state(variable: Any) -> bool:
 
 def _of_type(loss: Any, model: keras.Model) -> Any:
     """A loss by name computes in the type of the model, so that float64 stays float64."""
+    if isinstance(loss, Mapping) and "class_name" not in loss:  # by output
+        return {output: _of_type(own, model) for output, own in loss.items()}
+    if isinstance(loss, list | tuple):
+        return [_of_type(own, model) for own in loss]
     loss = keras.losses.get(loss)
     if isinstance(loss, keras.losses.Loss) or loss is None or model.compute_dtype != "float64":
         return loss
@@ -176,6 +182,10 @@ def _given(scheme: Any) -> bool:
 def _plain(thing: Any) -> Any:
     if thing is None or isinstance(thing, str):
         return thing
+    if isinstance(thing, Mapping):
+        return {key: _plain(value) for key, value in thing.items()}
+    if isinstance(thing, list | tuple):
+        return [_plain(value) for value in thing]
     try:
         config = keras.saving.serialize_keras_object(thing)
     except (TypeError, ValueError):

@@ -21,6 +21,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_inits.comparing.data import sample_count, take
 from keras_inits.comparing.plan import Plan, Run
 from keras_inits.comparing.store import EpochState
 
@@ -139,10 +140,9 @@ class _Data:
     def __init__(self, plan: Plan) -> None:
         import tensorflow as tf  # not needed by the plugin, and slow to load
 
-        self.train = tf.constant(plan.data.x), tf.constant(plan.data.y)
-        self.evaluation = {
-            name: (tf.constant(x), tf.constant(y)) for name, (x, y) in plan.data.evaluation.items()
-        }
+        data = plan.data
+        self.train = keras.tree.map_structure(tf.constant, (data.x, data.y))
+        self.evaluation = keras.tree.map_structure(tf.constant, dict(data.evaluation))
 
 
 class _Population:
@@ -166,7 +166,7 @@ class _Population:
         self._seeds = seeds if plan.batches == "own" else seeds[:1]
         slots = [self._seeds.index(seed) if plan.batches == "own" else 0 for _, seed in members]
         self._slots = tf.constant(slots)
-        x, y = (tensor[:1] for tensor in data.train)
+        x, y = take(data.train, slice(1))
         outputs = template(x, training=False)  # which makes the variables of the metrics
         template.compute_loss(x, y, outputs, training=False)
         template.compute_metrics(x, y, outputs)
@@ -278,15 +278,14 @@ class _Population:
         weights = [tf.convert_to_tensor(v) for v in self._weights]
         states = [tf.convert_to_tensor(v) for v in self._states]
         if len(self._seeds) == 1:  # one batch for all, which pfor must see to be the same
-            batch = tf.gather(x, rows[0]), tf.gather(y, rows[0])
+            batch = self._gather((x, y), rows[0])
 
         def member(arguments: Any) -> Any:
             weights, states, slot = arguments
             if len(self._seeds) == 1:
                 inputs, targets = batch
             else:
-                own = tf.gather(rows, slot)
-                inputs, targets = tf.gather(x, own), tf.gather(y, own)
+                inputs, targets = self._gather((x, y), tf.gather(rows, slot))
             with self._as_member(weights, states) as scope:
                 outputs = self._model(inputs, training=True)
                 loss = self._model.compute_loss(inputs, targets, outputs)
@@ -309,10 +308,12 @@ class _Population:
         weights = self._member_first([tf.convert_to_tensor(v) for v in self._weights])
         states = [tf.convert_to_tensor(v) for v in self._states]
         metrics = [tf.stack([tf.constant(v)] * self._size) for v in self._metric_start]
-        count = int(x.shape[0])
-        rows = min(count, max(EVALUATION_ROWS, self._plan.batch_size))
+        samples = sample_count(x)
+        rows = min(samples, max(EVALUATION_ROWS, self._plan.batch_size))
 
-        def part(x: Any, y: Any, total: Any, metrics: Any) -> tuple[Any, Any]:
+        def part(batch: Any, size: int, total: Any, metrics: Any) -> tuple[Any, Any]:
+            x, y = batch
+
             def member(arguments: Any) -> Any:
                 weights, states, metrics = arguments
                 with self._as_member(weights, states, metrics) as scope:
@@ -322,27 +323,30 @@ class _Population:
                     return loss, _read(scope, self._model.metrics_variables)
 
             losses, metrics = tf.vectorized_map(member, (weights, states, metrics))
-            return total + tf.cast(losses, tf.float64) * x.shape[0], metrics
+            return total + tf.cast(losses, tf.float64) * size, metrics
 
         def body(i: Any, total: Any, metrics: Any) -> Any:
             piece = tf.range(rows) + i * rows
-            return i + 1, *part(tf.gather(x, piece), tf.gather(y, piece), total, metrics)
+            return i + 1, *part(self._gather((x, y), piece), rows, total, metrics)
 
         _, total, metrics = tf.while_loop(
-            lambda i, *_: i < count // rows,
+            lambda i, *_: i < samples // rows,
             body,
             (0, tf.zeros(self._size, tf.float64), metrics),
             parallel_iterations=1,
         )
-        if rest := count % rows:
-            total, metrics = part(x[-rest:], y[-rest:], total, metrics)
+        if rest := samples % rows:
+            total, metrics = part(take((x, y), slice(-rest, None)), rest, total, metrics)
 
         def results(metrics: Any) -> Any:
             mapping = list(zip(self._model.metrics_variables, metrics, strict=True))
             with keras.StatelessScope(state_mapping=mapping):
                 return self._model.get_metrics_result()
 
-        return total / count, tf.vectorized_map(results, metrics)
+        return total / samples, tf.vectorized_map(results, metrics)
+
+    def _gather(self, tensors: Any, rows: Any) -> Any:
+        return keras.tree.map_structure(lambda tensor: self._tf.gather(tensor, rows), tensors)
 
     def _member_first(self, weights: Sequence[Any]) -> list[Any]:
         tf = self._tf

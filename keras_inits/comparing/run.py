@@ -1,6 +1,6 @@
 """`compare`: schemes x seeds, trained and measured."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_inits.comparing import chunks as chunking
 from keras_inits.comparing.comparison import Comparison
-from keras_inits.comparing.data import Batches, TrainingData, as_training_data
+from keras_inits.comparing.data import Batches, TrainingData, as_training_data, sample_count
 from keras_inits.comparing.plan import Plan, Run, takes_scheme
 from keras_inits.comparing.population import CannotVectorizeError, refuse
 from keras_inits.comparing.progress import Clock, Progress
@@ -29,7 +29,7 @@ def compare(
     batch_size: int | None = 100,
     optimizer: Any = None,
     loss: Any = None,
-    metrics: Sequence[Any] = (),
+    metrics: Any = (),
     steps_per_epoch: int | None = None,
     shuffle: bool = True,
     batches: Batches = "shared",
@@ -54,7 +54,8 @@ def compare(
             in the geometry of its layer, and every other weight by its own layer's initializer,
             each from a seed of its own. With one, it is given the scheme.
         schemes: names, initializers, or a dict from labels to them or to `GivenWeights`.
-        data: `(x, y)`, `(train, test)`, a `tf.data.Dataset` of batches (read into memory once and
+        data: `(x, y)`, `(train, test)`, each of arrays or, for models of several inputs or
+            outputs, dicts of arrays; a `tf.data.Dataset` of batches (read into memory once and
             cut anew into batches of `batch_size`), or a name such as `"mnist"`.
         epochs: how many.
         seeds: how many runs of each scheme, numbered from 0, or their numbers.
@@ -118,13 +119,13 @@ def compare(
         schemes=by_label,
         data=arrays,
         epochs=epochs,
-        batch_size=min(batch_size or len(arrays.x), len(arrays.x)),
+        batch_size=min(batch_size or arrays.samples, arrays.samples),
         steps=steps_per_epoch,
         shuffle=shuffle,
         batches=batches,
         optimizer=_serialized(optimizer),
         loss=loss,
-        metrics=tuple(metrics),
+        metrics=dict(metrics) if isinstance(metrics, Mapping) else list(metrics),
         root_seed=root_seed,
         keep_weights=keep_weights,
     )
@@ -200,7 +201,7 @@ def comparison(
         history=history,
         metric=metric,
         chance={name: c for name, (_, y) in data.evaluation.items() if (c := _chance(y))},
-        samples={name: len(y) for name, (_, y) in data.evaluation.items()},
+        samples={name: sample_count(y) for name, (_, y) in data.evaluation.items()},
         trainer=" and ".join(sorted({run.trainer for run in runs}, reverse=True)),
         notes=(*reasons, *notes),
         settings=settings,
@@ -255,6 +256,8 @@ def _some(paths: Sequence[str]) -> str:
 
 def _chance(targets: Any) -> float | None:
     """Returns the share of the commonest class; None if the targets are not classes."""
+    if keras.tree.is_nested(targets):
+        return None
     targets = np.asarray(targets)
     if targets.ndim == 2 and targets.shape[1] > 1 and np.all(targets.sum(axis=1) == 1):
         targets = targets.argmax(axis=1)

@@ -256,3 +256,52 @@ def gradient_descent(weights, x, y, steps):
             p = forward()[2]
             costs.append(-np.mean(y * np.log(p) + (1 - y) * np.log(1 - p)))
     return costs
+
+
+def two_inputs():
+    first, second = keras.Input((8, 8, 2), name="image"), keras.Input((3,), name="extra")
+    joined = layers.Concatenate()([layers.Flatten()(first), second])
+    hidden = layers.Dense(8, "relu")(joined)
+    outputs = {"kind": layers.Dense(3, name="kind")(hidden), "size": layers.Dense(1)(hidden)}
+    return keras.Model({"image": first, "extra": second}, outputs)
+
+
+@pytest.mark.parametrize("batches", ["shared", "own"])
+def test_models_of_several_inputs_and_outputs_give_the_numbers_of_fit(images, options, batches):
+    random = np.random.default_rng(1)
+
+    def of(x, y):
+        extra = random.normal(size=(len(x), 3)).astype("float32")
+        return {"image": x, "extra": extra}, {"kind": y, "size": extra.sum(axis=1)}
+
+    data = of(images.x, images.y), of(*images.evaluation["test"])
+    options |= {
+        "loss": {"kind": options["loss"], "size": "mean_squared_error"},
+        "metrics": {"kind": ["accuracy"], "size": []},
+        "batches": batches,
+    }
+    ours, theirs = (
+        compare(two_inputs, ["he", "xavier"], data, **options, trainer=trainer)
+        for trainer in ("population", "fit")
+    )
+    assert ours.metrics == theirs.metrics
+    assert "test_kind_accuracy" in ours.metrics
+    for metric in ours.metrics:
+        np.testing.assert_allclose(ours.values(metric), theirs.values(metric), rtol=1e-4)
+    shuffled = (data[0][0], {**data[0][1], "size": data[0][1]["size"][::-1]}), data[1]
+    other = compare(two_inputs, ["he", "xavier"], shuffled, **options, trainer="population")
+    assert not np.allclose(ours.values("loss"), other.values("loss"), rtol=1e-3)
+
+
+def test_inputs_may_be_a_tuple(images, options):
+    def build():
+        first, second = keras.Input((8, 8, 2)), keras.Input((8, 8, 2))
+        joined = layers.Flatten()(layers.Add()([first, second]))
+        return keras.Model([first, second], layers.Dense(3)(joined))
+
+    x = images.x, images.x
+    result = compare(build, ["he"], (x, images.y), **options | {"metrics": []})
+    assert result.trainer == "population"
+    assert np.isfinite(result.values("loss")).all()
+    with pytest.raises(ValueError, match=r"as many targets as inputs.*330, 300 inputs"):
+        compare(build, ["he"], ((images.x, images.x[:300]), images.y), **options)
