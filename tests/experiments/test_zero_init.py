@@ -68,7 +68,7 @@ def test_the_page_fits_80_columns_and_its_files_are_written(digits, tmp_path):
     write(digits, page, tmp_path)
     assert {p.name for p in tmp_path.iterdir()} == {"result.json", "curves.png"}
     stored = json.loads((tmp_path / "result.json").read_text())
-    assert [run["scheme"] for run in stored["runs"]] == ["zeros", "constant", "he"]
+    assert [run["scheme"] for run in stored["runs"]] == ["zeros", "he", "constant"]
     assert all(len(run["cost"]) == len(run["accuracy"]) == 3 for run in stored["runs"])
 
 
@@ -82,7 +82,7 @@ def test_a_wrong_configuration_is_refused(wrong):
 def test_mnist_gives_the_articles_numbers(mnist_dir):
     config = ZeroInitConfig(epochs=4, seeds=10, source="idx", data_dir=mnist_dir)
     result = zero_init.run(config, report=quiet)
-    zeros, constant, he = result.runs
+    zeros, he, constant = result.runs
     assert zeros.accuracy == (0.1135,) * 4
     assert zeros.cost == pytest.approx([2.301] * 4, abs=1e-3)
     assert zeros.units_apart == 0

@@ -88,7 +88,6 @@ def run(
                 loss=LOSS,
                 metrics=[keras.metrics.BinaryAccuracy("accuracy", dtype="float64", threshold=0.0)],
                 root_seed=config.root_seed,
-                chunk_size=10 * len(SCALES),  # whose numbers fit into a processor's cache
                 keep_weights=name == "published",
                 out=None if config.out is None else config.out / "state" / name,
                 on_progress=tell,

@@ -10,7 +10,7 @@ from keras_inits.experiments.page import Page, Picture, Table
 from keras_inits.experiments.published import ZERO_INIT_ACCURACY
 from keras_inits.experiments.zero_init.result import ZeroInitResult
 
-TITLES = {"zeros": "zeros", "constant": "0.5", "he": "He"}
+TITLES = {"zeros": "zeros", "he": "He", "constant": "0.5"}
 CONVEX_TITLES = {
     "softmax": "softmax regression, accuracy",
     "logistic": "logistic regression (odd?), accuracy",
@@ -109,7 +109,7 @@ def _gap(compared: Comparison) -> str:
 
 
 def _supported(result: ZeroInitResult) -> Iterator[str]:
-    zeros, constant, he = (result.of(scheme) for scheme in TITLES)
+    zeros, he, constant = (result.of(scheme) for scheme in TITLES)
     epochs = result.config.epochs
     moved = [path for path, distance in zeros.moved.items() if distance > 0]
     frequencies = np.log(result.frequencies)
