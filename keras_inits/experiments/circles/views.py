@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_inits.comparing.statistics import Interval, mean_interval, paired_differences
 from keras_inits.comparing.words import difference_sentence
-from keras_inits.experiments.circles.result import RECORDED_EVERY, CirclesResult
+from keras_inits.experiments.circles.result import RECORDED_EVERY, CirclesConfig, CirclesResult
 from keras_inits.experiments.page import Page, Picture, Table
 from keras_inits.experiments.published import CIRCLES
 
@@ -63,6 +63,10 @@ def page(result: CirclesResult) -> Page:
     )
 
 
+def _follows_the_article(result: CirclesResult) -> bool:
+    return result.config.iterations == CirclesConfig().iterations
+
+
 def _last(result: CirclesResult) -> str:
     return f"{(len(result.runs[0].cost) - 1) * RECORDED_EVERY:,}"
 
@@ -71,7 +75,7 @@ def _published_table(result: CirclesResult) -> Table:
     rows = []
     for scheme in result.schemes:
         run = result.published(scheme)
-        article = CIRCLES.get(scheme, ("", ""))
+        article = CIRCLES.get(scheme, ("", "")) if _follows_the_article(result) else ("", "")
         rows.append(
             (
                 TITLES[scheme],
@@ -125,7 +129,7 @@ def _supported(result: CirclesResult) -> Iterator[str]:
             strict=True,
         )
     ]
-    if result.config.iterations == type(result.config)().iterations:
+    if _follows_the_article(result):
         yield (
             f"{sum(agree)} of {len(agree)} numbers of the article's table come out of its draw. "
             "Its accuracy is that on the training points for random × 10, on the test points for "

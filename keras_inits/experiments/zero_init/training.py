@@ -109,8 +109,8 @@ def run(
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
         root_seed=config.root_seed,
-        # Two for one thread, and the constant, which is last, alone in the other: in the products of
-        # several nets at once its equal units might be rounded apart.
+        # Two nets for one thread, and the constant, which is last, alone in the other: in the
+        # products of several nets at once its equal units might be rounded apart.
         threads=2,
         keep_weights=True,
         out=None if config.out is None else config.out / "state" / "net",

@@ -134,7 +134,7 @@ def _supported(result: ZeroInitResult) -> Iterator[str]:
         finals = compared.intervals()
         title = CONVEX_TITLES[model].partition(",")[0]
         yield (
-            f"{title[0].upper()}{title[1:]} learns from zeros as from Xavier: "
+            f"{title[0].upper()}{title[1:]} learns from zeros as well as from Xavier: "
             f"{finals['zeros'].mean:.4f} and {finals['xavier'].mean:.4f}."
         )
 
