@@ -31,6 +31,7 @@ def plot_training_curves(
     *,
     ylabel: str,
     xlabel: str = "epoch",
+    first: int = 1,
     published_label: str = "the article",
     log: bool = False,
     ax: Axes | None = None,
@@ -42,7 +43,8 @@ def plot_training_curves(
             standard deviation to each side.
         published: for a label, values that somebody printed, drawn as open circles.
         ylabel: the metric, with its unit.
-        xlabel: what is counted from 1.
+        xlabel: what is counted.
+        first: the number of the first value.
         published_label: whose values the circles are.
         log: whether the metric is on a logarithmic axis.
         ax: where to draw; new Axes if None.
@@ -56,7 +58,7 @@ def plot_training_curves(
         color = COLORS[index % len(COLORS)]
         # a diverged run counts as long as it has numbers
         runs = np.ma.masked_invalid(np.atleast_2d(np.asarray(values, dtype=float)))
-        epochs = np.arange(1, runs.shape[1] + 1)
+        epochs = np.arange(first, first + runs.shape[1])
         mean = runs.mean(axis=0)
         marker = "." if len(epochs) == 1 else None
         ax.plot(epochs, mean, color=color, marker=marker)

@@ -205,3 +205,29 @@ def test_diagnose_of_no_file_ends_in_a_message(keras_inits_command):
     code, _, err = keras_inits_command("diagnose", "/nowhere/model.keras")
     assert code == 2
     assert "`model` must be a file" in err
+
+
+def test_circles_print_their_page_and_write_their_files(keras_inits_command, tmp_path):
+    words = ("reproduce", "circles", "--seeds", "2", "--iterations", "1000", "--out", str(tmp_path))
+    code, out, _ = keras_inits_command(*words)
+    assert code == 0
+    assert "What this supports" in out
+    assert "What it does not" in out
+    assert max(map(len, out.splitlines())) <= max(80, len(str(tmp_path)) + 30)
+    assert len(json.loads((tmp_path / "result.json").read_text())["runs"]) == 15
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["circles", "--iterations", "10"], "multiple of 1000"),
+        (["zero-init", "--epochs", "0"], "`epochs` must be at least 1"),
+        (["depth", "--units", "1"], "`units` must be at least 2"),
+        (["all"], "--out"),
+    ],
+)
+def test_a_mistake_in_an_experiment_ends_in_a_message(keras_inits_command, words, says):
+    code, out, err = keras_inits_command("reproduce", *words)
+    assert code == 2
+    assert says in " ".join((out + err).split())
+    assert "Traceback" not in err

@@ -15,6 +15,8 @@ def test_the_line_is_the_mean_and_the_band_one_standard_deviation():
     assert edges[:, 1].max() == np.float64(5 + 2**0.5)
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("epoch", "cost")
     assert [text.get_text() for text in ax.texts] == ["he"]
+    later = plots.plot_training_curves({"he": RUNS}, ylabel="cost", first=0)
+    np.testing.assert_allclose(later.lines[0].get_xdata(), [0, 1, 2])
 
 
 def test_one_run_has_no_band():
@@ -39,3 +41,22 @@ def test_the_figure_has_both_metrics_and_makes_a_png():
         "test accuracy",
     ]
     assert plots.figure_bytes(figure, dpi=40).startswith(b"\x89PNG")
+
+
+def test_boundaries_show_every_point_and_title():
+    grid = np.linspace(-1, 1, 5)
+    probability = np.tile(np.linspace(0, 1, 5), (5, 1))
+    points, labels = np.array([[0.1, 0.2], [-0.3, 0.4], [0.5, -0.6]]), np.array([0, 1, 1])
+    figure = plots.boundary_figure({"a": probability, "b": probability}, grid, points, labels)
+    assert [ax.get_title() for ax in figure.axes] == ["a", "b"]
+    for ax in figure.axes:
+        drawn = np.concatenate([line.get_xydata() for line in ax.lines])
+        np.testing.assert_array_equal(drawn, points)
+    assert plots.figure_bytes(figure, dpi=40).startswith(b"\x89PNG")
+
+
+def test_many_decades_have_powers_of_ten_alone():
+    few = plots.plot_training_curves({"he": RUNS}, ylabel="cost", log=True)
+    many = plots.plot_training_curves({"he": RUNS ** np.array([-9, 1, 9])}, ylabel="cost", log=True)
+    assert "2" in [label.get_text() for label in few.get_yticklabels()]
+    assert all("10^" in label.get_text() for label in many.get_yticklabels())

@@ -42,3 +42,12 @@ def test_the_figure_makes_a_png_with_a_heat_map_for_many_layers(report):
     figure = signal_plots.depth_figure(report)
     assert len(figure.axes) == (2 if len(report.layers) < 40 else 5)
     assert plots.figure_bytes(figure, dpi=30).startswith(b"\x89PNG")
+
+
+def test_the_histograms_of_several_models_have_a_row_each(report):
+    figure = signal_plots.histogram_figure({"one": report, "two": report})
+    assert [row.get_suptitle() for row in figure.subfigs] == ["one", "two"]
+    for row in figure.subfigs:
+        assert len(row.axes) == len(report.layers)
+        assert len({ax.get_xlim() for ax in row.axes}) == 1
+    assert figure.subfigs[0].axes[0].get_title() == "layer 1"

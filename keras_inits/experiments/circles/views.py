@@ -196,10 +196,11 @@ def _costs(result: CirclesResult) -> Any:
 
     figure = Figure(figsize=(7, 4), layout="constrained")
     ax = plot_training_curves(
-        {TITLES[s]: result.stacked(s, "cost")[:, 1:] for s in result.schemes},
-        {TITLES[s]: result.published(s).cost[1:] for s in result.schemes},
+        {TITLES[s]: result.stacked(s, "cost") for s in result.schemes},
+        {TITLES[s]: result.published(s).cost for s in result.schemes},
         ylabel="training cross-entropy (nats)",
         xlabel="iteration (thousands)",
+        first=0,
         published_label="the published draw",
         ax=figure.subplots(),
     )
