@@ -190,3 +190,12 @@ def test_an_initializer_that_will_not_survive_saving_is_found(initializer, savab
 def test_a_model_that_is_not_built_is_refused():
     with pytest.raises(ValueError, match="built Keras model"):
         ki.audit(keras.Sequential([layers.Dense(3)]))
+
+
+def test_reports_are_text_in_jupyter_too(monkeypatch, capsys):
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="only")])
+    for report in (ki.audit(model), ki.initialize(model, "initkit_he")):
+        assert "only" in str(report) or "1 weight" in str(report)
+    ki.diagnose(model, np.ones((4, 4))).summary()
+    assert "only" in capsys.readouterr().out

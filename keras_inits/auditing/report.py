@@ -86,7 +86,7 @@ class AuditReport:
         return self.table()
 
     def __str__(self) -> str:
-        console = Console(width=80, color_system=None)
+        console = Console(force_jupyter=False, width=80, color_system=None)
         with console.capture() as capture:
             console.print(self.table())
         return capture.get().rstrip("\n")

@@ -19,7 +19,9 @@ LEVEL = 1 - CONFIDENCE
 def summary(result: Comparison) -> str:
     """Returns tables and sentences within 80 columns."""
     buffer = io.StringIO()
-    console = Console(file=buffer, width=WIDTH, color_system=None, highlight=False)
+    console = Console(
+        force_jupyter=False, file=buffer, width=WIDTH, color_system=None, highlight=False
+    )
     count = len(result.seeds)
     console.print(
         f"{result.metric} of {len(result.schemes)} schemes over {count} "
@@ -39,15 +41,17 @@ def conclusions(result: Comparison) -> Iterator[str]:
     if count == 1:
         yield "One seed supports no conclusion: another one may turn the order round."
     elif len(result.schemes) > 1:
-        for difference in result.differences():
-            yield difference_sentence(difference, higher_is_better=result.higher_is_better())
-        pairs = len(result.differences())
+        differences = result.differences()
+        pairs = len(differences)
         if (smallest := pairs * 2.0 ** (1 - count)) > LEVEL:
             yield (
                 f"{count} seeds are too few to tell {len(result.schemes)} schemes apart at 5 %: "
                 f"the smallest p that all {pairs} pair{'s' * (pairs > 1)} could have together is "
                 f"{min(1.0, smallest):.2g}."
             )
+        else:
+            for difference in differences:
+                yield difference_sentence(difference, higher_is_better=result.higher_is_better())
     yield from _failures(result)
     if count > 1 and result.settings.get("batches") == "shared":
         yield (
@@ -97,7 +101,7 @@ def _schemes_table(result: Comparison) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("scheme", overflow="fold")
     for name in ("final, 95 % interval", "best", f"epochs to\n{sign} {_number(target)}", "failed"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap="interval" in name)
     finals, bests = result.intervals(), result.intervals(best=True)
     for i, scheme in enumerate(result.schemes):
         table.add_row(

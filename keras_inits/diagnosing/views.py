@@ -13,7 +13,7 @@ _WIDTH = 80
 
 def print_summary(report: SignalReport, file: Any = None) -> None:
     """Prints one line a layer, then what is wrong, within 80 columns."""
-    console = Console(file=file, width=_WIDTH, highlight=False)
+    console = Console(force_jupyter=False, file=file, width=_WIDTH, highlight=False)
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("layer", no_wrap=True, overflow="ellipsis", max_width=25)
     for head in ("std", "rms", "theory", "grad rms", "theory"):

@@ -85,7 +85,7 @@ class InitializationReport:
         return self.table()
 
     def __str__(self) -> str:
-        console = Console(width=100, color_system=None)
+        console = Console(force_jupyter=False, width=100, color_system=None)
         with console.capture() as capture:
             console.print(self.table())
         return capture.get().rstrip("\n")
