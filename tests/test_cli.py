@@ -123,6 +123,15 @@ def test_an_unknown_source_is_a_usage_error(keras_inits_command):
     assert code == 2
 
 
+def test_the_commands_come_before_tensorflow_starts():
+    # which can be told about its threads only then
+    script = (
+        "import keras_inits.cli, tensorflow as tf; "
+        "tf.config.threading.set_intra_op_parallelism_threads(1)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+
+
 def test_importing_loads_nothing_heavy_beyond_keras():
     script = (
         "import sys, keras; before = set(sys.modules); import keras_inits; "

@@ -30,13 +30,14 @@ class ConvexModel:
         outputs: how many.
         target: what it is to say of a digit.
         loss: convex in the weights.
-        metric: measured on the test images.
+        metric: measured on the test images. A function that makes it, since a metric has variables,
+            and with the first of them TensorFlow starts.
     """
 
     outputs: int
     target: Callable[[NDArray[Any]], NDArray[Any]]
     loss: keras.losses.Loss
-    metric: keras.metrics.Metric
+    metric: Callable[[], keras.metrics.Metric]
 
 
 def _digit(labels: NDArray[Any]) -> NDArray[Any]:
@@ -56,16 +57,19 @@ CONVEX = {
         CLASSES,
         _digit,
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        keras.metrics.SparseCategoricalAccuracy("accuracy"),
+        functools.partial(keras.metrics.SparseCategoricalAccuracy, "accuracy"),
     ),
     "logistic": ConvexModel(
         1,
         _odd,
         keras.losses.BinaryCrossentropy(from_logits=True),
-        keras.metrics.BinaryAccuracy("accuracy", threshold=0.0),
+        functools.partial(keras.metrics.BinaryAccuracy, "accuracy", threshold=0.0),
     ),
     "linear": ConvexModel(
-        1, _value, keras.losses.MeanSquaredError(), keras.metrics.MeanSquaredError("squared_error")
+        1,
+        _value,
+        keras.losses.MeanSquaredError(),
+        functools.partial(keras.metrics.MeanSquaredError, "squared_error"),
     ),
 }
 
@@ -169,7 +173,7 @@ def _convex(
         batch_size=BATCH,
         optimizer="adam",
         loss=model.loss,
-        metrics=[model.metric],
+        metrics=[model.metric()],
         root_seed=config.root_seed,
         out=None if config.out is None else config.out / "state" / name,
         on_progress=on_progress,
