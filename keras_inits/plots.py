@@ -34,6 +34,7 @@ def plot_training_curves(
     first: int = 1,
     published_label: str = "the article",
     log: bool = False,
+    ylim: tuple[float, float] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draws a metric over the epochs: the mean of each label, with a band for its seeds.
@@ -47,6 +48,7 @@ def plot_training_curves(
         first: the number of the first value.
         published_label: whose values the circles are.
         log: whether the metric is on a logarithmic axis.
+        ylim: ends of the axis of the metric; all values fit if None.
         ax: where to draw; new Axes if None.
 
     Returns:
@@ -81,6 +83,8 @@ def plot_training_curves(
             ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             ax.yaxis.set_major_formatter("{x:g}")
             ax.yaxis.set_minor_formatter(NullFormatter())
+    if ylim is not None:
+        ax.set_ylim(ylim)
     _label_ends(ax, ends)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))

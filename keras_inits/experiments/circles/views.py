@@ -195,14 +195,14 @@ def _costs(result: CirclesResult) -> Any:
     from keras_inits.plots import plot_training_curves
 
     figure = Figure(figsize=(7, 4), layout="constrained")
-    ax = plot_training_curves(
+    plot_training_curves(
         {TITLES[s]: result.stacked(s, "cost") for s in result.schemes},
         {TITLES[s]: result.published(s).cost for s in result.schemes},
         ylabel="training cross-entropy (nats)",
         xlabel="iteration (thousands)",
         first=0,
         published_label="the published draw",
+        ylim=(0, 1),  # random x 10 starts at hundreds
         ax=figure.subplots(),
     )
-    ax.set_ylim(0, 1)  # random x 10 starts at hundreds
     return figure
