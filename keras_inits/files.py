@@ -1,6 +1,7 @@
 """Files that are written whole or not at all, and the state that a later call goes on from."""
 
 import io
+import json
 import os
 import tempfile
 import zipfile
@@ -26,6 +27,25 @@ def write_whole(path: Path, content: bytes | str) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def write_all(folder: Path, files: Mapping[str, bytes | str]) -> list[Path]:
+    """Writes files by name to a folder, each whole, and returns them."""
+    for name, content in files.items():
+        write_whole(folder / name, content)
+    return [folder / name for name in files]
+
+
+def read_json(path: Path) -> Any:
+    """Returns what a JSON file of state holds.
+
+    Raises:
+        ValueError: a damaged file.
+    """
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise damaged(path, error) from error
 
 
 def write_arrays(path: Path, *arrays: Any, **named: Any) -> None:

@@ -15,7 +15,7 @@ from keras_inits.comparing import Comparison, models, one_thread_per_operation
 from keras_inits.comparing.data import Batches, from_images
 from keras_inits.comparing.run import Trainer
 from keras_inits.datasets import Source
-from keras_inits.files import write_whole
+from keras_inits.files import write_all
 
 
 @dataclass(frozen=True)
@@ -106,11 +106,11 @@ def write(result: Comparison, out: Path) -> list[Path]:
     # matplotlib is not needed by the plugin, and slow to load
     from keras_inits.plots import comparison_figure, figure_bytes
 
-    files: dict[str, str | bytes] = {
-        "result.json": result.to_json(),
-        "summary.txt": result.summary() + "\n",
-        "comparison.png": figure_bytes(comparison_figure(result)),
-    }
-    for name, content in files.items():
-        write_whole(out / name, content)
-    return [out / name for name in files]
+    return write_all(
+        out,
+        {
+            "result.json": result.to_json(),
+            "summary.txt": result.summary() + "\n",
+            "comparison.png": figure_bytes(comparison_figure(result)),
+        },
+    )

@@ -10,8 +10,8 @@ import numpy as np
 
 from keras_inits.comparing.plan import Run
 from keras_inits.files import (
-    damaged,
     read_arrays,
+    read_json,
     refuse_other_settings,
     write_arrays,
     write_whole,
@@ -68,7 +68,7 @@ class Store:
         file = folder / "settings.json"
         kept = {}
         if file.exists():
-            saved = _read(file)
+            saved = read_json(file)
             refuse_other_settings(file, saved["settings"], settings)
             kept = saved["schemes"]
             refuse_other_settings(
@@ -86,7 +86,7 @@ class Store:
         """
         found = {}
         for file in sorted(self._runs.glob("chunk-*.json")):
-            for entry in _read(file):
+            for entry in read_json(file):
                 history = {m: tuple(map(float, v[:epochs])) for m, v in entry["history"].items()}
                 key = entry["scheme"], entry["seed"]
                 kept = self._weights(*key, epochs) if weights else ()
@@ -131,10 +131,3 @@ class Store:
 
 def _digest(plain: Any) -> str:
     return hashlib.blake2b(json.dumps(plain).encode(), digest_size=8).hexdigest()
-
-
-def _read(file: Path) -> Any:
-    try:
-        return json.loads(file.read_text())
-    except ValueError as error:
-        raise damaged(file, error) from error

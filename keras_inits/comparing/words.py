@@ -1,7 +1,7 @@
 """A comparison said in tables and sentences."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
@@ -139,10 +139,14 @@ def _epochs(epochs: np.ndarray, last: int) -> str:
 
 
 def _interval(interval: Interval) -> str:
+    return interval_text(interval, _number)
+
+
+def interval_text(interval: Interval, number: Callable[[float], str]) -> str:
+    """Returns the mean with both ends in brackets, or alone where there is no interval."""
     if not np.isfinite(interval.low):
-        return _number(interval.mean)
-    low, high = _number(interval.low), _number(interval.high)
-    return f"{_number(interval.mean)} [{low}, {high}]"
+        return number(interval.mean)
+    return f"{number(interval.mean)} [{number(interval.low)}, {number(interval.high)}]"
 
 
 def _number(value: float) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,3 +44,8 @@ class ImageDataset:
     def comparable(self) -> bool:
         """Whether numbers measured on it may stand beside an article's: only those of MNIST."""
         return self.name == "mnist"
+
+    def provenance(self) -> dict[str, Any]:
+        """Returns where the images are from, as plain data for results."""
+        names = ("source", "description", "comparable")
+        return {name: getattr(self, name) for name in names}

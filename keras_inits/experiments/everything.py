@@ -1,13 +1,13 @@
 """Every experiment, one after another, and the report of them."""
 
 import dataclasses
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from keras_inits.comparing import Progress
+from keras_inits.comparing.progress import Clock
 from keras_inits.datasets import Source
 from keras_inits.experiments import circles, depth, mnist_log, zero_init
 from keras_inits.experiments.page import Page, write
@@ -58,15 +58,12 @@ def run(
     """
     pages: list[Page] = []
     files: list[Path] = []
-    start = time.monotonic()
+    clock = Clock(0, sum(SECONDS.values()), on_progress)
     for name, experiment, options in _experiments(config):
         before = sum(SECONDS[page.name] for page in pages)
 
         def tell(p: Progress, before: float = before, share: float = SECONDS[name]) -> None:
-            done, total = before + share * p.done / p.total, sum(SECONDS.values())
-            pace = (time.monotonic() - start) / done if done else None
-            left = None if pace is None else pace * (total - done)
-            on_progress(Progress(round(done), total, left))
+            clock.tell(round(before + share * p.done / p.total))
 
         result = experiment.run(options, report=report, on_progress=tell)
         page = experiment.page(result)

@@ -1,5 +1,6 @@
 """What an experiment shows: one page, printed, written to files or put into the report."""
 
+import functools
 import importlib.metadata
 import json
 import platform
@@ -14,7 +15,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from keras_inits.files import without_nan, write_whole
+from keras_inits.files import without_nan, write_all
 
 
 class Result(Protocol):
@@ -46,6 +47,14 @@ class Picture:
     file: str
     caption: str
     draw: Callable[[], Any]
+
+    @functools.cached_property
+    def png(self) -> bytes:
+        """The figure as a PNG, drawn once."""
+        # matplotlib is not needed by the plugin, and slow to load
+        from keras_inits.plots import figure_bytes
+
+        return figure_bytes(self.draw())
 
 
 @dataclass(frozen=True)
@@ -91,15 +100,9 @@ def printed(page: Page) -> RenderableType:
 
 def write(result: Result, page: Page, out: Path) -> list[Path]:
     """Writes result.json, texts and pictures to a folder, each whole, and returns them."""
-    # matplotlib is not needed by the plugin, and slow to load
-    from keras_inits.plots import figure_bytes
-
-    files: dict[str, str | bytes] = dict(page.texts)
-    files |= {picture.file: figure_bytes(picture.draw()) for picture in page.pictures}
-    files["result.json"] = json.dumps(without_nan(result.to_dict()), indent=1) + "\n"
-    for name, content in files.items():
-        write_whole(out / name, content)
-    return [out / name for name in files]
+    pictures = {picture.file: picture.png for picture in page.pictures}
+    content = json.dumps(without_nan(result.to_dict()), indent=1) + "\n"
+    return write_all(out, {**page.texts, **pictures, "result.json": content})
 
 
 def versions() -> dict[str, str]:

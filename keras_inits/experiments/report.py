@@ -101,10 +101,7 @@ def _table(table: Table) -> str:
 
 
 def _figure(picture: Picture) -> str:
-    # matplotlib is not needed by the plugin, and slow to load
-    from keras_inits.plots import figure_bytes
-
-    data = base64.b64encode(figure_bytes(picture.draw())).decode()
+    data = base64.b64encode(picture.png).decode()
     caption = escape(picture.caption)
     return (
         f'<figure><div class="wide" tabindex="0"><img alt="{caption}" '

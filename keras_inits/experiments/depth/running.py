@@ -14,7 +14,7 @@ from keras_inits.diagnosing import SignalReport, diagnose
 from keras_inits.experiments.depth.result import DepthConfig, DepthResult, DepthRun
 from keras_inits.experiments.page import versions
 from keras_inits.experiments.published import DEPTH_CLAIMS
-from keras_inits.files import damaged, refuse_other_settings, write_whole
+from keras_inits.files import read_json, refuse_other_settings, write_whole
 from keras_inits.initializing import initialize
 
 
@@ -74,9 +74,6 @@ def _diagnosis(model: keras.Model, scheme: str, seed: int, config: DepthConfig) 
 def _kept(file: Path | None, config: DepthConfig) -> SignalReport | None:
     if file is None or not file.exists():
         return None
-    try:
-        kept = json.loads(file.read_text())
-    except ValueError as error:
-        raise damaged(file, error) from error
+    kept = read_json(file)
     refuse_other_settings(file, kept["settings"], config.recipe())
     return SignalReport.from_dict(kept["report"])

@@ -52,11 +52,7 @@ def run(
         runs = train_one_by_one(data, config, on_epoch, on_progress)
     return MnistLogResult(
         config=config,
-        data={
-            "source": data.source,
-            "description": data.description,
-            "comparable": data.comparable,
-        },
+        data=data.provenance(),
         versions=versions(),
         runs=tuple(runs),
     )

@@ -128,11 +128,7 @@ def run(
     }
     return ZeroInitResult(
         config=config,
-        data={
-            "source": images.source,
-            "description": images.description,
-            "comparable": images.comparable,
-        },
+        data=images.provenance(),
         versions=versions(),
         runs=tuple(_run(compared, net(), scheme) for scheme in compared.schemes),
         frequencies=np.bincount(images.train_labels, minlength=CLASSES) / len(images.train_labels),

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_inits.comparing import Comparison
+from keras_inits.comparing.words import interval_text
 from keras_inits.experiments.page import Page, Picture, Table
 from keras_inits.experiments.published import ZERO_INIT_ACCURACY
 from keras_inits.experiments.zero_init.result import ZeroInitResult
@@ -84,13 +84,13 @@ def _nets(result: ZeroInitResult) -> Table:
 def _convex(result: ZeroInitResult) -> Table:
     rows = []
     for model, compared in result.convex.items():
-        finals = compared.intervals()
+        finals, (difference,) = compared.intervals(), compared.differences()
         rows.append(
             (
                 CONVEX_TITLES[model],
                 f"{finals['zeros'].mean:.4f}",
                 f"{finals['xavier'].mean:.4f}",
-                _gap(compared),
+                interval_text(difference.interval, "{:+.4f}".format),
             )
         )
     return Table(
@@ -98,14 +98,6 @@ def _convex(result: ZeroInitResult) -> Table:
         ("model, on the test images", "zeros", "Xavier", "zeros - Xavier\n[95 % interval]"),
         tuple(rows),
     )
-
-
-def _gap(compared: Comparison) -> str:
-    (difference,) = compared.differences()
-    gap = difference.interval
-    if not np.isfinite(gap.low):
-        return f"{gap.mean:+.4f}"
-    return f"{gap.mean:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}]"
 
 
 def _supported(result: ZeroInitResult) -> Iterator[str]:
