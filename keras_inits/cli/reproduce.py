@@ -58,8 +58,8 @@ def run_everything(config: everything.EverythingConfig, console: Console) -> Non
     """
     one_thread_per_operation()
 
-    def show_page(name: str, page: Page) -> None:
-        console.rule(name)
+    def show_page(page: Page) -> None:
+        console.rule(page.name)
         console.print(printed(page))
 
     with progress_bar(console) as show:

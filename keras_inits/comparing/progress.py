@@ -20,6 +20,23 @@ class Progress:
     seconds_left: float | None
 
 
+def part_of(
+    listener: Callable[[Progress], object], before: int, total: int
+) -> Callable[[Progress], None]:
+    """Returns what takes the progress of a part and tells that of the whole.
+
+    Args:
+        listener: takes the whole's; `seconds_left` is still the part's.
+        before: what other parts have done.
+        total: of the whole.
+    """
+
+    def tell(part: Progress) -> None:
+        listener(Progress(before + part.done, total, part.seconds_left))
+
+    return tell
+
+
 class Clock:
     """Tells how far it is and how long it will take, by the pace of this call.
 

@@ -38,7 +38,7 @@ def run(
     config: EverythingConfig,
     *,
     report: Callable[[str], object] = print,
-    on_experiment: Callable[[str, Page], object] = lambda name, page: None,
+    on_experiment: Callable[[Page], object] = lambda page: None,
     on_progress: Callable[[Progress], object] = lambda progress: None,
 ) -> list[Path]:
     """Runs every experiment and writes its files, and `report.html` over all of them.
@@ -46,7 +46,7 @@ def run(
     Args:
         config: what to do. A later call with the same folder goes on from what is there.
         report: takes lines for people about the data.
-        on_experiment: takes the name and the page of each finished experiment.
+        on_experiment: takes the page of each finished experiment.
         on_progress: takes how far the whole is, in seconds of `SECONDS`.
 
     Returns:
@@ -69,7 +69,7 @@ def run(
         page = experiment.page(result)
         files += write(result, page, options.out)
         pages.append(page)
-        on_experiment(name, page)
+        on_experiment(page)
     path = config.out / "report.html"
     write_whole(path, html(pages, _command(config)))
     return [*files, path]

@@ -1,15 +1,12 @@
 """What an experiment shows: one page, printed, written to files or put into the report."""
 
 import functools
-import importlib.metadata
 import json
-import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table as RichTable
@@ -103,19 +100,6 @@ def write(result: Result, page: Page, out: Path) -> list[Path]:
     pictures = {picture.file: picture.png for picture in page.pictures}
     content = json.dumps(without_nan(result.to_dict()), indent=1) + "\n"
     return write_all(out, {**page.texts, **pictures, "result.json": content})
-
-
-def versions() -> dict[str, str]:
-    """Returns the versions of what computes the numbers."""
-    packages = ("keras-inits", "keras", "tensorflow", "numpy")
-    return {"python": platform.python_version()} | {
-        package: importlib.metadata.version(package) for package in packages
-    }
-
-
-def decimal(value: float) -> float:
-    """Returns the shortest decimal that means this float32: 0.2899 for 0.28990000486."""
-    return float(str(np.float32(value)))
 
 
 def _rich(table: Table) -> RichTable:

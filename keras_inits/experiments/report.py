@@ -4,7 +4,8 @@ import base64
 from collections.abc import Sequence
 from html import escape
 
-from keras_inits.experiments.page import Page, Picture, Table, versions
+from keras_inits.experiments.page import Page, Picture, Table
+from keras_inits.experiments.record import versions
 
 STYLE = """
 :root { color-scheme: light; --ink: #1b1f24; --soft: #57606a; --line: #d0d7de; --mark: #0072b2; }

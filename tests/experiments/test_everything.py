@@ -76,7 +76,7 @@ def made(tmp_path_factory):
     files = everything.run(
         config,
         report=lambda line: None,
-        on_experiment=lambda name, page: pages.append(page),
+        on_experiment=pages.append,
         on_progress=told.append,
     )
     return out, pages, told, files

@@ -1,6 +1,5 @@
 """What the circles are asked for and what they give, as plain data."""
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from keras_inits.experiments.record import record, require
 
 Seed = int | Literal["published"]
 RECORDED_EVERY = 1000  # iterations between two recorded costs, as in the article
@@ -27,15 +28,12 @@ class CirclesConfig:
     """Folder for result.json and the figures; a killed run goes on from it."""
 
     def __post_init__(self) -> None:
-        if self.seeds < 1:
-            raise ValueError(f"`seeds` must be at least 1. Received: {self.seeds}")
+        require(self, seeds=1)
         if self.iterations < RECORDED_EVERY or self.iterations % RECORDED_EVERY:
             raise ValueError(
                 f"`iterations` must be a multiple of {RECORDED_EVERY}, since the cost is recorded "
                 f"so often. Received: {self.iterations}"
             )
-        if self.root_seed < 0:
-            raise ValueError(f"`root_seed` must not be negative. Received: {self.root_seed}")
 
 
 @dataclass(frozen=True)
@@ -93,10 +91,4 @@ class CirclesResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns plain data for JSON."""
-        return {
-            "experiment": "circles",
-            "config": dataclasses.asdict(self.config),
-            "root_seed": self.config.root_seed,
-            "versions": self.versions,
-            "runs": [dataclasses.asdict(run) for run in self.runs],
-        }
+        return record("circles", self)

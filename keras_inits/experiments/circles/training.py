@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_inits.comparing import Comparison, GivenWeights, Progress, compare
+from keras_inits.comparing.progress import part_of
 from keras_inits.comparing.weights import draw, labelled
 from keras_inits.experiments.circles.result import (
     RECORDED_EVERY,
@@ -18,7 +19,9 @@ from keras_inits.experiments.circles.result import (
     CirclesRun,
     Seed,
 )
-from keras_inits.experiments.page import versions
+from keras_inits.experiments.record import versions
+
+Points = tuple[NDArray[np.float64], NDArray[np.int64]]  # where they are, and on which circle
 
 # The factors of the published draw by fan_in; the names are those of the library's schemes of the
 # same law, by which the seeds draw.
@@ -56,49 +59,28 @@ def run(
     report(
         f"Two circles with noise 0.05: {len(train[1])} points to train on, {len(test[1])} to test"
     )
-    records = config.iterations // RECORDED_EVERY
-    published: dict[str, Any] = {
+    given = {
         name: GivenWeights(functools.partial(published_draw, scale))
         for name, scale in SCALES.items()
     }
-    parts: list[tuple[str, Mapping[str, Any], Sequence[int]]] = [
-        ("published", published, [0]),
-        ("seeds", labelled(list(SCALES)), range(config.seeds)),
-    ]
-    total = sum(len(schemes) * len(seeds) * records for _, schemes, seeds in parts)
-    runs: list[CirclesRun] = []
-    boundaries = {}
+    drawn = labelled(list(SCALES))
+    once = len(SCALES) * (config.iterations // RECORDED_EVERY)
+    total = once * (1 + config.seeds)
+    train_part = functools.partial(_compare, config, train, test)
     with _float64():
-        for name, schemes, seeds in parts:
-            before = sum(len(run.cost) for run in runs)
-
-            def tell(p: Progress, before: int = before) -> None:
-                on_progress(Progress(before + p.done, total, p.seconds_left))
-
-            result = compare(
-                build,
-                schemes,
-                (train, {"train": train, "test": test}),
-                seeds=seeds,
-                epochs=records,
-                steps_per_epoch=RECORDED_EVERY,
-                batch_size=None,
-                shuffle=False,
-                optimizer=keras.optimizers.SGD(LEARNING_RATE),
-                loss=LOSS,
-                metrics=[keras.metrics.BinaryAccuracy("accuracy", dtype="float64", threshold=0.0)],
-                root_seed=config.root_seed,
-                keep_weights=name == "published",
-                out=None if config.out is None else config.out / "state" / name,
-                on_progress=tell,
-            )
-            runs += _runs(result, schemes, train, "published" if name == "published" else None)
-            if name == "published":
-                boundaries = {scheme: _boundary(result.weights[scheme, 0]) for scheme in schemes}
-    return CirclesResult(config, versions(), tuple(runs), train, boundaries)
+        published = train_part(
+            "published", given, 1, part_of(on_progress, 0, total), keep_weights=True
+        )
+        seeded = train_part("seeds", drawn, config.seeds, part_of(on_progress, once, total))
+        runs = (
+            *_runs(published, given, train, ["published"]),
+            *_runs(seeded, drawn, train, seeded.seeds),
+        )
+        boundaries = {scheme: _boundary(published.weights[scheme, 0]) for scheme in SCALES}
+    return CirclesResult(config, versions(), runs, train, boundaries)
 
 
-def points(seed: int, count: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def points(seed: int, count: int) -> Points:
     """Returns noisy points on two circles and which one each is on, as the article drew them."""
     from sklearn.datasets import make_circles  # an extra
 
@@ -129,24 +111,50 @@ def published_draw(scale: Callable[[int], float], model: keras.Model, seed: int 
     return weights
 
 
-def _runs(
-    result: Comparison,
+def _compare(
+    config: CirclesConfig,
+    train: Points,
+    test: Points,
+    name: str,
     schemes: Mapping[str, Any],
-    train: tuple[Any, Any],
-    name: Seed | None,
+    seeds: int,
+    on_progress: Callable[[Progress], object],
+    *,
+    keep_weights: bool = False,
+) -> Comparison:
+    return compare(
+        build,
+        schemes,
+        (train, {"train": train, "test": test}),
+        seeds=seeds,
+        epochs=config.iterations // RECORDED_EVERY,
+        steps_per_epoch=RECORDED_EVERY,
+        batch_size=None,
+        shuffle=False,
+        optimizer=keras.optimizers.SGD(LEARNING_RATE),
+        loss=LOSS,
+        metrics=[keras.metrics.BinaryAccuracy("accuracy", dtype="float64", threshold=0.0)],
+        root_seed=config.root_seed,
+        keep_weights=keep_weights,
+        out=None if config.out is None else config.out / "state" / name,
+        on_progress=on_progress,
+    )
+
+
+def _runs(
+    result: Comparison, schemes: Mapping[str, Any], train: Points, names: Sequence[Seed]
 ) -> Iterator[CirclesRun]:
+    """Yields the runs of a comparison, whose seeds are called `names`."""
     model = build()
     for k, seed in enumerate(result.seeds):
         for i, scheme in enumerate(result.schemes):
-            start = draw(model, schemes[scheme], result.root_seed, seed)
-            for variable, value in zip(model.trainable_variables, start, strict=True):
-                variable.assign(value)
+            model.set_weights(draw(model, schemes[scheme], result.root_seed, seed))
             first = float(LOSS(train[1][:, None], model(train[0])))
             # after 1,000, 2,000, ... iterations; the article recorded before the first of each
             later = result.values("train_loss")[i, k, :-1].tolist()
             yield CirclesRun(
                 scheme,
-                seed if name is None else name,
+                names[k],
                 (first, *later),
                 float(result.final("train_accuracy")[i, k]),
                 float(result.final("test_accuracy")[i, k]),

@@ -1,6 +1,5 @@
 """What depth is asked for and what it gives, as plain data."""
 
-import dataclasses
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_inits.diagnosing import SignalReport
+from keras_inits.experiments.record import record, require
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,7 @@ class DepthConfig:
     """Folder for result.json and the figures; a killed run goes on from it."""
 
     def __post_init__(self) -> None:
-        for name, least in (("layers", 1), ("units", 2), ("samples", 2), ("seeds", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(
-                    f"`{name}` must be at least {least}. Received: {getattr(self, name)}"
-                )
-        if self.root_seed < 0:
-            raise ValueError(f"`root_seed` must not be negative. Received: {self.root_seed}")
+        require(self, layers=1, units=2, samples=2, seeds=1)
 
     def recipe(self) -> dict[str, int]:
         """Returns what decides the numbers of a run, besides activation, scheme and seed."""
@@ -95,6 +89,15 @@ class DepthRun:
         """Share of each layer's units that are 0 for every sample."""
         return tuple(layer.output.dead_units for layer in self.report.layers)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Returns plain data for JSON: what it was, its verdict, and a number a layer."""
+        names = ("activation", "scheme", "seed")
+        return {
+            **{name: getattr(self, name) for name in names},
+            "verdict": self.report.verdict,
+            **{figure: getattr(self, figure) for figure in FIGURES},
+        }
+
 
 FIGURES = ("std", "rms", "theory", "gradient", "saturated", "dead")
 
@@ -128,19 +131,4 @@ class DepthResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns plain data for JSON."""
-        return {
-            "experiment": "depth",
-            "config": dataclasses.asdict(self.config),
-            "root_seed": self.config.root_seed,
-            "versions": self.versions,
-            "runs": [
-                {
-                    "activation": run.activation,
-                    "scheme": run.scheme,
-                    "seed": run.seed,
-                    "verdict": run.report.verdict,
-                    **{figure: getattr(run, figure) for figure in FIGURES},
-                }
-                for run in self.runs
-            ],
-        }
+        return record("depth", self, DepthRun.to_dict)

@@ -21,7 +21,7 @@ from keras_inits.experiments.mnist_log.result import (
     MnistLogConfig,
     TrainingRun,
 )
-from keras_inits.experiments.page import decimal
+from keras_inits.experiments.record import decimal
 from keras_inits.files import read_arrays, refuse_other_settings, write_arrays
 from keras_inits.initializers import RandomInit
 from keras_inits.initializers.geometric import with_seed

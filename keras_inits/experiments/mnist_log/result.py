@@ -1,6 +1,5 @@
 """What the MNIST log is asked for and what it measures, as plain data."""
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from keras_inits import registry
 from keras_inits.datasets import Source
+from keras_inits.experiments.record import record, require
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,11 @@ class MnistLogConfig:
     """Folder for result.json, log.txt and curves.png; a killed run goes on from it."""
 
     def __post_init__(self) -> None:
-        for name in ("seeds", "epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}")
+        require(self, seeds=1, epochs=1, batch_size=1)
         if not 0 < self.learning_rate < float("inf"):
             raise ValueError(
                 f"`learning_rate` must be positive. Received: learning_rate={self.learning_rate}"
             )
-        if self.root_seed < 0:
-            raise ValueError(f"`root_seed` must not be negative. Received: {self.root_seed}")
         if not self.schemes or len(set(self.schemes)) < len(self.schemes):
             raise ValueError(
                 f"`schemes` must name one scheme or more, each once. Received: {self.schemes}"
@@ -112,15 +108,7 @@ class MnistLogResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns plain data for JSON."""
-        config = dataclasses.asdict(self.config)
-        return {
-            "experiment": "mnist-log",
-            "config": {k: str(v) if isinstance(v, Path) else v for k, v in config.items()},
-            "root_seed": self.config.root_seed,
-            "data": self.data,
-            "versions": self.versions,
-            "runs": [dataclasses.asdict(run) for run in self.runs],
-        }
+        return {**record("mnist-log", self), "data": self.data}
 
 
 EpochListener = Callable[[TrainingRun], object]

@@ -19,7 +19,7 @@ from keras_inits.experiments.mnist_log.result import (
     MnistLogResult,
     TrainingRun,
 )
-from keras_inits.experiments.page import decimal, versions
+from keras_inits.experiments.record import decimal, versions
 
 
 def run(

@@ -1,6 +1,5 @@
 """What zero-init is asked for and what it gives, as plain data."""
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from keras_inits.comparing import Comparison
 from keras_inits.datasets import Source
+from keras_inits.experiments.record import record, require
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,7 @@ class ZeroInitConfig:
     """Folder for result.json and the figure; a killed run goes on from it."""
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "seeds"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}")
-        if self.root_seed < 0:
-            raise ValueError(f"`root_seed` must not be negative. Received: {self.root_seed}")
+        require(self, epochs=1, seeds=1)
 
 
 @dataclass(frozen=True)
@@ -90,12 +86,8 @@ class ZeroInitResult:
     def to_dict(self) -> dict[str, Any]:
         """Returns plain data for JSON."""
         return {
-            "experiment": "zero-init",
-            "config": dataclasses.asdict(self.config),
-            "root_seed": self.config.root_seed,
+            **record("zero-init", self),
             "data": self.data,
-            "versions": self.versions,
-            "runs": [dataclasses.asdict(run) for run in self.runs],
             "frequencies": self.frequencies.tolist(),
             "last_bias": self.last_bias.tolist(),
             "convex": {

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from keras_inits.comparing import Comparison, Progress, compare
 from keras_inits.comparing.data import TrainingData
+from keras_inits.comparing.progress import part_of
 from keras_inits.comparing.weights import draw, labelled
 from keras_inits.datasets import ImageDataset, load_mnist
-from keras_inits.experiments.page import decimal, versions
+from keras_inits.experiments.record import decimal, versions
 from keras_inits.experiments.zero_init.result import ZeroInitConfig, ZeroInitResult, ZeroInitRun
 from keras_inits.initializers import ConstantInit, HeInit, ZerosInit
 
@@ -98,9 +99,6 @@ def run(
     convex_epochs = 2 * config.seeds * min(CONVEX_EPOCHS, config.epochs)
     total = net_epochs + len(CONVEX) * convex_epochs
 
-    def tell(before: int, p: Progress) -> None:
-        on_progress(Progress(before + p.done, total, p.seconds_left))
-
     net = functools.partial(build, images.train_images.shape[1])
     compared = compare(
         net,
@@ -118,11 +116,11 @@ def run(
         threads=2,
         keep_weights=True,
         out=None if config.out is None else config.out / "state" / "net",
-        on_progress=functools.partial(tell, 0),
+        on_progress=part_of(on_progress, 0, total),
     )
     convex = {
         name: _convex(
-            images, name, config, functools.partial(tell, net_epochs + number * convex_epochs)
+            images, name, config, part_of(on_progress, net_epochs + number * convex_epochs, total)
         )
         for number, name in enumerate(CONVEX)
     }
