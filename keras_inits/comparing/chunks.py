@@ -13,11 +13,11 @@ from keras_inits.comparing.one_by_one import train_one_by_one
 from keras_inits.comparing.plan import Plan, Run
 from keras_inits.comparing.population import (
     EVALUATION_ROWS,
-    CannotVectorizeError,
     Listener,
     train_population,
 )
 from keras_inits.comparing.store import EpochState, Store
+from keras_inits.comparing.vectorizing import CannotVectorizeError
 
 Member = tuple[str, int]
 MEMORY_SHARE = 0.5  # of what is free: the rest is for the data, for TensorFlow and for the others

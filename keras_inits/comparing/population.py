@@ -12,8 +12,6 @@ On a CPU the models are dealt out to a thread for each processor: models side by
 better than the parts of one small operation do.
 """
 
-import contextlib
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -24,17 +22,11 @@ import numpy as np
 from keras_inits.comparing.data import sample_count, take
 from keras_inits.comparing.plan import Plan, Run
 from keras_inits.comparing.store import EpochState
+from keras_inits.comparing.vectorizing import compiled, refuse
 
 Listener = Callable[[int], object]  # takes the number of epochs finished
 
-# Their update of a number depends on that number, its gradient and the step alone. Adafactor, Lamb,
-# Muon and clipping by norm look at whole variables, which would mix the models.
-ELEMENTWISE = ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "Adamax", "Nadam", "Lion")
 EVALUATION_ROWS = 1000
-
-
-class CannotVectorizeError(Exception):
-    """A model that cannot be trained side by side with others; the message is the reason."""
 
 
 def train_population(
@@ -61,14 +53,11 @@ def train_population(
     """
     template = plan.model()
     refuse(template)
-    data = _Data(plan)
+    shared = _Shared(plan, template)
     # All Python code of the model runs here, in the caller's thread: the others do not know its
     # dtype policy and scopes.
     size = -(-len(members) // min(threads, len(members)))
-    parts = [
-        _Population(plan, template, data, members[i : i + size])
-        for i in range(0, len(members), size)
-    ]
+    parts = [_Population(shared, members[i : i + size]) for i in range(0, len(members), size)]
     histories = (state and _restore(parts, state)) or [{} for _ in members]
     finished = len(histories[0].get("loss", ()))
     with ThreadPoolExecutor(len(parts)) as pool:
@@ -107,24 +96,6 @@ def _restore(parts: Sequence["_Population"], state: EpochState) -> list[Any] | N
     return histories
 
 
-def refuse(model: keras.Model) -> None:
-    """Raises a `CannotVectorizeError` for what would not give the numbers of `fit`."""
-    if keras.backend.backend() != "tensorflow":
-        raise CannotVectorizeError(f"Keras runs on {keras.backend.backend()}, not on TensorFlow")
-    for method in ("train_step", "test_step"):
-        own = getattr(type(model), method)
-        if own not in (getattr(keras.Model, method), getattr(keras.Sequential, method)):
-            raise CannotVectorizeError(f"{type(model).__name__} has a {method} of its own")
-    optimizer = model.optimizer
-    if type(optimizer) not in [getattr(keras.optimizers, name) for name in ELEMENTWISE]:
-        raise CannotVectorizeError(
-            f"{type(optimizer).__name__} is not known to update every number by itself"
-        )
-    for option in ("clipnorm", "global_clipnorm", "gradient_accumulation_steps"):
-        if getattr(optimizer, option, None):
-            raise CannotVectorizeError(f"the optimizer uses {option}")
-
-
 def stack_axis(variable: Any, *, first: bool) -> int:
     """Returns where the axis of the models goes in a stacked variable.
 
@@ -134,15 +105,21 @@ def stack_axis(variable: Any, *, first: bool) -> int:
     return 1 if first and len(variable.shape) == 2 else 0
 
 
-class _Data:
-    """The samples as tensors, once for all threads."""
+class _Shared:
+    """What the parts of a population have in common: the model, and the samples as tensors."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, template: keras.Model) -> None:
         import tensorflow as tf  # not needed by the plugin, and slow to load
 
-        data = plan.data
+        self.plan, self.template, data = plan, template, plan.data
         self.train = keras.tree.map_structure(tf.constant, (data.x, data.y))
         self.evaluation = keras.tree.map_structure(tf.constant, dict(data.evaluation))
+        x, y = take(self.train, slice(1))
+        outputs = template(x, training=False)  # which makes the variables of the metrics
+        template.compute_loss(x, y, outputs, training=False)
+        template.compute_metrics(x, y, outputs)
+        template.reset_metrics()
+        self.metric_start = [v.numpy() for v in template.metrics_variables]
 
 
 class _Population:
@@ -152,26 +129,16 @@ class _Population:
         CannotVectorizeError: they cannot be compiled.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        template: keras.Model,
-        data: _Data,
-        members: Sequence[tuple[str, int]],
-    ) -> None:
+    def __init__(self, shared: _Shared, members: Sequence[tuple[str, int]]) -> None:
         import tensorflow as tf  # not needed by the plugin, and slow to load
 
+        plan, template = shared.plan, shared.template
+        self._shared = shared
         self._tf, self._plan, self._model, self._size = tf, plan, template, len(members)
         seeds = sorted({seed for _, seed in members})
         self._seeds = seeds if plan.batches == "own" else seeds[:1]
         slots = [self._seeds.index(seed) if plan.batches == "own" else 0 for _, seed in members]
         self._slots = tf.constant(slots)
-        x, y = take(data.train, slice(1))
-        outputs = template(x, training=False)  # which makes the variables of the metrics
-        template.compute_loss(x, y, outputs, training=False)
-        template.compute_metrics(x, y, outputs)
-        template.reset_metrics()
-        self._metric_start = [v.numpy() for v in template.metrics_variables]
 
         starts = [plan.starting_weights(template, label, seed) for label, seed in members]
         self._axes = [
@@ -191,14 +158,13 @@ class _Population:
         self._optimizer.build(self._weights)
 
         self._compiled: dict[Any, Any] = {}
-        self._train_data, self._test_data = data.train, data.evaluation
         train = tf.function(self._train_block, autograph=False)
         for rows in self._rows(0):
             if rows.shape not in self._compiled:
-                self._compiled[rows.shape] = _compiled(train, *data.train, tf.constant(rows))
+                self._compiled[rows.shape] = compiled(train, *shared.train, tf.constant(rows))
         evaluate = tf.function(self._evaluate_all, autograph=False)
-        for name, pair in data.evaluation.items():
-            self._compiled[name] = _compiled(evaluate, *pair)
+        for name, pair in shared.evaluation.items():
+            self._compiled[name] = compiled(evaluate, *pair)
 
     def values(self) -> list[Any]:
         """Returns the values of everything that training moves."""
@@ -229,7 +195,7 @@ class _Population:
     def run(self, epoch: int) -> dict[str, Any]:
         """Trains an epoch and evaluates; returns by metric what each model measured, `(K,)`."""
         measured = {"loss": self._train(epoch)}
-        for name in self._test_data:
+        for name in self._shared.evaluation:
             measured |= self._evaluate(name)
         return measured
 
@@ -238,7 +204,7 @@ class _Population:
         total, samples = np.zeros(self._size), 0
         for rows in self._rows(epoch):
             function = self._compiled[rows.shape]
-            total += function(*self._train_data, self._tf.constant(rows)).numpy()
+            total += function(*self._shared.train, self._tf.constant(rows)).numpy()
             samples += rows[:, 0].size
         return total / samples
 
@@ -249,7 +215,7 @@ class _Population:
 
     def _evaluate(self, name: str) -> dict[str, Any]:
         """Returns the metrics of each model on a test set, each `(K,)`, by prefixed name."""
-        loss, metrics = self._compiled[name](*self._test_data[name])
+        loss, metrics = self._compiled[name](*self._shared.evaluation[name])
         found = {f"{name}_loss": loss.numpy()}
         for metric, values in metrics.items():
             if metric != "loss":
@@ -307,7 +273,7 @@ class _Population:
         tf = self._tf
         weights = self._member_first([tf.convert_to_tensor(v) for v in self._weights])
         states = [tf.convert_to_tensor(v) for v in self._states]
-        metrics = [tf.stack([tf.constant(v)] * self._size) for v in self._metric_start]
+        metrics = [tf.stack([tf.constant(v)] * self._size) for v in self._shared.metric_start]
         samples = sample_count(x)
         rows = min(samples, max(EVALUATION_ROWS, self._plan.batch_size))
 
@@ -371,31 +337,3 @@ class _Population:
 def _read(scope: keras.StatelessScope, variables: Sequence[Any]) -> list[Any]:
     """The values of variables as the scope leaves them."""
     return [keras.ops.convert_to_tensor(scope.get_current_value(v)) for v in variables]
-
-
-def _compiled(function: Any, *arguments: Any) -> Any:
-    """Returns a compiled function; what fails while it is traced cannot be vectorized."""
-    with _quiet_conversion():
-        try:
-            return function.get_concrete_function(*arguments)
-        except Exception as error:
-            # Whatever a layer does that pfor does not know ends here, as any kind of error.
-            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-            raise CannotVectorizeError(
-                f"{type(error).__name__} while vectorizing: {lines[-1] if lines else error}"
-            ) from error
-
-
-@contextlib.contextmanager
-def _quiet_conversion() -> Iterator[None]:
-    """Silences the notes on operations, such as Conv2D, that pfor loops over: that is wanted."""
-    logger = logging.getLogger("tensorflow")
-
-    def other(record: logging.LogRecord) -> bool:
-        return "while_loop for converting" not in record.getMessage()
-
-    logger.addFilter(other)
-    try:
-        yield
-    finally:
-        logger.removeFilter(other)

@@ -11,9 +11,9 @@ from keras_inits.comparing import chunks as chunking
 from keras_inits.comparing.comparison import Comparison
 from keras_inits.comparing.data import Batches, TrainingData, as_training_data, sample_count
 from keras_inits.comparing.plan import Plan, Run, takes_scheme
-from keras_inits.comparing.population import CannotVectorizeError, refuse
 from keras_inits.comparing.progress import Clock, Progress
 from keras_inits.comparing.store import Store
+from keras_inits.comparing.vectorizing import CannotVectorizeError, refuse
 from keras_inits.comparing.weights import labelled, left_alone
 
 Trainer = Literal["auto", "population", "fit"]

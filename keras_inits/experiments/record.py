@@ -3,10 +3,17 @@
 import dataclasses
 import importlib.metadata
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+
+NOT_COMPARABLE = "These numbers are NOT comparable to the article's"
+
+
+def not_mnist(data: Mapping[str, Any]) -> str:
+    """Returns why numbers are not comparable if `data`, the images' provenance, is not MNIST's."""
+    return f"they were not measured on MNIST ({data['description']})."
 
 
 def require(config: Any, **least: int) -> None:

@@ -8,7 +8,7 @@ from keras import layers
 
 from keras_inits import GivenWeights, compare
 from keras_inits.comparing import models, population
-from keras_inits.comparing.population import ELEMENTWISE
+from keras_inits.comparing.vectorizing import ELEMENTWISE
 
 DENSE = (layers.Flatten, lambda: layers.Dense(16, "relu"))
 ARCHITECTURES = {

@@ -11,8 +11,8 @@ from keras_inits import registry
 from keras_inits.experiments.mnist_log.result import MnistLogResult, TrainingRun
 from keras_inits.experiments.page import Page, Picture, Table
 from keras_inits.experiments.published import MNIST_LOG, MNIST_LOG_CLAIMS, TrainingLog
+from keras_inits.experiments.record import NOT_COMPARABLE, not_mnist
 
-NOT_COMPARABLE = "These numbers are NOT comparable to the article's"
 SHOWN_EPOCHS = (1, 5, 10, 20)
 WITHIN = 3.0  # standard deviations
 METRICS = ("cost", "accuracy")
@@ -244,7 +244,7 @@ def _spread(epochs: NDArray[np.float64], last: int) -> str:
 
 def _why(result: MnistLogResult) -> str:
     if not result.data["comparable"]:
-        return f"they were not measured on MNIST ({result.data['description']})."
+        return not_mnist(result.data)
     return (
         "it trained with batches of 100 and learning rate 0.01, here "
         f"{result.config.batch_size} and {result.config.learning_rate:g}."

@@ -8,6 +8,7 @@ import numpy as np
 from keras_inits.comparing.words import interval_text
 from keras_inits.experiments.page import Page, Picture, Table
 from keras_inits.experiments.published import ZERO_INIT_ACCURACY
+from keras_inits.experiments.record import NOT_COMPARABLE, not_mnist
 from keras_inits.experiments.zero_init.result import ZeroInitResult
 
 TITLES = {"zeros": "zeros", "he": "He", "constant": "0.5"}
@@ -133,10 +134,7 @@ def _supported(result: ZeroInitResult) -> Iterator[str]:
 
 def _unsupported(result: ZeroInitResult) -> Iterator[str]:
     if not result.data["comparable"]:
-        yield (
-            "These numbers are NOT comparable to the article's: they were not measured on MNIST "
-            f"({result.data['description']})."
-        )
+        yield f"{NOT_COMPARABLE}: {not_mnist(result.data)}"
     apart = result.of("constant").units_apart
     if apart > 0:
         yield (
