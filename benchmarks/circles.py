@@ -11,7 +11,7 @@ from statistics import median
 
 import numpy as np
 
-from keras_inits.comparing import one_thread_per_operation
+from keras_inits._compare import one_thread_per_operation
 from keras_inits.experiments import circles
 from keras_inits.experiments.circles import training
 

@@ -18,8 +18,8 @@ import keras
 import numpy as np
 
 from keras_inits import compare
-from keras_inits.comparing import one_thread_per_operation
-from keras_inits.comparing.models import builder
+from keras_inits._cli.models import builder
+from keras_inits._compare import one_thread_per_operation
 from keras_inits.datasets import ImageDataset, load_mnist
 
 EPOCHS, FIT_EPOCHS, BATCH, RATE, ROUNDS = 20, 2, 100, 0.01, 3

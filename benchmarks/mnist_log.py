@@ -15,10 +15,10 @@ from statistics import median
 import keras
 import numpy as np
 
+from keras_inits._schemes import XavierInit
 from keras_inits.datasets import ImageDataset, load_mnist
 from keras_inits.experiments.mnist_log import MnistLogConfig, run
 from keras_inits.experiments.mnist_log.fit import build_model
-from keras_inits.initializers import XavierInit
 
 EPOCHS, ROUNDS = 6, 3
 CONFIG = MnistLogConfig(schemes=("xavier",), seeds=1, epochs=EPOCHS, trainer="fit")

@@ -1,16 +1,23 @@
 """Initializers for Keras, by name: `Dense(64, kernel_initializer="initkit_he")`."""
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
-from keras_inits.auditing import AuditReport, Finding, audit
-from keras_inits.comparing import Comparison, GivenWeights, compare
-from keras_inits.gains import GaussianMoments, gain, gaussian_moments
-from keras_inits.initializers import *  # noqa: F403
-from keras_inits.initializers import __all__ as _schemes
-from keras_inits.initializing import InitializationReport, WeightRow, initialize
-from keras_inits.kernel_geometry import KernelGeometry
-from keras_inits.layers import Default, LeftAlone, geometry
-from keras_inits.mean_field import (
+from keras_inits._audit import AuditReport, Finding, audit
+from keras_inits._compare import (
+    Comparison,
+    Difference,
+    GivenWeights,
+    Interval,
+    compare,
+    mean_interval,
+    one_thread_per_operation,
+)
+from keras_inits._gains import GaussianMoments, gain, gaussian_moments
+from keras_inits._initialize import InitializationReport, WeightRow, initialize
+from keras_inits._kernel_geometry import KernelGeometry
+from keras_inits._layers import Default, LeftAlone, geometry
+from keras_inits._mean_field import (
     chi,
     correlation_map,
     critical_sigma_w,
@@ -18,22 +25,28 @@ from keras_inits.mean_field import (
     fixed_point,
     variance_map,
 )
-from keras_inits.registry import get, names, register
+from keras_inits._registry import get, names, register
+from keras_inits._schemes import *  # noqa: F403
+from keras_inits._schemes import __all__ as _schemes
 
 if TYPE_CHECKING:
-    from keras_inits.diagnosing import SignalReport, Thresholds, diagnose
-    from keras_inits.monitor import SignalMonitor
+    from keras_inits import datasets, experiments, plots  # noqa: F401
+    from keras_inits._diagnose import LayerReport, SignalReport, Thresholds, diagnose
+    from keras_inits._monitor import SignalMonitor
 
 __version__ = "0.1.0"
 __all__ = [
     "AuditReport",
     "Comparison",
     "Default",
+    "Difference",
     "Finding",
     "GaussianMoments",
     "GivenWeights",
     "InitializationReport",
+    "Interval",
     "KernelGeometry",
+    "LayerReport",
     "LeftAlone",
     "SignalMonitor",
     "SignalReport",
@@ -52,21 +65,33 @@ __all__ = [
     "geometry",
     "get",
     "initialize",
+    "mean_interval",
     "names",
+    "one_thread_per_operation",
     "register",
     "variance_map",
     *_schemes,
 ]
 
+# Loaded on first use: they need TensorFlow, or matplotlib.
+_LAZY = {
+    "LayerReport": "_diagnose",
+    "SignalMonitor": "_monitor",
+    "SignalReport": "_diagnose",
+    "Thresholds": "_diagnose",
+    "diagnose": "_diagnose",
+}
+_SUBMODULES = ("datasets", "experiments", "plots")
+
 
 def __getattr__(name: str) -> Any:
-    """Loads what needs TensorFlow when it is first asked for."""
-    if name == "SignalMonitor":
-        from keras_inits.monitor import SignalMonitor
-
-        return SignalMonitor
-    if name in {"SignalReport", "Thresholds", "diagnose"}:
-        from keras_inits import diagnosing
-
-        return getattr(diagnosing, name)
+    """Loads a part of the library when it is first asked for."""
+    if name in _SUBMODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name in _LAZY:
+        return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *_SUBMODULES, "__version__"])

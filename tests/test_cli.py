@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import keras_inits
-from keras_inits import cli
+from keras_inits import _cli
 from keras_inits.datasets import DataError
 
 README = Path(__file__).parents[1] / "README.md"
@@ -23,7 +23,7 @@ def keras_inits_command(monkeypatch, capsys):
         monkeypatch.setattr(sys, "argv", ["keras-inits", *words])
         code = 0
         try:
-            cli.main()
+            _cli.main()
         except SystemExit as stop:
             code = stop.code
         return code, *capsys.readouterr()
@@ -126,7 +126,7 @@ def test_an_unknown_source_is_a_usage_error(keras_inits_command):
 def test_the_commands_come_before_tensorflow_starts():
     # which can be told about its threads only then
     script = (
-        "import keras_inits.cli, tensorflow as tf; "
+        "import keras_inits._cli, tensorflow as tf; "
         "tf.config.threading.set_intra_op_parallelism_threads(1)"
     )
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)

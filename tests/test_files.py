@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from keras_inits.files import write_whole
+from keras_inits._files import write_whole
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):

@@ -14,8 +14,8 @@ from keras import layers, ops
 
 import keras_inits
 from keras_inits import Default, KernelGeometry, LeftAlone, VarianceScalingInit, geometry
-from keras_inits.layers import owned_weights, role
-from keras_inits.layers.core import einsum_geometry
+from keras_inits._layers import owned_weights, role
+from keras_inits._layers.core import einsum_geometry
 
 TOLERANCE = 0.05
 

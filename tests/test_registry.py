@@ -2,7 +2,7 @@ import keras
 import pytest
 
 import keras_inits
-from keras_inits import registry
+from keras_inits import _registry
 
 
 def test_names_are_sorted_and_begin_with_the_prefix():
@@ -99,7 +99,7 @@ def test_names_return_after_somebody_cleared_the_registry():
 def test_the_decorator_refuses_a_bad_or_taken_name(name, says):
     cls = type(name, (keras.initializers.Initializer,), {"__qualname__": f"elsewhere.{name}"})
     with pytest.raises(ValueError, match=says):
-        registry.scheme(cls)
+        _registry.scheme(cls)
     assert keras_inits.get("initkit_he") == keras_inits.HeInit()
 
 
@@ -107,4 +107,4 @@ def test_the_decorator_refuses_the_name_of_a_keras_class(monkeypatch):
     cls = type("SpiralInit", (keras.initializers.Initializer,), {})
     monkeypatch.setattr(keras.initializers, "SpiralInit", cls, raising=False)
     with pytest.raises(ValueError, match="Keras has an initializer named SpiralInit"):
-        registry.scheme(cls)
+        _registry.scheme(cls)

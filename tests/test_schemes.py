@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from keras import ops
 
 import keras_inits
-from keras_inits.initializers.sampling import DISTRIBUTIONS
-from keras_inits.initializers.variance_scaling import MODES
+from keras_inits._schemes.sampling import DISTRIBUTIONS
+from keras_inits._schemes.variance_scaling import MODES
 
 SHAPES = {"initkit_identity": (4, 6)}  # a matrix; every other scheme fills a convolution kernel
 CHOICES = {*MODES, *DISTRIBUTIONS}

@@ -4,7 +4,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import keras_inits as ki
-from keras_inits import plots, signal_plots
+from keras_inits import plots
 
 
 @pytest.fixture(scope="module", params=[10, 50, 200])
@@ -18,7 +18,7 @@ def report(request):
 
 
 def test_the_line_is_the_measured_root_mean_square_on_a_log_axis(report):
-    ax = signal_plots.plot_depth(report)
+    ax = plots.plot_depth(report)
     line, *_ = ax.lines
     measured = [layer.output.second_moment**0.5 for layer in report.layers]
     np.testing.assert_allclose(line.get_ydata(), np.where(np.array(measured) > 0, measured, np.nan))
@@ -28,24 +28,24 @@ def test_the_line_is_the_measured_root_mean_square_on_a_log_axis(report):
 
 
 def test_there_is_one_histogram_a_layer_up_to_40(report):
-    figure = signal_plots.plot_histograms(report)
+    figure = plots.plot_histograms(report)
     assert isinstance(figure, Figure)
     assert len(figure.axes) == min(40, len(report.layers))
 
 
 def test_the_heat_map_has_a_column_a_layer(report):
-    ax = signal_plots.plot_heat_map(report)
+    ax = plots.plot_heat_map(report)
     assert ax.images[0].get_array().shape == (6, len(report.layers))
 
 
 def test_the_figure_makes_a_png_with_a_heat_map_for_many_layers(report):
-    figure = signal_plots.depth_figure(report)
+    figure = plots.depth_figure(report)
     assert len(figure.axes) == (2 if len(report.layers) < 40 else 5)
     assert plots.figure_bytes(figure, dpi=30).startswith(b"\x89PNG")
 
 
 def test_the_histograms_of_several_models_have_a_row_each(report):
-    figure = signal_plots.histogram_figure({"one": report, "two": report})
+    figure = plots.histogram_figure({"one": report, "two": report})
     assert [row.get_suptitle() for row in figure.subfigs] == ["one", "two"]
     for row in figure.subfigs:
         assert len(row.axes) == len(report.layers)

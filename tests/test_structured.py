@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 import keras_inits as ki
-from keras_inits.initializers import orthogonal
+from keras_inits._schemes import orthogonal
 
 
 def gram_error(matrix, gain=1.0):

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from keras_inits.initializers.sampling import TRUNCATED_STDDEV
-from keras_inits.initializing import writing
+from keras_inits._initialize import writing
+from keras_inits._schemes.sampling import TRUNCATED_STDDEV
 
 LAWS = {
     "normal": stats.norm(0, 0.5),

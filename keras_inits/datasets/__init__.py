@@ -1,6 +1,6 @@
 """Where the images come from: MNIST from whichever source answers, checked the same way."""
 
-from keras_inits.datasets.image_dataset import DataError, ImageDataset
-from keras_inits.datasets.mnist import MNIST_SOURCES, Source, load_mnist
+from keras_inits.datasets._image_dataset import DataError, ImageDataset
+from keras_inits.datasets._mnist import MNIST_SOURCES, Source, load_mnist
 
 __all__ = ["MNIST_SOURCES", "DataError", "ImageDataset", "Source", "load_mnist"]

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from keras_inits.comparing import Progress
-from keras_inits.comparing.progress import Clock
+from keras_inits._files import write_whole
+from keras_inits._progress import Clock, Progress
 from keras_inits.datasets import Source
 from keras_inits.experiments import circles, depth, mnist_log, zero_init
 from keras_inits.experiments.page import Page, write
 from keras_inits.experiments.report import html
-from keras_inits.files import write_whole
 
 # Seconds on two cores, by which the progress of the whole is told.
 SECONDS = {"mnist-log": 20, "zero-init": 60, "circles": 30, "depth": 40}

@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from keras_inits.files import without_nan, write_all
+from keras_inits._files import without_nan, write_all
 
 
 class Result(Protocol):

@@ -6,7 +6,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from keras_inits.datasets import idx
+from keras_inits.datasets import _idx
 
 
 @pytest.fixture
@@ -15,14 +15,14 @@ def tiny(monkeypatch):
     random = np.random.default_rng(0)
     shapes = ((6, 4, 4), (6,), (3, 4, 4), (3,))
     files = {
-        name: idx.encode(random.integers(0, 10, shape, np.uint8))
-        for name, shape in zip(idx.FILES, shapes, strict=True)
+        name: _idx.encode(random.integers(0, 10, shape, np.uint8))
+        for name, shape in zip(_idx.FILES, shapes, strict=True)
     }
     table = {
-        name: idx.IdxFile(shape, hashlib.sha256(files[name]).hexdigest())
+        name: _idx.IdxFile(shape, hashlib.sha256(files[name]).hexdigest())
         for name, shape in zip(files, shapes, strict=True)
     }
-    monkeypatch.setattr(idx, "FILES", table)
+    monkeypatch.setattr(_idx, "FILES", table)
     return files
 
 

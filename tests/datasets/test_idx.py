@@ -3,7 +3,7 @@ import gzip
 import numpy as np
 import pytest
 
-from keras_inits.datasets import DataError, idx
+from keras_inits.datasets import DataError, _idx
 
 IMAGES = "train-images-idx3-ubyte"
 
@@ -16,12 +16,12 @@ def folder(tiny, tmp_path):
 
 
 def rename(folder, spelling):
-    for name in idx.FILES:
+    for name in _idx.FILES:
         (folder / name).rename(folder / spelling(name))
 
 
 def pack(folder):
-    for name in idx.FILES:
+    for name in _idx.FILES:
         (folder / name).write_bytes(gzip.compress((folder / name).read_bytes()))
 
 
@@ -40,10 +40,10 @@ def test_files_are_found_by_any_spelling_packed_or_not(folder, tiny, spelling, p
     if packed:
         pack(folder)
     rename(folder, spelling)
-    for (name, data), values in zip(tiny.items(), idx.load(folder), strict=True):
-        assert values.shape == idx.FILES[name].shape
+    for (name, data), values in zip(tiny.items(), _idx.load(folder), strict=True):
+        assert values.shape == _idx.FILES[name].shape
         assert values.dtype == np.uint8
-        assert idx.encode(values) == data
+        assert _idx.encode(values) == data
 
 
 def flip(data, at):
@@ -85,7 +85,7 @@ def test_a_damaged_file_is_named_with_what_to_do(folder, damage, message):
     path = folder / IMAGES
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(DataError, match=message) as caught:
-        idx.load(folder)
+        _idx.load(folder)
     assert str(path) in str(caught.value)
     assert "Download it again." in str(caught.value)
 
@@ -94,7 +94,7 @@ def test_all_missing_files_are_listed_with_what_was_found(folder):
     (folder / IMAGES).unlink()
     (folder / "t10k-labels-idx1-ubyte").rename(folder / "labels.bin")
     with pytest.raises(DataError) as caught:
-        idx.load(folder)
+        _idx.load(folder)
     lacks, found = str(caught.value).split("Found there: ")
     assert f"lacks {IMAGES}, t10k-labels-idx1-ubyte (" in lacks
     assert found == "labels.bin, t10k-images-idx3-ubyte, train-labels-idx1-ubyte"
@@ -102,11 +102,11 @@ def test_all_missing_files_are_listed_with_what_was_found(folder):
 
 def test_a_folder_that_does_not_exist_is_an_error(tmp_path):
     with pytest.raises(DataError, match=r"`data_dir` cannot be read.*nowhere"):
-        idx.load(tmp_path / "nowhere")
+        _idx.load(tmp_path / "nowhere")
 
 
 def test_the_official_files_are_mnist(mnist_dir):
-    mnist = idx.load(mnist_dir)
+    mnist = _idx.load(mnist_dir)
     assert mnist.train_labels[:5].tolist() == [5, 0, 4, 1, 9]
     # Published counts of the digits 0 to 9.
     assert np.bincount(mnist.train_labels).tolist() == [

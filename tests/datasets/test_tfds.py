@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_inits.datasets import DataError, idx, tfds
+from keras_inits.datasets import DataError, _idx, _tfds
 
 tensorflow_datasets = pytest.importorskip("tensorflow_datasets")
 RECORDS = "mnist-train.tfrecord-00000-of-00001"
@@ -92,7 +92,7 @@ def test_original_order_is_the_one_tfds_shuffles_by(split, tmp_path):
         shuffler.add(index, str(index).encode())
     stored = [int(data) for _, data in shuffler]
     assert stored != sorted(stored)
-    assert tfds.original_order(split, 1000).tolist() == stored
+    assert _tfds.original_order(split, 1000).tolist() == stored
 
 
 def test_a_host_that_refuses_is_said_within_ten_seconds(use_folder, through, closed_port, tmp_path):
@@ -100,7 +100,7 @@ def test_a_host_that_refuses_is_said_within_ten_seconds(use_folder, through, clo
     through(closed_port)
     start = time.monotonic()
     with pytest.raises(DataError, match=r"TFDS cannot reach its host \S+ \(ProxyError\)"):
-        tfds.load(None, print)
+        _tfds.load(None, print)
     assert time.monotonic() - start < 10
     assert not list(tmp_path.glob("mnist/*"))
 
@@ -112,8 +112,8 @@ def test_a_host_that_is_silent_is_said_within_ten_seconds(
     through(silent_port)
     start = time.monotonic()
     with pytest.raises(DataError, match=r"TFDS cannot reach its host \S+ \("):
-        tfds.load(None, print)
-    assert tfds.PROBE_SECONDS - 1 < time.monotonic() - start < 10
+        _tfds.load(None, print)
+    assert _tfds.PROBE_SECONDS - 1 < time.monotonic() - start < 10
 
 
 def test_a_lookup_that_hangs_is_cut_off(monkeypatch):
@@ -123,11 +123,11 @@ def test_a_lookup_that_hangs_is_cut_off(monkeypatch):
         released.wait(30)
         raise OSError
 
-    monkeypatch.setattr(tfds, "PROBE_SECONDS", 0.2)
+    monkeypatch.setattr(_tfds, "PROBE_SECONDS", 0.2)
     monkeypatch.setattr("socket.getaddrinfo", hang)
     start = time.monotonic()
     with pytest.raises(DataError, match=r"no answer within 0\.2 seconds"):
-        tfds._probe("http://host.invalid/file")
+        _tfds._probe("http://host.invalid/file")
     assert time.monotonic() - start < 5
     released.set()
 
@@ -135,9 +135,9 @@ def test_a_lookup_that_hangs_is_cut_off(monkeypatch):
 def test_only_a_host_that_has_the_file_counts_as_reached(serve, tmp_path):
     (tmp_path / "file").write_text("here")
     url = serve(tmp_path)
-    tfds._probe(url + "file")
+    _tfds._probe(url + "file")
     with pytest.raises(DataError, match="HTTP 503"):
-        tfds._probe(url + "other")
+        _tfds._probe(url + "other")
 
 
 def test_files_that_data_dir_lacks_are_said(use_folder, through, closed_port, tmp_path):
@@ -145,14 +145,14 @@ def test_files_that_data_dir_lacks_are_said(use_folder, through, closed_port, tm
     through(closed_port)
     lines = []
     with pytest.raises(DataError, match="cannot reach"):
-        tfds.load(tmp_path, lines.append)
-    assert all(f"{name}.gz" in lines[0] for name in idx.FILES)
+        _tfds.load(tmp_path, lines.append)
+    assert all(f"{name}.gz" in lines[0] for name in _idx.FILES)
 
 
 def test_tfds_that_is_not_installed_is_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
     with pytest.raises(DataError, match=r'pip install "keras-inits\[experiments\]"'):
-        tfds.load(None, print)
+        _tfds.load(None, print)
 
 
 @pytest.mark.parametrize("content", [None, "", '{"name": "mnist", '])
@@ -162,13 +162,13 @@ def test_a_cache_without_sound_info_is_named(use_folder, tmp_path, content):
     if content is not None:
         (folder / "dataset_info.json").write_text(content)
     with pytest.raises(DataError, match=f"damaged.* Delete the folder {tmp_path / 'mnist'}"):
-        tfds.load(None, print)
+        _tfds.load(None, print)
 
 
 @pytest.fixture(scope="session")
 def official(mnist_dir, tmp_path_factory):
     """The four packed files whose checksums TFDS knows."""
-    if all((mnist_dir / f"{name}.gz").is_file() for name in idx.FILES):
+    if all((mnist_dir / f"{name}.gz").is_file() for name in _idx.FILES):
         return mnist_dir
     pytest.skip("no official .gz files: set KERAS_INITS_MNIST_DIR")
 
@@ -179,7 +179,7 @@ def prepared(official, tmp_path_factory):
     root = tmp_path_factory.mktemp("tfds")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tensorflow_datasets.core.constants, "DATA_DIR", str(root))
-        tfds.load(official, print)
+        _tfds.load(official, print)
     return root
 
 
@@ -190,7 +190,7 @@ def test_tfds_gives_the_official_files_to_the_last_bit(
     use_folder(prepared)
     through(closed_port)  # what is prepared needs no network
     lines = []
-    for ours, theirs in zip(tfds.load(None, lines.append), idx.load(mnist_dir), strict=True):
+    for ours, theirs in zip(_tfds.load(None, lines.append), _idx.load(mnist_dir), strict=True):
         assert ours.dtype == theirs.dtype
         np.testing.assert_array_equal(ours, theirs)
     assert not lines
@@ -232,7 +232,7 @@ def test_damaged_records_are_named(prepared, use_folder, tmp_path, damage, reaso
     shutil.copytree(prepared / "mnist", tmp_path / "mnist")
     damage(folder / RECORDS)
     with pytest.raises(DataError, match=f"{reason}.* Delete the folder {folder}"):
-        tfds.load(None, print)
+        _tfds.load(None, print)
 
 
 @pytest.mark.slow
@@ -242,7 +242,7 @@ def test_a_damaged_download_is_an_error_and_leaves_nothing_prepared(official, us
     shutil.copytree(official, manual)
     cut(manual / "train-images-idx3-ubyte.gz")
     with pytest.raises(DataError, match=r"could not prepare MNIST: .*checksum"):
-        tfds.load(manual, print)
+        _tfds.load(manual, print)
     assert not folder.exists()
 
 
@@ -255,10 +255,10 @@ def test_a_download_is_prepared_and_checked(official, use_folder, serve, tmp_pat
     monkeypatch.setattr(mnist, "URL", url)
     monkeypatch.setattr(mnist, "url_infos", infos)
     lines = []
-    downloaded = tfds.load(None, lines.append)
+    downloaded = _tfds.load(None, lines.append)
     assert str(folder) in lines[0]
-    hashes = [hashlib.sha256(idx.encode(values)).hexdigest() for values in downloaded]
-    assert hashes == [file.sha256 for file in idx.FILES.values()]
+    hashes = [hashlib.sha256(_idx.encode(values)).hexdigest() for values in downloaded]
+    assert hashes == [file.sha256 for file in _idx.FILES.values()]
 
 
 @pytest.mark.slow
@@ -267,7 +267,7 @@ def test_a_run_killed_while_preparing_leaves_no_broken_cache(
 ):
     folder = use_folder(tmp_path)
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
-    load = "import sys, pathlib; from keras_inits.datasets import tfds; "
+    load = "import sys, pathlib; from keras_inits.datasets import _tfds; "
     load += "tfds.load(pathlib.Path(sys.argv[1]), print)"
     run = subprocess.Popen(
         [sys.executable, "-c", load, str(official)],
@@ -285,4 +285,4 @@ def test_a_run_killed_while_preparing_leaves_no_broken_cache(
     assert not folder.exists()
     through(closed_port)
     with pytest.raises(DataError, match="cannot reach"):  # and it isn't taken for prepared
-        tfds.load(None, print)
+        _tfds.load(None, print)

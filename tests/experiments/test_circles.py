@@ -108,7 +108,7 @@ def test_it_goes_on_and_refuses_another_recipe(short, monkeypatch):
     def train(*_, **__):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr("keras_inits.comparing.chunks.train_population", train)
+    monkeypatch.setattr("keras_inits._compare.chunks.train_population", train)
     again = circles.run(short.config, report=quiet)
     assert again.runs == short.runs
     for scheme, values in again.boundaries.items():

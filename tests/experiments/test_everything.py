@@ -108,7 +108,7 @@ def test_everything_goes_on_from_what_is_there(made, monkeypatch):
     def train(*_, **__):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr("keras_inits.comparing.chunks.train_population", train)
+    monkeypatch.setattr("keras_inits._compare.chunks.train_population", train)
     monkeypatch.setattr("keras_inits.experiments.depth.running.diagnose", train)
     config = everything.EverythingConfig(out, source="digits", quick=True)
     everything.run(config, report=lambda line: None)

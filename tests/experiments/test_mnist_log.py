@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from keras_inits.comparing import chunks
+from keras_inits._compare import chunks
 from keras_inits.datasets import load_mnist
 from keras_inits.experiments.mnist_log import (
     MnistLogConfig,

@@ -52,7 +52,7 @@ def test_it_goes_on_from_what_is_there(digits, monkeypatch):
     def train(*_, **__):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr("keras_inits.comparing.chunks.train_population", train)
+    monkeypatch.setattr("keras_inits._compare.chunks.train_population", train)
     again = zero_init.run(digits.config, report=quiet)
     assert again.to_dict() == digits.to_dict()
 

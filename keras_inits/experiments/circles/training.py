@@ -9,9 +9,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_inits.comparing import Comparison, GivenWeights, Progress, compare
-from keras_inits.comparing.progress import part_of
-from keras_inits.comparing.weights import draw, labelled
+from keras_inits._compare import Comparison, GivenWeights, compare
+from keras_inits._compare.weights import draw, labelled
+from keras_inits._progress import Progress, part_of
 from keras_inits.experiments.circles.result import (
     RECORDED_EVERY,
     CirclesConfig,

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_inits.comparing.statistics import mean_interval, paired_differences
-from keras_inits.comparing.words import difference_sentence, interval_text
+from keras_inits._compare.statistics import mean_interval, paired_differences
+from keras_inits._compare.words import difference_sentence, interval_text
 from keras_inits.experiments.circles.result import RECORDED_EVERY, CirclesConfig, CirclesResult
 from keras_inits.experiments.page import Page, Picture, Table
 from keras_inits.experiments.published import CIRCLES

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_inits.diagnosing import SignalReport
+from keras_inits._diagnose import SignalReport
 from keras_inits.experiments.record import record, require
 
 

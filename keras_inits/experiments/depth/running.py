@@ -7,15 +7,14 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_inits.comparing import Progress
-from keras_inits.comparing.progress import Clock
-from keras_inits.comparing.weights import derived_seeds
-from keras_inits.diagnosing import SignalReport, diagnose
+from keras_inits._compare.weights import derived_seeds
+from keras_inits._diagnose import SignalReport, diagnose
+from keras_inits._files import read_json, refuse_other_settings, write_whole
+from keras_inits._initialize import initialize
+from keras_inits._progress import Clock, Progress
 from keras_inits.experiments.depth.result import DepthConfig, DepthResult, DepthRun
 from keras_inits.experiments.published import DEPTH_CLAIMS
 from keras_inits.experiments.record import versions
-from keras_inits.files import read_json, refuse_other_settings, write_whole
-from keras_inits.initializing import initialize
 
 
 def run(

@@ -136,7 +136,7 @@ def _supported(result: DepthResult) -> Iterator[str]:
 
 def _histograms(result: DepthResult) -> Any:
     # matplotlib is not needed by the plugin, and slow to load
-    from keras_inits.signal_plots import histogram_figure
+    from keras_inits.plots import histogram_figure
 
     return histogram_figure({title(case): result.of(case)[0].report for case in result.cases})
 

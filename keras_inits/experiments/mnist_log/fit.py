@@ -11,10 +11,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits import registry
-from keras_inits.comparing import Progress
-from keras_inits.comparing.progress import Clock
-from keras_inits.comparing.weights import derived_seeds
+from keras_inits import _registry
+from keras_inits._compare.weights import derived_seeds
+from keras_inits._files import read_arrays, refuse_other_settings, write_arrays
+from keras_inits._progress import Clock, Progress
+from keras_inits._schemes import RandomInit
+from keras_inits._schemes.geometric import with_seed
 from keras_inits.datasets import ImageDataset
 from keras_inits.experiments.mnist_log.result import (
     EpochListener,
@@ -22,9 +24,6 @@ from keras_inits.experiments.mnist_log.result import (
     TrainingRun,
 )
 from keras_inits.experiments.record import decimal
-from keras_inits.files import read_arrays, refuse_other_settings, write_arrays
-from keras_inits.initializers import RandomInit
-from keras_inits.initializers.geometric import with_seed
 
 CLASSES = 10
 
@@ -115,7 +114,7 @@ def _train(
     scheme: str, seed: int, feed: _Feed, config: MnistLogConfig, on_epoch: EpochListener
 ) -> TrainingRun:
     kernel_seed, bias_seed = derived_seeds(config.root_seed, seed, 2)
-    initializer = with_seed(registry.get(scheme), kernel_seed)
+    initializer = with_seed(_registry.get(scheme), kernel_seed)
     model = build_model(
         feed.data.train_images.shape[1],
         initializer,

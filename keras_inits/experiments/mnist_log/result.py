@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_inits import registry
+from keras_inits import _registry
 from keras_inits.datasets import Source
 from keras_inits.experiments.record import record, require
 
@@ -49,7 +49,7 @@ class MnistLogConfig:
                 f"`schemes` must name one scheme or more, each once. Received: {self.schemes}"
             )
         for scheme in self.schemes:
-            registry.get(scheme)
+            _registry.get(scheme)
 
     def recipe(self) -> dict[str, Any]:
         """Returns what decides the numbers of a run, besides its scheme, its seed and the data."""

@@ -9,8 +9,9 @@ import dataclasses
 import functools
 from collections.abc import Callable
 
-from keras_inits.comparing import Progress, compare
-from keras_inits.comparing.data import from_images
+from keras_inits._compare import compare
+from keras_inits._compare.data import from_images
+from keras_inits._progress import Progress
 from keras_inits.datasets import ImageDataset, load_mnist
 from keras_inits.experiments.mnist_log.fit import build_model, train_one_by_one
 from keras_inits.experiments.mnist_log.result import (

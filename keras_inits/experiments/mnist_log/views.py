@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from keras_inits import registry
+from keras_inits import _registry
 from keras_inits.experiments.mnist_log.result import MnistLogResult, TrainingRun
 from keras_inits.experiments.page import Page, Picture, Table
 from keras_inits.experiments.published import MNIST_LOG, MNIST_LOG_CLAIMS, TrainingLog
@@ -20,8 +20,8 @@ METRICS = ("cost", "accuracy")
 
 def published(scheme: str) -> TrainingLog | None:
     """Returns the article's log of a scheme, if it has one."""
-    wanted = registry.get(scheme)
-    return next((log for name, log in MNIST_LOG.items() if registry.get(name) == wanted), None)
+    wanted = _registry.get(scheme)
+    return next((log for name, log in MNIST_LOG.items() if _registry.get(name) == wanted), None)
 
 
 def banner(run: TrainingRun) -> str:
@@ -138,7 +138,7 @@ def conclusions(result: MnistLogResult) -> Iterator[str]:
         name: scheme
         for scheme in result.config.schemes
         for name in MNIST_LOG
-        if registry.get(scheme) == registry.get(name)
+        if _registry.get(scheme) == _registry.get(name)
     }
     if len(named) == len(MNIST_LOG):
         yield from _overtaking_sentences(result, named["initkit_random"], named["initkit_xavier"])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_inits.comparing import Comparison
+from keras_inits._compare import Comparison
 from keras_inits.datasets import Source
 from keras_inits.experiments.record import record, require
 

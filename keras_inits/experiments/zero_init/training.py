@@ -9,14 +9,14 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_inits.comparing import Comparison, Progress, compare
-from keras_inits.comparing.data import TrainingData
-from keras_inits.comparing.progress import part_of
-from keras_inits.comparing.weights import draw, labelled
+from keras_inits._compare import Comparison, compare
+from keras_inits._compare.data import TrainingData
+from keras_inits._compare.weights import draw, labelled
+from keras_inits._progress import Progress, part_of
+from keras_inits._schemes import ConstantInit, HeInit, ZerosInit
 from keras_inits.datasets import ImageDataset, load_mnist
 from keras_inits.experiments.record import decimal, versions
 from keras_inits.experiments.zero_init.result import ZeroInitConfig, ZeroInitResult, ZeroInitRun
-from keras_inits.initializers import ConstantInit, HeInit, ZerosInit
 
 UNITS, CLASSES, BATCH = 100, 10, 100
 SCHEMES = {"zeros": ZerosInit(), "he": HeInit(), "constant": ConstantInit(0.5)}

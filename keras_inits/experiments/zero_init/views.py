@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_inits.comparing.words import interval_text
+from keras_inits._compare.words import interval_text
 from keras_inits.experiments.page import Page, Picture, Table
 from keras_inits.experiments.published import ZERO_INIT_ACCURACY
 from keras_inits.experiments.record import NOT_COMPARABLE, not_mnist

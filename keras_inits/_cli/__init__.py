@@ -1,0 +1,5 @@
+"""The command line: `keras-inits list | audit | diagnose | compare | reproduce`."""
+
+from keras_inits._cli.app import main
+
+__all__ = ["main"]

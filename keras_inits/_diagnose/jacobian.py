@@ -1,0 +1,75 @@
+"""The singular values of a model's Jacobian, by random vectors sent back through it."""
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_inits._diagnose.report import JacobianReport
+
+# How far a sample is moved, relative to its norm, to see where the way forward turns a vector: past
+# float32's rounding, and short of most kinks.
+_MOVE = 1e-2
+
+
+def estimate(
+    run: Any, inputs: Any, *, samples: int, steps: int, rng: np.random.Generator
+) -> JacobianReport:
+    r"""Returns the mean squared and the largest singular value of the Jacobian of `run`.
+
+    For $u$ of independent unit normals $E|J^\top u|^2$ is the sum of the squared singular values.
+    The largest is approached from below, by power iteration: $w = J^\top u$ exactly, then $u \sim
+    f(x + \epsilon w) - f(x)$. Only the direction comes from that difference; the value is
+    $|J^\top u|$ of a unit vector, which no singular value falls short of.
+
+    Args:
+        run: a function of the inputs.
+        inputs: a structure of floating tensors with at least one sample.
+        samples: how many of the samples to look at.
+        steps: how many times to go back.
+        rng: for the vectors.
+    """
+    inputs = keras.tree.map_structure(lambda x: x[:samples], inputs)
+    given = keras.tree.flatten(inputs)
+    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+        tape.watch(given)
+        outputs = _real(run(inputs))
+    vectors = [tf.cast(rng.standard_normal(y.shape, np.float32), y.dtype) for y in outputs]
+    smaller = min(_size(given), _size(outputs))
+    mean_square, largest = math.nan, 0.0
+    for step in range(steps):
+        back = tape.gradient(outputs, given, vectors, "zero")
+        norms = _norms(back)
+        if step == 0:
+            mean_square = float(np.mean(norms**2)) / smaller
+        else:
+            largest = max(largest, float(norms.max()))
+        if not (np.isfinite(norms).all() and norms.max() > 0):
+            largest = float(norms.max())
+            break
+        length = _MOVE * np.maximum(_norms(given), 1e-6) / np.maximum(norms, 1e-30)
+        moved = [x + _column(length, b) * b for x, b in zip(given, back, strict=True)]
+        there = _real(run(keras.tree.pack_sequence_as(inputs, moved)))
+        vectors = [b - a for a, b in zip(outputs, there, strict=True)]
+        sizes = np.maximum(_norms(vectors), 1e-30)
+        vectors = [v / _column(sizes, v) for v in vectors]
+    return JacobianReport(mean_square, largest, int(given[0].shape[0]))
+
+
+def _real(outputs: Any) -> Any:
+    return [y for y in keras.tree.flatten(outputs) if y.dtype.is_floating]
+
+
+def _norms(tensors: Any) -> Any:
+    squares = [np.sum(t.numpy().astype(np.float64).reshape(len(t), -1) ** 2, 1) for t in tensors]
+    return np.sqrt(np.sum(squares, axis=0))
+
+
+def _column(values: Any, like: Any) -> Any:
+    return tf.cast(values.reshape(-1, *[1] * (like.shape.rank - 1)), like.dtype)
+
+
+def _size(tensors: Any) -> int:
+    return sum(math.prod(t.shape[1:]) for t in tensors)

@@ -1,0 +1,45 @@
+"""Which layers a signal has a way around."""
+
+from collections.abc import Sequence
+
+import keras
+
+from keras_inits._diagnose.recording import INPUT, UNKNOWN, Call
+
+# Of these one branch may be silent: the others go on.
+_SUMS = (keras.layers.Add, keras.layers.Average, keras.layers.Maximum, keras.layers.Subtract)
+
+
+def bypassed(
+    calls: Sequence[Call], given: Sequence[tuple[int, ...]], outputs: Sequence[int]
+) -> list[bool]:
+    """Says of each call whether the signal reaches every output of the model without it.
+
+    So it does around the branch of a residual block. What a layer computes outside of the layers
+    inside it may be a sum with what that layer was given, and is taken for one.
+
+    Args:
+        calls: in the order of the pass.
+        given: the sources of what each entered layer was given; `Call.inside` points into it.
+        outputs: the sources of the model's outputs; of unknown ones the last call stands for all.
+    """
+    ends = {source for source in outputs if source >= 0} or {len(calls) - 1}
+    result = []
+    for without in range(len(calls)):
+        reached: list[bool] = []
+        for index, call in enumerate(calls):
+            reached.append(index != without and _reaches(call, given, reached))
+        result.append(without not in ends and all(reached[end] for end in ends))
+    return result
+
+
+def _reaches(call: Call, given: Sequence[tuple[int, ...]], reached: Sequence[bool]) -> bool:
+    def known(source: int) -> bool:
+        if source == UNKNOWN:
+            return any(s in (INPUT, UNKNOWN) or reached[s] for s in given[call.inside])
+        return source == INPUT or reached[source]
+
+    if not call.sources:
+        return True
+    several = call.composite or isinstance(call.layer, _SUMS)
+    return (any if several else all)(known(source) for source in call.sources)

@@ -1,0 +1,118 @@
+"""What a layer is, as far as its signal is concerned; by its type, with `singledispatch`."""
+
+import functools
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_inits._gains import Activation, resolve
+from keras_inits._kernel_geometry import KernelGeometry
+from keras_inits._layers import geometry
+
+_PLAIN_MAPS = (
+    keras.layers.Dense,
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
+)
+NORMALIZATIONS = (
+    keras.layers.BatchNormalization,
+    keras.layers.LayerNormalization,
+    keras.layers.GroupNormalization,
+    keras.layers.RMSNormalization,
+    keras.layers.UnitNormalization,
+)
+_ACTIVATIONS = (
+    keras.layers.Activation,
+    keras.layers.ReLU,
+    keras.layers.LeakyReLU,
+    keras.layers.PReLU,
+    keras.layers.ELU,
+)
+
+
+@functools.singledispatch
+def activation_of(layer: Any) -> Any:
+    """Returns the elementwise activation at a layer's output, or None if none is known."""
+    activation = getattr(layer, "activation", None)
+    return activation if kernel_geometry(layer) is not None else None
+
+
+@activation_of.register(keras.layers.Activation)
+def _(layer: Any) -> Any:
+    return layer.activation
+
+
+def _itself(layer: Any) -> Any:
+    return layer
+
+
+for _type in _ACTIVATIONS[1:]:
+    activation_of.register(_type, _itself)
+
+
+def elementwise(layer: Any) -> Activation | None:
+    """Returns a layer's activation ready for integration; None if it has none or softmax."""
+    activation = activation_of(layer)
+    if activation is None:
+        return None
+    try:
+        return resolve(activation)
+    except (TypeError, ValueError):  # not elementwise: no law of a single unit says anything
+        return None
+
+
+def kernel_geometry(layer: Any) -> KernelGeometry | None:
+    """Returns the geometry of a layer's kernel, where the layer is a plain map by one kernel."""
+    # Subclasses, such as the depthwise and the transposed convolutions, are maps of another form.
+    kernel = next((weight for weight in layer.weights if weight.name == "kernel"), None)
+    found = geometry(layer, kernel) if type(layer) in _PLAIN_MAPS and kernel is not None else None
+    return found if isinstance(found, KernelGeometry) else None
+
+
+def is_judged(layer: Any) -> bool:
+    """Says whether the size of a layer's output, over that of its input, is the layer's doing.
+
+    So it is for innermost layers with a kernel and for elementwise activations. Normalization,
+    pooling, softmax, recurrence, merging and reshaping change sizes by design.
+    """
+    if isinstance(layer, (*NORMALIZATIONS, keras.layers.Embedding, keras.layers.RNN)):
+        return False
+    activation = activation_of(layer)
+    if activation in (keras.activations.softmax, keras.activations.log_softmax):
+        return False
+    return isinstance(layer, _ACTIVATIONS) or any(len(w.shape) > 1 for w in layer.weights)
+
+
+@functools.lru_cache(maxsize=256)
+def _shape_of(activation: Activation) -> tuple[float | None, float | None, bool]:
+    """Returns an activation's bounds below and above, and whether it is 0 on one whole side."""
+    x = np.array([-1e4, -1e3, -6.0, -4.0, -1.0, -0.5, 1e3, 1e4])
+    with np.errstate(all="ignore"):
+        y = activation.function(x)
+    rectifies = y[2] == 0 == y[3]
+    lower = float(y[0]) if abs(y[0] - y[1]) < 1e-2 and y[4] != y[5] else None
+    upper = float(y[-1]) if abs(y[-1] - y[-2]) < 1e-2 else None
+    return lower, upper, bool(rectifies)
+
+
+def saturation_bounds(activation: Activation | None) -> tuple[float | None, float | None] | None:
+    """Returns the values that an activation saturates at; None if it is not bounded above.
+
+    A rectifier's 0 is no such bound: half of its units are there by design.
+    """
+    if activation is None:
+        return None
+    lower, upper, _ = _shape_of(activation)
+    return None if upper is None else (lower, upper)
+
+
+def rectifies(activation: Activation | None) -> bool:
+    """Says whether an activation is exactly 0 for low inputs, so that a unit can die."""
+    return activation is not None and _shape_of(activation)[2]
+
+
+def unit_axis(layer: Any) -> int:
+    """Returns the axis of a layer's output that counts units or channels."""
+    return 1 if getattr(layer, "data_format", None) == "channels_first" else -1

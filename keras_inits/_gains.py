@@ -1,0 +1,304 @@
+r"""Activations under Gaussian input: their moments, and the gain that makes up for what they lose.
+
+A wide layer's pre-activations are sums of many terms, so close to $N(0, q)$; what an activation
+$\varphi$ does to the size of a signal is then a few integrals over one normal variable.
+"""
+
+import difflib
+import functools
+import importlib
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from keras_inits._quadrature import gaussian_expectation
+
+Array = NDArray[np.float64]
+
+# Where a function is probed for what it is: f(tx) = t f(x) at all of these is a straight line to
+# each side of 0, for any activation that anybody uses (ReLU6 bends at 6).
+_PROBES = np.array([1e-3, 0.1, 0.5, 1.0, 1.7, 3.0, 10.0, 1e3])
+
+
+@dataclass(frozen=True)
+class Activation:
+    """An elementwise function, ready for integration.
+
+    Attributes:
+        name: what messages call it.
+        function: float64 values of any one-axis shape to values of the same shape.
+        slopes: its slopes below and above 0 if it is two straight lines through 0, as linear, ReLU
+            and leaky ReLU are; its moments then have closed forms. Else None.
+        step: the step for differences, in standard deviations of the input.
+    """
+
+    name: str
+    function: Callable[[Array], Array]
+    slopes: tuple[float, float] | None
+    step: float
+
+    @property
+    def tolerance(self) -> float:
+        """The error that one panel of a quadrature may have, above the noise of the function."""
+        return 1e-10 if self.step < 1e-4 else 1e-6
+
+
+@dataclass(frozen=True)
+class GaussianMoments:
+    r"""What an activation makes of $x \sim N(0, q)$.
+
+    Attributes:
+        mean: $E[\varphi(x)]$.
+        second_moment: $E[\varphi(x)^2]$.
+        derivative_second_moment: $E[\varphi'(x)^2]$.
+    """
+
+    mean: float
+    second_moment: float
+    derivative_second_moment: float
+
+
+def gain(activation: Any) -> float:
+    r"""Returns the gain that keeps the second moment of a signal through `activation`.
+
+    $g = 1 / \sqrt{E[\varphi(z)^2]}$ for $z \sim N(0, 1)$: weights of variance $g^2 /
+    n_\text{in}$ then give the next layer pre-activations of second moment 1 again. He's
+    $\sqrt 2$ for ReLU is the best known. torch's table differs where it is rounded by hand: 5/3
+    for tanh, 1 for sigmoid, 3/4 for SELU.
+
+    Args:
+        activation: a name that Keras knows, its configuration, a Keras layer or any elementwise
+            Python callable (of tensors, of NumPy arrays or of numbers). None is linear.
+
+    Returns:
+        The gain, to 1e-6.
+
+    Raises:
+        TypeError: something that is no activation.
+        ValueError: an unknown name, or a function without a gain: one that is not elementwise
+            (softmax), always 0, or without a finite second moment.
+
+    Reference:
+        He et al. 2015, section 2.2 (ReLU). https://arxiv.org/abs/1502.01852
+
+    >>> round(gain("relu") ** 2, 6), round(gain("tanh"), 4)
+    (2.0, 1.5925)
+    """
+    activation = resolve(activation)
+    second_moment = gaussian_moments(activation).second_moment
+    if second_moment == 0:
+        raise ValueError(
+            "An activation that is 0 everywhere has no gain. "
+            f"Received: activation={activation.name}"
+        )
+    return 1 / math.sqrt(second_moment)
+
+
+def gaussian_moments(activation: Any, q: float = 1.0) -> GaussianMoments:
+    r"""Returns the moments of `activation` under input $x \sim N(0, q)$, to 1e-6.
+
+    Straight lines to both sides of 0 (linear, ReLU, leaky ReLU) have closed forms; all else is
+    integrated by adaptive quadrature. $\varphi'$ is a central difference in float64; a callable
+    that insists on float32 gets the moment of its derivative to about 1e-3 only.
+
+    Args:
+        activation: as in `gain`.
+        q: variance of the input, positive.
+
+    Raises:
+        ValueError: `q` out of range, or as in `gain`.
+
+    >>> gaussian_moments("relu", 4.0).second_moment
+    2.0
+    """
+    activation = resolve(activation)
+    if not (math.isfinite(q) and q > 0):
+        raise ValueError(f"`q` must be positive and finite, a variance. Received: q={q!r}")
+    if activation.slopes is not None:
+        below, above = activation.slopes
+        square = (below**2 + above**2) / 2
+        return GaussianMoments(math.sqrt(q / (2 * math.pi)) * (above - below), q * square, square)
+    f, scale, h = activation.function, math.sqrt(q), activation.step
+
+    def moments(z: Array) -> Array:
+        value = f(scale * z)
+        slope = (f(scale * (z + h)) - f(scale * (z - h))) / (2 * h * scale)
+        return np.stack([value, value**2, slope**2])
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        integrals = gaussian_expectation(moments, activation.tolerance)
+    if not np.all(np.isfinite(integrals)):
+        raise ValueError(
+            "An activation must have finite moments under a normal input. "
+            f"Received: activation={activation.name} at variance q={q}, moments {integrals}"
+        )
+    return GaussianMoments(*map(float, integrals))
+
+
+def resolve(activation: Any) -> Activation:
+    """Returns what `gain` takes as a function that can be integrated; see there."""
+    if isinstance(activation, Activation):
+        return activation
+    if isinstance(activation, str):
+        return _resolve_name(activation)
+    if isinstance(activation, keras.layers.PReLU):
+        return _resolve_prelu(activation)
+    if isinstance(activation, keras.layers.Layer):
+        return _probe(activation.name, _layer_function(activation))
+    if activation is None or isinstance(activation, Mapping):
+        return _resolve_callable(keras.activations.get(activation))
+    if not callable(activation) or isinstance(activation, type):
+        raise TypeError(
+            "`activation` must be a name such as 'relu', a Keras layer or a function of one array. "
+            f"Received: activation={activation!r} of type {type(activation).__name__}"
+        )
+    return _resolve_callable(activation)
+
+
+def activation_config(activation: Any) -> str | dict[str, Any]:
+    """Returns `activation` in the form that a configuration holds: a name or a plain dict.
+
+    Args:
+        activation: as in `gain`; not None.
+
+    Raises:
+        TypeError: a function that could not be found again when a saved model is loaded.
+        ValueError: as in `gain`.
+    """
+    resolve(activation)
+    if isinstance(activation, str | dict):
+        return activation
+    if isinstance(activation, keras.layers.Layer):
+        config = keras.saving.serialize_keras_object(activation)
+        # What the layer is called and was built on says nothing about the function.
+        config["config"] = {k: v for k, v in config["config"].items() if k != "name"}
+        return {k: v for k, v in config.items() if k != "build_config"}
+    found = None
+    if getattr(activation, "__name__", None) != "<lambda>":  # of which Keras would warn only
+        with suppress(AttributeError, TypeError, ValueError):
+            config = keras.activations.serialize(activation)
+            found = keras.activations.get(config)
+    if found is not activation:
+        raise TypeError(
+            "`activation` must be something that a saved model can name: a Keras name or layer, or "
+            "a function under @keras.saving.register_keras_serializable(). "
+            f"Received: activation={activation!r}. For any other function pass its gain: "
+            "gain=keras_inits.gain(function)."
+        )
+    return config  # type: ignore[no-any-return]
+
+
+@functools.lru_cache(maxsize=64)
+def _resolve_name(name: str) -> Activation:
+    try:
+        function = keras.activations.get(name)
+    except ValueError:
+        known = [n for n in dir(keras.activations) if not n.startswith("_")]
+        near = difflib.get_close_matches(name, known)
+        hint = f"Did you mean {' or '.join(map(repr, near))}? " if near else ""
+        raise ValueError(
+            f"Keras knows no activation of this name. Received: activation={name!r}. {hint}"
+            "A function or a Keras layer can be given instead of a name."
+        ) from None
+    return _probe(name, _array_function(name, function))
+
+
+@functools.lru_cache(maxsize=64)
+def _resolve_callable(function: Callable[[Any], Any]) -> Activation:
+    name = getattr(function, "__name__", type(function).__name__)
+    return _probe(name, _array_function(name, function))
+
+
+def _resolve_prelu(layer: Any) -> Activation:
+    if not layer.built:
+        layer = type(layer).from_config(layer.get_config())
+        layer.build((None, 1))
+    # Each unit has its own slope; their root mean square is exact for second moments.
+    slope = float(np.sqrt(np.mean(layer.alpha.numpy() ** 2)))
+    return _probe(layer.name, lambda x: np.where(x < 0, slope * x, x))
+
+
+def _probe(name: str, function: Callable[[Array], Array]) -> Activation:
+    """Returns the activation, after looking at what it does with a few values."""
+    inputs = np.concatenate([-_PROBES[::-1], _PROBES])
+    with np.errstate(over="ignore", invalid="ignore"):
+        values, part = function(inputs), np.empty(0)
+        with suppress(TypeError):  # it took 16 values: that it does not take 3 says enough
+            part = function(inputs[:3])
+    # Vectorized code rounds the same value differently in arrays of different length.
+    if values.shape != inputs.shape or not (
+        part.shape == (3,) and np.allclose(values[:3], part, 1e-5, equal_nan=True)
+    ):
+        raise ValueError(
+            "Only an elementwise activation has a gain: each value must follow from its own input "
+            f"alone. Received: activation={name}, which is not (as softmax and GLU are not)."
+        )
+    slopes = values / inputs
+    below, above = slopes[: len(_PROBES)], slopes[len(_PROBES) :]
+    straight = np.ptp(below) <= 1e-6 and np.ptp(above) <= 1e-6
+    single = values.dtype != np.float64
+    return Activation(
+        name=name,
+        function=lambda x: np.asarray(function(x), np.float64),
+        slopes=(float(below[-1]), float(above[-1])) if straight else None,
+        # A central difference errs by step^2 and by rounding / step; the best is between.
+        step=3e-3 if single else 1e-6,
+    )
+
+
+def _array_function(name: str, function: Callable[[Any], Any]) -> Callable[[Array], Array]:
+    """Returns `function` for NumPy arrays, whatever it is written for."""
+
+    def of_tensors(x: Array) -> Any:
+        return ops.convert_to_numpy(function(ops.convert_to_tensor(x, "float64")))
+
+    def of_arrays(x: Array) -> Any:
+        return ops.convert_to_numpy(function(x))
+
+    def of_numbers(x: Array) -> Any:
+        return np.array([float(function(value)) for value in x.tolist()])
+
+    def evaluate(x: Array) -> Array:
+        failures = []
+        with _double_precision():
+            for way in (of_tensors, of_arrays, of_numbers):
+                try:
+                    return np.asarray(way(x))
+                except Exception as error:  # whatever a user's function raises: try the next way
+                    failures.append(error)
+        raise TypeError(
+            "An activation must take a tensor, an array or a number. "
+            f"Received: activation={name}, which raised {failures[0]!r}"
+        ) from failures[0]
+
+    return evaluate
+
+
+def _layer_function(layer: Any) -> Callable[[Array], Array]:
+    """Returns an activation layer as a function; its copy computes in float64."""
+    try:
+        double = type(layer).from_config({**layer.get_config(), "dtype": "float64"})
+    except (TypeError, ValueError, NotImplementedError):  # a layer without a configuration
+        double = layer
+    return _array_function(layer.name, lambda x: double(x[None])[0])
+
+
+@contextmanager
+def _double_precision() -> Iterator[None]:
+    """Lets JAX compute in float64, which it does on request only."""
+    if keras.backend.backend() != "jax":
+        yield
+        return
+    import jax  # the backend in use, so it is there
+
+    # It was jax.experimental.enable_x64 before JAX 0.8.
+    home = jax if hasattr(jax, "enable_x64") else importlib.import_module("jax.experimental")
+    with home.enable_x64(True):
+        yield

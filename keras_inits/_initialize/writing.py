@@ -1,0 +1,107 @@
+"""Values drawn into a variable; independent ones by NumPy, on all processors."""
+
+import math
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from keras_inits._kernel_geometry import KernelGeometry
+from keras_inits._schemes import VarianceScalingInit
+from keras_inits._schemes.geometric import draw, kernel_scheme
+from keras_inits._schemes.sampling import TRUNCATED_STDDEV, Distribution
+
+# Numbers that one thread draws at a time: 4 MiB in float32, which stays in the processor's cache.
+# The values follow from it: another size gives other weights from the same seed.
+_PIECE = 2**20
+
+
+def write(weight: Any, initializer: Any, geometry: KernelGeometry, seed: int) -> None:
+    """Draws `weight` by `initializer` in `geometry`, and assigns it.
+
+    Independent values come from NumPy, which draws them several times faster than TensorFlow on a
+    processor; so a seed means the same weights on every backend. All other weights are what their
+    initializer draws.
+    """
+    scheme = kernel_scheme(initializer)
+    dtype = keras.backend.standardize_dtype(weight.dtype)
+    if isinstance(scheme, VarianceScalingInit):
+        stddev = scheme.for_geometry(geometry, seed=seed).stddev(geometry.shape)
+        working = scheme.working_dtype(dtype)
+        values = independent_values(scheme.distribution, geometry.shape, stddev, working, seed)
+        weight.assign(values if working == dtype else ops.cast(values, dtype))
+    else:
+        weight.assign(draw(initializer, geometry, dtype, seed))
+
+
+def independent_values(
+    distribution: Distribution, shape: tuple[int, ...], stddev: float, dtype: str, seed: int
+) -> Any:
+    """Returns independent values of mean 0 and standard deviation `stddev`, ready to be assigned.
+
+    Pieces have generators of their own, seeded by their place, so that the values do not depend on
+    the number of threads.
+
+    Args:
+        distribution: as in `sampling.draw`, whose laws these are.
+        shape: the shape of the result.
+        stddev: the standard deviation of the values that come out.
+        dtype: float32 or float64.
+        seed: root of the seeds of the pieces.
+    """
+    tensor, values = _allocate(shape, dtype)
+
+    def fill(index: int) -> None:
+        piece = values[index * _PIECE : (index + 1) * _PIECE]
+        _fill(piece, distribution, stddev, np.random.Generator(np.random.SFC64([seed, index])))
+
+    pieces = -(-values.size // _PIECE)
+    if pieces < 2:
+        for index in range(pieces):
+            fill(index)
+    else:  # NumPy's generators let go of Python's lock
+        with ThreadPoolExecutor(min(pieces, os.cpu_count() or 1)) as threads:
+            list(threads.map(fill, range(pieces)))
+    return tensor
+
+
+def _allocate(shape: tuple[int, ...], dtype: str) -> tuple[Any, NDArray[Any]]:
+    """Returns something that a variable can take, and a flat array of the same memory.
+
+    A variable copies an array that it is assigned, but keeps a tensor of TensorFlow's: the array
+    then lies in such a tensor, which nobody else has seen, and a large weight is in memory once.
+    """
+    size = math.prod(shape)
+    if keras.backend.backend() != "tensorflow" or size < _PIECE:
+        values = np.empty(size, dtype)
+        return values.reshape(shape), values
+    import tensorflow as tf  # the backend, which is loaded by now
+
+    with tf.device("CPU:0"):
+        tensor = tf.raw_ops.Empty(shape=shape, dtype=dtype)
+    pointer = np.from_dlpack(tensor).ctypes.data
+    memory = np.ctypeslib.as_ctypes_type(dtype) * size
+    return tensor, np.ctypeslib.as_array(memory.from_address(pointer))
+
+
+def _fill(
+    values: NDArray[Any], distribution: Distribution, stddev: float, generator: np.random.Generator
+) -> None:
+    dtype = values.dtype
+    if distribution == "uniform":
+        generator.random(dtype=dtype, out=values)
+        values -= 0.5
+        values *= math.sqrt(12.0) * stddev
+        return
+    generator.standard_normal(dtype=dtype, out=values)
+    if distribution == "truncated_normal":
+        beyond = np.flatnonzero(np.abs(values) > 2)
+        while beyond.size:  # a value in 22 is drawn again
+            values[beyond] = generator.standard_normal(beyond.size, dtype=dtype)
+            beyond = beyond[np.abs(values[beyond]) > 2]
+        stddev /= TRUNCATED_STDDEV
+    values *= stddev

@@ -1,0 +1,97 @@
+"""`geometry(layer, weight)`: one function, which each kind of layer extends."""
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from keras_inits._kernel_geometry import KernelGeometry
+
+
+@dataclass(frozen=True)
+class Default:
+    """A weight that is no kernel, such as a bias or a scale: it starts as its layer says.
+
+    Attributes:
+        initializer: that start, in any form that `keras_inits.get` takes.
+    """
+
+    initializer: Any
+
+
+@dataclass(frozen=True)
+class LeftAlone:
+    """A weight that is not to be touched.
+
+    Attributes:
+        reason: why, as a sentence for the report.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Unknown(LeftAlone):
+    """A weight that is left alone because nobody has told what it is."""
+
+
+Role = KernelGeometry | Default | LeftAlone
+
+
+@functools.singledispatch
+def geometry(layer: Any, weight: Any) -> Role:
+    """Returns what `weight` is in `layer`: the geometry of a kernel, or why it has none.
+
+    The function dispatches on the type of the layer. For a layer of your own, register a function:
+
+        @keras_inits.geometry.register(MyLayer)
+        def _(layer, weight):
+            if weight.name == "mixer":  # (outputs, inputs)
+                return KernelGeometry.from_shape(weight.shape, 1, 0)
+            return Default("zeros")
+
+    Args:
+        layer: the built layer that made the weight. (Of a composite layer, such as
+            MultiHeadAttention, that is the sublayer.)
+        weight: one of its variables.
+
+    Returns:
+        `KernelGeometry` for a kernel; `Default` for a bias, a scale or a statistic; `LeftAlone`
+        for a weight that must keep its value, `Unknown` for one that nobody has told about.
+
+    >>> layer = keras.layers.LSTM(64)
+    >>> layer.build((None, 10, 32))
+    >>> geometry(layer.cell, layer.cell.recurrent_kernel).matrix_shape
+    (4, 64, 64)
+    """
+    return unknown(layer, weight)
+
+
+def unknown(layer: Any, weight: Any) -> Unknown:
+    """Returns the answer for a weight that nobody has told about."""
+    kind = type(layer).__name__
+    return Unknown(
+        f"{kind} is not known to have a weight {weight.name!r}: "
+        f"register it with keras_inits.geometry.register({kind})"
+    )
+
+
+def role(layer: Any, weight: Any) -> Role:
+    """Returns `geometry(layer, weight)`, or that the weight must keep its value.
+
+    LoRA adapters, quantized and frozen layers hold values that were trained or computed elsewhere.
+    """
+    kind = type(layer).__name__
+    if getattr(layer, "lora_enabled", False):
+        return LeftAlone(f"{kind} has LoRA enabled: its kernel is the pretrained one")
+    if getattr(layer, "quantization_mode", None) is not None:
+        return LeftAlone(f"{kind} is quantized ({layer.quantization_mode})")
+    if not layer.trainable:
+        return LeftAlone(f"{kind} is frozen (trainable=False)")
+    if not keras.backend.is_float_dtype(weight.dtype):
+        return LeftAlone(f"it holds {weight.dtype}, not real numbers")
+    found = geometry(layer, weight)
+    if isinstance(found, KernelGeometry) and not weight.trainable:
+        return LeftAlone("it is frozen (trainable=False)")
+    return found

@@ -1,5 +1,0 @@
-"""The command line: `keras-inits list | audit | diagnose | compare | reproduce`."""
-
-from keras_inits.cli.app import main
-
-__all__ = ["main"]

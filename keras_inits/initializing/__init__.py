@@ -1,6 +1,0 @@
-"""The weights of a model set in place: the one room that writes weights."""
-
-from keras_inits.initializing.initialize import initialize
-from keras_inits.initializing.report import InitializationReport, WeightRow
-
-__all__ = ["InitializationReport", "WeightRow", "initialize"]

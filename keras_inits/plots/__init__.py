@@ -1,0 +1,31 @@
+"""Results drawn with matplotlib. Every `plot_...` takes and returns Axes; none shows a window."""
+
+from keras_inits.plots._signal import (
+    depth_figure,
+    histogram_figure,
+    plot_depth,
+    plot_heat_map,
+    plot_histograms,
+)
+from keras_inits.plots._training import (
+    boundary_figure,
+    comparison_figure,
+    figure_bytes,
+    plot_differences,
+    plot_training_curves,
+    training_figure,
+)
+
+__all__ = [
+    "boundary_figure",
+    "comparison_figure",
+    "depth_figure",
+    "figure_bytes",
+    "histogram_figure",
+    "plot_depth",
+    "plot_differences",
+    "plot_heat_map",
+    "plot_histograms",
+    "plot_training_curves",
+    "training_figure",
+]

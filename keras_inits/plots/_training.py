@@ -1,0 +1,235 @@
+"""Results drawn with matplotlib. Every function takes and returns Axes; none shows a window."""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import rcParams
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from numpy.typing import ArrayLike, NDArray
+
+from keras_inits._compare import Comparison
+
+# Okabe & Ito 2008: eight colours that all kinds of colour vision tell apart; without the yellow,
+# which is too light for a line on white.
+COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+
+DECADES = 1e4  # from which on a logarithmic axis has room for powers of ten alone
+
+LEVEL = 0.05  # of the corrected test that fills a mark
+
+Curves = Mapping[str, ArrayLike]  # label -> (seeds, epochs) or (epochs,)
+
+
+def plot_training_curves(
+    curves: Curves,
+    published: Mapping[str, Sequence[float]] | None = None,
+    *,
+    ylabel: str,
+    xlabel: str = "epoch",
+    first: int = 1,
+    published_label: str = "the article",
+    log: bool = False,
+    ylim: tuple[float, float] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draws a metric over the epochs: the mean of each label, with a band for its seeds.
+
+    Args:
+        curves: for each label `(seeds, epochs)` values. With several seeds the band spans one
+            standard deviation to each side.
+        published: for a label, values that somebody printed, drawn as open circles.
+        ylabel: the metric, with its unit.
+        xlabel: what is counted.
+        first: the number of the first value.
+        published_label: whose values the circles are.
+        log: whether the metric is on a logarithmic axis.
+        ylim: ends of the axis of the metric; all values fit if None.
+        ax: where to draw; new Axes if None.
+
+    Returns:
+        The Axes.
+    """
+    ax = ax if ax is not None else Figure(layout="constrained").subplots()
+    ends = []
+    for index, (label, values) in enumerate(curves.items()):
+        color = COLORS[index % len(COLORS)]
+        # a diverged run counts as long as it has numbers
+        runs = np.ma.masked_invalid(np.atleast_2d(np.asarray(values, dtype=float)))
+        epochs = np.arange(first, first + runs.shape[1])
+        mean = runs.mean(axis=0)
+        marker = "." if len(epochs) == 1 else None
+        ax.plot(epochs, mean, color=color, marker=marker)
+        if len(runs) > 1:
+            spread = runs.std(axis=0, ddof=1)
+            ax.fill_between(epochs, mean - spread, mean + spread, color=color, alpha=0.25, lw=0)
+        last = int(np.ma.count(mean)) and np.flatnonzero(~np.ma.getmaskarray(mean))[-1]
+        ends.append((label, epochs[last], mean[last], color))
+        printed = (published or {}).get(label)
+        if printed is not None:
+            shown = np.asarray(printed)[: len(epochs)]
+            ax.plot(epochs[: len(shown)], shown, "o", ms=5, mfc="none", mec=color)
+    if published:
+        ax.plot([], [], "o", ms=5, mfc="none", mec="0.3", label=published_label)
+        ax.legend(frameon=False)
+    if log:
+        ax.set_yscale("log")
+        low, high = ax.get_ylim()
+        if high / low < DECADES:
+            ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            ax.yaxis.set_major_formatter("{x:g}")
+            ax.yaxis.set_minor_formatter(NullFormatter())
+    if ylim is not None:
+        ax.set_ylim(ylim)
+    _label_ends(ax, ends)
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(alpha=0.2)
+    return ax
+
+
+def training_figure(
+    curves: Mapping[str, Mapping[str, ArrayLike]],
+    published: Mapping[str, Mapping[str, Sequence[float]]],
+) -> Figure:
+    """Returns cost and accuracy over the epochs, side by side.
+
+    Args:
+        curves: for each label `"cost"` and `"accuracy"`, each `(seeds, epochs)`.
+        published: the same for what somebody printed, `(epochs,)`; may be empty.
+    """
+    figure = Figure(figsize=(9, 3.6), layout=ConstrainedLayoutEngine(wspace=0.06))
+    metrics = {"cost": "training cross-entropy (nats)", "accuracy": "test accuracy"}
+    for ax, (metric, ylabel) in zip(figure.subplots(1, 2), metrics.items(), strict=True):
+        plot_training_curves(
+            {label: values[metric] for label, values in curves.items()},
+            {label: values[metric] for label, values in published.items()},
+            ylabel=ylabel,
+            log=metric == "cost",
+            ax=ax,
+        )
+    return figure
+
+
+def _label_ends(ax: Axes, ends: Sequence[tuple[str, float, float, str]]) -> None:
+    """Writes `(label, x, y, color)` beside the ends of lines, moved apart where they touch."""
+    ax.autoscale_view()
+    points = 72 / ax.figure.dpi  # one pixel, in the unit of the letters
+    shifted = -np.inf
+    for label, x, y, color in sorted(ends, key=lambda end: end[2]):
+        height = ax.transData.transform((x, y))[1] * points
+        shifted = max(height, shifted + 1.1 * rcParams["font.size"])
+        ax.annotate(
+            label,
+            (x, y),
+            xytext=(6, shifted - height),
+            textcoords="offset points",
+            va="center",
+            color=color,
+        )
+
+
+def plot_differences(
+    result: Comparison, metric: str | None = None, *, ax: Axes | None = None
+) -> Axes:
+    """Draws a forest plot: the paired difference of every pair of schemes, with its interval.
+
+    Small dots are the seeds. A filled mark is a difference that the corrected test tells from 0.
+    Schemes of which every run failed are left out: their distance would hide all the others.
+
+    Args:
+        result: what was measured, with at least two seeds.
+        metric: of the final epoch; the comparison's own if None.
+        ax: where to draw; new Axes if None.
+
+    Returns:
+        The Axes.
+    """
+    ax = ax if ax is not None else Figure(layout="constrained").subplots()
+    alive = {s for s, f in zip(result.schemes, result.failed(), strict=True) if not f.all()}
+    everything = result.differences(metric)
+    differences = [d for d in everything if {d.a, d.b} <= alive] or everything
+    rows = np.arange(len(differences))[::-1]
+    for row, difference in zip(rows, differences, strict=True):
+        told = difference.p_holm < LEVEL
+        color = COLORS[1] if told else "0.45"
+        interval = difference.interval
+        values = difference.values[np.isfinite(difference.values)]
+        ax.plot(values, np.full(len(values), row - 0.22), ".", ms=4, alpha=0.4, mew=0, color=color)
+        ax.plot([interval.low, interval.high], [row, row], color=color, lw=2)
+        ax.plot(interval.mean, row, "o", ms=6, color=color, mfc=color if told else "white")
+    ax.axvline(0, color="0.3", lw=0.8)
+    ax.set_yticks(rows, [f"{d.a} - {d.b}" for d in differences])
+    ax.set_ylim(-0.6, len(differences) - 0.4)
+    name = metric or result.metric
+    ax.set_xlabel(f"difference in final {name.replace('_', ' ')} (95 % interval)")
+    if len(differences) < len(everything):
+        ax.set_title(f"without {', '.join(sorted(set(result.schemes) - alive))}: failed", size=9)
+    ax.spines[["top", "right", "left"]].set_visible(False)
+    ax.tick_params(axis="y", length=0)
+    ax.grid(alpha=0.2, axis="x")
+    return ax
+
+
+def boundary_figure(
+    probabilities: Mapping[str, NDArray[np.float64]],
+    grid: NDArray[np.float64],
+    points: NDArray[np.float64],
+    labels: NDArray[np.int64],
+) -> Figure:
+    """Returns what classifiers of the plane have learnt, side by side.
+
+    Args:
+        probabilities: by title, the probability of class 1 on `grid` x `grid`, `(y, x)`.
+        grid: coordinates of both axes.
+        points: the training points, `(count, 2)`.
+        labels: their classes, 0 or 1, `(count,)`.
+    """
+    figure = Figure(figsize=(2.2 * len(probabilities), 2.5), layout="constrained")
+    axes = figure.subplots(1, len(probabilities), squeeze=False, sharex=True, sharey=True)[0]
+    for ax, (title, values) in zip(axes, probabilities.items(), strict=True):
+        ax.contourf(grid, grid, values, levels=np.linspace(0, 1, 11), cmap="PuOr", alpha=0.4)
+        for label, color in ((0, COLORS[0]), (1, COLORS[1])):
+            ax.plot(*points[labels == label].T, ".", ms=2.5, color=color)
+        ax.set_title(title, fontsize=8)
+        ax.set(aspect="equal", xticks=[], yticks=[])
+    return figure
+
+
+def comparison_figure(result: Comparison, metric: str | None = None) -> Figure:
+    """Returns the curves of every scheme, and the forest plot of their differences beside them.
+
+    Args:
+        result: what was measured.
+        metric: the comparison's own if None.
+    """
+    several = len(result.seeds) > 1 and len(result.schemes) > 1
+    pairs = len(result.schemes) * (len(result.schemes) - 1) // 2
+    height = max(3.6, 0.4 * pairs + 1.2) if several else 3.6
+    figure = Figure(
+        figsize=(10 if several else 5.5, height), layout=ConstrainedLayoutEngine(wspace=0.06)
+    )
+    axes = figure.subplots(1, 2 if several else 1, squeeze=False)[0]
+    name = metric or result.metric
+    values = np.where(np.isfinite(result.values(metric)), result.values(metric), np.nan)
+    plot_training_curves(
+        dict(zip(result.schemes, values, strict=True)),
+        ylabel=name.replace("_", " "),
+        log=not result.higher_is_better(metric) and bool(np.nanmin(values, initial=1) > 0),
+        ax=axes[0],
+    )
+    if several:
+        plot_differences(result, metric, ax=axes[1])
+    return figure
+
+
+def figure_bytes(figure: Figure, **options: Any) -> bytes:
+    """Returns a figure as a PNG."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", **{"dpi": 150} | options)
+    return buffer.getvalue()

@@ -1,0 +1,270 @@
+import json
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import keras_inits as ki
+from keras_inits import _gains
+
+
+def small_model():
+    """Convolutions, attention, recurrence and a softmax, in a functional model."""
+    x = inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(16, 3, strides=2, name="first")(x)
+    x = layers.BatchNormalization()(x)
+    x = layers.ReLU()(x)
+    x = layers.DepthwiseConv2D(3, name="depthwise")(x)
+    x = layers.Conv2DTranspose(8, 4, strides=2, activation="tanh", name="transposed")(x)
+    x = layers.Reshape((-1, 8))(x)
+    x = layers.MultiHeadAttention(2, 8, name="attention")(x, x)
+    x = layers.Bidirectional(layers.LSTM(6), name="recurrent")(x)
+    return keras.Model(inputs, layers.Dense(3, "softmax", name="head")(x))
+
+
+def equal(one, other):
+    return [np.array_equal(a, b) for a, b in zip(one.weights, other.weights, strict=True)]
+
+
+def test_every_weight_has_a_row_and_the_scale_that_was_meant():
+    report = ki.initialize(model := small_model(), seed=3)
+    assert [row.path for row in report.rows] == [weight.path for weight in model.weights]
+    assert report.left_alone == ()
+    for row, weight in zip(report.rows, model.weights, strict=True):
+        assert row.shape == tuple(weight.shape)
+        assert row.stddev == pytest.approx(np.std(weight), rel=1e-4, abs=1e-7)
+        if row.geometry:
+            assert row.target_stddev == pytest.approx((2 / row.geometry.fan_in) ** 0.5)
+            assert abs(row.stddev / row.target_stddev - 1) < 5 / (2 * np.size(weight)) ** 0.5
+    json.dumps(report.to_dict())
+
+
+def test_the_report_prints_every_path_within_its_width():
+    text = str(ki.initialize(small_model(), seed=3))
+    assert "left alone" in text.splitlines()[0]
+    assert "depthwise/kernel" in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_one_seed_gives_the_same_weights_and_another_others():
+    one, other = small_model(), small_model()
+    ki.initialize(one, seed=3)
+    ki.initialize(other, seed=3)
+    assert all(equal(one, other))
+    report = ki.initialize(other)
+    assert not any(
+        np.array_equal(a, b) for a, b in zip(_kernels(one), _kernels(other), strict=True)
+    )
+    ki.initialize(one, seed=report.seed)
+    assert all(equal(one, other))
+
+
+def _kernels(model):
+    return [weight.numpy() for weight in model.weights if "kernel" in weight.name]
+
+
+def test_a_weight_is_the_same_whatever_else_is_in_the_model():
+    def model(*more):
+        stack = [layers.Dense(5, name="kept"), *(layers.Dense(7, name=name) for name in more)]
+        built = keras.Sequential([keras.Input((4,)), *stack], name="stack")
+        ki.initialize(built, seed=1)
+        return built.get_layer("kept").kernel.numpy()
+
+    np.testing.assert_array_equal(model(), model("a", "b"))
+
+
+def test_layers_that_share_an_instance_are_drawn_apart_and_shared_layers_once():
+    scheme = ki.HeInit()
+    shared = layers.Dense(4, name="shared", kernel_initializer=scheme)
+    x = inputs = keras.Input((4,))
+    x = layers.Dense(4, name="own", kernel_initializer=scheme)(shared(shared(x)))
+    model = keras.Model(inputs, x)
+    report = ki.initialize(model, scheme)
+    assert [row.path for row in report.rows] == [
+        "shared/kernel", "shared/bias", "own/kernel", "own/bias"
+    ]  # fmt: skip
+    assert np.all(model.get_layer("own").kernel.numpy() != shared.kernel.numpy())
+    assert shared.kernel_initializer is not model.get_layer("own").kernel_initializer
+    assert shared.kernel_initializer == scheme
+
+
+def test_query_key_and_value_differ():
+    layer = layers.MultiHeadAttention(2, 4, kernel_initializer=ki.HeInit(seed=1))
+    layer.build((None, 3, 8), (None, 3, 8))
+    query, key, value, _ = _kernels(layer)
+    assert np.array_equal(query, key)
+    ki.initialize(layer, seed=1)
+    query, key, value, _ = _kernels(layer)
+    assert not np.array_equal(query, key)
+    assert not np.array_equal(key, value)
+
+
+@pytest.mark.parametrize(
+    "scheme", ["initkit_he", "initkit_orthogonal", "he_normal", "orthogonal", "initkit_glorot"]
+)
+def test_clones_and_loaded_models_draw_by_the_same_law(scheme, tmp_path):
+    model = small_model()
+    report = ki.initialize(model, scheme, seed=1)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert all(equal(model, loaded))
+    for again in (keras.models.clone_model(model), keras.models.clone_model(loaded)):
+        for row, weight, drawn in zip(report.rows, again.weights, model.weights, strict=True):
+            if row.geometry:
+                assert np.std(weight) == pytest.approx(
+                    row.target_stddev, rel=5 / (2 * np.size(weight)) ** 0.5
+                )
+                assert not np.array_equal(weight, drawn)
+    if "orthogonal" in scheme:  # gates of the clone too
+        cell = again.get_layer("recurrent").forward_layer.cell
+        for gate in np.split(cell.recurrent_kernel.numpy(), 4, axis=1):
+            np.testing.assert_allclose(gate.T @ gate, np.eye(6), atol=1e-5)
+
+
+def test_a_keras_scheme_draws_its_own_law_in_the_true_geometry():
+    layer = layers.Conv2DTranspose(32, 4, strides=2)
+    layer.build((None, 8, 8, 64))
+    report = ki.initialize(layer, keras.initializers.GlorotUniform(), seed=1)
+    limit = (6 / (256 + 512)) ** 0.5
+    assert np.abs(layer.kernel).max() == pytest.approx(limit, rel=1e-3)
+    assert report.rows[0].target_stddev == pytest.approx(limit / 3**0.5)
+    kept = layer.kernel_initializer
+    assert isinstance(kept, ki.GeometricInit)
+    assert isinstance(kept.scheme, keras.initializers.GlorotUniform)
+    assert eval(repr(ki.GeometricInit("initkit_he", blocks=4)), dict(vars(ki))).blocks == 4
+
+
+def test_biases_and_normalizations_go_to_what_their_layer_says():
+    model = keras.Sequential([
+        keras.Input((4,)),
+        layers.Dense(6, bias_initializer=keras.initializers.Constant(-2.0)),
+        layers.BatchNormalization(gamma_initializer="zeros"),
+        layers.LayerNormalization(),
+        layers.RMSNormalization(),
+        layers.PReLU(alpha_initializer=keras.initializers.Constant(0.25)),
+        layers.Reshape((2, 3)),
+        layers.LSTM(2),
+    ])  # fmt: skip
+    expected = [w.numpy() for w in model.weights if "kernel" not in w.name]
+    for weight in model.weights:
+        weight.assign(np.full(weight.shape, 7.0))
+    assert ki.initialize(model).left_alone == ()
+    found = [w.numpy() for w in model.weights if "kernel" not in w.name]
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_compiled_state_stays():
+    model = small_model()
+    model.compile("adam", "sparse_categorical_crossentropy")
+    x, y = np.ones((4, 8, 8, 3)), np.zeros(4)
+    model.fit(x, y, verbose=0)
+    steps = int(model.optimizer.iterations)
+    ki.initialize(model, seed=1)
+    assert int(model.optimizer.iterations) == steps
+    assert model.compiled
+    model.fit(x, y, verbose=0)
+
+
+def test_auto_takes_the_gain_of_the_activation_that_follows():
+    report = ki.initialize(small_model(), "auto", seed=1)
+    notes = {row.path: row.note for row in report.rows}
+    gain = {row.path: row.target_stddev for row in report.rows if row.geometry}
+    fan = {row.path: row.geometry.fan_in for row in report.rows if row.geometry}
+    square = {path: round(gain[path] ** 2 * fan[path], 6) for path in gain}
+    assert square["first/kernel"] == 2
+    assert square["depthwise/kernel"] == 1
+    assert square["transposed/kernel"] == pytest.approx(_gains.gain("tanh") ** 2)
+    assert square["attention/query/kernel"] == 1
+    assert {n for path, n in notes.items() if "recurrent_kernel" in path} == {"recurrent: gain 1"}
+    assert notes["attention/query/kernel"] == "nothing seen after it: gain 1"
+    assert notes["head/kernel"] == "no gain known for softmax: 1"
+
+
+def test_overrides_choose_by_path_and_the_first_that_fits_counts():
+    model = small_model()
+    report = ki.initialize(
+        model,
+        overrides={
+            "*recurrent_kernel": "initkit_orthogonal",
+            "head/bias": "initkit_constant",
+            "head/*": None,
+        },
+        seed=1,
+    )
+    rows = {row.path: row for row in report.rows}
+    cell = model.get_layer("recurrent").forward_layer.cell
+    for gate in np.split(cell.recurrent_kernel.numpy(), 4, axis=1):
+        np.testing.assert_allclose(gate.T @ gate, np.eye(6), atol=1e-5)
+    assert np.all(model.get_layer("head").bias.numpy() == np.float32(0.01))
+    assert rows["head/kernel"].left_alone == "the override 'head/*' says so"
+
+
+def test_frozen_quantized_and_lora_layers_keep_their_values():
+    def dense(name):
+        return layers.Dense(4, name=name)
+
+    model = keras.Sequential([keras.Input((4,)), *map(dense, ["free", "frozen", "lora", "int8"])])
+    model.get_layer("frozen").trainable = False
+    model.get_layer("lora").enable_lora(2)
+    model.get_layer("int8").quantize("int8")
+    before = model.get_weights()
+    report = ki.initialize(model, seed=1, overrides={"*": "initkit_he"})
+    reasons = {row.path.partition("/")[2]: row.left_alone for row in report.rows}
+    assert "frozen" in reasons["frozen/kernel"]
+    assert "LoRA" in reasons["lora/lora_kernel_a"]
+    assert "quantized" in reasons["int8/kernel"]
+    for row, one, other in zip(report.rows, before, model.get_weights(), strict=True):
+        assert np.array_equal(one, other) == bool(row.left_alone) or "bias" in row.path
+    assert not reasons["free/kernel"]
+
+
+class Block(layers.Layer):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.inner = [layers.Dense(4), layers.Dense(4)]
+
+    def call(self, x):
+        return self.inner[1](self.inner[0](x))
+
+
+def test_layers_inside_subclassed_layers_and_wrappers_are_found():
+    model = keras.Sequential([
+        keras.Input((3, 4)), Block(), layers.TimeDistributed(layers.Dense(4)),
+        layers.SpectralNormalization(layers.Dense(4)),
+    ])  # fmt: skip
+    report = ki.initialize(model, seed=1)
+    assert sum(row.scheme == "HeInit()" for row in report.rows) == 4
+    assert [row.path.split("/")[-1] for row in report.left_alone] == ["vector_u"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"scheme": ki.HeInit(seed=1)}, "`seed` to `initialize`(?s:.*)seed=1"),
+        ({"scheme": "initkit_hee"}, "initkit_he"),
+        ({"scheme": None}, "scheme=None"),
+        ({"overrides": {"*/kernels": "initkit_he"}}, r"fits no weight(?s:.*)kernel"),
+        ({"seed": -1}, "seed=-1"),
+        ({"scheme": "initkit_delta_orthogonal"}, r"head/kernel(?s:.*)of Dense"),
+    ],
+)
+def test_a_mistake_is_told_with_what_came_and_what_to_do(arguments, says):
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, name="head")])
+    with pytest.raises(ValueError, match=says):
+        ki.initialize(model, **arguments)
+
+
+def test_a_model_that_is_not_built_is_refused():
+    with pytest.raises(ValueError, match="built Keras model"):
+        ki.initialize(keras.Sequential([layers.Dense(3)]))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+def test_weights_of_other_types_have_the_same_law(dtype):
+    layer = layers.Dense(128, dtype=dtype)
+    layer.build((None, 256))
+    row = ki.initialize(layer, seed=1).rows[0]
+    assert row.stddev == pytest.approx(row.target_stddev, rel=0.02)
+    assert layer.kernel.dtype == dtype
