@@ -14,8 +14,8 @@ from typing import Any, Self
 
 import numpy as np
 from rich.console import Console, RenderableType
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from keras_inits._errors import InputError
 from keras_inits._files import write_whole
@@ -142,18 +142,20 @@ class Report:
         return hash(self.heading())
 
 
-# Text is text: names of layers may hold brackets, which are markup to Rich.
-_PLAIN: Any = {"force_jupyter": False, "highlight": False, "markup": False, "emoji": False}
+_PLAIN: Any = {"force_jupyter": False, "highlight": False}
 _HTML = '<pre style="font-family:Menlo,Consolas,monospace;line-height:1.3">{code}</pre>'
 
 
-def plain_text(text: str) -> str:
-    r"""Returns `text` for a place where Rich reads markup, such as a cell of a table.
+def plain_text(text: str, style: str = "") -> Text:
+    r"""Returns `text` for a table or console: brackets are no markup, control characters visible.
 
-    >>> print(plain_text("conv[a]"))
-    conv\[a]
+    >>> plain_text("conv[a]\x1b[31m").plain
+    'conv[a]\\x1b[31m'
     """
-    return escape(text.replace("\x1b", "\\x1b"))
+    visible = (
+        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text
+    )
+    return Text("".join(visible), style)
 
 
 def encode(value: Any) -> Any:
