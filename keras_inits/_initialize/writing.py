@@ -1,5 +1,6 @@
-"""Values drawn into a variable; independent ones by NumPy, on all processors."""
+"""Values drawn for a weight; independent ones by NumPy, on all processors."""
 
+import hashlib
 import math
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -7,35 +8,81 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
+from keras import initializers, ops
 from numpy.typing import NDArray
 
+from keras_inits import _keras_internals
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._schemes import VarianceScalingInit
-from keras_inits._schemes.geometric import draw, kernel_scheme
+from keras_inits._schemes.base import Scheme
+from keras_inits._schemes.geometric import GeometricInit, draw, kernel_scheme
 from keras_inits._schemes.sampling import TRUNCATED_STDDEV, Distribution
 
 # Numbers that one thread draws at a time: 4 MiB in float32, which stays in the processor's cache.
 # The values follow from it: another size gives other weights from the same seed.
 _PIECE = 2**20
+# Classes that draw by `keras.random`, and so take a generator for a seed.
+_DRAW_BY_KERAS = (
+    Scheme,
+    initializers.RandomNormal,
+    initializers.RandomUniform,
+    initializers.TruncatedNormal,
+    initializers.VarianceScaling,
+    initializers.Orthogonal,
+)
 
 
-def write(weight: Any, initializer: Any, geometry: KernelGeometry, seed: int) -> None:
-    """Draws `weight` by `initializer` in `geometry`, and assigns it.
+def values_for(initializer: Any, geometry: KernelGeometry, dtype: str, seed: int) -> Any:
+    """Returns the values of a weight: what `initialize` and `compare` both start from.
 
     Independent values come from NumPy, which draws them several times faster than TensorFlow on a
     processor; so a seed means the same weights on every backend. All other weights are what their
     initializer draws.
+
+    Args:
+        initializer: any initializer.
+        geometry: that of the weight; its shape is the shape of the result.
+        dtype: the type of the result.
+        seed: a whole number of up to 128 bits.
+
+    Returns:
+        An array or a tensor that a variable can be assigned.
     """
     scheme = kernel_scheme(initializer)
-    dtype = keras.backend.standardize_dtype(weight.dtype)
     if isinstance(scheme, VarianceScalingInit):
-        stddev = scheme.for_geometry(geometry, seed=seed).stddev(geometry.shape)
+        stddev = scheme.for_geometry(geometry, seed=None).stddev(geometry.shape)
         working = scheme.working_dtype(dtype)
         values = independent_values(scheme.distribution, geometry.shape, stddev, working, seed)
-        weight.assign(values if working == dtype else ops.cast(values, dtype))
-    else:
-        weight.assign(draw(initializer, geometry, dtype, seed))
+        return values if working == dtype else ops.cast(values, dtype)
+    return draw(scheme or initializer, geometry, dtype, _seed_for(scheme or initializer, seed))
+
+
+class _Stream(keras.random.SeedGenerator):
+    """A seed of 128 bits in the form in which Keras takes more than 32: two words for each draw.
+
+    The base class would keep a variable for its state; this one lives for one weight.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._seed, self._drawn = seed, 0
+
+    def next(self, ordered: bool = True) -> Any:
+        """Returns two words below 2^31, others at each call."""
+        digest = hashlib.blake2b(f"{self._seed}/{self._drawn}".encode(), digest_size=8).digest()
+        self._drawn += 1
+        words = np.frombuffer(digest, "<u4") >> 1  # TensorFlow takes signed words, JAX unsigned
+        signed = keras.backend.backend() != "jax"
+        return ops.convert_to_tensor(words.astype("int32" if signed else "uint32"))
+
+
+def _seed_for(initializer: Any, seed: int) -> Any:
+    """Returns `seed` in the widest form that `initializer` takes.
+
+    That of a class that is neither ours nor Keras's is cut to 31 bits: it may hand the number to
+    anything, and not all random generators take more.
+    """
+    inner = initializer.scheme if isinstance(initializer, GeometricInit) else initializer
+    return _Stream(seed) if isinstance(inner, _DRAW_BY_KERAS) else seed % 2**31
 
 
 def independent_values(
@@ -63,7 +110,7 @@ def independent_values(
     if pieces < 2:
         for index in range(pieces):
             fill(index)
-    else:  # NumPy's generators let go of Python's lock
+    else:  # NumPy's generators release Python's lock
         with ThreadPoolExecutor(min(pieces, os.cpu_count() or 1)) as threads:
             list(threads.map(fill, range(pieces)))
     return tensor
@@ -73,19 +120,13 @@ def _allocate(shape: tuple[int, ...], dtype: str) -> tuple[Any, NDArray[Any]]:
     """Returns something that a variable can take, and a flat array of the same memory.
 
     A variable copies an array that it is assigned, but keeps a tensor of TensorFlow's: the array
-    then lies in such a tensor, which nobody else has seen, and a large weight is in memory once.
+    then lies in such a tensor, and a large weight is in memory once.
     """
     size = math.prod(shape)
-    if keras.backend.backend() != "tensorflow" or size < _PIECE:
-        values = np.empty(size, dtype)
-        return values.reshape(shape), values
-    import tensorflow as tf  # the backend, which is loaded by now
-
-    with tf.device("CPU:0"):
-        tensor = tf.raw_ops.Empty(shape=shape, dtype=dtype)
-    pointer = np.from_dlpack(tensor).ctypes.data
-    memory = np.ctypeslib.as_ctypes_type(dtype) * size
-    return tensor, np.ctypeslib.as_array(memory.from_address(pointer))
+    if keras.backend.backend() == "tensorflow" and size >= _PIECE:
+        return _keras_internals.unsafe_empty(shape, dtype)
+    values = np.empty(size, dtype)
+    return values.reshape(shape), values
 
 
 def _fill(
