@@ -6,10 +6,13 @@ on `keras.initializers.get` asks a private dict alone. Tried with Keras 3.12.0, 
 """
 
 import functools
+import math
 import warnings
 from typing import Any
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
 # --- names ---------------------------------------------------------------------------------------
 
@@ -68,3 +71,44 @@ def _warn_once() -> None:
         "configurations, saved models, keras_inits.initialize. Update keras-inits.",
         stacklevel=2,
     )
+
+
+# --- memory --------------------------------------------------------------------------------------
+
+
+def unsafe_empty(shape: tuple[int, ...], dtype: str) -> tuple[Any, NDArray[Any]]:
+    """Returns a new tensor of TensorFlow's on the CPU, and a flat writable array of its memory.
+
+    TensorFlow takes tensors for constant. Writing to this one is sound as long as nothing has read
+    it: fill the array first, then use the tensor, and keep no reference to the array. Without
+    `tf.raw_ops.Empty` or DLPack the two lie in an array and a copy is made later.
+
+    Tried with TensorFlow 2.21.
+
+    Args:
+        shape: the shape of the tensor.
+        dtype: float32 or float64.
+    """
+    import tensorflow as tf  # the backend, which is loaded by now
+
+    try:
+        with tf.device("CPU:0"):
+            tensor = tf.raw_ops.Empty(shape=shape, dtype=dtype)
+        view = np.from_dlpack(tensor)
+    except (AttributeError, TypeError, BufferError, RuntimeError):
+        array = np.empty(math.prod(shape), dtype)
+        return array.reshape(shape), array
+    memory = np.ctypeslib.as_ctypes_type(dtype) * view.size
+    return tensor, np.ctypeslib.as_array(memory.from_address(view.ctypes.data))
+
+
+# --- the graph of a functional model -------------------------------------------------------------
+
+
+def next_operations(operation: Any) -> list[Any]:
+    """Returns the layers and operations that take the output of `operation`, in order.
+
+    Empty at the end of a model, and for layers that no functional or Sequential model calls: the
+    graph has no public face but its serialized form. Tried with Keras 3.15.1.
+    """
+    return [node.operation for node in getattr(operation, "_outbound_nodes", ())]

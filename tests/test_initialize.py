@@ -44,7 +44,7 @@ def test_the_report_prints_every_path_within_its_width():
     text = str(ki.initialize(small_model(), seed=3))
     assert "left alone" in text.splitlines()[0]
     assert "depthwise/kernel" in text
-    assert max(map(len, text.splitlines())) <= 100
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_one_seed_gives_the_same_weights_and_another_others():
