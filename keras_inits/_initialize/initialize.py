@@ -13,6 +13,7 @@ from keras_inits._initialize.seeds import root_seed, weight_seeds
 from keras_inits._initialize.setting import set_all
 from keras_inits._initialize.statistics import standard_deviation
 from keras_inits._layers import LeftAlone, Unknown, owned_weights
+from keras_inits._schemes import GeometricInit
 from keras_inits._schemes.base import Scheme
 from keras_inits._schemes.laws import expected_stddev
 
@@ -112,7 +113,9 @@ def _row(step: Step) -> WeightRow:
 
 
 def _name(initializer: Any) -> str:
-    """Returns a short text for an initializer."""
+    """Returns a short text for an initializer; of a `GeometricInit`, the scheme inside."""
+    if isinstance(initializer, GeometricInit):
+        return _name(initializer.scheme)
     if isinstance(initializer, Scheme):
         return repr(initializer)
     return str(getattr(initializer, "__name__", type(initializer).__name__))
