@@ -3,7 +3,7 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from keras_inits._audit import AuditReport, Finding, audit
+from keras_inits._audit import AuditReport, audit
 from keras_inits._compare import (
     Comparison,
     Difference,
@@ -26,6 +26,7 @@ from keras_inits._mean_field import (
     variance_map,
 )
 from keras_inits._registry import get, names, register
+from keras_inits._reporting import Finding
 from keras_inits._schemes import *  # noqa: F403
 from keras_inits._schemes import __all__ as _schemes
 

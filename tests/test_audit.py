@@ -91,7 +91,7 @@ def test_a_fault_is_found_told_and_mended(kind):
     for one, other in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     finding = next(found for found in report.findings if found.kind == kind)
-    assert set(finding.weights) <= {weight.path for weight in model.weights}
+    assert set(finding.where) <= {weight.path for weight in model.weights}
     assert finding.evidence
     assert finding.consequence
     text = str(report)
@@ -101,7 +101,7 @@ def test_a_fault_is_found_told_and_mended(kind):
     if kind != "not savable":
         exec(finding.remedy, {"keras_inits": ki, "model": model})
         left = [f for f in ki.audit(model).findings if f.kind == kind]
-        assert finding.weights not in [found.weights for found in left]
+        assert finding.where not in [found.where for found in left]
 
 
 SOUND = {

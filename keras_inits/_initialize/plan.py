@@ -12,7 +12,7 @@ from keras_inits._errors import InputError
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import LeftAlone, OwnedWeight, Role, Unknown, role
 from keras_inits._layers.activations import activation_after, activation_name, is_seen
-from keras_inits._layers.ownership import initializer_attribute
+from keras_inits._layers.ownership import kept_initializer
 from keras_inits._schemes import GeometricInit, XavierInit
 from keras_inits._schemes.base import KernelScheme
 
@@ -119,7 +119,7 @@ def _own(owned: OwnedWeight, found: Role) -> Step:
     """Returns the step that draws a weight as building its layer does."""
     if not isinstance(found, KernelGeometry | Unknown):
         return Step(owned, found, _registry.get(found.initializer))  # type: ignore[union-attr]
-    initializer = own_initializer(owned)
+    initializer = kept_initializer(owned.layer, owned.weight.name)
     if initializer is None:
         reason = f"{type(owned.layer).__name__} keeps no initializer for it"
         return Step(owned, found if isinstance(found, Unknown) else Unknown(reason), None)
@@ -128,16 +128,6 @@ def _own(owned: OwnedWeight, found: Role) -> Step:
     else:  # Keras's own read the shape
         drawn_in = KernelGeometry.from_shape(owned.weight.shape)
     return Step(owned, found, initializer, note="its layer's own", drawn_in=drawn_in)
-
-
-def own_initializer(owned: OwnedWeight) -> Any:
-    """Returns the initializer that the layer of a weight keeps for it; None if it keeps none.
-
-    Some layers keep the name or the configuration that they were given.
-    """
-    attribute = initializer_attribute(owned.layer, owned.weight.name)
-    kept = getattr(owned.layer, attribute) if attribute else None
-    return _registry.get(kept) if isinstance(kept, str | Mapping) else kept
 
 
 def _fitting(scheme: Any, owned: OwnedWeight) -> tuple[Any, str]:
