@@ -112,3 +112,8 @@ def next_operations(operation: Any) -> list[Any]:
     graph has no public face but its serialized form. Tried with Keras 3.15.1.
     """
     return [node.operation for node in getattr(operation, "_outbound_nodes", ())]
+
+
+def producer(tensor: Any) -> Any:
+    """Returns the layer or operation that made a symbolic tensor. Tried with Keras 3.15.1."""
+    return tensor._keras_history.operation

@@ -15,7 +15,7 @@ from keras_inits._audit import kernel as of_one
 from keras_inits._audit import pairs, saving
 from keras_inits._audit.kernel import Judgement, Kernel
 from keras_inits._audit.report import AuditReport
-from keras_inits._audit.surroundings import surroundings
+from keras_inits._audit.surroundings import LayerGraph, surroundings
 from keras_inits._audit.training import dead_units, evidence_of_training
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import Default, LeftAlone, OwnedWeight, owned_weights, role
@@ -100,6 +100,7 @@ def _kernels(
     ]
     with_kernels = {id(one.layer) for one in found}
     biases = {id(one.layer): one.path for one in weights if one.weight.name == "bias"}
+    graph = LayerGraph(model)
     kernels = []
     for one in found:
         initializer = kept_initializer(one.layer, one.weight.name)
@@ -111,7 +112,7 @@ def _kernels(
                 initializer.scheme if isinstance(initializer, GeometricInit) else initializer,
                 id(one.layer),
                 values[biases[id(one.layer)]] if id(one.layer) in biases else None,
-                surroundings(model, one, with_kernels),
+                surroundings(model, graph, one, with_kernels),
                 hasattr(one.layer, "state_size") and one.weight.name == "kernel",
             )
         )

@@ -233,7 +233,7 @@ def _equal_entries(kernel: Kernel, matrices: NDArray[Any]) -> Iterator[Judgement
     if zero > 1 or equal:  # one entry of zeros is how padding is often made
         yield Judgement(
             Finding(
-                "equal embeddings",
+                "dead embeddings",
                 (kernel.path,),
                 f"of {len(entries)} entries {zero} are zero and {equal} equal another",
                 "the model cannot tell these entries apart before they have been trained",

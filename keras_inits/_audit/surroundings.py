@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from keras_inits._keras_internals import next_operations
+from keras_inits._keras_internals import next_operations, producer
 from keras_inits._layers import OwnedWeight
 from keras_inits._layers.activations import activation_after
 
@@ -20,6 +20,7 @@ _NORMALIZATIONS = (
 # What comes out of these has a unit for each unit that goes in, treated alike.
 _KEEP_UNITS = (
     *_NORMALIZATIONS,
+    layers.InputLayer,  # of a nested model
     layers.Activation,
     layers.ReLU,
     layers.LeakyReLU,
@@ -98,53 +99,103 @@ class Surroundings:
         return self.known and not self.following
 
 
-def surroundings(model: Any, owned: OwnedWeight, with_kernels: Collection[int]) -> Surroundings:
+class LayerGraph:
+    """The layers and operations of a model in order, those of nested models in their places.
+
+    Empty for a layer and for a subclassed model.
+
+    Args:
+        model: what is audited.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._next: dict[int, list[Any]] = {}
+        if _has_graph(model):
+            self._add(model, [])
+
+    def __contains__(self, operation: Any) -> bool:
+        return id(operation) in self._next
+
+    def after(self, operation: Any) -> list[Any]:
+        """Returns what takes the output of `operation`."""
+        return self._next[id(operation)]
+
+    def _add(self, model: Any, behind: list[Any]) -> None:
+        """Adds the operations of a model; `behind` takes what the model puts out."""
+        inside = {id(one): one for one in getattr(model, "operations", None) or model.layers}
+        inside |= {id(one): one for one in map(producer, model.inputs)}
+        ends = {id(producer(tensor)) for tensor in model.outputs}
+        for key, operation in inside.items():
+            following = [
+                entered
+                for one in next_operations(operation)
+                if id(one) in inside
+                for entered in (map(producer, one.inputs) if _has_graph(one) else [one])
+            ]
+            following += behind if key in ends else []
+            if _has_graph(operation):
+                self._add(operation, following)
+            else:
+                self._next.setdefault(key, []).extend(following)
+
+
+def _has_graph(operation: Any) -> bool:
+    if not isinstance(operation, keras.Model):
+        return False
+    # A subclassed model that was called on symbolic tensors has no outputs of its own.
+    is_graph = isinstance(operation, keras.Sequential) or hasattr(operation, "operations")
+    return is_graph and bool(getattr(operation, "inputs", None))
+
+
+def surroundings(
+    model: Any, graph: LayerGraph, owned: OwnedWeight, with_kernels: Collection[int]
+) -> Surroundings:
     """Returns what stands behind the layer of a weight in `model`.
 
     Args:
         model: what is audited.
+        graph: that of `model`.
         owned: a kernel.
         with_kernels: identities of the layers that have kernels.
     """
     layer = owned.layer
-    if not isinstance(model, keras.Model):
-        # Of a composite layer (attention, a recurrent layer) this is a part: it is not alone.
-        return Surroundings(alone=layer is model, activation=getattr(layer, "activation", None))
-    top = {id(one) for one in getattr(model, "operations", ())}
-    if id(layer) not in top:  # inside a nested model, a composite or a subclassed layer
-        return Surroundings(activation=getattr(layer, "activation", None))
+    if layer not in graph:  # inside a composite or a subclassed layer
+        own = getattr(layer, "activation", None)
+        # Of a composite layer (attention, a recurrent layer) this may be a part: it is not alone.
+        return Surroundings(alone=layer is model, activation=own)
     found: list[int] = []
-    known = _walk(layer, top, with_kernels, found, set())
+    known = _walk(layer, graph, with_kernels, found, set())
     return Surroundings(
         known=known,
         following=tuple(found),
         activation=activation_after(layer),
-        normalized=known and _is_normalized(layer, top, {}),
+        normalized=_is_normalized(layer, graph, {}),
     )
 
 
 def _walk(
-    operation: Any, top: set[int], kernels: Collection[int], found: list[int], seen: set[int]
+    operation: Any, graph: LayerGraph, kernels: Collection[int], found: list[int], seen: set[int]
 ) -> bool:
     """Adds the layers of the next kernels to `found`; returns whether all ways are understood."""
     known = True
-    for following in next_operations(operation):
-        if id(following) in seen or id(following) not in top:
-            continue  # the layer is part of other models too
+    for following in graph.after(operation):
+        if id(following) in seen:
+            continue
         seen.add(id(following))
         if id(following) in kernels:
             found.append(id(following))
         elif isinstance(following, _KEEP_UNITS):
-            known = _walk(following, top, kernels, found, seen) and known
+            known = _walk(following, graph, kernels, found, seen) and known
         else:
             known = False
     return known
 
 
-def _is_normalized(operation: Any, top: set[int], known: dict[int, bool]) -> bool:
+def _is_normalized(operation: Any, graph: LayerGraph, known: dict[int, bool]) -> bool:
     """Returns whether each way from `operation` to an output passes a normalization."""
-    following = [one for one in next_operations(operation) if id(one) in top]
+    following = graph.after(operation)
     for one in following:
         if id(one) not in known:
-            known[id(one)] = isinstance(one, _NORMALIZATIONS) or _is_normalized(one, top, known)
+            known[id(one)] = False  # a layer that is called again meets itself
+            known[id(one)] = isinstance(one, _NORMALIZATIONS) or _is_normalized(one, graph, known)
     return bool(following) and all(known[id(one)] for one in following)

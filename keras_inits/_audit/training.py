@@ -43,7 +43,8 @@ def evidence_of_training(
         starts: weights that are no kernels, each with the initializer that its layer gives it.
         kernels: the finite, not constant kernels.
     """
-    steps = int(getattr(getattr(model, "optimizer", None), "iterations", 0) or 0)
+    optimizer = getattr(model, "optimizer", None)
+    steps = 0 if optimizer is None else int(optimizer.iterations)
     if steps:
         return f"its optimizer has made {steps} steps"
     moved = [
