@@ -6,6 +6,7 @@ on `keras.initializers.get` asks a private dict alone. Tried with Keras 3.12.0, 
 """
 
 import functools
+import importlib
 import math
 import warnings
 from typing import Any
@@ -89,8 +90,8 @@ def unsafe_empty(shape: tuple[int, ...], dtype: str) -> tuple[Any, NDArray[Any]]
         shape: the shape of the tensor.
         dtype: float32 or float64.
     """
-    import tensorflow as tf  # the backend, which is loaded by now
-
+    # By name, since the plugin needs no TensorFlow: here it is the backend, and loaded.
+    tf = importlib.import_module("tensorflow")
     try:
         with tf.device("CPU:0"):
             tensor = tf.raw_ops.Empty(shape=shape, dtype=dtype)

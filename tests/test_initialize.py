@@ -293,12 +293,12 @@ class Broken(keras.initializers.Initializer):
 
 @pytest.mark.parametrize("error", [ValueError("out of luck"), KeyboardInterrupt()])
 def test_a_failure_half_way_puts_everything_back(error):
-    model = keras.Sequential([keras.Input((4,)), *(layers.Dense(4) for _ in range(4))])
+    model = keras.Sequential([keras.Input((4,)), *(layers.Dense(4, name=f"d{i}") for i in range(4))])
     before = [w.numpy().copy() for w in model.weights]
     kept = [layer.kernel_initializer for layer in model.layers]
     Broken.draws, Broken.error = 0, error
     with pytest.raises(type(error)):
-        ki.initialize(model, overrides={"*_1/kernel": "initkit_he", "*/kernel": Broken()})
+        ki.initialize(model, overrides={"*d1/kernel": "initkit_he", "*/kernel": Broken()})
     assert Broken.draws == 2
     for weight, old in zip(model.weights, before, strict=True):
         np.testing.assert_array_equal(weight.numpy(), old)
@@ -394,7 +394,7 @@ def test_no_two_weights_of_a_model_meet():
         for path in paths
     }
     assert len(narrow) == 399  # by seeds of 31 bits two of these kernels are equal
-    layer = layers.Dense(1)
+    layer = layers.Dense(1, name="any")
     seeds = weight_seeds(11422, [OwnedWeight(path, None, layer, ()) for path in paths])
     assert len(set(seeds)) == 400
     assert max(seeds) > 2**120

@@ -249,7 +249,7 @@ def _redraw_entries(path: str) -> str:
     return (
         "import numpy as np\n"
         f"table = next(w for w in model.weights if w.path == {path!r})\n"
-        "values = np.array(table)\n"
+        "values = table.numpy().copy()\n"
         "kept = np.zeros(len(values), bool)\n"
         "kept[np.unique(values, axis=0, return_index=True)[1]] = True\n"
         "kept &= values.any(axis=1)\n"

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from keras import initializers, layers
+from keras import initializers, layers, ops
 from numpy.typing import NDArray
 
 from keras_inits._audit.kernel import Judgement, Kernel, copies
@@ -82,11 +82,11 @@ def dead_units(kernels: Sequence[Kernel]) -> Iterator[Judgement]:
         if kernel.is_lookup or rows < 2:
             continue
         columns = kernel.matrices.transpose(0, 2, 1)
-        alive = columns.any(axis=2)
+        alive = np.any(columns != 0, axis=2)
         if count := int(np.count_nonzero(~alive)):
             zero[kernel.path] = count
         if outputs > 1:
-            count = sum(copies(columns[index][alive[index]]) for index in range(maps))
+            count = sum(copies(columns[index, alive[index]]) for index in range(maps))
             if count:
                 equal[kernel.path] = count
     for found, kind, evidence, consequence in (
@@ -113,8 +113,8 @@ def dead_units(kernels: Sequence[Kernel]) -> Iterator[Judgement]:
 
 
 def _has_moved(weight: Any, initializer: Any) -> bool:
-    start = np.asarray(initializer(tuple(weight.shape), dtype="float32"))
-    return not np.array_equal(np.asarray(weight, "float32"), start.astype("float32"))
+    start = ops.convert_to_numpy(initializer(tuple(weight.shape), dtype=weight.dtype))
+    return not np.array_equal(ops.convert_to_numpy(weight), start)
 
 
 def _independent(kernel: Kernel) -> bool:
