@@ -293,7 +293,8 @@ class Broken(keras.initializers.Initializer):
 
 @pytest.mark.parametrize("error", [ValueError("out of luck"), KeyboardInterrupt()])
 def test_a_failure_half_way_puts_everything_back(error):
-    model = keras.Sequential([keras.Input((4,)), *(layers.Dense(4, name=f"d{i}") for i in range(4))])
+    stack = (layers.Dense(4, name=f"d{i}") for i in range(4))
+    model = keras.Sequential([keras.Input((4,)), *stack])
     before = [w.numpy().copy() for w in model.weights]
     kept = [layer.kernel_initializer for layer in model.layers]
     Broken.draws, Broken.error = 0, error

@@ -5,74 +5,24 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
-from keras import layers
 
 from keras_inits._keras_internals import next_operations, producer
 from keras_inits._layers import OwnedWeight
-from keras_inits._layers.activations import activation_after
+from keras_inits._layers.activations import following
+from keras_inits._layers.kinds import KEEPS_SCALE, Kind, kind
 
-_NORMALIZATIONS = (
-    layers.BatchNormalization,
-    layers.LayerNormalization,
-    layers.GroupNormalization,
-    layers.RMSNormalization,
-)
-# What comes out of these has a unit for each unit that goes in, treated alike.
-_KEEP_UNITS = (
-    *_NORMALIZATIONS,
-    layers.InputLayer,  # of a nested model
-    layers.Activation,
-    layers.ReLU,
-    layers.LeakyReLU,
-    layers.PReLU,
-    layers.ELU,
-    layers.Softmax,
-    layers.Identity,
-    layers.ActivityRegularization,
-    layers.Dropout,
-    layers.AlphaDropout,
-    layers.GaussianDropout,
-    layers.GaussianNoise,
-    layers.SpatialDropout1D,
-    layers.SpatialDropout2D,
-    layers.SpatialDropout3D,
-    layers.Masking,
-    layers.Rescaling,
-    layers.ZeroPadding1D,
-    layers.ZeroPadding2D,
-    layers.ZeroPadding3D,
-    layers.Cropping1D,
-    layers.Cropping2D,
-    layers.Cropping3D,
-    layers.UpSampling1D,
-    layers.UpSampling2D,
-    layers.UpSampling3D,
-    layers.AveragePooling1D,
-    layers.AveragePooling2D,
-    layers.AveragePooling3D,
-    layers.MaxPooling1D,
-    layers.MaxPooling2D,
-    layers.MaxPooling3D,
-    layers.GlobalAveragePooling1D,
-    layers.GlobalAveragePooling2D,
-    layers.GlobalAveragePooling3D,
-    layers.GlobalMaxPooling1D,
-    layers.GlobalMaxPooling2D,
-    layers.GlobalMaxPooling3D,
-    layers.Add,
-    layers.Subtract,
-    layers.Average,
-    layers.Maximum,
-    layers.Minimum,
-    layers.Multiply,
-    # A unit is laid out over places here, and still goes only where it goes.
-    layers.Flatten,
-    layers.Reshape,
-    layers.Permute,
-    layers.RepeatVector,
-    layers.Concatenate,
-    layers.Dot,
-)
+# What comes out of these has a unit for each unit that goes in, treated alike. (Reshaping lays a
+# unit out over places; it still goes only where it goes.)
+_KEEP_UNITS = KEEPS_SCALE | {
+    Kind.ACTIVATION,
+    Kind.CONCATENATION,
+    Kind.INPUT,  # of a nested model
+    Kind.NORMALIZATION,
+    Kind.POOLING,
+    Kind.PRODUCT,
+    Kind.SCALING,
+    Kind.SUM,
+}
 
 
 @dataclass(frozen=True)
@@ -126,17 +76,17 @@ class LayerGraph:
         inside |= {id(one): one for one in map(producer, model.inputs)}
         ends = {id(producer(tensor)) for tensor in model.outputs}
         for key, operation in inside.items():
-            following = [
+            entries = [
                 entered
                 for one in next_operations(operation)
                 if id(one) in inside
                 for entered in (map(producer, one.inputs) if _has_graph(one) else [one])
             ]
-            following += behind if key in ends else []
+            entries += behind if key in ends else []
             if _has_graph(operation):
-                self._add(operation, following)
+                self._add(operation, entries)
             else:
-                self._next.setdefault(key, []).extend(following)
+                self._next.setdefault(key, []).extend(entries)
 
 
 def _has_graph(operation: Any) -> bool:
@@ -163,12 +113,13 @@ def surroundings(
         own = getattr(layer, "activation", None)
         # Of a composite layer (attention, a recurrent layer) this may be a part: it is not alone.
         return Surroundings(alone=layer is model, activation=own)
+    activation = following(layer)
     found: list[int] = []
     known = _walk(layer, graph, with_kernels, found, set())
     return Surroundings(
         known=known,
         following=tuple(found),
-        activation=activation_after(layer),
+        activation=activation.activation,
         normalized=_is_normalized(layer, graph, {}),
     )
 
@@ -178,14 +129,14 @@ def _walk(
 ) -> bool:
     """Adds the layers of the next kernels to `found`; returns whether all ways are understood."""
     known = True
-    for following in graph.after(operation):
-        if id(following) in seen:
+    for behind in graph.after(operation):
+        if id(behind) in seen:
             continue
-        seen.add(id(following))
-        if id(following) in kernels:
-            found.append(id(following))
-        elif isinstance(following, _KEEP_UNITS):
-            known = _walk(following, graph, kernels, found, seen) and known
+        seen.add(id(behind))
+        if id(behind) in kernels:
+            found.append(id(behind))
+        elif _kind(behind) in _KEEP_UNITS:
+            known = _walk(behind, graph, kernels, found, seen) and known
         else:
             known = False
     return known
@@ -197,5 +148,9 @@ def _is_normalized(operation: Any, graph: LayerGraph, known: dict[int, bool]) ->
     for one in following:
         if id(one) not in known:
             known[id(one)] = False  # a layer that is called again meets itself
-            known[id(one)] = isinstance(one, _NORMALIZATIONS) or _is_normalized(one, graph, known)
+            known[id(one)] = _kind(one) is Kind.NORMALIZATION or _is_normalized(one, graph, known)
     return bool(following) and all(known[id(one)] for one in following)
+
+
+def _kind(operation: Any) -> Kind:
+    return kind(operation) if isinstance(operation, keras.layers.Layer) else Kind.UNKNOWN
