@@ -3,6 +3,10 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from keras_inits import _backend
+
+_backend.import_keras()  # first, so that a missing backend ends in a sentence
+
 from keras_inits._audit import AuditReport, Finding, audit
 from keras_inits._compare import (
     Comparison,
