@@ -35,6 +35,7 @@ _UNREGISTERED = re.compile(
     r"|Cannot deserialize object of type `([^`]+)`"
     r"|Unknown \w+: '([^']+)'"
     r"|Could not interpret \w+ identifier: ([^\s{].{0,100})"
+    r"|Could not interpret \w+ identifier: {.*'class_name': 'function', 'config': '(\w+)'"
 )
 
 
