@@ -3,10 +3,8 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from keras_inits import _backend
-
-_backend.import_keras()  # first, so that a missing backend ends in a sentence
-
+# _backend comes first: it imports Keras, and says in a sentence that a backend is missing
+from keras_inits import _backend, _optional  # noqa: F401
 from keras_inits._audit import AuditReport, Finding, audit
 from keras_inits._compare import (
     Comparison,
@@ -17,6 +15,7 @@ from keras_inits._compare import (
     mean_interval,
     one_thread_per_operation,
 )
+from keras_inits._errors import InputError
 from keras_inits._gains import GaussianMoments, gain, gaussian_moments
 from keras_inits._initialize import InitializationReport, WeightRow, initialize
 from keras_inits._kernel_geometry import KernelGeometry
@@ -48,6 +47,7 @@ __all__ = [
     "GaussianMoments",
     "GivenWeights",
     "InitializationReport",
+    "InputError",
     "Interval",
     "KernelGeometry",
     "LayerReport",
@@ -90,6 +90,8 @@ _SUBMODULES = ("datasets", "experiments", "plots")
 
 def __getattr__(name: str) -> Any:
     """Loads a part of the library when it is first asked for."""
+    if name == "plots":
+        _optional.require("`keras_inits.plots`", "matplotlib")
     if name in _SUBMODULES:
         return importlib.import_module(f"{__name__}.{name}")
     if name in _LAZY:

@@ -42,3 +42,6 @@ def _is_command() -> bool:
     return script == "keras-inits" or ("-m", "keras_inits") in zip(
         sys.orig_argv, sys.orig_argv[1:], strict=False
     )
+
+
+import_keras()

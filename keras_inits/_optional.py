@@ -26,8 +26,15 @@ def require(purpose: str, *modules: str) -> None:
         InputError: one is not installed; the message names the extra that brings it.
     """
     for module in modules:
-        if importlib.util.find_spec(module) is None:
+        if not _installed(module):
             raise InputError(missing(module, purpose))
+
+
+def _installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ModuleNotFoundError, ValueError):  # a finder that refuses it, or a half-made module
+        return False
 
 
 def missing(module: str, purpose: str = "This") -> str:
@@ -38,6 +45,5 @@ def missing(module: str, purpose: str = "This") -> str:
     """
     root = module.partition(".")[0]
     return (
-        f"{purpose} needs {root}, which is not installed: "
-        f'pip install "keras-inits[{EXTRAS[root]}]"'
+        f'{purpose} needs {root}, which is not installed: pip install "keras-inits[{EXTRAS[root]}]"'
     )

