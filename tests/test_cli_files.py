@@ -280,7 +280,7 @@ def test_diagnose_takes_labels_loss_and_optimizer(run, classifier, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--optimizer", "sdg"], "Did you mean 'sgd' or"),
+        (["--optimizer", "sdg"], "Did you mean 'sgd'"),
         (["--loss", "mean_squard_error"], "Did you mean 'mean_squared_error'"),
         (["--learning-rate", "-1"], "`learning_rate` must be positive"),
         (["--labels", "y.npy"], "give --data"),
