@@ -91,7 +91,9 @@ def diagnose_model(
     if y is not None:
         _check_labels(loaded, x, y)
     report = diagnose(loaded, x, y)
-    print(report.summary() or "", end="")
+    summary: Any = report.summary  # prints, or returns text as every other report does
+    if text := summary():
+        print(text)
     if json is not None:
         write_whole(json, report.to_json() + "\n")
     if png is not None:

@@ -9,6 +9,7 @@ import tempfile
 import zlib
 from math import prod
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from keras_inits.datasets import _idx
 from keras_inits.datasets._image_dataset import DataError, Report
@@ -100,7 +101,9 @@ def _unpack(archive: Path) -> _idx.RawMnist:
     try:
         with (
             gzip.open(archive) as unpacked,
-            tarfile.open(fileobj=_Limited(unpacked, archive.name), mode="r|") as members,
+            tarfile.open(
+                fileobj=cast(BinaryIO, _Limited(unpacked, archive.name)), mode="r|"
+            ) as members,
         ):
             for member in members:
                 stream = members.extractfile(member) if member.name in wanted else None
