@@ -1,5 +1,6 @@
 import numpy as np
 from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
 
 from keras_inits import plots
 

@@ -4,7 +4,7 @@ import math
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import h5py
 
@@ -53,7 +53,7 @@ def from_config(config: Any) -> int:
     return int(needed)
 
 
-def from_hdf5(file: Path | BinaryIO) -> int:
+def from_hdf5(file: Path | IO[bytes]) -> int:
     """Returns the bytes that the weights in an HDF5 file take once they are read.
 
     Those of an optimizer do not count: they are not read where the model is not compiled.
