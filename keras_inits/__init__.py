@@ -3,6 +3,8 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+# _backend comes first: it imports Keras, and says in a sentence that a backend is missing
+from keras_inits import _backend, _optional  # noqa: F401
 from keras_inits._audit import AuditReport, audit
 from keras_inits._compare import (
     Comparison,
@@ -13,6 +15,7 @@ from keras_inits._compare import (
     mean_interval,
     one_thread_per_operation,
 )
+from keras_inits._errors import InputError
 from keras_inits._gains import GaussianMoments, gain, gaussian_moments
 from keras_inits._initialize import InitializationReport, WeightRow, initialize
 from keras_inits._kernel_geometry import KernelGeometry
@@ -45,6 +48,7 @@ __all__ = [
     "GaussianMoments",
     "GivenWeights",
     "InitializationReport",
+    "InputError",
     "Interval",
     "KernelGeometry",
     "LayerReport",
@@ -87,6 +91,8 @@ _SUBMODULES = ("datasets", "experiments", "plots")
 
 def __getattr__(name: str) -> Any:
     """Loads a part of the library when it is first asked for."""
+    if name == "plots":
+        _optional.require("`keras_inits.plots`", "matplotlib")
     if name in _SUBMODULES:
         return importlib.import_module(f"{__name__}.{name}")
     if name in _LAZY:

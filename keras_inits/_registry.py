@@ -128,13 +128,24 @@ def _enter_for_files(cls: type[keras.initializers.Initializer]) -> None:
 
 
 def _known_to_keras(name: str) -> bool:
+    if keras.saving.get_registered_object(name) is not None:
+        return True
     try:
-        # As a configuration: Keras 3.16 looks strings up among its own initializers only.
+        # A configuration, for Keras 3.16 makes of the string "constant" what it refuses to make of
+        # a configuration without a value.
         keras.initializers.get({"class_name": name, "config": {}})
+    except (KeyError, TypeError, ValueError):
+        return PREFIX + name not in _schemes and _is_string_of_keras(name)
+    return True
+
+
+def _is_string_of_keras(name: str) -> bool:
+    try:
+        keras.initializers.get(name)
     except ValueError:
         return False
-    except (KeyError, TypeError):  # it has required arguments, as Keras's "constant"
-        return PREFIX + name not in _schemes
+    except (KeyError, TypeError):  # it has required arguments
+        return True
     return True
 
 
