@@ -18,6 +18,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from keras_inits._errors import InputError, InputTypeError
 from keras_inits._quadrature import gaussian_expectation
 
 Array = NDArray[np.float64]
@@ -91,14 +92,19 @@ def gain(activation: Any) -> float:
     >>> round(gain("relu") ** 2, 6), round(gain("tanh"), 4)
     (2.0, 1.5925)
     """
+    return math.sqrt(squared_gain(activation))
+
+
+def squared_gain(activation: Any) -> float:
+    r"""Returns $1 / E[\varphi(z)^2]$, the square of `gain`: exactly 2 for ReLU."""
     activation = resolve(activation)
     second_moment = gaussian_moments(activation).second_moment
     if second_moment == 0:
-        raise ValueError(
+        raise InputError(
             "An activation that is 0 everywhere has no gain. "
             f"Received: activation={activation.name}"
         )
-    return 1 / math.sqrt(second_moment)
+    return 1 / second_moment
 
 
 def gaussian_moments(activation: Any, q: float = 1.0) -> GaussianMoments:
@@ -120,7 +126,7 @@ def gaussian_moments(activation: Any, q: float = 1.0) -> GaussianMoments:
     """
     activation = resolve(activation)
     if not (math.isfinite(q) and q > 0):
-        raise ValueError(f"`q` must be positive and finite, a variance. Received: q={q!r}")
+        raise InputError(f"`q` must be positive and finite, a variance. Received: q={q!r}")
     if activation.slopes is not None:
         below, above = activation.slopes
         square = (below**2 + above**2) / 2
@@ -135,7 +141,7 @@ def gaussian_moments(activation: Any, q: float = 1.0) -> GaussianMoments:
     with np.errstate(over="ignore", invalid="ignore"):
         integrals = gaussian_expectation(moments, activation.tolerance)
     if not np.all(np.isfinite(integrals)):
-        raise ValueError(
+        raise InputError(
             "An activation must have finite moments under a normal input. "
             f"Received: activation={activation.name} at variance q={q}, moments {integrals}"
         )
@@ -155,7 +161,7 @@ def resolve(activation: Any) -> Activation:
     if activation is None or isinstance(activation, Mapping):
         return _resolve_callable(keras.activations.get(activation))
     if not callable(activation) or isinstance(activation, type):
-        raise TypeError(
+        raise InputTypeError(
             "`activation` must be a name such as 'relu', a Keras layer or a function of one array. "
             f"Received: activation={activation!r} of type {type(activation).__name__}"
         )
@@ -186,7 +192,7 @@ def activation_config(activation: Any) -> str | dict[str, Any]:
             config = keras.activations.serialize(activation)
             found = keras.activations.get(config)
     if found is not activation:
-        raise TypeError(
+        raise InputTypeError(
             "`activation` must be something that a saved model can name: a Keras name or layer, or "
             "a function under @keras.saving.register_keras_serializable(). "
             f"Received: activation={activation!r}. For any other function pass its gain: "
@@ -203,7 +209,7 @@ def _resolve_name(name: str) -> Activation:
         known = [n for n in dir(keras.activations) if not n.startswith("_")]
         near = difflib.get_close_matches(name, known)
         hint = f"Did you mean {' or '.join(map(repr, near))}? " if near else ""
-        raise ValueError(
+        raise InputError(
             f"Keras knows no activation of this name. Received: activation={name!r}. {hint}"
             "A function or a Keras layer can be given instead of a name."
         ) from None
@@ -236,7 +242,7 @@ def _probe(name: str, function: Callable[[Array], Array]) -> Activation:
     if values.shape != inputs.shape or not (
         part.shape == (3,) and np.allclose(values[:3], part, 1e-5, equal_nan=True)
     ):
-        raise ValueError(
+        raise InputError(
             "Only an elementwise activation has a gain: each value must follow from its own input "
             f"alone. Received: activation={name}, which is not (as softmax and GLU are not)."
         )
@@ -273,7 +279,7 @@ def _array_function(name: str, function: Callable[[Any], Any]) -> Callable[[Arra
                     return np.asarray(way(x))
                 except Exception as error:  # whatever a user's function raises: try the next way
                     failures.append(error)
-        raise TypeError(
+        raise InputTypeError(
             "An activation must take a tensor, an array or a number. "
             f"Received: activation={name}, which raised {failures[0]!r}"
         ) from failures[0]

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_inits._errors import InputError
 from keras_inits._gains import Activation, gaussian_moments, resolve
 from keras_inits._quadrature import hermite_coefficients
 
@@ -105,7 +106,7 @@ def correlation_map(
     True
     """
     if not -1 <= c <= 1:
-        raise ValueError(f"`c` must be a correlation, from -1 to 1. Received: c={c!r}")
+        raise InputError(f"`c` must be a correlation, from -1 to 1. Received: c={c!r}")
     activation = resolve(activation)
     if q is None:
         q = _positive_fixed_point(activation, sigma_w, sigma_b)
@@ -197,7 +198,7 @@ def critical_sigma_w(activation: Any, sigma_b: float = 0.0) -> float:
     """
     activation = resolve(activation)
     if not (math.isfinite(sigma_b) and sigma_b >= 0):
-        raise ValueError(f"`sigma_b` must be a standard deviation. Received: sigma_b={sigma_b!r}")
+        raise InputError(f"`sigma_b` must be a standard deviation. Received: sigma_b={sigma_b!r}")
     if activation.slopes is not None:
         return 1 / math.sqrt(gaussian_moments(activation).derivative_second_moment)
 
@@ -213,7 +214,7 @@ def critical_sigma_w(activation: Any, sigma_b: float = 0.0) -> float:
         while excess(q) * excess(q * _RATIO) > 0:
             q *= _RATIO
             if q > _LARGEST:
-                raise ValueError(
+                raise InputError(
                     "This activation has no edge of chaos at this bias. "
                     f"Received: activation={activation.name}, sigma_b={sigma_b}"
                 )
@@ -242,7 +243,7 @@ def _arc_cosine(c: float) -> float:
 
 def _finite(q: float, activation: Activation) -> float:
     if math.isinf(q):
-        raise ValueError(
+        raise InputError(
             "The variance grows without bound from layer to layer, so that there is no fixed point "
             f"to evaluate at: give `q`. Received: activation={activation.name}"
         )
@@ -252,7 +253,7 @@ def _finite(q: float, activation: Activation) -> float:
 def _positive_fixed_point(activation: Activation, sigma_w: float, sigma_b: float) -> float:
     q = _finite(fixed_point(activation, sigma_w=sigma_w, sigma_b=sigma_b), activation)
     if q == 0 and activation.slopes is None:
-        raise ValueError(
+        raise InputError(
             "The signal dies out, so that there is no fixed point to evaluate at: give `q`. "
             f"Received: activation={activation.name}, sigma_w={sigma_w}, sigma_b={sigma_b}"
         )

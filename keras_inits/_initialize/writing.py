@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._schemes import VarianceScalingInit
-from keras_inits._schemes.geometric import draw, kernel_scheme
+from keras_inits._schemes.geometric import draw
+from keras_inits._schemes.laws import kernel_scheme
 from keras_inits._schemes.sampling import TRUNCATED_STDDEV, Distribution
 
 # Numbers that one thread draws at a time: 4 MiB in float32, which stays in the processor's cache.
@@ -30,7 +31,7 @@ def write(weight: Any, initializer: Any, geometry: KernelGeometry, seed: int) ->
     scheme = kernel_scheme(initializer)
     dtype = keras.backend.standardize_dtype(weight.dtype)
     if isinstance(scheme, VarianceScalingInit):
-        stddev = scheme.for_geometry(geometry, seed=seed).stddev(geometry.shape)
+        stddev = scheme.expected_stddev(geometry)
         working = scheme.working_dtype(dtype)
         values = independent_values(scheme.distribution, geometry.shape, stddev, working, seed)
         weight.assign(values if working == dtype else ops.cast(values, dtype))
