@@ -110,3 +110,16 @@ def test_a_kernel_without_inputs_and_outputs_is_no_matrix(shape):
 @pytest.mark.parametrize(("shape", "tap"), [((3, 3, 1, 1), 4), ((4, 1, 1), 1), ((2, 5, 1, 1), 2)])
 def test_center_tap_is_the_earlier_of_two(shape, tap):
     assert KernelGeometry.from_shape(shape).center_tap == tap
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.int64, np.uint8])
+def test_integers_of_numpy_are_integers(kind):
+    geometry = KernelGeometry.from_shape(
+        kind([3, 8, 16]), kind(1), np.array([2], kind), (kind(0),), blocks=kind(4)
+    )
+    plain = KernelGeometry.from_shape((3, 8, 16), 1, 2, 0, blocks=4)
+    assert geometry == plain
+    numbers = (*geometry.shape, *geometry.input_axes, *geometry.output_axes, geometry.blocks)
+    assert {type(number) for number in numbers} == {int}
+    with pytest.raises(ValueError, match="integers"):
+        KernelGeometry.from_shape((3, 4), batch_axes=np.array([0.5]))

@@ -123,9 +123,9 @@ def inside(low: float, high: float, dtype: str) -> tuple[float, float]:
     """Returns the least and the largest number of `dtype` from `low` to `high`."""
     kind = np.dtype(dtype).type
     first, last = kind(low), kind(high)
-    if first < low:
+    if float(first) < low:  # NumPy would compare in `dtype`
         first = np.nextafter(first, kind(np.inf))
-    if last > high:
+    if float(last) > high:
         last = np.nextafter(last, kind(-np.inf))
     return float(first), float(last)
 
