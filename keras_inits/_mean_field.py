@@ -175,7 +175,7 @@ def depth_scale(activation: Any, *, sigma_w: float, sigma_b: float = 0.0) -> flo
     return math.inf if abs(slope - 1) < 1e-6 else -1 / math.log(abs(slope))
 
 
-def critical_sigma_w(activation: Any, sigma_b: float = 0.0) -> float:
+def critical_sigma_w(activation: Any, *positional: float, sigma_b: float = 0.0) -> float:
     r"""Returns the $\sigma_w$ of the edge of chaos, where $\chi = 1$, for biases of `sigma_b`.
 
     There a gradient keeps its size over any depth. Found as the least variance $q$ with
@@ -185,6 +185,7 @@ def critical_sigma_w(activation: Any, sigma_b: float = 0.0) -> float:
 
     Args:
         activation: as in `keras_inits.gain`.
+        *positional: `sigma_b`, as version 0.1 took it.
         sigma_b: bias standard deviation.
 
     Raises:
@@ -196,6 +197,8 @@ def critical_sigma_w(activation: Any, sigma_b: float = 0.0) -> float:
     >>> round(critical_sigma_w("tanh", sigma_b=0.05**0.5) ** 2, 3)
     1.761
     """
+    if positional:
+        (sigma_b,) = positional
     activation = resolve(activation)
     if not (math.isfinite(sigma_b) and sigma_b >= 0):
         raise InputError(f"`sigma_b` must be a standard deviation. Received: sigma_b={sigma_b!r}")
