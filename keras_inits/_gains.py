@@ -120,11 +120,12 @@ def gaussian_moments(activation: Any, q: float = 1.0) -> GaussianMoments:
     good to 1e-6 if it is smooth, and to 1e-3 if it has kinks.
 
     Args:
-        activation: as in `gain`.
+        activation: a name that Keras knows, its configuration, a Keras layer or any elementwise
+            callable. None is linear.
         q: variance of the input, positive.
 
     Raises:
-        ValueError: `q` out of range, or as in `gain`.
+        ValueError: `q` out of range, or an activation without finite moments.
 
     >>> gaussian_moments("relu", 4.0).second_moment
     2.0
@@ -200,11 +201,12 @@ def activation_config(activation: Any) -> str | dict[str, Any]:
     """Returns `activation` in the form that a configuration holds: a name or a plain dict.
 
     Args:
-        activation: as in `gain`; not None.
+        activation: a name that Keras knows, its configuration, a Keras layer or a registered
+            function; not None.
 
     Raises:
         TypeError: a function that could not be found again when a saved model is loaded.
-        ValueError: as in `gain`.
+        ValueError: an unknown name, or something that is not elementwise.
     """
     resolve(activation)
     if isinstance(activation, str | dict):

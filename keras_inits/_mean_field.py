@@ -29,7 +29,8 @@ def variance_map(activation: Any, q: float, *, sigma_w: float, sigma_b: float = 
     r"""Returns the next layer's variance: $\sigma_w^2 E[\varphi(x)^2] + \sigma_b^2$.
 
     Args:
-        activation: as in `keras_inits.gain`.
+        activation: a name that Keras knows, its configuration, a Keras layer or any elementwise
+            callable. None is linear.
         q: this layer's pre-activation variance, that of the normal $x$.
         sigma_w: weight standard deviation times $\sqrt{n_\text{in}}$.
         sigma_b: bias standard deviation.
@@ -50,7 +51,8 @@ def fixed_point(activation: Any, *, sigma_w: float, sigma_b: float = 0.0) -> flo
     and 1 where it stays what it is, as for ReLU with He's gain.
 
     Args:
-        activation: as in `keras_inits.gain`.
+        activation: a name that Keras knows, its configuration, a Keras layer or any elementwise
+            callable. None is linear.
         sigma_w: weight standard deviation times $\sqrt{n_\text{in}}$.
         sigma_b: bias standard deviation.
 
@@ -90,7 +92,8 @@ def correlation_map(
     $\varphi$ without kinks, to 1e-4 for one with.
 
     Args:
-        activation: as in `keras_inits.gain`.
+        activation: a name that Keras knows, its configuration, a Keras layer or any elementwise
+            callable. None is linear.
         c: their correlation before, from -1 to 1.
         sigma_w: weight standard deviation times $\sqrt{n_\text{in}}$.
         sigma_b: bias standard deviation.
@@ -122,7 +125,8 @@ def chi(activation: Any, *, sigma_w: float, sigma_b: float = 0.0, q: float | Non
     gradients vanish and samples grow alike; above 1 gradients explode and samples part.
 
     Args:
-        activation: as in `keras_inits.gain`.
+        activation: a name that Keras knows, its configuration, a Keras layer or any elementwise
+            callable. None is linear.
         sigma_w: weight standard deviation times $\sqrt{n_\text{in}}$.
         sigma_b: bias standard deviation.
         q: the variance of $x$; the fixed point if None. Where that is 0, the limit.
@@ -151,7 +155,8 @@ def depth_scale(activation: Any, *, sigma_w: float, sigma_b: float = 0.0) -> flo
     Networks much deeper than this train badly; infinite at the edge.
 
     Args:
-        activation: as in `keras_inits.gain`.
+        activation: a name that Keras knows, its configuration, a Keras layer or any elementwise
+            callable. None is linear.
         sigma_w: weight standard deviation times $\sqrt{n_\text{in}}$.
         sigma_b: bias standard deviation.
 
@@ -184,7 +189,8 @@ def critical_sigma_w(activation: Any, *positional: float, sigma_b: float = 0.0) 
     $q$ grows by $\sigma_b^2$ a layer.
 
     Args:
-        activation: as in `keras_inits.gain`.
+        activation: a name that Keras knows, its configuration, a Keras layer or any elementwise
+            callable. None is linear.
         *positional: `sigma_b`, as version 0.1 took it.
         sigma_b: bias standard deviation.
 

@@ -46,12 +46,15 @@ bounded = keras_inits.TruncatedNormalInit(2.79, 0.491, minval=2.7125, maxval=3.6
 bounded = keras.ops.convert_to_numpy(bounded((1000, 1000))).astype("float64")
 seeds = [1, 2**31 - 2, 2**31 - 1, 2**31, 2**32 + 1, 2**64 + 1, 2**128 - 1]
 streams = [keras.ops.convert_to_numpy(keras_inits.HeInit(seed=s)((3, 4))).tobytes() for s in seeds]
-edge = dict(activation=lambda x: keras.ops.tanh(x), sigma_b=0.05)
+edges = [
+    keras_inits.critical_sigma_w(activation, sigma_b=0.05)
+    for activation in ("tanh", lambda x: keras.ops.tanh(x))
+]
 print(json.dumps({
     "far": float(np.abs(far).max() / 0.02),
     "bounds": [float(bounded.min()), float(bounded.max())],
     "streams": len({*streams}) == len(seeds),
-    "edge": [keras_inits.critical_sigma_w("tanh", sigma_b=0.05), keras_inits.critical_sigma_w(**edge)],
+    "edge": edges,
     "schemes": found,
     "attention": float(np.abs(q.T @ q - np.eye(64)).max()),
     "orthogonal": float(np.abs(tall.T @ tall - np.eye(800)).max()),

@@ -41,7 +41,7 @@ def with_seed(initializer: Any, seed: Any) -> Any:
 
 @_registry.nameless
 class GeometricInit(Scheme):
-    """Another initializer in a geometry that the kernel's shape does not tell.
+    """Another initializer in a geometry that the kernel's shape does not show.
 
     `keras_inits.initialize` puts it into the configuration of such layers (transposed, depthwise,
     strided and grouped convolutions, embeddings, gates), so that clones and loaded models draw
