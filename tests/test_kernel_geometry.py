@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_inits import KernelGeometry
@@ -72,6 +72,7 @@ def test_wrong_axes_are_told_with_what_was_received(shape, axes, says):
     assert "Received" in str(error.value)
 
 
+@settings(deadline=None)  # machines may be busy
 @given(st.permutations(range(5)), st.lists(st.integers(1, 3), min_size=5, max_size=5))
 def test_a_kernel_from_matrices_applies_those_matrices(order, shape):
     batch, tap, *inputs, output = order
@@ -83,6 +84,7 @@ def test_a_kernel_from_matrices_applies_those_matrices(order, shape):
     np.testing.assert_array_equal(seen, matrices)
 
 
+@settings(deadline=None)  # machines may be busy
 @given(st.permutations(range(4)), st.lists(st.integers(1, 3), min_size=4, max_size=4))
 def test_blocks_are_slices_of_the_first_output_axis(order, sizes):
     batch, _, inputs, output = order

@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 from saved_models import make
@@ -152,6 +152,7 @@ def test_what_is_no_finite_number_is_refused(cls, argument, wrong):
         cls(**{argument: wrong})
 
 
+@settings(deadline=None)  # machines may be busy
 @given(value=st.floats(max_value=0, allow_nan=False))
 @arguments("gain", "stddev")
 def test_a_scale_must_be_positive(cls, argument, value):
@@ -162,6 +163,7 @@ def test_a_scale_must_be_positive(cls, argument, value):
 
 
 @arguments("mode", "distribution")
+@settings(deadline=None)  # machines may be busy
 @given(value=st.one_of(st.text().filter(lambda s: s not in CHOICES), st.none(), st.integers()))
 def test_an_unknown_choice_is_refused(cls, argument, value):
     with pytest.raises(ValueError, match=f"`{argument}` must be one of .* Received: {argument}="):
