@@ -17,8 +17,7 @@ from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._reporting import Finding
 from keras_inits._schemes import OrthogonalInit
 from keras_inits._schemes.base import KernelScheme
-from keras_inits._schemes.geometric import kernel_scheme
-from keras_inits._schemes.laws import expected_stddev
+from keras_inits._schemes.laws import expected_stddev, kernel_scheme
 
 # How far a measured scale may be off its law, and beyond how many standard errors that counts.
 SCALE_TOLERANCE = 0.10

@@ -26,7 +26,7 @@ from keras_inits._schemes import (
     ZerosInit,
 )
 from keras_inits._schemes.base import Scheme
-from keras_inits._schemes.geometric import kernel_scheme
+from keras_inits._schemes.laws import kernel_scheme
 
 # Classes that draw any shape. A subclass may do otherwise, so the type must be one of these.
 _DRAW_ANY_SHAPE = frozenset(
@@ -111,7 +111,7 @@ def _is_certain(step: Step) -> bool:
         if isinstance(scheme, Scheme):
             scheme.working_dtype(dtype)
         if isinstance(scheme, VarianceScalingInit):
-            scheme.for_geometry(geometry, seed=None).stddev(geometry.shape)
+            scheme.expected_stddev(geometry)
             return True
     if type(scheme) is OrthogonalInit:  # it fills any matrix: axes with one role each
         named = (*geometry.input_axes, *geometry.output_axes)

@@ -1,6 +1,5 @@
 """Values drawn for a weight; independent ones by NumPy, on all processors."""
 
-import hashlib
 import math
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -8,28 +7,19 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import initializers, ops
+from keras import ops
 from numpy.typing import NDArray
 
 from keras_inits import _keras_internals
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._schemes import VarianceScalingInit
-from keras_inits._schemes.base import Scheme
-from keras_inits._schemes.geometric import GeometricInit, draw, kernel_scheme
+from keras_inits._schemes.geometric import draw
+from keras_inits._schemes.laws import kernel_scheme
 from keras_inits._schemes.sampling import TRUNCATED_STDDEV, Distribution
 
 # Numbers that one thread draws at a time: 4 MiB in float32, which stays in the processor's cache.
 # The values follow from it: another size gives other weights from the same seed.
 _PIECE = 2**20
-# Classes that draw by `keras.random`, and so take a generator for a seed.
-_DRAW_BY_KERAS = (
-    Scheme,
-    initializers.RandomNormal,
-    initializers.RandomUniform,
-    initializers.TruncatedNormal,
-    initializers.VarianceScaling,
-    initializers.Orthogonal,
-)
 
 
 def values_for(initializer: Any, geometry: KernelGeometry, dtype: str, seed: int) -> Any:
@@ -50,39 +40,11 @@ def values_for(initializer: Any, geometry: KernelGeometry, dtype: str, seed: int
     """
     scheme = kernel_scheme(initializer)
     if isinstance(scheme, VarianceScalingInit):
-        stddev = scheme.for_geometry(geometry, seed=None).stddev(geometry.shape)
+        stddev = scheme.expected_stddev(geometry)
         working = scheme.working_dtype(dtype)
         values = independent_values(scheme.distribution, geometry.shape, stddev, working, seed)
         return values if working == dtype else ops.cast(values, dtype)
-    return draw(scheme or initializer, geometry, dtype, _seed_for(scheme or initializer, seed))
-
-
-class _Stream(keras.random.SeedGenerator):
-    """A seed of 128 bits in the form in which Keras takes more than 32: two words for each draw.
-
-    The base class would keep a variable for its state; this one lives for one weight.
-    """
-
-    def __init__(self, seed: int) -> None:
-        self._seed, self._drawn = seed, 0
-
-    def next(self, ordered: bool = True) -> Any:
-        """Returns two words below 2^31, others at each call."""
-        digest = hashlib.blake2b(f"{self._seed}/{self._drawn}".encode(), digest_size=8).digest()
-        self._drawn += 1
-        words = np.frombuffer(digest, "<u4") >> 1  # TensorFlow takes signed words, JAX unsigned
-        signed = keras.backend.backend() != "jax"
-        return ops.convert_to_tensor(words.astype("int32" if signed else "uint32"))
-
-
-def _seed_for(initializer: Any, seed: int) -> Any:
-    """Returns `seed` in the widest form that `initializer` takes.
-
-    That of a class that is neither ours nor Keras's is cut to 31 bits: it may hand the number to
-    anything, and not all random generators take more.
-    """
-    inner = initializer.scheme if isinstance(initializer, GeometricInit) else initializer
-    return _Stream(seed) if isinstance(inner, _DRAW_BY_KERAS) else seed % 2**31
+    return draw(scheme or initializer, geometry, dtype, seed)
 
 
 def independent_values(
