@@ -28,6 +28,7 @@ from keras_inits._mean_field import (
 from keras_inits._registry import get, names, register
 from keras_inits._schemes import *  # noqa: F403
 from keras_inits._schemes import __all__ as _schemes
+from keras_inits._wiring import Wiring, wiring
 
 if TYPE_CHECKING:
     from keras_inits import datasets, experiments, plots  # noqa: F401
@@ -52,6 +53,7 @@ __all__ = [
     "SignalReport",
     "Thresholds",
     "WeightRow",
+    "Wiring",
     "audit",
     "chi",
     "compare",
@@ -70,6 +72,7 @@ __all__ = [
     "one_thread_per_operation",
     "register",
     "variance_map",
+    "wiring",
     *_schemes,
 ]
 

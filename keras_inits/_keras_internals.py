@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-# --- following a model by its symbolic calls -------------------------------------------------------
+# --- following a model by its symbolic calls ------------------------------------------------------
 # Tried with Keras 3.15.1. Keras has no hooks on layers and operations. All calls of layers go
 # through `Layer.__call__`, all operations on `KerasTensor`s through `Operation.symbolic_call`, and
 # all added losses through `Layer.add_loss`; the names are public, that nothing goes around them is

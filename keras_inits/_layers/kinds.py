@@ -68,7 +68,9 @@ KERNELS = PLAIN_MAPS | {
 }
 # Values come out as they went in: each is kept, moved, repeated, or (noise) kept on average. Of
 # padding and cropping the values inside are kept.
-KEEPS_SCALE = frozenset({Kind.NOISE, Kind.RESHAPING, Kind.PADDING, Kind.UPSAMPLING, Kind.IDENTITY, Kind.ROTATION})
+KEEPS_SCALE = frozenset(
+    {Kind.NOISE, Kind.RESHAPING, Kind.PADDING, Kind.UPSAMPLING, Kind.IDENTITY, Kind.ROTATION}
+)
 
 _TABLE: dict[Kind, tuple[type, ...]] = {
     Kind.DENSE: (layers.Dense,),

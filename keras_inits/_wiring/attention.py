@@ -57,11 +57,14 @@ def _attentions(graph: Graph) -> Iterator[Attention]:
                 yield _found(graph, call, query, key, values[0], product)
 
 
-def _found(
-    graph: Graph, call: Call, query: int, key: int, value: int, product: Call
-) -> Attention:
-    kernels = [_kernel_behind(graph, source) for source in (query, key, value)]
-    return Attention(call.index, *kernels, _next_kernel(graph, product))
+def _found(graph: Graph, call: Call, query: int, key: int, value: int, product: Call) -> Attention:
+    return Attention(
+        call=call.index,
+        query=_kernel_behind(graph, query),
+        key=_kernel_behind(graph, key),
+        value=_kernel_behind(graph, value),
+        out=_next_kernel(graph, product),
+    )
 
 
 def _scores(graph: Graph, softmax: Call) -> Call | None:

@@ -1,4 +1,4 @@
-"""What follows a kernel: its activation, what lies between, the normalization that undoes its scale."""
+"""What follows a kernel: its activation, what lies between, and normalization of its scale."""
 
 from dataclasses import dataclass
 
@@ -11,6 +11,7 @@ _SINGLE_VALUES = frozenset(
      Kind.IDENTITY}
 )  # fmt: skip
 _BENDS = frozenset({Kind.ACTIVATION, Kind.ELEMENTWISE, Kind.PRODUCT})
+_BENDING_SUMS = frozenset({"maximum", "minimum", "fmax", "fmin", "logaddexp", "logaddexp2"})
 _SEEN_THROUGH = PASSED | {Kind.NORMALIZATION}
 _NEXT = frozenset({Kind.ATTENTION, Kind.RECURRENT, Kind.CONTRACTION, Kind.EMBEDDING})
 # f(a x) = a f(x) for a > 0.
@@ -93,9 +94,13 @@ def _region(graph: Graph, start: int) -> tuple[int, ...]:
         inside.add(call.index)
         reached = {c for i in before for c in graph.consumers.get(i, ())}
         meet = reached <= inside and not before.intersection(graph.outputs)
-        if meet and any(graph.calls[i].kind in _BENDS for i in inside - {start}):
+        if meet and any(_bends(graph.calls[i]) for i in inside - {start}):
             return tuple(sorted(inside - {start}))
     return ()
+
+
+def _bends(call: Call) -> bool:
+    return call.kind in _BENDS or call.type.lower() in _BENDING_SUMS
 
 
 def _name(calls: tuple[Call, ...]) -> str:

@@ -50,6 +50,11 @@ class Call:
         """Whether it has a kernel: a sum over inputs, weighted."""
         return self.kind in KERNELS or self.backwards
 
+    @property
+    def is_unknown(self) -> bool:
+        """Whether it is not understood: nothing is known of what goes through it."""
+        return self.kind in (Kind.UNKNOWN, Kind.FOREIGN) or bool(self.problem)
+
 
 # Through these a signal comes out as one value for each that went in, times a factor at most.
 PASSED = KEEPS_SCALE | {Kind.POOLING, Kind.SHIFT, Kind.PREPROCESSING}
@@ -115,7 +120,7 @@ class Graph:
         )
 
     def behind(self, source: int, stop: Callable[[Call], bool]) -> tuple[int, ...]:
-        """Returns the nearest calls before `source`, or it, at which `stop` is true, on every way."""
+        """Returns the nearest calls up to `source` at which `stop` is true, on every way."""
         found, seen, open_ = [], set[int](), [source]
         while open_:
             at = open_.pop()

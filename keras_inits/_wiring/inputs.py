@@ -49,8 +49,9 @@ def _given(model: Any, inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
         several = isinstance(inputs, Mapping) and not hasattr(model, "inputs")
         return ((), given) if several else ((given,), {})
     if getattr(model, "inputs", None):
-        # The structure that the model was made with; a Sequential model has that of its graph.
-        return (getattr(model, "input", model.inputs),), {}
+        if isinstance(model, keras.Sequential):
+            return (model.inputs[0],), {}
+        return (model.input,), {}  # in the structure that the model was made with
     config = model.get_build_config() or {}
     if config.get("input_shape") is not None:
         return (_map_specs(_open_batch(config["input_shape"])),), {}

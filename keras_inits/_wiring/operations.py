@@ -77,8 +77,7 @@ def operation_kind(operation: Any, operands: Sequence[str]) -> Kind:
 
 
 def description(operation: Any) -> str:
-    """Returns an operation's function by name, with its equation if it has one.
-    """
+    """Returns an operation's function by name, with its equation if it has one."""
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(operation).__name__).lower()
     equation = getattr(operation, "subscripts", None)
     return f"{name} {equation}" if equation else name

@@ -126,22 +126,29 @@ def _operands(graph: Graph, call: Call) -> Iterator[int]:
             yield source
 
 
+def _is_part(graph: Graph, call: Call) -> bool:
+    """Says whether a sum goes into another sum and nowhere else."""
+    following = graph.consumers.get(call.index, ())
+    only = len(following) == 1 and call.index not in graph.outputs
+    return only and graph.calls[following[0]].kind is Kind.SUM
+
+
 def _residuals(graph: Graph) -> Iterator[_Residual]:
     for call in graph.calls:
         if call.kind is not Kind.SUM or not call.carries:
             continue
-        following = graph.consumers.get(call.index, ())
-        if len(following) == 1 and graph.calls[following[0]].kind is Kind.SUM:
-            if call.index not in graph.outputs:
-                continue  # part of the sum that follows
+        if _is_part(graph, call):
+            continue
         operands = tuple(dict.fromkeys(_operands(graph, call)))
         fork = graph.last_common(operands) if len(operands) > 1 else None
         if fork is None:
             continue
         ways = [graph.between(fork, operand) for operand in operands]
-        kernels = [sum(c.is_map for c in way) for way in ways]
+        kernels = [sum(c.is_map or c.is_unknown for c in way) for way in ways]
         fewest = min(kernels)
-        if kernels.count(fewest) > 1 or (fewest and not all(_linear(c) for c in ways[_min(kernels)])):
+        if kernels.count(fewest) > 1 or (
+            fewest and not all(_linear(c) for c in ways[_min(kernels)])
+        ):
             continue  # branches side by side, or one signal mixed with itself: no stream
         shortcut = _min(kernels)
         others = tuple(o for i, o in enumerate(operands) if i != shortcut)
@@ -181,6 +188,4 @@ def _branch(graph: Graph, fork: int, source: int) -> Branch:
         elif call.kind not in _ENDS_THROUGH:
             break
         at = graph.main_source(call)
-    return Branch(
-        source, tuple(c.index for c in way), kernel if end is None else end, kernel
-    )
+    return Branch(source, tuple(c.index for c in way), kernel if end is None else end, kernel)

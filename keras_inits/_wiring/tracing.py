@@ -157,7 +157,7 @@ class Trace:
     def operation(self, operation: Any, args: Any, kwargs: Any) -> Any:
         """Takes an operation for one step."""
         name = type(operation).__name__
-        if name == "ConvertToTensor" and operation.dtype in (None, args[0].dtype):
+        if name in ("ConvertToTensor", "Cast") and operation.dtype in (None, args[0].dtype):
             return args[0]
         if name == "Ndim":  # a number, whatever the values are
             return len(args[0].shape)
@@ -175,11 +175,11 @@ class Trace:
         if isinstance(leaf, keras.Variable):
             return "weight"
         number = isinstance(leaf, float | int) and not isinstance(leaf, bool)
-        return "constant" if number or keras.ops.is_tensor(leaf) or hasattr(leaf, "__array__") else ""
+        return (
+            "constant" if number or keras.ops.is_tensor(leaf) or hasattr(leaf, "__array__") else ""
+        )
 
-    def _step(
-        self, subject: Any, what: Kind, args: Any, kwargs: Any, *, problem: str = ""
-    ) -> Any:
+    def _step(self, subject: Any, what: Kind, args: Any, kwargs: Any, *, problem: str = "") -> Any:
         tensors = _symbolic((args, kwargs))
         known = [self._made[id(t)] for t in tensors if id(t) in self._made]
         token = _active.set(None)  # how a layer finds its shapes is not the model's doing
@@ -296,3 +296,33 @@ def _for_shapes(subject: Any, kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
     if "training" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return kwargs
     return {name: value for name, value in kwargs.items() if name != "training"}
+
+
+def replayed(steps: Mapping[int, Step], value: Any) -> Any:
+    """Returns what some steps make of `value`: the last one's output.
+
+    Args:
+        steps: by index, in order; what they take from others than each other is `value`.
+        value: a tensor of the backend, or an array.
+    """
+    made: dict[int, Any] = {}
+    value = keras.ops.convert_to_tensor(value)
+    for index, step in steps.items():
+        sources = iter(step.sources)
+
+        def filled(leaf: Any, sources: Any = sources) -> Any:
+            return made.get(next(sources), value) if isinstance(leaf, keras.KerasTensor) else leaf
+
+        args, kwargs = keras.tree.map_structure(filled, step.arguments)
+        kwargs = {name: each for name, each in kwargs.items() if name != "training"}
+        layer = isinstance(step.subject, keras.layers.Layer)
+        made[index] = (step.subject if layer else step.subject.call)(*args, **kwargs)
+    return made[index]
+
+
+def variables_of(step: Step) -> list[Any]:
+    """Returns the variables that a step reads: a layer's, or those it is called on."""
+    if isinstance(step.subject, keras.layers.Layer):
+        return [w for w in step.subject.weights if keras.backend.is_float_dtype(w.dtype)]
+    leaves = keras.tree.flatten(step.arguments)
+    return [leaf for leaf in leaves if isinstance(leaf, keras.Variable)]

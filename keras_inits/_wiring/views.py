@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 from rich.console import RenderableType
 from rich.table import Table
 
+from keras_inits._layers.kinds import Kind
 from keras_inits._reporting import plain_text
 
 if TYPE_CHECKING:
     from keras_inits._wiring.graph import Call
+    from keras_inits._wiring.picture import Wiring
     from keras_inits._wiring.streams import Stream
-    from keras_inits._wiring.wiring import Wiring
+
+_ROWS = (Kind.EMBEDDING, Kind.POSITION, Kind.RECURRENT)
 
 
 def heading(wiring: Wiring) -> str:
@@ -47,10 +50,10 @@ def table(wiring: Wiring) -> Table:
     for call in wiring.calls:
         if call.index in sums:
             found = sums[call.index]
-            ends = ", ".join(wiring.calls[end].path for end in found.branch_ends)
-            what, then = "sum", f"ends: {ends or 'not understood'}"
+            ends = [f"#{end} {wiring.calls[end].path.split('/')[-1]}" for end in found.branch_ends]
+            what, then = "sum", f"ends: {', '.join(ends) or 'not understood'}"
             place = str(found.place + 1)
-        elif call.is_map:
+        elif call.is_map or call.kind in _ROWS:
             what, then = _what(wiring, call, call.index in heads), _then(wiring, call)
             place = str(wiring.passed(call)) if wiring.stream_of(call) else ""
         else:
@@ -64,17 +67,15 @@ def table(wiring: Wiring) -> Table:
 def _what(wiring: Wiring, call: Call, head: bool) -> str:
     role = wiring.attention_role(call)
     words = [f"attention {role}" if role else str(call.kind)]
+    words += ["tied"] * (call.kind is Kind.EMBEDDING and wiring.tied(call))
     words += ["over time"] * call.over_time + ["head"] * head
     return ", ".join(words)
 
 
 def _then(wiring: Wiring, call: Call) -> str:
     following = wiring.activation_after(call)
-    words = [following.activation or f"{following.met}"]
     kinds = dict.fromkeys(str(wiring.calls[i].kind) for i in following.between)
-    through = ", ".join(kinds)
-    text = words[0] + (f" through {through}" if through else "")
-    return text + (", scale undone" if wiring.normalized_after(call) else "")
+    return ", ".join([*kinds, following.activation or following.met])
 
 
 def parts(wiring: Wiring) -> Iterator[RenderableType]:

@@ -1,8 +1,7 @@
-"""`wiring`: the picture of a model, and the answers that it gives."""
+"""`Wiring`: the picture of a model, and the answers that it gives."""
 
 import functools
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,21 +9,14 @@ import keras
 from rich.console import RenderableType
 from rich.table import Table
 
-from keras_inits._errors import InputError
-from keras_inits._layers import owned_weights
-from keras_inits._layers.activations import activation_name, activation_of_operation
 from keras_inits._layers.kinds import Kind
 from keras_inits._reporting import Report
 from keras_inits._wiring import views
-from keras_inits._wiring.attention import Attention, find_attentions
+from keras_inits._wiring.attention import Attention
 from keras_inits._wiring.following import Following, find_following, find_normalizations
 from keras_inits._wiring.graph import Call, Graph
-from keras_inits._wiring.inputs import symbolic_inputs
-from keras_inits._wiring.operations import description
-from keras_inits._wiring.streams import Stream, Sum, find_streams
-from keras_inits._wiring.tracing import Step, Trace
-
-_NOT_SEEN = frozenset({Kind.UNKNOWN, Kind.FOREIGN})
+from keras_inits._wiring.streams import Stream, Sum
+from keras_inits._wiring.tracing import Step, replayed, variables_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +59,7 @@ class Wiring(Report):
     @property
     def unknown(self) -> tuple[Call, ...]:
         """The calls that are not understood: nothing is said of what goes through them."""
-        return tuple(c for c in self.calls if (c.kind in _NOT_SEEN or c.problem) and c.carries)
+        return tuple(call for call in self.calls if call.is_unknown and call.carries)
 
     @property
     def cuts(self) -> tuple[Call, ...]:
@@ -111,13 +103,27 @@ class Wiring(Report):
     def _readers(self) -> dict[int, list[int]]:
         readers: dict[int, list[int]] = {}
         for index, step in enumerate(self._steps):
-            for variable in _variables(step):
+            for variable in variables_of(step):
                 readers.setdefault(id(variable), []).append(index)
         return readers
 
     def activation_after(self, call: Call) -> Following:
         """Returns the activation that a call's output meets first, and what lies between."""
         return find_following(self.graph, call)
+
+    def activation_function(self, call: Call) -> Callable[[Any], Any] | None:
+        """Returns the function of single values that a call's output meets first.
+
+        A function of `keras.activations`, a layer, or what several operations make together, such
+        as `x * sigmoid(x)`. None if it is linear or not known, and in a wiring read from JSON.
+        """
+        following = self.activation_after(call)
+        if not self._steps or not following.activation or following.activation == "linear":
+            return None
+        if not following.calls:
+            return self.subjects[call.index].activation  # type: ignore[no-any-return]
+        steps = {index: self._steps[index] for index in following.calls}
+        return lambda value: replayed(steps, value)
 
     def normalized_after(self, call: Call) -> tuple[Call, ...]:
         """Returns the normalizations behind a kernel that take its scale away on every way.
@@ -187,118 +193,3 @@ class Wiring(Report):
     def parts(self) -> Iterator[RenderableType]:
         """Yields the heading, the streams, the table, and what is not understood."""
         yield from views.parts(self)
-
-
-def wiring(model: keras.Model, inputs: Any = None) -> Wiring:
-    """Returns how a model is wired: its calls, streams, sums, branches, attentions and heads.
-
-    The model is run once on symbolic tensors. No number is computed, on no backend, and the model
-    stays as it is. Layers that hold others, custom ones too, are looked into; where that fails, the
-    call says why in `problem`.
-
-    Args:
-        model: a built model or layer: functional, Sequential, nested or subclassed.
-        inputs: what the model takes, as shapes, arrays or `keras.KerasTensor`s, in the structure
-            that it takes them in; a dict of keyword arguments if it takes several. None asks the
-            model; a subclassed model knows the shapes that it was built for, and is taken to want
-            real numbers.
-
-    Returns:
-        A `Wiring`. Sizes that the model leaves open, such as the batch, are set to some number.
-
-    Raises:
-        InputError: the model is not built, does not say what it takes, or does not run.
-
-    >>> x = inputs = keras.Input((8,))
-    >>> x = x + keras.layers.Dense(8, name="out")(keras.layers.Dense(16, "relu")(x))
-    >>> found = wiring(keras.Model(inputs, x))
-    >>> [found.calls[end].path for end in found.sums[0].branch_ends]
-    ['out']
-    """
-    if not isinstance(model, keras.layers.Layer) or not model.built:
-        raise InputError(
-            "`model` must be a built Keras model or layer: call it on data, or `model.build(...)`, "
-            f"first. Received: model={model!r}"
-        )
-    trace, tensors = _traced(model, inputs)
-    paths = {id(owned.weight): owned.path for owned in owned_weights(model)}
-    names: Counter[str] = Counter()
-    calls = tuple(_call(i, step, paths, names) for i, step in enumerate(trace.steps))
-    graph = Graph(calls, tuple(trace.outputs))
-    sums, streams = find_streams(graph)
-    return Wiring(
-        model=model.name,
-        calls=calls,
-        inputs=tuple(str(tensor.name) for tensor in tensors),
-        outputs=graph.outputs,
-        sums=sums,
-        streams=streams,
-        attentions=find_attentions(graph),
-        subjects=tuple(step.subject for step in trace.steps),
-        _steps=tuple(trace.steps),
-    )
-
-
-def _traced(model: Any, inputs: Any) -> tuple[Trace, list[Any]]:
-    """Returns the run in which the least is not understood, among a few sizes of what is open."""
-    best: Trace | None = None
-    failure: Exception | None = None
-    for arguments, named in symbolic_inputs(model, inputs):
-        try:
-            trace = Trace().run(model, arguments, named)
-        except Exception as error:  # whatever the model says of a size that does not fit
-            failure = failure or error
-            continue
-        if best is None or _problems(trace) < _problems(best):
-            best = trace
-        if not _problems(trace):
-            break
-    if best is None:
-        raise InputError(
-            f"The model {model.name!r} does not run on symbolic tensors: {failure} "
-            "Give `inputs`: the shapes that it takes, or example arrays."
-        ) from failure
-    return best, best.inputs
-
-
-def _problems(trace: Trace) -> int:
-    return sum(bool(step.problem) for step in trace.steps)
-
-
-def _call(index: int, step: Step, paths: dict[int, str], names: Counter[str]) -> Call:
-    names[step.path] += 1
-    times = names[step.path]
-    layer = isinstance(step.subject, keras.layers.Layer)
-    return Call(
-        index=index,
-        path=step.path if times == 1 else f"{step.path}:{times}",
-        kind=step.kind,
-        type=type(step.subject).__name__ if layer else description(step.subject),
-        sources=step.sources,
-        signals=step.signals,
-        shape=tuple(int(size or 0) for size in step.shape),
-        weights=tuple(paths[id(v)] for v in _variables(step) if id(v) in paths),
-        activation=_activation(step),
-        over_time=step.over_time,
-        backwards=step.kind is Kind.EMBEDDING and bool(step.arguments[1].get("reverse")),
-        carries=step.carries,
-        problem=step.problem,
-    )
-
-
-def _variables(step: Step) -> list[Any]:
-    if isinstance(step.subject, keras.layers.Layer):
-        return [w for w in step.subject.weights if keras.backend.is_float_dtype(w.dtype)]
-    leaves = keras.tree.flatten(step.arguments)
-    return [leaf for leaf in leaves if isinstance(leaf, keras.Variable)]
-
-
-def _activation(step: Step) -> str:
-    """Returns the name of the activation that a step applies; empty for none or a linear one."""
-    if step.kind is Kind.ACTIVATION and not isinstance(step.subject, keras.layers.Layer):
-        return activation_name(activation_of_operation(step.subject))
-    own = getattr(step.subject, "activation", None)
-    if own is None and step.kind is Kind.ACTIVATION:
-        own = step.subject
-    callable_ = callable(own) and own is not keras.activations.linear
-    return activation_name(own) if callable_ else ""
