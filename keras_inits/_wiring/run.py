@@ -1,6 +1,7 @@
 """`wiring`: the picture of a model, made by one symbolic run."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -61,7 +62,7 @@ def wiring(model: keras.Model, inputs: Any = None) -> Wiring:
     return Wiring(
         model=model.name,
         calls=calls,
-        inputs=tuple(str(tensor.name) for tensor in tensors),
+        inputs=_input_names(model, inputs, len(tensors)),
         outputs=graph.outputs,
         sums=sums,
         streams=streams,
@@ -69,6 +70,14 @@ def wiring(model: keras.Model, inputs: Any = None) -> Wiring:
         subjects=tuple(step.subject for step in trace.steps),
         _steps=tuple(trace.steps),
     )
+
+
+def _input_names(model: Any, inputs: Any, count: int) -> tuple[str, ...]:
+    """Returns the names of a functional model's inputs, or of arguments, or else numbers."""
+    known = [str(tensor.name) for tensor in getattr(model, "inputs", None) or ()]
+    if not known and isinstance(inputs, Mapping):
+        known = keras.tree.flatten({name: name for name in inputs})  # in the order of tensors
+    return tuple(known if len(known) == count else (f"input_{i + 1}" for i in range(count)))
 
 
 def _traced(model: Any, inputs: Any) -> tuple[Trace, list[Any]]:
@@ -114,7 +123,7 @@ def _call(index: int, step: Step, paths: dict[int, str], names: Counter[str]) ->
         weights=tuple(paths[id(v)] for v in variables_of(step) if id(v) in paths),
         activation=_activation(step),
         over_time=step.over_time,
-        backwards=step.kind is Kind.EMBEDDING and bool(step.arguments[1].get("reverse")),
+        backwards=step.backwards,
         carries=step.carries,
         problem=step.problem,
     )

@@ -60,6 +60,11 @@ class Step:
     over_time: bool
     problem: str = ""
 
+    @property
+    def backwards(self) -> bool:
+        """Whether it is an embedding that makes logits."""
+        return self.kind is Kind.EMBEDDING and bool(self.arguments[1].get("reverse"))
+
 
 @dataclass(eq=False)
 class Trace:
@@ -322,7 +327,12 @@ def replayed(steps: Mapping[int, Step], value: Any) -> Any:
 
 def variables_of(step: Step) -> list[Any]:
     """Returns the variables that a step reads: a layer's, or those it is called on."""
-    if isinstance(step.subject, keras.layers.Layer):
-        return [w for w in step.subject.weights if keras.backend.is_float_dtype(w.dtype)]
-    leaves = keras.tree.flatten(step.arguments)
-    return [leaf for leaf in leaves if isinstance(leaf, keras.Variable)]
+    subject = step.subject
+    if not isinstance(subject, keras.layers.Layer):
+        leaves = keras.tree.flatten(step.arguments)
+        return [leaf for leaf in leaves if isinstance(leaf, keras.Variable)]
+    found = [w for w in subject.weights if keras.backend.is_float_dtype(w.dtype)]
+    if step.kind is Kind.EMBEDDING and getattr(subject, "tie_weights", True) is False:
+        # One table looks up, the other makes logits.
+        return [w for w in found if (w.name == "reverse_embeddings") == step.backwards]
+    return found
