@@ -32,6 +32,7 @@ from keras_inits._registry import get, names, register
 from keras_inits._reporting import Finding
 from keras_inits._schemes import *  # noqa: F403
 from keras_inits._schemes import __all__ as _schemes
+from keras_inits._wiring import Wiring, wiring
 
 if TYPE_CHECKING:
     from keras_inits import datasets, experiments, plots  # noqa: F401
@@ -57,6 +58,7 @@ __all__ = [
     "SignalReport",
     "Thresholds",
     "WeightRow",
+    "Wiring",
     "audit",
     "chi",
     "compare",
@@ -75,6 +77,7 @@ __all__ = [
     "one_thread_per_operation",
     "register",
     "variance_map",
+    "wiring",
     *_schemes,
 ]
 

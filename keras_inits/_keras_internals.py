@@ -8,7 +8,11 @@ on `keras.initializers.get` asks a private dict alone. Tried with Keras 3.12.0, 
 import functools
 import importlib
 import math
+import threading
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -118,3 +122,103 @@ def next_operations(operation: Any) -> list[Any]:
 def producer(tensor: Any) -> Any:
     """Returns the layer or operation that made a symbolic tensor. Tried with Keras 3.15.1."""
     return tensor._keras_history.operation
+
+
+# --- following a model by its symbolic calls ------------------------------------------------------
+# Tried with Keras 3.15.1. Keras has no hooks on layers and operations. All calls of layers go
+# through `Layer.__call__`, all operations on `KerasTensor`s through `Operation.symbolic_call`, and
+# all added losses through `Layer.add_loss`; the names are public, that nothing goes around them is
+# not promised. `tests/wiring/test_tracing.py` fails where something does.
+
+Hook = Callable[..., Any]
+
+_lock = threading.Lock()
+
+
+@dataclass(eq=False)
+class _Replaced:
+    """A replaced method.
+
+    Attributes:
+        plain: the method itself.
+        call: what stands in its place.
+        users: by hook, how many ask for it; the same one is called once, however many do.
+    """
+
+    plain: Any
+    call: Any
+    users: dict[Hook, int]
+
+
+_replaced: dict[tuple[type, str], _Replaced] = {}
+
+
+@contextmanager
+def calls_through(owner: type, method: str, hook: Hook) -> Iterator[None]:
+    """Lets every call of a method in this process go through a function.
+
+    The method is replaced once, however many ask for it at the same time, and put back when the
+    last one leaves.
+
+    Args:
+        owner: the class that has the method.
+        method: its name.
+        hook: called as `hook(next, instance, *args, **kwargs)`, where `next` is the hook below, or
+            the method itself. It is called for every thread: it should ask a `ContextVar` whether
+            the call is its business.
+    """
+    entered = False
+    try:
+        with _lock:
+            _add(owner, method, hook)
+            entered = True
+        yield
+    finally:
+        if entered:
+            with _lock:
+                _remove(owner, method, hook)
+
+
+def _add(owner: type, method: str, hook: Hook) -> None:
+    if (owner, method) not in _replaced:
+        plain, users = getattr(owner, method), dict[Hook, int]()
+
+        def call(instance: Any, *args: Any, **kwargs: Any) -> Any:
+            return _next(plain, tuple(users))(instance, *args, **kwargs)
+
+        _replaced[owner, method] = _Replaced(plain, call, users)
+        setattr(owner, method, call)
+    users = _replaced[owner, method].users
+    users[hook] = users.get(hook, 0) + 1
+
+
+def _next(plain: Any, hooks: tuple[Hook, ...]) -> Callable[..., Any]:
+    if not hooks:
+        return plain  # type: ignore[no-any-return]
+    below = _next(plain, hooks[:-1])
+    return lambda *args, **kwargs: hooks[-1](below, *args, **kwargs)
+
+
+def _remove(owner: type, method: str, hook: Hook) -> None:
+    replaced = _replaced[owner, method]
+    replaced.users[hook] -= 1
+    if not replaced.users[hook]:
+        del replaced.users[hook]
+    if not replaced.users:
+        del _replaced[owner, method]
+        # Another library may have put its own method on top meanwhile: then that one stays.
+        if getattr(owner, method) is replaced.call:
+            setattr(owner, method, replaced.plain)
+
+
+@contextmanager
+def symbolic_calls_through(
+    layer_call: Hook, operation_call: Hook, add_loss: Hook
+) -> Iterator[None]:
+    """Lets calls of layers, operations on `KerasTensor`s and added losses go through functions."""
+    with (
+        calls_through(keras.layers.Layer, "__call__", layer_call),
+        calls_through(keras.Operation, "symbolic_call", operation_call),
+        calls_through(keras.layers.Layer, "add_loss", add_loss),
+    ):
+        yield
