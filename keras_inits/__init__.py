@@ -7,6 +7,7 @@ from keras_inits._audit import AuditReport, Finding, audit
 from keras_inits._compare import (
     Comparison,
     Difference,
+    Execution,
     GivenWeights,
     Interval,
     compare,
@@ -40,6 +41,7 @@ __all__ = [
     "Comparison",
     "Default",
     "Difference",
+    "Execution",
     "Finding",
     "GaussianMoments",
     "GivenWeights",

@@ -11,3 +11,11 @@ class InputError(ValueError):
 
 class InputTypeError(InputError, TypeError):
     """Something of the wrong type was given; it is a `TypeError` too."""
+
+
+class InputFileError(InputError, OSError):
+    """A file or folder cannot be read or written; it is an `OSError` too."""
+
+
+class MissingPackageError(InputError, ImportError):
+    """A package of an extra is not installed; it is an `ImportError` too."""
