@@ -1,8 +1,9 @@
 """Configurations of Keras objects, made comparable between processes."""
 
 import re
+import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -16,11 +17,21 @@ _NO_NUMBERS = ("module", "compile_config", "shared_object_id", "object_id")
 
 def serialized(thing: Any) -> dict[str, Any] | None:
     """Returns the configuration of a Keras object; None if it has none."""
-    try:
-        config = keras.saving.serialize_keras_object(thing)
-    except (TypeError, ValueError, AttributeError, NotImplementedError):
+    config = attempt(lambda: keras.saving.serialize_keras_object(thing))
+    if config is None:
         return None
     return config if isinstance(config, dict) else {"class_name": str(config), "config": {}}
+
+
+def attempt(configuration: Callable[[], Any]) -> Any:
+    """Returns what `configuration` returns, without warnings; None if there is no configuration."""
+    try:
+        with warnings.catch_warnings():
+            # Keras warns of lambdas, which cannot be loaded again. Nothing is loaded here.
+            warnings.simplefilter("ignore")
+            return configuration()
+    except (TypeError, ValueError, AttributeError, NotImplementedError):
+        return None
 
 
 def normalized(config: Any) -> Any:

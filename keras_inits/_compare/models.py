@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_inits._compare.data import take
 from keras_inits._compare.plan import Plan
 from keras_inits._compare.weights import GivenWeights, Weights, derived_seeds, draw
 from keras_inits._errors import InputError
@@ -30,7 +31,8 @@ def compiled_model(plan: Plan, label: str | None = None, run: int = 0) -> keras.
             f"`build` must return a keras.Model. Received: build() of type {type(model).__name__}"
         )
     if not model.built:
-        model.build(keras.tree.map_structure(lambda array: (None, *array.shape[1:]), plan.data.x))
+        # A call, since `build` of a subclassed model makes none of its layers' variables.
+        model(keras.tree.map_structure(keras.ops.convert_to_tensor, take(plan.data.x, slice(1))))
     options = plan.options
     if options.optimizer is not None:
         model.compile(

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from keras_inits._compare.code import code_digest
-from keras_inits._compare.configuration import normalized, serialized, told
+from keras_inits._compare.configuration import attempt, normalized, serialized, told
 from keras_inits._compare.models import (
     compiled_model,
     flat_layers,
@@ -33,8 +33,11 @@ def run_settings(plan: Plan, template: keras.Model) -> dict[str, Any]:
         plan: what the runs share.
         template: a model of the plan.
     """
-    model = normalized(_replace_scheme(_configuration(template), plan))
-    compiled = normalized(_compile_configuration(template))
+    model, compiled = normalized(_configuration(template)), _compile_configuration(template)
+    complete = told(_configuration(template)) and told(compiled)
+    compiled = normalized(compiled)
+    if takes_scheme(plan.build):  # which are the scheme, kept by label, or in the code of `build`
+        model = _without_initializers(model)
     settings: dict[str, Any] = {
         "model": model,
         "optimizer": compiled.get("optimizer"),
@@ -51,7 +54,6 @@ def run_settings(plan: Plan, template: keras.Model) -> dict[str, Any]:
         "seed": plan.seed,
         "versions": _versions(),
     }
-    complete = told(_configuration(template)) and told(_compile_configuration(template))
     if takes_scheme(plan.build) or not complete:
         options = plan.options
         settings["code"] = code_digest(
@@ -85,36 +87,17 @@ def _configuration(model: keras.Model) -> dict[str, Any]:
 
 
 def _compile_configuration(model: keras.Model) -> dict[str, Any]:
-    try:
-        config = model.get_compile_config()
-    except (TypeError, ValueError, AttributeError, NotImplementedError):
-        config = None
+    config = attempt(model.get_compile_config)
     if config is None:  # what cannot be serialized is known by its code
         return {"optimizer": {"class_name": type(model.optimizer).__name__, "module": ""}}
     return dict(config)
 
 
-def _replace_scheme(config: Any, plan: Plan) -> Any:
-    """Returns the configuration without the scheme that `build` was given: it is kept by label."""
-    if not takes_scheme(plan.build):
-        return config
-    scheme = serialized(next(iter(plan.schemes.values()))) or {}
-    ours = _without_seed(scheme)
-
-    def replace(value: Any) -> Any:
-        if isinstance(value, Mapping):
-            if "class_name" in value and _without_seed(value) == ours:
-                return "scheme"
-            return {k: replace(v) for k, v in value.items()}
-        return [replace(v) for v in value] if isinstance(value, list | tuple) else value
-
-    return replace(config)
-
-
-def _without_seed(config: Mapping[str, Any]) -> Any:
-    inner = config.get("config")
-    kept = {k: v for k, v in inner.items() if k != "seed"} if isinstance(inner, Mapping) else inner
-    return config.get("class_name"), kept
+def _without_initializers(config: Any) -> Any:
+    if isinstance(config, Mapping):
+        kept = {k: v for k, v in config.items() if not str(k).endswith("initializer")}
+        return {k: _without_initializers(v) for k, v in kept.items()}
+    return [_without_initializers(v) for v in config] if isinstance(config, list) else config
 
 
 def _as_built(plan: Plan, template: keras.Model) -> str:

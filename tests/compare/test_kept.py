@@ -58,11 +58,10 @@ def test_finished_chunks_are_kept_and_not_trained_again(images, options, tmp_pat
     assert trained == [("he", 0), ("zeros", 0), ("he", 1), ("zeros", 1)]
     assert same(resumed, whole)
     trained.clear()
-    more = compare(BUILD, [*SCHEMES, "lecun"], images, **options, execution=Execution(out=tmp_path))
+    options |= {"execution": Execution(out=tmp_path)}
+    more = compare(BUILD, [*SCHEMES, "lecun"], images, **options)
     assert trained == [("lecun", 0), ("lecun", 1)]
-    assert same(
-        compare(BUILD, SCHEMES, images, **options, execution=Execution(out=tmp_path)), whole
-    )
+    assert same(compare(BUILD, SCHEMES, images, **options), whole)
     assert more.schemes == ("he", "zeros", "lecun")
 
 
@@ -150,7 +149,7 @@ def test_other_data_and_another_scheme_of_one_label_are_refused(images, options,
             **options,
             execution=Execution(out=tmp_path),
         )
-    with pytest.raises(ValueError, match="mine='HeInit'.*Received.*mine='LecunInit'"):
+    with pytest.raises(ValueError, match=r"mine='HeInit'.*Received.*mine='LecunInit'"):
         compare(BUILD, {"mine": "lecun"}, images, **options, execution=Execution(out=tmp_path))
 
 
@@ -161,7 +160,8 @@ def test_a_killed_process_goes_on_from_its_finished_chunks(tmp_path):
         "from keras_inits._cli.models import builder\n"
         "compare(builder('softmax', (64,), 10), ['he', 'zeros'], 'digits', seeds=4, epochs=30,\n"
         "  loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), optimizer='sgd',\n"
-        "  execution=Execution(chunk_size=2, out=sys.argv[1])).to_json(sys.argv[1] + '/result.json')\n"
+        "  execution=Execution(chunk_size=2, out=sys.argv[1])\n"
+        ").to_json(sys.argv[1] + '/result.json')\n"
     )
     command = [sys.executable, "-c", script]
     process = subprocess.Popen([*command, str(tmp_path)], stdout=subprocess.DEVNULL)

@@ -234,7 +234,7 @@ def test_a_digest_is_that_of_every_process():
     ("change", "says"),
     [
         ("activation", r"model.*activation='relu'.*Received.*activation='tanh'"),
-        ("rate", r"rate=0\.1.*Received.*rate=0\.2"),
+        ("rate", r"model.*rate=0\.1.*Received.*rate=0\.2"),
         ("code of a layer", r"code='.*Received.*code='"),
     ],
 )
