@@ -51,6 +51,20 @@ def write_whole(path: Path, content: bytes | str) -> None:
         ) from error
 
 
+def make_folder(folder: Path) -> None:
+    """Makes a folder, unless it exists.
+
+    Raises:
+        InputFileError: it cannot be made, or a file is in the way.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputFileError(
+            f"{folder} must be a folder that can be written: {error.strerror}. Choose another one."
+        ) from error
+
+
 def write_all(folder: Path, files: Mapping[str, bytes | str]) -> list[Path]:
     """Writes files by name to a folder, each whole, and returns them."""
     for name, content in files.items():
@@ -102,7 +116,8 @@ def read_arrays(path: Path) -> dict[str, Any]:
         InputError: a damaged file.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # From memory, since NumPy leaves a file open that it cannot read.
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             return dict(archive)
     except Exception as error:
         # NumPy's, zip's and zlib's readers have no error in common: EOFError, KeyError, BadZipFile,

@@ -112,7 +112,12 @@ class _Shared:
         self.train = keras.tree.map_structure(tf.constant, (data.x, data.y))
         self.evaluation = keras.tree.map_structure(tf.constant, dict(data.evaluation))
         x, y = take(self.train, slice(1))
-        outputs = template(x, training=False)  # which makes the variables of the metrics
+        states = template.non_trainable_variables
+        with keras.StatelessScope() as scope:
+            outputs = template(x, training=False)
+        # Random states of recurrent dropout, for one: `fit` carries on with what evaluations leave.
+        self.moved = [i for i, v in enumerate(states) if scope.get_current_value(v) is not None]
+        # The variables of the metrics are made by their first use.
         template.compute_loss(x, y, outputs, training=False)
         template.compute_metrics(x, y, outputs)
         template.reset_metrics()
@@ -276,47 +281,54 @@ class _Population:
 
     def _evaluate_all(self, x: Any, y: Any) -> Any:
         """Returns loss and metrics of each model over a test set."""
-        tf, model = self._tf, self._model
+        tf, model, moved = self._tf, self._model, self._shared.moved
         weights = self._member_first([tf.convert_to_tensor(v) for v in self._weights])
-        states = [tf.convert_to_tensor(v) for v in self._states]
+        still = [tf.convert_to_tensor(v) for v in self._states]
         metrics = [tf.stack([tf.constant(v)] * self._size) for v in self._shared.metric_start]
         samples = sample_count(x)
         rows = min(samples, max(EVALUATION_ROWS, self._plan.batch_size))
 
-        def part(batch: Any, size: int, total: Any, metrics: Any) -> tuple[Any, Any]:
+        def part(batch: Any, size: int, total: Any, moving: Any, metrics: Any) -> Any:
             x, y = batch
+            states = list(still)
+            for i, value in zip(moved, moving, strict=True):
+                states[i] = value
 
             def member(arguments: Any) -> Any:
                 weights, states, metrics = arguments
-                variables = [*model.trainable_variables, *model.non_trainable_variables]
+                trainable, others = model.trainable_variables, model.non_trainable_variables
                 with self._as_member(weights, states, metrics) as scope:
-                    before = [scope.get_current_value(v) for v in variables]
+                    before = [scope.get_current_value(v) for v in trainable]
                     outputs = model(x, training=False)
                     loss = model.compute_loss(x, y, outputs, training=False)
                     model.compute_metrics(x, y, outputs)
-                    refuse_assigned(scope, variables, before, "an evaluation")
-                    return loss, _read(scope, model.metrics_variables)
+                    refuse_assigned(scope, trainable, before, "an evaluation")
+                    after = _read(scope, [others[i] for i in moved])
+                    return loss, after, _read(scope, model.metrics_variables)
 
-            losses, metrics = tf.vectorized_map(member, (weights, states, metrics))
-            return total + tf.cast(losses, tf.float64) * size, metrics
+            losses, moving, metrics = tf.vectorized_map(member, (weights, states, metrics))
+            return total + tf.cast(losses, tf.float64) * size, moving, metrics
 
-        def body(i: Any, total: Any, metrics: Any) -> Any:
+        def body(i: Any, total: Any, moving: Any, metrics: Any) -> Any:
             piece = tf.range(rows) + i * rows
-            return i + 1, *part(self._gather((x, y), piece), rows, total, metrics)
+            return i + 1, *part(self._gather((x, y), piece), rows, total, moving, metrics)
 
-        _, total, metrics = tf.while_loop(
+        _, total, moving, metrics = tf.while_loop(
             lambda i, *_: i < samples // rows,
             body,
-            (0, tf.zeros(self._size, tf.float64), metrics),
+            (0, tf.zeros(self._size, tf.float64), [still[i] for i in moved], metrics),
             parallel_iterations=1,
         )
         if rest := samples % rows:
-            total, metrics = part(take((x, y), slice(-rest, None)), rest, total, metrics)
+            last = take((x, y), slice(-rest, None))
+            total, moving, metrics = part(last, rest, total, moving, metrics)
+        for i, value in zip(moved, moving, strict=True):
+            self._states[i].assign(value)
 
         def results(metrics: Any) -> Any:
-            mapping = list(zip(self._model.metrics_variables, metrics, strict=True))
+            mapping = list(zip(model.metrics_variables, metrics, strict=True))
             with keras.StatelessScope(state_mapping=mapping):
-                return self._model.get_metrics_result()
+                return model.get_metrics_result()
 
         return total / samples, tf.vectorized_map(results, metrics)
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_inits._compare.plan import Member, Run
-from keras_inits._errors import InputFileError
 from keras_inits._files import (
     damaged,
+    make_folder,
     read_arrays,
     read_json,
     refuse_other_settings,
@@ -81,10 +81,9 @@ class Store:
     def __init__(
         self, folder: Path, settings: Mapping[str, Any], schemes: Mapping[str, Any]
     ) -> None:
-        if folder.exists() and not folder.is_dir():
-            raise InputFileError(f"`out` must be a folder. Received: a file, out={str(folder)!r}")
         self._runs = folder / "runs"
         for place in (folder, self._runs):
+            make_folder(place)
             remove_temporaries(place)
         file = settings_file(folder)
         kept: dict[str, Any] = {}
