@@ -38,7 +38,10 @@ class Tokens(layers.Layer):
 QUICK = {
     "depthwise": (lambda: layers.DepthwiseConv2D(3), FLAT),
     "group normalization": (lambda: layers.GroupNormalization(2), FLAT),
-    "lstm with dropout": (reshaped, lambda: layers.LSTM(4, dropout=0.2, recurrent_dropout=0.2)),
+    "recurrent dropout": (
+        lambda: layers.Reshape((4, 32)),
+        lambda: layers.SimpleRNN(4, dropout=0.2, recurrent_dropout=0.2),
+    ),
     "embedding": (reshaped, Tokens, lambda: layers.Embedding(10, 4), FLAT),
 }
 SLOW = {
@@ -57,6 +60,7 @@ SLOW = {
     "spatial dropout": (lambda: layers.SpatialDropout2D(0.3), FLAT),
     "gaussian noise": (lambda: layers.GaussianNoise(0.3), FLAT),
     "prelu": (FLAT, layers.PReLU),
+    "lstm with dropout": (reshaped, lambda: layers.LSTM(4, dropout=0.2, recurrent_dropout=0.2)),
     "lstm": (reshaped, lambda: layers.LSTM(4)),
     "lstm, masked": (reshaped, layers.Masking, lambda: layers.LSTM(4)),
     "gru": (reshaped, lambda: layers.GRU(4)),
