@@ -194,7 +194,7 @@ def _names(code: types.CodeType) -> set[str]:
 
 def _name(thing: Any) -> bytes:
     """Returns the name of a thing, with the version of its package if it comes from one."""
-    module: str = getattr(thing, "__module__", None) or getattr(thing, "__name__", "")
+    module = str(getattr(thing, "__module__", None) or getattr(thing, "__name__", ""))
     name = getattr(thing, "__qualname__", getattr(thing, "__name__", ""))
     if not _from_package(module):
         return str(name).encode()  # wherever the user keeps it

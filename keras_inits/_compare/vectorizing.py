@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -73,7 +74,9 @@ def compiled(function: Any, *arguments: Any, plainly: Callable[[], object]) -> A
             # What pfor or a graph cannot do ends here as any kind of error: a ValueError for an
             # operation without a rule, an AttributeError for `tensor.numpy()` in a graph.
             plainly()
-            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            # Keras adds colours, and the arguments of the call at the end.
+            text = re.sub(r"\x1b\[\d*m", "", str(error)).partition("Arguments received by")[0]
+            lines = [line.strip() for line in text.splitlines() if line.strip()]
             raise CannotVectorizeError(
                 f"{type(error).__name__} while vectorizing: {lines[-1] if lines else error}"
             ) from error

@@ -169,7 +169,8 @@ class Mistaken(layers.Layer):
 def eager(layer):
     def build():
         model = sequential(layers.Flatten, layer)()
-        model.compile("sgd", "mse", run_eagerly=True)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile("sgd", loss, run_eagerly=True)
         return model
 
     return build
