@@ -19,6 +19,19 @@ from keras_inits._compare.weights import draw, labelled
 from keras_inits._errors import InputError, InputTypeError, MissingPackageError
 
 
+def test_runs_are_paired_and_follow_from_the_root_seed(images, options):
+    random_state = np.random.get_state()[1].copy()  # noqa: NPY002
+    first = compare(BUILD, SCHEMES, images, **options)
+    assert same(compare(BUILD, SCHEMES, images, **options), first)
+    assert not same(compare(BUILD, SCHEMES, images, **options, seed=1), first)
+    assert np.all(np.random.get_state()[1] == random_state)  # noqa: NPY002
+    # a scheme's runs do not depend on what it is compared with
+    alone = compare(BUILD, ["he"], images, **options)
+    np.testing.assert_allclose(alone.final()[0], first.final()[0], atol=1e-5)
+    one = compare(BUILD, ["he"], images, **options | {"seeds": [1]})
+    np.testing.assert_allclose(one.final()[0], first.final()[0, 1:], atol=1e-5)
+
+
 def test_two_layers_of_one_shape_start_apart_and_biases_keep_their_initializer(images):
     def build():
         return keras.Sequential(
