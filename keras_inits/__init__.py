@@ -9,6 +9,7 @@ from keras_inits._audit import AuditReport, audit
 from keras_inits._compare import (
     Comparison,
     Difference,
+    Execution,
     GivenWeights,
     Interval,
     compare,
@@ -45,6 +46,7 @@ __all__ = [
     "Comparison",
     "Default",
     "Difference",
+    "Execution",
     "Finding",
     "GaussianMoments",
     "GivenWeights",

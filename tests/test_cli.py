@@ -104,6 +104,15 @@ def test_a_mistake_in_compare_ends_in_a_message(keras_inits_command, words, says
     assert "Traceback" not in err
 
 
+def test_compare_overwrites_no_result_of_something_else(keras_inits_command, tmp_path):
+    (tmp_path / "result.json").write_text('{"experiment": "depth"}')
+    code, _, err = keras_inits_command("compare", "--data", "digits", "--out", str(tmp_path))
+    assert code == 2
+    assert "is not overwritten" in err.replace("\n", " ")
+    assert (tmp_path / "result.json").read_text() == '{"experiment": "depth"}'
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 @pytest.mark.parametrize("command", [["reproduce", "mnist-log"], ["compare"]])
 def test_brackets_in_a_message_are_no_markup(keras_inits_command, monkeypatch, command):
     def fail(*arguments, report, **options):
