@@ -4,12 +4,12 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 
 from keras_inits._compare.execution import Execution, Trainer
-from keras_inits._compare.extras import package
 from keras_inits._compare.one_by_one import train_one_by_one
 from keras_inits._compare.plan import Listener, Member, Plan, Run
 from keras_inits._compare.population import train_population
 from keras_inits._compare.store import EpochState, Store
 from keras_inits._compare.vectorizing import CannotVectorizeError
+from keras_inits._optional import package
 
 
 def cut(members: Sequence[Member], size: int, together: int) -> list[list[Member]]:

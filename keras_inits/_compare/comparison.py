@@ -11,7 +11,6 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from keras_inits._compare import statistics
-from keras_inits._compare.extras import package
 from keras_inits._compare.statistics import Difference, Interval
 from keras_inits._compare.words import (
     LEVEL,
@@ -22,6 +21,7 @@ from keras_inits._compare.words import (
     p_text,
 )
 from keras_inits._errors import InputError
+from keras_inits._optional import package
 from keras_inits._reporting import Finding, Report, plain_text
 
 if TYPE_CHECKING:
@@ -292,7 +292,7 @@ class Comparison(Report):
         Raises:
             MissingPackageError: pandas is not installed.
         """
-        pandas = package("pandas", "`to_frame`", "notebooks")
+        pandas = package("pandas", "`to_frame`")
         index = pandas.MultiIndex.from_product(
             [self.schemes, self.seeds, range(1, self.epochs + 1)],
             names=["scheme", "seed", "epoch"],

@@ -12,9 +12,9 @@ from typing import Literal, get_args
 import keras
 
 from keras_inits._compare.checks import at_least_one
-from keras_inits._compare.extras import package
 from keras_inits._compare.plan import Run
 from keras_inits._errors import InputError
+from keras_inits._optional import package
 from keras_inits._progress import Progress
 
 Trainer = Literal["auto", "population", "fit"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from keras_inits._compare.extras import package
+from keras_inits._optional import package
 
 CONFIDENCE = 0.95
 RESAMPLES = 9999  # scipy.stats.bootstrap's own
