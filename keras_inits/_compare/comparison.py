@@ -48,7 +48,9 @@ class Comparison:
     trainer: str
     notes: tuple[str, ...]
     settings: Mapping[str, Any]
-    weights: Mapping[tuple[str, int], tuple[NDArray[Any], ...]] = field(default_factory=dict)
+    weights: Mapping[tuple[str, int], tuple[NDArray[Any], ...]] = field(
+        default_factory=dict, metadata={"json": False}
+    )
 
     @property
     def metrics(self) -> tuple[str, ...]:
