@@ -62,8 +62,6 @@ class CirclesConfig(SeededConfig):
     """Runs of each scheme, besides the published draw."""
     iterations: int = 15_000
     """Steps of full-batch gradient descent; a multiple of 1,000."""
-    seed: int = 0
-    """Root seed, from which all random numbers follow but the data and the published draw."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -79,8 +77,7 @@ class CirclesResult(ExperimentResult):
     """What the experiment measured.
 
     Attributes:
-        config: what was asked for.
-        versions: of Python and of the packages that computed it.
+        config, versions: what was asked for, and what computed it.
         published: the runs from the published draw, one per scheme.
         seeded: the runs from many seeds.
         published_start: cost of the published draw before the first step, `(schemes,)`.
@@ -125,13 +122,13 @@ class CirclesResult(ExperimentResult):
         iterations before the end.
         """
         i = self.schemes.index(scheme)
-        later = self.seeded.values("train_loss")[i, :, :-1]
+        later = self.seeded.values("train_crossentropy")[i, :, :-1]
         return np.concatenate([self.seeded_start[i][:, None], later], axis=1)
 
     def published_costs(self, scheme: str) -> NDArray[np.float64]:
         """Returns the training cost of the published draw, `(records,)`, in nats."""
         i = self.schemes.index(scheme)
-        later = self.published.values("train_loss")[i, 0, :-1]
+        later = self.published.values("train_crossentropy")[i, 0, :-1]
         return np.concatenate([self.published_start[i][None], later])
 
     def accuracy(self, scheme: str, on: Literal["train", "test"] = "test") -> NDArray[np.float64]:
@@ -165,46 +162,36 @@ def run(
         InputError: `config.out` holds runs of another recipe or of another experiment, or Keras
             runs on another backend than TensorFlow.
     """
-    given = {
-        name: GivenWeights(functools.partial(recipe.published_draw, s))
-        for name, s in SCALES.items()
-    }
+    draws = {name: functools.partial(recipe.published_draw, s) for name, s in SCALES.items()}
+    given = {name: GivenWeights(published) for name, published in draws.items()}
     drawn = labelled(list(SCALES))
     once = len(SCALES) * (config.iterations // RECORDED_EVERY)
     total = once * (1 + config.seeds)
     with started(CirclesResult, config, on_progress, needs_tensorflow=True) as (versions, listen):
         train, test = recipe.points(1, 300), recipe.points(2, 100)
         report(f"Two circles, noise 0.05: {len(train[1])} training and {len(test[1])} test points")
-        shared: dict[str, Any] = {
-            "epochs": config.iterations // RECORDED_EVERY,
-            "steps_per_epoch": RECORDED_EVERY,
-            "batch_size": None,
-            "shuffle": False,
-            "optimizer": keras.optimizers.SGD(recipe.DoubleRate(recipe.LEARNING_RATE)),
-            "loss": keras.losses.BinaryCrossentropy(from_logits=True, dtype="float64"),
-            "metrics": [keras.metrics.BinaryAccuracy("accuracy", dtype="float64", threshold=0.0)],
-            "root_seed": config.seed,
-        }
-        data = (train, {"train": train, "test": test})
-        published = compare(
+        train_all = functools.partial(
+            compare,
             recipe.build,
-            given,
-            data,
-            seeds=1,
-            keep_weights=True,
-            out=config.state("published"),
-            on_progress=part_of(listen, 0, total),
-            **shared,
+            data=(train, {"train": train, "test": test}),
+            epochs=config.iterations // RECORDED_EVERY,
+            steps_per_epoch=RECORDED_EVERY,
+            batch_size=None,
+            shuffle=False,
+            optimizer=keras.optimizers.SGD(recipe.DoubleRate(recipe.LEARNING_RATE)),
+            loss=keras.losses.BinaryCrossentropy(from_logits=True, dtype="float64"),
+            metrics=[  # the cost too: Keras rounds losses to the global float type
+                keras.metrics.BinaryAccuracy("accuracy", dtype="float64", threshold=0.0),
+                keras.metrics.BinaryCrossentropy("crossentropy", dtype="float64", from_logits=True),
+            ],
+            root_seed=config.seed,
         )
-        seeded = compare(
-            recipe.build,
-            drawn,
-            data,
-            seeds=config.seeds,
-            out=config.state("seeds"),
-            on_progress=part_of(listen, once, total),
-            **shared,
+        part = part_of(listen, 0, total)
+        published = train_all(
+            given, seeds=1, keep_weights=True, out=config.state("published"), on_progress=part
         )
+        part = part_of(listen, once, total)
+        seeded = train_all(drawn, seeds=config.seeds, out=config.state("seeds"), on_progress=part)
     return CirclesResult(
         config,
         versions,
@@ -337,8 +324,7 @@ def _supported(result: CirclesResult) -> Iterator[str]:
     if agree := [rounds_to(ours, text) for _, _, text, ours in _printed(result)]:
         yield (
             f"{sum(agree)} of {len(agree)} numbers of the article's table come out of its draw. "
-            "Its accuracy is that on the training points for random × 10, on the test points for "
-            "He."
+            "Its accuracy of random × 10 is that on the training points, of He on the test points."
         )
     if result.config.seeds > 1:
         costs = np.stack([result.costs(scheme)[:, -1] for scheme in result.schemes])

@@ -370,6 +370,7 @@ def _figure(result: MnistLogResult) -> "Figure":
     from keras_inits.plots import training_figure  # matplotlib is an extra
 
     schemes = result.config.schemes
+    ours: dict[str, dict[str, NDArray[Any]]]
     ours = {s: {metric: result.values(s, metric) for metric in METRICS} for s in schemes}
     logs = {s: published(s) for s in schemes} if result.follows_the_article else {}
     return training_figure(

@@ -309,10 +309,15 @@ def _supported(result: ZeroInitResult) -> Iterator[str]:
             f"{result.accuracy('constant')[-1]:.4f}; from He it is {result.accuracy('he')[-1]:.4f}."
         )
     for model, compared in result.convex.items():
-        finals = compared.intervals()
+        finals, (difference,) = compared.intervals(), compared.differences()
         title = CONVEX[model].title.partition(",")[0]
+        zeros_win = (difference.interval.mean > 0) == compared.higher_is_better()
+        if not difference.interval.low > 0 and not difference.interval.high < 0:
+            learns = "as well as"
+        else:
+            learns = "better than" if zeros_win else "worse than"
         yield (
-            f"{title[0].upper()}{title[1:]} learns from zeros as well as from Xavier: "
+            f"{title[0].upper()}{title[1:]} learns from zeros {learns} from Xavier: "
             f"{finals['zeros'].mean:.4f} and {finals['xavier'].mean:.4f}."
         )
 
