@@ -170,10 +170,11 @@ def run(
     with started(CirclesResult, config, on_progress, needs_tensorflow=True) as (versions, listen):
         train, test = recipe.points(1, 300), recipe.points(2, 100)
         report(f"Two circles, noise 0.05: {len(train[1])} training and {len(test[1])} test points")
+        columns = {name: (x, y[:, None]) for name, (x, y) in [("train", train), ("test", test)]}
         train_all = functools.partial(
             compare,
             recipe.build,
-            data=(train, {"train": train, "test": test}),
+            data=(columns["train"], columns),
             epochs=config.iterations // RECORDED_EVERY,
             steps_per_epoch=RECORDED_EVERY,
             batch_size=None,

@@ -49,8 +49,13 @@ def numpy_cost(weights, iterations):
 
 @pytest.fixture(scope="module")
 def short(tmp_path_factory):
+    def called(*_):
+        raise AssertionError("the global float type is left alone while it trains")
+
     out = tmp_path_factory.mktemp("circles")
-    return circles.run(CirclesConfig(seeds=3, iterations=2000, out=out), report=quiet)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keras.config, "set_floatx", called)
+        return circles.run(CirclesConfig(seeds=3, iterations=2000, out=out), report=quiet)
 
 
 def test_the_published_draw_gives_the_published_digits():
@@ -84,14 +89,6 @@ def test_a_learning_rate_in_float32_would_be_another_one(monkeypatch, short):
     monkeypatch.setattr(recipe, "DoubleRate", float)
     rounded = circles.run(CirclesConfig(seeds=1, iterations=2000), report=quiet)
     assert abs(rounded.published_costs("he")[1] - numpy_cost(start, 1000)) > 1e-10
-
-
-def test_the_global_float_type_is_left_alone_while_it_trains(monkeypatch):
-    def told(*_):
-        raise AssertionError("set_floatx was called")
-
-    monkeypatch.setattr(keras.config, "set_floatx", told)
-    circles.run(CirclesConfig(seeds=1, iterations=1000), report=quiet)
 
 
 def test_every_seed_has_its_own_draw_and_is_kept(short):
