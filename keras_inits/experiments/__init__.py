@@ -61,7 +61,7 @@ def markdown_table() -> str:
     >>> markdown_table().splitlines()[0]
     '| command | what it runs | compared with |'
     """
-    rows = [("command", "what it runs", "compared with")]
+    rows = [("command", "what it runs", "compared with"), ("---", "---", "---")]
     rows += [(f"`keras-inits reproduce {e.name}`", e.what, e.published) for e in EXPERIMENTS]
     rows += [
         (

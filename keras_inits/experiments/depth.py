@@ -191,7 +191,7 @@ def build(config: DepthConfig, activation: str) -> keras.Model:
         keras.layers.Dense(config.units, activation, use_bias=False, name=f"layer_{number}")
         for number in range(1, config.layers + 1)
     ]
-    return keras.Sequential([keras.Input((config.units,)), *layers])
+    return keras.Sequential([keras.Input((config.units,)), *layers], name=activation)
 
 
 def _diagnosis(model: keras.Model, case: Case, seed: int, config: DepthConfig) -> "SignalReport":

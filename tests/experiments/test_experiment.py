@@ -30,7 +30,7 @@ from keras_inits.experiments._everything import config_of
 from keras_inits.experiments._experiment import decimal, started, versions
 from keras_inits.experiments._interrupt import interruptible
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
 SMALL = {"layers": 2, "units": 8, "samples": 8, "seeds": 2}
 
 
@@ -46,11 +46,12 @@ def test_all_public_names_exist_and_dir_lists_them():
     assert all(hasattr(experiments, name) for name in experiments.__all__)
 
 
-def test_the_readme_holds_the_table_of_the_experiments():
+def test_the_documentation_holds_the_table_of_the_experiments():
     rows = markdown_table().splitlines()
     assert len(rows) == 2 + len(EXPERIMENTS) + 1
-    assert markdown_table() in README.read_text(), (
-        f"put this table into the README:\n{markdown_table()}"
+    texts = [path.read_text() for path in (ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")))]
+    assert any(markdown_table() in text for text in texts), (
+        f"put this table into the documentation:\n{markdown_table()}"
     )
 
 
