@@ -149,8 +149,8 @@ def test_audit_reads_a_saved_model_and_fails_on_findings(
     keras_inits_command, tmp_path, kernel, code
 ):
     path = tmp_path / "model.keras"
-    head = keras.layers.Dense(3, kernel_initializer=kernel, name="head")
-    keras.Sequential([keras.Input((4,)), head]).save(path)
+    hidden = keras.layers.Dense(3, "relu", kernel_initializer=kernel)
+    keras.Sequential([keras.Input((4,)), hidden, keras.layers.Dense(3)]).save(path)
     found, out, _ = keras_inits_command("audit", str(path))
     assert found == code
     assert ("constant kernel" in out) == bool(code)

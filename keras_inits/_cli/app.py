@@ -1,16 +1,13 @@
-"""The commands, and what happens when one fails."""
+"""The commands."""
 
-import sys
 from typing import Annotated
 
 import tyro
 from rich.console import Console
-from rich.text import Text
 from tyro.extras import SubcommandApp
 
 from keras_inits._cli import compare, saved_models, schemes
 from keras_inits._cli import reproduce as reproducing
-from keras_inits.datasets import DataError
 from keras_inits.experiments import EXPERIMENTS
 
 app = SubcommandApp()
@@ -36,20 +33,3 @@ app.command(
 for experiment in EXPERIMENTS:
     reproduce.command(name=experiment.name)(reproducing.command(experiment))
 reproduce.command(name="all")(reproducing.everything)
-
-
-def main() -> None:
-    """Runs the command line.
-
-    A mistake of the user's ends in a message, without a traceback, and exit code 2; 1 is what
-    `audit` and `diagnose` say of a model that is not well.
-    """
-    try:
-        app.cli(prog="keras-inits", description="Weight initialization for Keras.")
-    except (DataError, ValueError) as error:
-        # Messages may hold brackets, such as those of an extra, which are no markup.
-        message = Text.assemble(("error:", "bold red"), " ", str(error))
-        Console(stderr=True).print(message)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
