@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_inits._errors import InputError
+
 
 def write_whole(path: Path, content: bytes | str) -> None:
     """Writes `content` to `path`; whoever reads meanwhile, or after a crash, finds old or new."""
@@ -83,15 +85,15 @@ def without_nan(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def damaged(path: Path, error: Exception) -> ValueError:
+def damaged(path: Path, error: Exception) -> InputError:
     """Returns the error that says that a file of state cannot be read."""
-    return ValueError(f"{path} is damaged ({error}). Delete it to train what it held again.")
+    return InputError(f"{path} is damaged ({error}). Delete it to train what it held again.")
 
 
 def refuse_other_settings(path: Path, saved: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
     """Raises a `ValueError` if `path` holds what was computed with other settings."""
     if different := [key for key in saved if saved[key] != asked.get(key)]:
-        raise ValueError(
+        raise InputError(
             f"{path} holds runs with other settings: "
             + ", ".join(f"{key}={_short(saved[key])}" for key in different)
             + ". Choose another `out`, or delete that folder. Received: "
