@@ -1,10 +1,10 @@
-"""Which layers a signal has a way around."""
+"""Layers that are bypassed by a skip connection."""
 
 from collections.abc import Sequence
 
 import keras
 
-from keras_inits._diagnose.recording import INPUT, UNKNOWN, Call
+from keras_inits._diagnose.calls import INPUT, UNKNOWN, Call
 
 # Of these one branch may be silent: the others go on.
 _SUMS = (keras.layers.Add, keras.layers.Average, keras.layers.Maximum, keras.layers.Subtract)
@@ -34,12 +34,14 @@ def bypassed(
 
 
 def _reaches(call: Call, given: Sequence[tuple[int, ...]], reached: Sequence[bool]) -> bool:
-    def known(source: int) -> bool:
-        if source == UNKNOWN:
-            return any(s in (INPUT, UNKNOWN) or reached[s] for s in given[call.inside])
+    def known(source: int, origins: frozenset[int]) -> bool:
+        if source == UNKNOWN:  # computed outside of layers, as a sum may be, from these
+            found = origins or given[call.inside]
+            return any(s in (INPUT, UNKNOWN) or reached[s] for s in found)
         return source == INPUT or reached[source]
 
     if not call.sources:
         return True
     several = call.composite or isinstance(call.layer, _SUMS)
-    return (any if several else all)(known(source) for source in call.sources)
+    parts = [known(*pair) for pair in zip(call.sources, call.origins, strict=True)]
+    return (any if several else all)(parts)

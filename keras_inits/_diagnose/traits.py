@@ -32,11 +32,48 @@ _ACTIVATIONS = (
 )
 
 
+_OPAQUE = (keras.layers.RNN, keras.layers.TimeDistributed)
+_NOISE = (
+    keras.layers.Dropout,
+    keras.layers.SpatialDropout1D,
+    keras.layers.SpatialDropout2D,
+    keras.layers.SpatialDropout3D,
+    keras.layers.AlphaDropout,
+    keras.layers.GaussianDropout,
+    keras.layers.GaussianNoise,
+)
+
+
+def is_noise(layer: keras.Layer) -> bool:
+    """Says whether a layer only adds noise, and only in training."""
+    return isinstance(layer, _NOISE)
+
+
+def is_opaque(layer: keras.Layer) -> bool:
+    """Says whether a layer is seen from outside only: its inner layers run once a time step."""
+    return isinstance(layer, _OPAQUE)
+
+
+def is_recurrent(layer: keras.Layer) -> bool:
+    """Says whether a layer goes through a sequence step by step."""
+    return isinstance(layer, keras.layers.RNN)
+
+
 @functools.singledispatch
-def activation_of(layer: Any) -> Any:
+def activation_of(layer: keras.Layer) -> Any:
     """Returns the elementwise activation at a layer's output, or None if none is known."""
     activation = getattr(layer, "activation", None)
-    return activation if kernel_geometry(layer) is not None else None
+    return activation if callable(activation) and has_kernel(layer) else None
+
+
+@activation_of.register(keras.layers.RNN)
+def _(layer: keras.Layer) -> Any:
+    return None  # inside its cell; it is seen as an operation
+
+
+@activation_of.register(keras.layers.TimeDistributed)
+def _(layer: keras.layers.TimeDistributed) -> Any:
+    return activation_of(layer.layer)
 
 
 @activation_of.register(keras.layers.Activation)
@@ -63,11 +100,18 @@ def elementwise(layer: Any) -> Activation | None:
         return None
 
 
+def has_kernel(layer: keras.Layer) -> bool:
+    """Says whether a layer has a weight of two or more axes."""
+    return any(len(weight.shape) > 1 for weight in layer.weights)
+
+
 def kernel_geometry(layer: Any) -> KernelGeometry | None:
     """Returns the geometry of a layer's kernel, where the layer is a plain map by one kernel."""
     # Subclasses, such as the depthwise and the transposed convolutions, are maps of another form.
     kernel = next((weight for weight in layer.weights if weight.name == "kernel"), None)
-    found = geometry(layer, kernel) if type(layer) in _PLAIN_MAPS and kernel is not None else None
+    if kernel is None or not keras.backend.is_float_dtype(kernel.dtype):
+        return None  # integers of a quantized layer stand for other numbers
+    found = geometry(layer, kernel) if type(layer) in _PLAIN_MAPS else None
     return found if isinstance(found, KernelGeometry) else None
 
 
@@ -82,7 +126,7 @@ def is_judged(layer: Any) -> bool:
     activation = activation_of(layer)
     if activation in (keras.activations.softmax, keras.activations.log_softmax):
         return False
-    return isinstance(layer, _ACTIVATIONS) or any(len(w.shape) > 1 for w in layer.weights)
+    return isinstance(layer, _ACTIVATIONS) or has_kernel(layer)
 
 
 @functools.lru_cache(maxsize=256)
