@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-# --- watching a running model ----------------------------------------------------------------------
+# --- watching a running model --------------------------------------------------------------------
 # Tried with Keras 3.12.0 and 3.15.1. Keras has no hooks on layers, keeps masks and logits as
 # attributes of tensors, and the seed of draws without a seed in its global state.
 

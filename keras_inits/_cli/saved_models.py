@@ -42,24 +42,24 @@ def diagnose_model(
 
     Args:
         model: a saved model, MODEL.keras.
-        data: a batch as a .npy file; standard normal values (integers for embeddings) if none.
+        data: a batch as a .npy file; values like data (1/f images, Zipf tokens) if none.
         png: where to draw signal and gradient over depth.
         json: where to write the whole report.
         batch: how many samples to look at.
     """
-    from keras_inits._diagnose import diagnose, standard_input  # needs TensorFlow
+    from keras_inits._diagnose import diagnose, draw_input
 
     loaded = _load(model)
-    x = standard_input(loaded, batch) if data is None else np.load(_file("data", data))[:batch]
+    x = draw_input(loaded, batch) if data is None else np.load(_file("data", data))[:batch]
     report = diagnose(loaded, x)
-    report.summary()
+    print(report)
     if json is not None:
-        write_whole(json, report.to_json() + "\n")
+        report.to_json(json)
     if png is not None:
         from keras_inits import plots  # matplotlib is an extra
 
         write_whole(png, plots.figure_bytes(plots.depth_figure(report)))
-    sys.exit(0 if report.healthy else 1)
+    sys.exit(0 if report.ok else 1)
 
 
 def _load(path: Path) -> Any:

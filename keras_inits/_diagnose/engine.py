@@ -154,11 +154,8 @@ def _standard_step(
                 value, targets, cotangents = None, *_cotangents(outputs, rng)
             else:
                 total = objective(model, loss)(batch.x, batch.y, outputs, batch.sample_weight)
-                value, targets, cotangents = (
-                    float(total),
-                    [total * tf.cast(scale, total.dtype)],
-                    None,
-                )
+                value, cotangents = float(total), None
+                targets = [total * tf.cast(scale, total.dtype)]
         ends = [recorder.source(t) for t in keras.tree.flatten(outputs) if tf.is_tensor(t)]
         weights = model.trainable_weights
         gradients = tape.gradient(targets, [w.value for w in weights], cotangents)
@@ -192,9 +189,8 @@ def _cotangents(outputs: Any, rng: np.random.Generator) -> tuple[Any, Any]:
 
 
 def _all_finite(tensors: Any) -> bool:
-    return all(
-        np.isfinite(moments(tf.cast(tf.convert_to_tensor(t), tf.float32))[1]) for t in tensors
-    )
+    floats = (tf.cast(tf.convert_to_tensor(t), tf.float32) for t in tensors)
+    return all(np.isfinite(moments(values)[1]) for values in floats)
 
 
 def _jacobian(

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from keras_inits._diagnose.evidence import Evidence
 from keras_inits._diagnose.remedies import reference
+from keras_inits._diagnose.report import WeightReport
 from keras_inits._reporting import Finding
 
 Found = Iterator[tuple[int | None, Finding]]
@@ -42,7 +43,7 @@ def no_gradient(evidence: Evidence) -> Found:
         if not alive[index]:
             takers = [j for j in evidence.leads_to[index] if alive[j] and not _waits(evidence, j)]
             waiting = [j for j in evidence.leads_to[index] if alive[j] and _waits(evidence, j)]
-            if takers and not waiting:
+            if takers and not waiting and not _own_gradient_is_zero(evidence, takers[0]):
                 yield takers[0], _between(evidence, index, takers[0])
         elif not call.composite and _own_gradient_is_zero(evidence, index):
             yield index, _inside(evidence, index)
@@ -68,7 +69,7 @@ def _waits(evidence: Evidence, index: int) -> bool:
     return any(weight.norm == 0 and weight.gradient_norm > 0 for weight in _scales(evidence, index))
 
 
-def _scales(evidence: Evidence, index: int) -> list:
+def _scales(evidence: Evidence, index: int) -> list[WeightReport]:
     bias = getattr(evidence.calls[index].layer, "bias", None)
     weights = evidence.calls[index].layer.trainable_weights
     return [evidence.weights[id(w)] for w in weights if id(w) in evidence.weights and w is not bias]
@@ -79,10 +80,7 @@ def _own_gradient_is_zero(evidence: Evidence, index: int) -> bool:
     call = evidence.calls[index]
     if not weights or (call.inputs is not None and not call.inputs.second_moment > 0):
         return False
-    if any(
-        not weight.gradient_norm == 0 and weight.gradient_norm == weight.gradient_norm
-        for weight in weights
-    ):
+    if any(abs(weight.gradient_norm) > 0 for weight in weights):
         return False
     # Nor does anything come back from it: else the weights are unused, not cut off.
     return not any(_alive(evidence, source) for source in call.before)
@@ -111,10 +109,11 @@ def _inside(evidence: Evidence, index: int) -> Finding:
     call = evidence.calls[index]
     one = call.output.units == 1 and _is_softmax(call.layer)
     expression = reference(evidence.model, call)
+    before = " and to what precedes it" if call.before else ""
     return Finding(
         "no gradient",
         (call.name,),
-        f"a gradient comes to its output, and 0 to its weights{' and to what precedes it' * bool(call.before)}"
+        f"a gradient comes to its output, and 0 to its weights{before}"
         + (": softmax over one unit is 1 for every input" if one else ""),
         "Neither its weights nor those before it ever move",
         f"{expression}.activation = keras.activations.sigmoid" if one and expression else "",

@@ -63,13 +63,13 @@ def left_as_it_was(model: keras.Model) -> Iterator[State]:
 @contextmanager
 def random_state_kept() -> Iterator[None]:
     """Puts the states of Python's, NumPy's and Keras's global random generators back."""
-    python, numpy, seed = random.getstate(), np.random.get_state(), global_seed_state()
+    python, numpy, seed = random.getstate(), np.random.get_state(), global_seed_state()  # noqa: NPY002
     value = None if seed is None else seed.numpy()
     try:
         yield
     finally:
         random.setstate(python)
-        np.random.set_state(numpy)
+        np.random.set_state(numpy)  # noqa: NPY002
         if seed is not None:
             seed.assign(value)
         else:

@@ -5,6 +5,7 @@ what it makes of its own input, and slow growth or decay over many layers by wha
 layers that were already named are divided out.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -51,15 +52,15 @@ CHECKS = (
 def judge(evidence: Evidence) -> tuple[Finding, ...]:
     """Returns all that is wrong, the worst first."""
     found: list[Finding] = []
-    kinds: list[set[str]] = [set() for _ in evidence.calls]
+    kinds: dict[str, set[str]] = defaultdict(set)
     for check in CHECKS:
         for index, finding in check.find(evidence):
-            if index is not None:
-                if check.excused_by_bypass and evidence.around[index]:
-                    continue
-                if kinds[index] & check.explained_by:
-                    continue
-                kinds[index].add(check.verdict)
+            if check.excused_by_bypass and index is not None and evidence.around[index]:
+                continue
+            if any(kinds[name] & check.explained_by for name in finding.where):
+                continue
+            for name in finding.where:
+                kinds[name].add(check.verdict)
             found.append(finding)
     return by_severity(found)
 
