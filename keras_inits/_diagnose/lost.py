@@ -43,10 +43,17 @@ def no_gradient(evidence: Evidence) -> Found:
         if not alive[index]:
             takers = [j for j in evidence.leads_to[index] if alive[j] and not _waits(evidence, j)]
             waiting = [j for j in evidence.leads_to[index] if alive[j] and _waits(evidence, j)]
-            if takers and not waiting and not _own_gradient_is_zero(evidence, takers[0]):
+            if takers and not waiting and not _innocent(evidence, takers[0]):
                 yield takers[0], _between(evidence, index, takers[0])
         elif not call.composite and _own_gradient_is_zero(evidence, index):
             yield index, _inside(evidence, index)
+
+
+def _innocent(evidence: Evidence, index: int) -> bool:
+    """Says whether a call is given zeros, which stops its gradient, or loses its own as well."""
+    inputs = evidence.calls[index].inputs
+    silent = inputs is not None and inputs.second_moment == 0
+    return silent or _own_gradient_is_zero(evidence, index)
 
 
 def _alive(evidence: Evidence, index: int) -> bool:

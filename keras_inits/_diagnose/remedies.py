@@ -74,9 +74,7 @@ def redraw(evidence: Evidence, index: int, scheme: str | None = None) -> str:
 def fitting(evidence: Evidence, index: int) -> str:
     """Returns the expression of the initializer that keeps a signal's size through a layer."""
     name = activation_name(evidence, index)
-    return (
-        "keras_inits.XavierInit()" if not name else f'keras_inits.XavierInit(activation="{name}")'
-    )
+    return f'keras_inits.XavierInit(activation="{name}")' if name else "keras_inits.XavierInit()"
 
 
 def activation_name(evidence: Evidence, index: int) -> str:

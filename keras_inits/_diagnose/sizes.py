@@ -30,10 +30,19 @@ def vanishing(evidence: Evidence) -> Found:
             yield index, finding
 
 
+def amplifying(evidence: Evidence) -> Found:
+    """Yields recurrent layers whose gradient grows from the last time step back to the first."""
+    return (pair for pair in _steps(evidence) if pair[1].kind == "exploding")
+
+
+def forgetting(evidence: Evidence) -> Found:
+    """Yields recurrent layers whose gradient fades from the last time step back to the first."""
+    return (pair for pair in _steps(evidence) if pair[1].kind == "vanishing")
+
+
 def _all(evidence: Evidence) -> Found:
     yield from _signal(evidence)
     yield from _gradient(evidence)
-    yield from _steps(evidence)
 
 
 def _signal(evidence: Evidence) -> Found:

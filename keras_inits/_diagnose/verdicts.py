@@ -44,7 +44,9 @@ CHECKS = (
     Check("saturated", units.saturated),
     Check("no gradient", lost.no_gradient, explained_by=_BROKEN),
     Check("exploding", sizes.exploding, explained_by=_BROKEN),
+    Check("exploding", sizes.amplifying),
     Check("vanishing", sizes.vanishing, excused_by_bypass=True, explained_by=_BROKEN),
+    Check("vanishing", sizes.forgetting),
     Check("rank-collapsed", units.alike, excused_by_bypass=True),
 )
 
