@@ -20,7 +20,11 @@ def no_gradient(evidence: Evidence) -> Found:
     """
     alive = [_alive(evidence, index) for index in range(len(evidence.calls))]
     learns = _learning(evidence)
-    if evidence.loss == 0:
+    finite = all(
+        call.output.finite and (call.gradient is None or call.gradient.finite)
+        for call in evidence.calls
+    )
+    if evidence.loss == 0 or not finite:  # NaN makes zeros behind rectifiers
         return
     ends = [end for end in evidence.ends if learns[end]]
     if ends and not any(alive[end] for end in ends):
