@@ -369,3 +369,18 @@ def test_an_unknown_layer_is_never_guessed_and_can_be_registered():
     assert report.left_alone == ()
     assert report.rows[0].geometry.fan_in == 4
     assert np.all(np.asarray(ops.abs(layer.offset)) == 0)
+
+
+def test_a_registered_geometry_that_returns_something_else_is_named():
+    class Wrong(layers.Layer):
+        def build(self, shape):
+            self.offset = self.add_weight(name="offset", shape=(6,))
+
+    @keras_inits.geometry.register(Wrong)
+    def _(layer, weight):
+        return "zeros"
+
+    layer = Wrong()
+    layer.build((None, 4))
+    with pytest.raises(ValueError, match=r"geometry registered for Wrong.*Received: 'zeros'"):
+        keras_inits.initialize(layer)

@@ -8,7 +8,8 @@ import keras
 from keras_inits._diagnose.calls import UNKNOWN, Call
 from keras_inits._diagnose.evidence import Evidence
 from keras_inits._diagnose.remedies import redraw, reference
-from keras_inits._diagnose.traits import NORMALIZATIONS, is_judged
+from keras_inits._diagnose.traits import is_judged
+from keras_inits._layers.kinds import Kind, is_a
 from keras_inits._reporting import Finding
 
 Found = Iterator[tuple[int | None, Finding]]
@@ -98,7 +99,7 @@ def _drift(
     limits = f"(limits 1/{limit:g} and {limit:g})"
     for index in order:
         call = calls[index]
-        if isinstance(call.layer, NORMALIZATIONS):
+        if is_a(call.layer, Kind.NORMALIZATION):
             continue
         paths = [total[i] for i in before(index)]
         total[index] = min(paths, key=lambda product: abs(math.log(product)), default=1.0)

@@ -9,54 +9,22 @@ import numpy as np
 from keras_inits._gains import Activation, resolve
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import geometry
-
-_PLAIN_MAPS = (
-    keras.layers.Dense,
-    keras.layers.Conv1D,
-    keras.layers.Conv2D,
-    keras.layers.Conv3D,
-)
-NORMALIZATIONS = (
-    keras.layers.BatchNormalization,
-    keras.layers.LayerNormalization,
-    keras.layers.GroupNormalization,
-    keras.layers.RMSNormalization,
-    keras.layers.UnitNormalization,
-)
-_ACTIVATIONS = (
-    keras.layers.Activation,
-    keras.layers.ReLU,
-    keras.layers.LeakyReLU,
-    keras.layers.PReLU,
-    keras.layers.ELU,
-)
-
-
-_OPAQUE = (keras.layers.RNN, keras.layers.TimeDistributed)
-_NOISE = (
-    keras.layers.Dropout,
-    keras.layers.SpatialDropout1D,
-    keras.layers.SpatialDropout2D,
-    keras.layers.SpatialDropout3D,
-    keras.layers.AlphaDropout,
-    keras.layers.GaussianDropout,
-    keras.layers.GaussianNoise,
-)
+from keras_inits._layers.kinds import PLAIN_MAPS, Kind, classes, is_a, kind
 
 
 def is_noise(layer: keras.Layer) -> bool:
     """Says whether a layer only adds noise, and only in training."""
-    return isinstance(layer, _NOISE)
+    return is_a(layer, Kind.NOISE)
 
 
 def is_opaque(layer: keras.Layer) -> bool:
     """Says whether a layer is seen from outside only: its inner layers run once a time step."""
-    return isinstance(layer, _OPAQUE)
+    return is_a(layer, Kind.RECURRENT, Kind.OVER_TIME)
 
 
 def is_recurrent(layer: keras.Layer) -> bool:
     """Says whether a layer goes through a sequence step by step."""
-    return isinstance(layer, keras.layers.RNN)
+    return is_a(layer, Kind.RECURRENT)
 
 
 @functools.singledispatch
@@ -85,8 +53,9 @@ def _itself(layer: Any) -> Any:
     return layer
 
 
-for _type in _ACTIVATIONS[1:]:
-    activation_of.register(_type, _itself)
+for _type in classes(Kind.ACTIVATION):
+    if _type not in (keras.layers.Activation, keras.layers.Softmax):
+        activation_of.register(_type, _itself)
 
 
 def elementwise(layer: Any) -> Activation | None:
@@ -111,7 +80,7 @@ def kernel_geometry(layer: Any) -> KernelGeometry | None:
     kernel = next((weight for weight in layer.weights if weight.name == "kernel"), None)
     if kernel is None or not keras.backend.is_float_dtype(kernel.dtype):
         return None  # integers of a quantized layer stand for other numbers
-    found = geometry(layer, kernel) if type(layer) in _PLAIN_MAPS else None
+    found = geometry(layer, kernel) if kind(layer) in PLAIN_MAPS else None
     return found if isinstance(found, KernelGeometry) else None
 
 
@@ -121,12 +90,14 @@ def is_judged(layer: Any) -> bool:
     So it is for innermost layers with a kernel and for elementwise activations. Normalization,
     pooling, softmax, recurrence, merging and reshaping change sizes by design.
     """
-    if isinstance(layer, (*NORMALIZATIONS, keras.layers.Embedding, keras.layers.RNN)):
+    if is_a(layer, Kind.NORMALIZATION, Kind.EMBEDDING, Kind.RECURRENT):
         return False
     activation = activation_of(layer)
     if activation in (keras.activations.softmax, keras.activations.log_softmax):
         return False
-    return isinstance(layer, _ACTIVATIONS) or has_kernel(layer)
+    if is_a(layer, Kind.ACTIVATION):
+        return not isinstance(layer, keras.layers.Softmax)
+    return has_kernel(layer)
 
 
 @functools.lru_cache(maxsize=256)

@@ -14,7 +14,7 @@ from keras_inits._initialize.statistics import standard_deviation
 from keras_inits._initialize.writing import write
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import LeftAlone, OwnedWeight, Role, Unknown, owned_weights, role
-from keras_inits._layers.activations import activation_after, activation_name, is_seen
+from keras_inits._layers.activations import Following, activation_name, following, is_seen
 from keras_inits._layers.ownership import initializer_attribute
 from keras_inits._schemes import GeometricInit, XavierInit
 from keras_inits._schemes.base import KernelScheme, Scheme
@@ -154,7 +154,13 @@ def _fitting(scheme: Any, owned: OwnedWeight) -> tuple[Any, str]:
         return XavierInit(), "recurrent: gain 1"
     # Nothing stands between the two kernels of a separable convolution.
     separable = owned.weight.name == "depthwise_kernel"
-    activation = None if separable else activation_after(owned.layer)
+    found = Following() if separable else following(owned.layer)
+    if found.met:
+        return (
+            XavierInit(),
+            f"{found.met} {'follow' if ' and ' in found.met else 'follows'}: gain 1",
+        )
+    activation = found.activation
     if activation is None and not is_seen(owned.layer):
         return XavierInit(), "nothing seen after it: gain 1"
     name = activation_name(activation)

@@ -14,7 +14,7 @@ _INITIALIZERS = {
 
 @dataclass(frozen=True)
 class OwnedWeight:
-    """A weight, the layer that made it, and the path that tells it from all others.
+    """A weight, the layer that made it, and a path that no other weight has.
 
     Attributes:
         path: the variable's path; `#2`, `#3` and so on follow where Keras gives one path twice.
