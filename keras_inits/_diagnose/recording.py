@@ -105,6 +105,8 @@ class Recorder(Silencer):
 
     def run(self, original: Any, layer: keras.Layer, args: Any, kwargs: Any) -> Any:
         """Calls `layer` and records what it did, if it is one to report."""
+        if self._measuring:
+            return original(layer, *args, **kwargs)
         if not tf.executing_eagerly() or any(is_opaque(f.layer) for f in self._stack):
             return super().run(original, layer, args, kwargs)
         given = [t for t in keras.tree.flatten((args, kwargs)) if isinstance(t, tf.Tensor)]
@@ -139,8 +141,8 @@ class Recorder(Silencer):
         tensor, index, composite = flat[main], len(self.calls), frame.inside > 0
         call_origins = tuple(self.origins.of(t) for t in given)
         made_from = self.origins.of(tensor) or frozenset[int]().union(*call_origins)
-        activation = None if composite else elementwise(layer)
-        with self._measure():
+        with self._measure():  # an activation that is a layer runs when its law is asked for
+            activation = None if composite else elementwise(layer)
             bounds = saturation_bounds(activation)
             output, columns = measure(tf.stop_gradient(tensor), unit_axis(layer), bounds)
             real = [(t, s) for t, s in zip(given, sources, strict=True) if _is_real(t)]
