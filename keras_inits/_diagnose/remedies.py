@@ -67,7 +67,7 @@ def redraw(evidence: Evidence, index: int, scheme: str | None = None) -> str:
     if found is None or expression is None:
         return ""
     layer = evidence.calls[found].layer
-    bias = ', overrides={"*bias": "zeros"}' if getattr(layer, "bias", None) is not None else ""
+    bias = ', overrides={"*bias": "zeros"}' if any(w.name == "bias" for w in layer.weights) else ""
     return f"keras_inits.initialize({expression}, {scheme or fitting(evidence, found)}{bias})"
 
 

@@ -9,9 +9,7 @@ import keras_inits as ki
 from keras_inits._diagnose import draw_input
 
 rng = np.random.default_rng(0)
-V, S, IM = (
-    rng.standard_normal(s, dtype="float32") for s in ((32, 20), (8, 10, 12), (8, 8, 8, 12))
-)
+V, S, IM = (rng.standard_normal(s, dtype="float32") for s in ((32, 20), (8, 10, 12), (8, 8, 8, 12)))
 
 
 class Between(layers.Layer):

@@ -53,7 +53,11 @@ def net(last, **compiled):
         (lambda: layers.Dense(3, "softmax"), "sparse_categorical_crossentropy", CLASSES),
         (lambda: layers.Dense(3, "softmax"), "categorical_crossentropy", np.eye(3)[CLASSES]),
         (lambda: layers.Dense(1, "sigmoid"), "binary_crossentropy", CLASSES[:, None] > 1),
-        (lambda: layers.Dense(1, "sigmoid"), "binary_crossentropy", (CLASSES > 1).astype("float32")),
+        (
+            lambda: layers.Dense(1, "sigmoid"),
+            "binary_crossentropy",
+            (CLASSES > 1).astype("float32"),
+        ),
         (lambda: layers.Dense(1), "mse", X[:, 0]),  # (n,) for (n, 1)
         (lambda: layers.Dense(1), keras.losses.Huber(reduction="sum"), X[:, :1]),
     ],
