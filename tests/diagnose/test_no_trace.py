@@ -1,6 +1,8 @@
 """A diagnosis leaves model, process and other threads as they were."""
 
 import random
+import subprocess
+import sys
 import threading
 
 import keras
@@ -146,3 +148,22 @@ def test_the_optimizer_is_released_after_a_step_of_the_models_own():
     with pytest.raises(RuntimeError, match="stop"):
         ki.diagnose(model, X, X[:, :2])
     assert "apply" not in vars(model.optimizer)
+
+
+def test_everything_loads_without_tensorflow_and_says_that_it_is_needed():
+    code = """
+import os, sys
+os.environ["KERAS_BACKEND"] = "jax"
+sys.modules["tensorflow"] = None
+import keras, keras_inits
+from keras_inits import *
+assert hasattr(keras_inits, "diagnose") and hasattr(keras_inits, "SignalMonitor")
+model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+try:
+    keras_inits.diagnose(model, [[1.0, 2.0, 3.0]])
+except ValueError as error:
+    assert "needs the TensorFlow backend" in str(error), error
+else:
+    raise AssertionError("nothing raised")
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
