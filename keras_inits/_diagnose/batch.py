@@ -99,7 +99,7 @@ def _(x: keras.utils.PyDataset) -> Any:
 
 
 @_first.register
-def _(x: types.GeneratorType) -> Any:
+def _(x: types.GeneratorType) -> Any:  # type: ignore[type-arg]
     raise InputTypeError(
         "A generator loses the batch that is taken from it: give that batch itself, as in "
         "`diagnose(model, *next(batches))`. Received: x of type generator"

@@ -88,7 +88,7 @@ def gradients_of_steps(model: keras.Model) -> Iterator[dict[int, list[Any]]]:
     def keep(optimizer: Any) -> Callable[..., None]:
         def apply(grads: Any, trainable_variables: Any = None) -> None:
             own = getattr(optimizer, "_trainable_variables", None)
-            variables = own if trainable_variables is None else trainable_variables
+            variables: Any = own if trainable_variables is None else trainable_variables
             for gradient, variable in zip(grads, variables, strict=True):
                 if gradient is not None:
                     found.setdefault(id(variable), []).append(gradient)

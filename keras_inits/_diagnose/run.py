@@ -72,7 +72,7 @@ def diagnose(
     from keras_inits._diagnose.batch import first_batch
 
     drawn = draw_input(model, seed=seed) if x is None else x
-    notes = ()
+    notes: tuple[str, ...] = ()
     if isinstance(drawn, StandardInput):
         drawn, notes = drawn.x, (f"input: {drawn.description}, since no data was given",)
     return engine.report(

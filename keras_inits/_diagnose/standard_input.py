@@ -126,7 +126,8 @@ def _images(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.floa
     place[axes[0]], place[axes[1]] = height, width
     spectrum = np.fft.fft2(rng.standard_normal(shape), axes=axes) / frequency.reshape(place)
     images = np.real(np.fft.ifft2(spectrum, axes=axes))
-    return (images - images.mean()) / images.std()
+    scaled: NDArray[np.float64] = (images - images.mean()) / images.std()
+    return scaled
 
 
 def _all(model: keras.Model) -> list[keras.Layer]:
