@@ -70,7 +70,8 @@ def activation_of_operation(operation: Any) -> Any:
     'hard_sigmoid'
     """
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(operation).__name__).lower()
-    function = getattr(keras.activations, "exponential" if name == "exp" else name, None)
+    name = {"exp": "exponential", "re_lu": "relu"}.get(name, name)
+    function = getattr(keras.activations, name, None)
     if function is None:
         return None
     parameters = inspect.signature(function).parameters.values()

@@ -21,6 +21,7 @@ class Kind(enum.StrEnum):
     DEPTHWISE = "depthwise convolution"
     SEPARABLE = "separable convolution"
     TRANSPOSED = "transposed convolution"
+    MAP = "map"  # an operation that sums over an axis of a weight
     EMBEDDING = "embedding"
     POSITION = "position embedding"
     ATTENTION = "attention"
@@ -28,6 +29,7 @@ class Kind(enum.StrEnum):
     CELL = "recurrent cell"  # one step
     # what stands between them
     ACTIVATION = "activation"
+    ELEMENTWISE = "elementwise"  # any other function of single values
     NORMALIZATION = "normalization"
     NOISE = "noise"
     RESHAPING = "reshaping"
@@ -35,9 +37,13 @@ class Kind(enum.StrEnum):
     POOLING = "pooling"
     UPSAMPLING = "upsampling"
     IDENTITY = "identity"
+    ROTATION = "rotation"  # of pairs of values, by their position
     SCALING = "scaling"  # by a learned or a fixed factor
+    SHIFT = "shift"  # by a bias or a constant
+    CUT = "cut"  # no gradient comes back
     SUM = "sum"  # branches of which one may be silent: the others go on
     PRODUCT = "product"
+    CONTRACTION = "contraction"  # a product of two signals, summed over an axis
     CONCATENATION = "concatenation"
     # what holds other layers or functions
     WRAPPER = "wrapper"
@@ -53,10 +59,18 @@ class Kind(enum.StrEnum):
 # Plain maps: every output is one sum over a window of inputs, by one matrix for each tap.
 PLAIN_MAPS = frozenset({Kind.DENSE, Kind.CONVOLUTION})
 # Layers with one kernel between what comes in and what goes out.
-KERNELS = PLAIN_MAPS | {Kind.EINSUM, Kind.DEPTHWISE, Kind.SEPARABLE, Kind.TRANSPOSED}
+KERNELS = PLAIN_MAPS | {
+    Kind.EINSUM,
+    Kind.DEPTHWISE,
+    Kind.SEPARABLE,
+    Kind.TRANSPOSED,
+    Kind.MAP,
+}
 # Values come out as they went in: each is kept, moved, repeated, or (noise) kept on average. Of
 # padding and cropping the values inside are kept.
-KEEPS_SCALE = frozenset({Kind.NOISE, Kind.RESHAPING, Kind.PADDING, Kind.UPSAMPLING, Kind.IDENTITY})
+KEEPS_SCALE = frozenset(
+    {Kind.NOISE, Kind.RESHAPING, Kind.PADDING, Kind.UPSAMPLING, Kind.IDENTITY, Kind.ROTATION}
+)
 
 _TABLE: dict[Kind, tuple[type, ...]] = {
     Kind.DENSE: (layers.Dense,),
@@ -131,6 +145,7 @@ _TABLE: dict[Kind, tuple[type, ...]] = {
 _NAMED: dict[Kind, tuple[str, ...]] = {
     Kind.EMBEDDING: ("keras>ReversibleEmbedding", "keras_hub>ReversibleEmbedding"),
     Kind.POSITION: ("keras_hub>PositionEmbedding",),
+    Kind.ROTATION: ("keras_hub>RotaryEmbedding",),
     Kind.POOLING: tuple(
         f"keras>Adaptive{how}Pooling{rank}D" for how in ("Average", "Max") for rank in (1, 2, 3)
     ),
