@@ -229,7 +229,7 @@ def symbolic_calls_through(
 # Tried with Keras 3.12.0 and 3.15.1. Keras has no hooks on layers, keeps masks and logits as
 # attributes of tensors, and the seed of draws without a seed in its global state.
 
-Hook = Callable[[Any, Any, Any, Any], Any]
+CallHook = Callable[[Any, Any, Any, Any], Any]
 
 _TENSOR_NOTES = ("_keras_mask", "_keras_logits")
 _calls_lock = threading.Lock()
@@ -239,7 +239,7 @@ _hooked_call: Any = None
 
 
 @contextmanager
-def layer_calls_through(hook: Hook) -> Iterator[None]:
+def layer_calls_through(hook: CallHook) -> Iterator[None]:
     """Lets every `layer(*args, **kwargs)` of the process go through a function.
 
     `Layer.__call__` is replaced once, however many ask for it at the same time, and put back when
@@ -261,7 +261,7 @@ def layer_calls_through(hook: Hook) -> Iterator[None]:
                 _leave()
 
 
-def _enter(hook: Hook) -> None:
+def _enter(hook: CallHook) -> None:
     global _users, _plain_call, _hooked_call
     if _users == 0:
         plain = keras.layers.Layer.__call__
