@@ -9,7 +9,7 @@ import keras
 
 from keras_inits._errors import InputError
 from keras_inits._layers import OwnedWeight
-from keras_inits._layers.kinds import Kind
+from keras_inits._layers.kinds import Kind, is_a
 from keras_inits._wiring import Call, Wiring, wiring
 
 # Through these a unit goes as it is, or by a function of single values.
@@ -81,12 +81,12 @@ class Surroundings:
     Attributes:
         wiring: that of the model; None if it could not be traced.
         problem: why it could not be traced; else empty.
-        is_net: whether the model has more than one layer.
+        is_net: whether the model has several layers, so that there is something to know.
     """
 
     def __init__(self, model: Any) -> None:
         self._model = model
-        self.is_net = len(model._flatten_layers()) > 1
+        self.is_net = not is_a(model, Kind.RECURRENT) and len(model._flatten_layers()) > 1
         self.wiring: Wiring | None = None
         self.problem = ""
         try:

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,14 +31,15 @@ _INDEPENDENT = (
     UniformInit,
 )
 _PROBED = 2**14  # values of a kernel whose distribution is looked at
-_FEWEST = 64  # values that say anything
+_FEWEST = 32  # values that say anything
 _MOST_SIDE = 512  # rows or columns of the part of a kernel that is looked at
 _NORMAL = statistics.NormalDist()
 # Mean and standard deviation of the Tracy-Widom law of order 1 (Bejan 2005, table 2.2), the one of
 # the largest eigenvalue of a Wishart matrix (Johnstone 2001).
 _TRACY_WIDOM = (-1.2065, 1.2680)
-# Over all kernels together, in standard deviations: 1e-9 by chance.
-_LIMIT = 6.0
+# Over all kernels together, in standard deviations: 3e-6 by chance.
+_LIMIT = 4.5
+_STRANGE = 2.0  # of one kernel
 _OFF = 40.0  # of a kernel that its law cannot have drawn
 
 
@@ -46,28 +47,30 @@ def surprise(kernels: Sequence[Kernel]) -> tuple[float, int, int]:
     """Returns how surprising kernels are, were their values drawn independently by one law each.
 
     Of each kernel are looked at: the distribution of its values; the sizes and the means of its
-    rows and of its columns; and the largest singular value, against what that of random numbers is
-    (Marchenko and Pastur 1967, Johnstone 2001). Steps of gradient descent are matrices of low rank:
-    they move all of these. A wrong scale moves none.
+    rows and of its columns; the largest singular value, against what that of random numbers is
+    (Marchenko and Pastur 1967, Johnstone 2001); and whether units with large incoming weights have
+    large outgoing ones. Steps of gradient descent are matrices of low rank that move all of these.
+    A wrong scale moves none.
 
     Returns:
         The surprise of all together in standard deviations, 0 where less than half of them are
         surprising; how many are; of how many.
     """
-    found = [z for kernel in kernels if (z := _deviation(kernel)) is not None]
+    by_path = {kernel.path: kernel for kernel in kernels}
+    found = [z for kernel in kernels if (z := _deviation(kernel, by_path)) is not None]
     if not found:
         return 0.0, 0, 0
-    strange = sum(z > 2.0 for z in found)
+    strange = sum(z > _STRANGE for z in found)
     total = sum(found) / math.sqrt(len(found))
-    return (total if strange > len(found) / 2 else 0.0), strange, len(found)
+    return (total if strange >= len(found) / 2 else 0.0), strange, len(found)
 
 
-def is_surprising(kernels: Sequence[Kernel]) -> bool:
+def has_moved(kernels: Sequence[Kernel]) -> bool:
     """Returns whether kernels together have left the laws that drew them."""
     return surprise(kernels)[0] > _LIMIT
 
 
-def _deviation(kernel: Kernel) -> float | None:
+def _deviation(kernel: Kernel, by_path: Mapping[str, Kernel]) -> float | None:
     """Returns how far a kernel is from independent values, as a standard normal number if it is."""
     if kernel.values.size < _FEWEST or kernel.values.ndim < 2 or kernel.is_lookup:
         return None
@@ -81,7 +84,7 @@ def _deviation(kernel: Kernel) -> float | None:
     if min(matrix.shape) < 2 or spread == 0:
         return None
     w = (matrix - matrix.mean()) / spread
-    found = [_shape(kernel.values), *_margins(w), *_margins(w.T)]
+    found = [_shape(kernel.values), *_margins(w), *_margins(w.T), *_links(kernel, by_path)]
     if min(w.shape) >= 4:
         found.append(_spectrum(w))
     chance = 1.0 - _NORMAL.cdf(min(_OFF, max(found)))
@@ -96,6 +99,24 @@ def _distinct(matrix: NDArray[Any]) -> NDArray[Any]:
     """Returns a matrix without copies of columns: what was copied is no evidence twice."""
     drop = [i for group in equal_rows(matrix.T) for i in group[1:]]
     return np.delete(matrix, drop, axis=1) if drop else matrix
+
+
+def _links(kernel: Kernel, by_path: Mapping[str, Kernel]) -> Iterator[float]:
+    """Yields how much the units' incoming sizes agree with those of their outgoing weights."""
+    incoming = np.mean(as_keras_reads(kernel).astype("float64") ** 2, axis=0)
+    for meeting in kernel.context.meetings:
+        for path in meeting.weights if meeting.kind == "kernel" else ():
+            following = by_path.get(path)
+            if following is None or following.values.ndim < 2 or following.path == kernel.path:
+                continue
+            rows = as_keras_reads(following).astype("float64") ** 2
+            if len(incoming) < 6 or len(rows) % len(incoming):
+                continue
+            outgoing = rows.reshape(-1, len(incoming), rows.shape[1]).mean(axis=(0, 2))
+            if incoming.std() > 0 and outgoing.std() > 0:
+                # By ranks, whose correlation has a law that is known (Kendall 1948).
+                ranks = (np.argsort(np.argsort(v)) for v in (incoming, outgoing))
+                yield float(np.corrcoef(*ranks)[0, 1]) * math.sqrt(len(incoming) - 1)
 
 
 def _margins(w: NDArray[Any]) -> tuple[float, float]:

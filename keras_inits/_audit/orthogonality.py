@@ -13,6 +13,7 @@ from keras_inits._schemes import OrthogonalInit
 
 # Largest entry of Q^T Q / g^2 - I that rounding to bfloat16 (8 bits) explains.
 _GRAM_TOLERANCE = 2.0**-6
+_FEWEST = 4  # singular values of which a spread says something
 
 
 def not_orthogonal(kernel: Kernel, kernels: Kernels) -> Iterator[Judgement]:
@@ -47,6 +48,23 @@ def not_orthogonal(kernel: Kernel, kernels: Kernels) -> Iterator[Judgement]:
 def is_drawn_orthogonal(kernel: Kernel) -> bool:
     """Returns whether a kernel is orthogonal in some reading, whatever its scale."""
     return all(map(_is_orthogonal, kernel.matrices)) or _is_orthogonal(as_keras_reads(kernel))
+
+
+def has_left_orthogonality(kernel: Kernel) -> bool:
+    """Returns whether a kernel is near an orthogonal one: nearer than random numbers, but not it.
+
+    Neither a scheme nor a hand makes such a kernel; training does.
+    """
+    if not isinstance(kernel.scheme, OrthogonalInit) or is_drawn_orthogonal(kernel):
+        return False
+    matrix = as_keras_reads(kernel).astype("float64")
+    values = np.linalg.svd(matrix, compute_uv=False)
+    rows, outputs = matrix.shape
+    # The singular values of random numbers spread so: their squares have the mean 1 and, by
+    # Marchenko and Pastur (1967), the variance min/max of the two sides.
+    expected = np.sqrt(min(rows, outputs) / max(rows, outputs))
+    squares = values**2 / np.mean(values**2)
+    return bool(min(rows, outputs) > _FEWEST and squares.std() < expected / 2)
 
 
 def _is_orthogonal(matrix: NDArray[Any]) -> bool:

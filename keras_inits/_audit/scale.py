@@ -56,11 +56,10 @@ def _off_the_law(kernel: Kernel, measured: float, meant: float, gain: float) -> 
     ratio = measured / meant
     if abs(ratio - 1) <= tolerance:
         return
-    small = kernel.context.is_branch_end or kernel.context.is_head
-    if ratio < 1 and small:
-        return
     read = expected_stddev(kernel.scheme, shape)
     as_read = bool(read) and abs(measured / read - 1) <= tolerance  # type: ignore[operator]
+    if ratio < 1 and not as_read and (kernel.context.is_branch_end or kernel.context.is_head):
+        return  # made small on purpose
     # Half the measured ratio's tolerance comes on top of the factor.
     limit = _READING_TOLERANCE * (1 + tolerance / 2)
     if as_read and (1 / limit <= ratio <= limit or 1 / limit <= gain <= limit):
@@ -86,7 +85,7 @@ def _fixed_scale(kernel: Kernel, measured: float, gain: float) -> Iterator[Judge
     """Yields a finding if a scheme of fixed scale makes the signal fade, explode or saturate."""
     # What a cell takes in is summed over the steps, however many there are. A branch or a head that
     # starts small is no fault: the stream goes on without it, the loss is that of a guess.
-    may_fade = kernel.cell or kernel.context.on_branch or kernel.context.is_head
+    may_fade = kernel.cell or kernel.context.on_branch or _makes_logits(kernel)
     low, high = GAIN_BOUNDS
     # The length of a signal is kept where there are more outputs than inputs: of an orthogonal
     # kernel of 10 inputs and 1000 outputs the single values are a tenth, and their sum is not.
@@ -118,6 +117,12 @@ def _fixed_scale(kernel: Kernel, measured: float, gain: float) -> Iterator[Judge
                 {"stddev": measured, "gain": gain},
             )
         )
+
+
+def _makes_logits(kernel: Kernel) -> bool:
+    activation = kernel.context.activation
+    name = str(getattr(activation, "__name__", type(activation).__name__)).lower()
+    return kernel.context.is_head and (activation is None or name in ("softmax", "sigmoid"))
 
 
 @functools.cache

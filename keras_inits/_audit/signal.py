@@ -15,7 +15,7 @@ Signal = NDArray[np.floating]
 
 _VALUES = 1024  # of each signal
 _AS_THEY_ARE = KEEPS_SCALE | {Kind.PREPROCESSING, Kind.INPUT}
-_RANGE = 1e15  # what float32 still squares
+_RANGE = 1e30  # what float32 still holds, with room for an activation's own arithmetic
 
 
 def predicted_signals(wiring: Wiring, kernels: Kernels) -> Sequence[Signal | None]:

@@ -15,10 +15,11 @@ from keras_inits._wiring import Stream, Sum, Wiring
 # The stream grows by an order of magnitude from its start to its end.
 _MOST_GROWTH = 10.0
 # With a normalization in each branch all of them add the same, so that a stream grows as the root
-# of their number. GPT-2 scales the ends all the same (Radford et al. 2019, section 2.3): said of
-# nets of 8 such blocks, and a fault from 24 blocks, those of its medium size.
-_MOST_NORMALIZED_GROWTH = 5.0
-_SUMS_TO_REMARK, _SUMS_TO_REPORT = 16, 48
+# of their number and such nets train. GPT-2 scales the ends all the same (Radford et al. 2019,
+# section 2.3): a remark from 8 such blocks, a fault from 24 blocks, those of its medium size, where
+# the stream grows much more than the root of any such number.
+_REMARK = (16, 5.0)  # branches and growth
+_REPORT = (48, 20.0)
 _FEWEST_SUMS = 4  # a stream of fewer is not looked at
 
 
@@ -55,11 +56,12 @@ def _judged(
     )
     count = len(branches)
     if normalized:
-        if growth <= _MOST_NORMALIZED_GROWTH or count < _SUMS_TO_REMARK:
+        if count < _REMARK[0] or growth <= _REMARK[1]:
             return
         if _are_scaled(wiring, kernels, sums, ends, count):
             return
-        is_fault, factor = count >= _SUMS_TO_REPORT, 1 / math.sqrt(count)
+        is_fault = count >= _REPORT[0] and growth > _REPORT[1]
+        factor = 1 / math.sqrt(count)
     else:
         if growth <= _MOST_GROWTH:
             return

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from keras import initializers, layers, ops
 
-from keras_inits._audit.drawn import is_surprising, surprise
+from keras_inits._audit.drawn import has_moved, surprise
 from keras_inits._audit.kernel import Judgement, Kernel, copies
+from keras_inits._audit.orthogonality import has_left_orthogonality
 from keras_inits._layers import OwnedWeight
 from keras_inits._reporting import Finding
 from keras_inits._schemes import ConstantInit, OnesInit, ZerosInit
@@ -58,7 +59,10 @@ def evidence_of_training(
     # One bias may have been set by hand, such as that of the output to the base rate.
     if len(moved) > 1 and len(moved) > len(constant) / 2:
         return f"{len(moved)} of {len(constant)} biases and scales have moved from their start"
-    if is_surprising(kernels):
+    near = [kernel.path for kernel in kernels if has_left_orthogonality(kernel)]
+    if near:
+        return f"{near[0]} is near an orthogonal start, and not at it"
+    if has_moved(kernels):
         _, strange, judged = surprise(kernels)
         many = f"{strange} of {judged} kernels" if judged > 1 else "its kernel"
         return f"the values of {many} are no longer independent draws of one law"
