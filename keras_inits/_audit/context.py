@@ -1,7 +1,7 @@
 """What stands around the kernels of a model, read off its wiring."""
 
 import functools
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -53,7 +53,10 @@ class Context:
         meetings: what its units meet, one for each way; empty if no call of it was seen.
         activation: what its units go through first; None for none, or for what is not known.
         normalized: whether a normalization takes its scale away on each way.
-        on_branch: whether its output is added to a signal that goes on without it.
+        normalized_later: whether each way to an output passes some normalization, so that a small
+            signal becomes a large one again.
+        on_branch: whether all that it makes is added to a signal that goes on without it.
+        is_table: whether it is the table of an embedding.
         is_branch_end: whether it is the last kernel of such a branch.
         steps: of a recurrent layer the length of the sequence; else 0.
     """
@@ -62,7 +65,9 @@ class Context:
     meetings: tuple[Meeting, ...] = ()
     activation: Any = None
     normalized: bool = False
+    normalized_later: bool = False
     on_branch: bool = False
+    is_table: bool = False
     is_branch_end: bool = False
     steps: int = 0
 
@@ -98,9 +103,10 @@ class Surroundings:
         """Returns the context of a kernel."""
         own = getattr(owned.layer, "activation", None)
         alone = owned.layer is self._model
+        table = is_a(owned.layer, Kind.EMBEDDING)
         calls = () if self.wiring is None else self.wiring.of(owned.weight)
         if self.wiring is None or not calls or any(c.is_unknown for c in calls):
-            return Context(alone=alone, activation=own)
+            return Context(alone=alone, activation=own, is_table=table)
         found = self.wiring
         meetings: dict[Meeting, None] = {}
         for call in calls:
@@ -112,7 +118,9 @@ class Surroundings:
             meetings=tuple(meetings),
             activation=None if inner else self._activation(first, own),
             normalized=all(_is_normalized(found, c) for c in calls),
+            normalized_later=all(c.index in self._normalized_later for c in calls),
             on_branch=all(c.index in self._on_branches for c in calls),
+            is_table=table,
             is_branch_end=any(c.index in self._branch_ends for c in calls),
             steps=_steps(found, first),
         )
@@ -125,8 +133,27 @@ class Surroundings:
 
     @functools.cached_property
     def _on_branches(self) -> frozenset[int]:
-        sums = () if self.wiring is None else self.wiring.sums
-        return frozenset(i for each in sums for b in each.branches for i in b.calls)
+        assert self.wiring is not None
+        branches = {i for s in self.wiring.sums for b in s.branches for i in b.calls}
+        # And what goes nowhere else: of an attention to another signal, keys and values.
+        return self._leading(lambda call: call.index in branches) | branches
+
+    @functools.cached_property
+    def _normalized_later(self) -> frozenset[int]:
+        return self._leading(lambda call: call.kind is Kind.NORMALIZATION)
+
+    def _leading(self, is_end: Callable[[Call], bool]) -> frozenset[int]:
+        """Returns the calls from which each way to an output passes one of some calls."""
+        assert self.wiring is not None
+        graph = self.wiring.graph
+        found: set[int] = set()
+        for call in reversed(graph.calls):
+            following = [graph.calls[i] for i in graph.consumers.get(call.index, ())]
+            following = [one for one in following if one.carries]
+            passed = all(one.index in found or is_end(one) for one in following)
+            if following and passed and call.index not in graph.outputs:
+                found.add(call.index)
+        return frozenset(found)
 
     @functools.cached_property
     def _branch_ends(self) -> frozenset[int]:

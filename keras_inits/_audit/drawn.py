@@ -37,8 +37,8 @@ _NORMAL = statistics.NormalDist()
 # Mean and standard deviation of the Tracy-Widom law of order 1 (Bejan 2005, table 2.2), the one of
 # the largest eigenvalue of a Wishart matrix (Johnstone 2001).
 _TRACY_WIDOM = (-1.2065, 1.2680)
-# Over all kernels together, in standard deviations: 3e-6 by chance.
-_LIMIT = 4.5
+# Over all kernels together, in standard deviations: 6e-5 by chance.
+_LIMIT = 4.0
 _STRANGE = 2.0  # of one kernel
 _OFF = 40.0  # of a kernel that its law cannot have drawn
 
@@ -46,7 +46,7 @@ _OFF = 40.0  # of a kernel that its law cannot have drawn
 def surprise(kernels: Sequence[Kernel]) -> tuple[float, int, int]:
     """Returns how surprising kernels are, were their values drawn independently by one law each.
 
-    Of each kernel are looked at: the distribution of its values; the sizes and the means of its
+    Of each kernel are looked at: the distribution of its values, and its tails; the sizes and the means of its
     rows and of its columns; the largest singular value, against what that of random numbers is
     (Marchenko and Pastur 1967, Johnstone 2001); and whether units with large incoming weights have
     large outgoing ones. Steps of gradient descent are matrices of low rank that move all of these.
@@ -61,7 +61,8 @@ def surprise(kernels: Sequence[Kernel]) -> tuple[float, int, int]:
     if not found:
         return 0.0, 0, 0
     strange = sum(z > _STRANGE for z in found)
-    total = sum(found) / math.sqrt(len(found))
+    # Many kernels that moved a little, or one that moved much.
+    total = max(sum(found) / math.sqrt(len(found)), _largest(found))
     return (total if strange >= len(found) / 2 else 0.0), strange, len(found)
 
 
@@ -84,15 +85,30 @@ def _deviation(kernel: Kernel, by_path: Mapping[str, Kernel]) -> float | None:
     if min(matrix.shape) < 2 or spread == 0:
         return None
     w = (matrix - matrix.mean()) / spread
-    found = [_shape(kernel.values), *_margins(w), *_margins(w.T), *_links(kernel, by_path)]
+    found = [
+        _shape(kernel.values),
+        _tails(w),
+        *_margins(w),
+        *_margins(w.T),
+        *_links(kernel, by_path),
+    ]
     if min(w.shape) >= 4:
         found.append(_spectrum(w))
-    chance = 1.0 - _NORMAL.cdf(min(_OFF, max(found)))
-    if chance <= 0.0:
-        return min(_OFF, max(found))
-    # The largest of several (Sidak 1967).
-    any_ = -math.expm1(len(found) * math.log1p(-chance))
-    return -_NORMAL.inv_cdf(min(1 - 1e-12, max(1e-300, any_)))
+    return _largest(found)
+
+
+def _largest(numbers: Sequence[float]) -> float:
+    """Returns the largest of standard normal numbers as one such number (Sidak 1967)."""
+    largest = min(_OFF, max(numbers))
+    chance = 0.5 * math.erfc(largest / math.sqrt(2.0))
+    if chance < 1e-300:
+        return largest
+    return _quantile(-math.expm1(len(numbers) * math.log1p(-chance)) if chance < 1 else 1.0)
+
+
+def _quantile(chance: float) -> float:
+    """Returns the standard normal number that is passed with this chance."""
+    return -_NORMAL.inv_cdf(min(1 - 1e-12, max(1e-300, chance)))
 
 
 def _distinct(matrix: NDArray[Any]) -> NDArray[Any]:
@@ -161,7 +177,24 @@ def _shape(values: NDArray[Any]) -> float:
     )
     distance = min(_distance(np.clip(share, 0.0, 1.0)) for share in laws)
     chance = min(1.0, 2 * math.exp(-2 * distance**2 * sample.size))
-    return -_NORMAL.inv_cdf(min(1 - 1e-12, max(1e-300, chance)))
+    return _quantile(chance)
+
+
+def _tails(w: NDArray[Any]) -> float:
+    """Returns how heavy the tails are against the normal law, as a standard normal number.
+
+    Anscombe and Glynn 1983. Uniform and truncated laws have lighter tails than that.
+    """
+    n = w.size
+    mean = 3.0 * (n - 1) / (n + 1)
+    variance = 24.0 * n * (n - 2) * (n - 3) / ((n + 1) ** 2 * (n + 3) * (n + 5))
+    x = (float(np.mean(w**4)) - mean) / math.sqrt(variance)
+    skew = 6.0 * (n * n - 5 * n + 2) / ((n + 7) * (n + 9))
+    skew *= math.sqrt(6.0 * (n + 3) * (n + 5) / (n * (n - 2) * (n - 3)))
+    a = 6.0 + 8.0 / skew * (2.0 / skew + math.sqrt(1.0 + 4.0 / skew**2))
+    base = 1.0 + x * math.sqrt(2.0 / (a - 4.0))
+    cubic = math.copysign(abs((1.0 - 2.0 / a) / base) ** (1 / 3), base) if base else 0.0
+    return (1.0 - 2.0 / (9.0 * a) - cubic) / math.sqrt(2.0 / (9.0 * a))
 
 
 def _distance(shares: NDArray[Any]) -> float:

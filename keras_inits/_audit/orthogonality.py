@@ -13,6 +13,7 @@ from keras_inits._schemes import OrthogonalInit
 
 # Largest entry of Q^T Q / g^2 - I that rounding to bfloat16 (8 bits) explains.
 _GRAM_TOLERANCE = 2.0**-6
+_NEARER = 0.8
 _FEWEST = 4  # singular values of which a spread says something
 
 
@@ -64,7 +65,7 @@ def has_left_orthogonality(kernel: Kernel) -> bool:
     # Marchenko and Pastur (1967), the variance min/max of the two sides.
     expected = np.sqrt(min(rows, outputs) / max(rows, outputs))
     squares = values**2 / np.mean(values**2)
-    return bool(min(rows, outputs) > _FEWEST and squares.std() < expected / 2)
+    return bool(min(rows, outputs) > _FEWEST and squares.std() < _NEARER * expected)
 
 
 def _is_orthogonal(matrix: NDArray[Any]) -> bool:

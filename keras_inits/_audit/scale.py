@@ -76,16 +76,25 @@ def _off_the_law(kernel: Kernel, measured: float, meant: float, gain: float) -> 
             remedy(kernel),
             {"stddev": measured, "expected": meant, "ratio": ratio},
         ),
-        # What a branch adds too little, the stream has.
-        not (as_read and ratio < 1 and kernel.context.on_branch),
+        # What a branch adds too little, the stream has; of what is not seen nothing is sure.
+        not (as_read and ((ratio < 1 and kernel.context.on_branch) or _is_unseen(kernel))),
     )
 
 
 def _fixed_scale(kernel: Kernel, measured: float, gain: float) -> Iterator[Judgement]:
     """Yields a finding if a scheme of fixed scale makes the signal fade, explode or saturate."""
-    # What a cell takes in is summed over the steps, however many there are. A branch or a head that
-    # starts small is no fault: the stream goes on without it, the loss is that of a guess.
-    may_fade = kernel.cell or kernel.context.on_branch or _makes_logits(kernel)
+    # What a cell takes in is summed over the steps, however many there are. A table, a branch or a
+    # head that starts small is no fault: the stream goes on without the branch, and the loss of the
+    # head is that of a guess.
+    around = kernel.context
+    may_fade = (
+        kernel.cell
+        or around.is_table
+        or around.on_branch
+        or (around.normalized_later and gain > _NORMALIZABLE_GAIN)
+        or _makes_logits(kernel)
+        or _is_unseen(kernel)
+    )
     low, high = GAIN_BOUNDS
     # The length of a signal is kept where there are more outputs than inputs: of an orthogonal
     # kernel of 10 inputs and 1000 outputs the single values are a tenth, and their sum is not.
@@ -115,8 +124,13 @@ def _fixed_scale(kernel: Kernel, measured: float, gain: float) -> Iterator[Judge
                 + ("fades" if fades else "saturates the activation" if saturated else "explodes"),
                 remedy(kernel),
                 {"stddev": measured, "gain": gain},
-            )
+            ),
+            not _is_unseen(kernel),
         )
+
+
+def _is_unseen(kernel: Kernel) -> bool:
+    return not (kernel.context.meetings or kernel.context.alone)
 
 
 def _makes_logits(kernel: Kernel) -> bool:
