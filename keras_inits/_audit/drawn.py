@@ -46,11 +46,11 @@ _OFF = 40.0  # of a kernel that its law cannot have drawn
 def surprise(kernels: Sequence[Kernel]) -> tuple[float, int, int]:
     """Returns how surprising kernels are, were their values drawn independently by one law each.
 
-    Of each kernel are looked at: the distribution of its values, and its tails; the sizes and the means
-    of its rows and of its columns; the largest singular value, against what that of random numbers
-    is (Marchenko and Pastur 1967, Johnstone 2001); and whether units with large incoming weights
-    have large outgoing ones. Steps of gradient descent are matrices of low rank that move all of these.
-    A wrong scale moves none.
+    Of each kernel are looked at: the distribution of its values, and its tails; the sizes and the
+    means of its rows and of its columns; the largest singular value, against what that of random
+    numbers is (Marchenko and Pastur 1967, Johnstone 2001); and whether units with large incoming
+    weights have large outgoing ones. Steps of gradient descent are matrices of low rank that move
+    all of these. A wrong scale moves none.
 
     Returns:
         The surprise of all together in standard deviations, 0 where less than half of them are
@@ -126,8 +126,8 @@ def _links(kernel: Kernel, by_path: Mapping[str, Kernel]) -> Iterator[float]:
             outgoing = rows.reshape(-1, len(incoming), rows.shape[1]).mean(axis=(0, 2))
             if incoming.std() > 0 and outgoing.std() > 0:
                 # By ranks, whose correlation has a law that is known (Kendall 1948).
-                ranks = (np.argsort(np.argsort(v)) for v in (incoming, outgoing))
-                yield float(np.corrcoef(*ranks)[0, 1]) * math.sqrt(len(incoming) - 1)
+                one, other = (np.argsort(np.argsort(v)) * 1.0 for v in (incoming, outgoing))
+                yield float(np.corrcoef(one, other)[0, 1]) * math.sqrt(len(incoming) - 1)
 
 
 def _margins(w: NDArray[Any]) -> tuple[float, float]:

@@ -68,7 +68,7 @@ def residual(blocks, *, end="he_normal", inside="he_normal", normalized=False, r
     for _ in range(blocks):
         h = layers.LayerNormalization()(x) if normalized else x
         h = layers.Dense(64, "relu", kernel_initializer=inside)(h)
-        x = x + layers.Dense(64, kernel_initializer=end)(h)
+        x = x + layers.Dense(64, kernel_initializer=end() if callable(end) else end)(h)
         x = ops.relu(x) if relu else x
     return keras.Model(inputs, layers.Dense(3)(x))
 
@@ -115,8 +115,14 @@ SOUND = {
     "a recurrent kernel of zeros": lambda: stack(
         layers.SimpleRNN(16, recurrent_initializer="zeros"), layers.Dense(2), shape=(9, 4)
     ),
-    "He behind ReLU over 100 steps": lambda: stack(
-        layers.SimpleRNN(64, "relu", recurrent_initializer="he_normal"), shape=(100, 8)
+    "the identity behind ReLU over 784 steps": lambda: stack(
+        layers.SimpleRNN(
+            100,
+            "relu",
+            kernel_initializer=RandomNormal(0, 0.001),
+            recurrent_initializer="identity",
+        ),
+        shape=(784, 1),
     ),
     "gated cells over 100 steps": lambda: stack(
         layers.LSTM(64, return_sequences=True), layers.GRU(64), shape=(100, 8)
@@ -124,7 +130,7 @@ SOUND = {
     "few sums": lambda: residual(4),
     "sums with a normalization in each branch": lambda: residual(8, normalized=True),
     "ends by the root of the number of sums": lambda: residual(
-        60, end=RandomNormal(0, (2 / 64 / 60) ** 0.5)
+        60, end=lambda: RandomNormal(0, (2 / 64 / 60) ** 0.5)
     ),
 }
 
