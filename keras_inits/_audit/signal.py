@@ -93,7 +93,7 @@ def _summed(call: Call, known: Sequence[Signal]) -> Signal | None:
     names = {"add": np.add, "subtract": np.subtract, "maximum": np.maximum, "minimum": np.minimum}
     name = call.type.lower()
     if name == "average":
-        return np.mean(np.stack(known), axis=0)
+        return np.asarray(np.mean(np.stack(known), axis=0))
     function = names.get(name)
     if function is None:
         return None
