@@ -158,7 +158,7 @@ _NAMED: dict[Kind, tuple[str, ...]] = {
     Kind.NOISE: ("keras>StochasticDepth", "keras_hub>DropPath", "keras_hub>DINOV2DropPath",
                  "keras_hub>DINOV3DropPath"),
     Kind.SCALING: ("keras>LayerScale", "keras_hub>LayerScale2d", "keras_hub>DINOV2LayerScale",
-                   "keras_hub>DINOV3LayerScale", "keras>CustomScaleLayer",
+                   "keras_hub>DINOV3LayerScale",
                    "keras_hub>Multiplier"),
     Kind.NORMALIZATION: tuple(
         f"keras_hub>{name}"

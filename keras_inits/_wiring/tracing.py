@@ -22,7 +22,7 @@ import keras
 
 from keras_inits._keras_internals import symbolic_calls_through
 from keras_inits._layers.kinds import KERNELS, Kind, kind
-from keras_inits._wiring.operations import description, operation_kind
+from keras_inits._wiring.operations import description, operation_kind, reads_values
 
 # Of these the inside is looked at; all others are one step each.
 _ENTERED = frozenset({Kind.MODEL, Kind.WRAPPER, Kind.ATTENTION, Kind.FUNCTION, Kind.UNKNOWN})
@@ -197,7 +197,8 @@ class Trace:
             lambda t: _fresh(t) if id(t) in given or getattr(t, "sparse", False) else t, outputs
         )
         flat = _symbolic(outputs)
-        signals = tuple(source for _, source, carries in known if carries)
+        reads = reads_values(subject)
+        signals = tuple(source for _, source, carries in known if carries and reads)
         through = what is not Kind.CUT and (bool(signals) or what in _STARTS)
         step = Step(
             subject=subject,
