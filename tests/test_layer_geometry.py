@@ -5,6 +5,7 @@ variance 1, within 5 %. The control is the same law with the fans that Keras rea
 """
 
 from dataclasses import dataclass, field
+from inspect import signature
 
 import keras
 import numpy as np
@@ -18,6 +19,9 @@ from keras_inits._layers import owned_weights, role
 from keras_inits._layers.core import einsum_geometry
 
 TOLERANCE = 0.05
+
+# Keras 3.12 has no gate in its attention.
+GATED = {"use_gate": True} if "use_gate" in signature(layers.MultiHeadAttention).parameters else {}
 
 
 @dataclass(frozen=True)
@@ -280,7 +284,7 @@ ATTENTION = {
     "MultiHeadAttention": (lambda: layers.MultiHeadAttention(8, 16), [(4, 6, 64)] * 2),
     "MultiHeadAttention, all arguments": (
         lambda: layers.MultiHeadAttention(
-            8, 16, value_dim=24, output_shape=(6, 20), use_gate=True, attention_axes=(1, 2)
+            8, 16, value_dim=24, output_shape=(6, 20), attention_axes=(1, 2), **GATED
         ),
         [(4, 6, 3, 64), (4, 5, 3, 96), (4, 5, 3, 48)],
     ),
