@@ -223,6 +223,12 @@ def _always(answer: Kind) -> Callable[[Any], Kind]:
     return lambda layer: answer
 
 
+def is_named(layer: Any) -> bool:
+    """Returns whether a layer's own class, and no base of it, is one that is known by name."""
+    package = type(layer).__module__.partition(".")[0]
+    return f"{package}>{type(layer).__name__}" in _BY_NAME
+
+
 for _kind, _types in _TABLE.items():
     for _type in _types:
         kind.register(_type, _always(_kind))
