@@ -1,6 +1,7 @@
 """Nets of others: what their papers say that they are made of, and what is found."""
 
 import collections
+import functools
 import warnings
 
 import keras
@@ -15,12 +16,12 @@ import keras_inits
 APPLICATIONS = {
     "ResNet50": ([3, 4, 6, 3], 54, 0),
     "MobileNetV2": ([1, 2, 3, 2, 2], 53, 0),
-    "EfficientNetB0": ([1, 1, 2, 2, 3], 82, 0),
-    "Xception": ([1, 1, 9, 1], 41, 0),
-    "DenseNet121": ([], 121, 0),
     "ConvNeXtTiny": ([3, 3, 9, 3], 59, 0),
 }
 SLOW_APPLICATIONS = {
+    "EfficientNetB0": ([1, 1, 2, 2, 3], 82, 0),
+    "Xception": ([1, 1, 9, 1], 41, 0),
+    "DenseNet121": ([], 121, 0),
     "VGG16": ([], 16, 0),
     "ResNet101": ([3, 4, 23, 3], 105, 0),
     "ResNet152": ([3, 8, 36, 3], 156, 0),
@@ -97,6 +98,7 @@ FAST = {"Bert", "GPT2", "Llama", "ViT", "GPTNeoX", "Whisper"}
 NOT_UNDERSTOOD = {"FNet": {"fft2"}, "ViTDet": {"einsum bhwc,hkc->bhwk", "einsum bhwc,wkc->bhwk"}}
 
 
+@functools.cache
 def application(name):
     keras.utils.clear_session()
     model = getattr(keras.applications, name)(weights=None)

@@ -1,5 +1,6 @@
 """A wiring as text and as a picture."""
 
+import functools
 import itertools
 
 import keras
@@ -11,18 +12,23 @@ from wiring.hub import BACKBONES
 from keras_inits import plots, wiring
 
 
+@functools.cache
 def resnet():
-    return keras.applications.ResNet50(weights=None, input_shape=(32, 32, 3), include_top=False)
+    net = keras.applications.ResNet50(weights=None, input_shape=(32, 32, 3), include_top=False)
+    return wiring(net)
 
 
+@functools.cache
 def gpt2():
     sizes = {"num_layers": 12, "num_heads": 2, "hidden_dim": 16, "intermediate_dim": 32}
     models = pytest.importorskip("keras_hub").models
-    return models.GPT2Backbone(vocabulary_size=50, max_sequence_length=16, **sizes)
+    return wiring(models.GPT2Backbone(vocabulary_size=50, max_sequence_length=16, **sizes))
 
 
+@functools.cache
 def plain():
-    return keras.Sequential([keras.Input((4,)), *(layers.Dense(4, "tanh") for _ in range(60))])
+    stack = (layers.Dense(4, "tanh") for _ in range(60))
+    return wiring(keras.Sequential([keras.Input((4,)), *stack]))
 
 
 NETS = [resnet, gpt2, plain]
@@ -30,7 +36,7 @@ NETS = [resnet, gpt2, plain]
 
 @pytest.mark.parametrize("make", NETS)
 def test_the_text_fits_80_columns_and_names_every_kernel(make):
-    found = wiring(make())
+    found = make()
     text = found.summary()
     assert max(map(len, text.splitlines())) <= 80
     assert text.splitlines()[0] == found.heading()
@@ -56,7 +62,7 @@ def drawn(axes):
 
 @pytest.mark.parametrize("make", NETS)
 def test_a_picture_has_every_kernel_and_sum_and_no_two_texts_overlap(make):
-    found = wiring(make())
+    found = make()
     axes = plots.plot_wiring(found)
     texts = drawn(axes)
     circles = [line for line in axes.lines if line.get_marker() == "o"]
