@@ -1,0 +1,86 @@
+"""The compiled learning rate, judged by what a few steps on a copy do to the loss."""
+
+from collections.abc import Callable
+
+from keras_inits._diagnose.setting.steps import Trial
+from keras_inits._reporting import Finding
+
+# A loss that has fallen by a fifth has fallen by more than the noise of 20 batches of 32.
+FALLS = 0.2
+# Of the rate at which these steps still fall, a fiftieth is slow; below a three-hundredth, an epoch
+# does what one step could.
+LOW = 300.0
+# Adaptive optimizers move each weight by about the rate, whatever the gradient: from 1e-5
+# (fine-tuning, Devlin et al. 2019) on, the rate is a choice.
+ADAPTIVE_LOW = 3e-6
+ADAPTIVE = ("Adam", "AdamW", "Nadam", "Adamax", "RMSprop", "Lion", "Lamb", "Adafactor", "Adagrad")
+
+
+def fall(trial: Trial, guess: float = 0.0) -> float:
+    """Returns by which share of the start the loss fell; of the best over all steps and the end."""
+    return 1 - trial.end / trial.start if trial.start > 0 else 0.0
+
+
+def too_high(own: Trial, attempt: Callable[[float], Trial]) -> Finding | None:
+    """Returns the finding that the loss rises, or stays, where smaller rates make it fall.
+
+    Args:
+        own: the trial at the compiled rate.
+        attempt: returns the trial at another.
+    """
+    if own.end < own.start * (1 - FALLS):
+        return None
+    rises = own.end > 1.5 * own.start
+    tried = []
+    for divisor in (10, 100, 1000, 10_000):
+        other = attempt(own.rate / divisor)
+        tried.append(other)
+        better = fall(other) > (0.02 if rises else FALLS) and other.end < 0.8 * own.end
+        if better:
+            what = (
+                "is not finite"
+                if own.end == float("inf")
+                else f"goes from {own.start:.3g} to {own.end:.3g}"
+            )
+            return Finding(
+                "learning rate too high",
+                ("optimizer",),
+                f"in {len(own.losses)} steps at {own.rate:.3g}, on a copy, the loss {what}; at "
+                f"{other.rate:.3g} it falls from {other.start:.3g} to {other.end:.3g}",
+                "Steps go past the minimum, and throw the weights to where gradients are 0 or huge",
+                f"model.optimizer.learning_rate = {other.rate:.2g}",
+                {"rate": own.rate, "better": other.rate, "end": own.end, "better_end": other.end},
+            )
+    return None
+
+
+def too_low(own: Trial, attempt: Callable[[float], Trial], optimizer: str) -> Finding | None:
+    """Returns the finding that far larger rates still make the loss fall, and this one does not.
+
+    Args:
+        own: the trial at the compiled rate.
+        attempt: returns the trial at another.
+        optimizer: the name of its class.
+    """
+    if fall(own) > FALLS / 10 or own.end > 1.001 * own.start:
+        return None
+    if optimizer in ADAPTIVE and own.rate > ADAPTIVE_LOW:
+        return None
+    for factor in (1000.0, LOW):
+        other = attempt(own.rate * factor)
+        if fall(other) < FALLS or fall(other) < 20 * fall(own):
+            continue
+        if any(later > 1.5 * other.losses[0] for later in other.losses):
+            continue
+        return Finding(
+            "learning rate too low",
+            ("optimizer",),
+            f"in {len(own.losses)} steps at {own.rate:.3g}, on a copy, the loss falls by "
+            f"{max(fall(own), 0):.2g} of itself; at {other.rate:.3g}, {factor:g} times as much, "
+            f"it still falls evenly, from {other.start:.3g} to {other.end:.3g}",
+            f"Training takes hundreds of times as long as it must",
+            f"model.optimizer.learning_rate = {other.rate / 10:.2g}"
+            + (", or optimizer=\"adam\"" if optimizer == "SGD" else ""),
+            {"rate": own.rate, "better": other.rate, "end": own.end, "better_end": other.end},
+        )
+    return None

@@ -1,0 +1,304 @@
+"""`examine`: the setting of a training, before the first step."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from keras_inits._diagnose.setting import data, linearity, output, rates, strength, targets
+from keras_inits._diagnose.setting.ends import End, Entrance, ends, entrances
+from keras_inits._diagnose.setting.guess import guess
+from keras_inits._diagnose.setting.plain import (
+    SQUARES,
+    LossKind,
+    Targets,
+    loss_kind,
+    targets_of,
+)
+from keras_inits._diagnose.setting.steps import Copy, Trial, copy_of, rate_of
+from keras_inits._reporting import Finding
+
+# What the user must change first: a later one may be a mere consequence.
+ORDER = (
+    "input not finite",
+    "labels",
+    "target shape",
+    "output units",
+    "output activation",
+    "loss",
+    "input constant",
+    "input padding",
+    "input scale",
+    "target scale",
+    "missing activation",
+    "regularization",
+    "dropout",
+    "loss at the start",
+    "learning rate too high",
+    "learning rate too low",
+)
+SAMPLES = 256
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What was found in the setting of a training.
+
+    Attributes:
+        findings: what is wrong, in the order in which to change it.
+        notes: what could not be looked at, and why.
+        start: the loss at the start, in training; None if there is none.
+        guess: that of the best constant guess; None if not known.
+        rate: the compiled learning rate; None for a schedule, or if there is none.
+        after: the loss after the trial steps at that rate; None if there were none.
+        steps: how many steps were tried in all.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
+    start: float | None = None
+    guess: float | None = None
+    rate: float | None = None
+    after: float | None = None
+    steps: int = 0
+
+
+def examine(
+    model: keras.Model, x: Any, y: Any = None, *, loss: Any = None, trials: bool = True
+) -> Setting:
+    """Returns what is wrong with data, targets, end, loss and optimizer of a training.
+
+    The model is left as it is: the trial steps are done on copies of its variables. They cost, on a
+    batch of 32, 20 steps for the compiled rate and as many for each change that is to be proved,
+    120 at most.
+
+    Args:
+        model: a built model; the optimizer is the compiled one.
+        x: a batch, an array or a nest of arrays as the model takes them.
+        y: targets; without them the data alone are looked at.
+        loss: what `compile` takes; the compiled loss if None.
+        trials: whether to try steps.
+    """
+    inputs = [np.asarray(t)[:SAMPLES] for t in keras.tree.flatten(x)]
+    names = [""] if len(inputs) == 1 else [f"input {i}" for i in range(len(inputs))]
+    meets = entrances(model, len(inputs))
+    found, suspects = _inputs(inputs, names, meets)
+    chosen = getattr(model, "loss", None) if loss is None else loss
+    if y is None or chosen is None or any(f.kind == "input not finite" for f in found):
+        return Setting(_ordered([*found, *_scales(suspects, names)]))
+    case = _Case.of(model, x, y, chosen, own=loss is None)
+    if isinstance(case, str):
+        return Setting(_ordered([*found, *_scales(suspects, names)]), (case,))
+    for part in case.parts:
+        found += targets.check(*part)
+        if not any(f.kind == "labels" for f in found):
+            found += output.check(*part)
+    found += strength.dropout(strength.dropouts_of(model))
+    found += _missing_activation(case)
+    known = [guess(t, k) for t, _, k in case.parts]
+    best = None if None in known else float(sum(known))
+    wrong = [f for f in found if f.where[0] in ("targets", "output", "loss")]
+    if wrong or not trials or getattr(model, "optimizer", None) is None:
+        return Setting(_ordered([*found, *_scales(suspects, names)]), guess=best)
+    try:
+        return _tried(case, found, suspects, names, best)
+    except Exception as error:  # whatever the model's own code raises: the rest stands
+        note = f"no steps were tried: {type(error).__name__}: {error}"
+        return Setting(_ordered([*found, *_scales(suspects, names)]), (note,), guess=best)
+
+
+def _ordered(found: Sequence[Finding]) -> tuple[Finding, ...]:
+    return tuple(sorted(found, key=lambda finding: ORDER.index(finding.kind)))
+
+
+Suspects = list[tuple[int, data.Scale]]
+
+
+def _inputs(
+    inputs: list[np.ndarray], names: list[str], meets: list[set[Entrance]]
+) -> tuple[list[Finding], Suspects]:
+    found: list[Finding] = []
+    suspects: Suspects = []
+    for index, (x, first) in enumerate(zip(inputs, meets, strict=True)):
+        if x.dtype.kind not in "fiub" or not x.size:
+            continue
+        if x.dtype.kind == "f" and not np.isfinite(x).all():
+            found.append(data.not_finite(x, names[index]))
+            continue
+        if first & {"lookup"}:
+            continue
+        alone = data.constant(x) if len(inputs) == 1 else None
+        gap = None if first & {"masked"} else data.padding(x)
+        found += [f for f in (alone, gap) if f is not None]
+        scale = data.scale_of(x)
+        if scale is not None and scale.suspicion and not gap and not alone:
+            if first <= {"kernel", "masked"}:
+                suspects.append((index, scale))
+    return found, suspects
+
+
+def _scales(suspects: Suspects, names: list[str], proof: str = "") -> list[Finding]:
+    """Returns the findings on scale that need no proof."""
+    return [
+        data.scale_finding(scale, proof, names[index])
+        for index, scale in suspects
+        if scale.suspicion == "strong"
+    ]
+
+
+@dataclass(frozen=True, eq=False)
+class _Case:
+    """A model, its data as tensors, and each output's targets, end and loss."""
+
+    model: keras.Model
+    x: Any
+    y: Any
+    copy: Copy
+    outputs: list[Any]
+    parts: list[tuple[Targets, End, LossKind]]
+
+    @classmethod
+    def of(cls, model: keras.Model, x: Any, y: Any, loss: Any, *, own: bool) -> "_Case | str":
+        """Returns the case, or in a string why there is none."""
+        tensors, goals = (keras.tree.map_structure(_tensor, nest) for nest in (x, y))
+        copy = Copy(model, _objective(model, None if own else loss))
+        outputs = keras.tree.flatten(copy.outputs(tensors, training=False))
+        flat = keras.tree.flatten(goals)
+        losses = keras.tree.flatten(loss) if keras.tree.is_nested(loss) else [loss] * len(outputs)
+        if not len(outputs) == len(flat) == len(losses):
+            return (
+                f"targets and loss were not looked at: {len(outputs)} outputs, {len(flat)} "
+                f"targets and {len(losses)} losses are not paired"
+            )
+        parts = [
+            (targets_of(goal.numpy()), end, loss_kind(own_loss))
+            for goal, end, own_loss in zip(
+                flat, ends(model, [np.asarray(o) for o in outputs]), losses, strict=True
+            )
+            if own_loss is not None
+        ]
+        return cls(model, tensors, goals, copy, outputs, parts)
+
+
+def _tensor(array: Any) -> Any:
+    tensor = ops.convert_to_tensor(array)[:SAMPLES]
+    return ops.cast(tensor, keras.config.floatx()) if tensor.dtype.is_floating else tensor
+
+
+def _objective(model: keras.Model, loss: Any) -> Callable[[Any, Any], Any]:
+    if loss is None:
+
+        def compiled(y: Any, outputs: Any) -> Any:
+            return model.compute_loss(y=y, y_pred=outputs, training=True)
+
+        return compiled
+    given = keras.losses.get(loss)
+
+    def of_loss(y: Any, outputs: Any) -> Any:
+        return sum(model.losses, tf.reduce_mean(given(y, outputs)))
+
+    return of_loss
+
+
+def _missing_activation(case: _Case) -> list[Finding]:
+    """Returns the finding that kernels follow each other with nothing nonlinear between."""
+    layers = linearity.kernels(case.model)
+    flat = keras.tree.flatten(case.x)
+    if len(layers) < 2 or len(flat) != 1 or len(case.parts) != 1 or len(flat[0]) < 20:
+        return []
+    if not flat[0].dtype.is_floating or linearity.curved_by_name(case.model):
+        return []
+    goal, end, _ = case.parts[0]
+
+    def logits(x: np.ndarray) -> np.ndarray:
+        made = case.copy.outputs(tf.convert_to_tensor(x), training=False)
+        # Keras leaves the logits next to the output of softmax and sigmoid.
+        return np.asarray(getattr(made, "_keras_logits", made))
+
+    x = flat[0].numpy()
+    if not linearity.is_affine(logits, x, np.random.default_rng(0)):
+        return []
+    wanted = goal.values
+    if goal.classes and not goal.one_hot:
+        wanted = np.equal.outer(wanted.ravel(), np.unique(wanted)).astype(float)
+    if len(wanted) != len(x):
+        return []
+    found = linearity.finding(layers, *linearity.explained(x, wanted))
+    return [found] if found else []
+
+
+def _tried(
+    case: _Case, found: list[Finding], suspects: Suspects, names: list[str], best: float | None
+) -> Setting:
+    optimizer = case.model.optimizer
+    rate = rate_of(optimizer)
+    spent = [0]
+
+    def attempt(rate: float, x: Any = case.x, y: Any = case.y) -> Trial:
+        made = case.copy.trial(x, y, optimizer, rate)
+        spent[0] += len(made.losses)
+        return made
+
+    if rate is None:
+        return Setting(
+            _ordered([*found, *_scales(suspects, names)]),
+            ("no steps were tried: the learning rate has a schedule",),
+            guess=best,
+        )
+    own = attempt(rate)
+    changed = found + _proved_scales(case, suspects, names, own, attempt)
+    changed += _target_scale(case, own, attempt, best)
+    if not any(f.kind in ("input scale", "target scale") for f in changed):
+        name = type(getattr(optimizer, "inner_optimizer", optimizer)).__name__
+        judged = rates.too_high(own, attempt) or rates.too_low(own, attempt, name)
+        changed += [judged] if judged else []
+    return Setting(_ordered(changed), (), own.start, best, rate, own.end, spent[0])
+
+
+def _proved_scales(
+    case: _Case,
+    suspects: Suspects,
+    names: list[str],
+    own: Trial,
+    attempt: Callable[..., Trial],
+) -> list[Finding]:
+    if not suspects:
+        return []
+    flat = keras.tree.flatten(case.x)
+    for index, _ in suspects:
+        flat[index] = tf.convert_to_tensor(data.standardized(flat[index].numpy()))
+    other = attempt(own.rate, keras.tree.pack_sequence_as(case.x, flat))
+    proof = (
+        f"in {len(own.losses)} steps on a copy the loss goes from {own.start:.3g} to {own.end:.3g} "
+        f"with it, and from {other.start:.3g} to {other.end:.3g} where it is scaled"
+    )
+    import os
+    if os.environ.get("DBG"): print("   XSCALE", [s for _, s in suspects], proof)
+    return [
+        data.scale_finding(scale, proof, names[index])
+        for index, scale in suspects
+        if other.end < (0.95 if scale.suspicion == "strong" else 0.5) * own.end
+    ]
+
+
+def _target_scale(
+    case: _Case, own: Trial, attempt: Callable[..., Trial], best: float | None
+) -> list[Finding]:
+    if len(case.parts) != 1 or not best:
+        return []
+    goal, end, kind = case.parts[0]
+    if kind.name not in (*SQUARES, "mean_absolute_error") or goal.binary or goal.one_hot:
+        return []
+    mean, std = goal.values.mean(0), goal.values.std(0)
+    size = float(np.sqrt((goal.values**2).mean()))
+    if not (size >= 10 or 0 < size <= 0.01):
+        return []
+    scaled = (goal.values - mean) / np.where(std > 0, std, 1)
+    other = attempt(own.rate, y=tf.convert_to_tensor(scaled.astype("float32")))
+    import os
+    if os.environ.get("DBG"): print("   YSCALE size", size, "own", own.start/best, own.end/best, "scaled", other.start, other.end, "best", best)
+    return []
