@@ -176,8 +176,9 @@ def padding(x: np.ndarray) -> Finding | None:
     It is the least or the largest value, makes up 2 % or more, and lies 3 times the range of all
     others away from them; these have 10 values or more, so that no flag is taken for one.
     """
-    values = np.asarray(x, np.float64).ravel()[:1_000_000]
-    for value in (values.min(), values.max()):
+    table = features(x)
+    values = table[:, (table != table[0]).any(0)].ravel()[:1_000_000]
+    for value in (values.min(initial=0.0), values.max(initial=0.0)):
         share = float((values == value).mean())
         others = values[values != value]
         if not 0.02 <= share <= 0.98 or len(np.unique(others[:10_000])) < 10 or abs(value) < 1:

@@ -16,9 +16,14 @@ ADAPTIVE_LOW = 3e-6
 ADAPTIVE = ("Adam", "AdamW", "Nadam", "Adamax", "RMSprop", "Lion", "Lamb", "Adafactor", "Adagrad")
 
 
-def fall(trial: Trial, guess: float = 0.0) -> float:
-    """Returns by which share of the start the loss fell; of the best over all steps and the end."""
+def fall(trial: Trial) -> float:
+    """Returns by which share of its start the loss fell."""
     return 1 - trial.end / trial.start if trial.start > 0 else 0.0
+
+
+def collapsed(trial: Trial) -> bool:
+    """Says whether the outputs no longer differ between samples: to a thousandth of the start."""
+    return trial.spread < 1e-3
 
 
 def too_high(own: Trial, attempt: Callable[[float], Trial]) -> Finding | None:
@@ -28,29 +33,33 @@ def too_high(own: Trial, attempt: Callable[[float], Trial]) -> Finding | None:
         own: the trial at the compiled rate.
         attempt: returns the trial at another.
     """
-    if own.end < own.start * (1 - FALLS):
+    peak = max(own.losses, default=0.0)
+    overshot = not own.end <= 1.5 * own.start or not peak <= 10 * own.start
+    if not overshot and not collapsed(own) and fall(own) > 0.02:
         return None
-    rises = own.end > 1.5 * own.start
-    tried = []
-    for divisor in (10, 100, 1000, 10_000):
+    needed = 0.02 if overshot or collapsed(own) else FALLS
+    for divisor in (10, 100, 1000, 10_000) if needed < FALLS else (10, 100):
         other = attempt(own.rate / divisor)
-        tried.append(other)
-        better = fall(other) > (0.02 if rises else FALLS) and other.end < 0.8 * own.end
-        if better:
-            what = (
-                "is not finite"
-                if own.end == float("inf")
-                else f"goes from {own.start:.3g} to {own.end:.3g}"
-            )
-            return Finding(
-                "learning rate too high",
-                ("optimizer",),
-                f"in {len(own.losses)} steps at {own.rate:.3g}, on a copy, the loss {what}; at "
-                f"{other.rate:.3g} it falls from {other.start:.3g} to {other.end:.3g}",
-                "Steps go past the minimum, and throw the weights to where gradients are 0 or huge",
-                f"model.optimizer.learning_rate = {other.rate:.2g}",
-                {"rate": own.rate, "better": other.rate, "end": own.end, "better_end": other.end},
-            )
+        if fall(other) < needed or collapsed(other) or max(other.losses) > 10 * other.start:
+            continue
+        if not collapsed(own) and other.end > 0.8 * own.end:
+            continue
+        what = f"goes from {own.start:.3g} to {own.end:.3g}"
+        if own.end == float("inf"):
+            what = f"goes from {own.start:.3g} to NaN or infinity"
+        if peak > 1.5 * own.start and peak < float("inf"):
+            what += f", by way of {peak:.3g}"
+        if collapsed(own):
+            what += ", and the outputs become the same for all samples"
+        return Finding(
+            "learning rate too high",
+            ("optimizer",),
+            f"in {len(own.losses)} steps at {own.rate:.3g}, on a copy, the loss {what}; at "
+            f"{other.rate:.3g} it falls from {other.start:.3g} to {other.end:.3g}",
+            "Steps go past the minimum, and throw the weights to where gradients are 0 or huge",
+            f"model.optimizer.learning_rate = {other.rate:.2g}",
+            {"rate": own.rate, "better": other.rate, "end": own.end, "better_end": other.end},
+        )
     return None
 
 

@@ -19,7 +19,7 @@ from keras_inits._diagnose.setting.plain import (
     loss_kind,
     targets_of,
 )
-from keras_inits._diagnose.setting.steps import Copy, Trial, copy_of, rate_of
+from keras_inits._diagnose.setting.steps import Copy, Trial, rate_of
 from keras_inits._reporting import Finding
 
 # What the user must change first: a later one may be a mere consequence.
@@ -250,7 +250,7 @@ def _tried(
             guess=best,
         )
     own = attempt(rate)
-    changed = found + _proved_scales(case, suspects, names, own, attempt)
+    changed = found + _proved_scales(case, suspects, names, own, attempt, best)
     changed += _target_scale(case, own, attempt, best)
     if not any(f.kind in ("input scale", "target scale") for f in changed):
         name = type(getattr(optimizer, "inner_optimizer", optimizer)).__name__
@@ -265,6 +265,7 @@ def _proved_scales(
     names: list[str],
     own: Trial,
     attempt: Callable[..., Trial],
+    best: float | None,
 ) -> list[Finding]:
     if not suspects:
         return []
@@ -278,10 +279,14 @@ def _proved_scales(
     )
     import os
     if os.environ.get("DBG"): print("   XSCALE", [s for _, s in suspects], proof)
+    # Where the raw input has taught something in these steps, it must be the worse teacher; where
+    # it has not, its scale stands as the reason.
+    learned = rates.fall(own) > rates.FALLS and own.end < (best or own.end)
+    limit = {"strong": 0.95 if learned else np.inf, "weak": 0.5}
     return [
         data.scale_finding(scale, proof, names[index])
         for index, scale in suspects
-        if other.end < (0.95 if scale.suspicion == "strong" else 0.5) * own.end
+        if other.end < limit[str(scale.suspicion)] * own.end
     ]
 
 

@@ -5,8 +5,7 @@ that are given. Keras's `StatelessScope` puts the copies in the place of the var
 of this thread alone; whatever the pass assigns (statistics, seeds) goes to the copies.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,52 +59,73 @@ class Copy:
         self.trained = list(model.trainable_variables)
         ids = {id(v) for v in self.trained}
         self.others = [v for v in model.variables if id(v) not in ids]
-        self.start = [ops.convert_to_tensor(v) for v in self.trained]
+        # Named, since a name of Keras's own making would count up its names of variables.
         self.shadows = [
-            keras.Variable(value, dtype=v.dtype, name=v.name)
-            for v, value in zip(self.trained, self.start, strict=True)
+            keras.Variable(ops.convert_to_tensor(v), dtype=v.dtype, name=v.name)
+            for v in self.trained
         ]
-        self.statistics = [tf.convert_to_tensor(v) for v in self.others]
+        self.statistics = [tf.Variable(ops.convert_to_tensor(v)) for v in self.others]
+        self._compiled = _traced(model)
+        self._loss = self._compiled(self._loss_of_all)
+        self._steps: dict[int, tuple[Any, Any]] = {}
 
     def reset(self) -> None:
         """Sets the copies to the values of the model."""
-        for shadow, value in zip(self.shadows, self.start, strict=True):
-            shadow.assign(value)
-        self.statistics = [tf.convert_to_tensor(v) for v in self.others]
+        for shadow, v in zip(self.shadows, self.trained, strict=True):
+            shadow.assign(v)
+        for statistic, v in zip(self.statistics, self.others, strict=True):
+            statistic.assign(ops.convert_to_tensor(v))
 
-    @contextmanager
-    def _inside(self, values: Sequence[Any]) -> Iterator[Any]:
+    def _inside(self, values: Sequence[Any]) -> Any:
+        statistics = [s.read_value() for s in self.statistics]
         pairs = [
             *zip(self.trained, values, strict=True),
-            *zip(self.others, self.statistics, strict=True),
+            *zip(self.others, statistics, strict=True),
         ]
-        with keras.StatelessScope(state_mapping=pairs, collect_losses=True) as scope:
-            yield scope
+        return keras.StatelessScope(state_mapping=pairs, collect_losses=True)
 
     def outputs(self, x: Any, *, training: bool) -> Any:
         """Returns what the copy makes of `x`; nothing it assigns is kept."""
         with self._inside([v.value for v in self.shadows]):
             return self.model(x, training=training)
 
-    def loss(self, x: Any, y: Any) -> tuple[float, Any]:
-        """Returns the loss of all of `x` as in training, and the outputs."""
+    def _loss_of_all(self, x: Any, y: Any) -> tuple[Any, Any]:
         with self._inside([v.value for v in self.shadows]):
             outputs = self.model(x, training=True)
-            return float(self.objective(y, outputs)), outputs
+            return self.objective(y, outputs), _spread(outputs)
 
-    def gradients(self, x: Any, y: Any, *, keep: bool = True) -> tuple[Any, list[Any]]:
-        """Returns the loss of a batch and its gradients; statistics move on if `keep`."""
+    def gradients(self, x: Any, y: Any, objective: Objective | None = None) -> tuple[Any, Any]:
+        """Returns the loss of a batch and its gradients; statistics move on."""
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             values = [tf.convert_to_tensor(v.value) for v in self.shadows]
             tape.watch(values)
             with self._inside(values) as scope:
-                loss = self.objective(y, self.model(x, training=True))
-            if keep:
-                self.statistics = [
-                    tf.convert_to_tensor(scope.get_current_value(v)) for v in self.others
-                ]
+                loss = (objective or self.objective)(y, self.model(x, training=True))
+        for statistic, v in zip(self.statistics, self.others, strict=True):
+            statistic.assign(scope.get_current_value(v))
         gradients = tape.gradient(loss, values, unconnected_gradients="zero")
         return loss, [tf.convert_to_tensor(g) for g in gradients]
+
+    def _step(self, optimizer: Any) -> tuple[Any, Any]:
+        """Returns a copy of `optimizer` for the shadows, and the step that it does."""
+        if id(optimizer) not in self._steps:
+            inner = getattr(optimizer, "inner_optimizer", optimizer)  # loss scaling: for float16
+            own = type(inner).from_config(inner.get_config())
+            own.build(self.shadows)
+
+            def step(x: Any, y: Any) -> Any:
+                loss, gradients = self.gradients(x, y)
+                own.apply(gradients, self.shadows)
+                return loss
+
+            start = [tf.convert_to_tensor(v) for v in own.variables]
+            if inner.built and [v.shape for v in inner.variables] == [v.shape for v in start]:
+                start = [tf.convert_to_tensor(v) for v in inner.variables]
+            self._steps[id(optimizer)] = (own, start), self._compiled(step)
+        (own, start), step = self._steps[id(optimizer)]
+        for v, value in zip(own.variables, start, strict=True):
+            v.assign(value)
+        return own, step
 
     def trial(
         self, x: Any, y: Any, optimizer: Any, rate: float, *, steps: int = STEPS, seed: int = 0
@@ -121,47 +141,41 @@ class Copy:
             seed: of the order of the samples.
         """
         self.reset()
-        own = copy_of(optimizer, self.shadows)
+        own, step = self._step(optimizer)
         own.learning_rate = rate
-        batches = _batches(keras.tree.flatten(x)[0].shape[0], steps, seed)
-        start, outputs = self.loss(x, y)
-        before = _spread(outputs)
+        start, before = map(float, self._loss(x, y))
         losses: list[float] = []
-        for rows in batches:
+        for rows in _batches(keras.tree.flatten(x)[0].shape[0], steps, seed):
             batch = keras.tree.map_structure(lambda t, rows=rows: tf.gather(t, rows), (x, y))
-            loss, gradients = self.gradients(*batch)
-            losses.append(float(loss))
+            losses.append(float(step(*batch)))
             if not np.isfinite(losses[-1]):
                 break
-            own.apply(gradients, self.shadows)
-        end, outputs = self.loss(x, y) if np.isfinite(losses[-1]) else (np.inf, None)
+        end, after = map(float, self._loss(x, y))
+        finite = np.isfinite(end) and np.isfinite(losses[-1])
         moved = [
-            float(tf.norm(tf.cast(s.value - v, tf.float32)))
-            / max(float(tf.norm(tf.cast(v, tf.float32))), 1e-30)
-            for s, v in zip(self.shadows, self.start, strict=True)
+            float(_norm(s.value - v.value)) / max(float(_norm(v.value)), 1e-30)
+            for s, v in zip(self.shadows, self.trained, strict=True)
         ]
         return Trial(
             rate,
             tuple(losses),
             start,
-            end if np.isfinite(end) else np.inf,
+            end if finite else np.inf,
             tuple(moved),
             tuple(v.path for v in self.trained),
-            _spread(outputs) / before if outputs is not None and before else 0.0,
+            after / before if before and finite else np.nan,
         )
 
 
-def copy_of(optimizer: Any, variables: Sequence[Any]) -> Any:
-    """Returns a copy of an optimizer, with its state, for `variables`."""
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # loss scaling is for float16
-    own = type(optimizer).from_config(optimizer.get_config())
-    own.build(list(variables))
-    if optimizer.built and [v.shape for v in optimizer.variables] == [
-        v.shape for v in own.variables
-    ]:
-        for mine, its in zip(own.variables, optimizer.variables, strict=True):
-            mine.assign(its)
-    return own
+def _traced(model: keras.Model) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Returns what makes a graph of a function, as `fit` does; of eager models nothing."""
+    if getattr(model, "run_eagerly", False):
+        return lambda function: function
+    return lambda function: tf.function(function, reduce_retracing=True)
+
+
+def _norm(tensor: Any) -> Any:
+    return tf.norm(tf.cast(tensor, tf.float32))
 
 
 def rate_of(optimizer: Any) -> float | None:
@@ -181,10 +195,7 @@ def _batches(samples: int, steps: int, seed: int) -> list[np.ndarray]:
     return rows[:steps]
 
 
-def _spread(outputs: Any) -> float:
-    total = 0.0
-    for tensor in keras.tree.flatten(outputs):
-        if tensor.dtype.is_floating:
-            values = tf.cast(tensor, tf.float32)
-            total += float(tf.reduce_mean(tf.math.reduce_variance(values, 0)))
-    return float(np.sqrt(total))
+def _spread(outputs: Any) -> Any:
+    """Returns the standard deviation of the outputs over samples, of all units together."""
+    real = [tf.cast(t, tf.float32) for t in keras.tree.flatten(outputs) if t.dtype.is_floating]
+    return tf.sqrt(sum(tf.reduce_mean(tf.math.reduce_variance(t, 0)) for t in real))
