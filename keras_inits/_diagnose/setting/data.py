@@ -173,7 +173,7 @@ def constant(x: np.ndarray) -> Finding | None:
 def padding(x: np.ndarray) -> Finding | None:
     """Returns the finding that one far value, such as -100, stands in for what is missing.
 
-    It is the least or the largest value, makes up 2 % or more, and lies 3 times the range of all
+    It is the least or the largest value, makes up 0.5 % or more, and lies 3 times the range of all
     others away from them; these have 10 values or more, so that no flag is taken for one.
     """
     table = features(x)
@@ -181,7 +181,7 @@ def padding(x: np.ndarray) -> Finding | None:
     for value in (values.min(initial=0.0), values.max(initial=0.0)):
         share = float((values == value).mean())
         others = values[values != value]
-        if not 0.02 <= share <= 0.98 or len(np.unique(others[:10_000])) < 10 or abs(value) < 1:
+        if not 0.005 <= share <= 0.98 or len(np.unique(others[:10_000])) < 10 or abs(value) < 1:
             continue
         gap = float(np.abs(others - value).min())
         width = float(np.ptp(others))

@@ -3,6 +3,13 @@
 import numpy as np
 
 from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE, LossKind, Targets
+from keras_inits._diagnose.setting.steps import Trial
+from keras_inits._reporting import Finding
+
+# Logits of unit size cost half a nat or so; ten times a guess is logits in the tens.
+CROSS_ENTROPY = 10.0
+# Outputs of unit size, targets of a tenth of it: what default initializers give.
+DISTANCE = 100.0
 
 
 def guess(targets: Targets, loss: LossKind) -> float | None:
@@ -35,3 +42,27 @@ def guess(targets: Targets, loss: LossKind) -> float | None:
 
 def _entropy(p: np.ndarray) -> np.ndarray:
     return -p * np.log(np.maximum(p, 1e-30))
+
+
+def start_finding(own: Trial, best: float, *, cross_entropy: bool) -> Finding | None:
+    """Returns the finding that the loss starts far above a guess, and stays there in first steps.
+
+    Args:
+        own: the trial at the compiled rate.
+        best: the loss of the best constant guess.
+        cross_entropy: whether the loss is one.
+    """
+    limit = CROSS_ENTROPY if cross_entropy else DISTANCE
+    if not best > 0 or own.start <= limit * best or own.end <= 3 * best:
+        return None
+    return Finding(
+        "loss at the start",
+        ("output",),
+        f"the loss starts at {own.start:.3g}, {own.start / best:.3g} times the {best:.3g} of the "
+        f"best constant guess (limit {limit:g}), and is {own.end:.3g} after {len(own.losses)} "
+        "steps on a copy",
+        "The outputs are far too large: the weights are first spent on making them small",
+        'Draw the kernels at a smaller scale (kernel_initializer="glorot_uniform", the default, '
+        'or "initkit_he" before ReLU)',
+        {"start": own.start, "guess": best, "after": own.end},
+    )

@@ -7,8 +7,8 @@ from keras_inits._reporting import Finding
 
 # A loss that has fallen by a fifth has fallen by more than the noise of 20 batches of 32.
 FALLS = 0.2
-# Of the rate at which these steps still fall, a fiftieth is slow; below a three-hundredth, an epoch
-# does what one step could.
+# Below a three-hundredth of a rate at which the loss still falls, an epoch of 300 batches does what
+# one step could.
 LOW = 300.0
 # Adaptive optimizers move each weight by about the rate, whatever the gradient: from 1e-5
 # (fine-tuning, Devlin et al. 2019) on, the rate is a choice.
@@ -73,11 +73,16 @@ def too_low(own: Trial, attempt: Callable[[float], Trial], optimizer: str) -> Fi
     """
     if fall(own) > FALLS / 10 or own.end > 1.001 * own.start:
         return None
-    if optimizer in ADAPTIVE and own.rate > ADAPTIVE_LOW:
-        return None
-    for factor in (1000.0, LOW):
+    factors = [1000.0, LOW]
+    if optimizer in ADAPTIVE:
+        if own.rate > ADAPTIVE_LOW:
+            return None
+        factors = [10_000.0, 1000.0]
+    still = fall(own) < FALLS / 40  # half a percent in all the steps
+    for factor in factors:
         other = attempt(own.rate * factor)
-        if fall(other) < FALLS or fall(other) < 20 * fall(own):
+        enough = fall(other) >= FALLS or (still and fall(other) >= FALLS / 4)
+        if not enough or fall(other) < 20 * fall(own) or collapsed(other):
             continue
         if any(later > 1.5 * other.losses[0] for later in other.losses):
             continue
@@ -86,10 +91,10 @@ def too_low(own: Trial, attempt: Callable[[float], Trial], optimizer: str) -> Fi
             ("optimizer",),
             f"in {len(own.losses)} steps at {own.rate:.3g}, on a copy, the loss falls by "
             f"{max(fall(own), 0):.2g} of itself; at {other.rate:.3g}, {factor:g} times as much, "
-            f"it still falls evenly, from {other.start:.3g} to {other.end:.3g}",
-            f"Training takes hundreds of times as long as it must",
+            f"it falls from {other.start:.3g} to {other.end:.3g}",
+            "Training takes hundreds of times as long as it must",
             f"model.optimizer.learning_rate = {other.rate / 10:.2g}"
-            + (", or optimizer=\"adam\"" if optimizer == "SGD" else ""),
+            + (', or optimizer="adam"' if optimizer == "SGD" else ""),
             {"rate": own.rate, "better": other.rate, "end": own.end, "better_end": other.end},
         )
     return None

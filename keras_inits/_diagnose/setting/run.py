@@ -9,11 +9,13 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from keras_inits._diagnose.setting import data, linearity, output, rates, strength, targets
+from keras_inits._diagnose.setting import data, linearity, output, pace, rates, strength, targets
 from keras_inits._diagnose.setting.ends import End, Entrance, ends, entrances
-from keras_inits._diagnose.setting.guess import guess
+from keras_inits._diagnose.setting.guess import guess, start_finding
 from keras_inits._diagnose.setting.plain import (
-    SQUARES,
+    BINARY,
+    CATEGORICAL,
+    SPARSE,
     LossKind,
     Targets,
     loss_kind,
@@ -35,6 +37,7 @@ ORDER = (
     "input scale",
     "target scale",
     "missing activation",
+    "hidden activation",
     "regularization",
     "dropout",
     "loss at the start",
@@ -97,7 +100,7 @@ def examine(
         found += targets.check(*part)
         if not any(f.kind == "labels" for f in found):
             found += output.check(*part)
-    found += strength.dropout(strength.dropouts_of(model))
+    found += strength.dropout(strength.dropouts_of(model)) + strength.hidden_softmax(model)
     found += _missing_activation(case)
     known = [guess(t, k) for t, _, k in case.parts]
     best = None if None in known else float(sum(known))
@@ -249,6 +252,8 @@ def _tried(
             ("no steps were tried: the learning rate has a schedule",),
             guess=best,
         )
+    weight = strength.penalty(*case.copy.penalties(case.x, case.y))
+    found = [*found, weight] if weight else found
     own = attempt(rate)
     changed = found + _proved_scales(case, suspects, names, own, attempt, best)
     changed += _target_scale(case, own, attempt, best)
@@ -256,6 +261,10 @@ def _tried(
         name = type(getattr(optimizer, "inner_optimizer", optimizer)).__name__
         judged = rates.too_high(own, attempt) or rates.too_low(own, attempt, name)
         changed += [judged] if judged else []
+        kinds = {kind.name for _, _, kind in case.parts}
+        shares = kinds <= {*BINARY, *CATEGORICAL, *SPARSE}
+        late = start_finding(own, best, cross_entropy=shares) if best and not judged else None
+        changed += [late] if late else []
     return Setting(_ordered(changed), (), own.start, best, rate, own.end, spent[0])
 
 
@@ -277,8 +286,6 @@ def _proved_scales(
         f"in {len(own.losses)} steps on a copy the loss goes from {own.start:.3g} to {own.end:.3g} "
         f"with it, and from {other.start:.3g} to {other.end:.3g} where it is scaled"
     )
-    import os
-    if os.environ.get("DBG"): print("   XSCALE", [s for _, s in suspects], proof)
     # Where the raw input has taught something in these steps, it must be the worse teacher; where
     # it has not, its scale stands as the reason.
     learned = rates.fall(own) > rates.FALLS and own.end < (best or own.end)
@@ -295,15 +302,13 @@ def _target_scale(
 ) -> list[Finding]:
     if len(case.parts) != 1 or not best:
         return []
-    goal, end, kind = case.parts[0]
-    if kind.name not in (*SQUARES, "mean_absolute_error") or goal.binary or goal.one_hot:
+    goal, _, kind = case.parts[0]
+    if kind.name not in ("mean_squared_error", "mean_absolute_error") or goal.one_hot:
         return []
-    mean, std = goal.values.mean(0), goal.values.std(0)
-    size = float(np.sqrt((goal.values**2).mean()))
-    if not (size >= 10 or 0 < size <= 0.01):
+    if not pace.suspicious(goal):
         return []
-    scaled = (goal.values - mean) / np.where(std > 0, std, 1)
-    other = attempt(own.rate, y=tf.convert_to_tensor(scaled.astype("float32")))
-    import os
-    if os.environ.get("DBG"): print("   YSCALE size", size, "own", own.start/best, own.end/best, "scaled", other.start, other.end, "best", best)
-    return []
+    scaled = pace.standardized(goal)
+    other = attempt(own.rate, y=ops.cast(tf.convert_to_tensor(scaled), case.y.dtype))
+    again = guess(targets_of(scaled), kind) or 1.0
+    found = pace.finding(goal, own, best, other, again)
+    return [found] if found else []

@@ -94,13 +94,38 @@ class Copy:
             outputs = self.model(x, training=True)
             return self.objective(y, outputs), _spread(outputs)
 
-    def gradients(self, x: Any, y: Any, objective: Objective | None = None) -> tuple[Any, Any]:
+    def penalties(self, x: Any, y: Any) -> tuple[float, float, float]:
+        """Returns the gradient norms of the data and of the penalties on weights, and their sum.
+
+        Over the penalized weights alone, at the start; zeros where there are none.
+        """
+        self.reset()
+        # Keras keeps the regularizer of a weight on the variable.
+        owned = [
+            (i, v.regularizer)
+            for i, v in enumerate(self.trained)
+            if getattr(v, "regularizer", None) is not None
+        ]
+        if not owned:
+            return 0.0, 0.0, 0.0
+        with tf.GradientTape() as tape:
+            values = [tf.convert_to_tensor(self.shadows[i].value) for i, _ in owned]
+            tape.watch(values)
+            total = sum(penalty(v) for v, (_, penalty) in zip(values, owned, strict=True))
+        of_penalty = [tf.convert_to_tensor(g) for g in tape.gradient(total, values)]
+        _, gradients = self.gradients(x, y)
+        self.reset()
+        of_data = [gradients[i] - g for (i, _), g in zip(owned, of_penalty, strict=True)]
+        norms = [float(tf.linalg.global_norm(parts)) for parts in (of_data, of_penalty)]
+        return norms[0], norms[1], float(total)
+
+    def gradients(self, x: Any, y: Any) -> tuple[Any, Any]:
         """Returns the loss of a batch and its gradients; statistics move on."""
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             values = [tf.convert_to_tensor(v.value) for v in self.shadows]
             tape.watch(values)
             with self._inside(values) as scope:
-                loss = (objective or self.objective)(y, self.model(x, training=True))
+                loss = self.objective(y, self.model(x, training=True))
         for statistic, v in zip(self.statistics, self.others, strict=True):
             statistic.assign(scope.get_current_value(v))
         gradients = tape.gradient(loss, values, unconnected_gradients="zero")

@@ -1,4 +1,4 @@
-"""Dropout that lets nothing through, and penalties that outweigh the data."""
+"""Dropout that lets nothing through, penalties that outweigh the data, softmax between layers."""
 
 from collections.abc import Sequence
 
@@ -56,23 +56,49 @@ def dropouts_of(model: keras.Model) -> list[tuple[str, float, int]]:
     return found
 
 
-def penalty(data: float, penalty_: float, value: float, loss: float) -> Finding | None:
+def penalty(data: float, penalized: float, value: float) -> Finding | None:
     """Returns the finding that a penalty on weights outweighs the data.
 
     Args:
-        data: the norm of the gradient of the data's loss.
-        penalty_: that of the penalty's.
-        value: the penalty.
-        loss: the data's loss.
+        data: the norm of the gradient of the loss of the data, over the penalized weights.
+        penalized: that of the penalties.
+        value: the sum of the penalties.
     """
-    if not 0 < data < float("inf") or penalty_ <= PENALTY * data or value <= loss:
+    if not 0 < data < float("inf") or penalized <= PENALTY * data:
         return None
+    times = penalized / data
     return Finding(
         "regularization",
         ("loss",),
-        f"the penalty's gradient is {penalty_ / data:.3g} times that of the data (limit "
-        f"{PENALTY:g}), the penalty {value:.3g}, the loss of the data {loss:.3g}",
+        f"the gradient of the penalties on weights, {penalized:.3g}, is {times:.3g} times that of "
+        f"the data (limit {PENALTY:g}); their sum is {value:.3g}",
         "The weights decay to 0 before anything is learned",
-        f"Divide the penalties by {10 ** len(str(int(penalty_ / data)))}: regularizers.L2(1e-4)",
-        {"data": data, "penalty": penalty_},
+        "Weaken the regularizers of the layers: keras.regularizers.L2(1e-4)",
+        {"data": data, "penalty": penalized, "value": value},
     )
+
+
+def hidden_softmax(model: keras.Model) -> list[Finding]:
+    """Returns the findings on softmax between the layers of a `Sequential` model.
+
+    Elsewhere it may be the weights of an attention or of experts.
+    """
+    if not isinstance(model, keras.Sequential):
+        return []
+    found = []
+    kernels = [layer for layer in model.layers if any(len(w.shape) > 1 for w in layer.weights)]
+    for layer in kernels[:-1]:
+        if getattr(getattr(layer, "activation", None), "__name__", "") != "softmax":
+            continue
+        units = int(layer.output.shape[-1])
+        found.append(
+            Finding(
+                "hidden activation",
+                (layer.name,),
+                f"softmax makes shares of 1 of its {units} units, {1 / units:.2g} on average",
+                "One unit can only rise where others fall, and little differs between samples",
+                f'activation="relu" in {layer.name}',
+                {"units": units},
+            )
+        )
+    return found
