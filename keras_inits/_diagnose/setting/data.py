@@ -38,6 +38,8 @@ class Scale:
         low: the least value.
         high: the largest value.
         pixels: whether the values are whole numbers from 0 to 255 of a picture.
+        centered: whether they may be such less their mean, which published weights of some nets
+            (VGG, ResNet) are made for.
     """
 
     rms: float
@@ -47,11 +49,14 @@ class Scale:
     low: float
     high: float
     pixels: bool
+    centered: bool = False
 
     @property
     def suspicion(self) -> str | None:
         """`"strong"`, `"weak"` (to be proved by trial steps) or None."""
-        if self.rms >= STRONG or (self.largest <= TINY):
+        if self.centered:
+            return "weak"
+        if self.rms >= STRONG or self.largest <= TINY:
             return "strong"
         if self.spread >= SPREAD and self.rms >= WEAK:
             return "strong"
@@ -96,6 +101,7 @@ def scale_of(x: np.ndarray) -> Scale | None:
         float(table.min()),
         float(table.max()),
         bool(pixels or (flat and whole and table.min() >= 0)),
+        np.ndim(x) == 4 and -128 < table.min() < -50 and 50 < table.max() < 160,
     )
 
 

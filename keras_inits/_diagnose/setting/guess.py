@@ -44,16 +44,19 @@ def _entropy(p: np.ndarray) -> np.ndarray:
     return -p * np.log(np.maximum(p, 1e-30))
 
 
-def start_finding(own: Trial, best: float, *, cross_entropy: bool) -> Finding | None:
+def start_finding(
+    own: Trial, best: float | None, penalties: float = 0.0, *, cross_entropy: bool
+) -> Finding | None:
     """Returns the finding that the loss starts far above a guess, and stays there in first steps.
 
     Args:
         own: the trial at the compiled rate.
         best: the loss of the best constant guess.
+        penalties: what penalties on weights add to the loss at the start.
         cross_entropy: whether the loss is one.
     """
     limit = CROSS_ENTROPY if cross_entropy else DISTANCE
-    if not best > 0 or own.start <= limit * best or own.end <= 3 * best:
+    if not best or own.start - penalties <= limit * best or own.end - penalties <= 3 * best:
         return None
     return Finding(
         "loss at the start",

@@ -1,7 +1,7 @@
 """The plain values that the checks of a training's setting work on: loss, targets, ends."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -141,3 +141,7 @@ class End:
     def units(self) -> int:
         """The length of the last axis."""
         return self.shape[-1] if len(self.shape) > 1 else 1
+
+    def of(self, samples: int) -> "End":
+        """Returns the same end for another number of samples."""
+        return replace(self, shape=(samples, *self.shape[1:]))

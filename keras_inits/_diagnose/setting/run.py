@@ -21,7 +21,7 @@ from keras_inits._diagnose.setting.plain import (
     loss_kind,
     targets_of,
 )
-from keras_inits._diagnose.setting.steps import Copy, Trial, rate_of
+from keras_inits._diagnose.setting.steps import BATCH, STEPS, Copy, Trial, rate_of, work
 from keras_inits._reporting import Finding
 
 # What the user must change first: a later one may be a mere consequence.
@@ -44,7 +44,11 @@ ORDER = (
     "learning rate too high",
     "learning rate too low",
 )
+_EXPLAINING = ("input padding", "input scale", "target scale", "regularization")
 SAMPLES = 256
+FEW = 8  # enough to see the shape and the range of an output
+BUDGET = 1e11  # multiplications of the steps of one trial: seconds on two cores
+LAYERS = 100  # the graph of more takes longer to make than to run
 
 
 @dataclass(frozen=True)
@@ -161,7 +165,6 @@ class _Case:
     x: Any
     y: Any
     copy: Copy
-    outputs: list[Any]
     parts: list[tuple[Targets, End, LossKind]]
 
     @classmethod
@@ -169,7 +172,9 @@ class _Case:
         """Returns the case, or in a string why there is none."""
         tensors, goals = (keras.tree.map_structure(_tensor, nest) for nest in (x, y))
         copy = Copy(model, _objective(model, None if own else loss))
-        outputs = keras.tree.flatten(copy.outputs(tensors, training=False))
+        total = keras.tree.flatten(tensors)[0].shape[0]
+        some = keras.tree.map_structure(lambda t: t[:FEW], tensors)
+        outputs = [np.asarray(o) for o in keras.tree.flatten(copy.outputs(some, training=False))]
         flat = keras.tree.flatten(goals)
         losses = keras.tree.flatten(loss) if keras.tree.is_nested(loss) else [loss] * len(outputs)
         if not len(outputs) == len(flat) == len(losses):
@@ -178,13 +183,11 @@ class _Case:
                 f"targets and {len(losses)} losses are not paired"
             )
         parts = [
-            (targets_of(goal.numpy()), end, loss_kind(own_loss))
-            for goal, end, own_loss in zip(
-                flat, ends(model, [np.asarray(o) for o in outputs]), losses, strict=True
-            )
+            (targets_of(goal.numpy()), end.of(total), loss_kind(own_loss))
+            for goal, end, own_loss in zip(flat, ends(model, outputs), losses, strict=True)
             if own_loss is not None
         ]
-        return cls(model, tensors, goals, copy, outputs, parts)
+        return cls(model, tensors, goals, copy, parts)
 
 
 def _tensor(array: Any) -> Any:
@@ -252,18 +255,28 @@ def _tried(
             ("no steps were tried: the learning rate has a schedule",),
             guess=best,
         )
-    weight = strength.penalty(*case.copy.penalties(case.x, case.y))
+    norms = case.copy.penalties(case.x, case.y)
+    weight = strength.penalty(*norms)
     found = [*found, weight] if weight else found
+    layers, cost = work(case.model)
+    cost *= BATCH * STEPS
+    if cost > BUDGET or layers > LAYERS:
+        note = (
+            f"no steps were tried: {STEPS} of them through {layers} layers are {cost:.1g} "
+            f"multiplications (limits {LAYERS} and {BUDGET:.0g})"
+        )
+        return Setting(_ordered([*found, *_scales(suspects, names)]), (note,), guess=best, rate=rate)
     own = attempt(rate)
     changed = found + _proved_scales(case, suspects, names, own, attempt, best)
     changed += _target_scale(case, own, attempt, best)
-    if not any(f.kind in ("input scale", "target scale") for f in changed):
+    # A rate, or a loss, that these explain is not named on top.
+    if not any(f.kind in _EXPLAINING for f in changed):
         name = type(getattr(optimizer, "inner_optimizer", optimizer)).__name__
         judged = rates.too_high(own, attempt) or rates.too_low(own, attempt, name)
         changed += [judged] if judged else []
         kinds = {kind.name for _, _, kind in case.parts}
         shares = kinds <= {*BINARY, *CATEGORICAL, *SPARSE}
-        late = start_finding(own, best, cross_entropy=shares) if best and not judged else None
+        late = start_finding(own, best, norms[2], cross_entropy=shares) if not judged else None
         changed += [late] if late else []
     return Setting(_ordered(changed), (), own.start, best, rate, own.end, spent[0])
 

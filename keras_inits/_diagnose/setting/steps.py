@@ -224,3 +224,28 @@ def _spread(outputs: Any) -> Any:
     """Returns the standard deviation of the outputs over samples, of all units together."""
     real = [tf.cast(t, tf.float32) for t in keras.tree.flatten(outputs) if t.dtype.is_floating]
     return tf.sqrt(sum(tf.reduce_mean(tf.math.reduce_variance(t, 0)) for t in real))
+
+
+def work(model: keras.Model) -> tuple[int, float]:
+    """Returns how many layers a model has, and roughly its multiplications for one sample.
+
+    Each kernel once for each place it is applied at, three times (forward, and back to weights and
+    to inputs); of layers whose output shape is not known, for one place.
+    """
+    layers, total = 0, 0.0
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            inner, cost = work(layer)
+            layers, total = layers + inner, total + cost
+            continue
+        layers += 1
+        if isinstance(layer, keras.layers.Embedding):
+            continue
+        size = sum(np.prod(w.shape) for w in layer.weights if len(w.shape) > 1)
+        try:
+            shape = (layer.input if isinstance(layer, keras.layers.RNN) else layer.output).shape
+            places = np.prod([n or 1 for n in shape[1:-1]], initial=1.0)
+        except (AttributeError, ValueError):
+            places = 1.0
+        total += 3.0 * float(size) * float(places)
+    return layers, total
