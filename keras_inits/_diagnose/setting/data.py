@@ -132,7 +132,9 @@ def scale_finding(scale: Scale, proof: str = "", name: str = "") -> Finding:
         f"root mean square {scale.rms:.3g} (kernels are drawn for 1)"
     )
     if scale.offset >= OFFSET:
-        evidence += f"; the mean is {scale.offset:.3g} standard deviations from 0 (limit {OFFSET:g})"
+        evidence += (
+            f"; the mean is {scale.offset:.3g} standard deviations from 0 (limit {OFFSET:g})"
+        )
     if scale.spread >= SPREAD:
         evidence += (
             f"; the largest feature is {scale.spread:.3g} times the median one (limit {SPREAD:g})"

@@ -25,7 +25,7 @@ def guess(targets: Targets, loss: LossKind) -> float | None:
     values = targets.values
     if not values.size or not np.isfinite(values).all():
         return None
-    if loss.name == BINARY[0] and 0 <= targets.low and targets.high <= 1:
+    if loss.name == BINARY[0] and targets.low >= 0 and targets.high <= 1:
         p = targets.rows().mean(0)
         return float(np.mean(_entropy(p) + _entropy(1 - p)))
     if loss.name == CATEGORICAL[0] and targets.exclusive:

@@ -119,5 +119,3 @@ def curved_by_name(model: keras.Model) -> bool:
         if isinstance(layer, _CURVED) or name != "linear":
             return True
     return False
-
-

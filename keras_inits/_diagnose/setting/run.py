@@ -10,18 +10,11 @@ import tensorflow as tf
 from keras import ops
 
 from keras_inits._diagnose.setting import data, linearity, output, pace, rates, strength, targets
-from keras_inits._diagnose.setting.ends import End, Entrance, ends, entrances
+from keras_inits._diagnose.setting.case import SAMPLES, Case
+from keras_inits._diagnose.setting.ends import Entrance, entrances
 from keras_inits._diagnose.setting.guess import guess, start_finding
-from keras_inits._diagnose.setting.plain import (
-    BINARY,
-    CATEGORICAL,
-    SPARSE,
-    LossKind,
-    Targets,
-    loss_kind,
-    targets_of,
-)
-from keras_inits._diagnose.setting.steps import BATCH, STEPS, Copy, Trial, rate_of, work
+from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE, targets_of
+from keras_inits._diagnose.setting.steps import BATCH, STEPS, Trial, rate_of, work
 from keras_inits._reporting import Finding
 
 # What the user must change first: a later one may be a mere consequence.
@@ -45,8 +38,6 @@ ORDER = (
     "learning rate too low",
 )
 _EXPLAINING = ("input padding", "input scale", "target scale", "regularization")
-SAMPLES = 256
-FEW = 8  # enough to see the shape and the range of an output
 BUDGET = 1e11  # multiplications of the steps of one trial: seconds on two cores
 LAYERS = 100  # the graph of more takes longer to make than to run
 
@@ -97,7 +88,7 @@ def examine(
     chosen = getattr(model, "loss", None) if loss is None else loss
     if y is None or chosen is None or any(f.kind == "input not finite" for f in found):
         return Setting(_ordered([*found, *_scales(suspects, names)]))
-    case = _Case.of(model, x, y, chosen, own=loss is None)
+    case = Case.of(model, x, y, chosen, own=loss is None)
     if isinstance(case, str):
         return Setting(_ordered([*found, *_scales(suspects, names)]), (case,))
     for part in case.parts:
@@ -107,7 +98,7 @@ def examine(
     found += strength.dropout(strength.dropouts_of(model)) + strength.hidden_softmax(model)
     found += _missing_activation(case)
     known = [guess(t, k) for t, _, k in case.parts]
-    best = None if None in known else float(sum(known))
+    best = None if None in known else float(sum(value or 0.0 for value in known))
     wrong = [f for f in found if f.where[0] in ("targets", "output", "loss")]
     if wrong or not trials or getattr(model, "optimizer", None) is None:
         return Setting(_ordered([*found, *_scales(suspects, names)]), guess=best)
@@ -142,9 +133,9 @@ def _inputs(
         gap = None if first & {"masked"} else data.padding(x)
         found += [f for f in (alone, gap) if f is not None]
         scale = data.scale_of(x)
-        if scale is not None and scale.suspicion and not gap and not alone:
-            if first <= {"kernel", "masked"}:
-                suspects.append((index, scale))
+        judged = not gap and not alone and first <= {"kernel", "masked"}
+        if judged and scale is not None and scale.suspicion:
+            suspects.append((index, scale))
     return found, suspects
 
 
@@ -157,60 +148,7 @@ def _scales(suspects: Suspects, names: list[str], proof: str = "") -> list[Findi
     ]
 
 
-@dataclass(frozen=True, eq=False)
-class _Case:
-    """A model, its data as tensors, and each output's targets, end and loss."""
-
-    model: keras.Model
-    x: Any
-    y: Any
-    copy: Copy
-    parts: list[tuple[Targets, End, LossKind]]
-
-    @classmethod
-    def of(cls, model: keras.Model, x: Any, y: Any, loss: Any, *, own: bool) -> "_Case | str":
-        """Returns the case, or in a string why there is none."""
-        tensors, goals = (keras.tree.map_structure(_tensor, nest) for nest in (x, y))
-        copy = Copy(model, _objective(model, None if own else loss))
-        total = keras.tree.flatten(tensors)[0].shape[0]
-        some = keras.tree.map_structure(lambda t: t[:FEW], tensors)
-        outputs = [np.asarray(o) for o in keras.tree.flatten(copy.outputs(some, training=False))]
-        flat = keras.tree.flatten(goals)
-        losses = keras.tree.flatten(loss) if keras.tree.is_nested(loss) else [loss] * len(outputs)
-        if not len(outputs) == len(flat) == len(losses):
-            return (
-                f"targets and loss were not looked at: {len(outputs)} outputs, {len(flat)} "
-                f"targets and {len(losses)} losses are not paired"
-            )
-        parts = [
-            (targets_of(goal.numpy()), end.of(total), loss_kind(own_loss))
-            for goal, end, own_loss in zip(flat, ends(model, outputs), losses, strict=True)
-            if own_loss is not None
-        ]
-        return cls(model, tensors, goals, copy, parts)
-
-
-def _tensor(array: Any) -> Any:
-    tensor = ops.convert_to_tensor(array)[:SAMPLES]
-    return ops.cast(tensor, keras.config.floatx()) if tensor.dtype.is_floating else tensor
-
-
-def _objective(model: keras.Model, loss: Any) -> Callable[[Any, Any], Any]:
-    if loss is None:
-
-        def compiled(y: Any, outputs: Any) -> Any:
-            return model.compute_loss(y=y, y_pred=outputs, training=True)
-
-        return compiled
-    given = keras.losses.get(loss)
-
-    def of_loss(y: Any, outputs: Any) -> Any:
-        return sum(model.losses, tf.reduce_mean(given(y, outputs)))
-
-    return of_loss
-
-
-def _missing_activation(case: _Case) -> list[Finding]:
+def _missing_activation(case: Case) -> list[Finding]:
     """Returns the finding that kernels follow each other with nothing nonlinear between."""
     layers = linearity.kernels(case.model)
     flat = keras.tree.flatten(case.x)
@@ -218,7 +156,7 @@ def _missing_activation(case: _Case) -> list[Finding]:
         return []
     if not flat[0].dtype.is_floating or linearity.curved_by_name(case.model):
         return []
-    goal, end, _ = case.parts[0]
+    goal = case.parts[0][0]
 
     def logits(x: np.ndarray) -> np.ndarray:
         made = case.copy.outputs(tf.convert_to_tensor(x), training=False)
@@ -238,7 +176,7 @@ def _missing_activation(case: _Case) -> list[Finding]:
 
 
 def _tried(
-    case: _Case, found: list[Finding], suspects: Suspects, names: list[str], best: float | None
+    case: Case, found: list[Finding], suspects: Suspects, names: list[str], best: float | None
 ) -> Setting:
     optimizer = case.model.optimizer
     rate = rate_of(optimizer)
@@ -265,7 +203,9 @@ def _tried(
             f"no steps were tried: {STEPS} of them through {layers} layers are {cost:.1g} "
             f"multiplications (limits {LAYERS} and {BUDGET:.0g})"
         )
-        return Setting(_ordered([*found, *_scales(suspects, names)]), (note,), guess=best, rate=rate)
+        return Setting(
+            _ordered([*found, *_scales(suspects, names)]), (note,), guess=best, rate=rate
+        )
     own = attempt(rate)
     changed = found + _proved_scales(case, suspects, names, own, attempt, best)
     changed += _target_scale(case, own, attempt, best)
@@ -282,7 +222,7 @@ def _tried(
 
 
 def _proved_scales(
-    case: _Case,
+    case: Case,
     suspects: Suspects,
     names: list[str],
     own: Trial,
@@ -311,7 +251,7 @@ def _proved_scales(
 
 
 def _target_scale(
-    case: _Case, own: Trial, attempt: Callable[..., Trial], best: float | None
+    case: Case, own: Trial, attempt: Callable[..., Trial], best: float | None
 ) -> list[Finding]:
     if len(case.parts) != 1 or not best:
         return []

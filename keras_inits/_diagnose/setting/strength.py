@@ -26,7 +26,9 @@ def dropout(layers: Sequence[tuple[str, float, int]]) -> list[Finding]:
             continue
         evidence = f"a rate of {rate:g} (limit {RATE:g})"
         if silent >= SILENT:
-            evidence = f"with {units} units and rate {rate:g}, {silent:.0%} of samples lose them all"
+            evidence = (
+                f"with {units} units and rate {rate:g}, {silent:.0%} of samples lose them all"
+            )
             evidence += f" (limit {SILENT:.0%})"
         found.append(
             Finding(

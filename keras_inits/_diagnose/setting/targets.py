@@ -202,7 +202,9 @@ def _sparse(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
             )
         ]
     if k > 1 and (targets.high >= k or targets.low < 0):
-        remedy = f"y = np.unique(y, return_inverse=True)[1], or end in {int(targets.high) + 1} units"
+        remedy = (
+            f"y = np.unique(y, return_inverse=True)[1], or end in {int(targets.high) + 1} units"
+        )
         return [
             Finding(
                 "labels",
