@@ -41,7 +41,7 @@ def guess(targets: Targets, loss: LossKind) -> float | None:
 
 
 def _entropy(p: np.ndarray) -> np.ndarray:
-    return -p * np.log(np.maximum(p, 1e-30))
+    return np.asarray(-p * np.log(np.maximum(p, 1e-30)))
 
 
 def start_finding(

@@ -301,7 +301,7 @@ def _to_shares(rows: np.ndarray) -> np.ndarray:
     count = np.arange(1, rows.shape[-1] + 1)
     number = (ordered > excess / count).sum(-1, keepdims=True)
     threshold = np.take_along_axis(excess, number - 1, -1) / number
-    return np.maximum(rows - threshold, 0)
+    return np.asarray(np.maximum(rows - threshold, 0))
 
 
 def _unreached(targets: Targets, end: End) -> list[Finding]:

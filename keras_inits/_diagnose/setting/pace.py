@@ -29,7 +29,7 @@ def suspicious(targets: Targets) -> bool:
 def standardized(targets: Targets) -> np.ndarray:
     """Returns the targets at mean 0 and standard deviation 1 in each column."""
     std = targets.values.std(0)
-    return (targets.values - targets.values.mean(0)) / np.where(std > 0, std, 1)
+    return np.asarray((targets.values - targets.values.mean(0)) / np.where(std > 0, std, 1))
 
 
 def finding(
@@ -69,8 +69,8 @@ def finding(
     return Finding(
         "target scale",
         ("targets",),
-        f"the targets go from {targets.low:.4g} to {targets.high:.4g}, root mean square {size:.3g}; "
-        f"{what}; with targets of mean 0 and standard deviation 1, {_number(scaled)}",
+        f"the targets go from {targets.low:.4g} to {targets.high:.4g}, root mean square "
+        f"{size:.3g}; {what}; with targets of mean 0 and standard deviation 1, {_number(scaled)}",
         "Outputs begin near 0 with a size near 1: the whole way is left to the steps of the "
         "optimizer, or its steps become too long",
         "mean, std = y.mean(0), y.std(0); model.fit(x, (y - mean) / std), and "

@@ -24,6 +24,7 @@ def dropout(layers: Sequence[tuple[str, float, int]]) -> list[Finding]:
         silent = rate**units
         if rate <= RATE and silent < SILENT:
             continue
+        better = 0.2 if rate > RATE else 0.0
         evidence = f"a rate of {rate:g} (limit {RATE:g})"
         if silent >= SILENT:
             evidence = (
@@ -36,7 +37,7 @@ def dropout(layers: Sequence[tuple[str, float, int]]) -> list[Finding]:
                 (name,),
                 evidence,
                 "What gets through is mostly noise",
-                f'model.get_layer("{name}").rate = {0.2 if rate > RATE else 0.0}, and compile again',
+                f'model.get_layer("{name}").rate = {better}, and compile again',
                 {"rate": rate, "units": units, "silent": silent},
             )
         )
