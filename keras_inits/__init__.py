@@ -3,16 +3,20 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from keras_inits._audit import AuditReport, Finding, audit
+# _backend comes first: it imports Keras, and says in a sentence that a backend is missing
+from keras_inits import _backend, _optional  # noqa: F401
+from keras_inits._audit import AuditReport, audit
 from keras_inits._compare import (
     Comparison,
     Difference,
+    Execution,
     GivenWeights,
     Interval,
     compare,
     mean_interval,
     one_thread_per_operation,
 )
+from keras_inits._errors import InputError
 from keras_inits._gains import GaussianMoments, gain, gaussian_moments
 from keras_inits._initialize import InitializationReport, WeightRow, initialize
 from keras_inits._kernel_geometry import KernelGeometry
@@ -26,8 +30,10 @@ from keras_inits._mean_field import (
     variance_map,
 )
 from keras_inits._registry import get, names, register
+from keras_inits._reporting import Finding
 from keras_inits._schemes import *  # noqa: F403
 from keras_inits._schemes import __all__ as _schemes
+from keras_inits._wiring import Wiring, wiring
 
 if TYPE_CHECKING:
     from keras_inits import datasets, experiments, plots  # noqa: F401
@@ -40,10 +46,12 @@ __all__ = [
     "Comparison",
     "Default",
     "Difference",
+    "Execution",
     "Finding",
     "GaussianMoments",
     "GivenWeights",
     "InitializationReport",
+    "InputError",
     "Interval",
     "KernelGeometry",
     "LayerReport",
@@ -52,6 +60,7 @@ __all__ = [
     "SignalReport",
     "Thresholds",
     "WeightRow",
+    "Wiring",
     "audit",
     "chi",
     "compare",
@@ -70,6 +79,7 @@ __all__ = [
     "one_thread_per_operation",
     "register",
     "variance_map",
+    "wiring",
     *_schemes,
 ]
 
@@ -86,6 +96,8 @@ _SUBMODULES = ("datasets", "experiments", "plots")
 
 def __getattr__(name: str) -> Any:
     """Loads a part of the library when it is first asked for."""
+    if name == "plots":
+        _optional.require("`keras_inits.plots`", "matplotlib")
     if name in _SUBMODULES:
         return importlib.import_module(f"{__name__}.{name}")
     if name in _LAZY:

@@ -1,4 +1,7 @@
-"""Errors that a user can mend, told apart by type from errors of the library."""
+"""Errors that a user can fix, distinguished by type from errors of the library."""
+
+import difflib
+from collections.abc import Iterable
 
 
 class InputError(ValueError):
@@ -11,3 +14,33 @@ class InputError(ValueError):
 
 class InputTypeError(InputError, TypeError):
     """Something of the wrong type was given; it is a `TypeError` too."""
+
+
+class InputFileError(InputError, OSError):
+    """A file or folder cannot be read or written; it is an `OSError` too."""
+
+
+class MissingPackageError(InputError, ImportError):
+    """A package of an extra is not installed; it is an `ImportError` too."""
+
+
+def did_you_mean(given: str, known: Iterable[str], *, n: int = 3) -> str:
+    """Returns a question with the known names that are most like `given`, or "" if none is.
+
+    Args:
+        given: the name that nobody knows.
+        known: the names that exist.
+        n: at most how many to list.
+
+    >>> did_you_mean("rleu", ["relu", "tanh"])
+    "Did you mean 'relu'? "
+    >>> did_you_mean("xyz", ["relu", "tanh"])
+    ''
+    """
+    return question(difflib.get_close_matches(str(given), list(known), n=n))
+
+
+def question(names: Iterable[str]) -> str:
+    """Returns "Did you mean 'a' or 'b'? " with a space at its end, or "" for no names."""
+    quoted = " or ".join(map(repr, dict.fromkeys(names)))
+    return f"Did you mean {quoted}? " if quoted else ""

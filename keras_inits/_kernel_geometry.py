@@ -9,11 +9,14 @@ orthogonal or sparse one, are read off it.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from keras import ops
+
+from keras_inits._errors import InputError
 
 Axes = int | Sequence[int] | None
 
@@ -26,17 +29,17 @@ def standardize_axes(name: str, axes: Axes) -> tuple[int, ...] | None:
     """
     if axes is None:
         return None
-    given = (axes,) if isinstance(axes, int) else axes
-    if isinstance(given, str) or not isinstance(given, Sequence):
-        raise ValueError(
+    given = (axes,) if isinstance(axes, Integral) else axes
+    if isinstance(given, str) or not isinstance(given, Sequence | np.ndarray):
+        raise InputError(
             f"`{name}` must be an axis or a sequence of axes, such as -2 or (0, 1). "
             f"Received: {name}={axes!r}"
         )
-    if not all(isinstance(axis, int) and not isinstance(axis, bool) for axis in given):
-        raise ValueError(f"`{name}` must hold integers only. Received: {name}={axes!r}")
+    if not all(isinstance(axis, Integral) and not isinstance(axis, bool) for axis in given):
+        raise InputError(f"`{name}` must hold integers only. Received: {name}={axes!r}")
     if len(set(given)) < len(given):
-        raise ValueError(f"`{name}` must name each axis once. Received: {name}={axes!r}")
-    return tuple(given)
+        raise InputError(f"`{name}` must name each axis once. Received: {name}={axes!r}")
+    return tuple(map(int, given))
 
 
 @dataclass(frozen=True)
@@ -105,12 +108,12 @@ class KernelGeometry:
         >>> KernelGeometry.from_shape((32, 256), blocks=4).matrix_shape  # the gates of an LSTM
         (4, 32, 64)
         """
-        shape = tuple(shape)
+        shape = tuple(map(int, shape))
         batch = _existing_axes(shape, "batch_axes", batch_axes) or ()
         inputs = _existing_axes(shape, "input_axes", input_axes)
         outputs = _existing_axes(shape, "output_axes", output_axes)
         if (inputs is None) != (outputs is None):
-            raise ValueError(
+            raise InputError(
                 "`input_axes` and `output_axes` must be given together, or neither. "
                 f"Received: input_axes={input_axes!r}, output_axes={output_axes!r}"
             )
@@ -118,7 +121,7 @@ class KernelGeometry:
             rest = tuple(axis for axis in range(len(shape)) if axis not in batch)
             inputs, outputs = (rest[-2:-1] or rest), rest[-1:]
         elif len({*inputs, *outputs, *batch}) < len(inputs) + len(outputs) + len(batch):
-            raise ValueError(
+            raise InputError(
                 "Each axis has one role: `input_axes`, `output_axes` and `batch_axes` must not "
                 f"overlap. Received: input_axes={input_axes!r}, output_axes={output_axes!r}, "
                 f"batch_axes={batch_axes!r} for shape {shape}. (EinsumDense counts a batch axis "
@@ -129,14 +132,17 @@ class KernelGeometry:
             ("input_stride", input_stride),
             ("output_stride", output_stride),
         ]:
-            if not isinstance(number, int) or number < 1:
-                raise ValueError(f"`{name}` must be a whole number from 1. Received: {number!r}")
+            if not isinstance(number, Integral) or number < 1:
+                raise InputError(
+                    f"`{name}` must be a whole number from 1. Received: {name}={number!r}"
+                )
         if blocks > 1 and (not outputs or shape[outputs[0]] % blocks):
-            raise ValueError(
+            raise InputError(
                 "The first output axis must fall into `blocks` equal parts. "
                 f"Received: blocks={blocks} for output_axes={outputs} of shape {shape}"
             )
-        return cls(shape, inputs, outputs, batch, blocks, input_stride, output_stride)
+        counts = (int(blocks), int(input_stride), int(output_stride))
+        return cls(shape, inputs, outputs, batch, *counts)
 
     @property
     def tap_axes(self) -> tuple[int, ...]:
@@ -179,6 +185,12 @@ class KernelGeometry:
             self._size(self.output_axes) // self.blocks,
         )
 
+    def has_maps_of(self, other: "KernelGeometry") -> bool:
+        """Whether the kernel is the same stack of matrices in both geometries."""
+        return self == replace(
+            other, input_stride=self.input_stride, output_stride=self.output_stride
+        )
+
     def from_matrices(self, matrices: Any) -> Any:
         """Returns the kernel, of shape `self.shape`, whose maps are `matrices`.
 
@@ -213,7 +225,7 @@ class KernelGeometry:
         """Returns `shape` with an axis for the blocks, and its axes in the order of a matrix."""
         named = (*self.batch_axes, *self.input_axes, *self.output_axes)
         if len(set(named)) < len(named) or not (self.input_axes or self.output_axes):
-            raise ValueError(
+            raise InputError(
                 "A matrix needs at least one input axis or output axis, each in one role. "
                 f"Received: shape={self.shape} with input_axes={self.input_axes}, "
                 f"output_axes={self.output_axes}, batch_axes={self.batch_axes}"
@@ -246,13 +258,13 @@ def _existing_axes(shape: tuple[int, ...], name: str, axes: Axes) -> tuple[int, 
         return None
     rank = len(shape)
     if not all(-rank <= axis < rank for axis in given):
-        raise ValueError(
+        raise InputError(
             f"`{name}` must be axes of the kernel, from {-rank} to {rank - 1} for shape {shape}. "
             f"Received: {name}={axes!r}"
         )
     counted = tuple(axis % rank for axis in given)
     if len(set(counted)) < len(counted):
-        raise ValueError(
+        raise InputError(
             f"`{name}` must name each axis of shape {shape} once. Received: {name}={axes!r}"
         )
     return counted

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_inits._errors import InputError
 from keras_inits._gains import Activation, gaussian_moments, resolve
 from keras_inits._quadrature import hermite_coefficients
 
@@ -28,7 +29,8 @@ def variance_map(activation: Any, q: float, *, sigma_w: float, sigma_b: float = 
     r"""Returns the next layer's variance: $\sigma_w^2 E[\varphi(x)^2] + \sigma_b^2$.
 
     Args:
-        activation: as in `keras_inits.gain`.
+        activation: a name that Keras knows, its configuration, a Keras layer or any elementwise
+            callable. None is linear.
         q: this layer's pre-activation variance, that of the normal $x$.
         sigma_w: weight standard deviation times $\sqrt{n_\text{in}}$.
         sigma_b: bias standard deviation.
@@ -49,7 +51,8 @@ def fixed_point(activation: Any, *, sigma_w: float, sigma_b: float = 0.0) -> flo
     and 1 where it stays what it is, as for ReLU with He's gain.
 
     Args:
-        activation: as in `keras_inits.gain`.
+        activation: a name that Keras knows, its configuration, a Keras layer or any elementwise
+            callable. None is linear.
         sigma_w: weight standard deviation times $\sqrt{n_\text{in}}$.
         sigma_b: bias standard deviation.
 
@@ -89,7 +92,8 @@ def correlation_map(
     $\varphi$ without kinks, to 1e-4 for one with.
 
     Args:
-        activation: as in `keras_inits.gain`.
+        activation: a name that Keras knows, its configuration, a Keras layer or any elementwise
+            callable. None is linear.
         c: their correlation before, from -1 to 1.
         sigma_w: weight standard deviation times $\sqrt{n_\text{in}}$.
         sigma_b: bias standard deviation.
@@ -105,7 +109,7 @@ def correlation_map(
     True
     """
     if not -1 <= c <= 1:
-        raise ValueError(f"`c` must be a correlation, from -1 to 1. Received: c={c!r}")
+        raise InputError(f"`c` must be a correlation, from -1 to 1. Received: c={c!r}")
     activation = resolve(activation)
     if q is None:
         q = _positive_fixed_point(activation, sigma_w, sigma_b)
@@ -121,7 +125,8 @@ def chi(activation: Any, *, sigma_w: float, sigma_b: float = 0.0, q: float | Non
     gradients vanish and samples grow alike; above 1 gradients explode and samples part.
 
     Args:
-        activation: as in `keras_inits.gain`.
+        activation: a name that Keras knows, its configuration, a Keras layer or any elementwise
+            callable. None is linear.
         sigma_w: weight standard deviation times $\sqrt{n_\text{in}}$.
         sigma_b: bias standard deviation.
         q: the variance of $x$; the fixed point if None. Where that is 0, the limit.
@@ -150,7 +155,8 @@ def depth_scale(activation: Any, *, sigma_w: float, sigma_b: float = 0.0) -> flo
     Networks much deeper than this train badly; infinite at the edge.
 
     Args:
-        activation: as in `keras_inits.gain`.
+        activation: a name that Keras knows, its configuration, a Keras layer or any elementwise
+            callable. None is linear.
         sigma_w: weight standard deviation times $\sqrt{n_\text{in}}$.
         sigma_b: bias standard deviation.
 
@@ -174,7 +180,7 @@ def depth_scale(activation: Any, *, sigma_w: float, sigma_b: float = 0.0) -> flo
     return math.inf if abs(slope - 1) < 1e-6 else -1 / math.log(abs(slope))
 
 
-def critical_sigma_w(activation: Any, sigma_b: float = 0.0) -> float:
+def critical_sigma_w(activation: Any, *positional: float, sigma_b: float = 0.0) -> float:
     r"""Returns the $\sigma_w$ of the edge of chaos, where $\chi = 1$, for biases of `sigma_b`.
 
     There a gradient keeps its size over any depth. Found as the least variance $q$ with
@@ -183,7 +189,9 @@ def critical_sigma_w(activation: Any, sigma_b: float = 0.0) -> float:
     $q$ grows by $\sigma_b^2$ a layer.
 
     Args:
-        activation: as in `keras_inits.gain`.
+        activation: a name that Keras knows, its configuration, a Keras layer or any elementwise
+            callable. None is linear.
+        *positional: `sigma_b`, as version 0.1 took it.
         sigma_b: bias standard deviation.
 
     Raises:
@@ -195,9 +203,11 @@ def critical_sigma_w(activation: Any, sigma_b: float = 0.0) -> float:
     >>> round(critical_sigma_w("tanh", sigma_b=0.05**0.5) ** 2, 3)
     1.761
     """
+    if positional:
+        (sigma_b,) = positional
     activation = resolve(activation)
     if not (math.isfinite(sigma_b) and sigma_b >= 0):
-        raise ValueError(f"`sigma_b` must be a standard deviation. Received: sigma_b={sigma_b!r}")
+        raise InputError(f"`sigma_b` must be a standard deviation. Received: sigma_b={sigma_b!r}")
     if activation.slopes is not None:
         return 1 / math.sqrt(gaussian_moments(activation).derivative_second_moment)
 
@@ -213,7 +223,7 @@ def critical_sigma_w(activation: Any, sigma_b: float = 0.0) -> float:
         while excess(q) * excess(q * _RATIO) > 0:
             q *= _RATIO
             if q > _LARGEST:
-                raise ValueError(
+                raise InputError(
                     "This activation has no edge of chaos at this bias. "
                     f"Received: activation={activation.name}, sigma_b={sigma_b}"
                 )
@@ -242,7 +252,7 @@ def _arc_cosine(c: float) -> float:
 
 def _finite(q: float, activation: Activation) -> float:
     if math.isinf(q):
-        raise ValueError(
+        raise InputError(
             "The variance grows without bound from layer to layer, so that there is no fixed point "
             f"to evaluate at: give `q`. Received: activation={activation.name}"
         )
@@ -252,7 +262,7 @@ def _finite(q: float, activation: Activation) -> float:
 def _positive_fixed_point(activation: Activation, sigma_w: float, sigma_b: float) -> float:
     q = _finite(fixed_point(activation, sigma_w=sigma_w, sigma_b=sigma_b), activation)
     if q == 0 and activation.slopes is None:
-        raise ValueError(
+        raise InputError(
             "The signal dies out, so that there is no fixed point to evaluate at: give `q`. "
             f"Received: activation={activation.name}, sigma_w={sigma_w}, sigma_b={sigma_b}"
         )

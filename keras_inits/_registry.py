@@ -7,6 +7,10 @@ from typing import Any, TypeVar
 
 import keras
 
+from keras_inits._errors import InputError, InputTypeError, question
+from keras_inits._foreign_names import FOREIGN, plain
+from keras_inits._keras_internals import enter_strings
+
 PACKAGE = "initkit"
 PREFIX = f"{PACKAGE}_"
 _SUFFIX = "Init"
@@ -88,8 +92,9 @@ def get(spec: Any) -> Any:
         An initializer; a new one unless `spec` is an instance.
 
     Raises:
-        ValueError: a name that nobody registered; the message lists near matches.
-        TypeError: something that cannot be an initializer.
+        InputError: a name that nobody registered; the message lists near matches, and for another
+            library's name (`kaiming_normal_`, `msra`) ours, with how its law differs.
+        InputTypeError: something that cannot be an initializer.
 
     >>> get("initkit_he") == get("he")
     True
@@ -100,10 +105,10 @@ def get(spec: Any) -> Any:
         name = spec.get("registered_name") or spec["class_name"]
         if not _known_to_keras(name):
             if PREFIX + name not in _schemes:
-                raise ValueError(_unknown(name))
+                raise InputError(_unknown(name))
             spec = {**spec, "class_name": PREFIX + name}
     elif not callable(spec) and not hasattr(spec, "__array__"):
-        raise TypeError(
+        raise InputTypeError(
             "An initializer is given as a name, a config with `class_name`, a class, an instance "
             f"or an array. Received: spec={spec!r} of type {type(spec).__name__}"
         )
@@ -111,10 +116,11 @@ def get(spec: Any) -> Any:
 
 
 def _enter(name: str, cls: type[keras.initializers.Initializer]) -> None:
-    # Keras resolves a bare string through this table, and a saved file through `package>name`.
+    # Keras resolves a saved file through `package>name`, and a bare string through the name alone.
     # The table must hold the class: of an instance Keras would silently drop the arguments.
     keras.saving.get_custom_objects()[name] = cls
     _enter_for_files(cls)
+    enter_strings({name: cls, f"{PACKAGE}>{name.removeprefix(PREFIX)}": cls})
 
 
 def _enter_for_files(cls: type[keras.initializers.Initializer]) -> None:
@@ -122,24 +128,36 @@ def _enter_for_files(cls: type[keras.initializers.Initializer]) -> None:
 
 
 def _known_to_keras(name: str) -> bool:
+    if keras.saving.get_registered_object(name) is not None:
+        return True
+    try:
+        # A configuration, for Keras 3.16 makes of the string "constant" what it refuses to make of
+        # a configuration without a value.
+        keras.initializers.get({"class_name": name, "config": {}})
+    except (KeyError, TypeError, ValueError):
+        return PREFIX + name not in _schemes and _is_string_of_keras(name)
+    return True
+
+
+def _is_string_of_keras(name: str) -> bool:
     try:
         keras.initializers.get(name)
     except ValueError:
         return False
-    except (KeyError, TypeError):  # it has required arguments, as Keras's "constant"
-        return PREFIX + name not in _schemes
+    except (KeyError, TypeError):  # it has required arguments
+        return True
     return True
 
 
 def _unknown(name: str) -> str:
+    end = "`keras_inits.names()` and `keras-inits list` list the names of this library."
+    head = f"No initializer has this name. Received: {name!r}. "
+    if foreign := FOREIGN.get(plain(name)):
+        return f"{head}{question([foreign.ours])}{foreign.law} {end}"
     builtin = [n for n in dir(keras.initializers) if not n.startswith("_") and n.islower()]
     near = [
         *difflib.get_close_matches(name, names(), n=3),
         *difflib.get_close_matches(PREFIX + name, names(), n=3),
         *difflib.get_close_matches(name, builtin, n=1),
     ]
-    hint = f"Did you mean {' or '.join(map(repr, dict.fromkeys(near)))}? " if near else ""
-    return (
-        f"No initializer has this name. Received: {name!r}. {hint}"
-        "keras_inits.names(), or `keras-inits list`, tells the names of this library."
-    )
+    return f"{head}{question(near)}{end}"

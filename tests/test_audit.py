@@ -69,8 +69,11 @@ FAULTY = {
     ),
     "one seed": lambda: shared_instance(),
     "scale": lambda: built(layers.DepthwiseConv2D(3), (None, 8, 8, 64)),
-    "not orthogonal": lambda: built(layers.LSTM(32), (None, 3, 32)),
-    "dead embeddings": lambda: embedding(clear_entries),
+    "not orthogonal": lambda: built(
+        layers.MultiHeadAttention(4, 8, kernel_initializer="orthogonal"),
+        (None, 3, 32),
+        (None, 3, 32),
+    ),
     "not savable": lambda: dense(Forgetful()),
 }
 
@@ -84,24 +87,26 @@ def shared_instance():
 
 
 @pytest.mark.parametrize("kind", FAULTY)
-def test_a_fault_is_found_told_and_mended(kind):
+def test_a_fault_is_found_reported_and_fixed(kind):
     model = FAULTY[kind]()
     before = model.get_weights()
     report = ki.audit(model)
     for one, other in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     finding = next(found for found in report.findings if found.kind == kind)
-    assert set(finding.weights) <= {weight.path for weight in model.weights}
+    assert set(finding.where) <= {weight.path for weight in model.weights}
     assert finding.evidence
     assert finding.consequence
     text = str(report)
     assert max(map(len, text.splitlines())) <= 80
     json.dumps(report.to_dict())
-    # the line that mends it does
+    assert not report.ok
+    assert ki.AuditReport.from_dict(json.loads(report.to_json())) == report
+    # the line that fixes it does
     if kind != "not savable":
         exec(finding.remedy, {"keras_inits": ki, "model": model})
         left = [f for f in ki.audit(model).findings if f.kind == kind]
-        assert finding.weights not in [found.weights for found in left]
+        assert finding.where not in [found.where for found in left]
 
 
 SOUND = {
@@ -139,9 +144,19 @@ def test_what_initialize_has_set_is_sound():
 
 
 @pytest.mark.parametrize(("change", "numbers"), [(clear_entries, (3, 0)), (copy_entry, (0, 1))])
-def test_embeddings_tell_how_many_entries_are_dead(change, numbers):
-    (finding,) = ki.audit(embedding(change)).findings
-    assert (finding.numbers["zero"], finding.numbers["equal"]) == numbers
+def test_equal_embeddings_are_a_remark_whose_fix_keeps_the_good_entries(change, numbers):
+    model = embedding(change)
+    before = model.embeddings.numpy()
+    report = ki.audit(model)
+    assert report.ok
+    (remark,) = report.remarks
+    assert (remark.numbers["zero"], remark.numbers["equal"]) == numbers
+    exec(remark.remedy, {"model": model})
+    after = model.embeddings.numpy()
+    changed = (after != before).any(axis=1)
+    assert changed.sum() == sum(numbers)
+    assert after[changed].std() == pytest.approx(before.std(), rel=0.6)
+    assert ki.audit(model).remarks == ()
 
 
 def test_scale_is_measured_against_the_true_fans():
@@ -160,7 +175,7 @@ def test_a_scale_of_more_than_10_percent_is_found_and_one_of_5_is_not():
     assert [finding.kind for finding in ki.audit(layer).findings] == ["scale"]
 
 
-def test_a_law_without_fans_is_told_off_by_the_order_of_magnitude():
+def test_a_scheme_of_fixed_scale_is_reported_by_the_order_of_magnitude():
     assert [f.kind for f in ki.audit(dense("initkit_random_large")).findings] == ["scale"]
 
 
@@ -199,3 +214,239 @@ def test_reports_are_text_in_jupyter_too(monkeypatch, capsys):
         assert "2 weights" in str(report)
     ki.diagnose(model, np.ones((4, 4))).summary()
     assert "only" in capsys.readouterr().out
+
+
+def stack(*inner, shape=(64,)):
+    return keras.Sequential([keras.Input(shape), *inner])
+
+
+def kinds(found):
+    return [finding.kind for finding in found]
+
+
+@keras.saving.register_keras_serializable("test_audit")
+class Repeated(keras.initializers.Initializer):
+    """ICNR: each filter of an enlargement four times."""
+
+    def __call__(self, shape, dtype=None):
+        filters = keras.initializers.HeNormal(seed=3)((*shape[:-1], shape[-1] // 4))
+        return keras.ops.cast(keras.ops.repeat(filters, 4, axis=-1), dtype or "float32")
+
+    def get_config(self):
+        return {}
+
+
+def sine(z):
+    return keras.ops.sin(30.0 * z)
+
+
+def siren(width=64):
+    limit = (6 / width) ** 0.5 / 30
+    law = keras.initializers.RandomUniform
+    return stack(
+        layers.Dense(width, sine, kernel_initializer=law(-0.5, 0.5)),
+        *(layers.Dense(width, sine, kernel_initializer=law(-limit, limit)) for _ in range(3)),
+        layers.Dense(1),
+        shape=(2,),
+    )
+
+
+def copied_units(next_kernel):
+    model = stack(layers.Dense(32, "tanh"), layers.Dense(8, kernel_initializer=next_kernel))
+    kernel = model.layers[0].kernel.numpy()
+    copy_unit(kernel)
+    model.layers[0].kernel.assign(kernel)
+    return model
+
+
+NO_FAULT = {
+    "a head of zeros": lambda: stack(layers.Dense(8, "relu"), layers.Dense(3, "softmax", **ZEROS)),
+    "softmax regression from zero": lambda: stack(layers.Dense(3, "softmax", **ZEROS)),
+    "bias embeddings of zeros": lambda: stack(
+        layers.Embedding(50, 1, embeddings_initializer="zeros"), layers.Flatten(), shape=(3,)
+    ),
+    "repeated filters before a pixel shuffle": lambda: stack(
+        layers.Conv2D(12, 3, padding="same", kernel_initializer=Repeated()),
+        layers.Reshape((8, 8, 3, 2, 2)),
+        layers.Permute((1, 4, 2, 5, 3)),
+        layers.Reshape((16, 16, 3)),
+        layers.Conv2D(4, 3),
+        shape=(8, 8, 16),
+    ),
+    "equal units that the next kernel tells apart": lambda: copied_units("glorot_uniform"),
+    "Keras's recurrent layers": lambda: stack(
+        layers.LSTM(32, return_sequences=True),
+        layers.GRU(32, return_sequences=True),
+        layers.Bidirectional(layers.LSTM(16)),
+        layers.Dense(3),
+        shape=(5, 8),
+    ),
+    "sines of high frequency": siren,
+    "a depthwise kernel before a normalization": lambda: stack(
+        layers.DepthwiseConv2D(3), layers.BatchNormalization(), layers.ReLU(), shape=(8, 8, 64)
+    ),
+    "the small input kernel of a recurrence of identity": lambda: stack(
+        layers.SimpleRNN(
+            100,
+            "relu",
+            kernel_initializer=keras.initializers.RandomNormal(0, 0.001),
+            recurrent_initializer="identity",
+        ),
+        shape=(100, 1),
+    ),
+}
+ZEROS = {"kernel_initializer": "zeros"}
+
+
+@pytest.mark.parametrize("kind", NO_FAULT)
+def test_what_stands_behind_a_kernel_can_make_it_sound(kind):
+    report = ki.audit(NO_FAULT[kind]())
+    assert report.ok
+    report.assert_ok()
+    assert report.remarks == ()
+
+
+FAULT = {
+    "no random kernel": (
+        "constant kernel",
+        lambda: stack(layers.Dense(8, "tanh", **ZEROS), layers.Dense(3, **ZEROS)),
+    ),
+    "relu behind zeros": (
+        "constant kernel",
+        lambda: stack(layers.Dense(8, "relu", **ZEROS), layers.Dense(3)),
+    ),
+    "a next kernel that treats all alike": (
+        "constant kernel",
+        lambda: stack(
+            layers.Dense(8, "tanh", kernel_initializer=keras.initializers.Constant(0.1)),
+            layers.Dense(3, kernel_initializer="ones"),
+            layers.Dense(3),
+        ),
+    ),
+    "equal units that the next kernel treats alike": ("equal units", lambda: copied_units("ones")),
+    "a depthwise kernel before no normalization": (
+        "scale",
+        lambda: stack(layers.DepthwiseConv2D(3), layers.ReLU(), shape=(8, 8, 64)),
+    ),
+    "saturated tanh": (
+        "scale",
+        lambda: stack(layers.Dense(300, "tanh", kernel_initializer=ki.RandomInit()), shape=(400,)),
+    ),
+    "a signal that fades": (
+        "scale",
+        lambda: stack(layers.Dense(300, "tanh", kernel_initializer=ki.RandomInit(0.001))),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", FAULT)
+def test_what_stands_behind_a_kernel_can_make_it_a_fault(kind):
+    expected, make = FAULT[kind]
+    assert expected in kinds(ki.audit(make()).findings)
+
+
+def test_units_that_are_called_equal_stay_equal_and_others_part():
+    """The claim behind `equal units`, against one step of training."""
+    x = np.random.default_rng(0).normal(size=(32, 64)).astype("float32")
+    for next_kernel, stay in (("ones", True), ("glorot_uniform", False)):
+        model = copied_units(next_kernel)
+        model.compile("sgd", "mse")
+        model.fit(x, x[:, :8].sum(axis=1, keepdims=True) * np.ones((1, 8)), epochs=1, verbose=0)
+        kernel = model.layers[0].kernel.numpy()
+        assert np.array_equal(kernel[:, 3], kernel[:, 5]) == stay
+
+
+def test_constant_kernels_inside_subclassed_models_are_remarks():
+    class Net(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.hidden, self.head = layers.Dense(8), layers.Dense(3, **ZEROS)
+
+        def call(self, x):
+            return self.head(self.hidden(x))
+
+    (model := Net())(np.ones((1, 4), "float32"))
+    report = ki.audit(model)
+    assert report.ok
+    assert kinds(report.remarks) == ["constant kernel"]
+
+
+@pytest.fixture(scope="module")
+def trained():
+    rng = np.random.default_rng(0)
+    model = stack(layers.Dense(64, "relu"), layers.Dense(64, "relu"), layers.Dense(3), shape=(8,))
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    x = rng.normal(size=(256, 8)).astype("float32")
+    model.fit(x, rng.integers(0, 3, 256), epochs=40, verbose=0)
+    return model
+
+
+def copy_of(model):
+    """The weights without the optimizer."""
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def test_a_trained_model_is_one_remark(trained):
+    for model, evidence in ((trained, "steps"), (copy_of(trained), "biases and scales")):
+        report = ki.audit(model)
+        assert report.ok
+        (remark,) = report.remarks
+        assert remark.kind == "trained"
+        assert evidence in remark.evidence
+
+
+def test_moved_statistics_show_training():
+    model = stack(layers.Dense(8), layers.BatchNormalization())
+    assert ki.audit(model).remarks == ()
+    model(np.ones((4, 64), "float32"), training=True)
+    assert "moving_mean" in ki.audit(model).remarks[0].evidence
+
+
+def test_one_bias_set_by_hand_is_no_training():
+    model = stack(layers.Dense(8), layers.Dense(3))
+    model.layers[1].bias.assign([-1.0, 0.0, 1.0])
+    assert ki.audit(model).remarks == ()
+
+
+def test_values_of_no_law_show_training_and_a_wrong_scale_does_not():
+    def biasless(change):
+        model = stack(*(layers.Dense(64, use_bias=False) for _ in range(3)))
+        for weight in model.weights:
+            weight.assign(change(weight.numpy()))
+        return ki.audit(model)
+
+    assert kinds(biasless(lambda kernel: kernel**3 * 100).remarks) == ["trained"]
+    assert kinds(biasless(lambda kernel: kernel * 3).findings) == ["scale"] * 3
+
+
+def test_nan_and_dead_units_of_a_trained_model_are_found(trained):
+    model = copy_of(trained)
+    kernel = model.layers[1].kernel.numpy()
+    kernel[:, 7] = 0
+    model.layers[1].kernel.assign(kernel)
+    (finding,) = ki.audit(model).findings
+    assert (finding.kind, finding.numbers["units"]) == ("dead units", 1)
+    kernel[0, 0] = np.nan
+    model.layers[1].kernel.assign(kernel)
+    assert kinds(ki.audit(model).findings) == ["not finite"]
+
+
+@pytest.mark.parametrize("kept", ["zeros", {"class_name": "Zeros", "config": {}}])
+def test_initializers_kept_as_names_are_resolved_and_left_as_they_are(kept):
+    layer = dense()
+    layer.bias_initializer = kept
+    layer.kernel_initializer = "glorot_uniform"
+    assert ki.audit(layer).ok
+    ki.initialize(layer, "own", seed=1)
+    ki.initialize(layer, seed=1)
+    assert layer.kernel_initializer == "glorot_uniform"
+
+
+def test_names_in_reports_are_text():
+    layer = layers.Dense(4, name="conv[a]", **ZEROS)
+    layer.build((None, 4))
+    for report in (ki.audit(layer), ki.initialize(layer, seed=1)):
+        assert "conv[a]" in report.summary()
+        assert "conv[a]" in report._repr_html_()

@@ -40,7 +40,21 @@ q = keras.ops.convert_to_numpy(layer.query_dense.kernel).reshape(64, 64)
 tall = keras.ops.convert_to_numpy(keras_inits.OrthogonalInit(seed=1)((900, 800)))
 cut = keras_inits.HeInit(distribution="truncated_normal", seed=1)((512, 512))
 cut = keras.ops.convert_to_numpy(cut)
+far = keras_inits.TruncatedNormalInit(stddev=0.02, minval=-2, maxval=2, seed=1)((2048, 2048))
+far = keras.ops.convert_to_numpy(far)
+bounded = keras_inits.TruncatedNormalInit(2.79, 0.491, minval=2.7125, maxval=3.6078, seed=0)
+bounded = keras.ops.convert_to_numpy(bounded((1000, 1000))).astype("float64")
+seeds = [1, 2**31 - 2, 2**31 - 1, 2**31, 2**32 + 1, 2**64 + 1, 2**128 - 1]
+streams = [keras.ops.convert_to_numpy(keras_inits.HeInit(seed=s)((3, 4))).tobytes() for s in seeds]
+edges = [
+    keras_inits.critical_sigma_w(activation, sigma_b=0.05)
+    for activation in ("tanh", lambda x: keras.ops.tanh(x))
+]
 print(json.dumps({
+    "far": float(np.abs(far).max() / 0.02),
+    "bounds": [float(bounded.min()), float(bounded.max())],
+    "streams": len({*streams}) == len(seeds),
+    "edge": edges,
     "schemes": found,
     "attention": float(np.abs(q.T @ q - np.eye(64)).max()),
     "orthogonal": float(np.abs(tall.T @ tall - np.eye(800)).max()),
@@ -90,3 +104,21 @@ def test_structured_kernels_keep_their_identities(on_backend):
     assert on_backend["attention"] < 5e-6
     # two standard deviations of the uncut normal are 2 / 0.8796 of the cut one
     assert 2.2 < on_backend["cut"] < 2 / 0.8796 * 1.02
+
+
+def test_truncated_draws_keep_to_their_law(on_backend):
+    assert 4.7 < on_backend["far"] < 6  # of 2^22 values
+    low, high = on_backend["bounds"]
+    assert low >= 2.7125
+    assert high <= 3.6078
+
+
+def test_integers_of_any_size_have_streams_of_their_own(on_backend):
+    assert on_backend["streams"]
+
+
+def test_the_edge_of_chaos_is_the_same(on_backend):
+    expected = keras_inits.critical_sigma_w("tanh", sigma_b=0.05)
+    known, callable_ = on_backend["edge"]
+    assert known == pytest.approx(expected, abs=1e-9)
+    assert callable_ == pytest.approx(expected, abs=2e-6)  # in float32 on JAX

@@ -104,6 +104,15 @@ def test_a_mistake_in_compare_ends_in_a_message(keras_inits_command, words, says
     assert "Traceback" not in err
 
 
+def test_compare_overwrites_no_result_of_something_else(keras_inits_command, tmp_path):
+    (tmp_path / "result.json").write_text('{"experiment": "depth"}')
+    code, _, err = keras_inits_command("compare", "--data", "digits", "--out", str(tmp_path))
+    assert code == 2
+    assert "is not overwritten" in err.replace("\n", " ")
+    assert (tmp_path / "result.json").read_text() == '{"experiment": "depth"}'
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 @pytest.mark.parametrize("command", [["reproduce", "mnist-log"], ["compare"]])
 def test_brackets_in_a_message_are_no_markup(keras_inits_command, monkeypatch, command):
     def fail(*arguments, report, **options):
@@ -149,8 +158,8 @@ def test_audit_reads_a_saved_model_and_fails_on_findings(
     keras_inits_command, tmp_path, kernel, code
 ):
     path = tmp_path / "model.keras"
-    head = keras.layers.Dense(3, kernel_initializer=kernel, name="head")
-    keras.Sequential([keras.Input((4,)), head]).save(path)
+    hidden = keras.layers.Dense(3, "relu", kernel_initializer=kernel)
+    keras.Sequential([keras.Input((4,)), hidden, keras.layers.Dense(3)]).save(path)
     found, out, _ = keras_inits_command("audit", str(path))
     assert found == code
     assert ("constant kernel" in out) == bool(code)

@@ -140,18 +140,18 @@ def test_a_variance_must_be_positive(q):
         ki.gaussian_moments("relu", q)
 
 
-GAINED = [
-    *(ki.VarianceScalingInit, ki.XavierInit, ki.XavierUniformInit, ki.GlorotInit),
-    *(ki.GlorotUniformInit, ki.HeInit, ki.HeUniformInit, ki.OrthogonalInit),
-    *(ki.DeltaOrthogonalInit, ki.IdentityInit),
-]
+def with_argument(*names):
+    """The classes of the registered schemes that take one of these arguments."""
+    classes = [type(ki.get(name)) for name in ki.names()]
+    return [c for c in classes if {*names} & {*inspect.signature(c).parameters}]
+
+
+GAINED = with_argument("activation")
 
 
 def test_every_scheme_with_a_gain_takes_an_activation():
-    classes = [type(ki.get(name)) for name in ki.names()]
-    takes = {c for c in classes if "activation" in inspect.signature(c).parameters}
-    has = {c for c in classes if {"gain", "negative_slope"} & {*inspect.signature(c).parameters}}
-    assert takes == has == set(GAINED)
+    assert with_argument("gain", "negative_slope") == GAINED
+    assert {ki.HeUniformInit, ki.OrthogonalInit, ki.IdentityInit} < {*GAINED}
 
 
 gained = pytest.mark.parametrize("cls", GAINED)
@@ -213,3 +213,43 @@ def test_attention_takes_a_scheme_with_an_activation():
         2, 4, kernel_initializer=ki.OrthogonalInit(activation="relu")
     )
     assert attention(np.ones((1, 3, 8)), np.ones((1, 3, 8))).shape == (1, 3, 8)
+
+
+def test_the_scale_that_keras_reads_is_exact():
+    for scheme in (ki.HeInit(), ki.HeUniformInit(), ki.XavierInit(activation="relu")):
+        assert scheme.scale == 2.0
+        assert scheme.effective_gain == math.sqrt(2.0)
+    assert ki.HeInit(0.5).scale == 1.6
+    assert ki.OrthogonalInit(3.0).scale == 9.0
+
+
+class Single:
+    """A function that computes in float32, as many of Keras's do on JAX."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self, x):
+        return ops.cast(self.function(ops.cast(x, "float32")), "float32")
+
+
+@pytest.mark.parametrize("q", [0.01, 0.57, 9.0])
+def test_a_smooth_function_in_float32_has_moments_to_1e_6(q):
+    single, double = ki.gaussian_moments(Single(ops.tanh), q), ki.gaussian_moments("tanh", q)
+    assert single.second_moment == pytest.approx(double.second_moment, abs=1e-6)
+    slope = double.derivative_second_moment
+    assert single.derivative_second_moment == pytest.approx(slope, abs=1e-6)
+    sine = ki.gaussian_moments(Single(ops.sin), q)
+    cosine = (1 + math.exp(-2 * q)) / 2
+    assert sine.derivative_second_moment == pytest.approx(cosine, abs=1e-6)
+    # control: the step of a function with kinks, which is too short for rounded values
+    short = np.mean(
+        [(math.sin(x + 3e-3) - math.sin(x - 3e-3)) ** 2 / 3.6e-5 for x in np.linspace(-0.1, 0.1)]
+    )
+    assert abs(short - np.mean(np.cos(np.linspace(-0.1, 0.1)) ** 2)) > 1e-6
+
+
+def test_a_function_in_float32_with_kinks_has_moments_to_1e_3():
+    moments = ki.gaussian_moments(Single(ops.relu6), 9.0)
+    slope = ki.gaussian_moments("relu6", 9.0).derivative_second_moment
+    assert moments.derivative_second_moment == pytest.approx(slope, abs=1e-3)

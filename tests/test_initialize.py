@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import keras
@@ -6,7 +7,12 @@ import pytest
 from keras import layers
 
 import keras_inits as ki
-from keras_inits import _gains
+from keras_inits import KernelGeometry, _gains
+from keras_inits._compare.weights import draw
+from keras_inits._errors import InputError
+from keras_inits._initialize.seeds import run_seed, weight_seeds
+from keras_inits._initialize.writing import values_for
+from keras_inits._layers import OwnedWeight
 
 
 def small_model():
@@ -37,14 +43,15 @@ def test_every_weight_has_a_row_and_the_scale_that_was_meant():
         if row.geometry:
             assert row.target_stddev == pytest.approx((2 / row.geometry.fan_in) ** 0.5)
             assert abs(row.stddev / row.target_stddev - 1) < 5 / (2 * np.size(weight)) ** 0.5
-    json.dumps(report.to_dict())
+    assert ki.InitializationReport.from_dict(json.loads(report.to_json())) == report
+    assert report.ok
 
 
 def test_the_report_prints_every_path_within_its_width():
     text = str(ki.initialize(small_model(), seed=3))
     assert "left alone" in text.splitlines()[0]
     assert "depthwise/kernel" in text
-    assert max(map(len, text.splitlines())) <= 100
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_one_seed_gives_the_same_weights_and_another_others():
@@ -216,7 +223,9 @@ def test_frozen_quantized_and_lora_layers_keep_their_values():
     assert "LoRA" in reasons["lora/lora_kernel_a"]
     assert "quantized" in reasons["int8/kernel"]
     for row, one, other in zip(report.rows, before, model.get_weights(), strict=True):
-        assert np.array_equal(one, other) == bool(row.left_alone) or "bias" in row.path
+        # A bias of zeros is set to zeros.
+        unchanged = bool(row.left_alone) or row.scheme == "Zeros"
+        assert np.array_equal(one, other) == unchanged, row.path
     assert not reasons["free/kernel"]
 
 
@@ -250,7 +259,7 @@ def test_layers_inside_subclassed_layers_and_wrappers_are_found():
         ({"scheme": "initkit_delta_orthogonal"}, r"head/kernel(?s:.*)of Dense"),
     ],
 )
-def test_a_mistake_is_told_with_what_came_and_what_to_do(arguments, says):
+def test_a_mistake_is_reported_with_what_came_and_what_to_do(arguments, says):
     model = keras.Sequential([keras.Input((4,)), layers.Dense(3, name="head")])
     with pytest.raises(ValueError, match=says):
         ki.initialize(model, **arguments)
@@ -268,3 +277,158 @@ def test_weights_of_other_types_have_the_same_law(dtype):
     row = ki.initialize(layer, seed=1).rows[0]
     assert row.stddev == pytest.approx(row.target_stddev, rel=0.02)
     assert layer.kernel.dtype == dtype
+
+
+class Broken(keras.initializers.Initializer):
+    """Draws once and then fails."""
+
+    draws = 0
+
+    def __call__(self, shape, dtype=None):
+        Broken.draws += 1
+        if Broken.draws == 2:
+            raise self.error
+        return keras.ops.ones(shape, dtype)
+
+
+@pytest.mark.parametrize("error", [ValueError("out of luck"), KeyboardInterrupt()])
+def test_a_failure_half_way_puts_everything_back(error):
+    stack = (layers.Dense(4, name=f"d{i}") for i in range(4))
+    model = keras.Sequential([keras.Input((4,)), *stack])
+    before = [w.numpy().copy() for w in model.weights]
+    kept = [layer.kernel_initializer for layer in model.layers]
+    Broken.draws, Broken.error = 0, error
+    with pytest.raises(type(error)):
+        ki.initialize(model, overrides={"*d1/kernel": "initkit_he", "*/kernel": Broken()})
+    assert Broken.draws == 2
+    for weight, old in zip(model.weights, before, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), old)
+    assert [layer.kernel_initializer for layer in model.layers] == kept
+
+
+def test_a_scheme_that_fits_one_weight_only_changes_none():
+    model = keras.Sequential([keras.Input((8, 8, 4)), layers.Conv2D(4, 3), layers.Dense(3)])
+    before = [w.numpy().copy() for w in model.weights]
+    with pytest.raises(InputError, match=r"dense(?s:.*)of Dense(?s:.*)overrides"):
+        ki.initialize(model, "initkit_delta_orthogonal")
+    assert all(np.array_equal(w, old) for w, old in zip(model.weights, before, strict=True))
+
+
+def test_own_draws_every_weight_anew_by_its_layers_own_law():
+    model = keras.Sequential([
+        keras.Input((8, 8, 4)),
+        layers.Conv2D(64, 3, kernel_initializer=keras.initializers.HeNormal(seed=1)),
+        layers.Conv2D(64, 3, kernel_initializer=keras.initializers.HeNormal(seed=1)),
+        layers.DepthwiseConv2D(3, depthwise_initializer="glorot_uniform"),
+        layers.BatchNormalization(),
+        layers.Dense(64, kernel_initializer=keras.initializers.RandomNormal(stddev=0.3)),
+        layers.Dense(3, bias_initializer="ones"),
+    ])  # fmt: skip
+    fresh = [w.numpy().copy() for w in model.weights]
+    for weight in model.weights:
+        weight.assign(np.full(weight.shape, 7.0))
+    kept = [getattr(layer, "kernel_initializer", None) for layer in model.layers]
+    report = ki.initialize(model, "own", seed=3)
+    assert report.ok
+    for row, old, weight in zip(report.rows, fresh, model.weights, strict=True):
+        if row.geometry:  # as building the model draws: Keras reads the fans off the shape
+            assert np.std(weight) == pytest.approx(np.std(old), rel=0.25), row.path
+            assert not np.array_equal(weight, old)
+            assert row.stddev == pytest.approx(row.target_stddev, rel=0.25)
+        else:
+            np.testing.assert_array_equal(weight, old)
+    assert [getattr(layer, "kernel_initializer", None) for layer in model.layers] == kept
+    again = keras.models.clone_model(model)
+    ki.initialize(again, "own", seed=3)
+    assert all(equal(model, again))
+
+
+def test_own_says_which_weights_have_no_initializer():
+    layer = layers.AdditiveAttention()
+    layer.build([(None, 3, 8), (None, 3, 8)])
+    report = ki.initialize(layer, "own", seed=1)
+    assert not report.ok
+    with pytest.raises(AssertionError, match="scale"):
+        report.assert_ok()
+
+
+def test_own_may_stand_in_an_override():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3), layers.Dense(3, name="head")])
+    report = ki.initialize(model, overrides={"*head/kernel": "own"}, seed=1)
+    assert [row.scheme for row in report.rows if row.geometry] == ["HeInit()", "GlorotUniform"]
+
+
+def test_a_report_is_not_ok_if_a_weight_is_not_known():
+    class Mixer(layers.Layer):
+        def build(self, shape):
+            self.mixer = self.add_weight(shape=(4, 4), name="mixer")
+
+    (layer := Mixer()).build((None, 4))
+    report = ki.initialize(layer, seed=1)
+    assert not report.ok
+    (finding,) = report.findings
+    exec(finding.remedy, {"keras_inits": ki, "model": layer})
+    assert np.std(layer.mixer) > 0
+    layer.trainable = False
+    assert ki.initialize(layer, seed=1).ok  # frozen, as asked
+
+
+@pytest.mark.parametrize("seed", [np.int64(7), np.uint8(7), 7])
+def test_integers_of_numpy_are_seeds(seed):
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
+    report = ki.initialize(model, seed=seed)
+    assert type(report.seed) is int
+    assert report.seed == 7
+
+
+@pytest.mark.parametrize("seed", [True, 1.0, "1", np.float64(1), -1, np.int64(-1)])
+def test_what_is_no_seed_is_refused(seed):
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
+    with pytest.raises(InputError, match="`seed` must be a whole number from 0"):
+        ki.initialize(model, seed=seed)
+
+
+def test_no_two_weights_of_a_model_meet():
+    paths = [f"net/dense_{i}/kernel" for i in range(400)]
+    narrow = {
+        int.from_bytes(hashlib.blake2b(f"11422/{path}".encode(), digest_size=4).digest()) >> 1
+        for path in paths
+    }
+    assert len(narrow) == 399  # by seeds of 31 bits two of these kernels are equal
+    layer = layers.Dense(1, name="any")
+    seeds = weight_seeds(11422, [OwnedWeight(path, None, layer, ()) for path in paths])
+    assert len(set(seeds)) == 400
+    assert max(seeds) > 2**120
+    geometry = KernelGeometry.from_shape((1, 2))
+    for scheme in (ki.HeInit(), ki.OrthogonalInit(), keras.initializers.RandomNormal()):
+        kernels = [np.array(values_for(scheme, geometry, "float32", seed)) for seed in seeds]
+        assert len({kernel.tobytes() for kernel in kernels}) == 400
+
+
+@pytest.mark.parametrize("scheme", ["he", "orthogonal", "sparse", "random_normal", "he_uniform"])
+def test_initialize_and_run_0_of_a_comparison_start_equal(scheme):
+    model, other = (
+        keras.Sequential([
+            keras.Input((8, 8, 3)),
+            layers.Conv2D(4, 3),
+            layers.DepthwiseConv2D(3),
+            layers.Reshape((16, 4)),
+            layers.LSTM(5),
+            layers.Dense(3, bias_initializer=keras.initializers.RandomNormal()),
+        ])
+        for _ in range(2)
+    )  # fmt: skip
+    for run in (0, 3):
+        drawn = draw(model, ki.get(scheme), 5, run)
+        ki.initialize(other, scheme, seed=run_seed(5, run))
+        for one, variable in zip(drawn, other.trainable_variables, strict=True):
+            np.testing.assert_array_equal(one, variable)
+    assert run_seed(5, 0) == 5
+    assert len({run_seed(5, run) for run in range(100)}) == 100
+
+
+def test_a_draw_repeats_and_follows_the_scheme_that_is_given():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(4)])
+    one, two = (draw(model, ki.HeInit(), 0, 0)[0] for _ in range(2))
+    np.testing.assert_array_equal(one, two)
+    assert np.all(draw(model, ki.ZerosInit(), 0, 0)[0] == 0)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_inits import KernelGeometry
@@ -72,6 +72,7 @@ def test_wrong_axes_are_told_with_what_was_received(shape, axes, says):
     assert "Received" in str(error.value)
 
 
+@settings(deadline=None)  # machines may be busy
 @given(st.permutations(range(5)), st.lists(st.integers(1, 3), min_size=5, max_size=5))
 def test_a_kernel_from_matrices_applies_those_matrices(order, shape):
     batch, tap, *inputs, output = order
@@ -83,6 +84,7 @@ def test_a_kernel_from_matrices_applies_those_matrices(order, shape):
     np.testing.assert_array_equal(seen, matrices)
 
 
+@settings(deadline=None)  # machines may be busy
 @given(st.permutations(range(4)), st.lists(st.integers(1, 3), min_size=4, max_size=4))
 def test_blocks_are_slices_of_the_first_output_axis(order, sizes):
     batch, _, inputs, output = order
@@ -110,3 +112,16 @@ def test_a_kernel_without_inputs_and_outputs_is_no_matrix(shape):
 @pytest.mark.parametrize(("shape", "tap"), [((3, 3, 1, 1), 4), ((4, 1, 1), 1), ((2, 5, 1, 1), 2)])
 def test_center_tap_is_the_earlier_of_two(shape, tap):
     assert KernelGeometry.from_shape(shape).center_tap == tap
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.int64, np.uint8])
+def test_integers_of_numpy_are_integers(kind):
+    geometry = KernelGeometry.from_shape(
+        kind([3, 8, 16]), kind(1), np.array([2], kind), (kind(0),), blocks=kind(4)
+    )
+    plain = KernelGeometry.from_shape((3, 8, 16), 1, 2, 0, blocks=4)
+    assert geometry == plain
+    numbers = (*geometry.shape, *geometry.input_axes, *geometry.output_axes, geometry.blocks)
+    assert {type(number) for number in numbers} == {int}
+    with pytest.raises(ValueError, match="integers"):
+        KernelGeometry.from_shape((3, 4), batch_axes=np.array([0.5]))

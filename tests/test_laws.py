@@ -125,3 +125,48 @@ def test_bfloat16_uniform_has_no_bias():
 def test_articles_xavier_is_not_the_papers():
     assert ki.XavierInit().stddev((784, 10)) == pytest.approx(784**-0.5)
     assert ki.GlorotInit().stddev((784, 10)) == pytest.approx((2 / 794) ** 0.5)
+
+
+BOUNDS = [(0.0, 0.02, -2.0, 2.0), (2.79, 0.491, 2.7125, 3.6078), (0.0, 1.0, 0.5, 3.0)]
+BOUNDS += [(0.0, 1.0, -4.0, -3.0), (1.0, 0.3, 0.9, 50.0), (0.0, 1.0, 0.1, 0.101), (3.0, 2.0, -7, 2)]
+
+
+@pytest.mark.parametrize(("mean", "stddev", "low", "high"), BOUNDS)
+def test_a_truncated_normal_has_the_exact_moments_and_keeps_its_bounds(mean, stddev, low, high):
+    scheme = ki.TruncatedNormalInit(mean, stddev, minval=low, maxval=high, seed=0)
+    law = stats.truncnorm((low - mean) / stddev, (high - mean) / stddev, mean, stddev)
+    expected = scheme.expected_stddev(ki.KernelGeometry.from_shape((8, 8)))
+    # SciPy's variance is a difference, which loses digits in a narrow interval
+    assert expected == pytest.approx(law.std(), rel=1e-5 if high - low < 0.01 else 1e-9)
+    for dtype in ("float32", "float64"):
+        values = np.asarray(scheme((512, 512), dtype)).astype("float64")
+        assert values.min() >= low
+        assert values.max() <= high
+        # Of 2^18 values none is where the law has one in 10^11.
+        assert values.min() >= law.ppf(1e-11) - 1e-6 * law.std()
+        assert values.max() <= law.isf(1e-11) + 1e-6 * law.std()
+        assert departures(values.ravel(), law) == []
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_no_value_is_a_hundred_standard_deviations_out(seed):
+    values = np.asarray(
+        ki.TruncatedNormalInit(0, 0.02, minval=-2, maxval=2, seed=seed)((4096, 4096))
+    )
+    # 2^24 values of a normal reach 5.2 standard deviations; 6 is one draw of them in 30
+    assert 4.8 < np.abs(values).max() / 0.02 < 6
+
+
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        ki.TruncatedNormalInit(2.79, 0.491, minval=2.7125, maxval=3.6078, seed=0),
+        ki.UniformInit(2.7125, 3.6078, seed=0),
+    ],
+    ids=["truncated", "uniform"],
+)
+def test_bounds_that_float32_does_not_hold_are_kept(scheme):
+    assert not {2.7125, 3.6078} & {float(np.float32(x)) for x in (2.7125, 3.6078)}
+    values = np.asarray(scheme((2000, 2000))).astype("float64")
+    assert values.min() >= 2.7125
+    assert values.max() <= 3.6078

@@ -5,6 +5,7 @@ variance 1, within 5 %. The control is the same law with the fans that Keras rea
 """
 
 from dataclasses import dataclass, field
+from inspect import signature
 
 import keras
 import numpy as np
@@ -18,6 +19,9 @@ from keras_inits._layers import owned_weights, role
 from keras_inits._layers.core import einsum_geometry
 
 TOLERANCE = 0.05
+
+# Keras 3.12 has no gate in its attention.
+GATED = {"use_gate": True} if "use_gate" in signature(layers.MultiHeadAttention).parameters else {}
 
 
 @dataclass(frozen=True)
@@ -280,7 +284,7 @@ ATTENTION = {
     "MultiHeadAttention": (lambda: layers.MultiHeadAttention(8, 16), [(4, 6, 64)] * 2),
     "MultiHeadAttention, all arguments": (
         lambda: layers.MultiHeadAttention(
-            8, 16, value_dim=24, output_shape=(6, 20), use_gate=True, attention_axes=(1, 2)
+            8, 16, value_dim=24, output_shape=(6, 20), attention_axes=(1, 2), **GATED
         ),
         [(4, 6, 3, 64), (4, 5, 3, 96), (4, 5, 3, 48)],
     ),
@@ -369,3 +373,18 @@ def test_an_unknown_layer_is_never_guessed_and_can_be_registered():
     assert report.left_alone == ()
     assert report.rows[0].geometry.fan_in == 4
     assert np.all(np.asarray(ops.abs(layer.offset)) == 0)
+
+
+def test_a_registered_geometry_that_returns_something_else_is_named():
+    class Wrong(layers.Layer):
+        def build(self, shape):
+            self.offset = self.add_weight(name="offset", shape=(6,))
+
+    @keras_inits.geometry.register(Wrong)
+    def _(layer, weight):
+        return "zeros"
+
+    layer = Wrong()
+    layer.build((None, 4))
+    with pytest.raises(ValueError, match=r"geometry registered for Wrong.*Received: 'zeros'"):
+        keras_inits.initialize(layer)

@@ -13,7 +13,7 @@ from keras_inits import _mean_field
 )
 def test_the_edge_of_chaos_of_tanh_is_the_known_one(bias_variance, weight_variance, q):
     sigma_b = bias_variance**0.5
-    sigma_w = _mean_field.critical_sigma_w("tanh", sigma_b)
+    sigma_w = _mean_field.critical_sigma_w("tanh", sigma_b=sigma_b)
     assert sigma_w**2 == pytest.approx(weight_variance, abs=6e-5)
     assert _mean_field.fixed_point("tanh", sigma_w=sigma_w, sigma_b=sigma_b) == pytest.approx(
         q, abs=5e-4
@@ -30,7 +30,7 @@ def test_critical_weights_without_bias(activation, sigma_w):
 
 @pytest.mark.parametrize("activation", ["silu", "elu", "selu"])
 def test_critical_weights_with_bias_have_chi_1_at_their_variance(activation):
-    sigma_w = _mean_field.critical_sigma_w(activation, 0.2)
+    sigma_w = _mean_field.critical_sigma_w(activation, sigma_b=0.2)
     q = _mean_field.fixed_point(activation, sigma_w=sigma_w, sigma_b=0.2)
     if math.isinf(q):  # the critical variance of SiLU repels
         assert activation == "silu"
@@ -94,7 +94,7 @@ def test_chi_is_the_slope_of_the_correlation_map_at_one():
 
 
 def test_depth_scales_are_longest_at_the_edge():
-    edge = _mean_field.critical_sigma_w("tanh", 0.3)
+    edge = _mean_field.critical_sigma_w("tanh", sigma_b=0.3)
     scales = [
         _mean_field.depth_scale("tanh", sigma_w=edge * factor, sigma_b=0.3)
         for factor in (0.7, 0.95, 1.05, 1.4)
@@ -119,3 +119,8 @@ def test_impossible_questions_are_refused(call, says):
     with pytest.raises(ValueError, match=says) as error:
         call()
     assert "Received" in str(error.value)
+
+
+def test_the_bias_of_the_edge_may_be_positional_as_in_version_0_1():
+    named = _mean_field.critical_sigma_w("tanh", sigma_b=0.3)
+    assert _mean_field.critical_sigma_w("tanh", 0.3) == named

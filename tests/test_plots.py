@@ -1,5 +1,6 @@
 import numpy as np
 from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
 
 from keras_inits import plots
 
@@ -60,3 +61,11 @@ def test_many_decades_have_powers_of_ten_alone():
     many = plots.plot_training_curves({"he": RUNS ** np.array([-9, 1, 9])}, ylabel="cost", log=True)
     assert "2" in [label.get_text() for label in few.get_yticklabels()]
     assert all("10^" in label.get_text() for label in many.get_yticklabels())
+
+
+def test_names_with_dollars_brackets_and_escapes_are_drawn_as_they_are():
+    name = "$x^$ [/b]\x1b[31m"
+    figure = Figure()
+    ax = plots.plot_training_curves({name: [[1.0, 2.0]]}, ylabel="cost", ax=figure.subplots())
+    plots.figure_bytes(figure)  # broken mathematics would raise here
+    assert ax.texts[0].get_text() == r"\$x^\$ [/b]\x1b[31m"

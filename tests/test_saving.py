@@ -19,6 +19,7 @@ import tensorflow as tf
 from saved_models import make
 
 import keras_inits
+from keras_inits._keras_internals import strings_are_custom_objects
 
 HERE = Path(__file__).parent
 INPUT = np.linspace(-1, 1, 36, dtype="float32").reshape(1, 3, 3, 4)
@@ -107,7 +108,7 @@ def check_model(model, path, *, drawn_afresh):
         scheme = layer.kernel_initializer
         assert scheme == meant[label], layer.name
         if label == "arguments":  # equality alone overlooks an argument left out of configs
-            for argument in inspect.signature(type(scheme)).parameters:
+            for argument in make.ARGUMENTS.keys() & inspect.signature(type(scheme)).parameters:
                 assert getattr(scheme, argument) == make.ARGUMENTS[argument], argument
         for weight in layer.weights:
             stored = expected[f"{layer.name}/{weight.name}"]
@@ -264,13 +265,15 @@ def cleared_registry():
 def test_register_brings_names_and_files_back_after_the_registry_was_cleared(tmp_path):
     path = tmp_path / "he.keras"
     make.chain(keras.layers.Dense(4, kernel_initializer=keras_inits.HeInit())).save(path)
-    for spec in ["initkit_he", "initkit>he", {"class_name": "initkit_he", "config": {}}]:
+    specs = ["initkit_he", "initkit>he", {"class_name": "initkit_he", "config": {}}]
+    # From Keras 3.16 on strings do not stand in the registry that was cleared.
+    for spec in specs if strings_are_custom_objects() else ():
         with pytest.raises(ValueError, match="Could not interpret initializer identifier"):
             keras.layers.Dense(4, kernel_initializer=spec)
     with pytest.raises(TypeError, match=r"could not be deserialized(?s:.*)initkit>he"):
         keras.saving.load_model(path)
     keras_inits.register()
-    for spec in ["initkit_he", "initkit>he", {"class_name": "initkit_he", "config": {}}]:
+    for spec in specs:
         layer = keras.layers.Dense(4, kernel_initializer=spec)
         assert layer.kernel_initializer == keras_inits.HeInit()
     assert keras.saving.load_model(path).layers[0].kernel_initializer == keras_inits.HeInit()

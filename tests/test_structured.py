@@ -142,6 +142,38 @@ def test_dirac_passes_each_group_on():
         ki.DiracInit(groups=4)((3, 3, 4, 6))
 
 
+@pytest.mark.parametrize("multiplier", [1, 3])
+@pytest.mark.parametrize("kind", ["DepthwiseConv1D", "DepthwiseConv2D"])
+def test_dirac_passes_each_channel_of_a_depthwise_convolution_on(kind, multiplier):
+    layer = getattr(keras.layers, kind)(3, padding="same", depth_multiplier=multiplier)
+    x = np.random.default_rng(0).normal(size=(1, *[5] * int(kind[-2]), 4)).astype("float32")
+    layer(x)
+    ki.initialize(layer, "initkit_dirac", seed=0)
+    y = np.asarray(layer(x))
+    np.testing.assert_array_equal(y[..., ::multiplier], x)
+    assert np.count_nonzero(layer.kernel) == 4
+    # what the layer keeps draws the same in a clone
+    clone = type(layer).from_config(layer.get_config())
+    clone.build(x.shape)
+    np.testing.assert_array_equal(clone.kernel, layer.kernel)
+
+
+def test_dirac_passes_each_group_on_without_being_asked():
+    layer = keras.layers.Conv2D(6, 3, padding="same", groups=2)
+    x = np.random.default_rng(0).normal(size=(1, 5, 5, 4)).astype("float32")
+    layer(x)
+    ki.initialize(layer, "initkit_dirac", seed=0)
+    np.testing.assert_array_equal(np.asarray(layer(x))[..., [0, 1, 3, 4]], x)
+
+
+def test_identity_is_one_for_each_map():
+    layer = keras.layers.LSTM(5)
+    layer.build((1, 3, 4))
+    ki.initialize(layer, ki.IdentityInit(2.0), seed=0)
+    for gate in np.split(np.asarray(layer.cell.recurrent_kernel), 4, axis=1):
+        np.testing.assert_array_equal(gate, 2 * np.eye(5))
+
+
 def test_identity_is_the_gain_on_the_diagonal():
     np.testing.assert_array_equal(ki.IdentityInit(-2.0)((3, 4)), -2 * np.eye(3, 4))
     with pytest.raises(ValueError, match="two axes"):

@@ -31,7 +31,9 @@ def accounted_for(model, left_alone=()):
             values = np.prod(row.shape)
             assert abs(row.stddev / row.target_stddev - 1) < 5 / (2 * values) ** 0.5, row.path
         else:
-            assert row.scheme in {"Zeros", "Ones", "Constant", "RandomNormal"} or row.stddev < 1
+            assert row.scheme, row.path
+            if row.target_stddev is not None:  # constants have none, to the last bit
+                assert row.stddev == pytest.approx(row.target_stddev, rel=0.3, abs=1e-7), row.path
     assert {row.path for row in report.left_alone} == set(left_alone)
     assert keras_inits.audit(model).findings == ()
     return report

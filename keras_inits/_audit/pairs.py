@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from keras_inits._audit.kernel import Kernel, mend
-from keras_inits._audit.report import Finding
+from keras_inits._audit.kernel import Kernel, remedy
+from keras_inits._reporting import Finding
 
 _MOST_BLOCKS = 256  # a kernel of more maps, such as an embedding, is compared as a whole
-_LEADING = 64  # leading values that tell a random stream
+_LEADING = 64  # leading values by which a random stream is known
 
 
 def equal_kernels(kernels: Sequence[Kernel]) -> Iterator[Finding]:
@@ -36,7 +36,7 @@ def equal_kernels(kernels: Sequence[Kernel]) -> Iterator[Finding]:
             f"{count} block{'s' * (count > 1)} equal in all {len(together)} weights",
             "layers that start equal are not independent: Q = K makes attention symmetric, equal "
             "branches learn the same",
-            mend(*(by_path[path] for path in together[1:])),
+            remedy(*(by_path[path] for path in together[1:])),
             {"blocks": count, "weights": len(together)},
         )
 
@@ -51,20 +51,22 @@ def one_stream(kernels: Sequence[Kernel]) -> Iterator[Finding]:
     norms = np.linalg.norm(leading, axis=1, keepdims=True)
     leading /= np.where(norms > 0, norms, 1.0)
     alike = leading @ leading.T > 0.999
-    told: set[int] = set()
+    grouped: set[int] = set()
     for row in range(len(random)):
         group = [
-            int(other) for other in np.flatnonzero(alike[row]) if other >= row and other not in told
+            int(other)
+            for other in np.flatnonzero(alike[row])
+            if other >= row and other not in grouped
         ]
         shapes = {random[other].values.shape for other in group}
         if len(shapes) > 1:
-            told.update(group)
+            grouped.update(group)
             paths = tuple(random[other].path for other in group)
             yield Finding(
                 "one seed",
                 paths,
                 f"their first {_LEADING} values are the same numbers but for scale",
                 "one seeded initializer in several layers makes them correlated",
-                mend(*(random[other] for other in group[1:])),
+                remedy(*(random[other] for other in group[1:])),
                 {"weights": len(paths), "values": _LEADING},
             )

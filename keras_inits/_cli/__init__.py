@@ -1,5 +1,5 @@
 """The command line: `keras-inits list | audit | diagnose | compare | reproduce`."""
 
-from keras_inits._cli.app import main
+from keras_inits._cli.main import main
 
 __all__ = ["main"]

@@ -1,17 +1,14 @@
-"""The commands, and what happens when one fails."""
+"""The commands."""
 
 import functools
-import sys
 from typing import Annotated
 
 import tyro
 from rich.console import Console
-from rich.text import Text
 from tyro.extras import SubcommandApp
 
 from keras_inits._cli import compare, saved_models, schemes
 from keras_inits._cli.reproduce import run, run_everything
-from keras_inits.datasets import DataError
 from keras_inits.experiments import circles, depth, everything, mnist_log, zero_init
 from keras_inits.experiments.mnist_log.views import print_epochs
 
@@ -74,20 +71,3 @@ def everything_command(
 ) -> None:
     """Every experiment, and one page over all of them: report.html."""
     run_everything(config, Console())
-
-
-def main() -> None:
-    """Runs the command line.
-
-    A mistake of the user's ends in a message, without a traceback, and exit code 2; 1 is what
-    `audit` and `diagnose` say of a model that is not well.
-    """
-    try:
-        app.cli(prog="keras-inits", description="Weight initialization for Keras.")
-    except (DataError, ValueError) as error:
-        # Messages may hold brackets, such as those of an extra, which are no markup.
-        message = Text.assemble(("error:", "bold red"), " ", str(error))
-        Console(stderr=True).print(message)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)

@@ -1,9 +1,8 @@
 """`keras-inits audit` and `keras-inits diagnose`: what is wrong with a saved model."""
 
-import json as json_format
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import keras
 import numpy as np
@@ -11,21 +10,35 @@ import tyro
 from rich.console import Console
 
 from keras_inits._audit import audit
+from keras_inits._cli.loading import load_model
+from keras_inits._errors import InputError, did_you_mean
 from keras_inits._files import write_whole
+from keras_inits._optional import require
+from keras_inits._reporting import encode
+
+Imports = Annotated[
+    tyro.conf.UseAppendAction[tuple[str, ...]],
+    tyro.conf.arg(name="import", metavar="MODULE"),
+]
 
 
 def audit_model(
-    model: tyro.conf.Positional[Path], json: tyro.conf.FlagCreatePairsOff[bool] = False
+    model: tyro.conf.Positional[Path],
+    json: tyro.conf.FlagCreatePairsOff[bool] = False,
+    imports: Imports = (),
+    unsafe: tyro.conf.FlagCreatePairsOff[bool] = False,
 ) -> None:
     """Find what is wrong with the weights that a saved model starts from; exit code 1 if anything.
 
     Args:
-        model: a saved model, MODEL.keras.
+        model: a saved model, MODEL.keras or MODEL.h5.
         json: print the report as JSON.
+        imports: a module or .py file whose classes or functions the model uses; may be repeated.
+        unsafe: run the Python code of Lambda layers; only for files from people you trust.
     """
-    report = audit(_load(model))
+    report = audit(load_model(model, imports=imports, unsafe=unsafe))
     if json:
-        print(json_format.dumps(report.to_dict(), indent=1))
+        print(_json(report))
     else:
         Console().print(report)
     sys.exit(1 if report.findings else 0)
@@ -34,25 +47,53 @@ def audit_model(
 def diagnose_model(
     model: tyro.conf.Positional[Path],
     data: Path | None = None,
+    labels: Path | None = None,
+    loss: str | None = None,
+    optimizer: str | None = None,
+    learning_rate: float | None = None,
     png: Path | None = None,
     json: Path | None = None,
     batch: int = 32,
+    imports: Imports = (),
+    unsafe: tyro.conf.FlagCreatePairsOff[bool] = False,
 ) -> None:
-    """Tell what each layer of a saved model does to the signal; exit code 1 if it is unhealthy.
+    """Report what each layer of a saved model does to the signal; exit code 1 if it is unhealthy.
 
     Args:
-        model: a saved model, MODEL.keras.
-        data: a batch as a .npy file; standard normal values (integers for embeddings) if none.
+        model: a saved model, MODEL.keras or MODEL.h5.
+        data: a batch as a .npy file, or as .npz for several inputs by name; made up if none.
+        labels: the targets of the batch as a .npy file.
+        loss: what the targets are for, by the name that Keras has for it; that of the file if none.
+        optimizer: the one to train with, by name; that of the file if none.
+        learning_rate: its step size; its own default if none.
         png: where to draw signal and gradient over depth.
         json: where to write the whole report.
         batch: how many samples to look at.
+        imports: a module or .py file whose classes or functions the model uses; may be repeated.
+        unsafe: run the Python code of Lambda layers; only for files from people you trust.
     """
-    from keras_inits._diagnose import diagnose, standard_input  # needs TensorFlow
+    from keras_inits._diagnose import diagnose, standard_input  # slow to load
 
-    loaded = _load(model)
-    x = standard_input(loaded, batch) if data is None else np.load(_file("data", data))[:batch]
-    report = diagnose(loaded, x)
-    report.summary()
+    if batch < 1:
+        raise InputError(f"`batch` must be at least 1. Received: batch={batch}")
+    if labels is not None and data is None:
+        raise InputError("`labels` needs the `data` that they belong to: give --data")
+    if png is not None:
+        require("`--png`", "matplotlib")
+    loaded = load_model(
+        model, imports=imports, unsafe=unsafe, compiled=labels is not None and loss is None
+    )
+    _compile(loaded, loss, optimizer, learning_rate)
+    if data is None:
+        _refuse_strings(loaded)
+    x = standard_input(loaded, batch) if data is None else _arrays("data", data, batch)
+    y = None if labels is None else _arrays("labels", labels, batch)
+    if y is not None:
+        _check_labels(loaded, x, y)
+    report = diagnose(loaded, x, y)
+    summary: Any = report.summary  # prints, or returns text as every other report does
+    if text := summary():
+        print(text)
     if json is not None:
         write_whole(json, report.to_json() + "\n")
     if png is not None:
@@ -62,11 +103,96 @@ def diagnose_model(
     sys.exit(0 if report.healthy else 1)
 
 
-def _load(path: Path) -> Any:
-    return keras.models.load_model(_file("model", path), compile=False)
+def _compile(
+    model: Any, loss: str | None, optimizer: str | None, learning_rate: float | None
+) -> None:
+    """Compiles `model` with what was given, and with its own for the rest."""
+    if loss is None and optimizer is None and learning_rate is None:
+        return
+    chosen: Any = getattr(model, "optimizer", None) or "rmsprop"  # the default of `compile`
+    if optimizer is not None:
+        chosen = optimizer
+    try:
+        chosen = keras.optimizers.get(chosen)
+    except (ValueError, TypeError) as error:
+        raise InputError(_unknown("optimizer", optimizer, keras.optimizers)) from error
+    if learning_rate is not None:
+        if not 0 < learning_rate < float("inf"):
+            raise InputError(
+                f"`learning_rate` must be positive. Received: learning_rate={learning_rate}"
+            )
+        chosen.learning_rate = learning_rate
+    try:
+        function = getattr(model, "loss", None) if loss is None else keras.losses.get(loss)
+    except (ValueError, TypeError) as error:
+        raise InputError(_unknown("loss", loss, keras.losses)) from error
+    model.compile(optimizer=chosen, loss=function)
 
 
-def _file(name: str, path: Path) -> Path:
+def _unknown(what: str, given: Any, module: Any) -> str:
+    # Keras takes its classes' names in any case: "sgd" for SGD.
+    known = {name.lower() for name in dir(module) if not name.startswith("_")}
+    near = did_you_mean(str(given).lower(), sorted(known))
+    return (
+        f"`{what}` must be a name that Keras knows. {near}Received: {what}={given!r}. "
+        f"See keras.{module.__name__.rpartition('.')[2]}"
+    )
+
+
+def _refuse_strings(model: Any) -> None:
+    for tensor in keras.tree.flatten(getattr(model, "inputs", None) or []):
+        if "string" in str(tensor.dtype):
+            raise InputError(
+                f"The input {tensor.name!r} of this model is text, which cannot be made up: "
+                "give --data TEXTS.npy, an array of strings of shape "
+                f"{tuple(size or 'n' for size in tensor.shape)}".replace("'n'", "n")
+            )
+
+
+def _check_labels(model: Any, x: Any, y: Any) -> None:
+    if getattr(model, "loss", None) is None:
+        raise InputError(
+            "`labels` needs a loss, and this file was saved without one: give --loss, such as "
+            "--loss sparse_categorical_crossentropy"
+        )
+    samples = {len(array) for array in keras.tree.flatten(x)}
+    if samples != {len(array) for array in keras.tree.flatten(y)}:
+        raise InputError(
+            "`data` and `labels` must have as many samples. Received: "
+            f"{sorted(samples)} samples, {[len(a) for a in keras.tree.flatten(y)]} labels"
+        )
+
+
+def _arrays(name: str, path: Path, rows: int) -> Any:
+    """Returns the first rows of the array in a `.npy` file, or of those in an `.npz` by name."""
     if not path.is_file():
-        raise ValueError(f"`{name}` must be a file. Received: {name}={str(path)!r}")
-    return path
+        raise InputError(f"`{name}` must be a file that exists. Received: {name}={str(path)!r}")
+    try:
+        # Mapped, so that only the rows asked for are read, whatever size the file declares.
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
+        if isinstance(found, np.lib.npyio.NpzFile):
+            with found:
+                return {key: _rows(f"{name}[{key!r}]", found[key], rows) for key in found.files}
+        return _rows(name, found, rows)
+    except InputError:
+        raise
+    except Exception as error:  # a file from outside: damaged in any way, or pickled
+        raise InputError(
+            f"`{name}` must be a .npy file of numbers or strings, as `numpy.save` writes it. "
+            f"Received: {name}={str(path)!r} ({type(error).__name__}: {error})"
+        ) from error
+
+
+def _rows(name: str, array: Any, rows: int) -> Any:
+    if array.ndim == 0 or len(array) == 0:
+        raise InputError(
+            f"`{name}` must have an axis of samples, and at least one. Received: an array of "
+            f"shape {array.shape}"
+        )
+    return np.array(array[:rows])
+
+
+def _json(report: Any) -> str:
+    import json
+
+    return json.dumps(encode(report.to_dict()), indent=1, allow_nan=False)

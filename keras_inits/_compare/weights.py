@@ -1,5 +1,6 @@
-"""What a run starts from: the variables of a model, drawn by a scheme from a derived seed."""
+"""What a run starts from: the variables of a model, drawn by a scheme as `initialize` draws."""
 
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_inits import _registry
-from keras_inits._kernel_geometry import KernelGeometry
-from keras_inits._layers import Default, LeftAlone, owned_weights, role
-from keras_inits._schemes import geometric
+from keras_inits._errors import InputError, InputTypeError
+from keras_inits._initialize.plan import Step, plan
+from keras_inits._initialize.seeds import run_seed, stable_paths, weight_seed
+from keras_inits._initialize.writing import values_for
+from keras_inits._layers import LeftAlone, owned_weights, role
 
 Weights = list[NDArray[Any]]
 
@@ -36,23 +39,23 @@ def labelled(schemes: Any) -> dict[str, Any]:
             or a sequence of names and initializers, whose labels are then their names.
 
     Raises:
-        ValueError: no schemes, two of the same label, or an unknown name.
+        InputError: no schemes, two of the same label, or an unknown name.
 
     >>> list(labelled(["he", "xavier"]))
     ['he', 'xavier']
     """
     if isinstance(schemes, str) or not isinstance(schemes, Mapping | Sequence):
-        raise TypeError(
+        raise InputTypeError(
             "`schemes` must be a sequence of names or initializers, or a dict from labels to "
             f"them. Received: schemes={schemes!r}"
         )
     if not isinstance(schemes, Mapping):
         labels = [s if isinstance(s, str) else repr(s) for s in schemes]
         if len(set(labels)) < len(labels):
-            raise ValueError(f"`schemes` must name each scheme once. Received: {labels}")
+            raise InputError(f"`schemes` must name each scheme once. Received: {labels}")
         schemes = dict(zip(labels, schemes, strict=True))
     if not schemes:
-        raise ValueError("`schemes` must name one scheme or more. Received: none")
+        raise InputError("`schemes` must name one scheme or more. Received: none")
     return {
         label: spec if isinstance(spec, GivenWeights) else _registry.get(spec)
         for label, spec in schemes.items()
@@ -60,38 +63,69 @@ def labelled(schemes: Any) -> dict[str, Any]:
 
 
 def derived_seeds(root_seed: int, seed: int, count: int) -> list[int]:
-    """Returns the seeds of a run's variables; the first of them do not depend on `count`."""
+    """Returns seeds for what is no weight of a run; the first do not depend on `count`."""
     return [int(n) for n in np.random.SeedSequence([root_seed, seed]).generate_state(count)]
 
 
 def draw(model: keras.Model, scheme: Any, root_seed: int, seed: int) -> Weights:
     """Returns what the trainable variables of a run start from; the model is left as it is.
 
-    Kernels come from the scheme, each in the geometry of its layer; biases, scales and the like
-    from the initializer of their own layer. Each has its own derived seed, the same under every
-    scheme. A weight that the library does not know starts as `build()` made it.
+    They are the values that `keras_inits.initialize(model, scheme, seed=run_seed(root_seed, seed))`
+    sets: for run 0 those of `seed=root_seed`. Kernels come from the scheme, each in the geometry of
+    its layer; biases, scales and the like from the initializer of their own layer. Each has its own
+    derived seed, the same under every scheme. A weight that the library does not know starts as
+    `build()` made it.
+
+    Args:
+        model: a built model.
+        scheme: an initializer or `GivenWeights`.
+        root_seed: the root of all seeds of a comparison.
+        seed: the number of the run.
+
+    Returns:
+        Arrays in the order of `model.trainable_variables`.
 
     Raises:
-        ValueError: `GivenWeights` of other shapes than the model's; a scheme that cannot fill a
-            kernel.
+        InputError: `GivenWeights` of other shapes than the model's.
+        ValueError: a scheme that cannot fill a kernel.
     """
     variables = model.trainable_variables
     if isinstance(scheme, GivenWeights):
         return _checked(scheme.draw(model, seed), variables)
-    roles = {id(owned.weight): role(owned.layer, owned.weight) for owned in owned_weights(model)}
-    seeds = derived_seeds(root_seed, seed, len(variables))
-    drawn = []
-    for variable, number in zip(variables, seeds, strict=True):
-        found = roles[id(variable)]
-        if isinstance(found, KernelGeometry):
-            values = geometric.draw(scheme, found, variable.dtype, number)
-        elif isinstance(found, Default):
-            initializer = geometric.with_seed(_registry.get(found.initializer), number)
-            values = initializer(tuple(variable.shape), dtype=variable.dtype)
-        else:
-            values = variable
-        drawn.append(keras.ops.convert_to_numpy(values))
-    return drawn
+    root = run_seed(root_seed, seed)
+    drawn = _drawn_weights(model, scheme)
+    return [
+        keras.ops.convert_to_numpy(
+            variable
+            if step.initializer is None
+            else values_for(
+                step.initializer,
+                step.geometry,
+                keras.backend.standardize_dtype(variable.dtype),
+                weight_seed(root, path),
+            )
+        )
+        for variable in variables
+        for step, path in [drawn[id(variable)]]
+    ]
+
+
+# By model, then by the identity of a scheme, which is kept alive with its entry.
+_Drawn = dict[int, tuple[Step, str]]
+_plans: weakref.WeakKeyDictionary[keras.Model, dict[tuple[int, ...], tuple[Any, _Drawn]]]
+_plans = weakref.WeakKeyDictionary()
+
+
+def _drawn_weights(model: keras.Model, scheme: Any) -> _Drawn:
+    """Returns step and stable path of each weight by its identity, computed once per scheme."""
+    # Frozen or thawed since, a model has other trainable variables.
+    key = (id(scheme), *map(id, model.trainable_variables))
+    plans = _plans.setdefault(model, {})
+    if key not in plans:
+        owned = owned_weights(model)
+        steps = zip(plan(owned, scheme), stable_paths(owned), strict=True)
+        plans[key] = scheme, {id(step.owned.weight): (step, path) for step, path in steps}
+    return plans[key][1]
 
 
 def left_alone(model: keras.Model) -> list[str]:
@@ -111,7 +145,7 @@ def _checked(arrays: Sequence[Any], variables: Sequence[Any]) -> Weights:
     ]
     expected = [tuple(v.shape) for v in variables]
     if len(arrays) != len(variables) or [w.shape for w in weights] != expected:
-        raise ValueError(
+        raise InputError(
             f"Given weights must have the shapes of the model's trainable variables: {expected}. "
             f"Received: {[np.shape(a) for a in arrays]}"
         )

@@ -2,12 +2,8 @@
 
 from collections.abc import Sequence
 
-import keras
-
 from keras_inits._diagnose.recording import INPUT, UNKNOWN, Call
-
-# Of these one branch may be silent: the others go on.
-_SUMS = (keras.layers.Add, keras.layers.Average, keras.layers.Maximum, keras.layers.Subtract)
+from keras_inits._layers.kinds import Kind, is_a
 
 
 def bypassed(
@@ -41,5 +37,5 @@ def _reaches(call: Call, given: Sequence[tuple[int, ...]], reached: Sequence[boo
 
     if not call.sources:
         return True
-    several = call.composite or isinstance(call.layer, _SUMS)
+    several = call.composite or is_a(call.layer, Kind.SUM)
     return (any if several else all)(known(source) for source in call.sources)

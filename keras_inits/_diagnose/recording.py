@@ -14,19 +14,10 @@ import tensorflow as tf
 from keras_inits._diagnose.statistics import TensorStatistics, measure
 from keras_inits._diagnose.traits import elementwise, saturation_bounds, unit_axis
 from keras_inits._gains import Activation
+from keras_inits._layers.kinds import Kind, is_a
 
 # Seen from outside only: their inner layers run once a time step.
-_OPAQUE = (keras.layers.RNN, keras.layers.TimeDistributed)
-# Off, so that two reports of one model agree; normalization runs as in training.
-_NOISE = (
-    keras.layers.Dropout,
-    keras.layers.SpatialDropout1D,
-    keras.layers.SpatialDropout2D,
-    keras.layers.SpatialDropout3D,
-    keras.layers.AlphaDropout,
-    keras.layers.GaussianDropout,
-    keras.layers.GaussianNoise,
-)
+_OPAQUE = (Kind.RECURRENT, Kind.OVER_TIME)
 
 INPUT = -1  # as a source: the model's own input
 UNKNOWN = -2  # as a source: something computed outside of any layer
@@ -37,7 +28,8 @@ class Silencer:
 
     def run(self, original: Any, layer: Any, args: Any, kwargs: Any) -> Any:
         """Calls `layer`, switched off if it is there for noise."""
-        if isinstance(layer, _NOISE):
+        # Off, so that two reports of one model agree; normalization runs as in training.
+        if is_a(layer, Kind.NOISE):
             kwargs = {**kwargs, "training": False}
         return original(layer, *args, **kwargs)
 
@@ -94,7 +86,7 @@ class Recorder(Silencer):
 
     def run(self, original: Any, layer: Any, args: Any, kwargs: Any) -> Any:
         """Calls `layer` and records what it did, if it is one to be told of."""
-        if not tf.executing_eagerly() or any(isinstance(f[0], _OPAQUE) for f in self._stack):
+        if not tf.executing_eagerly() or any(is_a(f[0], *_OPAQUE) for f in self._stack):
             return super().run(original, layer, args, kwargs)
         given = [t for t in keras.tree.flatten((args, kwargs)) if tf.is_tensor(t)]
         sources = tuple(self.source(t) for t in given)

@@ -18,10 +18,12 @@ import numpy as np
 from keras_inits._diagnose.recording import UNKNOWN, Call
 from keras_inits._diagnose.traits import kernel_geometry
 from keras_inits._gains import Activation, gaussian_moments
+from keras_inits._layers.kinds import Kind, classes
 
+# Noise is off while a model is recorded. UpSampling1D can only repeat.
 _SAME = (
-    *(keras.layers.Flatten, keras.layers.Reshape, keras.layers.Permute, keras.layers.Dropout),
-    *(keras.layers.Identity, keras.layers.RepeatVector, keras.layers.UpSampling1D),
+    *classes(Kind.RESHAPING, Kind.NOISE, Kind.IDENTITY),
+    keras.layers.UpSampling1D,
 )
 
 

@@ -9,27 +9,7 @@ import numpy as np
 from keras_inits._gains import Activation, resolve
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import geometry
-
-_PLAIN_MAPS = (
-    keras.layers.Dense,
-    keras.layers.Conv1D,
-    keras.layers.Conv2D,
-    keras.layers.Conv3D,
-)
-NORMALIZATIONS = (
-    keras.layers.BatchNormalization,
-    keras.layers.LayerNormalization,
-    keras.layers.GroupNormalization,
-    keras.layers.RMSNormalization,
-    keras.layers.UnitNormalization,
-)
-_ACTIVATIONS = (
-    keras.layers.Activation,
-    keras.layers.ReLU,
-    keras.layers.LeakyReLU,
-    keras.layers.PReLU,
-    keras.layers.ELU,
-)
+from keras_inits._layers.kinds import PLAIN_MAPS, Kind, classes, is_a, kind
 
 
 @functools.singledispatch
@@ -48,8 +28,9 @@ def _itself(layer: Any) -> Any:
     return layer
 
 
-for _type in _ACTIVATIONS[1:]:
-    activation_of.register(_type, _itself)
+for _type in classes(Kind.ACTIVATION):
+    if _type not in (keras.layers.Activation, keras.layers.Softmax):
+        activation_of.register(_type, _itself)
 
 
 def elementwise(layer: Any) -> Activation | None:
@@ -65,9 +46,8 @@ def elementwise(layer: Any) -> Activation | None:
 
 def kernel_geometry(layer: Any) -> KernelGeometry | None:
     """Returns the geometry of a layer's kernel, where the layer is a plain map by one kernel."""
-    # Subclasses, such as the depthwise and the transposed convolutions, are maps of another form.
     kernel = next((weight for weight in layer.weights if weight.name == "kernel"), None)
-    found = geometry(layer, kernel) if type(layer) in _PLAIN_MAPS and kernel is not None else None
+    found = geometry(layer, kernel) if kind(layer) in PLAIN_MAPS and kernel is not None else None
     return found if isinstance(found, KernelGeometry) else None
 
 
@@ -77,12 +57,14 @@ def is_judged(layer: Any) -> bool:
     So it is for innermost layers with a kernel and for elementwise activations. Normalization,
     pooling, softmax, recurrence, merging and reshaping change sizes by design.
     """
-    if isinstance(layer, (*NORMALIZATIONS, keras.layers.Embedding, keras.layers.RNN)):
+    if is_a(layer, Kind.NORMALIZATION, Kind.EMBEDDING, Kind.RECURRENT):
         return False
     activation = activation_of(layer)
     if activation in (keras.activations.softmax, keras.activations.log_softmax):
         return False
-    return isinstance(layer, _ACTIVATIONS) or any(len(w.shape) > 1 for w in layer.weights)
+    if is_a(layer, Kind.ACTIVATION):
+        return not isinstance(layer, keras.layers.Softmax)
+    return any(len(w.shape) > 1 for w in layer.weights)
 
 
 @functools.lru_cache(maxsize=256)

@@ -11,12 +11,8 @@ from dataclasses import dataclass
 
 from keras_inits._diagnose.recording import UNKNOWN, Call
 from keras_inits._diagnose.report import SEVERITY, Finding
-from keras_inits._diagnose.traits import (
-    NORMALIZATIONS,
-    activation_of,
-    is_judged,
-    rectifies,
-)
+from keras_inits._diagnose.traits import activation_of, is_judged, rectifies
+from keras_inits._layers.kinds import Kind, is_a
 
 
 @dataclass(frozen=True)
@@ -213,7 +209,7 @@ def _drift(
     limits = f"(limits 1/{thresholds.growth:g} and {thresholds.growth:g})"
     for index in order:
         call = calls[index]
-        if isinstance(call.layer, NORMALIZATIONS):
+        if is_a(call.layer, Kind.NORMALIZATION):
             continue
         paths = [total[i] for i in before(index)]
         total[index] = min(paths, key=lambda product: abs(math.log(product)), default=1.0)

@@ -1,13 +1,11 @@
 """What `initialize` did, as plain data and as a table."""
 
-import dataclasses
 from dataclasses import dataclass
-from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from keras_inits._kernel_geometry import KernelGeometry
+from keras_inits._reporting import Finding, Report, plain_text
 
 
 @dataclass(frozen=True)
@@ -19,9 +17,10 @@ class WeightRow:
         shape: its shape.
         geometry: that of a kernel; None for every other weight.
         scheme: the initializer that drew it; empty where it was left alone.
-        target_stddev: the standard deviation that the scheme means; None where that is not known.
+        target_stddev: the standard deviation of the scheme's law; None where that is not known.
         stddev: the standard deviation of the values.
         left_alone: why the weight keeps its values; empty where it was set.
+        unknown: whether it keeps them because the library does not know what it is.
         note: how the scheme was chosen, where that needs saying.
     """
 
@@ -32,12 +31,16 @@ class WeightRow:
     target_stddev: float | None = None
     stddev: float | None = None
     left_alone: str = ""
+    unknown: bool = False
     note: str = ""
 
 
-@dataclass(frozen=True)
-class InitializationReport:
+@dataclass(frozen=True, eq=False)
+class InitializationReport(Report):
     """What `initialize` did to each weight.
+
+    It is `ok` if no weight was left alone for not being known: the frozen, the quantized and those
+    that an override excludes were meant to be.
 
     Attributes:
         model: the name of the model.
@@ -54,14 +57,30 @@ class InitializationReport:
         """The rows of the weights that keep their values."""
         return tuple(row for row in self.rows if row.left_alone)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Returns the report as values that JSON can hold."""
-        return dataclasses.asdict(self)
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """A finding for each weight that was left alone because it is not known."""
+        return tuple(
+            Finding(
+                "unknown weight",
+                (row.path,),
+                row.left_alone,
+                "the weight keeps the values that it had",
+                f"keras_inits.initialize(model, overrides={{{row.path!r}: "
+                '"initkit_he", "*": None})',
+            )
+            for row in self.rows
+            if row.unknown
+        )
+
+    def heading(self) -> str:
+        """Returns the model, how many weights it has and how many were left alone."""
+        counts = f"{len(self.rows)} weights, {len(self.left_alone)} left alone"
+        return f"{self.model}: {counts}, seed {self.seed}"
 
     def table(self) -> Table:
         """Returns the rows as a table that is legible at 80 columns."""
-        title = f"{self.model}: {len(self.rows)} weights, {len(self.left_alone)} left alone"
-        table = Table(title=f"{title}, seed {self.seed}", box=None, pad_edge=False)
+        table = Table(title=plain_text(self.heading()), box=None, pad_edge=False)
         table.add_column("weight", overflow="fold", ratio=3)
         table.add_column("shape", overflow="fold")
         table.add_column("fans", justify="right")
@@ -69,26 +88,17 @@ class InitializationReport:
         table.add_column("target", justify="right")
         table.add_column("std", justify="right")
         for row in self.rows:
-            told = f"left alone: {row.left_alone}" if row.left_alone else row.scheme
+            scheme = f"left alone: {row.left_alone}" if row.left_alone else row.scheme
             table.add_row(
-                row.path,
+                plain_text(row.path),
                 "x".join(map(str, row.shape)),
                 fans(row.geometry),
-                f"{told} ({row.note})" if row.note else told,
+                plain_text(f"{scheme} ({row.note})" if row.note else scheme),
                 number(row.target_stddev),
                 number(row.stddev),
                 style="dim" if row.left_alone else None,
             )
         return table
-
-    def __rich__(self) -> Table:
-        return self.table()
-
-    def __str__(self) -> str:
-        console = Console(force_jupyter=False, width=100, color_system=None)
-        with console.capture() as capture:
-            console.print(self.table())
-        return capture.get().rstrip("\n")
 
 
 def fans(geometry: KernelGeometry | None) -> str:

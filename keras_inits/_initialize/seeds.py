@@ -1,43 +1,66 @@
-"""One root seed for a model, and from it a seed for each weight."""
+"""One root seed for a model, and from it a seed of 128 bits for each weight.
+
+No two weights of a model share a seed: that two of a million meet has a chance below 2^-88.
+"""
 
 import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 
+from keras_inits import _checks
 from keras_inits._layers import OwnedWeight
 
+_BYTES = 16  # of a derived seed: as many as NumPy's SeedSequence keeps of its entropy
 
-def root_seed(seed: Any = None) -> int:
-    """Returns `seed` if it is a whole number from 0, or a new one if it is None.
+
+def root_seed(seed: int | None = None) -> int:
+    """Returns `seed` as an int, or a new one if it is None.
 
     Raises:
-        ValueError: anything else.
+        InputError: anything but a whole number from 0, NumPy's included, or None.
     """
     if seed is None:
         return int(np.random.SeedSequence().generate_state(1)[0])
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ValueError(f"`seed` must be a whole number from 0, or None. Received: seed={seed!r}")
-    return seed
+    return _checks.integer("seed", seed)
+
+
+def run_seed(root: int, run: int) -> int:
+    """Returns the root seed of a run among several; that of run 0 is `root` itself.
+
+    >>> run_seed(7, 0)
+    7
+    """
+    return root if run == 0 else _derived(f"{root}/run/{run}")
+
+
+def weight_seed(root: int, path: str) -> int:
+    """Returns the seed of the weight at a stable path."""
+    return _derived(f"{root}/{path}")
 
 
 def weight_seeds(root: int, weights: Sequence[OwnedWeight]) -> tuple[int, ...]:
-    """Returns a seed for each weight, from `root` and the weight's path alone.
+    """Returns a seed for each weight, from `root` and the weight's stable path alone."""
+    return tuple(weight_seed(root, path) for path in stable_paths(weights))
+
+
+def stable_paths(weights: Sequence[OwnedWeight]) -> tuple[str, ...]:
+    """Returns the paths of weights, the same however many models the process has made before.
 
     The numbers that Keras appends to names it makes up (`dense_7`) count every layer of the
     process. They are replaced by their rank in the model, so that the same program gives the same
-    weights however many models came before.
+    weights.
     """
     names = _ranked_names(weights)
-    seeds = []
-    for owned in weights:
-        path = "/".join(names.get(part, part) for part in owned.path.split("/"))
-        digest = hashlib.blake2b(f"{root}/{path}".encode(), digest_size=4).digest()
-        seeds.append(int.from_bytes(digest) >> 1)  # Keras takes seeds below 2^31
-    return tuple(seeds)
+    return tuple(
+        "/".join(names.get(part, part) for part in owned.path.split("/")) for owned in weights
+    )
+
+
+def _derived(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=_BYTES).digest())
 
 
 def _ranked_names(weights: Iterable[OwnedWeight]) -> dict[str, str]:
@@ -45,7 +68,7 @@ def _ranked_names(weights: Iterable[OwnedWeight]) -> dict[str, str]:
     layers = {id(layer): layer for owned in weights for layer in (owned.layer, *owned.parents)}
     numbered: dict[str, dict[str, int]] = defaultdict(dict)
     for layer in layers.values():
-        base, number = re.fullmatch(r"(.*?)(?:_(\d+))?", layer.name).groups()  # type: ignore[union-attr]
+        base, number = re.fullmatch(r"(.*?)(?:_(\d+))?", layer.name, re.DOTALL).groups()  # type: ignore[union-attr]
         # Bidirectional makes its names up from those of the layers that it is given.
         made_up = base.removeprefix("forward_").removeprefix("backward_").replace("_", "")
         if made_up == type(layer).__name__.lower().replace("_", ""):

@@ -1,4 +1,4 @@
-"""Values drawn into a variable; independent ones by NumPy, on all processors."""
+"""Values drawn for a weight; independent ones by NumPy, on all processors."""
 
 import math
 import os
@@ -10,9 +10,11 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from keras_inits import _keras_internals
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._schemes import VarianceScalingInit
-from keras_inits._schemes.geometric import draw, kernel_scheme
+from keras_inits._schemes.geometric import draw
+from keras_inits._schemes.laws import kernel_scheme
 from keras_inits._schemes.sampling import TRUNCATED_STDDEV, Distribution
 
 # Numbers that one thread draws at a time: 4 MiB in float32, which stays in the processor's cache.
@@ -20,22 +22,29 @@ from keras_inits._schemes.sampling import TRUNCATED_STDDEV, Distribution
 _PIECE = 2**20
 
 
-def write(weight: Any, initializer: Any, geometry: KernelGeometry, seed: int) -> None:
-    """Draws `weight` by `initializer` in `geometry`, and assigns it.
+def values_for(initializer: Any, geometry: KernelGeometry, dtype: str, seed: int) -> Any:
+    """Returns the values of a weight: what `initialize` and `compare` both start from.
 
     Independent values come from NumPy, which draws them several times faster than TensorFlow on a
     processor; so a seed means the same weights on every backend. All other weights are what their
     initializer draws.
+
+    Args:
+        initializer: any initializer.
+        geometry: that of the weight; its shape is the shape of the result.
+        dtype: the type of the result.
+        seed: a whole number of up to 128 bits.
+
+    Returns:
+        An array or a tensor that a variable can be assigned.
     """
     scheme = kernel_scheme(initializer)
-    dtype = keras.backend.standardize_dtype(weight.dtype)
     if isinstance(scheme, VarianceScalingInit):
-        stddev = scheme.for_geometry(geometry, seed=seed).stddev(geometry.shape)
+        stddev = scheme.expected_stddev(geometry)
         working = scheme.working_dtype(dtype)
         values = independent_values(scheme.distribution, geometry.shape, stddev, working, seed)
-        weight.assign(values if working == dtype else ops.cast(values, dtype))
-    else:
-        weight.assign(draw(initializer, geometry, dtype, seed))
+        return values if working == dtype else ops.cast(values, dtype)
+    return draw(scheme or initializer, geometry, dtype, seed)
 
 
 def independent_values(
@@ -63,7 +72,7 @@ def independent_values(
     if pieces < 2:
         for index in range(pieces):
             fill(index)
-    else:  # NumPy's generators let go of Python's lock
+    else:  # NumPy's generators release Python's lock
         with ThreadPoolExecutor(min(pieces, os.cpu_count() or 1)) as threads:
             list(threads.map(fill, range(pieces)))
     return tensor
@@ -73,19 +82,13 @@ def _allocate(shape: tuple[int, ...], dtype: str) -> tuple[Any, NDArray[Any]]:
     """Returns something that a variable can take, and a flat array of the same memory.
 
     A variable copies an array that it is assigned, but keeps a tensor of TensorFlow's: the array
-    then lies in such a tensor, which nobody else has seen, and a large weight is in memory once.
+    then lies in such a tensor, and a large weight is in memory once.
     """
     size = math.prod(shape)
-    if keras.backend.backend() != "tensorflow" or size < _PIECE:
-        values = np.empty(size, dtype)
-        return values.reshape(shape), values
-    import tensorflow as tf  # the backend, which is loaded by now
-
-    with tf.device("CPU:0"):
-        tensor = tf.raw_ops.Empty(shape=shape, dtype=dtype)
-    pointer = np.from_dlpack(tensor).ctypes.data
-    memory = np.ctypeslib.as_ctypes_type(dtype) * size
-    return tensor, np.ctypeslib.as_array(memory.from_address(pointer))
+    if keras.backend.backend() == "tensorflow" and size >= _PIECE:
+        return _keras_internals.unsafe_empty(shape, dtype)
+    values = np.empty(size, dtype)
+    return values.reshape(shape), values
 
 
 def _fill(

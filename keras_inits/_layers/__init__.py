@@ -1,4 +1,4 @@
-"""What each weight of a layer is. Importing this package makes Keras's layers known."""
+"""What each layer and each of its weights is; the import registers Keras's layers."""
 
 from keras_inits._layers import (  # noqa: F401
     by_name,

@@ -1,7 +1,6 @@
 """Layers that are known by name: Keras keeps them private, or another package defines them.
 
-A name is the top package and the class, such as `"keras_hub>PositionEmbedding"`. So neither a
-private module nor an optional package is imported to know its layers.
+What the names are, `keras_inits._layers.kinds.by_name` says.
 """
 
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from keras import initializers
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import recurrent
 from keras_inits._layers.dispatch import Default, Role, geometry, unknown
+from keras_inits._layers.kinds import by_name
 
 
 def _position_embedding(layer: Any, weight: Any) -> Role:
@@ -41,8 +41,9 @@ def _ones(layer: Any, weight: Any) -> Role:
     return Default("ones") if weight.name in ("scale", "weight") else unknown(layer, weight)
 
 
-# Keras Hub's own layer normalizations, each with one scale that starts at 1.
-_HUB_NORMALIZATIONS = (
+# Normalizations of Keras Hub with one scale that starts at 1; in others it starts at 0, and they
+# add 1 to it.
+_START_AT_ONE = (
     "GptOssLayerNormalization",
     "LlamaLayerNorm",
     "MistralLayerNormalization",
@@ -61,14 +62,11 @@ _KNOWN: dict[str, Callable[[Any, Any], Role]] = {
     "keras_hub>MaskedLMHead": _masked_lm_head,
     "keras_hub>PositionEmbedding": _position_embedding,
     "keras_hub>ViTPatchingAndEmbedding": _class_token,
-    **{f"keras_hub>{name}": _ones for name in _HUB_NORMALIZATIONS},
+    **{f"keras_hub>{name}": _ones for name in _START_AT_ONE},
 }
 
 
 @geometry.register(object)
 def _by_name(layer: Any, weight: Any) -> Role:
-    for kind in type(layer).__mro__:
-        package = kind.__module__.partition(".")[0]
-        if known := _KNOWN.get(f"{package}>{kind.__name__}"):
-            return known(layer, weight)
-    return unknown(layer, weight)
+    known = by_name(type(layer), _KNOWN)
+    return unknown(layer, weight) if known is None else known(layer, weight)

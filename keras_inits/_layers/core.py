@@ -42,7 +42,7 @@ def einsum_geometry(equation: str, shape: tuple[int, ...]) -> KernelGeometry | U
     if unseen := set(inputs) - set(kernel) - set(result):
         return Unknown(
             f"the equation {equation!r} sums over {', '.join(sorted(unseen))}, which is no axis of "
-            "the kernel, so that the kernel does not tell its fan"
+            "the kernel, so that its fan does not follow from the kernel"
         )
     axes = range(len(kernel))
     return KernelGeometry.from_shape(

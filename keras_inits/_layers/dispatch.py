@@ -1,4 +1,4 @@
-"""`geometry(layer, weight)`: one function, which each kind of layer extends."""
+"""`geometry(layer, weight)`: one function that each kind of layer extends."""
 
 import functools
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from keras_inits._errors import InputTypeError
 from keras_inits._kernel_geometry import KernelGeometry
 
 
@@ -33,7 +34,7 @@ class LeftAlone:
 
 @dataclass(frozen=True)
 class Unknown(LeftAlone):
-    """A weight that is left alone because nobody has told what it is."""
+    """A weight that is left alone because no geometry is registered for it."""
 
 
 Role = KernelGeometry | Default | LeftAlone
@@ -41,7 +42,7 @@ Role = KernelGeometry | Default | LeftAlone
 
 @functools.singledispatch
 def geometry(layer: Any, weight: Any) -> Role:
-    """Returns what `weight` is in `layer`: the geometry of a kernel, or why it has none.
+    """Returns the geometry of the kernel `weight` of `layer`, or why it has none.
 
     The function dispatches on the type of the layer. For a layer of your own, register a function:
 
@@ -58,7 +59,7 @@ def geometry(layer: Any, weight: Any) -> Role:
 
     Returns:
         `KernelGeometry` for a kernel; `Default` for a bias, a scale or a statistic; `LeftAlone`
-        for a weight that must keep its value, `Unknown` for one that nobody has told about.
+        for a weight that must keep its value, `Unknown` for one that is not known.
 
     >>> layer = keras.layers.LSTM(64)
     >>> layer.build((None, 10, 32))
@@ -69,7 +70,7 @@ def geometry(layer: Any, weight: Any) -> Role:
 
 
 def unknown(layer: Any, weight: Any) -> Unknown:
-    """Returns the answer for a weight that nobody has told about."""
+    """Returns the answer for a weight that is not known."""
     kind = type(layer).__name__
     return Unknown(
         f"{kind} is not known to have a weight {weight.name!r}: "
@@ -81,6 +82,9 @@ def role(layer: Any, weight: Any) -> Role:
     """Returns `geometry(layer, weight)`, or that the weight must keep its value.
 
     LoRA adapters, quantized and frozen layers hold values that were trained or computed elsewhere.
+
+    Raises:
+        InputTypeError: the geometry registered for the layer returned something else.
     """
     kind = type(layer).__name__
     if getattr(layer, "lora_enabled", False):
@@ -92,6 +96,12 @@ def role(layer: Any, weight: Any) -> Role:
     if not keras.backend.is_float_dtype(weight.dtype):
         return LeftAlone(f"it holds {weight.dtype}, not real numbers")
     found = geometry(layer, weight)
+    if not isinstance(found, Role):
+        raise InputTypeError(
+            f"The geometry registered for {kind} must return a KernelGeometry, a Default or a "
+            f"LeftAlone for its weight {weight.name!r}. Received: {found!r}. For a weight that is "
+            f"no kernel, return Default({found!r})."
+        )
     if isinstance(found, KernelGeometry) and not weight.trainable:
         return LeftAlone("it is frozen (trainable=False)")
     return found

@@ -1,4 +1,4 @@
-"""Normalizations: their scales and offsets start as the layer says, at 1 and 0 unless told."""
+"""Normalizations: their scales and offsets start as the layer says, by default at 1 and 0."""
 
 from typing import Any
 

@@ -1,8 +1,11 @@
 """Which layer made which weight, and where a layer keeps the initializer of a weight."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from keras_inits import _registry
 
 # Weights whose initializer is not called after them.
 _INITIALIZERS = {
@@ -14,7 +17,7 @@ _INITIALIZERS = {
 
 @dataclass(frozen=True)
 class OwnedWeight:
-    """A weight, the layer that made it, and the path that tells it from all others.
+    """A weight, the layer that made it, and a path that no other weight has.
 
     Attributes:
         path: the variable's path; `#2`, `#3` and so on follow where Keras gives one path twice.
@@ -64,3 +67,13 @@ def initializer_attribute(layer: Any, weight_name: str) -> str | None:
     # MultiHeadAttention keeps its own under a private name and has no public one.
     candidates += [f"_{name}" for name in candidates]
     return next((name for name in candidates if hasattr(layer, name)), None)
+
+
+def kept_initializer(layer: Any, weight_name: str) -> Any:
+    """Returns the initializer that `layer` keeps for its weight of that name; None if it has none.
+
+    Some layers keep the name or configuration that they were given: it is resolved.
+    """
+    attribute = initializer_attribute(layer, weight_name)
+    kept = getattr(layer, attribute) if attribute else None
+    return _registry.get(kept) if isinstance(kept, str | Mapping) else kept

@@ -1,28 +1,50 @@
 """What schemes have in common: calling, configuration, and knowledge of the kernel."""
 
-import copy
+import functools
 import inspect
-from typing import Any, Self
+import math
+from typing import Any
 
 import keras
 from keras import ops
 
+from keras_inits._errors import InputError
 from keras_inits._kernel_geometry import Axes, KernelGeometry, standardize_axes
-from keras_inits._schemes import checks
+from keras_inits._schemes import checks, class_arguments
+from keras_inits._schemes.sampling import stream
+
+# Reading a shape takes as long as filling a small bias; models repeat their shapes.
+_geometry = functools.lru_cache(maxsize=256)(KernelGeometry.from_shape)
 
 
 class Scheme(keras.initializers.Initializer):
     """Mixin that makes a Keras initializer out of `sample` and the arguments of `__init__`.
 
     A subclass stores each argument of its `__init__` under the argument's name and implements
-    `sample(shape, dtype)`. Its configuration, equality and representation follow.
+    `sample` and `expected_stddev`. Its configuration, equality and representation follow.
+
+    A class of a family fixes arguments of its base in its head: `class HeUniformInit(HeInit,
+    distribution="uniform")`. Signature and configuration follow. An argument that the docstring of
+    a class does not describe is described as in its nearest base.
+
+    Args:
+        seed: integer, `keras.random.SeedGenerator` or None. As in Keras, an instance with an
+            integer or None gives the same values at each call. Integers of any size have streams
+            of their own.
     """
+
+    seed: Any = None
+
+    def __init_subclass__(cls, **fixed: Any) -> None:
+        super().__init_subclass__()
+        if fixed:
+            class_arguments.fix(cls, fixed)
+        cls.__doc__ = class_arguments.described(
+            cls, (base for base in cls.__mro__[1:] if issubclass(base, Scheme))
+        )
 
     def __call__(self, shape: Any, dtype: Any = None) -> Any:
         """Returns a tensor of `shape` and `dtype` drawn by this scheme.
-
-        Half precision is drawn in float32 and rounded: TensorFlow's own bfloat16 uniform has 128
-        values and a mean off zero.
 
         Args:
             shape: the shape of the tensor.
@@ -31,19 +53,57 @@ class Scheme(keras.initializers.Initializer):
         Raises:
             ValueError: a shape or dtype that this scheme cannot fill.
         """
+        return self.draw(self.geometry(checks.shape(shape)), dtype, self.seed)
+
+    def draw(self, geometry: KernelGeometry, dtype: Any, seed: Any) -> Any:
+        """Returns a kernel of `geometry` drawn by this scheme with a seed other than its own.
+
+        Half precision is drawn in float32 and rounded: TensorFlow's own bfloat16 uniform has 128
+        values and a mean off zero.
+
+        Args:
+            geometry: the geometry of the kernel, whatever its shape alone says.
+            dtype: the type of the kernel; `keras.config.floatx()` if None.
+            seed: integer from 0, `keras.random.SeedGenerator` or None.
+
+        Raises:
+            ValueError: a kernel or dtype that this scheme cannot fill.
+        """
         dtype = keras.backend.standardize_dtype(dtype)
         working = self.working_dtype(dtype)
-        values = self.sample(checks.shape(shape), working)
+        values = self.sample(geometry, working, stream(seed))
         return values if working == dtype else ops.cast(values, dtype)
 
-    def sample(self, shape: tuple[int, ...], dtype: str) -> Any:
-        """Returns a tensor of `shape` and of the working type `dtype`."""
+    def sample(self, geometry: KernelGeometry, dtype: str, seed: Any) -> Any:
+        """Returns a tensor of shape `geometry.shape` and of the working type `dtype`.
+
+        Args:
+            geometry: the kernel; a scheme that asks nothing of it reads `geometry.shape`.
+            dtype: float32 or float64.
+            seed: what the functions of `keras.random` take.
+        """
         raise NotImplementedError(f"{type(self).__name__} must implement `sample`")
+
+    def expected_stddev(self, geometry: KernelGeometry) -> float | None:
+        """Returns the standard deviation of the entries of a kernel of `geometry`.
+
+        It is the law of the scheme, which `initialize` reports as the target and `audit` compares
+        with what a layer holds. None if the scheme has no such law.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must implement `expected_stddev`")
+
+    def geometry(self, shape: tuple[int, ...]) -> KernelGeometry:
+        """Returns the geometry of a kernel of `shape`, as far as this scheme knows it."""
+        return _geometry(shape)
+
+    def draws_alike(self, one: KernelGeometry, other: KernelGeometry) -> bool:
+        """Whether this scheme draws by the same law in both geometries of the same shape."""
+        return True
 
     def working_dtype(self, dtype: str) -> str:
         """Returns the type in which values for `dtype` are computed."""
         if not keras.backend.is_float_dtype(dtype):
-            raise ValueError(
+            raise InputError(
                 f"{type(self).__name__} makes real numbers: `dtype` must be a floating type, such "
                 f"as 'float32'. Received: dtype={dtype!r}"
             )
@@ -55,15 +115,15 @@ class Scheme(keras.initializers.Initializer):
         for name in inspect.signature(type(self)).parameters:
             value = getattr(self, name)
             if name == "seed":
-                # Keras's bases put a number in the place of `seed=None` and remember the None in
-                # their own configuration: a clone of an unseeded scheme must draw afresh.
-                told = inherited["seed"] is not None
-                value = keras.saving.serialize_keras_object(value) if told else None
+                # Keras's bases replace `seed=None` by a number and keep the None in their own
+                # configuration: a clone of an unseeded scheme must draw afresh.
+                given = inherited["seed"] is not None
+                value = keras.saving.serialize_keras_object(value) if given else None
             config[name] = list(value) if isinstance(value, tuple) else value
         return config
 
     def __eq__(self, other: object) -> bool:
-        """Says whether `other` is the same scheme with the same arguments."""
+        """Returns whether `other` is the same scheme with the same arguments."""
         return type(self) is type(other) and self.get_config() == other.get_config()
 
     def __hash__(self) -> int:
@@ -71,55 +131,83 @@ class Scheme(keras.initializers.Initializer):
 
     def __repr__(self) -> str:
         defaults = inspect.signature(type(self)).parameters
-        told = [f"{k}={v!r}" for k, v in self.get_config().items() if v != defaults[k].default]
-        return f"{type(self).__name__}({', '.join(told)})"
+        given = [f"{k}={v!r}" for k, v in self.get_config().items() if v != defaults[k].default]
+        return f"{type(self).__name__}({', '.join(given)})"
 
 
 class KernelScheme(Scheme, keras.initializers.VarianceScaling):
-    """A scheme that asks the geometry of the kernel.
+    """A scheme whose law depends on the fans or the matrices of the kernel.
 
     It is a `keras.initializers.VarianceScaling` because EinsumDense and the attention layers hand
     the axes of their kernels to those alone. Of that base only the seed, the axes and the type are
     used.
-    """
 
-    _geometry: KernelGeometry | None = None  # set by `for_geometry`, in no configuration
+    Args:
+        input_axes: axis or axes of the kernel that are summed over. With `output_axes`, replaces
+            Keras's reading of the shape, `(..., inputs, outputs)`; axes in none of the three are
+            taps and count in both fans.
+        output_axes: axis or axes of the result.
+        batch_axes: axis or axes of independent maps, such as experts; they count in no fan.
+    """
 
     def __init__(
         self,
         *,
-        seed: Any,
-        input_axes: Axes,
-        output_axes: Axes,
-        batch_axes: Axes,
+        seed: Any = None,
+        input_axes: Axes = None,
+        output_axes: Axes = None,
+        batch_axes: Axes = None,
     ) -> None:
-        super().__init__(seed=seed)
+        super().__init__(seed=checks.seed(seed))
         self.input_axes = standardize_axes("input_axes", input_axes)
         self.output_axes = standardize_axes("output_axes", output_axes)
         self.batch_axes = standardize_axes("batch_axes", batch_axes)
 
     def geometry(self, shape: tuple[int, ...]) -> KernelGeometry:
         """Returns the geometry of a kernel of `shape` under the axes of this scheme."""
-        if self._geometry is not None:
-            return self._geometry
-        return KernelGeometry.from_shape(shape, self.input_axes, self.output_axes, self.batch_axes)
+        return _geometry(shape, self.input_axes, self.output_axes, self.batch_axes)
+
+    def draws_alike(self, one: KernelGeometry, other: KernelGeometry) -> bool:
+        """Whether the kernel is the same stack of matrices in both geometries."""
+        return one.has_maps_of(other)
 
     @property
     def has_axes(self) -> bool:
         """Whether the axes were given, and are not to be read off the shape."""
         return (self.input_axes, self.output_axes, self.batch_axes) != (None, None, None)
 
-    def for_geometry(self, geometry: KernelGeometry, *, seed: Any) -> Self:
-        """Returns this scheme for one kernel, whose geometry is known, with a seed of its own.
 
-        It is there to draw that kernel. Its configuration does not tell the geometry: what a layer
-        keeps is a `GeometricInit`.
+class GainScheme(KernelScheme):
+    r"""A kernel scheme that scales what it draws by a gain.
 
-        Args:
-            geometry: what `geometry` answers from then on.
-            seed: integer or `keras.random.SeedGenerator`.
-        """
-        scheme = copy.copy(self)
-        scheme._geometry = geometry
-        scheme.seed = seed
-        return scheme
+    Args:
+        gain: $g$; 1 if None.
+        activation: instead of `gain`, the activation that follows: `keras_inits.gain` of it. A
+            name, a Keras layer or a function that a saved model can name.
+
+    Attributes:
+        scale: $g^2$, which is what Keras calls it; exact where that
+            follows from an activation.
+    """
+
+    def __init__(
+        self,
+        gain: float | None = None,
+        *,
+        activation: Any = None,
+        seed: Any = None,
+        input_axes: Axes = None,
+        output_axes: Axes = None,
+        batch_axes: Axes = None,
+    ) -> None:
+        super().__init__(
+            seed=seed, input_axes=input_axes, output_axes=output_axes, batch_axes=batch_axes
+        )
+        self.gain, self.activation, self.scale = checks.gain_or_activation(
+            None if gain is None else checks.positive("gain", gain), activation
+        )
+
+    @property
+    def effective_gain(self) -> float:
+        """The gain that is drawn with: `gain`, or that of `activation`."""
+        return math.sqrt(self.scale) if self.gain is None else self.gain

@@ -1,60 +1,28 @@
 """Any initializer, drawn in the geometry of one kernel."""
 
 import inspect
-import math
+import numbers
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import keras
 
 from keras_inits import _registry
 from keras_inits._kernel_geometry import Axes, KernelGeometry, standardize_axes
-from keras_inits._schemes.base import KernelScheme, Scheme
-from keras_inits._schemes.orthogonal import OrthogonalInit
-from keras_inits._schemes.variance_scaling import VarianceScalingInit
-
-# Keras's own classes that read fans or a matrix off the shape. Subclasses of the user's are not
-# among them: what they draw is theirs to say.
-_KERAS_VARIANCE_SCALING = tuple(
-    value
-    for value in vars(keras.initializers).values()
-    if isinstance(value, type) and issubclass(value, keras.initializers.VarianceScaling)
-)
-_DISTRIBUTIONS = {"untruncated_normal": "normal"}  # what Keras calls ours, where it differs
+from keras_inits._schemes import checks
+from keras_inits._schemes.base import Scheme
+from keras_inits._schemes.laws import counterpart, expected_stddev
+from keras_inits._schemes.sampling import stream
 
 
-def kernel_scheme(initializer: Any) -> KernelScheme | None:
-    """Returns the scheme of the same law that can be told a geometry, or None if there is none.
-
-    That is the initializer itself if it is a `KernelScheme`, and our counterpart of Keras's
-    `VarianceScaling`, with all its subclasses, and `Orthogonal`.
-
-    >>> kernel_scheme(keras.initializers.HeUniform()).get_config()["distribution"]
-    'uniform'
-    """
-    if isinstance(initializer, KernelScheme):
-        return initializer
-    if type(initializer) in _KERAS_VARIANCE_SCALING:
-        return VarianceScalingInit(
-            math.sqrt(initializer.scale),
-            mode=initializer.mode,
-            distribution=_DISTRIBUTIONS.get(initializer.distribution, initializer.distribution),
-        )
-    if type(initializer) is keras.initializers.Orthogonal:
-        return OrthogonalInit(initializer.gain)
-    return None
-
-
-def draw(initializer: Any, geometry: KernelGeometry, dtype: str, seed: Any) -> Any:
+def draw(initializer: Any, geometry: KernelGeometry, dtype: Any, seed: Any) -> Any:
     """Returns a kernel of `geometry`, drawn by `initializer` with `seed`.
 
-    An initializer that knows nothing of kernels gets the shape; one that takes no seed draws as it
-    always does.
+    An initializer that has no counterpart among the schemes gets the shape; one that takes no seed
+    draws as it always does.
     """
-    scheme = kernel_scheme(initializer)
-    if scheme is not None:
-        return scheme.for_geometry(geometry, seed=seed)(geometry.shape, dtype)
+    if (scheme := counterpart(initializer)) is not None:
+        return scheme.draw(geometry, dtype, seed)
     return with_seed(initializer, seed)(geometry.shape, dtype=dtype)
 
 
@@ -67,12 +35,16 @@ def with_seed(initializer: Any, seed: Any) -> Any:
         return type(initializer).from_config(config)
     if "seed" not in config:
         return initializer
+    if not isinstance(initializer, Scheme) and isinstance(seed, numbers.Integral):
+        # Keras's own keep 31 bits of an integer; what others do with a generator is not known.
+        own = type(initializer).__module__.partition(".")[0] == "keras"
+        seed = stream(seed) if own else int(seed) % 2**31
     return type(initializer).from_config({**config, "seed": seed})
 
 
 @_registry.nameless
 class GeometricInit(Scheme):
-    """Another initializer in a geometry that the kernel's shape does not tell.
+    """Another initializer in a geometry that the kernel's shape does not show.
 
     `keras_inits.initialize` puts it into the configuration of such layers (transposed, depthwise,
     strided and grouped convolutions, embeddings, gates), so that clones and loaded models draw
@@ -80,9 +52,9 @@ class GeometricInit(Scheme):
 
     Args:
         scheme: any initializer, in any form that `keras_inits.get` takes.
-        input_axes: as in `VarianceScalingInit`.
-        output_axes: as in `VarianceScalingInit`.
-        batch_axes: as in `VarianceScalingInit`.
+        input_axes: axis or axes of the kernel that are summed over; given with `output_axes`.
+        output_axes: axis or axes of the result.
+        batch_axes: axis or axes of independent maps, such as experts; they count in no fan.
         blocks: independent maps side by side along the first output axis: gates, groups.
         input_stride: product of the strides of a transposed convolution.
         output_stride: product of the strides of a convolution.
@@ -110,9 +82,9 @@ class GeometricInit(Scheme):
         self.input_axes = standardize_axes("input_axes", input_axes)
         self.output_axes = standardize_axes("output_axes", output_axes)
         self.batch_axes = standardize_axes("batch_axes", batch_axes)
-        self.blocks = blocks
-        self.input_stride = input_stride
-        self.output_stride = output_stride
+        self.blocks = checks.positive_integer("blocks", blocks)
+        self.input_stride = checks.positive_integer("input_stride", input_stride)
+        self.output_stride = checks.positive_integer("output_stride", output_stride)
 
     @classmethod
     def in_geometry(cls, scheme: Any, geometry: KernelGeometry) -> Any:
@@ -120,8 +92,8 @@ class GeometricInit(Scheme):
 
         That is `scheme` itself if it draws by the same law from the shape alone.
         """
-        kernels = kernel_scheme(scheme)
-        if kernels is None or _same_law(kernels, kernels.geometry(geometry.shape), geometry):
+        known = counterpart(scheme)
+        if known is None or known.draws_alike(known.geometry(geometry.shape), geometry):
             return scheme
         return cls(
             scheme,
@@ -146,8 +118,16 @@ class GeometricInit(Scheme):
             output_stride=self.output_stride,
         )
 
-    def sample(self, shape: tuple[int, ...], dtype: str) -> Any:
-        return draw(self.scheme, self.geometry(shape), dtype, getattr(self.scheme, "seed", None))
+    @property
+    def seed(self) -> Any:
+        """The seed of the scheme inside."""
+        return getattr(self.scheme, "seed", None)
+
+    def sample(self, geometry: KernelGeometry, dtype: str, seed: Any) -> Any:
+        return draw(self.scheme, self.geometry(geometry.shape), dtype, seed)
+
+    def expected_stddev(self, geometry: KernelGeometry) -> float | None:
+        return expected_stddev(self.scheme, self.geometry(geometry.shape))
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of `__init__`, with the scheme in Keras's saved form."""
@@ -162,13 +142,6 @@ class GeometricInit(Scheme):
             if name != "scheme" and getattr(self, name) != defaults[name].default
         ]
         return f"{type(self).__name__}({', '.join([repr(self.scheme), *axes])})"
-
-
-def _same_law(scheme: KernelScheme, one: KernelGeometry, other: KernelGeometry) -> bool:
-    if isinstance(scheme, VarianceScalingInit):  # independent values: the scale is all there is
-        first, second = (scheme.for_geometry(g, seed=None).stddev(g.shape) for g in (one, other))
-        return first == second
-    return one == replace(other, input_stride=1, output_stride=1)
 
 
 def _from_end(axes: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:

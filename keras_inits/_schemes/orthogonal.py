@@ -1,6 +1,7 @@
 """Orthogonal kernels, Haar-uniform, on every backend and inside compiled functions."""
 
 import functools
+import math
 from typing import Any
 
 import keras
@@ -8,10 +9,10 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from keras_inits._kernel_geometry import Axes
+from keras_inits._errors import InputError
+from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._registry import scheme
-from keras_inits._schemes import checks
-from keras_inits._schemes.base import KernelScheme
+from keras_inits._schemes.base import GainScheme
 
 # Columns that one matrix product takes at a time: the fastest of 128 to 1024 on two CPU cores
 # from 512 x 512 to 4096 x 4096 (benchmarks/schemes.py).
@@ -66,7 +67,7 @@ def haar_orthogonal(shape: tuple[int, int, int], gain: float, dtype: str, seed: 
 
 
 def _reflect(u: Any, eye: Any, q: Any = None) -> Any:
-    """Returns the reflections by the columns of `u` applied to `eye`, with `q` set in after it.
+    """Returns the reflections by the columns of `u`, applied to `eye` and the block `q` after it.
 
     Args:
         u: `(matrices, rows, panel)`.
@@ -92,21 +93,13 @@ def _strict_upper_and_half_diagonal(size: int) -> NDArray[np.float32]:
 
 
 @scheme
-class OrthogonalInit(KernelScheme):
+class OrthogonalInit(GainScheme):
     r"""Orthogonal, Haar-uniform: every singular value is gain.
 
     $W^\top W = g^2 I$, or $W W^\top = g^2 I$ where there are more outputs than inputs. A
     convolution kernel is the matrix of its taps and inputs by its outputs, as in Keras and torch.
     In EinsumDense and the attention layers the matrix is that of the layer's map, where Keras's
     Orthogonal takes the bare shape. Computed in float32 (in float64 if asked), then rounded.
-
-    Args:
-        gain: $g$; 1 if None.
-        activation: as in `VarianceScalingInit`.
-        seed: as in `VarianceScalingInit`.
-        input_axes: as in `VarianceScalingInit`.
-        output_axes: as in `VarianceScalingInit`.
-        batch_axes: as in `VarianceScalingInit`.
 
     Raises:
         ValueError: at the call, a shape with fewer than two axes.
@@ -119,34 +112,17 @@ class OrthogonalInit(KernelScheme):
     True
     """
 
-    def __init__(
-        self,
-        gain: float | None = None,
-        *,
-        activation: Any = None,
-        seed: Any = None,
-        input_axes: Axes = None,
-        output_axes: Axes = None,
-        batch_axes: Axes = None,
-    ) -> None:
-        super().__init__(
-            seed=seed,
-            input_axes=input_axes,
-            output_axes=output_axes,
-            batch_axes=batch_axes,
-        )
-        self.gain, self.activation, self.effective_gain = checks.gain_or_activation(
-            None if gain is None else checks.positive("gain", gain), activation
-        )
-
-    def sample(self, shape: tuple[int, ...], dtype: str) -> Any:
-        geometry = self.geometry(shape)
-        matrices = haar_orthogonal(geometry.matrix_shape, self.effective_gain, dtype, self.seed)
+    def sample(self, geometry: KernelGeometry, dtype: str, seed: Any) -> Any:
+        matrices = haar_orthogonal(geometry.matrix_shape, self.effective_gain, dtype, seed)
         return geometry.from_matrices(matrices)
+
+    def expected_stddev(self, geometry: KernelGeometry) -> float:
+        _, rows, columns = geometry.matrix_shape
+        return self.effective_gain / math.sqrt(max(1, rows, columns))
 
 
 @scheme
-class DeltaOrthogonalInit(KernelScheme):
+class DeltaOrthogonalInit(GainScheme):
     r"""Orthogonal at the centre tap of a convolution, zero elsewhere.
 
     With `padding="same"` and stride 1 the layer then keeps the norm of what it is given, times
@@ -154,11 +130,6 @@ class DeltaOrthogonalInit(KernelScheme):
 
     Args:
         gain: $g$; 1 if None. (The paper and TensorFlow 1 scale by its square root.)
-        activation: as in `VarianceScalingInit`.
-        seed: as in `VarianceScalingInit`.
-        input_axes: as in `VarianceScalingInit`.
-        output_axes: as in `VarianceScalingInit`.
-        batch_axes: as in `VarianceScalingInit`.
 
     Raises:
         ValueError: at the call, a kernel without taps or with more inputs than outputs.
@@ -170,31 +141,11 @@ class DeltaOrthogonalInit(KernelScheme):
     TensorShape([3, 3, 4, 8])
     """
 
-    def __init__(
-        self,
-        gain: float | None = None,
-        *,
-        activation: Any = None,
-        seed: Any = None,
-        input_axes: Axes = None,
-        output_axes: Axes = None,
-        batch_axes: Axes = None,
-    ) -> None:
-        super().__init__(
-            seed=seed,
-            input_axes=input_axes,
-            output_axes=output_axes,
-            batch_axes=batch_axes,
-        )
-        self.gain, self.activation, self.effective_gain = checks.gain_or_activation(
-            None if gain is None else checks.positive("gain", gain), activation
-        )
-
-    def sample(self, shape: tuple[int, ...], dtype: str) -> Any:
-        geometry = self.geometry(shape)
+    def sample(self, geometry: KernelGeometry, dtype: str, seed: Any) -> Any:
+        shape = geometry.shape
         count, fan_in, outputs = geometry.matrix_shape
         if not geometry.tap_axes:
-            raise ValueError(
+            raise InputError(
                 "DeltaOrthogonalInit fills convolution kernels, such as (3, 3, inputs, outputs): "
                 f"use OrthogonalInit for a kernel without taps. Received: shape={shape}"
             )
@@ -202,12 +153,16 @@ class DeltaOrthogonalInit(KernelScheme):
             return geometry.from_matrices(ops.zeros(geometry.matrix_shape, dtype))
         inputs = fan_in // geometry.taps
         if inputs > outputs:
-            raise ValueError(
+            raise InputError(
                 "DeltaOrthogonalInit needs at least as many outputs as inputs, else it loses part "
                 f"of the signal. Received: {inputs} inputs and {outputs} outputs in shape={shape}. "
                 "Use OrthogonalInit for such a layer."
             )
-        matrices = haar_orthogonal((count, inputs, outputs), self.effective_gain, dtype, self.seed)
+        matrices = haar_orthogonal((count, inputs, outputs), self.effective_gain, dtype, seed)
         before = inputs * geometry.center_tap
         after = fan_in - inputs - before
         return geometry.from_matrices(ops.pad(matrices, ((0, 0), (before, after), (0, 0))))
+
+    def expected_stddev(self, geometry: KernelGeometry) -> float:
+        _, rows, columns = geometry.matrix_shape
+        return self.effective_gain * math.sqrt(rows / geometry.taps / max(1, rows * columns))

@@ -1,11 +1,12 @@
-"""Random values whose scale knows nothing of the kernel."""
+"""Random values whose scale does not depend on the kernel."""
 
 import math
 from typing import Any
 
 import keras
-from keras import ops
 
+from keras_inits._errors import InputError
+from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._registry import scheme
 from keras_inits._schemes import checks, sampling
 from keras_inits._schemes.base import Scheme
@@ -13,14 +14,13 @@ from keras_inits._schemes.base import Scheme
 
 @scheme
 class RandomInit(Scheme, keras.initializers.RandomNormal):
-    """Normal, N(0, stddev²), stddev 1 unless told: the articles' random.
+    """Normal, N(0, stddev²), default stddev 1: the scheme that the source articles call random.
 
     With more than a few inputs a unit it saturates sigmoid and tanh units: see `XavierInit`.
 
     Args:
         stddev: standard deviation.
         mean: mean.
-        seed: integer, `keras.random.SeedGenerator` or None, with the meaning it has in Keras.
 
     >>> RandomInit(seed=1)((2, 3)).shape
     TensorShape([2, 3])
@@ -28,22 +28,21 @@ class RandomInit(Scheme, keras.initializers.RandomNormal):
 
     def __init__(self, stddev: float = 1.0, mean: float = 0.0, *, seed: Any = None) -> None:
         super().__init__(
-            mean=checks.real("mean", mean), stddev=checks.positive("stddev", stddev), seed=seed
+            mean=checks.real("mean", mean),
+            stddev=checks.positive("stddev", stddev),
+            seed=checks.seed(seed),
         )
 
-    def sample(self, shape: tuple[int, ...], dtype: str) -> Any:
-        return keras.random.normal(shape, self.mean, self.stddev, dtype=dtype, seed=self.seed)
+    def sample(self, geometry: KernelGeometry, dtype: str, seed: Any) -> Any:
+        return keras.random.normal(geometry.shape, self.mean, self.stddev, dtype=dtype, seed=seed)
+
+    def expected_stddev(self, geometry: KernelGeometry) -> float:
+        return float(self.stddev)
 
 
 @scheme
 class RandomSmallInit(RandomInit):
-    """Normal, N(0, stddev²), stddev 0.01 unless told: fades in deep networks.
-
-    Args:
-        stddev: standard deviation.
-        mean: mean.
-        seed: as in `RandomInit`.
-    """
+    """Normal, N(0, stddev²), default stddev 0.01: fades in deep networks."""
 
     def __init__(self, stddev: float = 0.01, mean: float = 0.0, *, seed: Any = None) -> None:
         super().__init__(stddev, mean, seed=seed)
@@ -51,13 +50,7 @@ class RandomSmallInit(RandomInit):
 
 @scheme
 class RandomLargeInit(RandomInit):
-    """Normal, N(0, stddev²), stddev 10 unless told: starts from large losses.
-
-    Args:
-        stddev: standard deviation.
-        mean: mean.
-        seed: as in `RandomInit`.
-    """
+    """Normal, N(0, stddev²), default stddev 10: starts from large losses."""
 
     def __init__(self, stddev: float = 10.0, mean: float = 0.0, *, seed: Any = None) -> None:
         super().__init__(stddev, mean, seed=seed)
@@ -65,12 +58,11 @@ class RandomLargeInit(RandomInit):
 
 @scheme
 class UniformInit(Scheme, keras.initializers.RandomUniform):
-    """Uniform on [minval, maxval), ±0.05 unless told, as Keras's RandomUniform.
+    """Uniform on [minval, maxval), default ±0.05, as Keras's RandomUniform.
 
     Args:
         minval: lower bound, included (torch's `a`).
         maxval: upper bound, excluded (torch's `b`); at least `minval`.
-        seed: as in `RandomInit`.
 
     >>> UniformInit(0.0, 1.0, seed=1)((2, 3)).shape
     TensorShape([2, 3])
@@ -79,18 +71,22 @@ class UniformInit(Scheme, keras.initializers.RandomUniform):
     def __init__(self, minval: float = -0.05, maxval: float = 0.05, *, seed: Any = None) -> None:
         minval, maxval = checks.real("minval", minval), checks.real("maxval", maxval)
         if minval > maxval:
-            raise ValueError(
+            raise InputError(
                 f"`minval` must not exceed `maxval`. Received: minval={minval}, maxval={maxval}"
             )
-        super().__init__(minval=minval, maxval=maxval, seed=seed)
+        super().__init__(minval=minval, maxval=maxval, seed=checks.seed(seed))
 
-    def sample(self, shape: tuple[int, ...], dtype: str) -> Any:
-        return keras.random.uniform(shape, self.minval, self.maxval, dtype=dtype, seed=self.seed)
+    def sample(self, geometry: KernelGeometry, dtype: str, seed: Any) -> Any:
+        low, high = sampling.inside(self.minval, self.maxval, dtype)
+        return keras.random.uniform(geometry.shape, low, high, dtype=dtype, seed=seed)
+
+    def expected_stddev(self, geometry: KernelGeometry) -> float:
+        return float(self.maxval - self.minval) / math.sqrt(12.0)
 
 
 @scheme
 class TruncatedNormalInit(Scheme, keras.initializers.TruncatedNormal):
-    """Normal, stddev 0.05 unless told, cut at two of them, as Keras's TruncatedNormal.
+    """Normal, default stddev 0.05, cut at two standard deviations, as Keras's TruncatedNormal.
 
     `mean` and `stddev` are those of the normal before it is cut, as in Keras and torch: cut at two
     standard deviations, what comes out has 0.8796 `stddev`. (The fan-based schemes correct for
@@ -101,12 +97,11 @@ class TruncatedNormalInit(Scheme, keras.initializers.TruncatedNormal):
         stddev: standard deviation, before truncation.
         minval: lower bound (torch's `a`); `mean - 2 stddev` if None.
         maxval: upper bound (torch's `b`); `mean + 2 stddev` if None.
-        seed: as in `RandomInit`.
 
     Raises:
-        ValueError: bounds that leave the normal no room.
+        ValueError: bounds with less than 1e-4 of the normal between them.
 
-    >>> bool(ops.all(TruncatedNormalInit(stddev=1.0, minval=0.0, seed=1)((99,)) >= 0))
+    >>> bool(TruncatedNormalInit(stddev=1.0, minval=0.0, seed=1)((99,)).numpy().min() >= 0)
     True
     """
 
@@ -120,35 +115,36 @@ class TruncatedNormalInit(Scheme, keras.initializers.TruncatedNormal):
         seed: Any = None,
     ) -> None:
         super().__init__(
-            mean=checks.real("mean", mean), stddev=checks.positive("stddev", stddev), seed=seed
+            mean=checks.real("mean", mean),
+            stddev=checks.positive("stddev", stddev),
+            seed=checks.seed(seed),
         )
         self.minval = None if minval is None else checks.real("minval", minval)
         self.maxval = None if maxval is None else checks.real("maxval", maxval)
-        low, high = (_normal_cdf(z) for z in self._bounds())
-        # Below this share of the normal, float32 no longer tells the values inside apart.
-        if high - low < 1e-4:
-            raise ValueError(
+        low, high = (
+            math.erf((bound - self.mean) / self.stddev / math.sqrt(2)) for bound in self._bounds()
+        )
+        # With a smaller share of the normal inside, float32 has too few values between the bounds.
+        if (high - low) / 2 < 1e-4:
+            raise InputError(
                 "`minval` and `maxval` must leave at least 1e-4 of the normal between them. "
                 f"Received: minval={minval}, maxval={maxval} with mean={mean}, stddev={stddev}"
             )
 
-    def sample(self, shape: tuple[int, ...], dtype: str) -> Any:
+    def sample(self, geometry: KernelGeometry, dtype: str, seed: Any) -> Any:
         if self.minval is None and self.maxval is None:
-            return sampling.truncated_normal(shape, self.mean, self.stddev, dtype, self.seed)
-        # By the inverse of the distribution function, whatever the bounds.
-        lower, upper = self._bounds()
-        share = keras.random.uniform(
-            shape, 2 * _normal_cdf(lower) - 1, 2 * _normal_cdf(upper) - 1, dtype, self.seed
+            return sampling.truncated_normal(geometry.shape, self.mean, self.stddev, dtype, seed)
+        return sampling.normal_between(
+            geometry.shape, self.mean, self.stddev, self._bounds(), dtype, seed
         )
-        z = ops.clip(math.sqrt(2.0) * ops.erfinv(share), lower, upper)
-        return self.mean + self.stddev * z
+
+    def expected_stddev(self, geometry: KernelGeometry) -> float:
+        _, stddev = sampling.normal_moments_between(self.mean, self.stddev, self._bounds())
+        return stddev
 
     def _bounds(self) -> tuple[float, float]:
-        """Returns both bounds in standard deviations from the mean."""
-        lower = -2.0 if self.minval is None else (self.minval - self.mean) / self.stddev
-        upper = 2.0 if self.maxval is None else (self.maxval - self.mean) / self.stddev
-        return lower, upper
-
-
-def _normal_cdf(z: float) -> float:
-    return (1 + math.erf(z / math.sqrt(2))) / 2
+        """Returns the least and the largest value."""
+        return (
+            self.mean - 2 * self.stddev if self.minval is None else self.minval,
+            self.mean + 2 * self.stddev if self.maxval is None else self.maxval,
+        )

@@ -1,12 +1,14 @@
-"""Kernels in which each unit hears a few inputs only."""
+"""Kernels in which each unit is connected to a few inputs only."""
 
+import math
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_inits._kernel_geometry import Axes
+from keras_inits._errors import InputError
+from keras_inits._kernel_geometry import Axes, KernelGeometry
 from keras_inits._registry import scheme
 from keras_inits._schemes import checks
 from keras_inits._schemes.base import KernelScheme
@@ -21,7 +23,7 @@ class SparseInit(KernelScheme):
     """Each output has 15 incoming weights from N(0, stddev²), all others zero.
 
     The inputs of each output are a uniform choice without replacement; an output with fewer inputs
-    than that hears them all.
+    than that is connected to all of them.
 
     Args:
         connections: non-zero weights of each output; 15, Martens's choice, if neither this nor
@@ -29,10 +31,6 @@ class SparseInit(KernelScheme):
         sparsity: instead, the share of an output's incoming weights that is zero, in [0, 1); the
             number of zeros is rounded up. (torch's `sparse_` counts by input, not by output.)
         stddev: standard deviation of the weights that are not zero.
-        seed: as in `VarianceScalingInit`.
-        input_axes: as in `VarianceScalingInit`.
-        output_axes: as in `VarianceScalingInit`.
-        batch_axes: as in `VarianceScalingInit`.
 
     Raises:
         ValueError: both `connections` and `sparsity`, or one out of range; at the call, a shape
@@ -57,17 +55,14 @@ class SparseInit(KernelScheme):
         batch_axes: Axes = None,
     ) -> None:
         if connections is not None and sparsity is not None:
-            raise ValueError(
+            raise InputError(
                 "Give `connections` or `sparsity`, not both. "
                 f"Received: connections={connections!r}, sparsity={sparsity!r}"
             )
         if sparsity is not None and not 0 <= checks.real("sparsity", sparsity) < 1:
-            raise ValueError(f"`sparsity` must be in [0, 1). Received: sparsity={sparsity!r}")
+            raise InputError(f"`sparsity` must be in [0, 1). Received: sparsity={sparsity!r}")
         super().__init__(
-            seed=seed,
-            input_axes=input_axes,
-            output_axes=output_axes,
-            batch_axes=batch_axes,
+            seed=seed, input_axes=input_axes, output_axes=output_axes, batch_axes=batch_axes
         )
         self.stddev = checks.positive("stddev", stddev)
         self.sparsity = sparsity
@@ -75,16 +70,15 @@ class SparseInit(KernelScheme):
             None if connections is None else checks.positive_integer("connections", connections)
         )
 
-    def sample(self, shape: tuple[int, ...], dtype: str) -> Any:
-        geometry = self.geometry(shape)
+    def sample(self, geometry: KernelGeometry, dtype: str, seed: Any) -> Any:
         count, fan_in, outputs = geometry.matrix_shape
-        if 0 in shape:
+        if 0 in geometry.shape:
             return geometry.from_matrices(ops.zeros(geometry.matrix_shape, dtype))
         kept = self.kept(fan_in)
-        # One draw serves both: which inputs an output hears (the largest of `fan_in` values) and
-        # how strongly (`kept` values more).
+        # One draw serves both: which inputs an output has (the largest of `fan_in` values), and
+        # their weights (`kept` values more).
         normal = keras.random.normal(
-            (count, outputs, fan_in + kept), stddev=self.stddev, dtype=dtype, seed=self.seed
+            (count, outputs, fan_in + kept), stddev=self.stddev, dtype=dtype, seed=seed
         )
         _, chosen = ops.top_k(normal[..., :fan_in], kept, sorted=False)
         block, output, _ = np.indices((count, outputs, kept), dtype="int32")
@@ -92,6 +86,10 @@ class SparseInit(KernelScheme):
         weights = ops.reshape(normal[..., fan_in:], (-1,))
         matrices = ops.scatter(ops.reshape(where, (-1, 3)), weights, geometry.matrix_shape)
         return geometry.from_matrices(matrices)
+
+    def expected_stddev(self, geometry: KernelGeometry) -> float:
+        _, rows, _ = geometry.matrix_shape
+        return self.stddev * math.sqrt(self.kept(rows) / max(1, rows))
 
     def kept(self, fan_in: int) -> int:
         """Returns how many of an output's `fan_in` weights are not zero."""

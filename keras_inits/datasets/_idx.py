@@ -64,6 +64,15 @@ def header(shape: tuple[int, ...]) -> bytes:
     return struct.pack(f">HBB{len(shape)}I", 0, _UNSIGNED_BYTE, len(shape), *shape)
 
 
+def limit(name: str) -> int:
+    """The bytes to read of one of MNIST's files: one more than it has, to see that it ends.
+
+    Whatever a packed file unpacks to, no more than that is ever held.
+    """
+    shape, _ = FILES[name]
+    return len(header(shape)) + prod(shape) + 1
+
+
 def encode(values: NDArray[np.uint8]) -> bytes:
     """The IDX file that holds `values`."""
     return header(values.shape) + values.tobytes()
@@ -92,7 +101,9 @@ def decode(name: str, data: bytes, where: str) -> NDArray[np.uint8]:
             f"{start[:4].hex()}. Received: {data[:4].hex() or 'an empty file'}"
         )
     if len(data) != size:
-        raise DataError(f"{where} should have {size} bytes unpacked. Received: {len(data)} bytes")
+        # No more than one byte too many is ever read: see `limit`.
+        found = f"more than {size}" if len(data) > size else str(len(data))
+        raise DataError(f"{where} should have {size} bytes unpacked. Received: {found} bytes")
     found = hashlib.sha256(data).hexdigest()
     if found != sha256:
         raise DataError(f"{where} should have the SHA-256 {sha256} unpacked. Received: {found}")
@@ -131,9 +142,9 @@ def _spellings(name: str) -> list[str]:
 
 def _read(name: str, path: Path) -> NDArray[np.uint8]:
     try:
-        data = path.read_bytes()
-        if data[:2] == b"\x1f\x8b":  # gzip's own mark; an IDX file begins with two zeros
-            data = gzip.decompress(data)
+        with path.open("rb") as file:
+            packed = file.peek(2)[:2] == b"\x1f\x8b"  # gzip's mark; IDX begins with two zeros
+            data = (gzip.GzipFile(fileobj=file) if packed else file).read(limit(name))
         return decode(name, data, str(path))
     except (OSError, EOFError, zlib.error) as error:  # gzip.BadGzipFile is an OSError
         raise DataError(f"{path} cannot be unpacked ({error}). Download it again.") from error

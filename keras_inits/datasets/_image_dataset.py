@@ -1,4 +1,4 @@
-"""What every source hands over, and the error that all of them raise."""
+"""What every source returns, and the error that all of them raise."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,10 +7,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_inits._errors import InputError
+
 Report = Callable[[str], object]  # takes one line for people, as `print` does
 
 
-class DataError(RuntimeError):
+class DataError(InputError, RuntimeError):
     """Data that is missing, damaged or out of reach; the message says what to do."""
 
 

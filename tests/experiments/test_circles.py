@@ -113,7 +113,7 @@ def test_it_goes_on_and_refuses_another_recipe(short, monkeypatch):
     assert again.runs == short.runs
     for scheme, values in again.boundaries.items():
         np.testing.assert_array_equal(values, short.boundaries[scheme])
-    with pytest.raises(ValueError, match=r"other settings.*root_seed=0"):
+    with pytest.raises(ValueError, match=r"other settings.*seed=0"):
         circles.run(dataclasses.replace(short.config, root_seed=1), report=quiet)
 
 

@@ -15,7 +15,8 @@ import keras_inits
 FOLDER = Path(__file__).parent / ("v" + ".".join(keras_inits.__version__.split(".")[:2]))
 
 # Every argument of every scheme, with a value that is not the default and that fits a (4, 4) and a
-# (3, 3, 4, 4) kernel, in the form that the scheme stores. A new argument has to be entered here.
+# (3, 3, 4, 4) kernel, in the form that the scheme stores. A new argument has to be entered here:
+# until it is, schemes keep its default, and a test of test_schemes.py fails that says so.
 ARGUMENTS: dict[str, Any] = {
     "activation": None,  # excludes `gain`
     "batch_axes": (),
@@ -42,8 +43,8 @@ NEEDS_MATRIX = {"initkit_identity"}
 def with_arguments(name: str, **arguments: Any) -> keras.initializers.Initializer:
     """Returns the scheme with no argument left at its default, but for `arguments`."""
     cls = type(keras_inits.get(name))
-    named = inspect.signature(cls).parameters
-    return cls(**{argument: arguments.get(argument, ARGUMENTS[argument]) for argument in named})
+    samples = {**ARGUMENTS, **arguments}
+    return cls(**{a: samples[a] for a in inspect.signature(cls).parameters if a in samples})
 
 
 def layers(name: str, spec: Any, label: str) -> list[keras.Layer]:

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_inits._compare import Comparison, GivenWeights, compare
+from keras_inits._compare import Comparison, Execution, GivenWeights, compare
 from keras_inits._compare.weights import draw, labelled
 from keras_inits._progress import Progress, part_of
 from keras_inits.experiments.circles.result import (
@@ -134,10 +134,12 @@ def _compare(
         optimizer=keras.optimizers.SGD(LEARNING_RATE),
         loss=LOSS,
         metrics=[keras.metrics.BinaryAccuracy("accuracy", dtype="float64", threshold=0.0)],
-        root_seed=config.root_seed,
+        seed=config.root_seed,
         keep_weights=keep_weights,
-        out=None if config.out is None else config.out / "state" / name,
-        on_progress=on_progress,
+        execution=Execution(
+            out=None if config.out is None else config.out / "state" / name,
+            on_progress=on_progress,
+        ),
     )
 
 
@@ -148,7 +150,7 @@ def _runs(
     model = build()
     for k, seed in enumerate(result.seeds):
         for i, scheme in enumerate(result.schemes):
-            model.set_weights(draw(model, schemes[scheme], result.root_seed, seed))
+            model.set_weights(draw(model, schemes[scheme], result.seed, seed))
             first = float(LOSS(train[1][:, None], model(train[0])))
             # after 1,000, 2,000, ... iterations; the article recorded before the first of each
             later = result.values("train_loss")[i, k, :-1].tolist()

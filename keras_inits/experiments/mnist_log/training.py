@@ -9,7 +9,7 @@ import dataclasses
 import functools
 from collections.abc import Callable
 
-from keras_inits._compare import compare
+from keras_inits._compare import Execution, compare
 from keras_inits._compare.data import from_images
 from keras_inits._progress import Progress
 from keras_inits.datasets import ImageDataset, load_mnist
@@ -75,10 +75,12 @@ def _train_population(
         seeds=config.seeds,
         epochs=config.epochs,
         batch_size=config.batch_size,
-        root_seed=config.root_seed,
-        trainer="population",
-        out=None if config.out is None else config.out / "state",
-        on_progress=on_progress,
+        seed=config.root_seed,
+        execution=Execution(
+            trainer="population",
+            out=None if config.out is None else config.out / "state",
+            on_progress=on_progress,
+        ),
     )
     runs = [
         TrainingRun(

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_inits._compare import Comparison, compare
+from keras_inits._compare import Comparison, Execution, compare
 from keras_inits._compare.data import TrainingData
 from keras_inits._compare.weights import draw, labelled
 from keras_inits._progress import Progress, part_of
@@ -110,13 +110,15 @@ def run(
         optimizer="adam",
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
-        root_seed=config.root_seed,
-        # Two nets for one thread, and the constant, which is last, alone in the other: in the
-        # products of several nets at once its equal units might be rounded apart.
-        threads=2,
+        seed=config.root_seed,
         keep_weights=True,
-        out=None if config.out is None else config.out / "state" / "net",
-        on_progress=part_of(on_progress, 0, total),
+        execution=Execution(
+            # Two nets for one thread, and the constant, which is last, alone in the other: in the
+            # products of several nets at once its equal units might be rounded apart.
+            threads=2,
+            out=None if config.out is None else config.out / "state" / "net",
+            on_progress=part_of(on_progress, 0, total),
+        ),
     )
     convex = {
         name: _convex(
@@ -168,9 +170,11 @@ def _convex(
         optimizer="adam",
         loss=model.loss,
         metrics=[model.metric()],
-        root_seed=config.root_seed,
-        out=None if config.out is None else config.out / "state" / name,
-        on_progress=on_progress,
+        seed=config.root_seed,
+        execution=Execution(
+            out=None if config.out is None else config.out / "state" / name,
+            on_progress=on_progress,
+        ),
     )
 
 
@@ -184,7 +188,7 @@ def _data(images: ImageDataset, target: Callable[[NDArray[Any]], NDArray[Any]]) 
 
 
 def _run(compared: Comparison, model: keras.Model, scheme: str) -> ZeroInitRun:
-    start = draw(model, SCHEMES[scheme], compared.root_seed, 0)
+    start = draw(model, SCHEMES[scheme], compared.seed, 0)
     end = compared.weights[scheme, 0]
     kernel = end[0]
     index = compared.schemes.index(scheme)

@@ -1,0 +1,48 @@
+"""The schemes that layers keep as their initializers after `initialize`."""
+
+from collections.abc import Sequence
+
+import keras
+
+from keras_inits._initialize.plan import Step
+from keras_inits._layers.ownership import initializer_attribute
+from keras_inits._schemes import GeometricInit
+from keras_inits._schemes.geometric import with_seed
+
+_ByAttribute = dict[tuple[int, str], tuple[keras.layers.Layer, list[keras.Initializer]]]
+
+
+def kept_schemes(
+    steps: Sequence[Step],
+) -> list[tuple[keras.layers.Layer, str, keras.Initializer]]:
+    """Returns layers, attributes and the schemes to keep in them, unseeded.
+
+    An attribute that serves several weights is kept only if all of them were given one scheme.
+    """
+    own: _ByAttribute = {}
+    around: _ByAttribute = {}
+    for step in steps:
+        if not step.kept:
+            continue
+        layer, name = step.owned.layer, step.owned.weight.name
+        if attribute := initializer_attribute(layer, name):
+            scheme = GeometricInit.in_geometry(step.initializer, step.geometry)
+            own.setdefault((id(layer), attribute), (layer, []))[1].append(scheme)
+        # Attention layers and the like make sublayers from an initializer of their own.
+        for parent in step.owned.parents:
+            if attribute := initializer_attribute(parent, name):
+                around.setdefault((id(parent), attribute), (parent, []))[1].append(step.initializer)
+    return [
+        # An instance for each layer: instances that are shared would draw equal weights.
+        (layer, attribute, with_seed(schemes[0], None))
+        for (_, attribute), (layer, schemes) in {**around, **own}.items()
+        if all(scheme == schemes[0] for scheme in schemes[1:]) and _is_settable(layer, attribute)
+    ]
+
+
+def _is_settable(layer: keras.layers.Layer, attribute: str) -> bool:
+    # Recurrent layers show the initializers of their cell, which has its own entry. A layer that
+    # keeps the plain name that it was given passes it on in its configuration as it is: it does
+    # not serialize an instance.
+    is_property = isinstance(getattr(type(layer), attribute, None), property)
+    return not is_property and not isinstance(getattr(layer, attribute), str | dict)

@@ -1,0 +1,137 @@
+"""A plan carried out: on all weights of a model, or, if anything fails, on none."""
+
+import functools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+from keras import initializers, ops
+
+from keras_inits._errors import InputError, InputTypeError
+from keras_inits._initialize.keeping import kept_schemes
+from keras_inits._initialize.plan import Step
+from keras_inits._initialize.writing import values_for
+from keras_inits._schemes import (
+    ConstantInit,
+    OnesInit,
+    OrthogonalInit,
+    RandomInit,
+    RandomLargeInit,
+    RandomSmallInit,
+    UniformInit,
+    VarianceScalingInit,
+    ZerosInit,
+)
+from keras_inits._schemes.base import Scheme
+from keras_inits._schemes.laws import kernel_scheme
+
+# Classes that draw any shape. A subclass may do otherwise, so the type must be one of these.
+_DRAW_ANY_SHAPE = frozenset(
+    {
+        initializers.Zeros,
+        initializers.Ones,
+        initializers.Constant,
+        initializers.RandomNormal,
+        initializers.RandomUniform,
+        initializers.TruncatedNormal,
+        ZerosInit,
+        OnesInit,
+        ConstantInit,
+        RandomInit,
+        RandomSmallInit,
+        RandomLargeInit,
+        UniformInit,
+    }
+)
+_SMALL = 2**22  # numbers of a model whose old values are all kept: 16 MiB in float32
+
+
+def set_all(steps: Sequence[Step], seeds: Sequence[int]) -> None:
+    """Draws and assigns every weight that a step sets, and has the layers keep their schemes.
+
+    All or nothing: what can be checked without a draw is checked before the first weight changes.
+    Then come the weights whose draw may still fail (by a user's initializer, or by a scheme that
+    only fits some shapes), then the attributes of the layers; of both the old values are kept. Last
+    come the weights whose draw cannot fail. Of these a large model keeps no old values, so that its
+    weights are in memory once: only an interrupt or the end of memory leaves it half set.
+
+    Args:
+        steps: the plan.
+        seeds: one for each step.
+
+    Raises:
+        InputError: an initializer that cannot fill its weight; nothing has changed then.
+    """
+    drawn = [(s, seed) for s, seed in zip(steps, seeds, strict=True) if s.initializer is not None]
+    certain = [_is_certain(step) for step, _ in drawn]
+    attributes = kept_schemes(steps)
+    small = sum(math.prod(step.owned.weight.shape) for step, _ in drawn) <= _SMALL
+    undo: list[Callable[[], Any]] = []
+    try:
+        for (step, seed), sure in zip(drawn, certain, strict=True):
+            if not sure:
+                _set(step, seed, undo)
+        for layer, attribute, scheme in attributes:
+            undo.append(functools.partial(setattr, layer, attribute, getattr(layer, attribute)))
+            setattr(layer, attribute, scheme)
+        for (step, seed), sure in zip(drawn, certain, strict=True):
+            if sure:
+                _set(step, seed, undo if small else None)
+    except BaseException:
+        for put_back in reversed(undo):
+            put_back()
+        raise
+
+
+def _set(step: Step, seed: int, undo: list[Callable[[], Any]] | None) -> None:
+    """Draws a weight and assigns it; adds what puts it back to `undo`."""
+    weight = step.owned.weight
+    with _naming(step):
+        values = values_for(step.initializer, step.geometry, _dtype(weight), seed)
+        if tuple(values.shape) != tuple(weight.shape):
+            raise InputError(f"it draws the shape {tuple(values.shape)}, not {weight.shape}.")
+    if undo is not None:
+        undo.append(functools.partial(weight.assign, np.array(ops.convert_to_numpy(weight))))
+    weight.assign(values)
+
+
+def _is_certain(step: Step) -> bool:
+    """Returns whether the draw of a weight cannot fail, after the checks that need no draw.
+
+    Raises:
+        InputError: the draw is sure to fail.
+    """
+    initializer, geometry = step.initializer, step.geometry
+    dtype = _dtype(step.owned.weight)
+    with _naming(step):
+        scheme = kernel_scheme(initializer) or initializer
+        if isinstance(scheme, Scheme):
+            scheme.working_dtype(dtype)
+        if isinstance(scheme, VarianceScalingInit):
+            scheme.expected_stddev(geometry)
+            return True
+    if type(scheme) is OrthogonalInit:  # it fills any matrix: axes with one role each
+        named = (*geometry.input_axes, *geometry.output_axes)
+        return bool(named) and len(set(named)) == len(named)
+    return type(scheme) in _DRAW_ANY_SHAPE
+
+
+@contextmanager
+def _naming(step: Step) -> Iterator[None]:
+    """Names weight, layer and way out in an error that the initializer raises."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        layer = type(step.owned.layer).__name__
+        wrong = InputTypeError if isinstance(error, TypeError) else InputError
+        raise wrong(
+            f"{step.initializer!r} cannot fill {step.owned.path!r} of {layer}: {error} "
+            "An entry in `overrides` gives this weight another scheme, or None to leave it alone."
+        ) from error
+
+
+def _dtype(weight: keras.Variable) -> str:
+    return str(keras.backend.standardize_dtype(weight.dtype))

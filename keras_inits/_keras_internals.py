@@ -1,0 +1,224 @@
+"""Every use of what Keras does not promise to keep, each with a check and the versions tried.
+
+Names: Keras up to 3.15 looks strings such as `"initkit_he"` up among its custom objects. From 3.16
+on `keras.initializers.get` asks a private dict alone. Tried with Keras 3.12.0, 3.15.1 and
+3.16.0.dev2026102704; `python scripts/test_versions.py` tries them again.
+"""
+
+import functools
+import importlib
+import math
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+# --- names ---------------------------------------------------------------------------------------
+
+_TABLE = "ALL_OBJECTS_DICT"  # in the module that defines `keras.initializers.get`, since 3.0
+
+
+def enter_strings(strings: dict[str, type[keras.initializers.Initializer]]) -> None:
+    """Makes strings mean initializers wherever Keras takes an initializer.
+
+    Args:
+        strings: classes by string. They should be registered as custom objects already; where
+            Keras asks these for strings too, there is nothing left to do.
+    """
+    if not strings_are_custom_objects():
+        table = _string_table()
+        if table is None:
+            _warn_once()
+        else:
+            table.update(strings)
+
+
+@functools.cache
+def strings_are_custom_objects() -> bool:
+    """Returns whether this Keras looks strings up among its custom objects (3.15 and before)."""
+    return _finds_probe(keras.saving.get_custom_objects())
+
+
+@functools.cache
+def _string_table() -> dict[str, Any] | None:
+    """Returns the dict in which `keras.initializers.get` looks strings up, None where it hides."""
+    table = getattr(keras.initializers.get, "__globals__", {}).get(_TABLE)
+    return table if isinstance(table, dict) and _finds_probe(table) else None
+
+
+class _Probe(keras.initializers.Initializer):
+    """Never used: stands in a table for as long as it takes to see whether Keras finds it."""
+
+
+def _finds_probe(table: dict[str, Any]) -> bool:
+    name = "initkit_probe"
+    table[name] = _Probe
+    try:
+        return isinstance(keras.initializers.get(name), _Probe)
+    except Exception:  # whatever a future Keras says of a string that it does not know
+        return False
+    finally:
+        table.pop(name, None)
+
+
+@functools.cache
+def _warn_once() -> None:
+    warnings.warn(
+        f"Keras {keras.__version__} does not let other packages name initializers, so strings "
+        'such as kernel_initializer="initkit_he" raise an error. Everything else works: '
+        'kernel_initializer=keras_inits.get("initkit_he") or keras_inits.HeInit(), '
+        "configurations, saved models, keras_inits.initialize. Update keras-inits.",
+        stacklevel=2,
+    )
+
+
+# --- memory --------------------------------------------------------------------------------------
+
+
+def unsafe_empty(shape: tuple[int, ...], dtype: str) -> tuple[Any, NDArray[Any]]:
+    """Returns a new tensor of TensorFlow's on the CPU, and a flat writable array of its memory.
+
+    TensorFlow takes tensors for constant. Writing to this one is sound as long as nothing has read
+    it: fill the array first, then use the tensor, and keep no reference to the array. Without
+    `tf.raw_ops.Empty` or DLPack the two lie in an array and a copy is made later.
+
+    Tried with TensorFlow 2.21.
+
+    Args:
+        shape: the shape of the tensor.
+        dtype: float32 or float64.
+    """
+    # By name, since the plugin needs no TensorFlow: here it is the backend, and loaded.
+    tf = importlib.import_module("tensorflow")
+    try:
+        with tf.device("CPU:0"):
+            tensor = tf.raw_ops.Empty(shape=shape, dtype=dtype)
+        view = np.from_dlpack(tensor)
+    except (AttributeError, TypeError, BufferError, RuntimeError):
+        array = np.empty(math.prod(shape), dtype)
+        return array.reshape(shape), array
+    memory = np.ctypeslib.as_ctypes_type(dtype) * view.size
+    return tensor, np.ctypeslib.as_array(memory.from_address(view.ctypes.data))
+
+
+# --- the graph of a functional model -------------------------------------------------------------
+
+
+def next_operations(operation: Any) -> list[Any]:
+    """Returns the layers and operations that take the output of `operation`, in order.
+
+    Empty at the end of a model, and for layers that no functional or Sequential model calls: the
+    graph has no public face but its serialized form. Tried with Keras 3.15.1.
+    """
+    return [node.operation for node in getattr(operation, "_outbound_nodes", ())]
+
+
+def producer(tensor: Any) -> Any:
+    """Returns the layer or operation that made a symbolic tensor. Tried with Keras 3.15.1."""
+    return tensor._keras_history.operation
+
+
+# --- following a model by its symbolic calls ------------------------------------------------------
+# Tried with Keras 3.15.1. Keras has no hooks on layers and operations. All calls of layers go
+# through `Layer.__call__`, all operations on `KerasTensor`s through `Operation.symbolic_call`, and
+# all added losses through `Layer.add_loss`; the names are public, that nothing goes around them is
+# not promised. `tests/wiring/test_tracing.py` fails where something does.
+
+Hook = Callable[..., Any]
+
+_lock = threading.Lock()
+
+
+@dataclass(eq=False)
+class _Replaced:
+    """A replaced method.
+
+    Attributes:
+        plain: the method itself.
+        call: what stands in its place.
+        users: by hook, how many ask for it; the same one is called once, however many do.
+    """
+
+    plain: Any
+    call: Any
+    users: dict[Hook, int]
+
+
+_replaced: dict[tuple[type, str], _Replaced] = {}
+
+
+@contextmanager
+def calls_through(owner: type, method: str, hook: Hook) -> Iterator[None]:
+    """Lets every call of a method in this process go through a function.
+
+    The method is replaced once, however many ask for it at the same time, and put back when the
+    last one leaves.
+
+    Args:
+        owner: the class that has the method.
+        method: its name.
+        hook: called as `hook(next, instance, *args, **kwargs)`, where `next` is the hook below, or
+            the method itself. It is called for every thread: it should ask a `ContextVar` whether
+            the call is its business.
+    """
+    entered = False
+    try:
+        with _lock:
+            _add(owner, method, hook)
+            entered = True
+        yield
+    finally:
+        if entered:
+            with _lock:
+                _remove(owner, method, hook)
+
+
+def _add(owner: type, method: str, hook: Hook) -> None:
+    if (owner, method) not in _replaced:
+        plain, users = getattr(owner, method), dict[Hook, int]()
+
+        def call(instance: Any, *args: Any, **kwargs: Any) -> Any:
+            return _next(plain, tuple(users))(instance, *args, **kwargs)
+
+        _replaced[owner, method] = _Replaced(plain, call, users)
+        setattr(owner, method, call)
+    users = _replaced[owner, method].users
+    users[hook] = users.get(hook, 0) + 1
+
+
+def _next(plain: Any, hooks: tuple[Hook, ...]) -> Callable[..., Any]:
+    if not hooks:
+        return plain  # type: ignore[no-any-return]
+    below = _next(plain, hooks[:-1])
+    return lambda *args, **kwargs: hooks[-1](below, *args, **kwargs)
+
+
+def _remove(owner: type, method: str, hook: Hook) -> None:
+    replaced = _replaced[owner, method]
+    replaced.users[hook] -= 1
+    if not replaced.users[hook]:
+        del replaced.users[hook]
+    if not replaced.users:
+        del _replaced[owner, method]
+        # Another library may have put its own method on top meanwhile: then that one stays.
+        if getattr(owner, method) is replaced.call:
+            setattr(owner, method, replaced.plain)
+
+
+@contextmanager
+def symbolic_calls_through(
+    layer_call: Hook, operation_call: Hook, add_loss: Hook
+) -> Iterator[None]:
+    """Lets calls of layers, operations on `KerasTensor`s and added losses go through functions."""
+    with (
+        calls_through(keras.layers.Layer, "__call__", layer_call),
+        calls_through(keras.Operation, "symbolic_call", operation_call),
+        calls_through(keras.layers.Layer, "add_loss", add_loss),
+    ):
+        yield

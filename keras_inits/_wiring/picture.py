@@ -1,0 +1,195 @@
+"""`Wiring`: the picture of a model, and the answers that it gives."""
+
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+from rich.console import RenderableType
+from rich.table import Table
+
+from keras_inits._layers.kinds import Kind
+from keras_inits._reporting import Report
+from keras_inits._wiring import views
+from keras_inits._wiring.attention import Attention
+from keras_inits._wiring.following import Following, find_following, find_normalizations
+from keras_inits._wiring.graph import Call, Graph
+from keras_inits._wiring.streams import Stream, Sum
+from keras_inits._wiring.tracing import Step, replayed, variables_of
+
+
+@dataclass(frozen=True, eq=False)
+class Wiring(Report):
+    """How a model is wired: its calls, and the streams that they make.
+
+    Calls are named by their index in `calls`; -1 is the model's first input, -2 the second.
+
+    Attributes:
+        model: its name.
+        calls: every call of a layer and every operation between layers, in the order of the run.
+        inputs: the names of the model's inputs.
+        outputs: for each output the call that made it, or an input.
+        sums: the places where branches are added to a stream, in order.
+        streams: the signals that branches are added to.
+        attentions: the projections of each attention.
+        subjects: for each call the layer or operation itself; not in JSON.
+    """
+
+    model: str
+    calls: tuple[Call, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[int, ...]
+    sums: tuple[Sum, ...]
+    streams: tuple[Stream, ...]
+    attentions: tuple[Attention, ...]
+    subjects: tuple[Any, ...] = field(default=(), metadata={"json": False}, repr=False)
+    _steps: tuple[Step, ...] = field(default=(), metadata={"json": False}, repr=False)
+
+    @functools.cached_property
+    def graph(self) -> Graph:
+        """The calls as a graph: consumers, ancestors, what lies between."""
+        return Graph(self.calls, self.outputs)
+
+    @property
+    def maps(self) -> tuple[Call, ...]:
+        """The calls with a kernel."""
+        return tuple(call for call in self.calls if call.is_map)
+
+    @property
+    def unknown(self) -> tuple[Call, ...]:
+        """The calls that are not understood: nothing is said of what goes through them."""
+        return tuple(call for call in self.calls if call.is_unknown and call.carries)
+
+    @property
+    def cuts(self) -> tuple[Call, ...]:
+        """The calls that take a signal and let no gradient back: rounding, comparisons, ..."""
+        return tuple(call for call in self.calls if call.kind is Kind.CUT and call.signals)
+
+    @property
+    def embeddings(self) -> tuple[Call, ...]:
+        """The lookups in tables; `tied` says which of them make logits too."""
+        return tuple(c for c in self.calls if c.kind is Kind.EMBEDDING and not c.backwards)
+
+    @functools.cached_property
+    def heads(self) -> tuple[Call, ...]:
+        """The last kernels before the outputs, with no normalization and no sum between."""
+        found: dict[int, Call] = {}
+        open_ = [output for output in self.outputs if output >= 0]
+        while open_:
+            call = self.calls[open_.pop()]
+            if call.is_map:
+                found[call.index] = call
+            elif call.kind is Kind.CONCATENATION:
+                open_ += [s for s in call.signals if s >= 0]
+            elif call.kind is not Kind.NORMALIZATION and len(set(call.signals)) == 1:
+                open_ += [s for s in call.signals[:1] if s >= 0]
+        return tuple(found[index] for index in sorted(found))
+
+    def of(self, thing: Any) -> tuple[Call, ...]:
+        """Returns the calls of a layer, or those that read a weight.
+
+        Args:
+            thing: a layer, a variable, or the path of a variable or of a call.
+        """
+        if isinstance(thing, str):
+            return tuple(c for c in self.calls if c.path == thing or thing in c.weights)
+        if isinstance(thing, keras.Variable):
+            return tuple(self.calls[i] for i in self._readers.get(id(thing), ()))
+        return tuple(c for c, subject in zip(self.calls, self.subjects, strict=True)
+                     if subject is thing)  # fmt: skip
+
+    @functools.cached_property
+    def _readers(self) -> dict[int, list[int]]:
+        readers: dict[int, list[int]] = {}
+        for index, step in enumerate(self._steps):
+            for variable in variables_of(step):
+                readers.setdefault(id(variable), []).append(index)
+        return readers
+
+    def activation_after(self, call: Call) -> Following:
+        """Returns the activation that a call's output meets first, and what lies between."""
+        return find_following(self.graph, call)
+
+    def activation_function(self, call: Call) -> Callable[[Any], Any] | None:
+        """Returns the function of single values that a call's output meets first.
+
+        A function of `keras.activations`, a layer, or what several operations make together, such
+        as `x * sigmoid(x)`. None if it is linear or not known, and in a wiring read from JSON.
+        """
+        following = self.activation_after(call)
+        if not self._steps or not following.activation or following.activation == "linear":
+            return None
+        if not following.calls:
+            return self.subjects[call.index].activation  # type: ignore[no-any-return]
+        steps = {index: self._steps[index] for index in following.calls}
+        return lambda value: replayed(steps, value)
+
+    def normalized_after(self, call: Call) -> tuple[Call, ...]:
+        """Returns the normalizations behind a kernel that take its scale away on every way.
+
+        Empty if on some way its scale reaches the output.
+        """
+        return tuple(self.calls[i] for i in find_normalizations(self.graph, call))
+
+    def sum_of(self, call: Call) -> Sum | None:
+        """Returns the sum whose branch or shortcut a call lies on, the innermost of them."""
+        around = [
+            each
+            for each in self.sums
+            if any(call.index in way.calls for way in (each.shortcut, *each.branches))
+        ]
+        return min(around, key=lambda each: each.call - each.fork, default=None)
+
+    def passed(self, call: Call) -> int:
+        """Returns how many sums the stream has passed that a call takes its signal from."""
+        return self._places[call.index][1]
+
+    def stream_of(self, call: Call) -> Stream | None:
+        """Returns the stream that a call takes its signal from, or None before the first."""
+        stream = self._places[call.index][0]
+        return None if stream is None else self.streams[stream]
+
+    @functools.cached_property
+    def _places(self) -> list[tuple[int | None, int]]:
+        starts = {stream.start: index for index, stream in enumerate(self.streams)}
+        sums = {each.call: each for each in self.sums}
+        places: list[tuple[int | None, int]] = []
+        for call in self.calls:
+            if call.index in starts:
+                places.append((starts[call.index], 0))
+            elif call.index in sums:
+                places.append((sums[call.index].stream, sums[call.index].place + 1))
+            else:
+                known = [places[s] if s >= 0 else (starts.get(s), 0) for s in call.signals]
+                # Of several signals the one that has come furthest.
+                places.append(max(known, key=lambda p: (p[0] is not None, p[0] or 0, p[1]),
+                                  default=(None, 0)))  # fmt: skip
+        return places
+
+    def attention_role(self, call: Call) -> str:
+        """Returns `"query"`, `"key"`, `"value"`, `"out"`, several joined by `+`, or nothing."""
+        roles = dict.fromkeys(
+            role
+            for attention in self.attentions
+            for role in ("query", "key", "value", "out")
+            if getattr(attention, role) == call.index
+        )
+        return "+".join(roles)
+
+    def tied(self, call: Call) -> bool:
+        """Returns whether the table of an embedding is read by another call as a kernel."""
+        others = [c for c in self.calls if c.is_map and c.index != call.index]
+        return any(set(call.weights) & set(other.weights) for other in others)
+
+    def heading(self) -> str:
+        """Returns one line: the model and how much of what it has."""
+        return views.heading(self)
+
+    def table(self) -> Table:
+        """Returns a row for each kernel and each sum."""
+        return views.table(self)
+
+    def parts(self) -> Iterator[RenderableType]:
+        """Yields the heading, the streams, the table, and what is not understood."""
+        yield from views.parts(self)

@@ -1,0 +1,165 @@
+"""What each layer is, and what is seen through on the way to an activation."""
+
+import inspect
+
+import keras
+import pytest
+from keras import layers
+
+import keras_inits as ki
+from keras_inits._layers.activations import following
+from keras_inits._layers.kinds import KEEPS_SCALE, KERNELS, Kind, is_a, kind
+
+# Names in `keras.layers` that are no layer, or none with a behavior of its own.
+NO_KIND = {"InputSpec", "Layer"}
+
+
+def every_class():
+    found = {name: getattr(layers, name) for name in dir(layers)}
+    return {name: each for name, each in found.items() if inspect.isclass(each)}
+
+
+def kind_of_class(layer_type):
+    return kind(object.__new__(layer_type))
+
+
+@pytest.mark.parametrize("name", every_class())
+def test_every_layer_of_keras_has_a_kind_or_is_a_named_exception(name):
+    assert (kind_of_class(every_class()[name]) is Kind.UNKNOWN) == (name in NO_KIND)
+
+
+def test_a_layer_with_a_kernel_argument_is_a_kind_that_has_kernels():
+    with_kernels = KERNELS | {Kind.ATTENTION, Kind.RECURRENT, Kind.CELL}
+    checked = 0
+    for layer_type in every_class().values():
+        arguments = inspect.signature(layer_type.__init__).parameters
+        if {"kernel_initializer", "depthwise_initializer"} & set(arguments):
+            assert kind_of_class(layer_type) in with_kernels, layer_type
+            checked += 1
+    assert checked > 25
+
+
+@pytest.mark.parametrize("base", [layers.Dense, layers.LayerNormalization, layers.LSTM, layers.Add])
+def test_a_subclass_is_what_its_base_is(base):
+    assert kind_of_class(type("Mine", (base,), {})) is kind_of_class(base)
+
+
+def test_a_subclass_can_be_registered_as_something_else():
+    mine = type("Mine", (layers.Dense,), {})
+    kind.register(mine, lambda layer: Kind.NORMALIZATION)
+    assert is_a(mine(3), Kind.NORMALIZATION)
+    assert is_a(layers.Dense(3), Kind.DENSE)
+
+
+def test_an_unknown_layer_is_said_to_be_unknown():
+    assert kind(type("Mine", (layers.Layer,), {})()) is Kind.UNKNOWN
+
+
+def test_private_layers_of_keras_are_known_by_name():
+    model = keras.applications.ConvNeXtTiny(weights=None, input_shape=(32, 32, 3), classes=2)
+    kinds = {type(layer).__name__: kind(layer) for layer in model._flatten_layers()}
+    assert kinds["LayerScale"] is Kind.SCALING
+
+
+# One layer of each class that keeps a signal's scale, or sets it; and the rank of what it takes.
+SEEN_THROUGH = [
+    *[(layers.Identity(), 1), (layers.ActivityRegularization(l2=0.1), 1), (layers.Masking(), 2)],
+    *[(layers.Dropout(0.5), 1), (layers.AlphaDropout(0.1), 1), (layers.GaussianDropout(0.1), 1)],
+    *[(layers.GaussianNoise(0.1), 1), (layers.Flatten(), 2), (layers.Reshape((-1, 2)), 2)],
+    *[(layers.Permute((2, 1)), 2), (layers.RepeatVector(3), 1), (layers.Activation("linear"), 1)],
+    *[(layers.BatchNormalization(), 1), (layers.LayerNormalization(), 1)],
+    *[(layers.GroupNormalization(2), 2), (layers.RMSNormalization(), 1)],
+    *[(layers.UnitNormalization(), 1)],
+    *[(getattr(layers, f"SpatialDropout{rank}D")(0.1), rank + 1) for rank in (1, 2, 3)],
+    *[(getattr(layers, f"ZeroPadding{rank}D")(1), rank + 1) for rank in (1, 2, 3)],
+    *[(getattr(layers, f"Cropping{rank}D")(1), rank + 1) for rank in (1, 2, 3)],
+    *[(getattr(layers, f"UpSampling{rank}D")(2), rank + 1) for rank in (1, 2, 3)],
+]
+
+
+def name_of(value):
+    return type(value).__name__ if isinstance(value, layers.Layer) else None
+
+
+def first_row(*after, rank=1):
+    inputs = keras.Input((4,) * rank)
+    outputs = layers.Dense(8)(inputs)
+    for layer in after:
+        outputs = layer(outputs)
+    return ki.initialize(keras.Model(inputs, outputs), "auto", seed=1).rows[0]
+
+
+def test_the_table_of_what_is_seen_through_is_complete():
+    tried = {type(layer) for layer, _ in SEEN_THROUGH}
+    for layer_type in every_class().values():
+        if kind_of_class(layer_type) in KEEPS_SCALE | {Kind.NORMALIZATION}:
+            assert layer_type in tried
+
+
+@pytest.mark.parametrize(("between", "rank"), SEEN_THROUGH, ids=name_of)
+def test_the_relu_is_seen_through_a_layer_that_keeps_the_scale(between, rank):
+    row = first_row(type(between).from_config(between.get_config()), layers.ReLU(), rank=rank)
+    assert row.note == "ReLU: gain 1.414"
+    assert row.target_stddev == pytest.approx((2 / 4) ** 0.5)
+
+
+@pytest.mark.parametrize(
+    ("met", "rank"),
+    [
+        (layers.MaxPooling1D(2), 2),
+        (layers.AveragePooling2D(2), 3),
+        (layers.Rescaling(0.5), 1),
+        (layers.Lambda(keras.ops.square), 1),
+    ],
+    ids=name_of,
+)
+def test_what_is_not_seen_through_is_named_and_not_called_linear(met, rank):
+    row = first_row(met, layers.ReLU(), rank=rank)
+    assert row.note == f"{type(met).__name__} follows: gain 1"
+
+
+def test_an_unknown_operation_is_named_and_not_called_linear():
+    inputs = keras.Input((4,))
+    hidden = keras.ops.square(layers.Dense(8)(inputs))
+    row = ki.initialize(keras.Model(inputs, hidden), "auto", seed=1).rows[0]
+    assert row.note == "operation Square follows: gain 1"
+
+
+def test_a_kernel_that_meets_the_next_kernel_is_linear():
+    assert first_row(layers.Dropout(0.5), layers.Dense(3)).note == "linear: gain 1"
+
+
+def test_two_activations_are_both_named():
+    inputs = keras.Input((4,))
+    hidden = layers.Dense(8)(inputs)
+    outputs = [layers.ReLU()(hidden), keras.ops.tanh(hidden)]
+    row = ki.initialize(keras.Model(inputs, outputs), "auto", seed=1).rows[0]
+    assert row.note == "ReLU and tanh follow: gain 1"
+
+
+ACTIVATIONS = sorted(
+    name
+    for name in dir(keras.activations)
+    if hasattr(keras.ops, name) and not name.startswith("_") and name not in {"glu", "threshold"}
+)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_an_operation_is_the_activation_of_its_name(name):
+    inputs = keras.Input((4,))
+    dense = layers.Dense(8)
+    keras.Model(inputs, getattr(keras.ops, name)(dense(inputs)))
+    function = getattr(keras.activations, name)
+    if name == "gelu":  # the operation approximates by default, the activation does not
+        assert following(dense).activation is not function
+    else:
+        assert following(dense).activation is function
+
+
+def test_an_operation_with_other_arguments_is_not_the_default_activation():
+    inputs = keras.Input((4,))
+    dense = layers.Dense(8)
+    model = keras.Model(inputs, keras.ops.leaky_relu(dense(inputs), negative_slope=0.5))
+    assert following(dense).activation is model.operations[-1]
+    note = ki.initialize(model, "auto", seed=1).rows[0].note
+    assert note == f"LeakyRelu: gain {(2 / 1.25) ** 0.5:.4g}"
