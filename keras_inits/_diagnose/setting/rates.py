@@ -73,7 +73,7 @@ def too_low(own: Trial, attempt: Callable[[float], Trial], optimizer: str) -> Fi
     """
     if fall(own) > FALLS / 10 or own.end > 1.001 * own.start:
         return None
-    factors = [1000.0, LOW]
+    factors = [100_000.0, 10_000.0, 1000.0, LOW]
     if optimizer in ADAPTIVE:
         if own.rate > ADAPTIVE_LOW:
             return None
