@@ -174,7 +174,7 @@ def test_labels_that_the_loss_refuses_are_a_finding_and_no_error():
 
 
 def test_findings_come_in_the_order_of_what_to_change_first():
-    model = _net(end="softmax")
+    model = _net(end="sigmoid")
     kinds = _kinds(model, 1000 * X, CURVED, "mse", keras.optimizers.SGD(10.0))
     assert kinds == ["output activation", "input scale"]
 
