@@ -119,7 +119,7 @@ def test_brackets_in_a_message_are_no_markup(keras_inits_command, monkeypatch, c
         report("trying [one] source")
         raise DataError('pip install "keras-inits[experiments]"')
 
-    monkeypatch.setattr("keras_inits.experiments.mnist_log.training.load_mnist", fail)
+    monkeypatch.setattr("keras_inits.experiments.mnist_log.load_mnist", fail)
     monkeypatch.setattr("keras_inits.datasets.load_mnist", fail)
     code, out, err = keras_inits_command(*command)
     assert code == 2
@@ -232,7 +232,9 @@ def test_circles_print_their_page_and_write_their_files(keras_inits_command, tmp
     assert "What this supports" in out
     assert "What it does not" in out
     assert max(map(len, out.splitlines())) <= max(80, len(str(tmp_path)) + 30)
-    assert len(json.loads((tmp_path / "result.json").read_text())["runs"]) == 15
+    stored = json.loads((tmp_path / "result.json").read_text())
+    assert np.array(stored["seeded"]["history"]["test_accuracy"]).shape == (5, 2, 1)
+    assert np.array(stored["published"]["history"]["test_accuracy"]).shape == (5, 1, 1)
 
 
 @pytest.mark.parametrize(

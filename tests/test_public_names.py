@@ -10,7 +10,8 @@ import keras_inits
 
 MODULES = {"datasets", "experiments", "plots"}
 PUBLIC = MODULES | {
-    *("AuditReport", "Comparison", "Default", "Difference", "Finding", "GaussianMoments"),
+    *("AuditReport", "Comparison", "Default", "Difference", "Execution", "Finding"),
+    *("GaussianMoments", "Wiring", "wiring"),
     *("GivenWeights", "InitializationReport", "InputError", "Interval", "KernelGeometry"),
     *("LayerReport", "LeftAlone", "SignalMonitor", "SignalReport", "Thresholds", "WeightRow"),
     *("audit", "chi", "compare", "correlation_map", "critical_sigma_w", "depth_scale"),

@@ -1,11 +1,11 @@
-"""Pages -> one self-contained HTML file: no script, no address outside of it."""
+"""Pages as one self-contained HTML file: no script, nothing loaded from elsewhere."""
 
 import base64
 from collections.abc import Sequence
 from html import escape
 
-from keras_inits.experiments.page import Page, Picture, Table
-from keras_inits.experiments.record import versions
+from keras_inits.experiments._experiment import versions
+from keras_inits.experiments._page import Page, Picture, Table
 
 STYLE = """
 :root { color-scheme: light; --ink: #1b1f24; --soft: #57606a; --line: #d0d7de; --mark: #0072b2; }
@@ -14,7 +14,7 @@ body { margin: 0 auto; max-width: 62rem; padding: 1.5rem 1rem 4rem; color: var(-
   background: #fff; font: 1rem/1.55 system-ui, sans-serif; overflow-wrap: break-word; }
 h1 { font-size: 1.7rem; margin: 0 0 .3rem; } h2 { font-size: 1.35rem; margin: 0 0 .5rem; }
 h3 { font-size: 1rem; margin: 1.6rem 0 .3rem; }
-header p, .versions, caption, figcaption, dt { color: var(--soft); }
+header p, .source, .versions, caption, figcaption, dt { color: var(--soft); }
 section { border-top: 2px solid var(--line); margin-top: 2.5rem; padding-top: 1.5rem; }
 .question { font-size: 1.1rem; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; margin: .8rem 0; }
@@ -36,11 +36,11 @@ a { color: var(--mark); } code { font-size: .92em; }
 
 
 def html(pages: Sequence[Page], command: str) -> str:
-    """Returns the report.
+    """Returns the report as HTML.
 
     Args:
-        pages: of the experiments.
-        command: what a reader runs to get it again.
+        pages: the experiments, in their order.
+        command: what makes the report again.
     """
     links = "".join(f'<li><a href="#{p.name}">{escape(p.title)}</a></li>' for p in pages)
     made = ", ".join(f"{name} {version}" for name, version in versions().items())
@@ -56,7 +56,7 @@ def html(pages: Sequence[Page], command: str) -> str:
 <body>
 <header>
 <h1>Classic experiments on initialization, run again</h1>
-<p>Published numbers beside ours, over many draws. <code>{escape(command)}</code> makes this page
+<p>Published numbers next to ours, over many draws. <code>{escape(command)}</code> makes this page
 again.</p>
 <nav aria-label="Experiments"><ul>{links}</ul></nav>
 </header>
@@ -74,6 +74,7 @@ def _section(page: Page) -> str:
     return f"""<section id="{page.name}">
 <h2>{escape(page.title)}</h2>
 <p class="question">{escape(page.question)}</p>
+{"".join(f'<p class="source">Source: {escape(str(source))}</p>' for source in page.sources)}
 <dl>{recipe}</dl>
 {"".join(map(_table, page.tables))}
 {"".join(map(_figure, page.pictures))}
@@ -94,7 +95,7 @@ def _table(table: Table) -> str:
         + "</tr>"
         for row in table.rows
     )
-    # What is wide scrolls by itself, and by the keyboard, so that the page does not.
+    # A wide table scrolls by itself, by the keyboard too, and the page stays in its width.
     return (
         f'<div class="wide" tabindex="0"><table><caption>{escape(table.title)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>\n"
