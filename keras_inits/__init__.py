@@ -83,7 +83,7 @@ __all__ = [
     *_schemes,
 ]
 
-# Loaded on first use: they need TensorFlow, or matplotlib.
+# Loaded on first use: they take longer to load than the initializers.
 _LAZY = {
     "LayerReport": "_diagnose",
     "SignalMonitor": "_monitor",
