@@ -85,6 +85,25 @@ class JacobianReport:
     samples: int
 
 
+@dataclass(frozen=True)
+class FirstSteps:
+    """What the first steps of the training do to the loss, tried on a copy.
+
+    Attributes:
+        rate: the compiled learning rate.
+        start: the loss of all samples before them, in training.
+        after: that after them; infinite if it was not finite.
+        guess: that of the best guess that is the same for all samples; None if not known.
+        steps: how many steps were tried in all, at this rate and for what was to be proved.
+    """
+
+    rate: float
+    start: float
+    after: float
+    guess: float | None
+    steps: int
+
+
 @dataclass(frozen=True, eq=False)
 class SignalReport(Report):
     """What each layer of a model does to a signal and to its gradient.
@@ -95,9 +114,12 @@ class SignalReport(Report):
         loss: the loss, or None if a random cotangent was sent back instead.
         layers: in the order in which they were called.
         jacobian: of outputs by inputs; None where there is none.
-        findings: all that is wrong, the worst first; each names the calls of layers that it is
-            about in `where`.
+        findings: all that is wrong: first with the setting of the training, in the order in which
+            to change it, where `where` is `"input"`, `"targets"`, `"output"`, `"loss"`,
+            `"optimizer"` or names of layers; then with the signal, the worst first, where it names
+            the calls of layers.
         notes: what was done or could not be done, and why.
+        first_steps: what the first steps do to the loss; None if none were tried.
     """
 
     model: str
@@ -107,6 +129,7 @@ class SignalReport(Report):
     jacobian: JacobianReport | None
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
+    first_steps: FirstSteps | None = None
 
     @property
     def verdict(self) -> str:

@@ -1,14 +1,13 @@
 """A model, its data as tensors, and each output's targets, end and loss."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import ops
 
+from keras_inits._diagnose.objective import objective
 from keras_inits._diagnose.setting.ends import ends
 from keras_inits._diagnose.setting.plain import End, LossKind, Targets, loss_kind, targets_of
 from keras_inits._diagnose.setting.steps import Copy
@@ -39,7 +38,7 @@ class Case:
     def of(cls, model: keras.Model, x: Any, y: Any, loss: Any, *, own: bool) -> "Case | str":
         """Returns the case, or in a string why there is none."""
         tensors, goals = (keras.tree.map_structure(_tensor, nest) for nest in (x, y))
-        copy = Copy(model, _objective(model, None if own else loss))
+        copy = Copy(model, objective(model, None if own else loss))
         total = keras.tree.flatten(tensors)[0].shape[0]
         some = keras.tree.map_structure(lambda t: t[:FEW], tensors)
         outputs = [np.asarray(o) for o in keras.tree.flatten(copy.outputs(some, training=False))]
@@ -61,18 +60,3 @@ class Case:
 def _tensor(array: Any) -> Any:
     tensor = ops.convert_to_tensor(array)[:SAMPLES]
     return ops.cast(tensor, keras.config.floatx()) if tensor.dtype.is_floating else tensor
-
-
-def _objective(model: keras.Model, loss: Any) -> Callable[[Any, Any], Any]:
-    if loss is None:
-
-        def compiled(y: Any, outputs: Any) -> Any:
-            return model.compute_loss(y=y, y_pred=outputs, training=True)
-
-        return compiled
-    given = keras.losses.get(loss)
-
-    def of_loss(y: Any, outputs: Any) -> Any:
-        return sum(model.losses, tf.reduce_mean(given(y, outputs)))
-
-    return of_loss

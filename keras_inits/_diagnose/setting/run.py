@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from keras_inits._diagnose.report import FirstSteps
 from keras_inits._diagnose.setting import data, linearity, output, pace, rates, strength, targets
 from keras_inits._diagnose.setting.case import SAMPLES, Case
 from keras_inits._diagnose.setting.ends import Entrance, entrances
@@ -49,20 +50,12 @@ class Setting:
     Attributes:
         findings: what is wrong, in the order in which to change it.
         notes: what could not be looked at, and why.
-        start: the loss at the start, in training; None if there is none.
-        guess: that of the best constant guess; None if not known.
-        rate: the compiled learning rate; None for a schedule, or if there is none.
-        after: the loss after the trial steps at that rate; None if there were none.
-        steps: how many steps were tried in all.
+        first_steps: what the compiled optimizer does to the loss; None if no steps were tried.
     """
 
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
-    start: float | None = None
-    guess: float | None = None
-    rate: float | None = None
-    after: float | None = None
-    steps: int = 0
+    first_steps: FirstSteps | None = None
 
 
 def examine(
@@ -101,12 +94,12 @@ def examine(
     best = None if None in known else float(sum(value or 0.0 for value in known))
     wrong = [f for f in found if f.where[0] in ("targets", "output", "loss")]
     if wrong or not trials or getattr(model, "optimizer", None) is None:
-        return Setting(_ordered([*found, *_scales(suspects, names)]), guess=best)
+        return Setting(_ordered([*found, *_scales(suspects, names)]))
     try:
         return _tried(case, found, suspects, names, best)
     except Exception as error:  # whatever the model's own code raises: the rest stands
         note = f"no steps were tried: {type(error).__name__}: {error}"
-        return Setting(_ordered([*found, *_scales(suspects, names)]), (note,), guess=best)
+        return Setting(_ordered([*found, *_scales(suspects, names)]), (note,))
 
 
 def _ordered(found: Sequence[Finding]) -> tuple[Finding, ...]:
@@ -191,7 +184,6 @@ def _tried(
         return Setting(
             _ordered([*found, *_scales(suspects, names)]),
             ("no steps were tried: the learning rate has a schedule",),
-            guess=best,
         )
     norms = case.copy.penalties(case.x, case.y)
     weight = strength.penalty(*norms)
@@ -203,9 +195,7 @@ def _tried(
             f"no steps were tried: {STEPS} of them through {layers} layers are {cost:.1g} "
             f"multiplications (limits {LAYERS} and {BUDGET:.0g})"
         )
-        return Setting(
-            _ordered([*found, *_scales(suspects, names)]), (note,), guess=best, rate=rate
-        )
+        return Setting(_ordered([*found, *_scales(suspects, names)]), (note,))
     own = attempt(rate)
     changed = found + _proved_scales(case, suspects, names, own, attempt, best)
     changed += _target_scale(case, own, attempt, best)
@@ -218,7 +208,8 @@ def _tried(
         shares = kinds <= {*BINARY, *CATEGORICAL, *SPARSE}
         late = start_finding(own, best, norms[2], cross_entropy=shares) if not judged else None
         changed += [late] if late else []
-    return Setting(_ordered(changed), (), own.start, best, rate, own.end, spent[0])
+    first = FirstSteps(rate, own.start, own.end, best, spent[0])
+    return Setting(_ordered(changed), (), first)
 
 
 def _proved_scales(

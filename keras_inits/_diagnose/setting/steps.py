@@ -14,6 +14,8 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from keras_inits._diagnose.objective import Objective
+
 BATCH = 32  # the default of `fit`
 STEPS = 20  # Adam's running means have passed their start (beta_1 = 0.9) by twice
 
@@ -42,15 +44,12 @@ class Trial:
     spread: float
 
 
-Objective = Callable[[Any, Any], Any]  # y and the outputs -> the loss
-
-
 class Copy:
     """Copies of a model's variables, and trials on them.
 
     Args:
         model: a built model.
-        objective: what gives the loss of targets and outputs, penalties of `model` included.
+        objective: what gives the loss, penalties of `model` included.
     """
 
     def __init__(self, model: keras.Model, objective: Objective) -> None:
@@ -92,7 +91,7 @@ class Copy:
     def _loss_of_all(self, x: Any, y: Any) -> tuple[Any, Any]:
         with self._inside([v.value for v in self.shadows]):
             outputs = self.model(x, training=True)
-            return self.objective(y, outputs), _spread(outputs)
+            return self.objective(x, y, outputs, None), _spread(outputs)
 
     def penalties(self, x: Any, y: Any) -> tuple[float, float, float]:
         """Returns the gradient norms of the data and of the penalties on weights, and their sum.
@@ -125,7 +124,7 @@ class Copy:
             values = [tf.convert_to_tensor(v.value) for v in self.shadows]
             tape.watch(values)
             with self._inside(values) as scope:
-                loss = self.objective(y, self.model(x, training=True))
+                loss = self.objective(x, y, self.model(x, training=True), None)
         for statistic, v in zip(self.statistics, self.others, strict=True):
             statistic.assign(scope.get_current_value(v))
         gradients = tape.gradient(loss, values, unconnected_gradients="zero")

@@ -58,8 +58,10 @@ SPARSE = "sparse_categorical_crossentropy"
 )
 def test_usual_optimizers_are_left_in_peace(optimizer):
     assert _kinds(_net(units=3, end="softmax"), X, CLASSES, SPARSE, optimizer) == []
-    fresh = optimizer if isinstance(optimizer, str) else type(optimizer).from_config(
-        optimizer.get_config()
+    fresh = (
+        optimizer
+        if isinstance(optimizer, str)
+        else type(optimizer).from_config(optimizer.get_config())
     )
     assert _kinds(_net(), X, CURVED, "mse", fresh) == []
 
@@ -182,7 +184,7 @@ def test_findings_come_in_the_order_of_what_to_change_first():
 def test_without_targets_or_loss_the_data_alone_are_looked_at():
     assert [f.kind for f in examine(_net(), 1000 * X).findings] == ["input scale"]
     assert examine(_net(), X).findings == ()
-    assert examine(_net(), X, CURVED).start is None
+    assert examine(_net(), X, CURVED).first_steps is None
 
 
 def test_nothing_of_the_model_moves():
@@ -197,7 +199,8 @@ def test_nothing_of_the_model_moves():
     before = [v.numpy().copy() for v in (*model.variables, *model.optimizer.variables)]
     states = random.getstate(), np.random.get_state()[1].copy()  # noqa: NPY002
     setting = examine(model, X, CLASSES)
-    assert setting.steps >= 20
+    assert setting.first_steps is not None
+    assert setting.first_steps.steps >= 20
     after = [v.numpy() for v in (*model.variables, *model.optimizer.variables)]
     for old, new in zip(before, after, strict=True):
         np.testing.assert_array_equal(old, new)

@@ -186,9 +186,7 @@ def test_affine_functions_are_told_from_rectified_ones():
     kernel = RNG.normal(size=(5, 2))
     x = np.abs(RNG.normal(size=(32, 5)))
     assert linearity.is_affine(lambda v: v @ kernel + 3, x, np.random.default_rng(0))
-    assert not linearity.is_affine(
-        lambda v: np.maximum(v, 0) @ kernel, x, np.random.default_rng(0)
-    )
+    assert not linearity.is_affine(lambda v: np.maximum(v, 0) @ kernel, x, np.random.default_rng(0))
 
 
 def test_a_curved_task_is_told_from_a_linear_one():
