@@ -260,6 +260,7 @@ def _layers(
                 verdict=worst(f for f in findings if call.name in f.where)
                 if call.name in blamed
                 else "healthy",
+                findings=tuple(f for f in findings if call.name in f.where),
             )
         )
     return tuple(reports)

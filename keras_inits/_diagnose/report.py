@@ -1,7 +1,7 @@
 """What a diagnosis finds, as plain data."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from rich.console import RenderableType
@@ -57,6 +57,7 @@ class LayerReport:
         predicted_gradient: the second moment that theory expects of the gradient there.
         weights: its trainable weights, reported at its first call.
         verdict: the worst that was found of it, or `"healthy"`.
+        findings: those of the report that name it; in JSON they are the report's alone.
     """
 
     name: str
@@ -67,6 +68,7 @@ class LayerReport:
     predicted_gradient: float | None
     weights: tuple[WeightReport, ...]
     verdict: str
+    findings: tuple[Finding, ...] = field(default=(), metadata={"json": False})
 
 
 @dataclass(frozen=True)
