@@ -186,7 +186,9 @@ def padding(x: np.ndarray) -> Finding | None:
     """
     table = features(x)
     values = table[:, (table != table[0]).any(0)].ravel()[:1_000_000]
-    for value in (values.min(initial=0.0), values.max(initial=0.0)):
+    if not values.size:
+        return None
+    for value in (values.min(), values.max()):
         share = float((values == value).mean())
         others = values[values != value]
         if not 0.005 <= share <= 0.98 or len(np.unique(others[:10_000])) < 10 or abs(value) < 1:
