@@ -108,7 +108,7 @@ def report(
             loss=seen.loss,
             thresholds=thresholds,
         )
-        findings = judge(evidence)
+        findings, dismissed = setting.weigh(judge(evidence))
         jacobian, more = _jacobian(model, batch.x, state, training, jacobian_samples, rng)
     return SignalReport(
         model=model.name,
@@ -117,7 +117,7 @@ def report(
         layers=_layers(evidence, {n for f in findings for n in f.where}, findings),
         jacobian=jacobian,
         findings=setting.findings + findings,
-        notes=notes + more + setting.notes,
+        notes=notes + more + setting.notes + dismissed,
         first_steps=setting.first_steps,
     )
 

@@ -135,8 +135,9 @@ class SignalReport(Report):
 
     @property
     def verdict(self) -> str:
-        """The kind of the worst finding, or `"healthy"`."""
-        return self.findings[0].kind if self.findings else "healthy"
+        """The kind of the worst finding in the signal; without one, of the first; or `"healthy"`."""
+        kinds = [finding.kind for finding in self.findings]
+        return next((kind for kind in kinds if kind in SEVERITY), (kinds or ["healthy"])[0])
 
     def findings_of(self, name: str) -> tuple[Finding, ...]:
         """Returns the findings about the layer of that name, the worst first."""

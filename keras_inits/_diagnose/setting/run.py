@@ -10,7 +10,16 @@ import tensorflow as tf
 from keras import ops
 
 from keras_inits._diagnose.report import FirstSteps
-from keras_inits._diagnose.setting import data, linearity, output, pace, rates, strength, targets
+from keras_inits._diagnose.setting import (
+    data,
+    linearity,
+    output,
+    pace,
+    proof,
+    rates,
+    strength,
+    targets,
+)
 from keras_inits._diagnose.setting.case import SAMPLES, Case
 from keras_inits._diagnose.setting.ends import Entrance, entrances
 from keras_inits._diagnose.setting.guess import guess, start_finding
@@ -51,11 +60,15 @@ class Setting:
         findings: what is wrong, in the order in which to change it.
         notes: what could not be looked at, and why.
         first_steps: what the compiled optimizer does to the loss; None if no steps were tried.
+        weigh: parts findings of the signal into those that matter and notes, by trial steps.
     """
 
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
     first_steps: FirstSteps | None = None
+    weigh: Callable[[Sequence[Finding]], tuple[tuple[Finding, ...], tuple[str, ...]]] = (
+        lambda findings: (tuple(findings), ())
+    )
 
 
 def examine(
@@ -209,7 +222,18 @@ def _tried(
         late = start_finding(own, best, norms[2], cross_entropy=shares) if not judged else None
         changed += [late] if late else []
     first = FirstSteps(rate, own.start, own.end, best, spent[0])
-    return Setting(_ordered(changed), (), first)
+
+    def again() -> Trial:
+        start = proof.redrawn(case.copy)
+        return case.copy.trial(case.x, case.y, optimizer, rate, start=start)
+
+    def weigh(findings: Sequence[Finding]) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+        return proof.weighed(findings, own, again)
+
+    # Where the setting has a fault, the signal is what comes of it.
+    if changed:
+        return Setting(_ordered(changed), (), first)
+    return Setting((), (), first, weigh)
 
 
 def _proved_scales(

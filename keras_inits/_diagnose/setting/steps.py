@@ -68,9 +68,9 @@ class Copy:
         self._loss = self._compiled(self._loss_of_all)
         self._steps: dict[int, tuple[Any, Any]] = {}
 
-    def reset(self) -> None:
-        """Sets the copies to the values of the model."""
-        for shadow, v in zip(self.shadows, self.trained, strict=True):
+    def reset(self, start: Sequence[Any] | None = None) -> None:
+        """Sets the copies to the values of the model, or those trained to `start`."""
+        for shadow, v in zip(self.shadows, start or self.trained, strict=True):
             shadow.assign(v)
         for statistic, v in zip(self.statistics, self.others, strict=True):
             statistic.assign(ops.convert_to_tensor(v))
@@ -152,7 +152,15 @@ class Copy:
         return own, step
 
     def trial(
-        self, x: Any, y: Any, optimizer: Any, rate: float, *, steps: int = STEPS, seed: int = 0
+        self,
+        x: Any,
+        y: Any,
+        optimizer: Any,
+        rate: float,
+        *,
+        steps: int = STEPS,
+        seed: int = 0,
+        start: Sequence[Any] | None = None,
     ) -> Trial:
         """Returns what `steps` of `optimizer` at `rate` do; the copies are reset before.
 
@@ -163,11 +171,12 @@ class Copy:
             rate: the learning rate.
             steps: how many.
             seed: of the order of the samples.
+            start: values of the trained variables to start from; the model's own if None.
         """
-        self.reset()
+        self.reset(start)
         own, step = self._step(optimizer)
         own.learning_rate = rate
-        start, before = map(float, self._loss(x, y))
+        first, before = map(float, self._loss(x, y))
         losses: list[float] = []
         for rows in _batches(keras.tree.flatten(x)[0].shape[0], steps, seed):
             batch = keras.tree.map_structure(lambda t, rows=rows: tf.gather(t, rows), (x, y))
@@ -183,7 +192,7 @@ class Copy:
         return Trial(
             rate,
             tuple(losses),
-            start,
+            first,
             end if finite else np.inf,
             tuple(moved),
             tuple(v.path for v in self.trained),
