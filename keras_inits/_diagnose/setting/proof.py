@@ -18,7 +18,7 @@ from keras_inits._reporting import Finding
 SCALES = ("exploding", "vanishing", "dying", "saturated", "rank-collapsed")
 # Of the distance between the start and the lower end: more than two draws of one scheme differ by.
 GAIN = 0.2
-LOWER = 0.1  # of the loss itself, where next to no distance was made
+LOWER = 0.2  # of the loss itself, where next to no distance was made
 
 
 def redrawn(copy: Copy, *, seed: int = 0) -> list[Any]:
