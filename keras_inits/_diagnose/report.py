@@ -135,7 +135,7 @@ class SignalReport(Report):
 
     @property
     def verdict(self) -> str:
-        """The kind of the worst finding in the signal; without one, of the first; or `"healthy"`."""
+        """The kind of the worst finding in the signal, else of the first; or `"healthy"`."""
         kinds = [finding.kind for finding in self.findings]
         return next((kind for kind in kinds if kind in SEVERITY), (kinds or ["healthy"])[0])
 
