@@ -73,9 +73,6 @@ assert "tensorflow" not in sys.modules
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.xfail(
-    reason="the commands import _diagnose, which still imports TensorFlow", strict=False
-)
 def test_without_tensorflow_the_command_line_and_every_name_work():
     code = """
 from keras_inits import *
