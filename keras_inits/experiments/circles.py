@@ -65,7 +65,8 @@ class CirclesConfig(SeededConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.iterations < RECORDED_EVERY or self.iterations % RECORDED_EVERY:
+        self.require(iterations=RECORDED_EVERY)
+        if self.iterations % RECORDED_EVERY:
             raise InputError(
                 f"`iterations` must be a multiple of {RECORDED_EVERY}, the distance between two "
                 f"recorded costs. Received: iterations={self.iterations}"
