@@ -33,6 +33,7 @@ from keras_inits._registry import get, names, register
 from keras_inits._reporting import Finding
 from keras_inits._schemes import *  # noqa: F403
 from keras_inits._schemes import __all__ as _schemes
+from keras_inits._starts import CalibrationReport, CalibrationRow, calibrate
 from keras_inits._wiring import Wiring, wiring
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "AuditReport",
+    "CalibrationReport",
+    "CalibrationRow",
     "Comparison",
     "Default",
     "Difference",
@@ -62,6 +65,7 @@ __all__ = [
     "WeightRow",
     "Wiring",
     "audit",
+    "calibrate",
     "chi",
     "compare",
     "correlation_map",
