@@ -29,7 +29,8 @@ def net(blocks):
 
 def second_moments(model, x, blocks):
     """Returns the second moment of each kernel's output before its activation, by NumPy."""
-    found, h = [], x.astype("float64")
+    h = z = x.astype("float64")
+    found = []
     for block in range(blocks):
         for name in (f"in_{block}", f"out_{block}"):
             kernel, bias = (np.asarray(keras.ops.convert_to_numpy(w), "float64")
@@ -42,8 +43,8 @@ def second_moments(model, x, blocks):
 
 def with_lsuv(blocks, x):
     """Returns the seconds of the `lsuv` package for the same net in PyTorch, and its moments."""
-    import lsuv
     import torch
+    from lsuv.lsuvinit import LSUVinit
 
     class Block(torch.nn.Module):
         def __init__(self):
@@ -57,7 +58,7 @@ def with_lsuv(blocks, x):
     batch = torch.tensor(x)
     begun = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()):
-        lsuv.LSUVinit(model, batch, std_tol=0.02, verbose=False)
+        LSUVinit(model, batch, std_tol=0.02, verbose=False)
     seconds = time.perf_counter() - begun
     for layer in model.modules():
         if isinstance(layer, torch.nn.Linear):

@@ -33,7 +33,14 @@ from keras_inits._registry import get, names, register
 from keras_inits._reporting import Finding
 from keras_inits._schemes import *  # noqa: F403
 from keras_inits._schemes import __all__ as _schemes
-from keras_inits._starts import CalibrationReport, CalibrationRow, calibrate
+from keras_inits._starts import (
+    CalibrationReport,
+    CalibrationRow,
+    OutputBiasReport,
+    OutputBiasRow,
+    calibrate,
+    fit_output_bias,
+)
 from keras_inits._wiring import Wiring, wiring
 
 if TYPE_CHECKING:
@@ -59,6 +66,8 @@ __all__ = [
     "KernelGeometry",
     "LayerReport",
     "LeftAlone",
+    "OutputBiasReport",
+    "OutputBiasRow",
     "SignalMonitor",
     "SignalReport",
     "Thresholds",
@@ -72,6 +81,7 @@ __all__ = [
     "critical_sigma_w",
     "depth_scale",
     "diagnose",
+    "fit_output_bias",
     "fixed_point",
     "gain",
     "gaussian_moments",

@@ -18,6 +18,7 @@ PUBLIC = MODULES | {
     *("diagnose", "fixed_point", "gain", "gaussian_moments", "geometry", "get", "initialize"),
     *("mean_interval", "names", "one_thread_per_operation", "register", "variance_map"),
     *("CalibrationReport", "CalibrationRow", "calibrate"),
+    *("OutputBiasReport", "OutputBiasRow", "fit_output_bias"),
     "__version__",
 }
 # The schemes follow from the registry, and the two that mean nothing by name from the package.
