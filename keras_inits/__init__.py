@@ -38,8 +38,13 @@ from keras_inits._starts import (
     CalibrationRow,
     OutputBiasReport,
     OutputBiasRow,
+    VocabularyReport,
+    WarmStartReport,
+    WarmStartRow,
     calibrate,
+    extend_vocabulary,
     fit_output_bias,
+    warm_start,
 )
 from keras_inits._wiring import Wiring, wiring
 
@@ -71,6 +76,9 @@ __all__ = [
     "SignalMonitor",
     "SignalReport",
     "Thresholds",
+    "VocabularyReport",
+    "WarmStartReport",
+    "WarmStartRow",
     "WeightRow",
     "Wiring",
     "audit",
@@ -81,6 +89,7 @@ __all__ = [
     "critical_sigma_w",
     "depth_scale",
     "diagnose",
+    "extend_vocabulary",
     "fit_output_bias",
     "fixed_point",
     "gain",
@@ -93,6 +102,7 @@ __all__ = [
     "one_thread_per_operation",
     "register",
     "variance_map",
+    "warm_start",
     "wiring",
     *_schemes,
 ]

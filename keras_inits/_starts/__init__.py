@@ -3,12 +3,19 @@
 from keras_inits._starts.calibrate import calibrate
 from keras_inits._starts.calibration_report import CalibrationReport, CalibrationRow
 from keras_inits._starts.output_bias import OutputBiasReport, OutputBiasRow, fit_output_bias
+from keras_inits._starts.vocabulary import VocabularyReport, extend_vocabulary
+from keras_inits._starts.warm_start import WarmStartReport, WarmStartRow, warm_start
 
 __all__ = [
     "CalibrationReport",
     "CalibrationRow",
     "OutputBiasReport",
     "OutputBiasRow",
+    "VocabularyReport",
+    "WarmStartReport",
+    "WarmStartRow",
     "calibrate",
+    "extend_vocabulary",
     "fit_output_bias",
+    "warm_start",
 ]

@@ -76,16 +76,17 @@ def calibrate(
     if not isinstance(target, int | float | np.number) or not 0 < float(target) < np.inf:
         raise InputError(f"`target` must be a positive number. Received: target={target!r}")
     batch = first_examples(x, examples)
-    check_taken(model, batch)
     root = root_seed(seed)
     before = [np.array(ops.convert_to_numpy(weight)) for weight in model.weights]
     try:
         drawn = None if scheme is None else initialize(model, scheme, seed=root)
         running = Pass(model, float(target), center=center)
         running.run(model, batch)
-    except BaseException:
+    except BaseException as error:
         for weight, values in zip(model.weights, before, strict=True):
             weight.assign(values)
+        if isinstance(error, Exception):
+            check_taken(model, batch)  # a better message, where it is the data
         raise
     names = {row.scheme for row in drawn.rows if row.geometry} - {""} if drawn else set()
     return CalibrationReport(

@@ -1,5 +1,6 @@
 """The factors that give a layer's output the size that is asked for."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,7 +70,7 @@ def scaling(
         factors=factors,
         output=ops.cast(corrected, output.dtype),
         bias=new_bias,
-        before=_root_mean_square(values),
+        before=_root_mean_square(values) if sized is not values else math.sqrt(second.mean()),
         after=_root_mean_square(corrected),
     )
 
