@@ -72,29 +72,31 @@ def main():
     blocks = int(sys.argv[1]) if len(sys.argv) > 1 else 60
     x = np.random.default_rng(0).normal(size=(EXAMPLES, WIDTH)).astype("float32")
     keras_inits.calibrate(net(2), x, seed=0)  # Keras's own first steps
-    model = net(blocks)
-    begun = time.perf_counter()
-    keras_inits.calibrate(model, x, seed=0)
-    ours = time.perf_counter() - begun
-    rows = [("calibrate", ours, second_moments(model, x, blocks))]
-    print(f"{'':12}{'seconds':>9}{'times':>7}   second moments, least and most; off by at most")
-    _print(*rows[-1], ours)
+    print(f"{'':18}{'seconds':>9}{'times':>7}   second moments, least and most; off by at most")
+    seconds = {}
+    # `lsuv` draws orthogonal weights, AnyInit normal ones.
+    for name, scheme in (("orthogonal", "initkit_orthogonal"), ("normal", "initkit_xavier")):
+        model = net(blocks)
+        begun = time.perf_counter()
+        keras_inits.calibrate(model, x, scheme=scheme, seed=0)
+        seconds[name] = time.perf_counter() - begun
+        _print(f"ours, {name}", seconds[name], second_moments(model, x, blocks), seconds[name])
     if importlib.util.find_spec("lsuv") and importlib.util.find_spec("torch"):
-        _print("lsuv", *with_lsuv(blocks, x), ours)
+        _print("lsuv", *with_lsuv(blocks, x), seconds["orthogonal"])
     if importlib.util.find_spec("anyinit"):
         import anyinit
 
         model = net(blocks)
         begun = time.perf_counter()
         anyinit.initialize(model, "empirical", x, seed=0)
-        seconds = time.perf_counter() - begun
-        _print("anyinit", seconds, second_moments(model, x, blocks), ours)
+        took = time.perf_counter() - begun
+        _print("anyinit", took, second_moments(model, x, blocks), seconds["normal"])
 
 
 def _print(name, seconds, moments, ours):
     off = np.abs(moments - 1).max()
     print(
-        f"{name:12}{seconds:9.2f}{seconds / ours:7.1f}   "
+        f"{name:18}{seconds:9.2f}{seconds / ours:7.1f}   "
         f"{moments.min():.4f} {moments.max():.4f}; {off:.2%}",
         flush=True,
     )

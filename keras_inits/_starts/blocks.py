@@ -17,6 +17,11 @@ from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers.kinds import Kind, classes
 
 
+def library(values: Any) -> Any:
+    """Returns the module whose functions take `values`: NumPy for arrays, else `keras.ops`."""
+    return np if isinstance(values, np.ndarray) else ops
+
+
 @dataclass(frozen=True)
 class BlockAxis:
     """Maps that lie side by side along one axis.
@@ -56,8 +61,9 @@ class Layout:
             else:
                 shape.append(size)
         others = [axis for axis in range(len(shape)) if axis not in kept]
-        means = ops.mean(ops.reshape(ops.cast(values, "float32"), shape), axis=others)
-        return np.asarray(ops.convert_to_numpy(means), "float64")
+        xp = library(values)
+        means = xp.mean(xp.reshape(values, shape), axis=tuple(others))
+        return np.asarray(means if xp is np else ops.convert_to_numpy(means), "float64")
 
     def over_output(self, factors: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
         """Returns a factor for each block in a shape that multiplies the output."""
@@ -71,7 +77,7 @@ class Layout:
         """Returns the mean over all that one entry of the bias is added to."""
         assert self.bias_shape is not None
         over = [axis for axis, size in enumerate(self.bias_shape) if size == 1]
-        return ops.mean(ops.cast(values, "float32"), axis=over, keepdims=True)
+        return library(values).mean(values, axis=tuple(over), keepdims=True)
 
 
 def _spread(

@@ -8,7 +8,9 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from keras_inits._starts.blocks import Layout
+from keras_inits._starts.blocks import Layout, library
+
+_SMALL = 2**20  # numbers: 4 MiB in float32; of larger outputs the statistics run on the device
 
 
 class CannotScaleError(Exception):
@@ -52,25 +54,28 @@ def scaling(
     Raises:
         CannotScaleError: there is no such factor.
     """
-    values = ops.cast(output, "float32")
-    kernel_part = values if bias is None else values - ops.cast(bias, "float32")
+    values = _float32(output)
+    xp = library(values)
+    added = None if bias is None else _float32(bias, xp)
+    kernel_part = values if added is None else values - added
     sized = kernel_part - layout.unit_mean(kernel_part) if center else kernel_part
-    second = layout.mean(ops.square(sized))
+    second = layout.mean(xp.square(sized))
     if not np.all(np.isfinite(second)):
         raise CannotScaleError("its output is not finite")
     if not np.any(second > 0):
         raise CannotScaleError("its output is 0 for every example")
-    factors = _factors(second, sized, None if center else bias, layout, target)
-    spread = layout.over_output(factors, tuple(values.shape))
-    corrected = kernel_part * ops.convert_to_tensor(spread, "float32")
-    new_bias = -layout.unit_mean(corrected) if center else None
-    if (added := new_bias if center else bias) is not None:
-        corrected = corrected + ops.cast(added, "float32")
+    factors = _factors(second, sized, None if center else added, layout, target)
+    spread = layout.over_output(factors, tuple(values.shape)).astype("float32")
+    corrected = kernel_part * (spread if xp is np else ops.convert_to_tensor(spread))
+    if center:
+        added = -layout.unit_mean(corrected)
+    if added is not None:
+        corrected = corrected + added
     return Scaling(
         factors=factors,
-        output=ops.cast(corrected, output.dtype),
-        bias=new_bias,
-        before=_root_mean_square(values) if sized is not values else math.sqrt(second.mean()),
+        output=ops.convert_to_tensor(ops.cast(corrected, output.dtype)),
+        bias=added if center else None,
+        before=_root_mean_square(values),
         after=_root_mean_square(corrected),
     )
 
@@ -83,8 +88,9 @@ def _factors(
     safe = np.where(silent, 1.0, second)
     if bias is None:
         return np.where(silent, 1.0, target / np.sqrt(safe))
-    full = ops.cast(bias, "float32") + ops.zeros_like(kernel_part)
-    product, own = layout.mean(kernel_part * full), layout.mean(ops.square(full))
+    xp = library(kernel_part)
+    full = bias + xp.zeros_like(kernel_part)
+    product, own = layout.mean(kernel_part * full), layout.mean(xp.square(full))
     if np.any(own >= target**2):
         raise CannotScaleError(
             f"its bias alone has a root mean square of {np.sqrt(own.max()):.3g}, the target or more"
@@ -94,4 +100,13 @@ def _factors(
 
 
 def _root_mean_square(values: Any) -> float:
-    return float(ops.convert_to_numpy(ops.sqrt(ops.mean(ops.square(values)))))
+    xp = library(values)
+    mean = xp.mean(xp.square(values))
+    return math.sqrt(float(mean if xp is np else ops.convert_to_numpy(mean)))
+
+
+def _float32(tensor: Any, xp: Any = None) -> Any:
+    """Returns a tensor in float32; a small one as an array, for which NumPy needs less time."""
+    if xp is np or (xp is None and math.prod(tensor.shape) <= _SMALL):
+        return np.asarray(ops.convert_to_numpy(tensor), "float32")
+    return ops.cast(tensor, "float32")
