@@ -33,6 +33,25 @@ from keras_inits._registry import get, names, register
 from keras_inits._reporting import Finding
 from keras_inits._schemes import *  # noqa: F403
 from keras_inits._schemes import __all__ as _schemes
+from keras_inits._starts import (
+    CalibrationReport,
+    CalibrationRow,
+    OutputBiasReport,
+    OutputBiasRow,
+    PortableReport,
+    PortableRow,
+    Skipped,
+    SkipReport,
+    VocabularyReport,
+    WarmStartReport,
+    WarmStartRow,
+    calibrate,
+    extend_vocabulary,
+    fit_output_bias,
+    portable,
+    skip_initialization,
+    warm_start,
+)
 from keras_inits._wiring import Wiring, wiring
 
 if TYPE_CHECKING:
@@ -43,6 +62,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "AuditReport",
+    "CalibrationReport",
+    "CalibrationRow",
     "Comparison",
     "Default",
     "Difference",
@@ -56,18 +77,30 @@ __all__ = [
     "KernelGeometry",
     "LayerReport",
     "LeftAlone",
+    "OutputBiasReport",
+    "OutputBiasRow",
+    "PortableReport",
+    "PortableRow",
     "SignalMonitor",
     "SignalReport",
+    "SkipReport",
+    "Skipped",
     "Thresholds",
+    "VocabularyReport",
+    "WarmStartReport",
+    "WarmStartRow",
     "WeightRow",
     "Wiring",
     "audit",
+    "calibrate",
     "chi",
     "compare",
     "correlation_map",
     "critical_sigma_w",
     "depth_scale",
     "diagnose",
+    "extend_vocabulary",
+    "fit_output_bias",
     "fixed_point",
     "gain",
     "gaussian_moments",
@@ -77,8 +110,11 @@ __all__ = [
     "mean_interval",
     "names",
     "one_thread_per_operation",
+    "portable",
     "register",
+    "skip_initialization",
     "variance_map",
+    "warm_start",
     "wiring",
     *_schemes,
 ]
