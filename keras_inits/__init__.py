@@ -29,6 +29,7 @@ from keras_inits._mean_field import (
     fixed_point,
     variance_map,
 )
+from keras_inits._recipes import CutNormalInit, Place, Recipe, recipe, recipes, roles
 from keras_inits._registry import get, names, register
 from keras_inits._reporting import Finding
 from keras_inits._schemes import *  # noqa: F403
@@ -44,6 +45,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AuditReport",
     "Comparison",
+    "CutNormalInit",
     "Default",
     "Difference",
     "Execution",
@@ -56,6 +58,8 @@ __all__ = [
     "KernelGeometry",
     "LayerReport",
     "LeftAlone",
+    "Place",
+    "Recipe",
     "SignalMonitor",
     "SignalReport",
     "Thresholds",
@@ -77,7 +81,10 @@ __all__ = [
     "mean_interval",
     "names",
     "one_thread_per_operation",
+    "recipe",
+    "recipes",
     "register",
+    "roles",
     "variance_map",
     "wiring",
     *_schemes,

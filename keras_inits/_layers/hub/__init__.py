@@ -5,8 +5,10 @@ each weight. A weight that is no kernel starts as Keras Hub's own code has it st
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from keras_inits._layers.hub import experts, fixed, mixers, positions, scales
+from keras_inits._layers.kinds import by_name
 from keras_inits._layers.rules import Rule, Weights, by_weight
 
 # The rules of all weights, by layer and weight.
@@ -17,4 +19,13 @@ WEIGHTS: Mapping[str, Weights] = {
 }
 RULES: Mapping[str, Rule] = {name: by_weight(weights) for name, weights in WEIGHTS.items()}
 
-__all__ = ["RULES", "WEIGHTS"]
+__all__ = ["RULES", "WEIGHTS", "family"]
+
+
+def family(layer: Any, weight_name: str) -> str:
+    """Returns `"token"` or `"position"` for a learned vector of a layer, else an empty text."""
+    for name, table in (("token", positions.TOKENS), ("position", positions.POSITIONS)):
+        known = {f"keras_hub>{layer_name}": weights for layer_name, weights in table.items()}
+        if weight_name in (by_name(type(layer), known) or ()):
+            return name
+    return ""

@@ -15,9 +15,7 @@ _RANGE = start_from(lambda layer: initializers.TruncatedNormal(stddev=layer.init
 # The layer trains a copy, resized to the images; the other table is for other sizes.
 _STORED = left("keeps the table that its trained positions were resized from")
 
-LAYERS: dict[str, Weights] = {
-    "PositionEmbedding": {"embeddings": argument("initializer")},
-    # Tokens
+TOKENS: dict[str, Weights] = {
     "ViTPatchingAndEmbedding": {"class_token": _NORMAL},
     "CLIPVisionEmbedding": {"class_embedding": _NORMAL},
     "MetaCLIP2VisionEmbedding": {"class_embedding": _NORMAL},
@@ -25,14 +23,11 @@ LAYERS: dict[str, Weights] = {
         "class_token": ZEROS,
         "distillation_token": ZEROS,
         "mask_token": ZEROS,
-        "position_embedding": start(initializers.RandomNormal(stddev=0.02)),
     },
     "DINOV2Embedding": {
         "cls_token": _TRUNCATED,
         "mask_token": ZEROS,
         "register_tokens": ZEROS,
-        "position_embeddings": _STORED,
-        "interpolated_position_embeddings": _TRUNCATED,
     },
     "DINOV3Embedding": {"cls_token": _RANGE, "mask_token": ZEROS, "register_tokens": _RANGE},
     "BLIP2QueryTokens": {"query_tokens": ZEROS},
@@ -51,12 +46,19 @@ LAYERS: dict[str, Weights] = {
         "pooling_attention_query": start(initializers.RandomNormal(stddev=0.02))
     },
     "T5Gemma2Backbone": {"encoder_eoi_embedding": ZEROS, "decoder_eoi_embedding": ZEROS},
-    # Positions
+}
+POSITIONS: dict[str, Weights] = {
+    "PositionEmbedding": {"embeddings": argument("initializer")},
+    "DeiTEmbeddings": {"position_embedding": start(initializers.RandomNormal(stddev=0.02))},
+    "DINOV2Embedding": {
+        "position_embeddings": _STORED,
+        "interpolated_position_embeddings": _TRUNCATED,
+    },
     "SAM3Embedding": {"position_embeddings": _STORED, "tiled_position_embeddings": _TRUNCATED},
     "PARSeqDecoder": {"pos_query_embeddings": start("glorot_uniform")},
     "Gemma4VisionPatchEmbedder": {"position_embedding_table": start("ones")},
     "AddPositionalEmbedding": {"pos_embed": ZEROS},
-    # Relative positions
+    # relative ones
     "AddRelativePositionalEmbedding": {"rel_pos_h": ZEROS, "rel_pos_w": ZEROS},
     "RelativeEmbedding": {"rel_embedding": argument("kernel_initializer")},
     "T5MultiHeadAttention": {
@@ -71,4 +73,7 @@ LAYERS: dict[str, Weights] = {
         "segment_attention_bias": argument("bias_initializer"),
         "segment_encoding": argument("kernel_initializer"),
     },
+}
+LAYERS: dict[str, Weights] = {
+    name: {**TOKENS.get(name, {}), **POSITIONS.get(name, {})} for name in {**TOKENS, **POSITIONS}
 }
