@@ -13,7 +13,7 @@ from keras_inits._schemes.base import Scheme
 
 
 @nameless
-class CutNormalInit(Scheme, keras.initializers.Initializer):
+class CutNormalInit(Scheme, keras.initializers.TruncatedNormal):
     """Normal, N(0, stddev²), with no values beyond `cut` standard deviations, default 3.
 
     As torch's `trunc_normal_`, whose `std` is that before the cut. (`"truncated_normal"` of
@@ -28,9 +28,8 @@ class CutNormalInit(Scheme, keras.initializers.Initializer):
     """
 
     def __init__(self, stddev: float, cut: float = 3.0, *, seed: Any = None) -> None:
-        self.stddev = checks.positive("stddev", stddev)
+        super().__init__(stddev=checks.positive("stddev", stddev), seed=checks.seed(seed))
         self.cut = checks.positive("cut", cut)
-        self.seed = checks.seed(seed)
 
     def sample(self, geometry: KernelGeometry, dtype: str, seed: Any) -> Any:
         # The inverse of the distribution function, between those of -cut and cut.
@@ -41,4 +40,4 @@ class CutNormalInit(Scheme, keras.initializers.Initializer):
     def expected_stddev(self, geometry: KernelGeometry) -> float:
         density = math.exp(-(self.cut**2) / 2) / math.sqrt(2 * math.pi)
         inside = math.erf(self.cut / math.sqrt(2))
-        return self.stddev * math.sqrt(1 - 2 * self.cut * density / inside)
+        return float(self.stddev) * math.sqrt(1 - 2 * self.cut * density / inside)

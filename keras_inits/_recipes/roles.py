@@ -182,18 +182,18 @@ class _Finder:
         """Returns what a kernel of a feed-forward branch is that is not its last."""
         if self._is_router(call.index, spot):
             return ["router"]
-        graph = self.wiring.graph
+        graph, multiplied = self.wiring.graph, False
         for product in (self.wiring.calls[i] for i in spot.way.calls):
             if product.kind is not Kind.PRODUCT or len(set(product.signals)) != 2:
                 continue
             behind = [graph.behind(s, lambda c: c.is_map) for s in product.signals]
             if (call.index,) not in behind or behind[0] == behind[1]:
                 continue
+            multiplied = True
             signal = product.signals[behind.index((call.index,))]
-            between = (*graph.between(call.index, signal), call)
-            bends = any(c.kind in _BENDS or (c.is_map and c.activation) for c in between)
-            return ["ffn_gate" if bends else "ffn_up", "ffn_in"]
-        return ["ffn_in"]
+            if any(_bends(c) for c in (call, *graph.between(call.index, signal))):
+                return ["ffn_gate", "ffn_in"]
+        return [*(["ffn_up"] if multiplied else []), "ffn_in"]
 
     # --- all others ------------------------------------------------------------------------------
 
@@ -239,6 +239,10 @@ class _Finder:
             return []
         ends = {end for each in self.wiring.sums for end in each.branch_ends}
         return [*(["branch_end_scale"] if call and call.index in ends else []), "norm_scale"]
+
+
+def _bends(call: Call) -> bool:
+    return call.kind in _BENDS or (call.is_map and bool(call.activation))
 
 
 def _starts_at_one(found: Default) -> bool:
