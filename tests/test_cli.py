@@ -35,7 +35,7 @@ def keras_inits_command(monkeypatch, capsys):
 def test_list_tells_every_name_within_80_columns(keras_inits_command):
     code, out, _ = keras_inits_command("list")
     assert code == 0
-    assert all(name in out for name in keras_inits.names())
+    assert all(name in out for name in [*keras_inits.names(), *keras_inits.recipes()])
     assert max(map(len, out.splitlines())) <= 80
 
 

@@ -22,6 +22,7 @@ PUBLIC = MODULES | {
     *("SkipReport", "Skipped", "skip_initialization"),
     *("VocabularyReport", "WarmStartReport", "WarmStartRow", "extend_vocabulary", "warm_start"),
     *("OutputBiasReport", "OutputBiasRow", "fit_output_bias"),
+    *("CutNormalInit", "Place", "Recipe", "recipe", "recipes", "roles"),
     "__version__",
 }
 # The schemes follow from the registry, and the two that mean nothing by name from the package.
