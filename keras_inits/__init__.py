@@ -29,10 +29,30 @@ from keras_inits._mean_field import (
     fixed_point,
     variance_map,
 )
+from keras_inits._recipes import CutNormalInit, Place, Recipe, recipe, recipes, roles
 from keras_inits._registry import get, names, register
 from keras_inits._reporting import Finding
 from keras_inits._schemes import *  # noqa: F403
 from keras_inits._schemes import __all__ as _schemes
+from keras_inits._starts import (
+    CalibrationReport,
+    CalibrationRow,
+    OutputBiasReport,
+    OutputBiasRow,
+    PortableReport,
+    PortableRow,
+    Skipped,
+    SkipReport,
+    VocabularyReport,
+    WarmStartReport,
+    WarmStartRow,
+    calibrate,
+    extend_vocabulary,
+    fit_output_bias,
+    portable,
+    skip_initialization,
+    warm_start,
+)
 from keras_inits._wiring import Wiring, wiring
 
 if TYPE_CHECKING:
@@ -43,7 +63,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "AuditReport",
+    "CalibrationReport",
+    "CalibrationRow",
     "Comparison",
+    "CutNormalInit",
     "Default",
     "Difference",
     "Execution",
@@ -56,18 +79,32 @@ __all__ = [
     "KernelGeometry",
     "LayerReport",
     "LeftAlone",
+    "OutputBiasReport",
+    "OutputBiasRow",
+    "PortableReport",
+    "PortableRow",
+    "Place",
+    "Recipe",
     "SignalMonitor",
     "SignalReport",
+    "SkipReport",
+    "Skipped",
     "Thresholds",
+    "VocabularyReport",
+    "WarmStartReport",
+    "WarmStartRow",
     "WeightRow",
     "Wiring",
     "audit",
+    "calibrate",
     "chi",
     "compare",
     "correlation_map",
     "critical_sigma_w",
     "depth_scale",
     "diagnose",
+    "extend_vocabulary",
+    "fit_output_bias",
     "fixed_point",
     "gain",
     "gaussian_moments",
@@ -77,8 +114,14 @@ __all__ = [
     "mean_interval",
     "names",
     "one_thread_per_operation",
+    "portable",
     "register",
+    "skip_initialization",
+    "recipe",
+    "recipes",
+    "roles",
     "variance_map",
+    "warm_start",
     "wiring",
     *_schemes,
 ]
