@@ -37,7 +37,7 @@ from keras_inits._schemes import __all__ as _schemes
 from keras_inits._wiring import Wiring, wiring
 
 if TYPE_CHECKING:
-    from keras_inits import datasets, experiments, plots  # noqa: F401
+    from keras_inits import datasets, experiments, mup, plots  # noqa: F401
     from keras_inits._diagnose import LayerReport, SignalReport, Thresholds, diagnose
     from keras_inits._monitor import SignalMonitor
 
@@ -98,7 +98,7 @@ _LAZY = {
     "Thresholds": "_diagnose",
     "diagnose": "_diagnose",
 }
-_SUBMODULES = ("datasets", "experiments", "plots")
+_SUBMODULES = ("datasets", "experiments", "mup", "plots")
 
 
 def __getattr__(name: str) -> Any:
