@@ -124,7 +124,7 @@ def _by_recipe(owned: OwnedWeight, found: Role, recipe: Bound) -> Step:
         return Step(owned, found, None)
     line = recipe.line(owned.path)
     if line.initializer is not None:
-        return Step(owned, found, line.initializer, True, line.note)
+        return replace(_by_scheme(owned, found, line.initializer), note=line.note)
     if line.role:
         return Step(owned, LeftAlone(line.note), None)
     return replace(_own(owned, found), note=line.note if isinstance(found, KernelGeometry) else "")
