@@ -29,6 +29,7 @@ from keras_inits._mean_field import (
     fixed_point,
     variance_map,
 )
+from keras_inits._recipes import CutNormalInit, Place, Recipe, recipe, recipes, roles
 from keras_inits._registry import get, names, register
 from keras_inits._reporting import Finding
 from keras_inits._schemes import *  # noqa: F403
@@ -68,6 +69,7 @@ __all__ = [
     "CalibrationReport",
     "CalibrationRow",
     "Comparison",
+    "CutNormalInit",
     "Default",
     "Difference",
     "Execution",
@@ -84,8 +86,10 @@ __all__ = [
     "OutputBiasRow",
     "PortableReport",
     "PortableRow",
+    "Place",
     "PretrainReport",
     "PretrainRow",
+    "Recipe",
     "SignalMonitor",
     "SignalReport",
     "SkipReport",
@@ -119,6 +123,9 @@ __all__ = [
     "pretrain",
     "register",
     "skip_initialization",
+    "recipe",
+    "recipes",
+    "roles",
     "variance_map",
     "warm_start",
     "wiring",

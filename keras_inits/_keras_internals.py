@@ -125,6 +125,18 @@ def producer(tensor: Any) -> Any:
     return tensor._keras_history.operation
 
 
+# --- the layers inside a layer -------------------------------------------------------------------
+
+
+def inner_layers(layer: keras.layers.Layer, *, itself: bool = False) -> list[keras.layers.Layer]:
+    """Returns every layer inside `layer`, at any depth, each once.
+
+    Those that subclassed models, attention, cells and wrappers keep in their attributes are among
+    them: `Model.layers` has those at the top alone. Tried with Keras 3.15.1.
+    """
+    return layer._flatten_layers(include_self=itself)  # type: ignore[no-any-return]
+
+
 # --- following a model by its symbolic calls ------------------------------------------------------
 # Tried with Keras 3.15.1. Keras has no hooks on layers and operations. All calls of layers go
 # through `Layer.__call__`, all operations on `KerasTensor`s through `Operation.symbolic_call`, and
@@ -226,60 +238,10 @@ def symbolic_calls_through(
 
 
 # --- watching a running model --------------------------------------------------------------------
-# Tried with Keras 3.12.0 and 3.15.1. Keras has no hooks on layers, keeps masks and logits as
-# attributes of tensors, and the seed of draws without a seed in its global state.
-
-CallHook = Callable[[Any, Any, Any, Any], Any]
+# Tried with Keras 3.12.0 and 3.15.1. Keras keeps masks and logits as attributes of tensors, and the
+# seed of draws without a seed in its global state.
 
 _TENSOR_NOTES = ("_keras_mask", "_keras_logits")
-_calls_lock = threading.Lock()
-_users = 0
-_plain_call: Any = None
-_hooked_call: Any = None
-
-
-@contextmanager
-def layer_calls_through(hook: CallHook) -> Iterator[None]:
-    """Lets every `layer(*args, **kwargs)` of the process go through a function.
-
-    `Layer.__call__` is replaced once, however many ask for it at the same time, and put back when
-    the last one leaves.
-
-    Args:
-        hook: called as `hook(original, layer, args, kwargs)`, where `original` is Keras's own call;
-            the same one in all places that may be active together.
-    """
-    entered = False
-    try:
-        with _calls_lock:
-            _enter(hook)
-            entered = True
-        yield
-    finally:
-        if entered:
-            with _calls_lock:
-                _leave()
-
-
-def _enter(hook: CallHook) -> None:
-    global _users, _plain_call, _hooked_call
-    if _users == 0:
-        plain = keras.layers.Layer.__call__
-
-        def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
-            return hook(plain, layer, args, kwargs)
-
-        _plain_call, _hooked_call = plain, call
-        keras.layers.Layer.__call__ = call
-    _users += 1
-
-
-def _leave() -> None:
-    global _users
-    _users -= 1
-    # Another library may have put its own call on top meanwhile: then that one stays.
-    if _users == 0 and keras.layers.Layer.__call__ is _hooked_call:
-        keras.layers.Layer.__call__ = _plain_call
 
 
 def copy_tensor_notes(source: Any, target: Any) -> None:

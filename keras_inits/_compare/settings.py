@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from keras_inits._compare.code import code_digest
-from keras_inits._compare.configuration import attempt, normalized, serialized, told
+from keras_inits._compare.configuration import attempt, normalized, says_all, serialized
 from keras_inits._compare.models import (
     compiled_model,
     flat_layers,
@@ -18,7 +18,7 @@ from keras_inits._compare.models import (
     takes_scheme,
 )
 from keras_inits._compare.plan import Plan
-from keras_inits._compare.weights import GivenWeights, left_alone
+from keras_inits._compare.weights import GivenWeights, by_model, left_alone
 
 
 def run_settings(plan: Plan, template: keras.Model) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def run_settings(plan: Plan, template: keras.Model) -> dict[str, Any]:
         template: a model of the plan.
     """
     model, compiled = normalized(_configuration(template)), _compile_configuration(template)
-    complete = told(_configuration(template)) and told(compiled)
+    complete = says_all(_configuration(template)) and says_all(compiled)
     compiled = normalized(compiled)
     if takes_scheme(plan.build):  # which are the scheme, kept by label, or in the code of `build`
         model = _without_initializers(model)
@@ -69,11 +69,13 @@ def scheme_settings(scheme: Any) -> Any:
     """Returns, ready for JSON, what a scheme is."""
     if isinstance(scheme, GivenWeights):
         return {"class_name": "GivenWeights", "code": code_digest(scheme.draw)}
+    if by_model(scheme):  # what that draws follows from the model and the version
+        return {"class_name": scheme}
     config = serialized(scheme)
     if config is None:
         return {"class_name": type(scheme).__name__, "code": code_digest(scheme)}
     found = {**normalized(config)}
-    if not told(config):
+    if not says_all(config):
         found["code"] = code_digest(type(scheme))
     return _plain(found)
 

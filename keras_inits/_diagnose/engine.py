@@ -1,7 +1,7 @@
 """One pass forward and one back through a model on TensorFlow, and the report of both."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -26,6 +26,7 @@ from keras_inits._diagnose.report import (
     SignalReport,
     WeightReport,
 )
+from keras_inits._diagnose.setting import Setting, examine
 from keras_inits._diagnose.state import State, left_as_it_was
 from keras_inits._diagnose.theory import predict
 from keras_inits._diagnose.thresholds import Thresholds
@@ -62,19 +63,36 @@ def report(
     jacobian_samples: int,
     seed: int,
     notes: tuple[str, ...],
+    own_data: bool = True,
 ) -> SignalReport:
-    """Returns the report of `diagnose`; its arguments are those of `diagnose`, checked."""
+    """Returns the report of `diagnose`; its arguments are those of `diagnose`, checked.
+
+    `own_data` says whether the batch is the user's, so that its setting can be judged.
+    """
     if batch.y is None and loss is not None:
         raise InputError(f"A loss needs targets: give `y`. Received: loss={loss!r}, y=None")
     own_step = loss is None and has_own_step(model)
     _build(model, batch, own_step)
     rng = np.random.default_rng(seed)
     with left_as_it_was(model) as state:
+        setting = Setting()
+        if own_data:
+            goals = None if own_step else batch.y
+            setting = examine(model, batch.x, goals, loss=loss)
         if own_step:
             seen = _own_step(model, batch, state)
             notes += ("loss and gradients: of the model's own train_step",)
         else:
-            seen = _standard_step(model, batch, state, loss=loss, training=training, rng=rng)
+            try:
+                seen = _standard_step(model, batch, state, loss=loss, training=training, rng=rng)
+            except Exception as error:
+                # Targets that the loss refuses are a finding; the signal can be looked at still.
+                if not any("targets" in finding.where for finding in setting.findings):
+                    raise
+                state.restore()
+                given = replace(batch, y=None)
+                seen = _standard_step(model, given, state, loss=None, training=training, rng=rng)
+                notes += (f"loss: none, {type(error).__name__}; a random cotangent went back",)
         recorder = seen.recorder
         weights = {
             id(w): _weight(w, seen.gradients.get(id(w)), recorder.scale)
@@ -90,7 +108,7 @@ def report(
             loss=seen.loss,
             thresholds=thresholds,
         )
-        findings = judge(evidence)
+        findings, dismissed = setting.weigh(judge(evidence))
         jacobian, more = _jacobian(model, batch.x, state, training, jacobian_samples, rng)
     return SignalReport(
         model=model.name,
@@ -98,8 +116,9 @@ def report(
         loss=seen.loss,
         layers=_layers(evidence, {n for f in findings for n in f.where}, findings),
         jacobian=jacobian,
-        findings=findings,
-        notes=notes + more,
+        findings=setting.findings + findings,
+        notes=notes + more + setting.notes + dismissed,
+        first_steps=setting.first_steps,
     )
 
 
@@ -241,6 +260,7 @@ def _layers(
                 verdict=worst(f for f in findings if call.name in f.where)
                 if call.name in blamed
                 else "healthy",
+                findings=tuple(f for f in findings if call.name in f.where),
             )
         )
     return tuple(reports)

@@ -1,7 +1,7 @@
 """What a diagnosis finds, as plain data."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from rich.console import RenderableType
@@ -57,6 +57,7 @@ class LayerReport:
         predicted_gradient: the second moment that theory expects of the gradient there.
         weights: its trainable weights, reported at its first call.
         verdict: the worst that was found of it, or `"healthy"`.
+        findings: those of the report that name it; in JSON they are the report's alone.
     """
 
     name: str
@@ -67,6 +68,7 @@ class LayerReport:
     predicted_gradient: float | None
     weights: tuple[WeightReport, ...]
     verdict: str
+    findings: tuple[Finding, ...] = field(default=(), metadata={"json": False})
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,25 @@ class JacobianReport:
     samples: int
 
 
+@dataclass(frozen=True)
+class FirstSteps:
+    """What the first steps of the training do to the loss, tried on a copy.
+
+    Attributes:
+        rate: the compiled learning rate.
+        start: the loss of all samples before them, in training.
+        after: that after them; infinite if it was not finite.
+        guess: that of the best guess that is the same for all samples; None if not known.
+        steps: how many steps were tried in all, at this rate and for what was to be proved.
+    """
+
+    rate: float
+    start: float
+    after: float
+    guess: float | None
+    steps: int
+
+
 @dataclass(frozen=True, eq=False)
 class SignalReport(Report):
     """What each layer of a model does to a signal and to its gradient.
@@ -95,9 +116,12 @@ class SignalReport(Report):
         loss: the loss, or None if a random cotangent was sent back instead.
         layers: in the order in which they were called.
         jacobian: of outputs by inputs; None where there is none.
-        findings: all that is wrong, the worst first; each names the calls of layers that it is
-            about in `where`.
+        findings: all that is wrong: first with the setting of the training, in the order in which
+            to change it, where `where` is `"input"`, `"targets"`, `"output"`, `"loss"`,
+            `"optimizer"` or names of layers; then with the signal, the worst first, where it names
+            the calls of layers.
         notes: what was done or could not be done, and why.
+        first_steps: what the first steps do to the loss; None if none were tried.
     """
 
     model: str
@@ -107,11 +131,13 @@ class SignalReport(Report):
     jacobian: JacobianReport | None
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
+    first_steps: FirstSteps | None = None
 
     @property
     def verdict(self) -> str:
-        """The kind of the worst finding, or `"healthy"`."""
-        return self.findings[0].kind if self.findings else "healthy"
+        """The kind of the worst finding in the signal, else of the first; or `"healthy"`."""
+        kinds = [finding.kind for finding in self.findings]
+        return next((kind for kind in kinds if kind in SEVERITY), (kinds or ["healthy"])[0])
 
     def findings_of(self, name: str) -> tuple[Finding, ...]:
         """Returns the findings about the layer of that name, the worst first."""

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import keras
 
-from keras_inits._keras_internals import layer_calls_through
+from keras_inits._keras_internals import calls_through
 
 
 class Watcher(Protocol):
@@ -24,7 +24,7 @@ _active: ContextVar[Watcher | None] = ContextVar("keras_inits_watcher", default=
 @contextmanager
 def watching(watcher: Watcher) -> Iterator[None]:
     """Lets `watcher` see every call of a layer in this thread (strictly: in this context)."""
-    with layer_calls_through(_dispatch):
+    with calls_through(keras.layers.Layer, "__call__", _dispatch):
         token = _active.set(watcher)
         try:
             yield
@@ -32,7 +32,7 @@ def watching(watcher: Watcher) -> Iterator[None]:
             _active.reset(token)
 
 
-def _dispatch(original: Any, layer: keras.Layer, args: Any, kwargs: Any) -> Any:
+def _dispatch(original: Any, layer: keras.Layer, *args: Any, **kwargs: Any) -> Any:
     watcher = _active.get()
     if watcher is None:
         return original(layer, *args, **kwargs)

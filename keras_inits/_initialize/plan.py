@@ -2,7 +2,7 @@
 
 import fnmatch
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -13,6 +13,7 @@ from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import LeftAlone, OwnedWeight, Role, Unknown, role
 from keras_inits._layers.activations import Following, activation_name, following, is_seen
 from keras_inits._layers.ownership import kept_initializer
+from keras_inits._recipes import Bound
 from keras_inits._schemes import GeometricInit, XavierInit
 from keras_inits._schemes.base import KernelScheme
 
@@ -58,7 +59,7 @@ def plan(
 
     Args:
         weights: those of a model.
-        scheme: an initializer, `AUTO` or `OWN`.
+        scheme: an initializer, a recipe with its model, `AUTO` or `OWN`.
         overrides: the same by pattern of weight paths, None to leave a weight alone; the first
             pattern that fits counts.
 
@@ -88,6 +89,8 @@ def _steps(
         fitting = next((p for p in overrides if fnmatch.fnmatchcase(owned.path, p)), None)
         if fitting is not None:
             yield _overridden(owned, found, overrides[fitting], fitting)
+        elif isinstance(scheme, Bound):
+            yield _by_recipe(owned, found, scheme)
         elif scheme == OWN and isinstance(found, KernelGeometry | Unknown):
             yield _own(owned, found)
         elif isinstance(found, KernelGeometry):
@@ -113,6 +116,18 @@ def _by_scheme(owned: OwnedWeight, found: Role, spec: Any) -> Step:
     elif isinstance(found, Unknown):
         found, note = KernelGeometry.from_shape(owned.weight.shape), "geometry by shape"
     return Step(owned, found, initializer, True, note)
+
+
+def _by_recipe(owned: OwnedWeight, found: Role, recipe: Bound) -> Step:
+    """Returns the step by the line of a recipe; what no line is for starts as its layer says."""
+    if isinstance(found, LeftAlone) and not isinstance(found, Unknown):
+        return Step(owned, found, None)
+    line = recipe.line(owned.path)
+    if line.initializer is not None:
+        return Step(owned, found, line.initializer, True, line.note)
+    if line.role:
+        return Step(owned, LeftAlone(line.note), None)
+    return replace(_own(owned, found), note=line.note if isinstance(found, KernelGeometry) else "")
 
 
 def _own(owned: OwnedWeight, found: Role) -> Step:

@@ -206,7 +206,8 @@ class _Store:
                 raise InputError(f"{path} holds a layer of another shape. Choose another `out`.")
             weight.assign(kept[weight.name])
         before, error = map(float, kept["errors"])
-        return PretrainRow(plan.path, *map(str, kept["decoder"]), before, error)
+        decoder, loss = map(str, kept["decoder"])
+        return PretrainRow(plan.path, decoder, loss, before, error)
 
     def write(self, plan: _Plan, row: PretrainRow) -> None:
         """Keeps a layer that is done."""
