@@ -18,6 +18,7 @@ PUBLIC = MODULES | {
     *("diagnose", "fixed_point", "gain", "gaussian_moments", "geometry", "get", "initialize"),
     *("mean_interval", "names", "one_thread_per_operation", "register", "variance_map"),
     *("CalibrationReport", "CalibrationRow", "calibrate"),
+    *("PretrainReport", "PretrainRow", "pretrain"),
     *("PortableReport", "PortableRow", "portable"),
     *("SkipReport", "Skipped", "skip_initialization"),
     *("VocabularyReport", "WarmStartReport", "WarmStartRow", "extend_vocabulary", "warm_start"),

@@ -133,7 +133,7 @@ def new_rows(
     mean = rows.mean(axis=0)
     centered = (rows - mean).reshape(len(rows), -1)
     draws = generator.standard_normal((count, len(rows))) @ centered / math.sqrt(len(rows))
-    return mean + math.sqrt(_SHARE) * draws.reshape(count, *rows.shape[1:])
+    return np.asarray(mean + math.sqrt(_SHARE) * draws.reshape(count, *rows.shape[1:]))
 
 
 def _rebuilt(model: Any, old: int, size: int) -> Any:
