@@ -42,9 +42,10 @@ class Step:
         sources: for each symbolic tensor among them the step that made it, or `-1 - i` for input i.
         signals: those of them that a gradient goes through.
         operands: what else its arguments are; see `operation_kind`.
-        shape: of its first output.
+        shape: of its first output; in a TimeDistributed with the steps of time.
         carries: whether a gradient comes through it.
         over_time: whether it runs once for each step of a sequence.
+        outputs: the symbolic tensors that it made.
         problem: why a layer could not be entered; else empty.
     """
 
@@ -58,6 +59,7 @@ class Step:
     shape: tuple[int | None, ...]
     carries: bool
     over_time: bool
+    outputs: tuple[Any, ...] = ()
     problem: str = ""
 
     @property
@@ -145,11 +147,14 @@ class Trace:
         once = keras.KerasTensor((batch, *rest), sequence.dtype)
         _, source, carries = self._made[id(sequence)]
         self._note(once, source, carries)
+        first = len(self.steps)
         self._over_time += 1
         try:
             outputs = inner(once)
         finally:
             self._over_time -= 1
+        for step in self.steps[first:]:  # as what follows sees it: all steps of time
+            step.shape = (step.shape[0], steps, *step.shape[1:]) if step.shape else ()
 
         def spread(tensor: Any) -> Any:
             _, source, carries = self._made[id(tensor)]
@@ -212,6 +217,7 @@ class Trace:
             shape=tuple(flat[0].shape) if flat else (),
             carries=through and any(keras.backend.is_float_dtype(t.dtype) for t in flat),
             over_time=self._over_time > 0,
+            outputs=tuple(flat),
             problem=problem,
         )
         for tensor in flat:
@@ -323,6 +329,17 @@ def replayed(steps: Mapping[int, Step], value: Any) -> Any:
         layer = isinstance(step.subject, keras.layers.Layer)
         made[index] = (step.subject if layer else step.subject.call)(*args, **kwargs)
     return made[index]
+
+
+def signals_of(step: Step) -> list[Any]:
+    """Returns the symbolic tensors that a step takes signals from, in the order of `signals`."""
+    tensors, wanted = _symbolic(step.arguments), list(step.signals)
+    found = []
+    for source, tensor in zip(step.sources, tensors, strict=False):
+        if wanted and source == wanted[0]:
+            found.append(tensor)
+            wanted.pop(0)
+    return found
 
 
 def variables_of(step: Step) -> list[Any]:
