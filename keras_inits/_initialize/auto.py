@@ -184,7 +184,7 @@ class _Walk:
         shapes = self.wiring.shapes_into(call)
         if not (self.sizes_known and shapes):
             return 1.0
-        return seen(self.wiring.subjects[call.index], shapes[0], self.wiring.shape_made(call))
+        return seen(self.wiring.subjects[call.index], shapes[0], call.shape)
 
     def _choose(self, call: Call) -> None:
         new = [

@@ -28,7 +28,7 @@ def pooled(place: Place) -> Signal | None:
         return _reduced(signal, name, subject, shapes)
     if not shapes:
         return None
-    window = _window(subject, shapes[0], place.wiring.shape_made(place.call))
+    window = _window(subject, shapes[0], place.call.shape)
     if "Max" in name:
         return over_places(signal, window, np.max, place.call.index)
     return mean_of_places(signal, window, place.call.index) if "Average" in name else None

@@ -238,7 +238,7 @@ def _reshaping(place: Place) -> Signal:
     (signal, *_) = place.given
     given = place.wiring.shapes_into(place.call)
     # A part of a signal holds other entries than another part.
-    taken = bool(given) and math.prod(place.wiring.shape_made(place.call)) < math.prod(given[0])
+    taken = bool(given) and math.prod(place.call.shape) < math.prod(given[0])
     return signal.shuffled(place.call.index) if taken else signal
 
 

@@ -81,12 +81,12 @@ def _region(graph: Graph, start: int) -> tuple[int, ...]:
     So `x * sigmoid(x)` or `maximum(x, 0.1 * x)`: every way from `start` goes through these calls,
     and ends in the last of them, which is the first where all ways meet again.
     """
-    inside, shape = {start}, graph.calls[start].shape
+    inside, first = {start}, graph.calls[start]
     for call in graph.calls[start + 1 :]:
         if not inside.intersection(call.signals):
             continue
         learned = call.weights and call.kind is not Kind.ACTIVATION
-        if learned or call.kind not in _SINGLE_VALUES or call.shape != shape:
+        if learned or call.kind not in _SINGLE_VALUES or not _same_shape(first, call):
             return ()
         if not inside.issuperset(call.signals):
             return ()
@@ -97,6 +97,12 @@ def _region(graph: Graph, start: int) -> tuple[int, ...]:
         if meet and any(_bends(graph.calls[i]) for i in inside - {start}):
             return tuple(sorted(inside - {start}))
     return ()
+
+
+def _same_shape(call: Call, other: Call) -> bool:
+    if call.over_time and not other.over_time:  # the other has the steps of time too
+        return call.shape == (*other.shape[:1], *other.shape[2:])
+    return call.shape == other.shape
 
 
 def _bends(call: Call) -> bool:

@@ -138,11 +138,6 @@ class Wiring(Report):
         """Returns the shapes of the signals that a call takes, in the order of `call.signals`."""
         return tuple(tuple(tensor.shape) for tensor in signals_of(self._steps[call.index]))
 
-    def shape_made(self, call: Call) -> tuple[int, ...]:
-        """Returns the shape of a call's first output, in a TimeDistributed at one step of time."""
-        outputs = self._steps[call.index].outputs
-        return tuple(outputs[0].shape) if outputs else call.shape
-
     def outputs_into(self, call: Call) -> tuple[int, ...]:
         """Returns which output of its source each of `call.signals` is, from 0."""
         return tuple(

@@ -42,7 +42,7 @@ class Step:
         sources: for each symbolic tensor among them the step that made it, or `-1 - i` for input i.
         signals: those of them that a gradient goes through.
         operands: what else its arguments are; see `operation_kind`.
-        shape: of its first output; in a TimeDistributed with the steps of time.
+        shape: of its first output.
         carries: whether a gradient comes through it.
         over_time: whether it runs once for each step of a sequence.
         outputs: the symbolic tensors that it made.
@@ -147,14 +147,11 @@ class Trace:
         once = keras.KerasTensor((batch, *rest), sequence.dtype)
         _, source, carries = self._made[id(sequence)]
         self._note(once, source, carries)
-        first = len(self.steps)
         self._over_time += 1
         try:
             outputs = inner(once)
         finally:
             self._over_time -= 1
-        for step in self.steps[first:]:  # as what follows sees it: all steps of time
-            step.shape = (step.shape[0], steps, *step.shape[1:]) if step.shape else ()
 
         def spread(tensor: Any) -> Any:
             _, source, carries = self._made[id(tensor)]
