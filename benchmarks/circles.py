@@ -1,9 +1,9 @@
-"""The circles: 5 schemes x 20 seeds side by side, beside a plain NumPy loop for one net.
+"""The circles: 5 schemes x 20 seeds side by side, next to a plain NumPy loop for one net.
 
     python benchmarks/circles.py
 
-It also shows why the last digits of one published number are nobody's: of random x 10, two NumPy
-loops that differ in the order of their additions alone end at different costs.
+It also shows why the last digits of one published number cannot be reproduced: for random x 10, two
+NumPy loops that differ in the order of summation alone end at different costs.
 """
 
 import time
@@ -11,16 +11,16 @@ from statistics import median
 
 import numpy as np
 
-from keras_inits._compare import one_thread_per_operation
-from keras_inits.experiments import circles
-from keras_inits.experiments.circles import training
+from keras_inits import one_thread_per_operation
+from keras_inits.experiments import CirclesConfig, circles
+from keras_inits.experiments import _circles_recipe as recipe
 
 ITERATIONS, RATE, ROUNDS = 15_000, 0.01, 3
 
 
 def numpy_cost(weights: list[np.ndarray], transposed: bool = False) -> float:
     """Returns the cost at the last recorded iteration; `transposed` has samples as columns."""
-    x, y = training.points(1, 300)
+    x, y = recipe.points(1, 300)
     kernels, biases = [w.copy() for w in weights[::2]], [b.copy() for b in weights[1::2]]
     cost = np.nan
     for iteration in range(ITERATIONS):
@@ -46,14 +46,14 @@ def numpy_cost(weights: list[np.ndarray], transposed: bool = False) -> float:
 
 def main() -> None:
     one_thread_per_operation()
-    model = training.build()
-    draws = {name: training.published_draw(scale, model) for name, scale in training.SCALES.items()}
+    model = recipe.build()
+    draws = {name: recipe.published_draw(scale, model) for name, scale in recipe.SCALES.items()}
     pairs = []
     for _ in range(ROUNDS):
         start = time.perf_counter()
         numpy_cost(draws["he"])
         between = time.perf_counter()
-        circles.run(circles.CirclesConfig(), report=lambda line: None)
+        circles.run(CirclesConfig(), report=lambda line: None)
         pairs.append((between - start, time.perf_counter() - between))
     print(f"NumPy loop, one net: {median(a for a, _ in pairs):.2f} s")
     print(f"5 schemes x 20 seeds, and the published draw: {median(b for _, b in pairs):.1f} s")

@@ -2,11 +2,11 @@
 
     python benchmarks/compare.py [FOLDER WITH THE FOUR IDX FILES]
 
-One NumPy run is one softmax regression for 20 epochs, tested after each. Beside it stand both
+One NumPy run is one softmax regression for 20 epochs, tested after each. The other lines are both
 schemes of one seed, and both of 20 seeds, whole calls of `compare` with all they compile; and stock
 `fit` of one model, for a few epochs, scaled up. The rounds take turns, since machines drift; each
-line is the median of its rounds. TensorFlow takes one thread an operation, as the command line
-tells it, in `fit` too, which is no slower for it.
+line is the median of its rounds. TensorFlow uses one thread per operation, as in
+the command line, in `fit` too, which is no slower for it.
 """
 
 import sys
@@ -17,9 +17,8 @@ from statistics import median
 import keras
 import numpy as np
 
-from keras_inits import compare
+from keras_inits import Execution, compare, one_thread_per_operation
 from keras_inits._cli.models import builder
-from keras_inits._compare import one_thread_per_operation
 from keras_inits.datasets import ImageDataset, load_mnist
 
 EPOCHS, FIT_EPOCHS, BATCH, RATE, ROUNDS = 20, 2, 100, 0.01, 3
@@ -62,7 +61,7 @@ def population(data: ImageDataset, seeds: int) -> None:
         optimizer=keras.optimizers.SGD(RATE),
         loss=LOSS,
         metrics=["accuracy"],
-        trainer="population",
+        execution=Execution(trainer="population"),
     )
 
 

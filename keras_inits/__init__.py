@@ -9,6 +9,7 @@ from keras_inits._audit import AuditReport, audit
 from keras_inits._compare import (
     Comparison,
     Difference,
+    Execution,
     GivenWeights,
     Interval,
     compare,
@@ -45,6 +46,7 @@ __all__ = [
     "Comparison",
     "Default",
     "Difference",
+    "Execution",
     "Finding",
     "GaussianMoments",
     "GivenWeights",
@@ -81,7 +83,7 @@ __all__ = [
     *_schemes,
 ]
 
-# Loaded on first use: they need TensorFlow, or matplotlib.
+# Loaded on first use: they take longer to load than the initializers.
 _LAZY = {
     "LayerReport": "_diagnose",
     "SignalMonitor": "_monitor",

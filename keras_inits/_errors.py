@@ -16,6 +16,14 @@ class InputTypeError(InputError, TypeError):
     """Something of the wrong type was given; it is a `TypeError` too."""
 
 
+class InputFileError(InputError, OSError):
+    """A file or folder cannot be read or written; it is an `OSError` too."""
+
+
+class MissingPackageError(InputError, ImportError):
+    """A package of an extra is not installed; it is an `ImportError` too."""
+
+
 def did_you_mean(given: str, known: Iterable[str], *, n: int = 3) -> str:
     """Returns a question with the known names that are most like `given`, or "" if none is.
 

@@ -8,6 +8,7 @@ on `keras.initializers.get` asks a private dict alone. Tried with Keras 3.12.0, 
 import functools
 import importlib
 import math
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -124,6 +125,18 @@ def producer(tensor: Any) -> Any:
     return tensor._keras_history.operation
 
 
+# --- the layers inside a layer -------------------------------------------------------------------
+
+
+def inner_layers(layer: keras.layers.Layer, *, itself: bool = False) -> list[keras.layers.Layer]:
+    """Returns every layer inside `layer`, at any depth, each once.
+
+    Those that subclassed models, attention, cells and wrappers keep in their attributes are among
+    them: `Model.layers` has those at the top alone. Tried with Keras 3.15.1.
+    """
+    return layer._flatten_layers(include_self=itself)  # type: ignore[no-any-return]
+
+
 # --- following a model by its symbolic calls ------------------------------------------------------
 # Tried with Keras 3.15.1. Keras has no hooks on layers and operations. All calls of layers go
 # through `Layer.__call__`, all operations on `KerasTensor`s through `Operation.symbolic_call`, and
@@ -222,3 +235,51 @@ def symbolic_calls_through(
         calls_through(keras.layers.Layer, "add_loss", add_loss),
     ):
         yield
+
+
+# --- watching a running model --------------------------------------------------------------------
+# Tried with Keras 3.12.0 and 3.15.1. Keras keeps masks and logits as attributes of tensors, and the
+# seed of draws without a seed in its global state.
+
+_TENSOR_NOTES = ("_keras_mask", "_keras_logits")
+
+
+def copy_tensor_notes(source: Any, target: Any) -> None:
+    """Copies what Keras keeps on a tensor (its mask, the logits behind softmax) to a copy of it."""
+    for name in _TENSOR_NOTES:
+        if (value := getattr(source, name, None)) is not None:
+            setattr(target, name, value)
+
+
+def logits_of(tensor: Any) -> Any:
+    """Returns the logits that Keras computes cross-entropy from; None where there are none."""
+    return getattr(tensor, "_keras_logits", None)
+
+
+def set_logits(tensor: Any, logits: Any) -> None:
+    """Sets the logits that Keras computes cross-entropy from."""
+    tensor._keras_logits = logits
+
+
+def mask_of(tensor: Any) -> Any:
+    """Returns the mask that Keras keeps on a tensor; None where there is none."""
+    return getattr(tensor, "_keras_mask", None)
+
+
+def global_seed_state() -> Any:
+    """Returns the variable that seeds draws without a seed; None if nothing was drawn yet."""
+    module = sys.modules.get("keras.src.backend.common.global_state")
+    generator = module and module.get_global_attribute("global_seed_generator")
+    return getattr(generator, "state", None)
+
+
+def forget_global_seed() -> None:
+    """Lets the seed of draws without a seed be made anew, as in a fresh process."""
+    module = sys.modules.get("keras.src.backend.common.global_state")
+    if module is not None:
+        module.set_global_attribute("global_seed_generator", None)
+
+
+def all_layers(model: keras.Model) -> list[keras.Layer]:
+    """Returns a model's layers at any depth, those inside other layers too."""
+    return list(model._flatten_layers(include_self=False))

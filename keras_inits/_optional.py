@@ -1,12 +1,15 @@
 """Packages that only parts of the library need, and the extra that installs each."""
 
+import importlib
 import importlib.util
+from typing import Any
 
-from keras_inits._errors import InputError
+from keras_inits._errors import MissingPackageError
 
 EXTRAS = {
     "joblib": "compare",
     "matplotlib": "plots",
+    "pandas": "notebooks",
     "scipy": "compare",
     "sklearn": "experiments",
     "tensorflow": "tensorflow",
@@ -23,11 +26,25 @@ def require(purpose: str, *modules: str) -> None:
         modules: top-level modules, keys of `EXTRAS`.
 
     Raises:
-        InputError: one is not installed; the message names the extra that brings it.
+        MissingPackageError: one is not installed; the message names the extra that brings it.
     """
     for module in modules:
         if not _installed(module):
-            raise InputError(missing(module, purpose))
+            raise MissingPackageError(missing(module, purpose))
+
+
+def package(module: str, purpose: str) -> Any:
+    """Returns a module of an optional package, loaded where it is used.
+
+    Args:
+        module: its name, such as `"scipy.stats"`.
+        purpose: what it is needed for, as the subject of a sentence.
+
+    Raises:
+        MissingPackageError: the package is not installed.
+    """
+    require(purpose, module.partition(".")[0])
+    return importlib.import_module(module)
 
 
 def _installed(module: str) -> bool:

@@ -11,7 +11,7 @@ import keras_inits
 from keras_inits import _cli
 from keras_inits.datasets import DataError
 
-README = Path(__file__).parents[1] / "README.md"
+TABLE = Path(__file__).parents[1] / "docs" / "schemes.md"
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_list_tells_every_name_within_80_columns(keras_inits_command):
 def test_the_readme_holds_the_table_that_the_registry_gives(keras_inits_command):
     code, out, _ = keras_inits_command("list", "--format", "markdown")
     assert code == 0
-    assert out in README.read_text(), "run `keras-inits list --format markdown` for the new table"
+    assert out in TABLE.read_text(), "run `keras-inits list --format markdown` for the new table"
 
 
 def test_digits_are_called_not_comparable_before_and_after(keras_inits_command, tmp_path):
@@ -104,13 +104,22 @@ def test_a_mistake_in_compare_ends_in_a_message(keras_inits_command, words, says
     assert "Traceback" not in err
 
 
+def test_compare_overwrites_no_result_of_something_else(keras_inits_command, tmp_path):
+    (tmp_path / "result.json").write_text('{"experiment": "depth"}')
+    code, _, err = keras_inits_command("compare", "--data", "digits", "--out", str(tmp_path))
+    assert code == 2
+    assert "is not overwritten" in err.replace("\n", " ")
+    assert (tmp_path / "result.json").read_text() == '{"experiment": "depth"}'
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 @pytest.mark.parametrize("command", [["reproduce", "mnist-log"], ["compare"]])
 def test_brackets_in_a_message_are_no_markup(keras_inits_command, monkeypatch, command):
     def fail(*arguments, report, **options):
         report("trying [one] source")
         raise DataError('pip install "keras-inits[experiments]"')
 
-    monkeypatch.setattr("keras_inits.experiments.mnist_log.training.load_mnist", fail)
+    monkeypatch.setattr("keras_inits.experiments.mnist_log.load_mnist", fail)
     monkeypatch.setattr("keras_inits.datasets.load_mnist", fail)
     code, out, err = keras_inits_command(*command)
     assert code == 2
@@ -223,7 +232,9 @@ def test_circles_print_their_page_and_write_their_files(keras_inits_command, tmp
     assert "What this supports" in out
     assert "What it does not" in out
     assert max(map(len, out.splitlines())) <= max(80, len(str(tmp_path)) + 30)
-    assert len(json.loads((tmp_path / "result.json").read_text())["runs"]) == 15
+    stored = json.loads((tmp_path / "result.json").read_text())
+    assert np.array(stored["seeded"]["history"]["test_accuracy"]).shape == (5, 2, 1)
+    assert np.array(stored["published"]["history"]["test_accuracy"]).shape == (5, 1, 1)
 
 
 @pytest.mark.parametrize(

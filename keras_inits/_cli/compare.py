@@ -12,10 +12,12 @@ from rich.console import Console
 from keras_inits import compare, datasets
 from keras_inits._cli import models
 from keras_inits._cli.progress import progress_bar
-from keras_inits._compare import Comparison, one_thread_per_operation
+from keras_inits._compare import Comparison, Execution, one_thread_per_operation
 from keras_inits._compare.data import Batches, from_images
-from keras_inits._compare.run import Trainer
-from keras_inits._files import write_all
+from keras_inits._compare.execution import Trainer
+from keras_inits._compare.store import settings_file
+from keras_inits._errors import InputError
+from keras_inits._files import refuse_other_result, write_all
 from keras_inits.datasets import Source
 
 
@@ -34,17 +36,17 @@ class CompareConfig:
     epochs: int = 5
     """Passes over the training images."""
     batch_size: int = 100
-    """Images a step."""
+    """Images per step."""
     optimizer: str = "sgd"
     """Any name that Keras knows."""
     learning_rate: float | None = None
-    """Step size; the optimizer's own unless told."""
+    """Step size; the optimizer's own by default."""
     batches: Batches = "shared"
     """Whether all seeds see the same batches, or each its own."""
     trainer: Trainer = "auto"
     """All side by side where the model allows it, or insist on that, or on `fit`."""
-    root_seed: int = 0
-    """The number from which every random number follows."""
+    seed: int = 0
+    """The root seed, from which every random number follows."""
     jobs: int | None = None
     """Processes that share the work."""
     source: Source = "auto"
@@ -52,16 +54,18 @@ class CompareConfig:
     data_dir: Path | None = None
     """Folder with the four IDX files of MNIST, gzipped or not."""
     out: Path | None = None
-    """Folder for the results and the finished chunks; a killed run goes on from it."""
+    """Folder for the results and the finished chunks; a killed run resumes from it."""
 
 
 def run(config: CompareConfig, console: Console) -> Comparison:
-    """Trains what is asked for, shows how long it will take, prints and writes the result.
+    """Returns what was asked for, trained; prints progress and result, and writes files.
 
     Raises:
-        DataError: MNIST could not be had.
-        ValueError: an argument out of range, or `config.out` holds another comparison.
+        DataError: MNIST is not to be had.
+        InputError: an argument out of range, or `config.out` holds something else.
     """
+    if config.out is not None:
+        refuse_other_result(config.out / "result.json", settings_file(config.out).exists())
     if config.trainer != "fit":
         one_thread_per_operation()
     images = datasets.load_mnist(
@@ -74,7 +78,7 @@ def run(config: CompareConfig, console: Console) -> Comparison:
     side = int(np.sqrt(pixels))
     shape = (side, side, 1) if models.needs_images(config.model) else (pixels,)
     build = models.builder(config.model, shape, int(images.train_labels.max()) + 1)
-    optimizer = keras.optimizers.get(config.optimizer)
+    optimizer = _optimizer(config.optimizer)
     if config.learning_rate is not None:
         optimizer.learning_rate = config.learning_rate
     with progress_bar(console) as show:
@@ -89,17 +93,25 @@ def run(config: CompareConfig, console: Console) -> Comparison:
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=["accuracy"],
             batches=config.batches,
-            root_seed=config.root_seed,
-            trainer=config.trainer,
-            n_jobs=config.jobs,
-            out=config.out,
-            on_progress=show,
+            seed=config.seed,
+            execution=Execution(
+                trainer=config.trainer, n_jobs=config.jobs, out=config.out, on_progress=show
+            ),
         )
     console.print(result.summary(), markup=False, highlight=False, soft_wrap=True)
     if config.out is not None:
         for path in write(result, config.out):
             console.print(f"wrote {path}", soft_wrap=True, markup=False)
     return result
+
+
+def _optimizer(name: str) -> keras.optimizers.Optimizer:
+    try:
+        return keras.optimizers.get(name)
+    except ValueError as error:
+        raise InputError(
+            f"`optimizer` must be a name that Keras knows. Received: {name}"
+        ) from error
 
 
 def write(result: Comparison, out: Path) -> list[Path]:

@@ -6,6 +6,8 @@ from typing import Literal
 
 import keras
 
+from keras_inits._errors import InputError
+
 Name = Literal["softmax", "mlp", "mlp20", "lenet5", "lsuv_conv"]
 Shape = tuple[int, ...]
 
@@ -20,19 +22,19 @@ def builder(name: Name, input_shape: Shape, classes: int) -> Callable[[], keras.
         classes: number of outputs.
 
     Raises:
-        ValueError: a name that does not exist, or an input that does not suit the model.
+        InputError: a name that does not exist, or an input that does not suit the model.
 
     >>> builder("softmax", (784,), 10)().count_params()
     7850
     """
     if name not in MODELS:
         near = difflib.get_close_matches(str(name), MODELS) or MODELS
-        raise ValueError(
+        raise InputError(
             f"`model` must be one of {', '.join(MODELS)}. Received: model={name!r}. "
             f"Did you mean {' or '.join(near)}?"
         )
     if needs_images(name) and (len(input_shape) != 3 or min(input_shape[:2]) < 28):
-        raise ValueError(
+        raise InputError(
             f"{name!r} needs images of at least 28 x 28 with a channel axis. "
             f"Received: samples of shape {input_shape}"
         )
@@ -46,7 +48,7 @@ def builder(name: Name, input_shape: Shape, classes: int) -> Callable[[], keras.
 
 
 def needs_images(name: Name) -> bool:
-    """Says whether a model takes `(height, width, channels)` rather than flat pixels."""
+    """Returns whether a model takes `(height, width, channels)` rather than flat pixels."""
     return name in ("lenet5", "lsuv_conv")
 
 

@@ -72,7 +72,7 @@ def diagnose_model(
         imports: a module or .py file whose classes or functions the model uses; may be repeated.
         unsafe: run the Python code of Lambda layers; only for files from people you trust.
     """
-    from keras_inits._diagnose import diagnose, standard_input  # slow to load
+    from keras_inits._diagnose import diagnose, draw_input  # slow to load
 
     if batch < 1:
         raise InputError(f"`batch` must be at least 1. Received: batch={batch}")
@@ -86,21 +86,19 @@ def diagnose_model(
     _compile(loaded, loss, optimizer, learning_rate)
     if data is None:
         _refuse_strings(loaded)
-    x = standard_input(loaded, batch) if data is None else _arrays("data", data, batch)
+    x = draw_input(loaded, batch) if data is None else _arrays("data", data, batch)
     y = None if labels is None else _arrays("labels", labels, batch)
     if y is not None:
         _check_labels(loaded, x, y)
     report = diagnose(loaded, x, y)
-    summary: Any = report.summary  # prints, or returns text as every other report does
-    if text := summary():
-        print(text)
+    print(report)
     if json is not None:
-        write_whole(json, report.to_json() + "\n")
+        report.to_json(json)
     if png is not None:
         from keras_inits import plots  # matplotlib is an extra
 
         write_whole(png, plots.figure_bytes(plots.depth_figure(report)))
-    sys.exit(0 if report.healthy else 1)
+    sys.exit(0 if report.ok else 1)
 
 
 def _compile(

@@ -1,7 +1,7 @@
 """Schemes against schemes over many seeds, trained side by side."""
 
-from keras_inits._compare.chunks import one_thread_per_operation
 from keras_inits._compare.comparison import Comparison
+from keras_inits._compare.execution import Execution, one_thread_per_operation
 from keras_inits._compare.run import compare
 from keras_inits._compare.statistics import Difference, Interval, mean_interval
 from keras_inits._compare.weights import GivenWeights
@@ -9,6 +9,7 @@ from keras_inits._compare.weights import GivenWeights
 __all__ = [
     "Comparison",
     "Difference",
+    "Execution",
     "GivenWeights",
     "Interval",
     "compare",

@@ -1,17 +1,31 @@
-"""What a comparison measured: plain arrays, and the statistics read off them."""
+"""What a comparison measured: plain arrays, their statistics, and the report of both."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.box import SIMPLE_HEAD
+from rich.console import RenderableType
+from rich.table import Table
 
 from keras_inits._compare import statistics
 from keras_inits._compare.statistics import Difference, Interval
-from keras_inits._files import without_nan, write_whole
+from keras_inits._compare.words import (
+    LEVEL,
+    difference_sentence,
+    epochs_text,
+    interval_text,
+    number_text,
+    p_text,
+)
+from keras_inits._errors import InputError
+from keras_inits._optional import package
+from keras_inits._reporting import Finding, Report, plain_text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Metrics of which less is better, by parts of their names; of all others more is.
 _LOWER = ("loss", "error", "crossentropy", "divergence", "hinge", "poisson", "mse", "mae", "mape")
@@ -20,7 +34,7 @@ _SIGMAS = 3.0
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class Comparison(Report):
     """Schemes against schemes over many seeds.
 
     Attributes:
@@ -29,13 +43,13 @@ class Comparison:
         history: by metric, `(schemes, seeds, epochs)`. `loss` is the training loss over the epoch
             as the weights move, `test_...` what was measured after it. NaN and infinity are what
             a diverged run measured.
-        metric: the one that tables, words and plots are about unless told otherwise.
-        chance: accuracy of always answering with the commonest class, by test set; empty if the
-            targets are not classes.
+        metric: the one that tables, sentences and plots are about by default.
+        chance: accuracy of always predicting the commonest class, by test set; empty if the targets
+            are not classes.
         samples: number of samples in each test set.
         trainer: `"population"`, `"fit"` or `"population and fit"`.
         notes: sentences that a reader must know: why `fit`, which weights no scheme drew.
-        settings: what decides the numbers, with the root seed.
+        settings: what decides the numbers, the root seed (`seed`) among them.
         weights: by scheme and seed what `model.set_weights` takes, if they were kept; not in JSON.
     """
 
@@ -48,7 +62,18 @@ class Comparison:
     trainer: str
     notes: tuple[str, ...]
     settings: Mapping[str, Any]
-    weights: Mapping[tuple[str, int], tuple[NDArray[Any], ...]] = field(default_factory=dict)
+    weights: Mapping[tuple[str, int], tuple[NDArray[Any], ...]] = field(
+        default_factory=dict, metadata={"json": False}
+    )
+
+    def __post_init__(self) -> None:
+        expected = (len(self.schemes), len(self.seeds))
+        for metric, values in {"loss": np.empty(0), **self.history}.items():
+            if values.ndim != 3 or values.shape[:2] != expected:
+                raise InputError(
+                    "`history` must have a loss and arrays of shape (schemes, seeds, epochs), here "
+                    f"{(*expected, 'epochs')}. Received: {metric} of shape {values.shape}"
+                )
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -57,23 +82,23 @@ class Comparison:
 
     @property
     def epochs(self) -> int:
-        """How many epochs each run has."""
+        """Number of epochs of each run."""
         return int(self.history["loss"].shape[-1])
 
     @property
-    def root_seed(self) -> int:
-        """The number that all random numbers follow from."""
-        return int(self.settings["root_seed"])
+    def seed(self) -> int:
+        """The root seed, from which all random numbers follow."""
+        return int(self.settings.get("seed", self.settings.get("root_seed", 0)))  # 0.1's name
 
     def values(self, metric: str | None = None) -> NDArray[np.float64]:
         """Returns a metric of every run, `(schemes, seeds, epochs)`.
 
         Raises:
-            ValueError: it was not measured.
+            InputError: it was not measured.
         """
         metric = self.metric if metric is None else metric
         if metric not in self.history:
-            raise ValueError(
+            raise InputError(
                 f"`metric` must be one of {', '.join(self.metrics)}. Received: metric={metric!r}"
             )
         return self.history[metric]
@@ -93,13 +118,13 @@ class Comparison:
         """Returns for each scheme the mean over seeds of the final or best value."""
         values = self.best(metric) if best else self.final(metric)
         return {
-            scheme: statistics.mean_interval(row, self.root_seed)
+            scheme: statistics.mean_interval(row, self.seed)
             for scheme, row in zip(self.schemes, values, strict=True)
         }
 
     def differences(self, metric: str | None = None) -> tuple[Difference, ...]:
         """Returns the paired differences of the final values, for every pair of schemes."""
-        return statistics.paired_differences(self.final(metric), self.schemes, self.root_seed)
+        return statistics.paired_differences(self.final(metric), self.schemes, self.seed)
 
     def epochs_to(self, target: float, metric: str | None = None) -> NDArray[np.float64]:
         """Returns the epochs until a target, `(schemes, seeds)`; infinity where it was not seen."""
@@ -133,8 +158,8 @@ class Comparison:
     def stuck(self) -> NDArray[np.bool_] | None:
         """Returns which runs never left chance, `(schemes, seeds)`; None where chance is unknown.
 
-        They are the ones whose test accuracy was never 3 standard errors above that of always
-        answering with the commonest class.
+        Those are the runs whose test accuracy was never 3 standard errors above that of always
+        predicting the commonest class.
         """
         for name, chance in self.chance.items():
             accuracy = self.history.get(f"{name}_accuracy")
@@ -145,75 +170,132 @@ class Comparison:
         return None
 
     def higher_is_better(self, metric: str | None = None) -> bool:
-        """Says whether more of a metric is better, as its name tells."""
+        """Returns whether more of a metric is better, by its name."""
         name = (self.metric if metric is None else metric).lower()
         return not any(part in name for part in _LOWER)
 
-    def summary(self) -> str:
-        """Returns tables and sentences for a terminal of 80 columns."""
-        from keras_inits._compare.words import summary  # rich is slow to load
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """One for each scheme and way in which runs of it failed."""
+        return tuple(self._failures())
 
-        return summary(self)
+    def heading(self) -> str:
+        """Returns what was compared, in one line."""
+        count = len(self.seeds)
+        return (
+            f"{self.metric} of {len(self.schemes)} schemes over {count} "
+            f"seed{'s' if count > 1 else ''}, {self.epochs} epochs ({self.trainer})"
+        )
+
+    def table(self) -> Table:
+        """Returns a row for each scheme: final and best value, epochs to the target, failures."""
+        target = self.common_target()
+        epochs = self.epochs_to(target)
+        sign = "≥" if self.higher_is_better() else "≤"
+        failed = self.failed()
+        table = Table(box=SIMPLE_HEAD, pad_edge=False)
+        table.add_column("scheme", overflow="fold")
+        to_target = f"epochs to\n{sign} {number_text(target)}"
+        for name in ("final, 95 % interval", "best", to_target, "failed"):
+            table.add_column(name, justify="right", no_wrap="interval" in name)
+        finals, bests = self.intervals(), self.intervals(best=True)
+        for i, scheme in enumerate(self.schemes):
+            table.add_row(
+                plain_text(scheme),
+                interval_text(finals[scheme]),
+                number_text(bests[scheme].mean),
+                epochs_text(epochs[i], self.epochs),
+                f"{int(failed[i].sum())} of {len(self.seeds)}",
+            )
+        return table
+
+    def differences_table(self) -> Table:
+        """Returns a row for each pair of schemes: paired difference, number of pairs, p-value."""
+        table = Table(box=SIMPLE_HEAD, pad_edge=False)
+        table.add_column("paired difference", overflow="fold")
+        table.add_column("mean, 95 % interval", justify="right")
+        table.add_column("pairs", justify="right")
+        table.add_column("p (Holm)", justify="right")
+        for difference in self.differences():
+            table.add_row(
+                plain_text(f"{difference.a} - {difference.b}"),
+                interval_text(difference.interval),
+                str(difference.interval.count),
+                p_text(difference.p_holm).removeprefix("p = ").removeprefix("p "),
+            )
+        return table
+
+    def parts(self) -> Iterator[RenderableType]:
+        """Yields what is printed: heading, tables and conclusions."""
+        yield plain_text(self.heading())
+        yield self.table()
+        if len(self.schemes) > 1 and len(self.seeds) > 1:
+            yield self.differences_table()
+        for sentence in self.conclusions():
+            yield plain_text(sentence)
 
     def conclusions(self) -> tuple[str, ...]:
         """Returns what the data support and what they do not, a sentence each."""
-        from keras_inits._compare.words import conclusions
+        count = len(self.seeds)
+        sentences = list(self._verdicts())
+        sentences += [f"{', '.join(f.where)}: {f.evidence}." for f in self.findings]
+        if count > 1 and self.settings.get("batches") == "shared":
+            sentences.append(
+                "All seeds saw the same batches: the intervals cover the initial weights alone "
+                "(batches='own' adds the order of the samples)."
+            )
+        return (*sentences, *self.notes)
 
-        return tuple(conclusions(self))
+    def _verdicts(self) -> Iterator[str]:
+        count, schemes = len(self.seeds), len(self.schemes)
+        if count == 1:
+            yield "One seed supports no conclusion: another one may turn the order round."
+        elif schemes > 1:
+            differences = self.differences()
+            pairs = len(differences)
+            # All pairs of one sign in every seed: 2 of the 2^n sign patterns, times Holm's factor.
+            if (smallest := pairs * 2.0 ** (1 - count)) > LEVEL:
+                yield (
+                    f"{count} seeds are too few to tell {schemes} schemes apart at 5 %: the "
+                    f"smallest p that all {pairs} pair{'s' * (pairs > 1)} could have together is "
+                    f"{min(1.0, smallest):.2g}."
+                )
+                return
+            higher = self.higher_is_better()
+            yield from (difference_sentence(d, higher_is_better=higher) for d in differences)
 
-    def to_frame(self) -> Any:
+    def _failures(self) -> Iterator[Finding]:
+        count, diverged, stuck = len(self.seeds), self.diverged(), self.stuck()
+        kinds = [
+            (
+                "diverged",
+                diverged,
+                "runs diverged (a loss that is not finite); means leave out their values where "
+                "those are not finite",
+            ),
+            ("never left chance", stuck, "runs never left chance"),
+        ]
+        for kind, runs, text in kinds:
+            counts = [0] * len(self.schemes) if runs is None else runs.sum(axis=1).tolist()
+            for scheme, number in zip(self.schemes, counts, strict=True):
+                if number:
+                    yield Finding(
+                        kind,
+                        (scheme,),
+                        f"{number} of {count} {text}",
+                        numbers={"failed": number, "runs": count},
+                    )
+
+    def to_frame(self) -> "pd.DataFrame":
         """Returns a pandas DataFrame with a row for each scheme, seed and epoch.
 
         Raises:
-            ImportError: pandas is not installed.
+            MissingPackageError: pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise ImportError(
-                "`to_frame` needs pandas: pip install pandas. `to_json` does without."
-            ) from error
+        pandas = package("pandas", "`to_frame`")
         index = pandas.MultiIndex.from_product(
             [self.schemes, self.seeds, range(1, self.epochs + 1)],
             names=["scheme", "seed", "epoch"],
         )
         columns = {metric: values.ravel() for metric, values in self.history.items()}
         return pandas.DataFrame(columns, index=index).reset_index()
-
-    def to_json(self, path: Path | str | None = None) -> str:
-        """Returns everything as JSON, and writes it to `path`, whole, if that is given.
-
-        Values that are not finite are strings, `"NaN"` and `"Infinity"`: JSON has no such numbers.
-        """
-        text = json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n"
-        if path is not None:
-            write_whole(Path(path), text)
-        return text
-
-    def to_dict(self) -> dict[str, Any]:
-        """Returns plain data for JSON: what was measured, and what `from_dict` needs."""
-        plain = {
-            "schemes": list(self.schemes),
-            "seeds": list(self.seeds),
-            "history": {metric: values.tolist() for metric, values in self.history.items()},
-            "metric": self.metric,
-            "chance": dict(self.chance),
-            "samples": dict(self.samples),
-            "trainer": self.trainer,
-            "notes": list(self.notes),
-            "settings": dict(self.settings),
-        }
-        return dict(without_nan(plain))
-
-    @classmethod
-    def from_dict(cls, plain: Mapping[str, Any]) -> "Comparison":
-        """Returns the comparison that `to_dict` gave."""
-        return cls(
-            **{
-                **plain,
-                "schemes": tuple(plain["schemes"]),
-                "seeds": tuple(plain["seeds"]),
-                "notes": tuple(plain["notes"]),
-                "history": {m: np.array(v).astype(float) for m, v in plain["history"].items()},
-            }
-        )

@@ -1,4 +1,4 @@
-"""What is trained on: arrays in memory, and the rows of every batch, decided before training."""
+"""The data of a comparison: arrays in memory, and the rows of every batch, known in advance."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_inits._errors import InputError, InputTypeError
 from keras_inits.datasets import MNIST_SOURCES, load_mnist
 
 Arrays = Any  # an array, or a dict, tuple or list of them for models of several inputs or outputs
@@ -34,11 +35,11 @@ class TrainingData:
 
     @property
     def samples(self) -> int:
-        """How many samples there are to train on."""
+        """Number of samples to train on."""
         return sample_count(self.x)
 
     def digest(self) -> str:
-        """Returns a hash of every number in it, by which a later call knows the same data."""
+        """Returns a hash of every number in it, which identifies the data in later calls."""
         hashed = hashlib.sha256()  # processors have instructions for it
         for path, array in keras.tree.flatten_with_path((self.x, self.y, dict(self.evaluation))):
             hashed.update(f"{path}{array.dtype}{array.shape}".encode())
@@ -47,7 +48,7 @@ class TrainingData:
 
 
 def sample_count(arrays: Arrays) -> int:
-    """Returns how many samples an array, or a structure of arrays, has."""
+    """Returns the number of samples in an array, or in a structure of arrays."""
     return int(keras.tree.flatten(arrays)[0].shape[0])
 
 
@@ -68,8 +69,9 @@ def as_training_data(data: Any, input_shape: tuple[int | None, ...] | None) -> T
         input_shape: of a batch, `(None, ...)`; images that come flat are reshaped to it.
 
     Raises:
-        TypeError: something else.
-        ValueError: inputs and targets of different length, or no samples.
+        InputTypeError: something else.
+        InputError: inputs and targets of different length, no samples, or a dataset that is
+            endless or not batched.
     """
     if isinstance(data, TrainingData):
         return data
@@ -85,7 +87,7 @@ def as_training_data(data: Any, input_shape: tuple[int | None, ...] | None) -> T
             *_pair(train, "training data"),
             evaluation={name: _pair(test, f"{name!r} data") for name, test in tests.items()},
         )
-    raise TypeError(
+    raise InputTypeError(
         "`data` must be (x, y), (train, test) with each (x, y) or a tf.data.Dataset, "
         f"or a name such as 'mnist'. Received: {type(data).__name__}"
     )
@@ -99,15 +101,15 @@ def epoch_rows(
     shuffle: bool,
     steps: int | None,
 ) -> list[NDArray[np.int32]]:
-    """Returns the rows of an epoch's batches: blocks `(steps, batch)`, all samples once in all.
+    """Returns the rows of an epoch's batches: blocks `(steps, batch)` that hold each sample once.
 
     A last batch that is smaller is a block of its own. With `steps`, the epoch is that many batches
     long instead, however many passes that takes.
 
     Args:
-        samples: how many there are.
-        batch_size: rows a batch.
-        key: what the order follows from; only its own `numpy.random.Generator` is used.
+        samples: number of samples.
+        batch_size: rows per batch.
+        key: seed of the `numpy.random.Generator` that shuffles.
         shuffle: whether to shuffle; else the rows come in order.
         steps: length of the epoch in batches; None for one pass.
 
@@ -135,7 +137,7 @@ def _named(name: str, input_shape: tuple[int | None, ...] | None) -> TrainingDat
     kind, _, source = name.partition(":")
     source = source or ("digits" if kind == "digits" else "auto")
     if kind not in ("mnist", "digits") or source not in MNIST_SOURCES:
-        raise ValueError(
+        raise InputError(
             "`data` by name must be 'mnist', 'digits', or 'mnist:' and one of "
             f"{', '.join(MNIST_SOURCES)}. Received: data={name!r}"
         )
@@ -177,19 +179,39 @@ def _has_shape(arrays: Any) -> bool:
 
 def _pair(data: Any, what: str) -> Pair:
     if _is_dataset(data):
-        batches = list(data.as_numpy_iterator())
-        if not batches or not all(isinstance(b, tuple) and len(b) == 2 for b in batches):
-            raise ValueError(f"The {what} must be a finite tf.data.Dataset of batches (x, y)")
-        x, y = keras.tree.map_structure(lambda *parts: np.concatenate(parts), *batches)
+        x, y = _concatenated(data, what)
     elif _is_pair_of_arrays(data):
         x, y = keras.tree.map_structure(np.asarray, tuple(data))
     else:
-        raise TypeError(f"The {what} must be (x, y). Received: {type(data).__name__}")
+        raise InputTypeError(f"The {what} must be (x, y). Received: {type(data).__name__}")
     lengths = [[len(array) for array in keras.tree.flatten(arrays)] for arrays in (x, y)]
     if len({*lengths[0], *lengths[1]}) > 1 or not lengths[0][0]:
         inputs, targets = (", ".join(map(str, part)) for part in lengths)
-        raise ValueError(
+        raise InputError(
             f"The {what} must have as many targets as inputs, and at least one. "
             f"Received: {inputs} inputs, {targets} targets"
         )
+    return x, y
+
+
+def _concatenated(dataset: Any, what: str) -> Pair:
+    """Returns the batches of a `tf.data.Dataset` as arrays."""
+    if int(dataset.cardinality()) == -1:  # tf.data.INFINITE_CARDINALITY
+        raise InputError(
+            f"The {what} must be a finite tf.data.Dataset. Received: an endless one; leave out "
+            "`.repeat()`: `epochs` says how often it is passed over"
+        )
+    batches = list(dataset.as_numpy_iterator())
+    if not batches or not all(isinstance(b, tuple) and len(b) == 2 for b in batches):
+        raise InputError(
+            f"The {what} must be a tf.data.Dataset of batches (x, y). Received: "
+            + (f"elements {dataset.element_spec}" if batches else "an empty one")
+        )
+    shapes = {np.shape(array)[:1] for array in keras.tree.flatten(batches[0])}
+    if len(shapes) > 1 or () in shapes:
+        raise InputError(
+            f"The {what} must be a tf.data.Dataset of batches, with as many targets as inputs in "
+            f"each; call `.batch(100)` on it. Received: elements {dataset.element_spec}"
+        )
+    x, y = keras.tree.map_structure(lambda *parts: np.concatenate(parts), *batches)
     return x, y

@@ -6,24 +6,24 @@ from typing import Any
 import keras
 
 from keras_inits._compare.data import take
-from keras_inits._compare.plan import Plan, Run
-from keras_inits._compare.population import EVALUATION_ROWS, Listener
+from keras_inits._compare.models import compiled_model, starting_states, starting_weights
+from keras_inits._compare.plan import EVALUATION_ROWS, Listener, Member, Plan, Run
 
 
 def train_one_by_one(
     plan: Plan,
-    members: Sequence[tuple[str, int]],
+    members: Sequence[Member],
     on_epoch: Listener = lambda epoch: None,
     *,
     reason: str,
 ) -> list[Run]:
-    """Trains runs one after another.
+    """Returns runs, trained one after another.
 
     Args:
-        plan: what they have in common.
+        plan: what they share.
         members: label and seed of each.
-        on_epoch: takes the number of epochs finished by the whole, rounded down, after each of a
-            run's.
+        on_epoch: called after each epoch of a run with the number of epochs that all have finished
+            on average, rounded down.
         reason: why they are not trained side by side; noted in each run.
     """
     runs = []
@@ -37,9 +37,9 @@ def train_one_by_one(
 
 
 def _train(plan: Plan, label: str, seed: int, on_epoch: Listener, reason: str) -> Run:
-    model = plan.model(label, seed)
-    weights = plan.starting_weights(model, label, seed)
-    states = plan.starting_states(model, seed)
+    model = compiled_model(plan, label, seed)
+    weights = starting_weights(plan, model, label, seed)
+    states = starting_states(plan, model, seed)
     for variables, values in (
         (model.trainable_variables, weights),
         (model.non_trainable_variables, states),
@@ -78,7 +78,7 @@ class _Recorder(keras.callbacks.Callback):
         self.history: dict[str, list[float]] = {}
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Notes the epoch."""
+        """Evaluates, and keeps what the epoch measured."""
         measured = {"loss": (logs or {})["loss"]}
         for name, (x, y) in self._plan.data.evaluation.items():
             rows = max(EVALUATION_ROWS, self._plan.batch_size)

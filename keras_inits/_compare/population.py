@@ -8,11 +8,11 @@ stacked variables, update them all. A whole epoch is one `tf.while_loop`.
 That is what K calls of `fit` compute, if the optimizer treats every number by itself. With batches
 shared, "one batch, K kernels" is one product `(batch, in) @ (in, K * out)` in the first layer.
 
-On a CPU the models are dealt out to a thread for each processor: models side by side use processors
-better than the parts of one small operation do.
+On a CPU several threads share the models: models side by side use processors better than the parts
+of one small operation do.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -20,38 +20,35 @@ import keras
 import numpy as np
 
 from keras_inits._compare.data import sample_count, take
-from keras_inits._compare.plan import Plan, Run
+from keras_inits._compare.models import compiled_model, starting_states, starting_weights
+from keras_inits._compare.plan import EVALUATION_ROWS, Listener, Member, Plan, Run
 from keras_inits._compare.store import EpochState
-from keras_inits._compare.vectorizing import compiled, refuse
-
-Listener = Callable[[int], object]  # takes the number of epochs finished
-
-EVALUATION_ROWS = 1000
+from keras_inits._compare.vectorizing import compiled, refuse, refuse_assigned
 
 
 def train_population(
     plan: Plan,
-    members: Sequence[tuple[str, int]],
+    members: Sequence[Member],
     on_epoch: Listener = lambda epoch: None,
     state: EpochState | None = None,
     threads: int = 1,
 ) -> list[Run]:
-    """Trains runs side by side.
+    """Returns runs, trained side by side.
 
     Args:
-        plan: what they have in common.
+        plan: what they share.
         members: label and seed of each.
-        on_epoch: takes the number of epochs finished, after each.
-        state: where each finished epoch is kept, for a killed call to go on from.
-        threads: among which the runs are dealt out.
+        on_epoch: called with the number of epochs finished, after each.
+        state: where each finished epoch is kept, for the next call to resume from.
+        threads: number of threads that share the runs.
 
     Returns:
         A run for each member, in their order.
 
     Raises:
-        CannotVectorizeError: the model has to go through `fit`.
+        CannotVectorizeError: the model has to be trained by `fit`.
     """
-    template = plan.model()
+    template = compiled_model(plan)
     refuse(template)
     shared = _Shared(plan, template)
     # All Python code of the model runs here, in the caller's thread: the others do not know its
@@ -84,12 +81,12 @@ def train_population(
 
 
 def _restore(parts: Sequence["_Population"], state: EpochState) -> list[Any] | None:
-    """Puts back what is kept and returns the histories; None if nothing that fits is kept."""
+    """Restores what is kept and returns the histories; None if nothing that fits is kept."""
     if (kept := state.load()) is None:
         return None
     values, histories = kept
-    expected = [value.shape for part in parts for value in part.values()]
-    if [value.shape for value in values] != expected:  # dealt out among other threads
+    expected = [(v.shape, v.dtype.itemsize) for part in parts for v in part.values()]
+    if [(v.shape, v.dtype.itemsize) for v in values] != expected:  # of another number of threads
         return None
     for part in parts:
         part.restore([values.pop(0) for _ in part.values()])
@@ -106,7 +103,7 @@ def stack_axis(variable: Any, *, first: bool) -> int:
 
 
 class _Shared:
-    """What the parts of a population have in common: the model, and the samples as tensors."""
+    """What the parts of a population share: the model, and the samples as tensors."""
 
     def __init__(self, plan: Plan, template: keras.Model) -> None:
         import tensorflow as tf  # not needed by the plugin, and slow to load
@@ -115,11 +112,23 @@ class _Shared:
         self.train = keras.tree.map_structure(tf.constant, (data.x, data.y))
         self.evaluation = keras.tree.map_structure(tf.constant, dict(data.evaluation))
         x, y = take(self.train, slice(1))
-        outputs = template(x, training=False)  # which makes the variables of the metrics
+        states = template.non_trainable_variables
+        with keras.StatelessScope() as scope:
+            outputs = template(x, training=False)
+        # Random states of recurrent dropout, for one: `fit` carries on with what evaluations leave.
+        self.moved = [i for i, v in enumerate(states) if scope.get_current_value(v) is not None]
+        # The variables of the metrics are made by their first use.
         template.compute_loss(x, y, outputs, training=False)
         template.compute_metrics(x, y, outputs)
         template.reset_metrics()
         self.metric_start = [v.numpy() for v in template.metrics_variables]
+
+    def call_plainly(self) -> None:
+        """Calls model and loss on two samples, as training does, and leaves no trace."""
+        x, y = take(self.train, slice(2))
+        with keras.StatelessScope(collect_losses=True):
+            outputs = self.template(x, training=True)
+            self.template.compute_loss(x, y, outputs, training=True)
 
 
 class _Population:
@@ -129,7 +138,7 @@ class _Population:
         CannotVectorizeError: they cannot be compiled.
     """
 
-    def __init__(self, shared: _Shared, members: Sequence[tuple[str, int]]) -> None:
+    def __init__(self, shared: _Shared, members: Sequence[Member]) -> None:
         import tensorflow as tf  # not needed by the plugin, and slow to load
 
         plan, template = shared.plan, shared.template
@@ -140,31 +149,30 @@ class _Population:
         slots = [self._seeds.index(seed) if plan.batches == "own" else 0 for _, seed in members]
         self._slots = tf.constant(slots)
 
-        starts = [plan.starting_weights(template, label, seed) for label, seed in members]
-        self._axes = [
-            stack_axis(v, first=i == 0) for i, v in enumerate(template.trainable_variables)
-        ]
-        self._weights = [
-            keras.Variable(np.stack(values, axis), dtype=v.dtype, name=v.name)
-            for values, axis, v in zip(
-                zip(*starts, strict=True), self._axes, template.trainable_variables, strict=True
-            )
-        ]
-        del starts
-        states = [plan.starting_states(template, seed) for _, seed in members]
+        variables = template.trainable_variables
+        self._axes = [stack_axis(v, first=i == 0) for i, v in enumerate(variables)]
+        self._weights = _stacked_weights(plan, template, members, self._axes)
+        states = [starting_states(plan, template, seed) for _, seed in members]
         self._states = [tf.Variable(np.stack(v)) for v in zip(*states, strict=True)]
         optimizer = template.optimizer
         self._optimizer = type(optimizer).from_config(optimizer.get_config())
         self._optimizer.build(self._weights)
+        self._compiled = self._functions()
 
-        self._compiled: dict[Any, Any] = {}
+    def _functions(self) -> dict[Any, Any]:
+        """Returns what trains, by shape of a block of rows, and what evaluates, by test set."""
+        tf, shared = self._tf, self._shared
+        functions: dict[Any, Any] = {}
         train = tf.function(self._train_block, autograph=False)
         for rows in self._rows(0):
-            if rows.shape not in self._compiled:
-                self._compiled[rows.shape] = compiled(train, *shared.train, tf.constant(rows))
+            if rows.shape not in functions:
+                functions[rows.shape] = compiled(
+                    train, *shared.train, tf.constant(rows), plainly=shared.call_plainly
+                )
         evaluate = tf.function(self._evaluate_all, autograph=False)
         for name, pair in shared.evaluation.items():
-            self._compiled[name] = compiled(evaluate, *pair)
+            functions[name] = compiled(evaluate, *pair, plainly=shared.call_plainly)
+        return functions
 
     def values(self) -> list[Any]:
         """Returns the values of everything that training moves."""
@@ -183,7 +191,7 @@ class _Population:
         return [tuple(stacked[id(v)][k] for v in model.weights) for k in range(self._size)]
 
     def restore(self, values: Sequence[Any]) -> None:
-        """Puts back what `values` returned."""
+        """Restores what `values` returned."""
         for variable, value in zip(self._moving, values, strict=True):
             # NumPy's files know no bfloat16 and bring back its bits without a name
             variable.assign(value.view(variable.numpy().dtype))
@@ -252,9 +260,12 @@ class _Population:
                 inputs, targets = batch
             else:
                 inputs, targets = self._gather((x, y), tf.gather(rows, slot))
+            trainable = self._model.trainable_variables
             with self._as_member(weights, states) as scope:
+                before = [scope.get_current_value(v) for v in trainable]
                 outputs = self._model(inputs, training=True)
                 loss = self._model.compute_loss(inputs, targets, outputs)
+                refuse_assigned(scope, trainable, before, "a call in training")
                 return loss, _read(scope, self._model.non_trainable_variables)
 
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -270,44 +281,54 @@ class _Population:
 
     def _evaluate_all(self, x: Any, y: Any) -> Any:
         """Returns loss and metrics of each model over a test set."""
-        tf = self._tf
+        tf, model, moved = self._tf, self._model, self._shared.moved
         weights = self._member_first([tf.convert_to_tensor(v) for v in self._weights])
-        states = [tf.convert_to_tensor(v) for v in self._states]
+        still = [tf.convert_to_tensor(v) for v in self._states]
         metrics = [tf.stack([tf.constant(v)] * self._size) for v in self._shared.metric_start]
         samples = sample_count(x)
         rows = min(samples, max(EVALUATION_ROWS, self._plan.batch_size))
 
-        def part(batch: Any, size: int, total: Any, metrics: Any) -> tuple[Any, Any]:
+        def part(batch: Any, size: int, total: Any, moving: Any, metrics: Any) -> Any:
             x, y = batch
+            states = list(still)
+            for i, value in zip(moved, moving, strict=True):
+                states[i] = value
 
             def member(arguments: Any) -> Any:
                 weights, states, metrics = arguments
+                trainable, others = model.trainable_variables, model.non_trainable_variables
                 with self._as_member(weights, states, metrics) as scope:
-                    outputs = self._model(x, training=False)
-                    loss = self._model.compute_loss(x, y, outputs, training=False)
-                    self._model.compute_metrics(x, y, outputs)
-                    return loss, _read(scope, self._model.metrics_variables)
+                    before = [scope.get_current_value(v) for v in trainable]
+                    outputs = model(x, training=False)
+                    loss = model.compute_loss(x, y, outputs, training=False)
+                    model.compute_metrics(x, y, outputs)
+                    refuse_assigned(scope, trainable, before, "an evaluation")
+                    after = _read(scope, [others[i] for i in moved])
+                    return loss, after, _read(scope, model.metrics_variables)
 
-            losses, metrics = tf.vectorized_map(member, (weights, states, metrics))
-            return total + tf.cast(losses, tf.float64) * size, metrics
+            losses, moving, metrics = tf.vectorized_map(member, (weights, states, metrics))
+            return total + tf.cast(losses, tf.float64) * size, moving, metrics
 
-        def body(i: Any, total: Any, metrics: Any) -> Any:
+        def body(i: Any, total: Any, moving: Any, metrics: Any) -> Any:
             piece = tf.range(rows) + i * rows
-            return i + 1, *part(self._gather((x, y), piece), rows, total, metrics)
+            return i + 1, *part(self._gather((x, y), piece), rows, total, moving, metrics)
 
-        _, total, metrics = tf.while_loop(
+        _, total, moving, metrics = tf.while_loop(
             lambda i, *_: i < samples // rows,
             body,
-            (0, tf.zeros(self._size, tf.float64), metrics),
+            (0, tf.zeros(self._size, tf.float64), [still[i] for i in moved], metrics),
             parallel_iterations=1,
         )
         if rest := samples % rows:
-            total, metrics = part(take((x, y), slice(-rest, None)), rest, total, metrics)
+            last = take((x, y), slice(-rest, None))
+            total, moving, metrics = part(last, rest, total, moving, metrics)
+        for i, value in zip(moved, moving, strict=True):
+            self._states[i].assign(value)
 
         def results(metrics: Any) -> Any:
-            mapping = list(zip(self._model.metrics_variables, metrics, strict=True))
+            mapping = list(zip(model.metrics_variables, metrics, strict=True))
             with keras.StatelessScope(state_mapping=mapping):
-                return self._model.get_metrics_result()
+                return model.get_metrics_result()
 
         return total / samples, tf.vectorized_map(results, metrics)
 
@@ -332,6 +353,18 @@ class _Population:
             *(zip(model.metrics_variables, metrics, strict=True) if metrics else ()),
         ]
         return keras.StatelessScope(state_mapping=mapping, collect_losses=True)
+
+
+def _stacked_weights(
+    plan: Plan, template: keras.Model, members: Sequence[Member], axes: Sequence[int]
+) -> list[keras.Variable]:
+    starts = [starting_weights(plan, template, label, seed) for label, seed in members]
+    return [
+        keras.Variable(np.stack(values, axis), dtype=v.dtype, name=v.name)
+        for values, axis, v in zip(
+            zip(*starts, strict=True), axes, template.trainable_variables, strict=True
+        )
+    ]
 
 
 def _read(scope: keras.StatelessScope, variables: Sequence[Any]) -> list[Any]:

@@ -2,21 +2,30 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import numpy as np
 
-from keras_inits._compare import chunks as chunking
+from keras_inits._compare.checks import at_least_one, integer, run_numbers
+from keras_inits._compare.chunks import cut, train_chunks
 from keras_inits._compare.comparison import Comparison
-from keras_inits._compare.data import Batches, TrainingData, as_training_data, sample_count
-from keras_inits._compare.plan import Plan, Run, takes_scheme
+from keras_inits._compare.data import (
+    Batches,
+    TrainingData,
+    as_training_data,
+    sample_count,
+)
+from keras_inits._compare.execution import Execution, Trainer
+from keras_inits._compare.memory import members_in_memory
+from keras_inits._compare.models import compiled_model, takes_scheme
+from keras_inits._compare.plan import CompileOptions, Member, Plan, Run
+from keras_inits._compare.settings import run_settings, scheme_settings
 from keras_inits._compare.store import Store
 from keras_inits._compare.vectorizing import CannotVectorizeError, refuse
 from keras_inits._compare.weights import labelled, left_alone
-from keras_inits._progress import Clock, Progress
-
-Trainer = Literal["auto", "population", "fit"]
+from keras_inits._errors import InputError
+from keras_inits._progress import Clock
 
 
 def compare(
@@ -34,62 +43,47 @@ def compare(
     shuffle: bool = True,
     batches: Batches = "shared",
     metric: str | None = None,
-    root_seed: int = 0,
-    trainer: Trainer = "auto",
-    n_jobs: int | None = None,
-    chunk_size: int | None = None,
-    threads: int | None = None,
+    seed: int = 0,
     keep_weights: bool = False,
-    out: Path | str | None = None,
-    on_progress: Callable[[Progress], object] = lambda progress: None,
-    on_runs: Callable[[Sequence[Run]], object] = lambda runs: None,
+    execution: Execution = Execution(),  # noqa: B008 (frozen)
 ) -> Comparison:
-    """Trains every scheme with every seed, side by side, and says what that supports.
+    """Returns what every scheme with every seed measured in training, and what that supports.
 
     Paired: run k of every scheme sees the same batches, and draws each variable from the same
-    derived seed. All random numbers follow from `root_seed`; no global seed is touched.
+    derived seed. All random numbers follow from `seed`; no global seed is touched.
 
     Args:
         build: returns a Keras model. Without arguments, its kernels are drawn by the scheme, each
             in the geometry of its layer, and every other weight by its own layer's initializer,
-            each from a seed of its own. With one, it is given the scheme.
+            each from a seed of its own. With one argument, it is given the scheme.
         schemes: names, initializers, or a dict from labels to them or to `GivenWeights`.
         data: `(x, y)`, `(train, test)`, each of arrays or, for models of several inputs or
             outputs, dicts of arrays; a `tf.data.Dataset` of batches (read into memory once and
             cut anew into batches of `batch_size`), or a name such as `"mnist"`.
-        epochs: how many.
-        seeds: how many runs of each scheme, numbered from 0, or their numbers.
-        batch_size: samples a step; None for all of them.
+        epochs: number of epochs.
+        seeds: number of runs of each scheme, numbered from 0, or their numbers.
+        batch_size: samples per step; None for all of them.
         optimizer: a name or an optimizer; None if `build()` compiles the model.
         loss: as `compile` takes it.
         metrics: as `compile` takes them; measured on the test data after each epoch.
         steps_per_epoch: steps between two measurements; None for one pass over the data.
         shuffle: whether every epoch has the samples in a new order.
-        batches: `"shared"`: all seeds see the same batches, and the intervals speak of the initial
+        batches: `"shared"`: all seeds see the same batches, and the intervals cover the initial
             weights alone; the fastest. `"own"`: each seed has an order of its own, and the
-            intervals contain that too.
+            intervals cover that too.
         metric: what the result is about; the first test accuracy or metric if None.
-        root_seed: where all random numbers come from.
-        trainer: `"auto"` trains the population side by side, or by `fit` if that cannot be, with
-            the reason in `notes`; the others insist.
-        n_jobs: chunks trained at once, by joblib; None for what `joblib.parallel_config` says, or
-            one.
-        chunk_size: models trained side by side; what fits into memory if None.
-        threads: among which a chunk is dealt out, with one job; the processors, up to four, if
-            None, and one with a GPU.
+        seed: the root seed, from which all random numbers follow.
         keep_weights: whether the comparison holds the weights that each run ends with.
-        out: folder that keeps every finished chunk and, with one job, every finished epoch; the
-            same call goes on from there.
-        on_progress: takes a `Progress` after each epoch of a chunk, or each chunk with several
-            jobs.
-        on_runs: takes the runs of each finished chunk, the resumed ones first.
+        execution: how it is carried out: trainer, jobs, chunks, threads, the folder that keeps what
+            is finished, and who is called on the way.
 
     Returns:
         The comparison.
 
     Raises:
-        ValueError: an argument out of range, or `out` holds another comparison.
-        TypeError: `data` or `schemes` of a kind that is not known.
+        InputError: an argument out of range, no optimizer, or a folder `execution.out` that holds
+            another comparison, is damaged or cannot be written.
+        InputTypeError: `data` or `schemes` of a kind that is not known.
 
     >>> import keras, numpy as np
     >>> x = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
@@ -101,88 +95,111 @@ def compare(
     >>> result.final("loss").shape
     (2, 3)
     """
-    numbers = _checked_seeds(
-        seeds,
-        epochs=epochs,
-        batch_size=batch_size,
-        steps_per_epoch=steps_per_epoch,
-        threads=threads,
+    plan = _prepare(
+        build,
+        schemes,
+        data,
+        {"epochs": epochs, "batch_size": batch_size, "steps": steps_per_epoch},
+        CompileOptions(
+            _without_variables(optimizer),
+            loss,
+            dict(metrics) if isinstance(metrics, Mapping) else list(metrics),
+        ),
+        shuffle=shuffle,
+        batches=batches,
+        seed=integer("seed", seed),
+        keep_weights=keep_weights,
     )
-    if trainer not in (known := ("auto", "population", "fit")):
-        raise ValueError(f"`trainer` must be one of {', '.join(known)}. Received: {trainer!r}")
+    numbers = run_numbers(seeds)
+    template = compiled_model(plan)
+    settings = run_settings(plan, template)
+    members = [(label, number) for number in numbers for label in plan.schemes]
+    runs = _train(plan, template, members, settings, execution)
+    return _assemble(plan, template, runs, metric, settings)
+
+
+def _prepare(
+    build: Callable[..., keras.Model],
+    schemes: Any,
+    data: Any,
+    counts: Mapping[str, Any],
+    options: CompileOptions,
+    **choices: Any,
+) -> Plan:
+    """Returns the plan of what is asked for, checked."""
+    checked = {name: at_least_one(name, count) for name, count in counts.items()}
+    if choices["seed"] < 0:
+        raise InputError(f"`seed` must not be negative. Received: seed={choices['seed']}")
+    if choices["batches"] not in ("shared", "own"):
+        raise InputError(
+            f"`batches` must be 'shared' or 'own'. Received: batches={choices['batches']!r}"
+        )
     by_label = labelled(schemes)
     # Only images by name have to be brought into the shape that the model takes.
     shape = _input_shape(build, by_label) if isinstance(data, str) else None
     arrays = as_training_data(data, shape)
-    plan = Plan(
+    return Plan(
         build=build,
         schemes=by_label,
         data=arrays,
-        epochs=epochs,
-        batch_size=min(batch_size or arrays.samples, arrays.samples),
-        steps=steps_per_epoch,
-        shuffle=shuffle,
-        batches=batches,
-        optimizer=_serialized(optimizer),
-        loss=loss,
-        metrics=dict(metrics) if isinstance(metrics, Mapping) else list(metrics),
-        root_seed=root_seed,
-        keep_weights=keep_weights,
+        epochs=checked["epochs"] or 1,
+        batch_size=min(checked["batch_size"] or arrays.samples, arrays.samples),
+        steps=checked["steps"],
+        options=options,
+        **choices,
     )
-    template = plan.model()
-    settings = plan.settings(template)
+
+
+def _train(
+    plan: Plan,
+    template: keras.Model,
+    members: Sequence[Member],
+    settings: Mapping[str, Any],
+    execution: Execution,
+) -> list[Run]:
+    """Returns a run for each member: those that are kept, and the others trained."""
     store = None
-    finished: dict[tuple[str, int], Run] = {}
-    members = [(label, seed) for seed in numbers for label in by_label]
-    if out is not None:
-        store = Store(
-            Path(out), settings, {label: plan.scheme_settings(label) for label in by_label}
+    finished: dict[Member, Run] = {}
+    if execution.out is not None:
+        schemes = {label: scheme_settings(scheme) for label, scheme in plan.schemes.items()}
+        store = Store(Path(execution.out), settings, schemes)
+        kept = store.load(
+            plan.epochs,
+            trainer=execution.trainer,
+            weights=[tuple(w.shape) for w in template.weights] if plan.keep_weights else None,
         )
-        kept = store.load(epochs, weights=keep_weights)
-        finished = {key: run for key, run in kept.items() if key in members}
+        finished = {member: kept[member] for member in members if member in kept}
     missing = [member for member in members if member not in finished]
-    size = chunk_size or chunking.members_in_memory(plan, template)
-    if not side_by_side(template, trainer):
+    size = execution.chunk_size or members_in_memory(plan, template)
+    if not _side_by_side(template, execution.trainer):
         size = 1  # nothing is gained by waiting for others before it is written down
-    if (jobs := n_jobs or 1) > 1:
+    if (jobs := execution.jobs()) > 1:
         size = min(size, -(-len(missing) // jobs))
-    pieces = chunking.cut(missing, size, len(by_label))
-    clock = Clock(len(finished) * epochs, len(members) * epochs, on_progress)
+    chunks = cut(missing, size, len(plan.schemes))
+    clock = Clock(len(finished) * plan.epochs, len(members) * plan.epochs, execution.on_progress)
+
+    def on_epoch(chunk: int, epoch: int) -> None:
+        clock.tell(sum(map(len, chunks[:chunk])) * plan.epochs + len(chunks[chunk]) * epoch)
+
     if finished:
-        on_runs(list(finished.values()))
-    trained = chunking.train_chunks(
-        plan,
-        pieces,
-        trainer=trainer,
-        n_jobs=n_jobs,
-        threads=threads,
-        on_epoch=lambda chunk, epoch: clock.tell(
-            sum(map(len, pieces[:chunk])) * epochs + len(pieces[chunk]) * epoch
-        ),
-        store=store,
-    )
-    for runs in trained:
+        execution.on_runs(list(finished.values()))
+    for runs in train_chunks(plan, chunks, execution, on_epoch, store):
+        if store is not None:
+            store.add(runs)
         finished |= {(run.scheme, run.seed): run for run in runs}
-        on_runs(runs)
-        clock.tell(sum(member in finished for member in missing) * epochs)
-    return comparison(
-        [finished[member] for member in members],
-        arrays,
-        metric=metric,
-        notes=() if takes_scheme(build) else _notes(template),
-        settings={**settings, "data_description": arrays.description},
-    )
+        execution.on_runs(runs)
+        clock.tell(sum(member in finished for member in missing) * plan.epochs)
+    return [finished[member] for member in members]
 
 
-def comparison(
+def _assemble(
+    plan: Plan,
+    template: keras.Model,
     runs: Sequence[Run],
-    data: TrainingData,
-    *,
     metric: str | None,
-    notes: Sequence[str],
-    settings: dict[str, Any],
+    settings: Mapping[str, Any],
 ) -> Comparison:
-    """Returns runs put together: seed by seed, in each the schemes in one order."""
+    """Returns the comparison of runs: seed by seed, in each the schemes in one order."""
     schemes = tuple(dict.fromkeys(run.scheme for run in runs))
     seeds = tuple(dict.fromkeys(run.seed for run in runs))
     history = {}
@@ -190,29 +207,24 @@ def comparison(
     for name in sorted(runs[0].history, key=lambda n: (n != "loss", not n.endswith("_loss"), n)):
         values = np.array([run.history[name] for run in runs], float)
         history[name] = values.reshape(len(seeds), len(schemes), -1).swapaxes(0, 1)
-    if metric is None:
-        tests = [n for n in history if n != "loss" and not n.endswith("_loss")]
-        accuracies = [n for n in tests if n.endswith("accuracy")]
-        metric = (accuracies or tests or list(history)[1:] or ["loss"])[0]
-    reasons = dict.fromkeys(f"Trained one by one by `fit`: {r.reason}." for r in runs if r.reason)
     result = Comparison(
         schemes=schemes,
         seeds=seeds,
         history=history,
-        metric=metric,
-        chance={name: c for name, (_, y) in data.evaluation.items() if (c := _chance(y))},
-        samples={name: sample_count(y) for name, (_, y) in data.evaluation.items()},
+        metric=_default_metric(history) if metric is None else metric,
+        chance=_chances(plan.data),
+        samples={name: sample_count(y) for name, (_, y) in plan.data.evaluation.items()},
         trainer=" and ".join(sorted({run.trainer for run in runs}, reverse=True)),
-        notes=(*reasons, *notes),
-        settings=settings,
+        notes=_notes(plan, template, runs),
+        settings={**settings, "data_description": plan.data.description},
         weights={(run.scheme, run.seed): run.weights for run in runs if run.weights},
     )
     result.values()  # refuses a metric that was not measured
     return result
 
 
-def side_by_side(template: keras.Model, trainer: Trainer) -> bool:
-    """Says whether it is worth to try to train models like this side by side."""
+def _side_by_side(template: keras.Model, trainer: Trainer) -> bool:
+    """Returns whether it is worth to try to train models like this side by side."""
     try:
         refuse(template)
     except CannotVectorizeError:
@@ -220,38 +232,38 @@ def side_by_side(template: keras.Model, trainer: Trainer) -> bool:
     return trainer != "fit"
 
 
-def _checked_seeds(seeds: int | Sequence[int], **counts: int | None) -> list[int]:
-    for name, count in counts.items():
-        if count is not None and count < 1:
-            raise ValueError(f"`{name}` must be at least 1. Received: {name}={count}")
-    numbers = list(range(seeds)) if isinstance(seeds, int) else [int(seed) for seed in seeds]
-    if not numbers or len(set(numbers)) < len(numbers) or min(numbers) < 0:
-        raise ValueError(
-            "`seeds` must be at least 1, or different numbers that are not negative. "
-            f"Received: seeds={seeds!r}"
-        )
-    return numbers
-
-
 def _input_shape(build: Callable[..., keras.Model], schemes: dict[str, Any]) -> Any:
     model = build(next(iter(schemes.values()))) if takes_scheme(build) else build()
     return getattr(model, "input_shape", None) if model.built else None
 
 
-def _serialized(optimizer: Any) -> Any:
-    """An optimizer as its configuration: it holds variables, which travel to no other machine."""
+def _without_variables(optimizer: Any) -> Any:
+    """Returns an optimizer as its configuration: variables travel to no other machine."""
     if optimizer is None or isinstance(optimizer, str | dict):
         return optimizer
     return keras.saving.serialize_keras_object(optimizer)
 
 
-def _notes(template: keras.Model) -> tuple[str, ...]:
-    equal = left_alone(template)
-    return (f"Not known, and so equal in every run: {_some(equal)}.",) if equal else ()
+def _default_metric(history: Mapping[str, Any]) -> str:
+    tests = [name for name in history if name != "loss" and not name.endswith("_loss")]
+    accuracies = [name for name in tests if name.endswith("accuracy")]
+    return (accuracies or tests or list(history)[1:] or ["loss"])[0]
+
+
+def _notes(plan: Plan, template: keras.Model, runs: Sequence[Run]) -> tuple[str, ...]:
+    reasons = dict.fromkeys(f"Trained one by one by `fit`: {r.reason}." for r in runs if r.reason)
+    equal = [] if takes_scheme(plan.build) else left_alone(template)
+    notes = [f"Not known, and so equal in every run: {_some(equal)}."] if equal else []
+    return (*reasons, *notes)
 
 
 def _some(paths: Sequence[str]) -> str:
     return ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
+
+
+def _chances(data: TrainingData) -> dict[str, float]:
+    found = {name: _chance(y) for name, (_, y) in data.evaluation.items()}
+    return {name: chance for name, chance in found.items() if chance is not None}
 
 
 def _chance(targets: Any) -> float | None:

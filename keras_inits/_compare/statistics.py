@@ -1,10 +1,12 @@
-"""What many runs support: intervals, paired differences, corrected for how many are looked at."""
+"""Intervals and paired differences of many runs, corrected for the number of pairs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from keras_inits._optional import package
 
 CONFIDENCE = 0.95
 RESAMPLES = 9999  # scipy.stats.bootstrap's own
@@ -18,7 +20,7 @@ class Interval:
         mean: of the values that are finite; NaN if there is none.
         low: lower end; NaN with fewer than two values.
         high: upper end.
-        count: how many values were finite.
+        count: number of finite values.
     """
 
     mean: float
@@ -49,8 +51,15 @@ class Difference:
     values: NDArray[np.float64]
 
 
-def mean_interval(values: ArrayLike, root_seed: int = 0) -> Interval:
+def mean_interval(values: ArrayLike, seed: int = 0) -> Interval:
     """Returns the mean of the finite values with its BCa bootstrap interval at 95 %.
+
+    Args:
+        values: of the runs; those that are not finite are left out.
+        seed: of the resampling.
+
+    Raises:
+        MissingPackageError: SciPy is not installed.
 
     Reference:
         Efron 1987, Better bootstrap confidence intervals. https://doi.org/10.2307/2289144
@@ -65,19 +74,18 @@ def mean_interval(values: ArrayLike, root_seed: int = 0) -> Interval:
         return Interval(mean, float("nan"), float("nan"), array.size)
     if np.ptp(array) == 0:  # nothing to resample: BCa would divide by 0
         return Interval(mean, mean, mean, array.size)
-    from scipy.stats import bootstrap  # not needed by the plugin, and slow to load
-
-    result = bootstrap(
+    stats = package("scipy.stats", "An interval")  # not needed by the plugin, and slow to load
+    result = stats.bootstrap(
         (array,),
         np.mean,
         confidence_level=CONFIDENCE,
         n_resamples=RESAMPLES,
-        rng=np.random.default_rng(root_seed),
+        rng=np.random.default_rng(seed),
     ).confidence_interval
     return Interval(mean, float(result.low), float(result.high), array.size)
 
 
-def sign_flip_p(differences: ArrayLike, root_seed: int = 0) -> float:
+def sign_flip_p(differences: ArrayLike, seed: int = 0) -> float:
     """Returns the two-sided p-value that paired differences have mean 0.
 
     If the scheme made no difference, each difference might as well have the other sign. All sign
@@ -91,15 +99,14 @@ def sign_flip_p(differences: ArrayLike, root_seed: int = 0) -> float:
     array = array[np.isfinite(array)]
     if array.size < 2:
         return float("nan")
-    from scipy.stats import permutation_test
-
-    result = permutation_test(
+    stats = package("scipy.stats", "A p-value")
+    result = stats.permutation_test(
         (array, np.zeros_like(array)),
         lambda a, b, axis: np.mean(a - b, axis=axis),
         permutation_type="samples",
         vectorized=True,
         n_resamples=RESAMPLES,
-        rng=np.random.default_rng(root_seed),
+        rng=np.random.default_rng(seed),
     )
     return float(min(1.0, result.pvalue))
 
@@ -125,21 +132,21 @@ def holm(p_values: Sequence[float]) -> NDArray[np.float64]:
 
 
 def paired_differences(
-    values: NDArray[np.float64], labels: Sequence[str], root_seed: int = 0
+    values: NDArray[np.float64], labels: Sequence[str], seed: int = 0
 ) -> tuple[Difference, ...]:
     """Returns the difference of every pair of schemes.
 
     Args:
         values: `(schemes, seeds)`; a NaN leaves that seed out of the pairs it is in.
         labels: of the schemes.
-        root_seed: of the resampling.
+        seed: of the resampling.
     """
     pairs = [(i, j) for i in range(len(labels)) for j in range(i + 1, len(labels))]
     with np.errstate(invalid="ignore"):  # infinity minus infinity is no difference
         gaps = [values[i] - values[j] for i, j in pairs]
-    p_values = [sign_flip_p(gap, root_seed) for gap in gaps]
+    p_values = [sign_flip_p(gap, seed) for gap in gaps]
     return tuple(
-        Difference(labels[i], labels[j], mean_interval(gap, root_seed), p, float(corrected), gap)
+        Difference(labels[i], labels[j], mean_interval(gap, seed), p, float(corrected), gap)
         for (i, j), gap, p, corrected in zip(pairs, gaps, p_values, holm(p_values), strict=True)
     )
 

@@ -1,4 +1,4 @@
-"""Finished runs on disk: what a killed comparison has done, for the same call to go on from."""
+"""Finished runs on disk: what a killed comparison has done, for the same call to resume from."""
 
 import hashlib
 import json
@@ -7,45 +7,61 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from keras_inits._compare.plan import Run
+from keras_inits._compare.plan import Member, Run
 from keras_inits._files import (
+    damaged,
+    make_folder,
     read_arrays,
     read_json,
     refuse_other_settings,
+    remove_temporaries,
     write_arrays,
     write_whole,
 )
 
+History = dict[str, list[float]]
+
 
 class EpochState:
-    """What a population has come to after its last finished epoch, in one file.
+    """The state of a population after its last finished epoch, in one file.
 
     Args:
         file: where.
+        count: number of runs.
+        epochs: most epochs that they can have.
     """
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
+    def __init__(self, file: Path, count: int, epochs: int) -> None:
+        self._file, self._count, self._epochs = file, count, epochs
 
     def save(self, values: Sequence[Any], histories: Sequence[Mapping[str, Any]]) -> None:
         """Keeps the values of the variables and what each model has measured so far."""
         write_arrays(self._file, *values, histories=json.dumps(histories))
 
-    def load(self) -> tuple[list[Any], list[dict[str, list[float]]]] | None:
+    def load(self) -> tuple[list[NDArray[Any]], list[History]] | None:
         """Returns values and histories; None where nothing is kept.
 
         Raises:
-            ValueError: a damaged file.
+            InputError: a damaged file.
         """
         if not self._file.exists():
             return None
         kept = read_arrays(self._file)
-        histories = json.loads(str(kept.pop("histories")))
-        return [kept[f"arr_{i}"] for i in range(len(kept))], histories
+        try:
+            plain = json.loads(str(kept.pop("histories")))
+            values = [kept[f"arr_{i}"] for i in range(len(kept))]
+            histories = [_history(entry) for entry in plain]
+            lengths = {len(v) for history in histories for v in history.values()}
+            if len(histories) != self._count or len(lengths) != 1 or max(lengths) > self._epochs:
+                raise ValueError("the histories are those of other runs")
+        except _DAMAGE as error:
+            raise damaged(self._file, error) from error
+        return values, histories
 
     def discard(self) -> None:
-        """Forgets what was kept, once the runs are on disk as a whole."""
+        """Deletes what was kept, once the runs are on disk as a whole."""
         self._file.unlink(missing_ok=True)
 
 
@@ -58,48 +74,72 @@ class Store:
         schemes: by label, what each scheme is.
 
     Raises:
-        ValueError: the folder holds runs of other settings, or a damaged file.
+        InputError: the folder holds runs of other settings, or a damaged file.
+        InputFileError: the folder cannot be written.
     """
 
     def __init__(
         self, folder: Path, settings: Mapping[str, Any], schemes: Mapping[str, Any]
     ) -> None:
         self._runs = folder / "runs"
-        file = folder / "settings.json"
-        kept = {}
+        for place in (folder, self._runs):
+            make_folder(place)
+            remove_temporaries(place)
+        file = settings_file(folder)
+        kept: dict[str, Any] = {}
         if file.exists():
             saved = read_json(file)
-            refuse_other_settings(file, saved["settings"], settings)
+            if not isinstance(saved, dict) or not isinstance(saved.get("schemes"), dict):
+                raise damaged(file, "not the settings of a comparison")
             kept = saved["schemes"]
-            refuse_other_settings(
-                file, {label: kept[label] for label in schemes if label in kept}, schemes
-            )
+            refuse_other_settings(file, saved.get("settings"), settings)
+            known = {label: kept[label] for label in schemes if label in kept}
+            refuse_other_settings(file, known, {label: schemes[label] for label in known})
         content = {"settings": settings, "schemes": {**kept, **schemes}}
         write_whole(file, json.dumps(content, indent=1) + "\n")
 
-    def load(self, epochs: int, *, weights: bool = False) -> dict[tuple[str, int], Run]:
+    def load(
+        self,
+        epochs: int,
+        *,
+        trainer: str = "auto",
+        weights: Sequence[tuple[int, ...]] | None = None,
+    ) -> dict[Member, Run]:
         """Returns by label and seed the runs that have at least `epochs`, cut to them.
 
         Args:
             epochs: how many.
-            weights: whether they must have the weights after these epochs, too.
+            trainer: the one that they must come from; `"auto"` for any.
+            weights: shapes of the weights that they must have after these epochs; None if they
+                need none.
+
+        Raises:
+            InputError: a damaged file.
         """
         found = {}
         for file in sorted(self._runs.glob("chunk-*.json")):
-            for entry in read_json(file):
-                history = {m: tuple(map(float, v[:epochs])) for m, v in entry["history"].items()}
-                key = entry["scheme"], entry["seed"]
-                kept = self._weights(*key, epochs) if weights else ()
-                if len(history["loss"]) == epochs and (kept or not weights):
-                    found[key] = Run(**{**entry, "history": history, "weights": kept})
+            for run in _runs_of(file):
+                kept = () if weights is None else self._weights(run, epochs, weights)
+                enough = len(run.history["loss"]) >= epochs and (kept or weights is None)
+                if enough and trainer in ("auto", run.trainer):
+                    history = {metric: v[:epochs] for metric, v in run.history.items()}
+                    found[run.scheme, run.seed] = Run(
+                        run.scheme, run.seed, history, run.trainer, run.reason, kept
+                    )
         return found
 
-    def state(self, members: Sequence[tuple[str, int]], epochs: int) -> EpochState:
+    def state(self, members: Sequence[Member], epochs: int) -> EpochState:
         """Returns where the epochs of a chunk are kept while it is trained."""
-        return EpochState(self._runs / f"epoch-{_digest([list(members), epochs])}.npz")
+        file = self._runs / f"epoch-{_digest([list(members), epochs])}.npz"
+        return EpochState(file, len(members), epochs)
 
     def add(self, runs: Sequence[Run]) -> None:
-        """Keeps the runs of a finished chunk."""
+        """Keeps the runs of a finished chunk, and discards the state of its epochs."""
+        for run in runs:
+            if run.weights:
+                # NumPy's files know no bfloat16, whose kind is V
+                kept = [np.asarray(w, "float32") if w.dtype.kind == "V" else w for w in run.weights]
+                write_arrays(self._weights_file(run, len(run.history["loss"])), *kept)
         # Python's JSON writes and reads NaN and Infinity, which is what a diverged run measured.
         entries = [
             {
@@ -111,22 +151,69 @@ class Store:
             }
             for run in runs
         ]
-        for run in runs:
-            if run.weights:
-                file = self._weights_file(run.scheme, run.seed, len(run.history["loss"]))
-                # NumPy's files know no bfloat16, whose kind is V
-                kept = [np.asarray(w, "float32") if w.dtype.kind == "V" else w for w in run.weights]
-                write_arrays(file, *kept)
-        number = len(list(self._runs.glob("chunk-*.json")))
-        write_whole(self._runs / f"chunk-{number:04d}.json", json.dumps(entries) + "\n")
+        # Named after what it holds: no chunk can take the place of another, whichever are deleted.
+        members = [(run.scheme, run.seed) for run in runs]
+        epochs = len(runs[0].history["loss"])
+        name = _digest([members, epochs, sorted({run.trainer for run in runs})])
+        write_whole(self._runs / f"chunk-{name}.json", json.dumps(entries) + "\n")
+        self.state(members, epochs).discard()
 
-    def _weights(self, scheme: str, seed: int, epochs: int) -> tuple[Any, ...]:
-        file = self._weights_file(scheme, seed, epochs)
-        kept = read_arrays(file) if file.exists() else {}
-        return tuple(kept[f"arr_{i}"] for i in range(len(kept)))
+    def _weights(
+        self, run: Run, epochs: int, shapes: Sequence[tuple[int, ...]]
+    ) -> tuple[NDArray[Any], ...]:
+        file = self._weights_file(run, epochs)
+        if not file.exists():
+            return ()
+        kept = read_arrays(file)
+        names = [f"arr_{i}" for i in range(len(kept))]
+        weights = tuple(kept[name] for name in names if name in kept)
+        if [w.shape for w in weights] != [tuple(shape) for shape in shapes]:
+            raise damaged(file, "weights of other shapes")
+        return weights
 
-    def _weights_file(self, *run: str | int) -> Path:
-        return self._runs / f"weights-{_digest(run)}.npz"
+    def _weights_file(self, run: Run, epochs: int) -> Path:
+        name = _digest([run.scheme, run.seed, epochs, run.trainer])
+        return self._runs / f"weights-{name}.npz"
+
+
+def settings_file(folder: Path) -> Path:
+    """Returns where a folder keeps the settings of its comparison."""
+    return folder / "settings.json"
+
+
+# What reading well-formed JSON of the wrong content raises.
+_DAMAGE = (TypeError, ValueError, KeyError, AttributeError, IndexError)
+
+
+def _runs_of(file: Path) -> list[Run]:
+    entries = read_json(file)
+    try:
+        return [_run(entry) for entry in entries]
+    except _DAMAGE as error:
+        raise damaged(file, error) from error
+
+
+def _run(entry: Mapping[str, Any]) -> Run:
+    history = {metric: tuple(values) for metric, values in _history(entry["history"]).items()}
+    if len({len(values) for values in history.values()}) != 1 or not history["loss"]:
+        raise ValueError("metrics of different lengths")
+    for name, kind in (("scheme", str), ("seed", int), ("trainer", str), ("reason", str)):
+        if not isinstance(entry[name], kind):
+            raise TypeError(f"{name} is no {kind.__name__}")
+    return Run(entry["scheme"], entry["seed"], history, entry["trainer"], entry["reason"])
+
+
+def _history(plain: Mapping[str, Any]) -> History:
+    history = {str(metric): [_number(value) for value in v] for metric, v in plain.items()}
+    if "loss" not in history:
+        raise ValueError("no loss")
+    return history
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{value!r} is no number")
+    return float(value)
 
 
 def _digest(plain: Any) -> str:

@@ -1,8 +1,9 @@
-"""Which models can be trained side by side, and what is said of those that cannot."""
+"""Which models can be trained side by side, and the reasons why others cannot."""
 
 import contextlib
 import logging
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -34,14 +35,48 @@ def refuse(model: keras.Model) -> None:
             raise CannotVectorizeError(f"the optimizer uses {option}")
 
 
-def compiled(function: Any, *arguments: Any) -> Any:
-    """Returns a compiled function; what fails while it is traced cannot be vectorized."""
+def refuse_assigned(
+    scope: keras.StatelessScope, variables: Sequence[Any], before: Sequence[Any], when: str
+) -> None:
+    """Raises a `CannotVectorizeError` if a call has assigned to variables that it must not touch.
+
+    `fit` carries on with what is assigned; the population, whose models share one call, does not.
+
+    Args:
+        scope: in which the model was called.
+        variables: those that must be left alone.
+        before: their values before the call.
+        when: which call it was.
+    """
+    for variable, value in zip(variables, before, strict=True):
+        if scope.get_current_value(variable) is not value:
+            raise CannotVectorizeError(f"{when} assigns to {variable.path}")
+
+
+def compiled(function: Any, *arguments: Any, plainly: Callable[[], object]) -> Any:
+    """Returns a compiled function; what fails while it is traced cannot be vectorized.
+
+    Args:
+        function: a `tf.function`.
+        arguments: that it is traced with.
+        plainly: runs the same model without any of this. What fails there too is a mistake in the
+            model, not in vectorizing it, and is raised as it is.
+
+    Raises:
+        CannotVectorizeError: the model works, but not vectorized.
+    """
     with _quiet_conversion():
         try:
             return function.get_concrete_function(*arguments)
+        except CannotVectorizeError:
+            raise
         except Exception as error:
-            # Whatever a layer does that pfor does not know ends here, as any kind of error.
-            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            # What pfor or a graph cannot do ends here as any kind of error: a ValueError for an
+            # operation without a rule, an AttributeError for `tensor.numpy()` in a graph.
+            plainly()
+            # Keras adds colours, and the arguments of the call at the end.
+            text = re.sub(r"\x1b\[\d*m", "", str(error)).partition("Arguments received by")[0]
+            lines = [line.strip() for line in text.splitlines() if line.strip()]
             raise CannotVectorizeError(
                 f"{type(error).__name__} while vectorizing: {lines[-1] if lines else error}"
             ) from error
@@ -49,7 +84,7 @@ def compiled(function: Any, *arguments: Any) -> Any:
 
 @contextlib.contextmanager
 def _quiet_conversion() -> Iterator[None]:
-    """Silences the notes on operations, such as Conv2D, that pfor loops over: that is wanted."""
+    """Silences the messages on operations, such as Conv2D, that pfor loops over: it is meant to."""
     logger = logging.getLogger("tensorflow")
 
     def other(record: logging.LogRecord) -> bool:

@@ -1,25 +1,28 @@
-"""Where the signal dies: what each layer of a model does forward and back, and what is expected."""
+"""Where the signal is lost: what each layer of a model does forward and back, and what is expected.
+
+Loads without TensorFlow; `diagnose` itself needs it.
+"""
 
 from keras_inits._diagnose.report import (
-    Finding,
     JacobianReport,
     LayerReport,
     SignalReport,
     WeightReport,
 )
 from keras_inits._diagnose.run import diagnose
-from keras_inits._diagnose.standard_input import standard_input
+from keras_inits._diagnose.standard_input import StandardInput, draw_input, standard_input
 from keras_inits._diagnose.statistics import TensorStatistics
-from keras_inits._diagnose.verdicts import Thresholds
+from keras_inits._diagnose.thresholds import Thresholds
 
 __all__ = [
-    "Finding",
     "JacobianReport",
     "LayerReport",
     "SignalReport",
+    "StandardInput",
     "TensorStatistics",
     "Thresholds",
     "WeightReport",
     "diagnose",
+    "draw_input",
     "standard_input",
 ]

@@ -1,8 +1,8 @@
-"""Which layers a signal has a way around."""
+"""Layers that are bypassed by a skip connection."""
 
 from collections.abc import Sequence
 
-from keras_inits._diagnose.recording import INPUT, UNKNOWN, Call
+from keras_inits._diagnose.calls import INPUT, UNKNOWN, Call
 from keras_inits._layers.kinds import Kind, is_a
 
 
@@ -30,12 +30,14 @@ def bypassed(
 
 
 def _reaches(call: Call, given: Sequence[tuple[int, ...]], reached: Sequence[bool]) -> bool:
-    def known(source: int) -> bool:
-        if source == UNKNOWN:
-            return any(s in (INPUT, UNKNOWN) or reached[s] for s in given[call.inside])
+    def known(source: int, origins: frozenset[int]) -> bool:
+        if source == UNKNOWN:  # computed outside of layers, as a sum may be, from these
+            found = origins or given[call.inside]
+            return any(s in (INPUT, UNKNOWN) or reached[s] for s in found)
         return source == INPUT or reached[source]
 
     if not call.sources:
         return True
     several = call.composite or is_a(call.layer, Kind.SUM)
-    return (any if several else all)(known(source) for source in call.sources)
+    parts = [known(*pair) for pair in zip(call.sources, call.origins, strict=True)]
+    return (any if several else all)(parts)

@@ -1,6 +1,5 @@
-"""Watching a model while it runs: what each layer gives forward and gets back, in call order."""
+"""Recording one pass: what each layer gives forward and gets back, in call order."""
 
-import threading
 import weakref
 from collections import Counter
 from collections.abc import Iterator
@@ -11,127 +10,156 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_inits._diagnose.statistics import TensorStatistics, measure
-from keras_inits._diagnose.traits import elementwise, saturation_bounds, unit_axis
-from keras_inits._gains import Activation
-from keras_inits._layers.kinds import Kind, is_a
+from keras_inits._diagnose import operations
+from keras_inits._diagnose.calls import INPUT, UNKNOWN, Call, Cut
+from keras_inits._diagnose.measuring import measure, measure_gradient, moments
+from keras_inits._diagnose.state import State
+from keras_inits._diagnose.statistics import TensorStatistics
+from keras_inits._diagnose.traits import (
+    elementwise,
+    is_noise,
+    is_opaque,
+    is_recurrent,
+    saturation_bounds,
+    unit_axis,
+)
+from keras_inits._diagnose.watching import watching
+from keras_inits._keras_internals import copy_tensor_notes, logits_of, mask_of, set_logits
 
-# Seen from outside only: their inner layers run once a time step.
-_OPAQUE = (Kind.RECURRENT, Kind.OVER_TIME)
 
-INPUT = -1  # as a source: the model's own input
-UNKNOWN = -2  # as a source: something computed outside of any layer
-
-
+@dataclass(eq=False)
 class Silencer:
-    """Lets a model run as `Recorder` lets it, without noise, and records nothing."""
+    """Runs a model without noise (dropout off), and records nothing.
 
-    def run(self, original: Any, layer: Any, args: Any, kwargs: Any) -> Any:
+    Attributes:
+        state: takes note of what the layers hold before they run.
+    """
+
+    state: State
+
+    def run(self, original: Any, layer: keras.Layer, args: Any, kwargs: Any) -> Any:
         """Calls `layer`, switched off if it is there for noise."""
+        self.state.note(layer)
         # Off, so that two reports of one model agree; normalization runs as in training.
-        if is_a(layer, Kind.NOISE):
+        if is_noise(layer):
             kwargs = {**kwargs, "training": False}
         return original(layer, *args, **kwargs)
 
 
 @dataclass(eq=False)
-class Call:
-    """One call of one layer.
+class _Frame:
+    """A layer that is running."""
 
-    Attributes:
-        name: the layer's path in the model, numbered if it is called again.
-        layer: the layer.
-        sources: for each of its tensors in, the index of the call that made it, or `INPUT` or
-            `UNKNOWN`.
-        inside: which entry of `Recorder.given` belongs to the layer that called it.
-        composite: whether other recorded layers ran inside.
-        activation: the elementwise activation that its output went through, if it is known.
-        inputs: statistics of its first floating tensor in; None if it has none.
-        output: statistics of its first floating tensor out.
-        gradient: those of the gradient there; None if nothing came back.
-    """
-
-    name: str
-    layer: Any
-    sources: tuple[int, ...]
-    inside: int
-    composite: bool
-    activation: Activation | None
-    inputs: TensorStatistics | None
-    output: TensorStatistics
-    gradient: TensorStatistics | None = None
+    layer: keras.Layer
+    given: int  # which entry of `Recorder.given` is its own
+    first: int  # the index of the first call inside it
+    inside: int = 0  # how many recorded layers ran inside it
+    squashing: dict[Any, operations.Squashing] = field(default_factory=dict)
+    steps: list[float] = field(default_factory=list)
 
 
 @dataclass(eq=False)
 class Recorder(Silencer):
-    """The calls of one forward pass under `tape`."""
+    """The calls of one forward pass, and the gradients that come back to them.
 
-    tape: Any
+    Attributes:
+        model: whose name is left out of the names of its layers.
+        tape: the tape on which each output is watched; None if it is not ours.
+        scale: what the loss is multiplied by, and each gradient divided by.
+        calls: in the order in which they ended.
+        cuts: the operations that hand no gradient back.
+        given: of each layer that was called, in the order of entering: the sources of its inputs.
+    """
+
+    model: keras.Model
+    tape: tf.GradientTape | None
+    scale: float = 1.0
     calls: list[Call] = field(default_factory=list)
-    # Of each layer that was called, in the order of entering: the sources of what it was given.
+    cuts: list[Cut] = field(default_factory=list)
     given: list[tuple[int, ...]] = field(default_factory=lambda: [(INPUT,)])
+    origins: operations.Origins = field(default_factory=operations.Origins)
     _made: dict[int, tuple[Any, int]] = field(default_factory=dict)
     _measured: dict[int, TensorStatistics] = field(default_factory=dict)
-    _stack: list[list[Any]] = field(default_factory=list)  # [layer, calls inside, number]
+    _stack: list[_Frame] = field(default_factory=list)
     _names: Counter[str] = field(default_factory=Counter)
+    _behind: dict[int, list[operations.Squashing]] = field(default_factory=dict)
+    _measuring: bool = False
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Records what this thread runs, for the time of a forward pass."""
+        with watching(self), operations.operations(self._see):
+            yield
+        for index, squashing in self._behind.items():
+            self.calls[index].squashed += [entry.result() for entry in squashing]
 
     def add_input(self, tensor: Any) -> None:
         """Takes note of a tensor that the model is given."""
         self._made[id(tensor)] = (weakref.ref(tensor), INPUT)
+        self.origins.set(tensor, frozenset({INPUT}))
 
     def source(self, tensor: Any) -> int:
         """Returns the index of the call that made `tensor`, `INPUT` or `UNKNOWN`."""
         reference, index = self._made.get(id(tensor), (None, UNKNOWN))
         return index if reference is not None and reference() is tensor else UNKNOWN
 
-    def run(self, original: Any, layer: Any, args: Any, kwargs: Any) -> Any:
-        """Calls `layer` and records what it did, if it is one to be told of."""
-        if not tf.executing_eagerly() or any(is_a(f[0], *_OPAQUE) for f in self._stack):
+    def run(self, original: Any, layer: keras.Layer, args: Any, kwargs: Any) -> Any:
+        """Calls `layer` and records what it did, if it is one to report."""
+        if self._measuring:
+            return original(layer, *args, **kwargs)
+        if not tf.executing_eagerly() or any(is_opaque(f.layer) for f in self._stack):
             return super().run(original, layer, args, kwargs)
-        given = [t for t in keras.tree.flatten((args, kwargs)) if tf.is_tensor(t)]
+        given = [t for t in keras.tree.flatten((args, kwargs)) if isinstance(t, tf.Tensor)]
         sources = tuple(self.source(t) for t in given)
         self.given.append(self._outer(sources))
-        frame = [layer, 0, len(self.given) - 1]
+        frame = _Frame(layer, len(self.given) - 1, len(self.calls))
+        if is_recurrent(layer) and not layer.return_sequences and args and _is_real(args[0]):
+            args = (self._mark_steps(args[0], frame), *args[1:])
         self._stack.append(frame)
         try:
             outputs = super().run(original, layer, args, kwargs)
         finally:
             self._stack.pop()
-        return self._record(layer, given, sources, outputs, composite=frame[1] > 0)
+        return self._record(frame, given, sources, outputs)
 
     def _outer(self, sources: tuple[int, ...]) -> tuple[int, ...]:
         """Returns `sources`, and for what is unknown what the layer around was given."""
         if UNKNOWN not in sources or not self._stack:
             return sources
-        return (*(s for s in sources if s != UNKNOWN), *self.given[self._stack[-1][2]])
+        return (*(s for s in sources if s != UNKNOWN), *self.given[self._stack[-1].given])
 
-    def _record(
-        self, layer: Any, given: Any, sources: Any, outputs: Any, *, composite: bool
-    ) -> Any:
+    def _record(self, frame: _Frame, given: Any, sources: Any, outputs: Any) -> Any:
+        layer = frame.layer
         flat = keras.tree.flatten(outputs)
         main = next((i for i, t in enumerate(flat) if _is_real(t)), None)
-        for frame in self._stack:
-            frame[1] += 1
+        for outer in self._stack:
+            outer.inside += 1
         silent = isinstance(layer, keras.Model | keras.layers.InputLayer)
-        # What a layer hands through unchanged is told once, by the layer that made it.
+        # What a layer hands through unchanged is reported once, by the layer that made it.
         if main is None or silent or self.source(flat[main]) != UNKNOWN:
             return outputs
-        tensor, mask = flat[main], getattr(flat[main], "_keras_mask", None)
-        index = len(self.calls)
-        with self.tape.stop_recording():
+        tensor, index, composite = flat[main], len(self.calls), frame.inside > 0
+        call_origins = tuple(self.origins.of(t) for t in given)
+        made_from = self.origins.of(tensor) or frozenset[int]().union(*call_origins)
+        with self._measure():  # an activation that is a layer runs when its law is asked for
             activation = None if composite else elementwise(layer)
-            output = measure(tensor, unit_axis(layer), saturation_bounds(activation))
+            bounds = saturation_bounds(activation)
+            output, columns = measure(tf.stop_gradient(tensor), unit_axis(layer), bounds)
             real = [(t, s) for t, s in zip(given, sources, strict=True) if _is_real(t)]
             inputs = self._statistics_of(*real[0]) if real else None
-        name = self._name(layer)
-        inside = self._stack[-1][2] if self._stack else 0
-        self.calls.append(Call(name, layer, sources, inside, composite, activation, inputs, output))
-        self.tape.watch(tensor)  # a gradient here, even where nothing before it is trainable
-        flat[main] = self._mark(tensor, index)
-        if mask is not None:
-            # Keras keeps masks on tensors under this name and has no public call for it.
-            flat[main]._keras_mask = mask
+        inside = self._stack[-1].given if self._stack else 0
+        call = Call(
+            self._name(layer),
+            *(layer, sources, call_origins, inside, composite, activation, inputs, output),
+            made_from=made_from,
+            columns=columns,
+            squashed=[squashing.result() for squashing in frame.squashing.values()],
+            steps=frame.steps,
+        )
+        self.calls.append(call)
+        flat[main] = self._marked(tensor, call)
         self._made[id(flat[main])] = (weakref.ref(flat[main]), index)
+        self.origins.set(flat[main], frozenset({index}))
         return keras.tree.pack_sequence_as(outputs, flat)
 
     def _statistics_of(self, tensor: Any, source: int) -> TensorStatistics:
@@ -139,53 +167,119 @@ class Recorder(Silencer):
             return self.calls[source].output
         key = id(tensor)
         if source == UNKNOWN or key not in self._measured:
-            statistics = measure(tensor)
+            statistics, _ = measure(tf.stop_gradient(tensor))
             if source == UNKNOWN:  # it may be gone, and its id another's, at the next call
                 return statistics
             self._measured[key] = statistics
         return self._measured[key]
 
-    def _mark(self, tensor: Any, index: int) -> Any:
+    @contextmanager
+    def _measure(self) -> Iterator[None]:
+        """Keeps what is run to measure out of the record."""
+        before, self._measuring = self._measuring, True
+        try:
+            yield
+        finally:
+            self._measuring = before
+
+    # --- gradients -----------------------------------------------------------------------------
+
+    def _marked(self, tensor: Any, call: Call) -> Any:
         """Returns `tensor`, whose gradient is measured when it comes by, and not kept."""
 
+        def measured(gradient: Any) -> None:
+            found, columns = measure_gradient(gradient, unit_axis(call.layer), self.scale)
+            call.gradient, call.gradient_columns = found, columns
+
+        def measured_at_logits(gradient: Any) -> None:
+            if call.gradient is None:
+                measured(gradient)
+
+        marked = self._identity(tensor, measured)
+        copy_tensor_notes(tensor, marked)
+        # Keras computes cross-entropy from the logits next to a softmax: there comes the gradient.
+        if isinstance(logits := logits_of(tensor), tf.Tensor):
+            set_logits(marked, self._identity(logits, measured_at_logits))
+        return marked
+
+    def _mark_steps(self, sequence: Any, frame: _Frame) -> Any:
+        """Returns a sequence, `(batch, time, ...)`, the gradient of whose steps is measured."""
+        mask = mask_of(sequence)
+        backwards = getattr(frame.layer, "go_backwards", False)
+
+        def measured(gradient: Any) -> None:
+            steps = tf.unstack(tf.cast(gradient, tf.float32), axis=1)
+            if mask is not None:  # a step that no sample has says nothing
+                present = tf.reduce_any(mask, axis=0).numpy()
+                steps = [step for step, here in zip(steps, present, strict=True) if here]
+            sizes = [moments(steps[i])[1] ** 0.5 / self.scale for i in (0, -1)] if steps else []
+            frame.steps[:] = sizes[::-1] if backwards else sizes
+
+        marked = self._identity(sequence, measured)
+        copy_tensor_notes(sequence, marked)
+        self._made[id(marked)] = (weakref.ref(marked), self.source(sequence))
+        self.origins.set(marked, self.origins.of(sequence))
+        return marked
+
+    def _identity(self, tensor: Any, measured: Any) -> Any:
         @tf.custom_gradient
         def identity(x: Any) -> Any:
             def back(gradient: Any) -> Any:
-                call = self.calls[index]
-                call.gradient = measure(gradient, unit_axis(call.layer))
+                with self._measure():
+                    measured(gradient)
                 return gradient
 
             return tf.identity(x), back
 
+        if self.tape is not None:  # a gradient here, even where nothing before it is trainable
+            self.tape.watch(tensor)
         return identity(tensor)
 
-    def _name(self, layer: Any) -> str:
-        outer = [frame[0].name for frame in self._stack[1:]]
+    # --- operations ----------------------------------------------------------------------------
+
+    def _see(self, name: str, inputs: Any, outputs: Any) -> None:
+        if self._measuring:
+            return
+        origins = self.origins.union(inputs)
+        if not origins:
+            return
+        for tensor in outputs:
+            self.origins.set(tensor, origins)
+        frame = self._stack[-1] if self._stack else None
+        if operations.squashes(name, inputs, outputs):
+            with self._measure():
+                self._squash(name, outputs[0], origins, frame)
+        found = operations.cut(name, frame and frame.layer, inputs, outputs, origins)
+        if found is not None:
+            self.cuts.append(found)
+
+    def _squash(self, name: str, output: Any, origins: frozenset[int], frame: Any) -> None:
+        outside = frame is None or isinstance(frame.layer, keras.Model)
+        known = not outside and frame.inside == 0 and not is_opaque(frame.layer)
+        if known and elementwise(frame.layer) is not None:
+            return  # measured as the layer's own activation
+        output = tf.stop_gradient(output)
+        owner = next(iter(origins)) if len(origins) == 1 else UNKNOWN
+        if owner >= (0 if outside else frame.first):  # what squashes a layer's output belongs to it
+            axis = unit_axis(self.calls[owner].layer)
+            squashing = operations.Squashing(name, output.shape[axis])
+            self._behind.setdefault(owner, []).append(squashing)
+        elif outside:
+            return
+        else:  # one entry for all steps of a recurrent layer
+            axis = unit_axis(frame.layer)
+            key = (name, output.shape[axis]) if is_opaque(frame.layer) else len(frame.squashing)
+            squashing = frame.squashing.setdefault(
+                key, operations.Squashing(name, output.shape[axis])
+            )
+        squashing.add(output, axis)
+
+    def _name(self, layer: keras.Layer) -> str:
+        outer = [frame.layer.name for frame in self._stack if frame.layer is not self.model]
         name = "/".join([*outer, layer.name])
         self._names[name] += 1
         return name if self._names[name] == 1 else f"{name}:{self._names[name]}"
 
 
-@contextmanager
-def recording(recorder: Silencer) -> Iterator[None]:
-    """Lets `recorder` see every call of a layer that this thread makes.
-
-    Keras has no hooks on layers: `Layer.__call__`, public and inherited by all, is replaced for the
-    time of the pass.
-    """
-    original, thread = keras.layers.Layer.__call__, threading.get_ident()
-
-    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
-        if threading.get_ident() != thread:
-            return original(layer, *args, **kwargs)
-        return recorder.run(original, layer, args, kwargs)
-
-    keras.layers.Layer.__call__ = call
-    try:
-        yield
-    finally:
-        keras.layers.Layer.__call__ = original
-
-
 def _is_real(value: Any) -> bool:
-    return bool(tf.is_tensor(value) and value.dtype.is_floating and value.shape.rank)
+    return bool(isinstance(value, tf.Tensor) and value.dtype.is_floating and value.shape.rank)

@@ -1,19 +1,20 @@
 """What a diagnosis finds, as plain data."""
 
-import dataclasses
-import json
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
 
-import numpy as np
+from rich.console import RenderableType
+from rich.table import Table
 
+from keras_inits._diagnose import views
 from keras_inits._diagnose.statistics import TensorStatistics
+from keras_inits._reporting import Finding, Report
 
 # From the worst: what is broken, what learns nothing, what learns badly.
 Verdict = Literal[
     "not finite",
+    "no gradient",
     "symmetric",
     "dying",
     "saturated",
@@ -22,34 +23,7 @@ Verdict = Literal[
     "rank-collapsed",
     "healthy",
 ]
-SEVERITY: tuple[Verdict, ...] = (
-    "not finite",
-    "symmetric",
-    "dying",
-    "saturated",
-    "exploding",
-    "vanishing",
-    "rank-collapsed",
-    "healthy",
-)
-
-
-_NOT_FINITE = ("nan", "inf", "-inf")  # JSON has no numbers for these
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing wrong with one layer.
-
-    Attributes:
-        verdict: what is wrong.
-        evidence: the numbers that say so, with the threshold they passed.
-        remedy: the change that would help.
-    """
-
-    verdict: Verdict
-    evidence: str
-    remedy: str
+SEVERITY: tuple[str, ...] = get_args(Verdict)
 
 
 @dataclass(frozen=True)
@@ -77,11 +51,13 @@ class LayerReport:
         name: the layer's path in the model; numbered from its second call on.
         kind: the name of its class.
         output: statistics of its output.
-        gradient: of the gradient at its output; None if none came back.
-        predicted_second_moment: what theory expects of its output; None where it has no word.
+        gradient: of the gradient at its output (at the logits, where the loss takes those); None
+            if none came back.
+        predicted_second_moment: what theory expects of its output; None where it says nothing.
         predicted_gradient: the second moment that theory expects of the gradient there.
-        weights: its trainable weights, told at its first call.
-        findings: what is wrong with it, the worst first.
+        weights: its trainable weights, reported at its first call.
+        verdict: the worst that was found of it, or `"healthy"`.
+        findings: those of the report that name it; in JSON they are the report's alone.
     """
 
     name: str
@@ -91,12 +67,8 @@ class LayerReport:
     predicted_second_moment: float | None
     predicted_gradient: float | None
     weights: tuple[WeightReport, ...]
-    findings: tuple[Finding, ...]
-
-    @property
-    def verdict(self) -> Verdict:
-        """The worst finding, or `"healthy"`."""
-        return self.findings[0].verdict if self.findings else "healthy"
+    verdict: str
+    findings: tuple[Finding, ...] = field(default=(), metadata={"json": False})
 
 
 @dataclass(frozen=True)
@@ -115,11 +87,28 @@ class JacobianReport:
     samples: int
 
 
-@dataclass(frozen=True, eq=False)
-class SignalReport:
-    """What each layer of a model does to a signal and to its gradient.
+@dataclass(frozen=True)
+class FirstSteps:
+    """What the first steps of the training do to the loss, tried on a copy.
 
-    Two reports are equal if all their numbers are.
+    Attributes:
+        rate: the compiled learning rate.
+        start: the loss of all samples before them, in training.
+        after: that after them; infinite if it was not finite.
+        guess: that of the best guess that is the same for all samples; None if not known.
+        steps: how many steps were tried in all, at this rate and for what was to be proved.
+    """
+
+    rate: float
+    start: float
+    after: float
+    guess: float | None
+    steps: int
+
+
+@dataclass(frozen=True, eq=False)
+class SignalReport(Report):
+    """What each layer of a model does to a signal and to its gradient.
 
     Attributes:
         model: the model's name.
@@ -127,7 +116,12 @@ class SignalReport:
         loss: the loss, or None if a random cotangent was sent back instead.
         layers: in the order in which they were called.
         jacobian: of outputs by inputs; None where there is none.
-        notes: what could not be done, and why.
+        findings: all that is wrong: first with the setting of the training, in the order in which
+            to change it, where `where` is `"input"`, `"targets"`, `"output"`, `"loss"`,
+            `"optimizer"` or names of layers; then with the signal, the worst first, where it names
+            the calls of layers.
+        notes: what was done or could not be done, and why.
+        first_steps: what the first steps do to the loss; None if none were tried.
     """
 
     model: str
@@ -135,17 +129,19 @@ class SignalReport:
     loss: float | None
     layers: tuple[LayerReport, ...]
     jacobian: JacobianReport | None
+    findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
+    first_steps: FirstSteps | None = None
 
     @property
-    def verdict(self) -> Verdict:
-        """The worst verdict of any layer."""
-        return min((layer.verdict for layer in self.layers), key=SEVERITY.index, default="healthy")
+    def verdict(self) -> str:
+        """The kind of the worst finding in the signal, else of the first; or `"healthy"`."""
+        kinds = [finding.kind for finding in self.findings]
+        return next((kind for kind in kinds if kind in SEVERITY), (kinds or ["healthy"])[0])
 
-    @property
-    def healthy(self) -> bool:
-        """Whether nothing was found."""
-        return self.verdict == "healthy"
+    def findings_of(self, name: str) -> tuple[Finding, ...]:
+        """Returns the findings about the layer of that name, the worst first."""
+        return tuple(finding for finding in self.findings if name in finding.where)
 
     def __getitem__(self, name: str) -> LayerReport:
         """Returns the report of the layer of that name."""
@@ -154,108 +150,32 @@ class SignalReport:
                 return layer
         raise KeyError(f"No layer {name!r} was called; there are {[la.name for la in self.layers]}")
 
-    def assert_healthy(self) -> None:
-        """Does nothing if the model is healthy.
+    def heading(self) -> str:
+        """Returns one line: the model, the samples, the loss and the verdict."""
+        return views.heading(self)
 
-        Raises:
-            AssertionError: it is not; the message names each layer with evidence and remedy.
-        """
-        if not self.healthy:
-            lines = [
-                f"{layer.name} is {finding.verdict}: {finding.evidence}. {finding.remedy}"
-                for layer in self.layers
-                for finding in layer.findings
-            ]
-            raise AssertionError("\n".join([f"{self.model} is {self.verdict}.", *lines]))
+    def table(self) -> Table:
+        """Returns one row for each layer."""
+        return views.layer_table(self)
 
-    def summary(self, *, file: Any = None) -> None:
-        """Prints the report as a table of at most 80 columns.
-
-        Args:
-            file: where to; standard output if None.
-        """
-        # Here, since views import this module for its types.
-        from keras_inits._diagnose.views import print_summary
-
-        print_summary(self, file)
+    def parts(self) -> Iterator[RenderableType]:
+        """Yields the table, the verdict, notes, and the findings, alike ones together."""
+        return views.parts(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the report as plain values, ready for strict JSON.
-
-        What is not finite becomes `"nan"`, `"inf"` or `"-inf"`.
-        """
-        plain = _plain(
-            {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        )
-        return {"verdict": self.verdict, **plain}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "SignalReport":
-        """Returns the report that `to_dict` was called on."""
-        jacobian = values["jacobian"]
-        return cls(
-            model=values["model"],
-            batch=values["batch"],
-            loss=_number(values["loss"]),
-            layers=tuple(_layer(layer) for layer in values["layers"]),
-            jacobian=jacobian and JacobianReport(**{k: _number(v) for k, v in jacobian.items()}),
-            notes=tuple(values["notes"]),
-        )
-
-    def to_json(self) -> str:
-        """Returns `to_dict` as JSON."""
-        return json.dumps(self.to_dict(), indent=1, allow_nan=False)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, SignalReport):
-            return NotImplemented
-        return self.to_dict() == other.to_dict()
-
-    def __hash__(self) -> int:
-        return hash((self.model, self.batch, len(self.layers)))
+        """Returns the report, with its verdict, as plain values for strict JSON."""
+        return {"verdict": self.verdict, **super().to_dict()}
 
 
-def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value):
-        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
-    if isinstance(value, dict):
-        return {key: _plain(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value
+def rank(finding: Finding) -> int:
+    """Returns the place of a finding in the order of severity; 0 is the worst.
+
+    Findings of other kinds than `Verdict` come after those that learn nothing.
+    """
+    known = finding.kind in SEVERITY
+    return SEVERITY.index(finding.kind if known else "exploding")
 
 
-def _number(value: Any) -> Any:
-    return float(value) if isinstance(value, str) and value in _NOT_FINITE else value
-
-
-def _statistics(values: Mapping[str, Any] | None) -> TensorStatistics | None:
-    if values is None:
-        return None
-    restored: dict[str, Any] = {key: _number(value) for key, value in values.items()}
-    restored["shape"] = tuple(values["shape"])
-    restored["histogram"] = np.array(values["histogram"], np.int64)
-    restored["edges"] = np.array(values["edges"], np.float64)
-    return TensorStatistics(**restored)
-
-
-def _layer(values: Mapping[str, Any]) -> LayerReport:
-    output = _statistics(values["output"])
-    assert output is not None
-    return LayerReport(
-        name=values["name"],
-        kind=values["kind"],
-        output=output,
-        gradient=_statistics(values["gradient"]),
-        predicted_second_moment=_number(values["predicted_second_moment"]),
-        predicted_gradient=_number(values["predicted_gradient"]),
-        weights=tuple(
-            WeightReport(**{key: _number(value) for key, value in weight.items()})
-            for weight in values["weights"]
-        ),
-        findings=tuple(Finding(**finding) for finding in values["findings"]),
-    )
+def by_severity(findings: Mapping[Any, Finding] | Any) -> tuple[Finding, ...]:
+    """Returns findings, the worst first, those of equal severity in their order."""
+    return tuple(sorted(findings, key=rank))

@@ -1,16 +1,41 @@
-"""Input for a model that comes without data: standard normal, or integers for embeddings."""
+"""Input for a model that comes without data: like photographs, like text, or standard normal."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
+
+from keras_inits._errors import InputError
 
 # Where a model leaves a length open (text, sound, images of any size).
 _OPEN_LENGTH = 64
+# Channels of an image: grey, colour, colour with transparency.
+_CHANNELS = (1, 3, 4)
+_SMALLEST_IMAGE = 8  # pixels on each side; below it a spectrum means nothing
 
 
-def standard_input(model: Any, batch: int = 32, seed: int = 0) -> Any:
-    """Returns a batch that `model` accepts: N(0, 1), or integers that its embeddings know.
+@dataclass(frozen=True)
+class StandardInput:
+    """A batch that a model accepts.
+
+    Attributes:
+        x: an array, or the structure of arrays that the model takes.
+        description: what the values are like.
+    """
+
+    x: Any
+    description: str
+
+
+def standard_input(model: keras.Model, batch: int = 32, seed: int = 0) -> Any:
+    """Returns a batch that `model` accepts, as alike to data as its shapes allow.
+
+    Images have the 1/f amplitude spectrum of photographs (Field 1987,
+    https://doi.org/10.1364/JOSAA.4.002379), and mean 0 and standard deviation 1 over the batch;
+    tokens follow Zipf's law, p(rank) ~ 1/rank, over the vocabulary of the model's embeddings; all
+    else is N(0, 1).
 
     Args:
         model: a Keras model that knows its inputs.
@@ -18,62 +43,130 @@ def standard_input(model: Any, batch: int = 32, seed: int = 0) -> Any:
         seed: of the values.
 
     Returns:
-        An array, or the structure of arrays that the model takes; axes left open have 64 entries.
+        An array, or the structure of arrays that the model takes; axes left open have 64 entries,
+        or as many as the model's position embeddings know.
 
     Raises:
-        ValueError: a model that does not know its inputs, as a subclassed one does not.
+        InputError: a model that does not know its inputs, as a subclassed one does not, or that
+            takes text.
 
     >>> standard_input(keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])).shape
     (32, 3)
+    """
+    return draw_input(model, batch, seed).x
+
+
+def draw_input(model: keras.Model, batch: int = 32, seed: int = 0) -> StandardInput:
+    """Returns what `standard_input` does, with a description of it.
+
+    >>> model = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Flatten()])
+    >>> draw_input(model).description
+    'images with a 1/f spectrum'
     """
     inputs = getattr(model, "_inputs_struct", None)  # named inputs have no public structure
     if inputs is None:
         inputs = getattr(model, "inputs", None)
     if inputs is None or (isinstance(inputs, list) and not inputs):
-        raise ValueError(
+        raise InputError(
             "This model does not say what it takes: give data. "
             f"Received: model {model.name!r} of type {type(model).__name__}"
         )
     rng = np.random.default_rng(seed)
-    known = _vocabulary(model)
+    known, length = _vocabulary(model), _longest(model)
+    kinds: list[str] = []
 
     def fill(tensor: Any) -> Any:
-        shape = (batch, *(size or _OPEN_LENGTH for size in tensor.shape[1:]))
+        shape = (batch, *(size or length for size in tensor.shape[1:]))
         dtype = keras.backend.standardize_dtype(tensor.dtype)
-        if known is not None and _feeds_embedding(model, tensor):
-            return rng.integers(0, known, shape).astype(dtype)
+        if dtype == "string":
+            raise InputError(
+                f"This model takes text: give data. Received: model {model.name!r}, whose input "
+                f"{tensor.name!r} holds strings"
+            )
         if "int" in dtype or dtype == "bool":
-            if "mask" in tensor.name:  # of KerasHub's models: every token counts
+            if "mask" in tensor.name:  # of Keras Hub's models: every token counts
                 return np.ones(shape, dtype)
-            return rng.integers(0, known or 2, shape).astype(dtype)
+            kinds.append("tokens by Zipf's law" if known else "integers 0 and 1")
+            return _tokens(rng, known or 2, shape).astype(dtype)
+        if known is not None and _feeds_embedding(model, tensor):
+            kinds.append("tokens by Zipf's law")
+            return _tokens(rng, known, shape).astype(dtype)
+        if _is_image(shape):
+            kinds.append("images with a 1/f spectrum")
+            return _images(rng, shape).astype(dtype)
+        kinds.append("standard normal values")
         return rng.standard_normal(shape).astype(dtype)
 
     arrays = keras.tree.map_structure(fill, inputs)
-    return arrays[0] if isinstance(arrays, list) and len(arrays) == 1 else arrays
+    x = arrays[0] if isinstance(arrays, list) and len(arrays) == 1 else arrays
+    return StandardInput(x, " and ".join(dict.fromkeys(kinds)))
 
 
-def _embeddings(model: Any) -> list[Any]:
+def _tokens(rng: np.random.Generator, vocabulary: int, shape: tuple[int, ...]) -> NDArray[np.int64]:
+    weights = 1 / np.arange(1, vocabulary + 1)
+    return rng.choice(vocabulary, shape, p=weights / weights.sum())
+
+
+def _is_image(shape: tuple[int, ...]) -> bool:
+    """Says whether `(batch, ...)` holds images, channels last or first."""
+    if len(shape) != 4:
+        return False
+    last = shape[3] in _CHANNELS and min(shape[1:3]) >= _SMALLEST_IMAGE
+    first = shape[1] in _CHANNELS and min(shape[2:]) >= _SMALLEST_IMAGE
+    return last or first
+
+
+def _images(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Returns noise with the amplitude spectrum 1/f, of mean 0 and standard deviation 1."""
+    axes = (1, 2) if shape[3] in _CHANNELS else (2, 3)
+    height, width = (shape[axis] for axis in axes)
+    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None])
+    frequency[0, 0] = 1 / max(height, width)  # the mean of an image varies as its largest waves do
+    place = [1, 1, 1, 1]
+    place[axes[0]], place[axes[1]] = height, width
+    spectrum = np.fft.fft2(rng.standard_normal(shape), axes=axes) / frequency.reshape(place)
+    images = np.real(np.fft.ifft2(spectrum, axes=axes))
+    scaled: NDArray[np.float64] = (images - images.mean()) / images.std()
+    return scaled
+
+
+def _all(model: keras.Model) -> list[keras.Layer]:
     found, waiting = [], list(model.layers)
     while waiting:
         layer = waiting.pop()
-        if isinstance(layer, keras.layers.Embedding):
-            found.append(layer)
+        found.append(layer)
         waiting += [v for v in getattr(layer, "layers", ()) if isinstance(v, keras.layers.Layer)]
+        # Keras Hub's embeddings of tokens and positions are layers inside a layer.
+        waiting += [v for k, v in vars(layer).items() if k.endswith("_embedding") and _is_layer(v)]
     return found
 
 
-def _vocabulary(model: Any) -> int | None:
-    """Returns the smallest number of entries that an embedding of `model` has."""
-    return min((layer.input_dim for layer in _embeddings(model)), default=None)
+def _is_layer(value: Any) -> bool:
+    return isinstance(value, keras.layers.Layer)
 
 
-def _feeds_embedding(model: Any, tensor: Any) -> bool:
+def _vocabulary(model: keras.Model) -> int | None:
+    """Returns the smallest number of entries that an embedding of tokens in `model` has."""
+    embeddings = [e for e in _all(model) if isinstance(e, keras.layers.Embedding)]
+    tokens = [e for e in embeddings if "position" not in e.name]
+    return min((layer.input_dim for layer in tokens or embeddings), default=None)
+
+
+def _longest(model: keras.Model) -> int:
+    """Returns a length for open axes: no longer than what position embeddings know."""
+    lengths = [getattr(layer, "sequence_length", None) for layer in _all(model)]
+    known = [n for n in lengths if isinstance(n, int)]
+    return min([_OPEN_LENGTH, *known])
+
+
+def _feeds_embedding(model: keras.Model, tensor: Any) -> bool:
     """Says whether `tensor` goes straight into an embedding: then its floats are indices too."""
-    takers = [e for e in _embeddings(model) if getattr(e, "_inbound_nodes", None)]
+    embeddings = [e for e in _all(model) if isinstance(e, keras.layers.Embedding)]
+    takers = [e for e in embeddings if getattr(e, "_inbound_nodes", None)]
     return any(tensor is taken for e in takers for taken in _inputs_of(e))
 
 
-def _inputs_of(layer: Any) -> list[Any]:
+def _inputs_of(layer: keras.Layer) -> list[Any]:
     try:
         return list(keras.tree.flatten(layer.input))
     except (AttributeError, ValueError):  # called more than once, or never by itself

@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits._diagnose.recording import UNKNOWN, Call
+from keras_inits._diagnose.calls import UNKNOWN, Call
 from keras_inits._diagnose.traits import kernel_geometry
 from keras_inits._gains import Activation, gaussian_moments
 from keras_inits._layers.kinds import Kind, classes
@@ -45,7 +45,7 @@ class Moments:
 def predict(calls: Sequence[Call]) -> list[tuple[float | None, float | None]]:
     """Returns, for each call, the second moments that theory expects of output and gradient.
 
-    The first is None where theory has no word, the second also where no gradient was measured to
+    The first is None where theory says nothing, the second also where no gradient was measured to
     start from.
     """
     forward: list[Moments | None] = []
@@ -73,7 +73,7 @@ def _known(
 
 @functools.singledispatch
 def _forward(layer: Any, given: list[Moments], call: Call) -> Moments | None:
-    """Returns what comes out of `layer`, or None where theory has no word."""
+    """Returns what comes out of `layer`, or None where theory says nothing."""
     if kernel_geometry(layer) is not None:
         return _through_kernel(layer, given[0], call)
     activation = call.activation
@@ -177,7 +177,7 @@ def _gradients(calls: Sequence[Call], forward: Sequence[Moments | None]) -> list
 
 
 def _start(predicted: Sequence[float | None], calls: Sequence[Call], index: int) -> float | None:
-    """Returns the gradient's second moment at a call, measured where theory has no word."""
+    """Returns the gradient's second moment at a call, measured where theory says nothing."""
     gradient = calls[index].gradient
     if predicted[index] is None and gradient is not None:
         return gradient.second_moment

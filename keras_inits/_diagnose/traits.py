@@ -12,11 +12,36 @@ from keras_inits._layers import geometry
 from keras_inits._layers.kinds import PLAIN_MAPS, Kind, classes, is_a, kind
 
 
+def is_noise(layer: keras.Layer) -> bool:
+    """Says whether a layer only adds noise, and only in training."""
+    return is_a(layer, Kind.NOISE)
+
+
+def is_opaque(layer: keras.Layer) -> bool:
+    """Says whether a layer is seen from outside only: its inner layers run once a time step."""
+    return is_a(layer, Kind.RECURRENT, Kind.OVER_TIME)
+
+
+def is_recurrent(layer: keras.Layer) -> bool:
+    """Says whether a layer goes through a sequence step by step."""
+    return is_a(layer, Kind.RECURRENT)
+
+
 @functools.singledispatch
-def activation_of(layer: Any) -> Any:
+def activation_of(layer: keras.Layer) -> Any:
     """Returns the elementwise activation at a layer's output, or None if none is known."""
     activation = getattr(layer, "activation", None)
-    return activation if kernel_geometry(layer) is not None else None
+    return activation if callable(activation) and has_kernel(layer) else None
+
+
+@activation_of.register(keras.layers.RNN)
+def _(layer: keras.Layer) -> Any:
+    return None  # inside its cell; it is seen as an operation
+
+
+@activation_of.register(keras.layers.TimeDistributed)
+def _(layer: keras.layers.TimeDistributed) -> Any:
+    return activation_of(layer.layer)
 
 
 @activation_of.register(keras.layers.Activation)
@@ -44,10 +69,18 @@ def elementwise(layer: Any) -> Activation | None:
         return None
 
 
+def has_kernel(layer: keras.Layer) -> bool:
+    """Says whether a layer has a weight of two or more axes."""
+    return any(len(weight.shape) > 1 for weight in layer.weights)
+
+
 def kernel_geometry(layer: Any) -> KernelGeometry | None:
     """Returns the geometry of a layer's kernel, where the layer is a plain map by one kernel."""
+    # Subclasses, such as the depthwise and the transposed convolutions, are maps of another form.
     kernel = next((weight for weight in layer.weights if weight.name == "kernel"), None)
-    found = geometry(layer, kernel) if kind(layer) in PLAIN_MAPS and kernel is not None else None
+    if kernel is None or not keras.backend.is_float_dtype(kernel.dtype):
+        return None  # integers of a quantized layer stand for other numbers
+    found = geometry(layer, kernel) if kind(layer) in PLAIN_MAPS else None
     return found if isinstance(found, KernelGeometry) else None
 
 
@@ -64,7 +97,7 @@ def is_judged(layer: Any) -> bool:
         return False
     if is_a(layer, Kind.ACTIVATION):
         return not isinstance(layer, keras.layers.Softmax)
-    return any(len(w.shape) > 1 for w in layer.weights)
+    return has_kernel(layer)
 
 
 @functools.lru_cache(maxsize=256)

@@ -1,19 +1,27 @@
-"""A report as a table for the terminal."""
+"""A diagnosis as a table and text."""
 
 import math
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from rich.console import Console
+from rich.console import RenderableType
 from rich.table import Table
+from rich.text import Text
 
-from keras_inits._diagnose.report import LayerReport, SignalReport
+from keras_inits._reporting import Finding, plain_text
 
-_WIDTH = 80
+if TYPE_CHECKING:
+    from keras_inits._diagnose.report import SignalReport
 
 
-def print_summary(report: SignalReport, file: Any = None) -> None:
-    """Prints one line a layer, then what is wrong, within 80 columns."""
-    console = Console(force_jupyter=False, file=file, width=_WIDTH, highlight=False)
+def heading(report: "SignalReport") -> str:
+    """Returns one line: the model, the samples, the loss and the verdict."""
+    loss = "a random cotangent" if report.loss is None else f"loss {report.loss:.4g}"
+    return f"{report.model}, {report.batch} samples, {loss}: {report.verdict}"
+
+
+def layer_table(report: "SignalReport") -> Table:
+    """Returns one row for each layer, legible at 80 columns."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("layer", no_wrap=True, overflow="ellipsis", max_width=25)
     for head in ("std", "rms", "theory", "grad rms", "theory"):
@@ -22,41 +30,56 @@ def print_summary(report: SignalReport, file: Any = None) -> None:
     for layer in report.layers:
         back = math.nan if layer.gradient is None else layer.gradient.second_moment
         table.add_row(
-            _tail(layer.name, 25),
+            plain_text(_tail(layer.name, 25)),
             _short(layer.output.std),
             _short(_root(layer.output.second_moment)),
             _short(_root(layer.predicted_second_moment)),
             _short(_root(back)),
             _short(_root(layer.predicted_gradient)),
-            _colored(layer.verdict),
+            plain_text(layer.verdict, _style(layer.verdict)),
         )
-    console.print(table)
-    console.print()
-    loss = "a random cotangent" if report.loss is None else f"loss {report.loss:.4g}"
-    console.print(f"{report.model}, {report.batch} samples, {loss}: {_colored(report.verdict)}")
+    return table
+
+
+def parts(report: "SignalReport") -> Iterator[RenderableType]:
+    """Yields the table, the verdict, notes, and the findings, alike ones together."""
+    yield layer_table(report)
+    yield Text()
+    yield plain_text(heading(report), _style(report.verdict))
     if (jacobian := report.jacobian) is not None:
-        console.print(
+        yield Text(
             f"Jacobian: mean squared singular value {jacobian.mean_squared_singular_value:.3g}, "
             f"largest {jacobian.largest_singular_value:.3g}"
         )
+    if (steps := report.first_steps) is not None:
+        guess = "" if steps.guess is None else f"; a constant guess has {steps.guess:.3g}"
+        yield Text(
+            f"First steps at learning rate {steps.rate:.3g}, on a copy: loss {steps.start:.3g} to "
+            f"{steps.after:.3g}{guess} ({steps.steps} steps tried in all)"
+        )
     for note in report.notes:
-        console.print(note)
-    for name, verdict, evidence, remedy, count in _grouped(report):
-        more = f" and {count - 1} more" if count > 1 else ""
-        console.print(f"\n[bold]{name}{more}[/]: {_colored(verdict)}, {evidence}.\n  {remedy}.")
+        yield plain_text(note)
+    for finding, others in _grouped(report.findings):
+        yield Text()
+        more = f" and {others} more" if others else ""
+        yield Text.assemble(
+            plain_text(", ".join(finding.where) + more, "bold"),
+            ": ",
+            plain_text(finding.kind, _style(finding.kind)),
+            plain_text(f", {finding.evidence}."),
+        )
+        if finding.consequence:
+            yield plain_text(f"  {finding.consequence}.")
+        if finding.remedy:
+            yield plain_text(f"  {finding.remedy}")
 
 
-def _grouped(report: SignalReport) -> list[tuple[str, str, str, str, int]]:
-    """Returns each kind of finding once, with its first layer and how many share it."""
-    groups: dict[tuple[str, str], list[LayerReport]] = {}
-    for layer in report.layers:
-        for finding in layer.findings:
-            groups.setdefault((finding.verdict, finding.remedy), []).append(layer)
-    rows = []
-    for (verdict, remedy), layers in groups.items():
-        finding = next(f for f in layers[0].findings if f.verdict == verdict)
-        rows.append((layers[0].name, verdict, finding.evidence, remedy, len(layers)))
-    return rows
+def _grouped(findings: tuple[Finding, ...]) -> list[tuple[Finding, int]]:
+    """Returns the first finding of each kind and consequence, and how many more share these."""
+    groups: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault((finding.kind, finding.consequence), []).append(finding)
+    return [(group[0], len(group) - 1) for group in groups.values()]
 
 
 def _root(value: float | None) -> float:
@@ -74,5 +97,5 @@ def _tail(name: str, width: int) -> str:
     return name if len(name) <= width else "…" + name[1 - width :]
 
 
-def _colored(verdict: str) -> str:
-    return f"[green]{verdict}[/]" if verdict == "healthy" else f"[bold red]{verdict}[/]"
+def _style(verdict: str) -> str:
+    return "green" if verdict == "healthy" else "bold red"

@@ -1,5 +1,6 @@
 """What schemes have in common: calling, configuration, and knowledge of the kernel."""
 
+import functools
 import inspect
 import math
 from typing import Any
@@ -11,6 +12,9 @@ from keras_inits._errors import InputError
 from keras_inits._kernel_geometry import Axes, KernelGeometry, standardize_axes
 from keras_inits._schemes import checks, class_arguments
 from keras_inits._schemes.sampling import stream
+
+# Reading a shape takes as long as filling a small bias; models repeat their shapes.
+_geometry = functools.lru_cache(maxsize=256)(KernelGeometry.from_shape)
 
 
 class Scheme(keras.initializers.Initializer):
@@ -90,7 +94,7 @@ class Scheme(keras.initializers.Initializer):
 
     def geometry(self, shape: tuple[int, ...]) -> KernelGeometry:
         """Returns the geometry of a kernel of `shape`, as far as this scheme knows it."""
-        return KernelGeometry.from_shape(shape)
+        return _geometry(shape)
 
     def draws_alike(self, one: KernelGeometry, other: KernelGeometry) -> bool:
         """Whether this scheme draws by the same law in both geometries of the same shape."""
@@ -161,7 +165,7 @@ class KernelScheme(Scheme, keras.initializers.VarianceScaling):
 
     def geometry(self, shape: tuple[int, ...]) -> KernelGeometry:
         """Returns the geometry of a kernel of `shape` under the axes of this scheme."""
-        return KernelGeometry.from_shape(shape, self.input_axes, self.output_axes, self.batch_axes)
+        return _geometry(shape, self.input_axes, self.output_axes, self.batch_axes)
 
     def draws_alike(self, one: KernelGeometry, other: KernelGeometry) -> bool:
         """Whether the kernel is the same stack of matrices in both geometries."""

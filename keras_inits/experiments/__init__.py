@@ -1,1 +1,77 @@
-"""The classic experiments: a recipe, a run and a result each."""
+"""The classic experiments: a configuration, a run and a result each.
+
+>>> [experiment.name for experiment in EXPERIMENTS]
+['mnist-log', 'zero-init', 'circles', 'depth']
+"""
+
+from keras_inits.experiments import circles, depth, mnist_log, zero_init
+from keras_inits.experiments._everything import EverythingConfig, run_all
+from keras_inits.experiments._experiment import (
+    Experiment,
+    ExperimentResult,
+    MnistConfig,
+    SeededConfig,
+)
+from keras_inits.experiments._page import Page, Picture, Table
+from keras_inits.experiments._published import Article, TrainingLog
+from keras_inits.experiments.circles import CirclesConfig, CirclesResult
+from keras_inits.experiments.depth import DepthConfig, DepthResult
+from keras_inits.experiments.mnist_log import MnistLogConfig, MnistLogResult
+from keras_inits.experiments.zero_init import ZeroInitConfig, ZeroInitResult
+
+EXPERIMENTS: tuple[Experiment, ...] = (
+    mnist_log.EXPERIMENT,
+    zero_init.EXPERIMENT,
+    circles.EXPERIMENT,
+    depth.EXPERIMENT,
+)
+
+__all__ = [
+    "EXPERIMENTS",
+    "Article",
+    "CirclesConfig",
+    "CirclesResult",
+    "DepthConfig",
+    "DepthResult",
+    "EverythingConfig",
+    "Experiment",
+    "ExperimentResult",
+    "MnistConfig",
+    "MnistLogConfig",
+    "MnistLogResult",
+    "Page",
+    "Picture",
+    "SeededConfig",
+    "Table",
+    "TrainingLog",
+    "ZeroInitConfig",
+    "ZeroInitResult",
+    "circles",
+    "depth",
+    "markdown_table",
+    "mnist_log",
+    "run_all",
+    "zero_init",
+]
+
+
+def markdown_table() -> str:
+    """Returns the README's table of the experiments.
+
+    >>> markdown_table().splitlines()[0]
+    '| command | what it runs | compared with |'
+    """
+    rows = [("command", "what it runs", "compared with"), ("---", "---", "---")]
+    rows += [(f"`keras-inits reproduce {e.name}`", e.what, e.published) for e in EXPERIMENTS]
+    rows += [
+        (
+            "`keras-inits reproduce all --out DIR`",
+            "everything",
+            "`DIR/report.html`, one self-contained page",
+        )
+    ]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

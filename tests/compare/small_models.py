@@ -1,4 +1,9 @@
 import keras
+import numpy as np
+from keras import layers
+
+from keras_inits._compare.plan import CompileOptions, Plan
+from keras_inits._compare.weights import labelled
 
 
 def sequential(*layers):
@@ -10,3 +15,19 @@ def sequential(*layers):
         )
 
     return build
+
+
+BUILD = sequential(layers.Flatten, lambda: layers.Dense(8, "relu"))
+SCHEMES = ["he", "zeros"]
+
+
+def small_plan(images, epochs, build=BUILD, **changes):
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    options = CompileOptions("adam", loss)
+    return Plan(build, labelled(SCHEMES), images, epochs, 32, **{"options": options} | changes)
+
+
+def same(ours, theirs):
+    return all(
+        np.allclose(ours.values(m), theirs.values(m), atol=1e-5, rtol=0) for m in theirs.metrics
+    )

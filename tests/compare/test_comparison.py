@@ -1,10 +1,15 @@
+import dataclasses
 import json
 
 import numpy as np
 import pytest
+from pictures import assert_drawn
 
 from keras_inits import Comparison
-from keras_inits.plots import comparison_figure, figure_bytes, plot_differences
+from keras_inits._errors import InputError
+from keras_inits._reporting import Report
+from keras_inits.plots import comparison_figure, plot_differences
+from keras_inits.plots._training import COLORS
 
 LABELS = ("he", "xavier", "stuck", "a scheme with quite a long label, diverging")
 
@@ -28,7 +33,7 @@ def result(seeds=8, epochs=4):
         samples={"test": 1000},
         trainer="population",
         notes=("Something that a reader must know.",),
-        settings={"root_seed": 0, "batches": "shared"},
+        settings={"seed": 0, "batches": "shared"},
     )
 
 
@@ -75,7 +80,7 @@ def test_the_words_say_what_is_supported_and_what_is_not():
     assert "he beats xavier by 0.0495 (95 % 0.0478 to 0.0514" in said
     assert "Not told apart" not in said
     assert "Something that a reader must know." in said
-    assert "the intervals speak of the initial weights alone" in said
+    assert "the intervals cover the initial weights alone" in said
     same = Comparison.from_dict(
         {**two.to_dict(), "history": {m: v[[0, 0]].tolist() for m, v in two.history.items()}}
     )
@@ -111,6 +116,59 @@ def test_json_is_json_and_comes_back(tmp_path):
     assert back.summary() == comparison.summary()
 
 
+def test_it_is_a_report_like_the_others():
+    comparison = result()
+    assert isinstance(comparison, Report)
+    assert not comparison.ok
+    kinds = [(f.kind, f.where, f.numbers["failed"]) for f in comparison.findings]
+    assert kinds == [("diverged", (LABELS[3],), 4), ("never left chance", ("stuck",), 8)]
+    with pytest.raises(AssertionError, match="stuck: 8 of 8 runs never left chance"):
+        comparison.assert_ok()
+    assert only(result(), "he", "xavier").ok
+    assert str(comparison) == comparison.summary()
+    assert "4 of 8 runs diverged" in comparison._repr_html_()
+    assert comparison == result()
+    assert comparison != result(seeds=4)
+
+
+def test_weights_stay_out_of_json():
+    kept = dataclasses.replace(result(), weights={("he", 0): (np.ones(3),)})
+    assert "weights" not in kept.to_dict()
+    assert Comparison.from_dict(kept.to_dict()).weights == {}
+
+
+def test_labels_are_text_and_no_markup():
+    two = only(result(), "he", "xavier")
+    odd = Comparison.from_dict({**two.to_dict(), "schemes": ["[b]he[/b]", "x[/]"]})
+    assert "[b]he[/b] - x[/]" in odd.summary()
+
+
+def test_a_result_of_version_0_1_still_reads():
+    plain = result().to_dict()
+    plain["settings"] = {"root_seed": 5, "batches": "shared", "model": [["Dense"], [3, 4]]}
+    assert plain["history"]["loss"][3][0][1] == "NaN"
+    plain["history"]["loss"][3][0][1] = "Infinity"
+    old = Comparison.from_dict(json.loads(json.dumps(plain)))
+    assert old.seed == 5
+    assert np.isinf(old.values("loss")[3, 0, 1])
+    assert old.diverged()[3, 0]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"history": {}},
+        {"history": {"loss": [1.0]}},
+        {"history": 3},
+        {"seeds": ["a"]},
+        {"schemes": ["one", "two"]},
+    ],
+)
+def test_json_of_something_else_is_refused(change):
+    with pytest.raises(InputError):
+        Comparison.from_dict({**result().to_dict(), **change})
+
+
 def test_the_frame_has_a_row_for_each_scheme_seed_and_epoch():
     pytest.importorskip("pandas")
     comparison = result()
@@ -137,7 +195,15 @@ def test_the_forest_plot_leaves_failed_schemes_out_and_says_so():
 @pytest.mark.parametrize("metric", ["test_accuracy", "loss"])
 @pytest.mark.parametrize("seeds", [1, 8])
 def test_the_figure_is_drawn_in_spite_of_nan(seeds, metric):
-    assert figure_bytes(comparison_figure(result(seeds), metric)).startswith(b"\x89PNG")
+    measured = result(seeds)
+    figure = comparison_figure(measured, metric)
+    assert_drawn(figure, *COLORS[: len(LABELS)])
+    curves = figure.axes[0]
+    assert curves.get_ylabel() == metric.replace("_", " ")
+    values = np.ma.masked_invalid(measured.values(metric)).mean(axis=1)
+    for line, mean in zip(curves.lines, values, strict=True):
+        np.testing.assert_allclose(np.ma.filled(line.get_ydata(), -1), np.ma.filled(mean, -1))
+    assert len(figure.axes) == (2 if seeds > 1 else 1)
 
 
 def test_a_summary_is_text_in_jupyter_too(monkeypatch):

@@ -6,10 +6,10 @@ import pytest
 from compare.small_models import sequential
 from keras import layers
 
-from keras_inits import GivenWeights, compare
+from keras_inits import Execution, GivenWeights, compare
 from keras_inits._cli import models
 from keras_inits._compare import population
-from keras_inits._compare.vectorizing import ELEMENTWISE
+from keras_inits._compare.vectorizing import ELEMENTWISE, CannotVectorizeError
 
 DENSE = (layers.Flatten, lambda: layers.Dense(16, "relu"))
 ARCHITECTURES = {
@@ -47,8 +47,8 @@ OPTIMIZERS = {
 
 def assert_same_numbers(build, data, options, atol=1e-4, schemes=("he", "xavier")):
     """Trains by `fit` and in the population: every metric of every run must agree."""
-    ours = compare(build, schemes, data, trainer="population", **options)
-    theirs = compare(build, schemes, data, trainer="fit", **options)
+    ours = compare(build, schemes, data, execution=Execution(trainer="population"), **options)
+    theirs = compare(build, schemes, data, execution=Execution(trainer="fit"), **options)
     assert (ours.trainer, theirs.trainer) == ("population", "fit")
     assert ours.metrics == theirs.metrics
     for metric in ours.metrics:
@@ -149,20 +149,49 @@ def test_a_train_step_of_its_own_is_respected(images, options):
     assert "Twice has a train_step of its own" in "".join(result.notes)
 
 
-def test_a_model_that_python_must_run_goes_through_fit(images, options):
-    class Eager(layers.Layer):
-        def call(self, x):
-            return x * float(x.numpy().mean())  # a tensor in a graph has no numpy()
+class Eager(layers.Layer):
+    """Works as Python, and cannot be traced: a tensor in a graph has no numpy()."""
 
-    options = {**options, "optimizer": None, "loss": None, "metrics": ()}
+    def compute_output_shape(self, shape):  # without which Keras traces the call to build
+        return shape
 
+    def call(self, x):
+        return x * float(x.numpy().mean())
+
+
+class Mistaken(layers.Layer):
+    """Works nowhere in training."""
+
+    def call(self, x, training=False):
+        return x * forgotten if training else x  # noqa: F821
+
+
+def eager(layer):
     def build():
-        model = sequential(layers.Flatten, Eager)()
-        model.compile("sgd", "mse", run_eagerly=True)
+        model = sequential(layers.Flatten, layer)()
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile("sgd", loss, run_eagerly=True)
         return model
 
-    with pytest.raises(Exception, match="numpy"):
-        compare(build, ["he"], images, trainer="population", **options)
+    return build
+
+
+def test_a_model_that_python_must_run_is_trained_by_fit_with_the_reason(images, options):
+    options = {**options, "optimizer": None, "loss": None, "metrics": ()}
+    result = compare(eager(Eager), ["he"], images, **options)
+    assert result.trainer == "fit"
+    assert "Trained one by one by `fit`: AttributeError while vectorizing" in result.notes[0]
+    assert np.isfinite(result.values("loss")).all()
+    insisting = Execution(trainer="population")
+    with pytest.raises(CannotVectorizeError, match="numpy"):
+        compare(eager(Eager), ["he"], images, execution=insisting, **options)
+
+
+@pytest.mark.parametrize("trainer", ["auto", "population"])
+def test_a_mistake_in_a_model_is_raised_as_it_is(trainer, images, options):
+    options = {**options, "optimizer": None, "loss": None, "metrics": ()}
+    with pytest.raises(NameError, match="forgotten"):
+        compare(eager(Mistaken), ["he"], images, execution=Execution(trainer=trainer), **options)
 
 
 def test_a_diverging_model_leaves_the_others_alone(images, options):
@@ -181,7 +210,9 @@ def test_the_classic_models_train_side_by_side(name, options):
     shape = (28, 28, 1) if models.needs_images(name) else (784,)
     data = (random.normal(size=(64, *shape)).astype("float32"), random.integers(0, 10, 64))
     build = models.builder(name, shape, 10)
-    result = compare(build, ["he", "lecun"], data, trainer="population", **options)
+    result = compare(
+        build, ["he", "lecun"], data, execution=Execution(trainer="population"), **options
+    )
     assert result.trainer == "population"
     assert np.isfinite(result.values("loss")).all()
 
@@ -282,7 +313,7 @@ def test_models_of_several_inputs_and_outputs_give_the_numbers_of_fit(images, op
         "batches": batches,
     }
     ours, theirs = (
-        compare(two_inputs, ["he", "xavier"], data, **options, trainer=trainer)
+        compare(two_inputs, ["he", "xavier"], data, **options, execution=Execution(trainer=trainer))
         for trainer in ("population", "fit")
     )
     assert ours.metrics == theirs.metrics
@@ -290,7 +321,9 @@ def test_models_of_several_inputs_and_outputs_give_the_numbers_of_fit(images, op
     for metric in ours.metrics:
         np.testing.assert_allclose(ours.values(metric), theirs.values(metric), rtol=1e-4)
     shuffled = (data[0][0], {**data[0][1], "size": data[0][1]["size"][::-1]}), data[1]
-    other = compare(two_inputs, ["he", "xavier"], shuffled, **options, trainer="population")
+    other = compare(
+        two_inputs, ["he", "xavier"], shuffled, **options, execution=Execution(trainer="population")
+    )
     assert not np.allclose(ours.values("loss"), other.values("loss"), rtol=1e-3)
 
 

@@ -1,54 +1,29 @@
-import json
-import os
-import signal
-import subprocess
 import sys
-import time
 
 import joblib
 import keras
 import numpy as np
 import pytest
-from compare.small_models import sequential
+from compare.small_models import BUILD, SCHEMES, same, sequential, small_plan
 from keras import layers
 
 import keras_inits
-from keras_inits import compare
-from keras_inits._compare import chunks
-from keras_inits._compare.chunks import cut, members_in_memory
+from keras_inits import Execution, compare
+from keras_inits._compare.chunks import cut
 from keras_inits._compare.data import as_training_data, epoch_rows
-from keras_inits._compare.plan import Plan
+from keras_inits._compare.memory import free_memory, members_in_memory
+from keras_inits._compare.models import compiled_model, starting_weights
+from keras_inits._compare.plan import CompileOptions, Plan
 from keras_inits._compare.population import train_population
-from keras_inits._compare.store import Store
 from keras_inits._compare.weights import draw, labelled
-
-BUILD = sequential(layers.Flatten, lambda: layers.Dense(8, "relu"))
-SCHEMES = ["he", "zeros"]
-
-
-def small_plan(images, epochs):
-    return Plan(
-        BUILD,
-        labelled(SCHEMES),
-        images,
-        epochs,
-        32,
-        optimizer="adam",
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-    )
-
-
-def same(ours, theirs):
-    return all(
-        np.allclose(ours.values(m), theirs.values(m), atol=1e-5, rtol=0) for m in theirs.metrics
-    )
+from keras_inits._errors import InputError, InputTypeError, MissingPackageError
 
 
 def test_runs_are_paired_and_follow_from_the_root_seed(images, options):
     random_state = np.random.get_state()[1].copy()  # noqa: NPY002
     first = compare(BUILD, SCHEMES, images, **options)
     assert same(compare(BUILD, SCHEMES, images, **options), first)
-    assert not same(compare(BUILD, SCHEMES, images, **options, root_seed=1), first)
+    assert not same(compare(BUILD, SCHEMES, images, **options, seed=1), first)
     assert np.all(np.random.get_state()[1] == random_state)  # noqa: NPY002
     # a scheme's runs do not depend on what it is compared with
     alone = compare(BUILD, ["he"], images, **options)
@@ -67,15 +42,15 @@ def test_two_layers_of_one_shape_start_apart_and_biases_keep_their_initializer(i
             ]
         )
 
-    plan = Plan(build, labelled(SCHEMES), images, 1, 1, loss="mse", optimizer="sgd")
-    model = plan.model()
-    kernel, bias, other, random_bias = plan.starting_weights(model, "he", 0)
+    plan = Plan(build, labelled(SCHEMES), images, 1, 1, CompileOptions("sgd", "mse"))
+    model = compiled_model(plan)
+    kernel, bias, other, random_bias = starting_weights(plan, model, "he", 0)
     assert np.all(kernel != other)
     assert np.all(bias == 1)
-    zeros = plan.starting_weights(model, "zeros", 0)
+    zeros = starting_weights(plan, model, "zeros", 0)
     assert np.all(zeros[0] == 0)
     np.testing.assert_array_equal(zeros[3], random_bias)  # the same under every scheme
-    assert np.all(plan.starting_weights(model, "he", 1)[3] != random_bias)
+    assert np.all(starting_weights(plan, model, "he", 1)[3] != random_bias)
     keras_inits.initialize(model, "he", seed=0)
     np.testing.assert_array_equal(kernel, model.trainable_variables[0])
 
@@ -86,46 +61,8 @@ def test_a_build_that_takes_the_scheme_is_given_it(images, options):
 
     result = compare(build, SCHEMES, images, **options)
     assert result.trainer == "population"
-    fit = compare(build, ["zeros"], images, trainer="fit", **options)
+    fit = compare(build, ["zeros"], images, execution=Execution(trainer="fit"), **options)
     assert np.all(np.isfinite(fit.final()))
-
-
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_a_population_that_was_stopped_goes_on_from_its_last_epoch(
-    images, options, tmp_path, optimizer
-):
-    options |= {"epochs": 3, "optimizer": optimizer}
-    build = sequential(layers.Flatten, layers.BatchNormalization, lambda: layers.Dense(8))
-    whole = compare(build, SCHEMES, images, **options)
-    told = []
-
-    def stop_after_two(progress):
-        told.append(progress.done)
-        if len(told) == 2:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        compare(build, SCHEMES, images, **options, out=tmp_path, on_progress=stop_after_two)
-    assert len(list((tmp_path / "runs").glob("epoch-*.npz"))) == 1
-    resumed = compare(
-        build, SCHEMES, images, **options, out=tmp_path, on_progress=lambda p: told.append(p.done)
-    )
-    assert len(told) == 3  # one epoch was left
-    assert same(resumed, whole)
-    assert not list((tmp_path / "runs").glob("epoch-*.npz"))
-
-
-def test_a_damaged_epoch_is_told(images, options, tmp_path):
-    plan = Plan(BUILD, labelled(SCHEMES), images, 1, 1)
-    state = Store(tmp_path, {}, {}).state([("he", 0)], plan.epochs)
-    state.save([np.ones(3)], [{"loss": [1.0]}])
-    (values,), histories = state.load()
-    np.testing.assert_array_equal(values, np.ones(3))
-    assert histories == [{"loss": [1.0]}]
-    (file,) = (tmp_path / "runs").iterdir()
-    file.write_bytes(b"half a fi")
-    with pytest.raises(ValueError, match=r"is damaged.*Delete it"):
-        state.load()
 
 
 def test_what_no_scheme_draws_is_said(images, options):
@@ -152,8 +89,12 @@ def test_kernels_are_drawn_in_the_geometry_of_their_layer():
 
 def test_chunks_give_the_same_numbers(images, options):
     whole = compare(BUILD, SCHEMES, images, **options)
-    assert same(compare(BUILD, SCHEMES, images, **options, chunk_size=2), whole)
-    assert same(compare(BUILD, SCHEMES, images, **options, chunk_size=1), whole)
+    assert same(
+        compare(BUILD, SCHEMES, images, **options, execution=Execution(chunk_size=2)), whole
+    )
+    assert same(
+        compare(BUILD, SCHEMES, images, **options, execution=Execution(chunk_size=1)), whole
+    )
 
 
 def test_schemes_of_a_seed_stay_together():
@@ -166,74 +107,24 @@ def test_schemes_of_a_seed_stay_together():
 def test_bigger_models_go_in_smaller_chunks(images):
     def members(units, memory=1e8):
         build = sequential(layers.Flatten, lambda: layers.Dense(units))
-        plan = Plan(build, labelled(["he"]), images, 1, 32, loss="mse", optimizer="sgd")
-        return members_in_memory(plan, plan.model(), memory)
+        plan = Plan(build, labelled(["he"]), images, 1, 32, CompileOptions("sgd", "mse"))
+        return members_in_memory(plan, compiled_model(plan), memory)
 
     assert members(10) > 5 * members(1000)
     assert members(1000) == pytest.approx(members(1000, 2e8) / 2, abs=1)
     assert members(100_000) == 1
-    assert chunks.free_memory() > 2**20
-
-
-def test_finished_chunks_are_kept_and_not_trained_again(images, options, tmp_path, monkeypatch):
-    whole = compare(BUILD, SCHEMES, images, **options)
-    original, trained = chunks.train_population, []
-
-    def stop_at_the_second(plan, members, *rest):
-        if trained:
-            raise KeyboardInterrupt
-        trained.extend(members)
-        return original(plan, members, *rest)
-
-    monkeypatch.setattr(chunks, "train_population", stop_at_the_second)
-    with pytest.raises(KeyboardInterrupt):
-        compare(BUILD, SCHEMES, images, **options, chunk_size=2, out=tmp_path)
-    assert trained == [("he", 0), ("zeros", 0)]
-
-    def watch(plan, members, *rest):
-        trained.extend(members)
-        return original(plan, members, *rest)
-
-    monkeypatch.setattr(chunks, "train_population", watch)
-    resumed = compare(BUILD, SCHEMES, images, **options, chunk_size=2, out=tmp_path)
-    assert trained == [("he", 0), ("zeros", 0), ("he", 1), ("zeros", 1)]
-    assert same(resumed, whole)
-    trained.clear()
-    more = compare(BUILD, [*SCHEMES, "lecun"], images, **options, out=tmp_path)
-    assert trained == [("lecun", 0), ("lecun", 1)]
-    assert same(compare(BUILD, SCHEMES, images, **options, out=tmp_path), whole)
-    assert more.schemes == ("he", "zeros", "lecun")
-
-
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [
-        ({"batch_size": 16}, "batch_size=32.*Received.*batch_size=16"),
-        ({"optimizer": "adam"}, "optimizer=.*SGD.*Received.*Adam"),
-        ({"root_seed": 3}, "root_seed=0.*Received.*root_seed=3"),
-    ],
-)
-def test_a_folder_of_another_comparison_is_refused(change, says, images, options, tmp_path):
-    compare(BUILD, ["he"], images, **options | {"seeds": 1}, out=tmp_path)
-    with pytest.raises(ValueError, match=f"(?s)other settings.*{says}"):
-        compare(BUILD, ["he"], images, **options | {"seeds": 1} | change, out=tmp_path)
-
-
-def test_other_data_and_another_scheme_of_one_label_are_refused(images, options, tmp_path):
-    options["seeds"] = 1
-    compare(BUILD, {"mine": "he"}, images, **options, out=tmp_path)
-    with pytest.raises(ValueError, match="data="):
-        compare(BUILD, {"mine": "he"}, (images.x + 1, images.y), **options, out=tmp_path)
-    with pytest.raises(ValueError, match="mine="):
-        compare(BUILD, {"mine": "lecun"}, images, **options, out=tmp_path)
-    (tmp_path / "runs" / "chunk-0000.json").write_text("[half")
-    with pytest.raises(ValueError, match=r"chunk-0000\.json is damaged.*Delete it"):
-        compare(BUILD, {"mine": "he"}, images, **options, out=tmp_path)
+    assert free_memory() > 2**20
 
 
 def test_progress_counts_to_the_end_and_estimates_what_is_left(images, options):
     seen = []
-    compare(BUILD, SCHEMES, images, **options | {"epochs": 3}, on_progress=seen.append)
+    compare(
+        BUILD,
+        SCHEMES,
+        images,
+        **options | {"epochs": 3},
+        execution=Execution(on_progress=seen.append),
+    )
     assert [p.done for p in seen] == [4, 8, 12]
     assert {p.total for p in seen} == {12}
     assert seen[-1].seconds_left == 0
@@ -246,7 +137,6 @@ def test_progress_counts_to_the_end_and_estimates_what_is_left(images, options):
         ({"seeds": 0}, ValueError, "`seeds` must be at least 1"),
         ({"seeds": [1, 1]}, ValueError, "different numbers"),
         ({"epochs": 0}, ValueError, "`epochs` must be at least 1"),
-        ({"trainer": "fti"}, ValueError, "`trainer` must be one of"),
         ({"schemes": "he"}, TypeError, "a sequence of names"),
         ({"schemes": ["hee"]}, ValueError, "initkit_he"),
         ({"schemes": []}, ValueError, "one scheme or more"),
@@ -294,7 +184,9 @@ def test_every_sample_is_in_one_batch_of_an_epoch():
 def test_processes_of_joblib_share_the_chunks(images, options, tmp_path):
     whole = compare(BUILD, SCHEMES, images, **options)
     with joblib.parallel_config("loky"):
-        shared = compare(BUILD, SCHEMES, images, **options, n_jobs=2, out=tmp_path)
+        shared = compare(
+            BUILD, SCHEMES, images, **options, execution=Execution(n_jobs=2, out=tmp_path)
+        )
     assert same(shared, whole)
     assert len(list((tmp_path / "runs").iterdir())) == 2
 
@@ -309,70 +201,13 @@ def test_a_dask_cluster_of_two_workers_shares_the_chunks(images, options, tmp_pa
     )
     with cluster, distributed.Client(cluster) as client:
         with joblib.parallel_config("dask"):
-            shared = compare(BUILD, SCHEMES, images, **options, n_jobs=2, out=tmp_path)
+            shared = compare(
+                BUILD, SCHEMES, images, **options, execution=Execution(n_jobs=2, out=tmp_path)
+            )
         used = client.run(lambda: "keras_inits._compare.chunks" in sys.modules)
     assert same(shared, whole)
     assert list(used.values()) == [True, True]
     assert len(list((tmp_path / "runs").iterdir())) == 2
-
-
-@pytest.mark.slow
-def test_a_killed_process_goes_on_from_its_finished_chunks(tmp_path):
-    script = (
-        "import sys, keras\nfrom keras_inits import compare\n"
-        "from keras_inits._cli.models import builder\n"
-        "compare(builder('softmax', (64,), 10), ['he', 'zeros'], 'digits', seeds=4, epochs=30,\n"
-        "  loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), optimizer='sgd',\n"
-        "  chunk_size=2, out=sys.argv[1]).to_json(sys.argv[1] + '/result.json')\n"
-    )
-    command = [sys.executable, "-c", script]
-    process = subprocess.Popen([*command, str(tmp_path)], stdout=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 60
-        while not list(tmp_path.glob("runs/*.json")) and time.monotonic() < deadline:
-            time.sleep(0.02)
-    finally:
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-    kept = list(tmp_path.glob("runs/*.json"))
-    assert 0 < len(kept) < 4
-    times = {file: file.stat().st_mtime_ns for file in kept}
-    subprocess.run([*command, str(tmp_path)], check=True, capture_output=True)
-    assert times == {file: file.stat().st_mtime_ns for file in kept}
-    whole = tmp_path / "whole"
-    subprocess.run([*command, str(whole)], check=True, capture_output=True)
-    ours, theirs = (
-        json.loads((folder / "result.json").read_text())["history"] for folder in (tmp_path, whole)
-    )
-    assert ours == theirs
-
-
-@pytest.mark.parametrize("trainer", ["population", "fit"])
-def test_kept_weights_are_those_that_the_run_ended_with(images, options, tmp_path, trainer):
-    build = sequential(
-        layers.BatchNormalization,
-        layers.Flatten,
-        lambda: layers.Dense(4),
-        layers.BatchNormalization,
-    )
-    options |= {"trainer": trainer, "out": tmp_path}
-    result = compare(build, SCHEMES, images, **options, keep_weights=True)
-    x, y = images.evaluation["test"]
-    for i, scheme in enumerate(result.schemes):
-        for seed in result.seeds:
-            model = build()
-            model.set_weights(result.weights[scheme, seed])
-            model.compile(loss=options["loss"], metrics=["accuracy"])
-            loss, accuracy = model.evaluate(x, y, verbose=0)
-            assert loss == pytest.approx(result.final("test_loss")[i, seed], rel=1e-4)
-            assert accuracy == pytest.approx(result.final("test_accuracy")[i, seed], abs=1e-6)
-    again = compare(build, SCHEMES, images, **options, keep_weights=True)
-    for key, weights in result.weights.items():
-        for one, other in zip(weights, again.weights[key], strict=True):
-            np.testing.assert_array_equal(one, other)
-    assert compare(build, SCHEMES, images, **options).weights == {}
-    longer = compare(build, SCHEMES, images, **options | {"epochs": 2}, keep_weights=True)
-    assert not np.array_equal(longer.weights["he", 0][4], result.weights["he", 0][4])
 
 
 def test_threads_give_the_same_numbers(images):
@@ -385,17 +220,53 @@ def test_threads_give_the_same_numbers(images):
             np.testing.assert_allclose(other.history[metric], values, rtol=1e-5)
 
 
-def test_a_state_of_other_threads_is_trained_again(images, tmp_path):
-    plan = small_plan(images, 2)
-    members = [(label, seed) for seed in range(2) for label in SCHEMES]
-    state = Store(tmp_path, {}, {}).state(members, plan.epochs)
-    whole, epochs = train_population(plan, members, threads=1), []
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"trainer": "fti"}, "`trainer` must be one of auto, population, fit"),
+        ({"threads": 0}, "`threads` must be at least 1"),
+        ({"chunk_size": 1.5}, "`chunk_size` must be an integer"),
+    ],
+)
+def test_a_mistake_in_the_execution_is_named(change, says):
+    with pytest.raises(InputError, match=says):
+        Execution(**change)
 
-    def stop(epoch):
-        raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        train_population(plan, members, stop, state, threads=2)
-    resumed = train_population(plan, members, epochs.append, state, threads=1)
-    assert epochs == [1, 2]
-    np.testing.assert_allclose(resumed[0].history["loss"], whole[0].history["loss"], rtol=1e-5)
+def test_integers_of_numpy_are_integers(images, options):
+    whole = compare(BUILD, ["he"], images, **options)
+    numpy = {name: np.int64(options[name]) for name in ("seeds", "epochs", "batch_size")}
+    assert same(compare(BUILD, ["he"], images, **options | numpy, seed=np.int32(0)), whole)
+    some = compare(BUILD, ["he"], images, **options | {"seeds": np.array([1])})
+    assert some.seeds == (1,)
+    assert isinstance(some.to_json(), str)
+    with pytest.raises(InputTypeError, match="`epochs` must be an integer"):
+        compare(BUILD, ["he"], images, **options | {"epochs": 1.5})
+
+
+def test_a_model_that_nothing_compiles_is_refused(images, options):
+    with pytest.raises(InputError, match="needs an optimizer"):
+        compare(BUILD, ["he"], images, **options | {"optimizer": None})
+
+
+def test_a_dataset_without_batches_and_an_endless_one_are_refused(images, options):
+    import tensorflow as tf
+
+    single = tf.data.Dataset.from_tensor_slices((images.x, images.y))
+    with pytest.raises(InputError, match=r"of batches.*call `\.batch\(100\)`"):
+        compare(BUILD, ["he"], single, **options)
+    with pytest.raises(InputError, match="endless"):
+        compare(BUILD, ["he"], single.batch(10).repeat(), **options)
+
+
+def test_without_joblib_one_process_does_all(images, options, monkeypatch):
+    monkeypatch.setitem(sys.modules, "joblib", None)  # importing it fails
+    with pytest.raises(MissingPackageError, match=r'pip install "keras-inits\[compare\]"'):
+        compare(BUILD, ["he"], images, execution=Execution(n_jobs=2), **options)
+
+
+def test_without_scipy_an_interval_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    monkeypatch.delitem(sys.modules, "scipy.stats", raising=False)
+    with pytest.raises(MissingPackageError, match=r'pip install "keras-inits\[compare\]"'):
+        keras_inits.mean_interval([1.0, 2.0])

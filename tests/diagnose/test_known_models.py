@@ -18,7 +18,7 @@ pytestmark = [
 def test_resnet50_is_healthy_and_predicted():
     model = keras.applications.ResNet50(weights=None)
     report = ki.diagnose(model, standard_input(model, 4))
-    report.assert_healthy()
+    report.assert_ok()
     ratios = [
         layer.output.second_moment / layer.predicted_second_moment
         for layer in report.layers
@@ -41,7 +41,7 @@ def test_a_small_gpt2_is_healthy():
     tokens = np.random.default_rng(0).integers(0, 200, (8, 32))
     x = {"token_ids": tokens, "padding_mask": np.ones_like(tokens)}
     report = ki.diagnose(model, x)
-    report.assert_healthy()
+    report.assert_ok()
     assert any("self_attention" in layer.name for layer in report.layers)
 
 
@@ -55,4 +55,4 @@ def test_a_small_vit_is_healthy():
         hidden_dim=64,
         mlp_dim=256,
     )
-    ki.diagnose(model, standard_input(model, 8)).assert_healthy()
+    ki.diagnose(model, standard_input(model, 8)).assert_ok()

@@ -1,14 +1,10 @@
 import dataclasses
-import io
 import json
 
 import numpy as np
 import pytest
-from rich.console import Console
 
-from keras_inits.experiments import depth
-from keras_inits.experiments.depth import DepthConfig
-from keras_inits.experiments.page import printed, write
+from keras_inits.experiments import DepthConfig, DepthResult, depth
 
 VERDICTS = {
     ("tanh", "random_small"): "vanishing",
@@ -30,38 +26,42 @@ def result(tmp_path_factory):
 
 def test_every_net_gets_the_verdict_that_the_article_describes(result):
     assert result.cases == tuple(VERDICTS)
-    for case, verdict in VERDICTS.items():
-        assert [run.report.verdict for run in result.of(case)] == [verdict] * 2
+    assert result.verdicts == tuple((verdict, verdict) for verdict in VERDICTS.values())
+    result.assert_ok()
+    wrong = dataclasses.replace(result, verdicts=(("healthy", "healthy"), *result.verdicts[1:]))
+    with pytest.raises(AssertionError, match=r"tanh, N\(0, 0.01².*collapses.*healthy 2 of 2"):
+        wrong.assert_ok()
 
 
 def test_the_measured_sizes_are_those_of_the_wide_net(result):
     for case in result.cases:
-        rms, theory = result.stacked(case, "rms"), result.stacked(case, "theory")
+        rms, theory = result.values(case, "rms"), result.values(case, "theory")
         assert rms.shape == (2, 10)
         np.testing.assert_allclose(rms, theory, rtol=0.25)
         np.testing.assert_allclose(rms[:, :3], theory[:, :3], rtol=0.05)
-    alive, shrinking = result.stacked(("relu", "he"), "rms"), result.of(("relu", "xavier"))[0]
-    assert np.all(np.abs(alive[:, 3:] / shrinking.theory[3:] - 1) > 1)  # another net's theory
+    alive, shrinking = (
+        result.values(("relu", "he"), "rms"),
+        result.values(("relu", "xavier"), "theory"),
+    )
+    assert np.all(np.abs(alive[:, 3:] / shrinking[:, 3:] - 1) > 1)  # another net's theory
 
 
-def test_gradients_and_shares_are_told(result):
-    saturated = result.of(("tanh", "random"))[0]
-    assert min(saturated.saturated) > 0.9
-    assert saturated.gradient[0] > 1e4 * saturated.gradient[-1]
-    he = result.of(("relu", "he"))[0]
-    assert np.isnan(he.saturated[0])
-    assert 0.3 < he.gradient[0] / he.gradient[-1] < 3
-    small = result.of(("tanh", "random_small"))[0]
-    assert small.gradient[0] < 1e-5 * small.gradient[-1]
+def test_gradients_and_shares_are_reported(result):
+    saturated, he, small = ("tanh", "random"), ("relu", "he"), ("tanh", "random_small")
+    assert result.values(saturated, "saturated").min() > 0.9
+    gradient = {case: result.values(case, "gradient")[0] for case in (saturated, he, small)}
+    assert gradient[saturated][0] > 1e4 * gradient[saturated][-1]
+    assert np.isnan(result.values(he, "saturated")).all()
+    assert 0.3 < gradient[he][0] / gradient[he][-1] < 3
+    assert gradient[small][0] < 1e-5 * gradient[small][-1]
 
 
-def test_it_goes_on_and_refuses_what_does_not_belong(result, monkeypatch):
+def test_it_resumes_and_refuses_what_does_not_belong(result, monkeypatch):
     def look(*_, **__):
         raise AssertionError("diagnosed again")
 
-    monkeypatch.setattr("keras_inits.experiments.depth.running.diagnose", look)
-    again = depth.run(result.config, report=quiet)
-    assert [run.report for run in again.runs] == [run.report for run in result.runs]
+    monkeypatch.setattr("keras_inits._diagnose.diagnose", look)
+    assert depth.run(result.config, report=quiet) == result
     with pytest.raises(ValueError, match=r"other settings: units=500.*Received: units=100"):
         depth.run(dataclasses.replace(result.config, units=100), report=quiet)
     file = result.config.out / "state" / "tanh-xavier-1.json"
@@ -74,22 +74,36 @@ def test_it_goes_on_and_refuses_what_does_not_belong(result, monkeypatch):
 
 def test_the_page_fits_80_columns_and_its_files_are_written(result, tmp_path):
     page = depth.page(result)
-    text = io.StringIO()
-    Console(width=80, file=text).print(printed(page))
-    assert max(map(len, text.getvalue().splitlines())) <= 80
-    assert "…" not in text.getvalue()
+    assert max(map(len, result.summary().splitlines())) <= 80
+    assert "…" not in result.summary()
+    assert "Weight initialization" in result.summary()
     assert ("tanh, N(0, 1)", "saturates at ±1", "saturated 2 of 2") in page.tables[0].rows
-    write(result, page, tmp_path)
+    result.write(tmp_path, page)
     expected = {"result.json", "histograms.png", "signal.png"}
     assert {p.name for p in tmp_path.iterdir()} == expected
     stored = json.loads((tmp_path / "result.json").read_text())
-    run = stored["runs"][0]
-    assert (run["activation"], run["scheme"], run["seed"]) == ("tanh", "random_small", 0)
-    assert len(run["std"]) == 10
-    assert stored["runs"][-1]["saturated"] == ["NaN"] * 10  # ReLU has no upper bound
+    assert stored["cases"][0] == ["tanh", "random_small"]
+    assert np.array(stored["figures"]["std"]).shape == (5, 2, 10)
+    assert stored["figures"]["saturated"][-1][0] == ["NaN"] * 10  # ReLU has no upper bound
+    assert DepthResult.from_dict(stored) == result
 
 
-@pytest.mark.parametrize("wrong", [{"seeds": 0}, {"layers": 0}, {"units": 1}, {"root_seed": -1}])
+def test_its_figures_show_every_net_and_layer(result):
+    histograms, sizes = (picture.draw() for picture in result.page().pictures)
+    assert len(histograms.axes) == len(VERDICTS) * 10
+    signal, gradient = sizes.axes
+    assert signal.get_xlabel() == "layer"
+    assert signal.get_ylabel() == "root mean square of the outputs"
+    assert gradient.get_ylabel() == "root mean square of the gradient"
+    lines = [line for line in signal.lines if len(line.get_xdata()) == 10]
+    assert len(lines) == 2 * len(VERDICTS)  # measured, and infinitely wide
+    np.testing.assert_allclose(
+        lines[0].get_ydata(), result.values(("tanh", "random_small"), "rms").mean(axis=0)
+    )
+    assert len([line for line in gradient.lines if len(line.get_xdata()) == 10]) == len(VERDICTS)
+
+
+@pytest.mark.parametrize("wrong", [{"seeds": 0}, {"layers": 0}, {"units": 1}, {"seed": -1}])
 def test_a_wrong_configuration_is_refused(wrong):
     with pytest.raises(ValueError, match="Received"):
         DepthConfig(**wrong)

@@ -6,11 +6,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from keras_inits.experiments import everything
-from keras_inits.experiments.page import Page, Picture, Table
-from keras_inits.experiments.report import html
+from keras_inits.experiments import EXPERIMENTS, EverythingConfig, Page, Picture, Table, run_all
+from keras_inits.experiments._html import html
 
-NAMES = ["mnist-log", "zero-init", "circles", "depth"]
+NAMES = [experiment.name for experiment in EXPERIMENTS]
 PHONE, DESKTOP = (390, 844), (1280, 900)
 
 
@@ -28,6 +27,7 @@ def small_page(**changes):
         "name": "small",
         "title": "Small & simple",
         "question": "Is <b> shown as it is?",
+        "sources": (),
         "recipe": (("model", "Dense(1)"),),
         "tables": (wide,),
         "pictures": (Picture("line.png", 'A "line"', figure),),
@@ -70,10 +70,11 @@ def test_the_report_is_whole_escaped_and_self_contained():
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Everything, in its quick form: the folder, the pages and how far it was told to be."""
+    """Everything, in its quick form: the folder, the pages and the progress."""
     out, pages, told = tmp_path_factory.mktemp("all"), [], []
-    config = everything.EverythingConfig(out, source="digits", quick=True)
-    files = everything.run(
+    config = EverythingConfig(out, source="digits", quick=True)
+    files = run_all(
+        EXPERIMENTS,
         config,
         report=lambda line: None,
         on_experiment=pages.append,
@@ -83,17 +84,17 @@ def made(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_everything_is_run_written_and_told(made):
+def test_everything_is_run_and_written(made):
     out, pages, told, files = made
     assert [page.name for page in pages] == NAMES
     assert all(file.is_file() for file in files)
     for name in NAMES:
         result = json.loads((out / name / "result.json").read_text())
         assert result["experiment"] == name
-        assert result["runs"]
+        assert result["versions"]["keras"]
     done = [progress.done for progress in told]
     assert done == sorted(done)
-    assert done[-1] == told[-1].total == sum(everything.SECONDS.values())
+    assert done[-1] == told[-1].total == sum(experiment.seconds for experiment in EXPERIMENTS)
     report = (out / "report.html").read_text()
     Tags(report)
     assert report.count("<section") == 4
@@ -101,7 +102,7 @@ def test_everything_is_run_written_and_told(made):
 
 
 @pytest.mark.slow
-def test_everything_goes_on_from_what_is_there(made, monkeypatch):
+def test_everything_resumes_from_what_is_there(made, monkeypatch):
     out, _, _, _ = made
     before = {name: (out / name / "result.json").read_text() for name in NAMES}
 
@@ -109,9 +110,9 @@ def test_everything_goes_on_from_what_is_there(made, monkeypatch):
         raise AssertionError("trained again")
 
     monkeypatch.setattr("keras_inits._compare.chunks.train_population", train)
-    monkeypatch.setattr("keras_inits.experiments.depth.running.diagnose", train)
-    config = everything.EverythingConfig(out, source="digits", quick=True)
-    everything.run(config, report=lambda line: None)
+    monkeypatch.setattr("keras_inits._diagnose.diagnose", train)
+    config = EverythingConfig(out, source="digits", quick=True)
+    run_all(EXPERIMENTS, config, report=lambda line: None)
     assert before == {name: (out / name / "result.json").read_text() for name in NAMES}
 
 

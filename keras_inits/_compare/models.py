@@ -1,0 +1,119 @@
+"""The models of a plan: built and compiled, and the values that their variables start from."""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_inits._compare.data import take
+from keras_inits._compare.plan import Plan
+from keras_inits._compare.weights import GivenWeights, Weights, derived_seeds, draw
+from keras_inits._errors import InputError
+from keras_inits._schemes.geometric import with_seed
+
+
+def compiled_model(plan: Plan, label: str | None = None, run: int = 0) -> keras.Model:
+    """Returns a model, built and compiled.
+
+    Args:
+        plan: what it is built and compiled by.
+        label: of the scheme that a `build` with an argument is given; the first if None.
+        run: number of the run, from which the seed of that scheme follows.
+
+    Raises:
+        InputError: `build` returns no model, or neither `build` nor the plan compiles it.
+    """
+    model = _built(plan, label or next(iter(plan.schemes)), run)
+    if not isinstance(model, keras.Model):
+        raise InputError(
+            f"`build` must return a keras.Model. Received: build() of type {type(model).__name__}"
+        )
+    if not model.built:
+        # A call, since `build` of a subclassed model makes none of its layers' variables.
+        model(keras.tree.map_structure(keras.ops.convert_to_tensor, take(plan.data.x, slice(1))))
+    options = plan.options
+    if options.optimizer is not None:
+        model.compile(
+            optimizer=keras.optimizers.get(options.optimizer),
+            loss=_in_dtype(options.loss, model),
+            metrics=options.metrics,
+            # On a CPU a step this small costs more through XLA than without.
+            jit_compile=False,
+        )
+    if getattr(model, "optimizer", None) is None:
+        raise InputError(
+            "`compare` needs an optimizer: give `optimizer` and `loss`, or let `build` compile the "
+            "model. Received: optimizer=None and a model that is not compiled"
+        )
+    return model
+
+
+def starting_weights(plan: Plan, template: keras.Model, label: str, run: int) -> Weights:
+    """Returns the values that the trainable variables of a run start from."""
+    if takes_scheme(plan.build):
+        return [v.numpy() for v in compiled_model(plan, label, run).trainable_variables]
+    return draw(template, plan.schemes[label], plan.seed, run)
+
+
+def starting_states(plan: Plan, template: keras.Model, run: int) -> Weights:
+    """Returns the values that the other variables start from: as built; random states seeded."""
+    states = []
+    for variable in template.non_trainable_variables:
+        value = variable.numpy()
+        if is_random_state(variable):
+            value = np.array([derived_seeds(plan.seed, run, 1)[0], 0], value.dtype)
+        states.append(value)
+    return states
+
+
+def takes_scheme(build: Callable[..., keras.Model]) -> bool:
+    """Returns whether `build` has an argument that must be given: the scheme."""
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return any(
+        p.kind in kinds and p.default is p.empty
+        for p in inspect.signature(build).parameters.values()
+    )
+
+
+def is_random_state(variable: Any) -> bool:
+    """Returns whether a variable is the state of a `keras.random.SeedGenerator`."""
+    return bool(variable.path.endswith("seed_generator_state"))
+
+
+def flat_layers(model: Any) -> Iterator[keras.Layer]:
+    """Yields the layers of a model, those of models inside it in their place."""
+    for layer in getattr(model, "layers", ()):
+        if hasattr(layer, "layers"):
+            yield from flat_layers(layer)
+        else:
+            yield layer
+
+
+def _built(plan: Plan, label: str, run: int) -> Any:
+    if not takes_scheme(plan.build):
+        return plan.build()
+    scheme = plan.schemes[label]
+    if isinstance(scheme, GivenWeights):
+        raise InputError(
+            f"Given weights need a `build` without arguments. Received: {label!r} for a "
+            "`build` that takes the scheme"
+        )
+    number = derived_seeds(plan.seed, run, 1)[0]
+    # A generator, since with an integer all layers of one shape would start equal.
+    return plan.build(with_seed(scheme, keras.random.SeedGenerator(number)))
+
+
+def _in_dtype(loss: Any, model: keras.Model) -> Any:
+    """Returns a loss that computes in the dtype of the model, so that float64 stays float64."""
+    if isinstance(loss, Mapping) and "class_name" not in loss:  # by output
+        return {output: _in_dtype(own, model) for output, own in loss.items()}
+    if isinstance(loss, list | tuple):
+        return [_in_dtype(own, model) for own in loss]
+    loss = keras.losses.get(loss)
+    if isinstance(loss, keras.losses.Loss) or loss is None or model.compute_dtype != "float64":
+        return loss
+    name = "".join(part.capitalize() for part in loss.__name__.split("_"))
+    cls = getattr(keras.losses, name, None)
+    return cls(dtype=model.compute_dtype) if cls else loss

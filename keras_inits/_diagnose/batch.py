@@ -1,0 +1,177 @@
+"""The first batch of whatever `fit` takes, as tensors."""
+
+import functools
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from keras_inits._errors import InputError, InputTypeError
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step of training is given.
+
+    Attributes:
+        x: a structure of tensors, `(batch, ...)`.
+        y: targets, in the structure that the model gives; None without.
+        sample_weight: as `fit` takes it; None without.
+    """
+
+    x: Any
+    y: Any = None
+    sample_weight: Any = None
+
+    @property
+    def size(self) -> int:
+        """How many samples there are."""
+        return int(keras.tree.flatten(self.x)[0].shape[0])
+
+    def packed(self) -> Any:
+        """Returns what `train_step` takes."""
+        return keras.utils.pack_x_y_sample_weight(self.x, self.y, self.sample_weight)
+
+
+def first_batch(
+    x: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+    class_weight: Mapping[int, float] | None = None,
+) -> Batch:
+    """Returns the first batch of `x` as tensors.
+
+    Args:
+        x: an array, a list or dict of arrays: all of it; or a `tf.data.Dataset`, a
+            `keras.utils.PyDataset` or a torch `DataLoader` that yields batches `x`, `(x, y)` or
+            `(x, y, sample_weight)`: the first one.
+        y: targets, next to arrays.
+        sample_weight: as `fit` takes it, next to arrays.
+        class_weight: factors of the loss by class, as `fit` takes them.
+
+    Raises:
+        InputError: no sample, not finite values, targets given twice, or nothing of the kinds
+            above.
+    """
+    if _is_torch_loader(x):
+        taken = keras.tree.map_structure(np.asarray, _as_tuple(next(iter(x), None)))
+    else:
+        taken = _first(x)
+    if taken is not None:
+        if y is not None or sample_weight is not None:
+            raise InputError(
+                "Targets and weights come with the batches of a dataset. Received: `y` or "
+                f"`sample_weight` next to x of type {type(x).__name__}; leave them out, or give x "
+                "as arrays."
+            )
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(_as_tuple(taken))
+    inputs = keras.tree.map_structure(_tensor, x)
+    _check(inputs)
+    targets = None if y is None else keras.tree.map_structure(_tensor, y)
+    weights = None if sample_weight is None else keras.tree.map_structure(_tensor, sample_weight)
+    if class_weight is not None:
+        weights = _by_class(targets, weights, class_weight)
+    return Batch(inputs, targets, weights)
+
+
+@functools.singledispatch
+def _first(x: Any) -> Any:
+    """Returns the first batch of a dataset; None where `x` is arrays."""
+    return None
+
+
+@_first.register
+def _(x: tf.data.Dataset) -> Any:
+    taken = next(iter(x.take(1)), None)
+    if taken is None:
+        raise InputError("`x` must hold at least one sample. Received: an empty dataset")
+    return taken
+
+
+@_first.register
+def _(x: keras.utils.PyDataset) -> Any:
+    return x[0]
+
+
+@_first.register
+def _(x: types.GeneratorType) -> Any:  # type: ignore[type-arg]
+    raise InputTypeError(
+        "A generator loses the batch that is taken from it: give that batch itself, as in "
+        "`diagnose(model, *next(batches))`. Received: x of type generator"
+    )
+
+
+def _is_torch_loader(x: Any) -> bool:
+    return any(
+        base.__name__ == "DataLoader" and base.__module__.startswith("torch.utils.data")
+        for base in type(x).__mro__
+    )
+
+
+def _as_tuple(batch: Any) -> Any:
+    # torch collates a pair to a list, which `fit` takes for a pair as well
+    return tuple(batch) if isinstance(batch, list) else batch
+
+
+def _tensor(array: Any) -> Any:
+    if array is None:
+        return None
+    if isinstance(array, np.ndarray) and array.dtype.kind in "OU":
+        return _text(array)
+    try:
+        tensor = ops.convert_to_tensor(array)
+    except (TypeError, ValueError) as error:
+        raise InputTypeError(
+            "Data must be arrays, or lists and dicts of arrays. "
+            f"Received: {type(array).__name__}, which is no tensor: {error}"
+        ) from error
+    if isinstance(tensor, tf.Tensor) and tensor.dtype.is_floating:
+        return ops.cast(tensor, keras.config.floatx())
+    return tensor
+
+
+def _text(array: np.ndarray) -> Any:
+    try:
+        return tf.constant(array.tolist(), tf.string if array.dtype.kind == "U" else None)
+    except (TypeError, ValueError) as error:
+        raise InputTypeError(
+            "Arrays must hold numbers or strings, all of one length. "
+            f"Received: an array of dtype object and shape {array.shape}: {error}"
+        ) from error
+
+
+def _check(inputs: Any) -> None:
+    flat = [t for t in keras.tree.flatten(inputs) if t is not None]
+    shapes = [tuple(t.shape) for t in flat]
+    if not flat or any(not shape or shape[0] == 0 for shape in shapes):
+        raise InputError(
+            "`x` must hold at least one sample, its first axis being the batch. "
+            f"Received: shapes {shapes}"
+        )
+    for tensor in flat:
+        real = isinstance(tensor, tf.Tensor) and tensor.dtype.is_floating
+        if real and not bool(tf.reduce_all(tf.math.is_finite(tensor))):
+            raise InputError(
+                "`x` must be finite; NaN or infinity says nothing about the model. "
+                f"Received: an input of shape {tuple(tensor.shape)} that is not"
+            )
+
+
+def _by_class(y: Any, sample_weight: Any, class_weight: Mapping[int, float]) -> Any:
+    """Returns a weight for each sample, by its class, as `fit` reads `class_weight`."""
+    if y is None or keras.tree.is_nested(y) or sample_weight is not None:
+        raise InputError(
+            "`class_weight` needs one array of classes `y`, and no `sample_weight` next to it. "
+            f"Received: class_weight={dict(class_weight)!r}"
+        )
+    labels = ops.convert_to_numpy(y)
+    if labels.ndim > 1:
+        labels = labels[..., 0] if labels.shape[-1] == 1 else labels.argmax(axis=-1)
+    classes = np.round(labels).astype(np.int64)
+    factors = [class_weight.get(int(label), 1.0) for label in classes.ravel()]
+    return ops.convert_to_tensor(np.array(factors, keras.config.floatx()).reshape(classes.shape))

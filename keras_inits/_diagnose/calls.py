@@ -1,0 +1,91 @@
+"""What was seen of one call of one layer."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_inits._diagnose.statistics import TensorStatistics
+from keras_inits._gains import Activation
+
+INPUT = -1  # as a source: the model's own input
+UNKNOWN = -2  # as a source: something computed outside of any layer
+
+
+@dataclass(frozen=True)
+class Squashed:
+    """An activation that ran as an operation, not as a layer's `activation`.
+
+    Attributes:
+        operation: TensorFlow's name of it, such as `"Tanh"`.
+        saturated: share of entries near a bound; NaN without bounds.
+        dead_units: share of units that are 0 on the whole batch (and in all steps); NaN where
+            the operation is never exactly 0.
+    """
+
+    operation: str
+    saturated: float
+    dead_units: float
+
+
+@dataclass(frozen=True)
+class Cut:
+    """An operation that hands no gradient back.
+
+    Attributes:
+        operation: TensorFlow's name of it, such as `"Round"`.
+        layer: the name of the layer that ran it; empty outside of any layer.
+        origins: the calls that its input was computed from.
+    """
+
+    operation: str
+    layer: str
+    origins: frozenset[int]
+
+
+@dataclass(eq=False)
+class Call:
+    """One call of one layer.
+
+    Attributes:
+        name: the layer's path in the model, numbered if it is called again.
+        layer: the layer.
+        sources: for each of its tensors in, the index of the call that made it, or `INPUT` or
+            `UNKNOWN`.
+        origins: for each of its tensors in, the calls that it was computed from by operations.
+        inside: which entry of `Recorder.given` belongs to the layer that called it.
+        composite: whether other recorded layers ran inside.
+        activation: the elementwise activation that its output went through, if it is known.
+        inputs: statistics of its first floating tensor in; None if it has none.
+        output: statistics of its first floating tensor out.
+        gradient: those of the gradient there; None if nothing came back.
+        made_from: the calls that its output was computed from: its sources, or layers inside it.
+        columns: a part of its output, `(rows, units)`, and `gradient_columns` of its gradient.
+        gradient_columns: see `columns`.
+        squashed: the activations that ran as operations, in it or right behind it.
+        steps: of a recurrent layer that returns its last step: root mean square of the gradient at
+            its input, in the order of its steps.
+    """
+
+    name: str
+    layer: Any
+    sources: tuple[int, ...]
+    origins: tuple[frozenset[int], ...]
+    inside: int
+    composite: bool
+    activation: Activation | None
+    inputs: TensorStatistics | None
+    output: TensorStatistics
+    gradient: TensorStatistics | None = None
+    made_from: frozenset[int] = frozenset()
+    columns: NDArray[np.floating] | None = None
+    gradient_columns: NDArray[np.floating] | None = None
+    squashed: list[Squashed] = field(default_factory=list)
+    steps: list[float] = field(default_factory=list)
+
+    @property
+    def before(self) -> tuple[int, ...]:
+        """The calls that this one takes its input from, directly or through operations."""
+        direct = {s for s in self.sources if s >= 0}
+        return tuple(sorted(direct.union(*self.origins) - {INPUT, UNKNOWN}))

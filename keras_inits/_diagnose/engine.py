@@ -1,0 +1,284 @@
+"""One pass forward and one back through a model on TensorFlow, and the report of both."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_inits._diagnose import jacobian as jacobians
+from keras_inits._diagnose.batch import Batch
+from keras_inits._diagnose.evidence import Evidence
+from keras_inits._diagnose.measuring import moments
+from keras_inits._diagnose.objective import (
+    gradients_of_steps,
+    has_own_step,
+    loss_scale,
+    objective,
+)
+from keras_inits._diagnose.paths import bypassed
+from keras_inits._diagnose.recording import Recorder, Silencer
+from keras_inits._diagnose.report import (
+    JacobianReport,
+    LayerReport,
+    SignalReport,
+    WeightReport,
+)
+from keras_inits._diagnose.setting import Setting, examine
+from keras_inits._diagnose.state import State, left_as_it_was
+from keras_inits._diagnose.theory import predict
+from keras_inits._diagnose.thresholds import Thresholds
+from keras_inits._diagnose.verdicts import judge, worst
+from keras_inits._diagnose.watching import watching
+from keras_inits._errors import InputError
+from keras_inits._keras_internals import all_layers
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """What one pass forward and back gave.
+
+    Attributes:
+        recorder: the calls.
+        loss: None where a random cotangent went back.
+        gradients: of each trainable weight, by its `id`; absent where nothing came back.
+        ends: the sources of the outputs.
+    """
+
+    recorder: Recorder
+    loss: float | None
+    gradients: dict[int, Any]
+    ends: list[int]
+
+
+def report(
+    model: keras.Model,
+    batch: Batch,
+    *,
+    loss: Any,
+    thresholds: Thresholds,
+    training: bool,
+    jacobian_samples: int,
+    seed: int,
+    notes: tuple[str, ...],
+    own_data: bool = True,
+) -> SignalReport:
+    """Returns the report of `diagnose`; its arguments are those of `diagnose`, checked.
+
+    `own_data` says whether the batch is the user's, so that its setting can be judged.
+    """
+    if batch.y is None and loss is not None:
+        raise InputError(f"A loss needs targets: give `y`. Received: loss={loss!r}, y=None")
+    own_step = loss is None and has_own_step(model)
+    _build(model, batch, own_step)
+    rng = np.random.default_rng(seed)
+    with left_as_it_was(model) as state:
+        setting = Setting()
+        if own_data:
+            goals = None if own_step else batch.y
+            setting = examine(model, batch.x, goals, loss=loss)
+        if own_step:
+            seen = _own_step(model, batch, state)
+            notes += ("loss and gradients: of the model's own train_step",)
+        else:
+            try:
+                seen = _standard_step(model, batch, state, loss=loss, training=training, rng=rng)
+            except Exception as error:
+                # Targets that the loss refuses are a finding; the signal can be looked at still.
+                if not any("targets" in finding.where for finding in setting.findings):
+                    raise
+                state.restore()
+                given = replace(batch, y=None)
+                seen = _standard_step(model, given, state, loss=None, training=training, rng=rng)
+                notes += (f"loss: none, {type(error).__name__}; a random cotangent went back",)
+        recorder = seen.recorder
+        weights = {
+            id(w): _weight(w, seen.gradients.get(id(w)), recorder.scale)
+            for w in model.trainable_weights
+        }
+        evidence = Evidence(
+            model=model,
+            calls=recorder.calls,
+            around=bypassed(recorder.calls, recorder.given, seen.ends),
+            ends=[end for end in seen.ends if end >= 0],
+            cuts=recorder.cuts,
+            weights=weights,
+            loss=seen.loss,
+            thresholds=thresholds,
+        )
+        findings, dismissed = setting.weigh(judge(evidence))
+        jacobian, more = _jacobian(model, batch.x, state, training, jacobian_samples, rng)
+    return SignalReport(
+        model=model.name,
+        batch=batch.size,
+        loss=seen.loss,
+        layers=_layers(evidence, {n for f in findings for n in f.where}, findings),
+        jacobian=jacobian,
+        findings=setting.findings + findings,
+        notes=notes + more + setting.notes + dismissed,
+        first_steps=setting.first_steps,
+    )
+
+
+def _build(model: keras.Model, batch: Batch, own_step: bool) -> None:
+    """Makes all weights, without running the model where that is possible."""
+    if model.built and all(layer.built for layer in all_layers(model)):
+        return
+    try:
+        if own_step:
+            with gradients_of_steps(model):
+                _trace(model.train_step, batch.packed())
+        else:
+            _trace(lambda x: model(x, training=False), batch.x)
+    except Exception:  # code that only runs on values; it says itself what is wrong with them
+        if not own_step:
+            model(batch.x, training=False)
+
+
+def _trace(run: Callable[[Any], Any], structure: Any) -> None:
+    """Runs a function on tensors without values, so that layers are built and nothing moves."""
+
+    class Probe(keras.layers.Layer):
+        def call(self, *tensors: Any) -> Any:
+            run(keras.tree.pack_sequence_as(structure, tensors))
+            return keras.ops.zeros(())
+
+    flat = keras.tree.flatten(structure)
+    shapes = [keras.KerasTensor(t.shape, keras.backend.standardize_dtype(t.dtype)) for t in flat]
+    Probe().compute_output_spec(*shapes)
+
+
+def _standard_step(
+    model: keras.Model,
+    batch: Batch,
+    state: State,
+    *,
+    loss: Any,
+    training: bool,
+    rng: np.random.Generator,
+) -> _Pass:
+    """Does what Keras's `train_step` does, up to the optimizer."""
+    scale = 1.0 if batch.y is None or loss is not None else loss_scale(model)
+    while True:
+        tape = tf.GradientTape()
+        recorder = Recorder(state, model, tape, scale)
+        with tape:
+            for tensor in keras.tree.flatten(batch.x):
+                recorder.add_input(tensor)
+            with recorder.recording():
+                outputs = model(batch.x, training=training)
+            if batch.y is None:
+                value, targets, cotangents = None, *_cotangents(outputs, rng)
+            else:
+                total = objective(model, loss)(batch.x, batch.y, outputs, batch.sample_weight)
+                value, cotangents = float(total), None
+                targets = [total * tf.cast(scale, total.dtype)]
+        ends = [recorder.source(t) for t in keras.tree.flatten(outputs) if tf.is_tensor(t)]
+        weights = model.trainable_weights
+        gradients = tape.gradient(targets, [w.value for w in weights], cotangents)
+        known = {id(w): g for w, g in zip(weights, gradients, strict=True) if g is not None}
+        # `fit` leaves out a step whose scaled gradient overflows, and halves the scale.
+        if scale > 1 and not _all_finite(known.values()):
+            scale /= 2
+            state.restore()
+            continue
+        return _Pass(recorder, value, known, ends)
+
+
+def _own_step(model: keras.Model, batch: Batch, state: State) -> _Pass:
+    """Runs the model's own `train_step` up to its optimizers."""
+    recorder = Recorder(state, model, tape=None, scale=loss_scale(model))
+    for tensor in keras.tree.flatten(batch.x):
+        recorder.add_input(tensor)
+    model.reset_metrics()  # put back later; what it returns is then of this batch alone
+    with gradients_of_steps(model) as found, recorder.recording():
+        logs = model.train_step(batch.packed())
+    gradients = {key: sum(map(tf.convert_to_tensor, parts)) for key, parts in found.items()}
+    loss = logs.get("loss") if isinstance(logs, dict) else None
+    return _Pass(recorder, None if loss is None else float(loss), gradients, [])
+
+
+def _cotangents(outputs: Any, rng: np.random.Generator) -> tuple[Any, Any]:
+    """Returns the outputs that have gradients, and independent unit normals in their shapes."""
+    flat = [t for t in keras.tree.flatten(outputs) if tf.is_tensor(t) and t.dtype.is_floating]
+    normal = [rng.standard_normal(t.shape, np.float32) for t in flat]
+    return flat, [tf.cast(v, t.dtype) for v, t in zip(normal, flat, strict=True)]
+
+
+def _all_finite(tensors: Any) -> bool:
+    floats = (tf.cast(tf.convert_to_tensor(t), tf.float32) for t in tensors)
+    return all(np.isfinite(moments(values)[1]) for values in floats)
+
+
+def _jacobian(
+    model: keras.Model,
+    inputs: Any,
+    state: State,
+    training: bool,
+    samples: int,
+    rng: np.random.Generator,
+) -> tuple[JacobianReport | None, tuple[str, ...]]:
+    if samples == 0:
+        return None, ()
+    if not all(t.dtype.is_floating for t in keras.tree.flatten(inputs)):
+        return None, ("no Jacobian: the model takes integers or text",)
+
+    def run(tensors: Any) -> Any:
+        return model(tensors, training=training)
+
+    with watching(Silencer(state)):
+        try:
+            return jacobians.estimate(run, inputs, samples=samples, steps=4, rng=rng), ()
+        except (tf.errors.OpError, NotImplementedError, ValueError) as error:
+            return None, (f"no Jacobian: {type(error).__name__} on {samples} samples",)
+
+
+def _layers(
+    evidence: Evidence, blamed: set[str], findings: Sequence[Any]
+) -> tuple[LayerReport, ...]:
+    reported: set[int] = set()
+    reports = []
+    predictions = predict(evidence.calls)
+    for call, (second_moment, gradient) in zip(evidence.calls, predictions, strict=True):
+        own = [
+            w
+            for w in call.layer.trainable_weights
+            if id(w) not in reported and id(w) in evidence.weights
+        ]
+        reported.update(map(id, own))
+        reports.append(
+            LayerReport(
+                name=call.name,
+                kind=type(call.layer).__name__,
+                output=call.output,
+                gradient=call.gradient,
+                predicted_second_moment=second_moment,
+                predicted_gradient=gradient,
+                weights=tuple(evidence.weights[id(w)] for w in own),
+                verdict=worst(f for f in findings if call.name in f.where)
+                if call.name in blamed
+                else "healthy",
+                findings=tuple(f for f in findings if call.name in f.where),
+            )
+        )
+    return tuple(reports)
+
+
+def _weight(weight: Any, gradient: Any, scale: float) -> WeightReport:
+    norm = _norm(tf.convert_to_tensor(weight))
+    back = np.nan if gradient is None else _norm(tf.convert_to_tensor(gradient)) / scale
+    ratio = back / norm if norm else (np.inf if back else np.nan)
+    return WeightReport(weight.path, norm, back, ratio)
+
+
+def _norm(tensor: Any) -> float:
+    values = tf.cast(tensor, tf.float32)
+    norm = float(tf.norm(values))
+    if 1e-15 < norm < np.inf:
+        return norm
+    scale = float(tf.reduce_max(tf.abs(values)))  # a vanished gradient's squares would be 0
+    if not 0 < scale < np.inf:
+        return scale
+    return scale * float(tf.norm(values / scale))

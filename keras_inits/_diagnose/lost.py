@@ -1,0 +1,135 @@
+"""Where a gradient is lost altogether: None, or 0 everywhere."""
+
+from collections.abc import Iterator
+
+from keras_inits._diagnose.evidence import Evidence
+from keras_inits._diagnose.remedies import reference
+from keras_inits._diagnose.report import WeightReport
+from keras_inits._reporting import Finding
+
+Found = Iterator[tuple[int | None, Finding]]
+
+_STUCK = "No weight before it ever moves"
+
+
+def no_gradient(evidence: Evidence) -> Found:
+    """Yields the places nearest to the loss behind which weights get no gradient.
+
+    A gradient that is 0 behind weights that start at 0 and themselves have one is no fault: it
+    comes with the first step.
+    """
+    alive = [_alive(evidence, index) for index in range(len(evidence.calls))]
+    learns = _learning(evidence)
+    finite = all(
+        call.output.finite and (call.gradient is None or call.gradient.finite)
+        for call in evidence.calls
+    )
+    if evidence.loss == 0 or not finite:  # NaN makes zeros behind rectifiers
+        return
+    ends = [end for end in evidence.ends if learns[end]]
+    if ends and not any(alive[end] for end in ends):
+        yield (
+            None,
+            Finding(
+                "no gradient",
+                ("loss",),
+                "the gradient of the loss at the model's output is 0"
+                if any(evidence.calls[end].gradient is not None for end in ends)
+                else "the loss hands no gradient back to the model's output",
+                "No weight ever moves",
+                'Use a loss that is differentiable and depends on the output, such as loss="mse".',
+            ),
+        )
+        return
+    for index, call in enumerate(evidence.calls):
+        if not learns[index]:
+            continue
+        if not alive[index]:
+            takers = [j for j in evidence.leads_to[index] if alive[j] and not _waits(evidence, j)]
+            waiting = [j for j in evidence.leads_to[index] if alive[j] and _waits(evidence, j)]
+            if takers and not waiting and not _innocent(evidence, takers[0]):
+                yield takers[0], _between(evidence, index, takers[0])
+        elif not call.composite and _own_gradient_is_zero(evidence, index):
+            yield index, _inside(evidence, index)
+
+
+def _innocent(evidence: Evidence, index: int) -> bool:
+    """Says whether a call is given zeros, which stops its gradient, or loses its own as well."""
+    inputs = evidence.calls[index].inputs
+    silent = inputs is not None and inputs.second_moment == 0
+    return silent or _own_gradient_is_zero(evidence, index)
+
+
+def _alive(evidence: Evidence, index: int) -> bool:
+    gradient = evidence.calls[index].gradient
+    # What is not finite is lost in another way, and found there.
+    return gradient is not None and (not gradient.finite or gradient.second_moment > 0)
+
+
+def _learning(evidence: Evidence) -> list[bool]:
+    """Says of each call whether it or what leads to it has weights that training should move."""
+    result: list[bool] = []
+    for index, call in enumerate(evidence.calls):
+        before = [i for i in {*call.before, *call.made_from} if 0 <= i < index]
+        result.append(bool(evidence.own_weights(index)) or any(result[i] for i in before))
+    return result
+
+
+def _waits(evidence: Evidence, index: int) -> bool:
+    """Says whether a call has a weight of zeros, which is why nothing comes through it yet."""
+    return any(weight.norm == 0 and weight.gradient_norm > 0 for weight in _scales(evidence, index))
+
+
+def _scales(evidence: Evidence, index: int) -> list[WeightReport]:
+    bias = getattr(evidence.calls[index].layer, "bias", None)
+    weights = evidence.calls[index].layer.trainable_weights
+    return [evidence.weights[id(w)] for w in weights if id(w) in evidence.weights and w is not bias]
+
+
+def _own_gradient_is_zero(evidence: Evidence, index: int) -> bool:
+    weights = evidence.own_weights(index)
+    call = evidence.calls[index]
+    if not weights or (call.inputs is not None and not call.inputs.second_moment > 0):
+        return False
+    if any(abs(weight.gradient_norm) > 0 for weight in weights):
+        return False
+    # Nor does anything come back from it: else the weights are unused, not cut off.
+    return not any(_alive(evidence, source) for source in call.before)
+
+
+def _between(evidence: Evidence, lost: int, taker: int) -> Finding:
+    before, after = evidence.calls[lost], evidence.calls[taker]
+    cuts = [cut for cut in evidence.cuts if lost in cut.origins]
+    names = ", ".join(dict.fromkeys(cut.operation for cut in cuts))
+    inside = next((cut.layer for cut in cuts if cut.layer), "")
+    how = f": {names}" + (f" in layer {inside}" if inside else "") if cuts else ""
+    none = "None" if before.gradient is None else "0"
+    return Finding(
+        "no gradient",
+        (after.name, before.name),
+        f"a gradient comes to {after.name} and {none} to {before.name} before it{how}",
+        _STUCK,
+        "Replace it by something with a derivative: a softmax for argmax, a sigmoid for a "
+        "comparison, x + keras.ops.stop_gradient(keras.ops.round(x) - x) for rounding."
+        if cuts
+        else "",
+    )
+
+
+def _inside(evidence: Evidence, index: int) -> Finding:
+    call = evidence.calls[index]
+    one = call.output.units == 1 and _is_softmax(call.layer)
+    expression = reference(evidence.model, call)
+    before = " and to what precedes it" if call.before else ""
+    return Finding(
+        "no gradient",
+        (call.name,),
+        f"a gradient comes to its output, and 0 to its weights{before}"
+        + (": softmax over one unit is 1 for every input" if one else ""),
+        "Neither its weights nor those before it ever move",
+        f"{expression}.activation = keras.activations.sigmoid" if one and expression else "",
+    )
+
+
+def _is_softmax(layer: object) -> bool:
+    return getattr(getattr(layer, "activation", None), "__name__", "") == "softmax"

@@ -1,0 +1,104 @@
+"""The loss that `fit` minimizes, of one batch, computed by the model's own machinery."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_inits._errors import InputError
+
+Objective = Callable[[Any, Any, Any, Any], tf.Tensor]
+
+
+def objective(model: keras.Model, loss: Any = None) -> Objective:
+    """Returns the function `(x, y, y_pred, sample_weight) -> loss` that `fit` minimizes.
+
+    It holds all that `fit` counts: cross-entropy from the logits behind a softmax or sigmoid,
+    weights of outputs and of samples, the penalties of regularizers and `add_loss`, and a
+    `compute_loss` of the model's own. Call it after the model has run, since some penalties are
+    computed in that run; metrics that a `compute_loss` updates do move.
+
+    Args:
+        model: built.
+        loss: what `compile` takes as `loss`, in place of the compiled one.
+
+    Raises:
+        InputError: neither a compiled loss nor one given.
+    """
+    if loss is not None:
+        return _of_given(model, loss)
+    own = type(model).compute_loss is not keras.Model.compute_loss
+    if not own and getattr(model, "loss", None) is None:
+        raise InputError(
+            "`y` needs a loss: compile the model, or give `loss`, such as loss='mse'. "
+            "Received: y without a loss"
+        )
+    compute = model.compute_loss
+    # Before Keras 3.3 an own `compute_loss` had no such argument, and `fit` still takes it.
+    takes_training = "training" in inspect.signature(compute).parameters
+    options = {"training": True} if takes_training else {}
+
+    def compiled(x: Any, y: Any, y_pred: Any, sample_weight: Any) -> tf.Tensor:
+        return compute(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, **options)
+
+    return compiled
+
+
+def _of_given(model: keras.Model, loss: Any) -> Objective:
+    judge = keras.Model()
+    if (names := getattr(model, "output_names", None)) is not None:
+        judge.output_names = names
+    judge.compile(loss=loss)
+
+    def given(x: Any, y: Any, y_pred: Any, sample_weight: Any) -> tf.Tensor:
+        value = judge.compute_loss(y=y, y_pred=y_pred, sample_weight=sample_weight)
+        return value + sum(tf.reduce_sum(tf.cast(p, value.dtype)) for p in model.losses)
+
+    return given
+
+
+def loss_scale(model: keras.Model) -> float:
+    """Returns what `fit` multiplies the loss by before it goes back (mixed precision)."""
+    optimizer = getattr(model, "optimizer", None)
+    return 1.0 if optimizer is None else float(optimizer.scale_loss(tf.constant(1.0)))
+
+
+def has_own_step(model: keras.Model) -> bool:
+    """Says whether a compiled model trains by a `train_step` of its own."""
+    own = type(model).train_step is not keras.Model.train_step
+    return own and getattr(model, "compiled", False)
+
+
+@contextmanager
+def gradients_of_steps(model: keras.Model) -> Iterator[dict[int, list[Any]]]:
+    """Collects, by `id` of the weight, what a model's own `train_step` hands to its optimizers.
+
+    Meanwhile no optimizer moves a weight.
+    """
+    found: dict[int, list[Any]] = {}
+    holders = {
+        id(o): o
+        for o in (getattr(model, "optimizer", None), *vars(model).values())
+        if isinstance(o, keras.optimizers.Optimizer)
+    }
+
+    def keep(optimizer: Any) -> Callable[..., None]:
+        def apply(grads: Any, trainable_variables: Any = None) -> None:
+            own = getattr(optimizer, "_trainable_variables", None)
+            variables: Any = own if trainable_variables is None else trainable_variables
+            for gradient, variable in zip(grads, variables, strict=True):
+                if gradient is not None:
+                    found.setdefault(id(variable), []).append(gradient)
+
+        return apply
+
+    try:
+        for optimizer in holders.values():
+            optimizer.__dict__["apply"] = keep(optimizer)
+        yield found
+    finally:
+        for optimizer in holders.values():
+            optimizer.__dict__.pop("apply", None)

@@ -1,0 +1,99 @@
+"""Remedies as code that runs, for a model called `model`."""
+
+import re
+from typing import Any
+
+import keras
+
+from keras_inits._diagnose.calls import Call
+from keras_inits._diagnose.evidence import Evidence
+from keras_inits._diagnose.traits import activation_of, has_kernel
+
+# What an operation of TensorFlow is called in Keras.
+_NAMES = {"Relu": "relu", "Relu6": "relu6", "Tanh": "tanh", "Sigmoid": "sigmoid"}
+
+
+def reference(model: keras.Model, call: Call) -> str | None:
+    """Returns an expression for a call's layer, such as `model.get_layer("d5")`; None if none."""
+    expression, holder = "model", model
+    for part in re.sub(r":\d+$", "", call.name).split("/"):
+        inner = _listed(holder, part)
+        if inner is not None:
+            expression += f".get_layer({part!r})".replace("'", '"')
+        else:
+            attribute, inner = _held(holder, part)
+            expression += f".{attribute}"
+        if inner is None:
+            return None
+        holder = inner
+    return expression if holder is call.layer else None
+
+
+def _listed(holder: Any, name: str) -> Any:
+    if not isinstance(holder, keras.Model):
+        return None
+    same = [layer for layer in holder.layers if layer.name == name]
+    return same[0] if len(same) == 1 else None
+
+
+def _held(holder: Any, name: str) -> tuple[str, Any]:
+    for attribute, value in vars(holder).items():
+        if isinstance(value, keras.layers.Layer) and value.name == name:
+            return attribute, value
+    return "", None
+
+
+def kernel_before(evidence: Evidence, index: int) -> int | None:
+    """Returns the nearest call with a kernel: that one, or what alone leads to it."""
+    while True:
+        call = evidence.calls[index]
+        if has_kernel(call.layer) and not call.composite:
+            return index
+        if len(call.before) != 1:
+            return None
+        (index,) = call.before
+
+
+def redraw(evidence: Evidence, index: int, scheme: str | None = None) -> str:
+    """Returns code that draws the kernel of a call again, and its bias; empty if it has none.
+
+    Args:
+        evidence: of the pass.
+        index: of the call.
+        scheme: the expression of an initializer; that which fits the activation behind if None.
+    """
+    found = kernel_before(evidence, index)
+    expression = None if found is None else reference(evidence.model, evidence.calls[found])
+    if found is None or expression is None:
+        return ""
+    layer = evidence.calls[found].layer
+    bias = ', overrides={"*bias": "zeros"}' if any(w.name == "bias" for w in layer.weights) else ""
+    return f"keras_inits.initialize({expression}, {scheme or fitting(evidence, found)}{bias})"
+
+
+def fitting(evidence: Evidence, index: int) -> str:
+    """Returns the expression of the initializer that keeps a signal's size through a layer."""
+    name = activation_name(evidence, index)
+    return f'keras_inits.XavierInit(activation="{name}")' if name else "keras_inits.XavierInit()"
+
+
+def activation_name(evidence: Evidence, index: int) -> str:
+    """Returns the name of the activation of a layer or right behind it; empty if there is none."""
+    call = evidence.calls[index]
+    name = _named(activation_of(call.layer))
+    if not name and call.squashed:
+        name = _NAMES[call.squashed[0].operation]
+    followers = evidence.consumers[index]
+    if not name and len(followers) == 1:
+        follower = evidence.calls[followers[0]].layer
+        if not has_kernel(follower):
+            name = _named(activation_of(follower))
+    return name
+
+
+def _named(activation: Any) -> str:
+    if isinstance(activation, keras.layers.ReLU):
+        return "relu"
+    name = getattr(activation, "__name__", "")
+    known = getattr(keras.activations, name, None) is activation if name else False
+    return name if known and name not in ("linear", "softmax", "log_softmax") else ""

@@ -1,0 +1,247 @@
+"""Checks of sizes: signals and gradients that grow or shrink, over layers and over time steps."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+import keras
+
+from keras_inits._diagnose.calls import UNKNOWN, Call
+from keras_inits._diagnose.evidence import Evidence
+from keras_inits._diagnose.remedies import redraw, reference
+from keras_inits._diagnose.traits import is_judged
+from keras_inits._layers.kinds import Kind, is_a
+from keras_inits._reporting import Finding
+
+Found = Iterator[tuple[int | None, Finding]]
+_GROWS = "One learning rate does not fit the layers on both sides"
+
+
+def exploding(evidence: Evidence) -> Found:
+    """Yields what multiplies signal or gradient, and gradients that replace a kernel in a step."""
+    for index, finding in _all(evidence):
+        if finding.kind == "exploding":
+            yield index, finding
+    yield from _large_steps(evidence)
+
+
+def vanishing(evidence: Evidence) -> Found:
+    """Yields what makes signal or gradient fade."""
+    for index, finding in _all(evidence):
+        if finding.kind == "vanishing":
+            yield index, finding
+
+
+def amplifying(evidence: Evidence) -> Found:
+    """Yields recurrent layers whose gradient grows from the last time step back to the first."""
+    return (pair for pair in _steps(evidence) if pair[1].kind == "exploding")
+
+
+def forgetting(evidence: Evidence) -> Found:
+    """Yields recurrent layers whose gradient fades from the last time step back to the first."""
+    return (pair for pair in _steps(evidence) if pair[1].kind == "vanishing")
+
+
+def _all(evidence: Evidence) -> Found:
+    yield from _signal(evidence)
+    yield from _gradient(evidence)
+
+
+def _signal(evidence: Evidence) -> Found:
+    calls = evidence.calls
+
+    def ratio(index: int) -> float:
+        before = calls[index].inputs
+        return math.nan if before is None else _root(calls[index].output, before, "second_moment")
+
+    def before(index: int) -> Sequence[int]:
+        return calls[index].before
+
+    return _drift(evidence, range(len(calls)), before, ratio, "the signal")
+
+
+def _gradient(evidence: Evidence) -> Found:
+    calls, consumers = evidence.calls, evidence.consumers
+
+    def ratio(index: int) -> float:
+        # What this layer makes of a gradient is seen where it alone takes its input. By length,
+        # not per entry: 10 numbers spread over 2,048 are smaller, and no less of a gradient.
+        call = calls[index]
+        source = call.sources[0] if len(call.sources) == 1 else UNKNOWN
+        if source < 0 or len(consumers[source]) > 1:
+            return math.nan
+        before, after = calls[source].gradient, call.gradient
+        if before is None or after is None:
+            return math.nan
+        return _root(before, after, "squared_length")
+
+    order = range(len(calls) - 1, -1, -1)
+    return _drift(evidence, order, consumers.__getitem__, ratio, "the length of the gradient")
+
+
+def _drift(
+    evidence: Evidence,
+    order: Sequence[int],
+    before: Callable[[int], Sequence[int]],
+    ratio: Callable[[int], float],
+    what: str,
+) -> Found:
+    """Follows a size through `order`: names jumps, and what drifts away slowly.
+
+    Args:
+        evidence: of the pass.
+        order: of the calls, such that `before` is known of each.
+        before: the calls that a call takes the signal, or the gradient, from.
+        ratio: by how much a call multiplies it; NaN where that is not known.
+        what: is followed, for the evidence.
+    """
+    calls, limit = evidence.calls, evidence.thresholds.growth
+    total = [1.0] * len(calls)  # the product of the ratios of judged layers, along the best path
+    limits = f"(limits 1/{limit:g} and {limit:g})"
+    for index in order:
+        call = calls[index]
+        if is_a(call.layer, Kind.NORMALIZATION):
+            continue
+        paths = [total[i] for i in before(index)]
+        total[index] = min(paths, key=lambda product: abs(math.log(product)), default=1.0)
+        factor = ratio(index)
+        if not (0 < factor < math.inf) or call.composite or not is_judged(call.layer):
+            continue
+        if _fewest_units(call) < evidence.thresholds.units:
+            continue
+        if not 1 / limit <= factor <= limit:
+            grounds = f"it multiplies {what} by {factor:.2g} {limits}"
+            yield index, _finding(evidence, index, factor, grounds)
+            continue
+        if evidence.around[index]:
+            continue
+        total[index] *= factor
+        if not 1 / limit <= total[index] <= limit:
+            grounds = f"{what} is {total[index]:.2g} times what it was where its path began"
+            yield index, _finding(evidence, index, total[index], f"{grounds} {limits}")
+
+
+def _finding(evidence: Evidence, index: int, factor: float, grounds: str) -> Finding:
+    return Finding(
+        "exploding" if factor > 1 else "vanishing",
+        (evidence.calls[index].name,),
+        grounds,
+        _GROWS,
+        redraw(evidence, index),
+        {"factor": factor, "limit": evidence.thresholds.growth},
+    )
+
+
+def _steps(evidence: Evidence) -> Found:
+    """Yields recurrent layers whose gradient at the first step is not of the last one's size."""
+    thresholds = evidence.thresholds
+    for index, call in enumerate(evidence.calls):
+        if len(call.steps) != 2 or not 0 < call.steps[1] < math.inf:
+            continue
+        ratio = call.steps[0] / call.steps[1]
+        grounds = f"the gradient at its first step is {ratio:.2g} times that at its last one"
+        numbers = {"first": call.steps[0], "last": call.steps[1]}
+        if ratio < 1 / thresholds.forgotten:
+            yield (
+                index,
+                Finding(
+                    "vanishing",
+                    (call.name,),
+                    f"{grounds} (limit {1 / thresholds.forgotten:g})",
+                    "What the first steps hold is not learned",
+                    _longer_memory(evidence, call),
+                    numbers,
+                ),
+            )
+        elif not ratio <= thresholds.amplified:
+            yield (
+                index,
+                Finding(
+                    "exploding",
+                    (call.name,),
+                    f"{grounds} (limit {thresholds.amplified:g})",
+                    "A step that fits the last time steps is far too large for the first",
+                    _orthogonal(evidence, call),
+                    numbers,
+                ),
+            )
+
+
+def _longer_memory(evidence: Evidence, call: Call) -> str:
+    layer = reference(evidence.model, call)
+    if layer is None or not isinstance(call.layer, keras.layers.LSTM):
+        return (
+            "Shorten the sequences, or use keras.layers.LSTM with a forget bias of log(steps), or "
+            "attention."
+        )
+    # Chrono initialization, Tallec & Ollivier 2018, https://arxiv.org/abs/1804.11188
+    units = call.layer.units
+    steps = call.inputs.shape[1] if call.inputs else 100
+    return (
+        f"import numpy as np; b = np.zeros({4 * units}); "
+        f"b[{units}:{2 * units}] = np.log({steps}); {layer}.cell.bias.assign(b)"
+    )
+
+
+def _orthogonal(evidence: Evidence, call: Call) -> str:
+    layer = reference(evidence.model, call)
+    if layer is None or not hasattr(call.layer, "cell"):
+        return "Draw its recurrent kernel as an orthogonal matrix."
+    kernel = f"{layer}.cell.recurrent_kernel"
+    return f"{kernel}.assign(keras.initializers.Orthogonal()({kernel}.shape))"
+
+
+def _large_steps(evidence: Evidence) -> Found:
+    """Yields kernels that one step of plain gradient descent would replace."""
+    if evidence.loss is None or not _plain_descent(evidence.model):
+        return
+    limit = evidence.thresholds.step
+    for index, call in enumerate(evidence.calls):
+        large = [
+            report
+            for weight in call.layer.trainable_weights
+            if (report := evidence.weights.get(id(weight))) is not None
+            and len(weight.shape) > 1
+            and limit < report.ratio < math.inf
+        ]
+        if call.composite or not large:
+            continue
+        most = max(large, key=lambda report: report.ratio)
+        rate = 0.01 * limit / most.ratio
+        yield (
+            index,
+            Finding(
+                "exploding",
+                (call.name,),
+                f"the gradient of {most.path} is {most.ratio:.3g} times its own norm "
+                f"(at most {limit:g})",
+                "A step of rate 0.01, SGD's default, replaces the kernel",
+                _calmer(evidence, rate),
+                {"ratio": most.ratio, "limit": limit},
+            ),
+        )
+
+
+def _plain_descent(model: keras.Model) -> bool:
+    """Says whether the size of a gradient is the size of a step: not in Adam, nor with clipping."""
+    optimizer = getattr(model, "optimizer", None)
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    if optimizer is None:
+        return True
+    clips = (optimizer.clipnorm, optimizer.clipvalue, optimizer.global_clipnorm)
+    return isinstance(optimizer, keras.optimizers.SGD) and not any(clips)
+
+
+def _calmer(evidence: Evidence, rate: float) -> str:
+    first = next((call.inputs for call in evidence.calls if call.inputs is not None), None)
+    if first is not None and first.second_moment > 100:  # 10 times what layers expect
+        return "x = (x - x.mean(axis=0)) / (x.std(axis=0) + 1e-7)"
+    return f"model.optimizer.learning_rate = {rate:.1g}"
+
+
+def _fewest_units(call: Call) -> int:
+    return min(call.inputs.units if call.inputs else 0, call.output.units)
+
+
+def _root(after: object, before: object, name: str) -> float:
+    size = getattr(before, name)
+    return math.sqrt(getattr(after, name) / size) if size > 0 else math.nan

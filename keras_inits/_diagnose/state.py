@@ -1,0 +1,76 @@
+"""What a model and the process hold, as it was before a diagnosis."""
+
+import random
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_inits._keras_internals import forget_global_seed, global_seed_state
+
+
+class State:
+    """The values of variables before they moved; those of a layer are read when it first runs.
+
+    Layers that no model or layer lists (kept in a dict, or made by a closure) are met so, too.
+    """
+
+    def __init__(self) -> None:
+        self._values: dict[int, tuple[Any, Any]] = {}
+        self._layers: set[int] = set()
+
+    def note(self, layer: keras.Layer) -> None:
+        """Keeps the values of a layer's variables, the first time that it is met."""
+        if id(layer) not in self._layers:
+            self._layers.add(id(layer))
+            # Trainable ones too: SpectralNormalization, for one, assigns them in its call.
+            self.note_variables(layer.variables)
+
+    def note_variables(self, variables: Iterable[Any]) -> None:
+        """Keeps the values of variables that were not met before."""
+        for variable in variables:
+            if id(variable) not in self._values:
+                # No copy: TensorFlow writes to a new buffer while an old tensor is held.
+                self._values[id(variable)] = (variable, tf.convert_to_tensor(variable))
+
+    def restore(self) -> None:
+        """Puts all values back that have changed."""
+        for variable, value in self._values.values():
+            before, now = value.numpy(), tf.convert_to_tensor(variable).numpy()
+            if not np.shares_memory(now, before) and now.tobytes() != before.tobytes():
+                variable.assign(value)
+
+
+@contextmanager
+def left_as_it_was(model: keras.Model) -> Iterator[State]:
+    """Puts back what a built model, its metrics, its optimizers and the random generators held."""
+    state = State()
+    state.note(model)
+    state.note_variables(model.metrics_variables)
+    for value in (getattr(model, "optimizer", None), *vars(model).values()):
+        if isinstance(value, keras.optimizers.Optimizer):
+            state.note_variables(value.variables)
+    with random_state_kept():
+        try:
+            yield state
+        finally:
+            state.restore()
+
+
+@contextmanager
+def random_state_kept() -> Iterator[None]:
+    """Puts the states of Python's, NumPy's and Keras's global random generators back."""
+    python, numpy, seed = random.getstate(), np.random.get_state(), global_seed_state()  # noqa: NPY002
+    value = None if seed is None else seed.numpy()
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
+        if seed is not None:
+            seed.assign(value)
+        else:
+            forget_global_seed()

@@ -1,0 +1,190 @@
+"""Checks of single layers: finite values, equal, dead and saturated units, samples grown alike."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from keras_inits._diagnose.calls import Call
+from keras_inits._diagnose.evidence import Evidence
+from keras_inits._diagnose.remedies import activation_name, redraw
+from keras_inits._diagnose.statistics import equal_columns
+from keras_inits._diagnose.traits import has_kernel, is_judged, rectifies
+from keras_inits._reporting import Finding
+
+Found = Iterator[tuple[int | None, Finding]]
+
+
+def not_finite(evidence: Evidence) -> Found:
+    """Yields the first layer whose output is not finite, or else the last such gradient."""
+    for index, call in enumerate(evidence.calls):
+        if call.output.finite:
+            continue
+        bad = [w for w in call.layer.weights if not _all_finite(w)] if not call.composite else []
+        if call.composite:  # by something outside of any layer inside it
+            origin, remedy = "computed inside it", "Look for a division by 0 or an overflow in it."
+        elif bad:
+            origin, remedy = f"weights {', '.join(w.path for w in bad)}", redraw(evidence, index)
+        else:
+            origin = "from finite weights and inputs"
+            remedy = "Lower the scale of its weights or of its input."
+        yield (
+            index,
+            Finding(
+                "not finite",
+                (call.name,),
+                f"its output has NaN or infinity: {origin}",
+                "All that follows it is NaN, and so is every weight after one step",
+                remedy,
+            ),
+        )
+        return
+    for index in reversed(range(len(evidence.calls))):  # the gradient comes from the end
+        gradient = evidence.calls[index].gradient
+        if gradient is not None and not gradient.finite:
+            yield (
+                index,
+                Finding(
+                    "not finite",
+                    (evidence.calls[index].name,),
+                    "its output is finite, the gradient there is not",
+                    "Every weight before it is NaN after one step",
+                    "Look at the loss, or at the layers after it, for 0/0 or a root at 0.",
+                ),
+            )
+            return
+
+
+def symmetric(evidence: Evidence) -> Found:
+    """Yields layers with units that are equal in weights, output and gradient."""
+    for index, call in enumerate(evidence.calls):
+        back, units = call.gradient, call.output.units
+        if call.composite or not call.output.finite or back is None or not back.finite:
+            continue
+        if not has_kernel(call.layer) or units < 2:
+            continue
+        silent = call.output.second_moment == 0 and back.second_moment == 0
+        count = units if silent and _one_column(call) else _equal_units(call)
+        if count > evidence.thresholds.equal * units:
+            yield (
+                index,
+                Finding(
+                    "symmetric",
+                    (call.name,),
+                    f"{count} of {units} units equal others, in output and in gradient",
+                    "Equal units get equal steps: training never makes them differ",
+                    redraw(evidence, index),
+                    {"equal": count, "units": units},
+                ),
+            )
+
+
+def dying(evidence: Evidence) -> Found:
+    """Yields layers most of whose units are 0 on the whole batch behind a rectifier."""
+    limit = evidence.thresholds.dead
+    for index, call in enumerate(evidence.calls):
+        shares = [s.dead_units for s in call.squashed]
+        if not call.composite and rectifies(call.activation):
+            shares.append(call.output.dead_units)
+        share = np.nanmax([0.0, *shares])
+        if _has_signal(call) and share > limit:
+            yield (
+                index,
+                Finding(
+                    "dying",
+                    (call.name,),
+                    f"{share:.0%} of its units are 0 on the whole batch (at most {limit:.0%})",
+                    "A unit that is 0 for every sample gets no gradient and stays so",
+                    redraw(evidence, index, "keras_inits.HeInit()"),
+                    {"dead": float(share), "limit": limit},
+                ),
+            )
+
+
+def saturated(evidence: Evidence) -> Found:
+    """Yields layers most of whose outputs, or gates, are at a bound of their activation."""
+    limit = evidence.thresholds.saturated
+    for index, call in enumerate(evidence.calls):
+        shares = [s.saturated for s in call.squashed]
+        if not call.composite:
+            shares.append(call.output.saturated)
+        share = np.nanmax([0.0, *shares])
+        if _has_signal(call) and share > limit:
+            loud = call.inputs is not None and call.inputs.second_moment > 100  # 10 deviations
+            remedy = redraw(evidence, index)
+            yield (
+                index,
+                Finding(
+                    "saturated",
+                    (call.name,),
+                    f"{share:.0%} of its values are near a bound (at most {limit:.0%})",
+                    "The derivative is nearly 0 there, and with it the gradient before the layer",
+                    "x = (x - x.mean(axis=0)) / (x.std(axis=0) + 1e-7)"
+                    if loud and not any(s >= 0 for s in call.before)
+                    else remedy,
+                    {"saturated": float(share), "limit": limit},
+                ),
+            )
+
+
+def alike(evidence: Evidence) -> Found:
+    """Yields the layers from which on samples can hardly be told apart."""
+    limit = evidence.thresholds.correlation
+    for index, call in enumerate(evidence.calls):
+        if call.composite or not _has_signal(call) or call.inputs is None:
+            continue
+        if not is_judged(call.layer) or call.output.units < evidence.thresholds.units:
+            continue
+        before, after = call.inputs.correlation, call.output.correlation
+        if before <= limit < after:
+            name = activation_name(evidence, index) or "tanh"
+            yield (
+                index,
+                Finding(
+                    "rank-collapsed",
+                    (call.name,),
+                    f"its samples correlate by {after:.4f} (at most {limit:g}), its input's by "
+                    f"{before:.4f}",
+                    f"What differs between samples is lost (the edge of chaos of {name}: "
+                    "keras_inits.critical_sigma_w)",
+                    redraw(evidence, index),
+                    {"correlation": after, "limit": limit},
+                ),
+            )
+
+
+def _has_signal(call: Call) -> bool:
+    """Says whether a call was given a signal and is finite."""
+    given = call.inputs is None or (call.inputs.finite and call.inputs.second_moment > 0)
+    return call.output.finite and given
+
+
+def _equal_units(call: Call) -> int:
+    """Returns how many units equal another one in output, in gradient, and in their weights."""
+    output, back = call.columns, call.gradient_columns
+    if output is None or back is None:
+        return 0
+    # Both on one scale, so that neither hides in the tolerance of the other.
+    size, back_size = np.abs(output).max(initial=0.0), np.abs(back).max(initial=0.0)
+    if size == 0:
+        return 0
+    scaled = back * (size / back_size) if back_size > 0 else back
+    equal = int(equal_columns(np.concatenate([output, scaled])).sum())
+    if not equal:
+        return 0
+    units = call.output.units
+    weights = [
+        np.asarray(w.numpy(), np.float64).reshape(-1, units)
+        for w in call.layer.weights
+        if w.shape and w.shape[-1] == units
+    ]
+    return min(equal, int(equal_columns(np.concatenate(weights)).sum())) if weights else equal
+
+
+def _one_column(call: Call) -> bool:
+    kernels = [weight.numpy() for weight in call.layer.weights if len(weight.shape) > 1]
+    return all(bool((kernel == kernel[..., :1]).all()) for kernel in kernels)
+
+
+def _all_finite(weight: object) -> bool:
+    value = weight.numpy()  # type: ignore[attr-defined]
+    return value.dtype.kind not in "fV" or bool(np.isfinite(value.astype("float64")).all())

@@ -1,0 +1,260 @@
+"""The kind of thing that an experiment is: its configuration, its run and its result."""
+
+import contextlib
+import dataclasses
+import importlib
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import RenderableType
+from rich.table import Table as RichTable
+
+from keras_inits._errors import InputError
+from keras_inits._files import read_json, write_all, write_whole
+from keras_inits._progress import Progress
+from keras_inits._reporting import Report
+from keras_inits.datasets import Source
+from keras_inits.experiments._interrupt import interruptible
+from keras_inits.experiments._page import Page
+
+NOT_COMPARABLE = "These numbers are NOT comparable to the article's"
+MARKER = "experiment.json"  # in a folder of results: which experiment it belongs to
+
+OnProgress = Callable[[Progress], object]
+Say = Callable[[str], object]  # takes a line for people, as `print` does
+
+
+@dataclass(frozen=True)
+class SeededConfig:
+    """What all experiments have: a number of runs, a root seed and a folder."""
+
+    seeds: int = 20
+    """Runs of each scheme."""
+    seed: int = 0
+    """Root seed, from which every random number of the experiment follows."""
+    out: Path | None = None
+    """Folder for result.json and the figures; a killed run resumes from it."""
+
+    def __post_init__(self) -> None:
+        self.require(seeds=1, seed=0)
+
+    def require(self, **least: int) -> None:
+        """Raises an `InputError` if a number of the configuration is less than it may be.
+
+        Args:
+            least: smallest value by field.
+        """
+        for name, number in least.items():
+            if (value := getattr(self, name)) < number:
+                raise InputError(f"`{name}` must be at least {number}. Received: {name}={value}")
+
+    def state(self, name: str) -> Path | None:
+        """Returns the folder for the unfinished runs of one part; None without `out`."""
+        return None if self.out is None else self.out / "state" / name
+
+
+@dataclass(frozen=True)
+class MnistConfig(SeededConfig):
+    """What the experiments on MNIST have in common."""
+
+    source: Source = "auto"
+    """Where MNIST comes from."""
+    data_dir: Path | None = None
+    """Folder with the four IDX files of MNIST, gzipped or not."""
+
+
+@dataclass(frozen=True, eq=False)
+class ExperimentResult(Report):
+    """What an experiment measured.
+
+    Attributes:
+        experiment: name of the experiment on the command line.
+        config: what was asked for.
+        versions: of Python and of the packages that computed it.
+    """
+
+    experiment: ClassVar[str]
+
+    config: SeededConfig
+    versions: Mapping[str, str]
+
+    def page(self) -> Page:
+        """Returns question, recipe, tables, pictures and conclusions."""
+        raise NotImplementedError
+
+    def heading(self) -> str:
+        """Returns the title."""
+        return self.page().title
+
+    def table(self) -> RichTable:
+        """Returns the first table of the page."""
+        return self.page().tables[0].__rich__()
+
+    def parts(self) -> Iterator[RenderableType]:
+        """Yields what is printed, in order."""
+        yield from self.page().parts()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the result as plain data for strict JSON, with the name of the experiment."""
+        return {"experiment": self.experiment, **super().to_dict()}
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Self:
+        """Returns the result that `to_dict` was called on.
+
+        Raises:
+            InputError: the result of another experiment, or no result.
+        """
+        if (found := plain.get("experiment")) != cls.experiment:
+            raise InputError(
+                f"A result of {cls.experiment} was expected. Received: experiment={found!r}"
+            )
+        return super().from_dict(plain)
+
+    def write(self, out: Path, page: Page | None = None) -> list[Path]:
+        """Writes result.json, texts and pictures to a folder, each whole, and returns them.
+
+        Args:
+            out: the folder, made if need be.
+            page: the result's page, if it has been made; its pictures are then drawn once.
+
+        Raises:
+            InputError: the folder holds the result of something else.
+        """
+        refuse_others(out, self.experiment)
+        page = self.page() if page is None else page
+        pictures = {picture.file: picture.png for picture in page.pictures}
+        return write_all(out, {**page.texts, **pictures, "result.json": self.to_json()})
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A classic experiment.
+
+    Everything that lists the experiments is made from these values: the commands of
+    `keras-inits reproduce`, `reproduce all` and the README's table.
+
+    Attributes:
+        title: a line.
+        config: class of its configuration, whose defaults are the article's recipe.
+        result: class of its result.
+        run: takes a configuration and returns the result.
+        quick: fields of the configuration that make it a matter of seconds.
+        seconds: how long the full recipe takes on two processors.
+        what: what is run.
+        published: what the results are compared with.
+        side_by_side: whether a configuration trains models side by side.
+    """
+
+    title: str
+    config: type[SeededConfig]
+    result: type[ExperimentResult]
+    run: Callable[..., ExperimentResult]
+    quick: Mapping[str, Any]
+    seconds: int
+    what: str
+    published: str
+    side_by_side: Callable[[Any], bool] = field(default=lambda config: True)
+
+    @property
+    def name(self) -> str:
+        """Name on the command line."""
+        return self.result.experiment
+
+    def quick_form(self, config: Any) -> Any:
+        """Returns a configuration with `quick` in place of what it leaves at its default."""
+        defaults = self.config()
+        changes = {
+            name: value
+            for name, value in self.quick.items()
+            if getattr(config, name) == getattr(defaults, name)
+        }
+        return dataclasses.replace(config, **changes)
+
+
+@contextlib.contextmanager
+def started(
+    result: type[ExperimentResult],
+    config: SeededConfig,
+    on_progress: OnProgress,
+    *,
+    needs_tensorflow: bool = False,
+) -> Iterator[tuple[dict[str, str], OnProgress]]:
+    """The frame of every run: whatever can be refused is refused before anything is computed.
+
+    Args:
+        result: class of the result.
+        config: what was asked for.
+        on_progress: takes the progress.
+        needs_tensorflow: whether it runs on that backend alone.
+
+    Yields:
+        The versions, and the listener to use, which no Ctrl-C gets past.
+
+    Raises:
+        InputError: another backend, or a folder that belongs to another experiment.
+    """
+    if needs_tensorflow and (backend := keras.backend.backend()) != "tensorflow":
+        raise InputError(
+            f"`{result.experiment}` needs Keras on TensorFlow. Received: backend={backend}. "
+            "Set KERAS_BACKEND=tensorflow."
+        )
+    if config.out is not None:
+        refuse_others(config.out, result.experiment)
+        write_whole(config.out / MARKER, f'{{"experiment": "{result.experiment}"}}\n')
+    with interruptible() as check:
+
+        def listen(progress: Progress) -> None:
+            check()
+            on_progress(progress)
+
+        yield versions(), listen
+
+
+def refuse_others(out: Path, experiment: str) -> None:
+    """Raises an `InputError` if a folder belongs to something else than an experiment."""
+    for file in (out / MARKER, out / "result.json", out / "settings.json"):
+        if not file.exists():
+            continue
+        kept = read_json(file)
+        found = kept.get("experiment") if isinstance(kept, dict) else None
+        if found != experiment:
+            raise InputError(
+                f"`out` must be a folder of its own for each experiment; {file} belongs to "
+                f"{found or 'another command'}. Choose another folder for {experiment}. "
+                f"Received: out={str(out)!r}"
+            )
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of Python and of what computes the numbers.
+
+    They are the modules' own: a package may be installed under several names, such as
+    tensorflow-cpu.
+    """
+    modules = {"keras-inits": "keras_inits", "keras": "keras", "numpy": "numpy"}
+    backend = keras.backend.backend()
+    return {"python": platform.python_version()} | {
+        name: str(importlib.import_module(module).__version__)
+        for name, module in {**modules, backend: backend}.items()
+    }
+
+
+def not_mnist(data: Mapping[str, Any]) -> str:
+    """Returns why numbers that were measured on `data`, the images' provenance, do not compare."""
+    return f"they were not measured on MNIST ({data['description']})."
+
+
+def decimal(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns for each value the shortest decimal that is the same float32.
+
+    >>> decimal(np.array([0.28990000486]))
+    array([0.2899])
+    """
+    return values.astype(np.float32).astype(str).astype(np.float64)

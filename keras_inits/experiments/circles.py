@@ -1,0 +1,403 @@
+"""Two circles: zeros, random × 10, random × 0.01, Xavier and He on a net of 2-10-5-1.
+
+"Random initialization for neural networks: a thing of the past" (Towards Data Science) prints one
+draw of NumPy's legacy generator; "2-1 Initialization" (2018) has the program. It is run here from
+the same weights, and next to it the same schemes over many seeds.
+"""
+
+import functools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import log
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_inits._compare import Comparison, Execution, GivenWeights, compare
+from keras_inits._compare.statistics import mean_interval, paired_differences
+from keras_inits._compare.weights import draw, labelled
+from keras_inits._compare.words import difference_sentence, interval_text
+from keras_inits._errors import InputError
+from keras_inits._progress import part_of
+from keras_inits._reporting import Finding
+from keras_inits.experiments import _circles_recipe as recipe
+from keras_inits.experiments._circles_recipe import SCALES, Floats, Points
+from keras_inits.experiments._experiment import (
+    Experiment,
+    ExperimentResult,
+    OnProgress,
+    Say,
+    SeededConfig,
+    started,
+)
+from keras_inits.experiments._page import Page, Picture, Table
+from keras_inits.experiments._published import (
+    CIRCLES,
+    COURSE_EXERCISE,
+    THING_OF_THE_PAST,
+    rounds_to,
+)
+
+if TYPE_CHECKING:  # matplotlib is an extra
+    from matplotlib.figure import Figure
+
+RECORDED_EVERY = 1000  # iterations between two recorded costs, as in the article
+TITLES = {
+    "zeros": "zeros",
+    "random_large": "random × 10",
+    "random_small": "random × 0.01",
+    "xavier": "Xavier",
+    "he": "He",
+}
+FAILED = log(2) / 2  # a cost above half of what guessing costs
+
+
+@dataclass(frozen=True)
+class CirclesConfig(SeededConfig):
+    """What to train: 2-10-5-1 on two noisy circles, once for each scheme and seed."""
+
+    seeds: int = 20
+    """Runs of each scheme, besides the published draw."""
+    iterations: int = 15_000
+    """Steps of full-batch gradient descent; a multiple of 1,000."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.iterations < RECORDED_EVERY or self.iterations % RECORDED_EVERY:
+            raise InputError(
+                f"`iterations` must be a multiple of {RECORDED_EVERY}, the distance between two "
+                f"recorded costs. Received: iterations={self.iterations}"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class CirclesResult(ExperimentResult):
+    """What the experiment measured.
+
+    Attributes:
+        config, versions: what was asked for, and what computed it.
+        published: the runs from the published draw, one per scheme.
+        seeded: the runs from many seeds.
+        published_start: cost of the published draw before the first step, `(schemes,)`.
+        seeded_start: the same of the seeds, `(schemes, seeds)`.
+        points: `(points, 2)` and labels `(points,)` that were trained on.
+        weights: by scheme, those that the net from the published draw ends with.
+    """
+
+    experiment: ClassVar[str] = "circles"
+
+    config: CirclesConfig
+    published: Comparison
+    seeded: Comparison
+    published_start: NDArray[np.float64]
+    seeded_start: NDArray[np.float64]
+    points: tuple[NDArray[np.float64], NDArray[np.int64]]
+    weights: Mapping[str, tuple[NDArray[np.float64], ...]]
+
+    @property
+    def schemes(self) -> tuple[str, ...]:
+        """Names of the schemes."""
+        return self.seeded.schemes
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The published numbers that do not come out of the published draw."""
+        return tuple(
+            Finding(
+                kind="published number",
+                where=(scheme,),
+                evidence=f"its {what} is {ours:.6f}, and {printed} was printed",
+                numbers={what: ours},
+            )
+            for scheme, what, printed, ours in _printed(self)
+            if not rounds_to(ours, printed)
+        )
+
+    def costs(self, scheme: str) -> NDArray[np.float64]:
+        """Returns the training cost of the seeds, `(seeds, records)`, in nats.
+
+        It is recorded at iteration 0, 1,000, ...; as in the article, the last record is 1,000
+        iterations before the end.
+        """
+        i = self.schemes.index(scheme)
+        later = self.seeded.values("train_crossentropy")[i, :, :-1]
+        return np.concatenate([self.seeded_start[i][:, None], later], axis=1)
+
+    def published_costs(self, scheme: str) -> NDArray[np.float64]:
+        """Returns the training cost of the published draw, `(records,)`, in nats."""
+        i = self.schemes.index(scheme)
+        later = self.published.values("train_crossentropy")[i, 0, :-1]
+        return np.concatenate([self.published_start[i][None], later])
+
+    def accuracy(self, scheme: str, on: Literal["train", "test"] = "test") -> NDArray[np.float64]:
+        """Returns the accuracy of the seeds in the end, `(seeds,)`."""
+        return np.asarray(self.seeded.final(f"{on}_accuracy")[self.schemes.index(scheme)])
+
+    def published_accuracy(self, scheme: str, on: Literal["train", "test"] = "test") -> float:
+        """Returns the accuracy of the published draw in the end."""
+        return float(self.published.final(f"{on}_accuracy")[self.schemes.index(scheme), 0])
+
+    def page(self) -> Page:
+        """Returns question, recipe, tables, pictures and conclusions."""
+        return page(self)
+
+
+def run(
+    config: CirclesConfig,
+    *,
+    report: Say = print,
+    on_progress: OnProgress = lambda progress: None,
+) -> CirclesResult:
+    """Trains every scheme from the published draw and from every seed.
+
+    Args:
+        config: what to do. With `config.out`, each finished block of 1,000 iterations is kept
+            there, and a later call resumes from it.
+        report: takes lines for people about the data.
+        on_progress: takes the progress.
+
+    Raises:
+        InputError: `config.out` holds runs of another recipe or of another experiment, or Keras
+            runs on another backend than TensorFlow.
+    """
+    draws = {name: functools.partial(recipe.published_draw, s) for name, s in SCALES.items()}
+    given = {name: GivenWeights(published) for name, published in draws.items()}
+    drawn = labelled(list(SCALES))
+    once = len(SCALES) * (config.iterations // RECORDED_EVERY)
+    total = once * (1 + config.seeds)
+    with started(CirclesResult, config, on_progress, needs_tensorflow=True) as (versions, listen):
+        train, test = recipe.points(1, 300), recipe.points(2, 100)
+        report(f"Two circles, noise 0.05: {len(train[1])} training and {len(test[1])} test points")
+        columns = {name: (x, y[:, None]) for name, (x, y) in [("train", train), ("test", test)]}
+        train_all = functools.partial(
+            compare,
+            recipe.build,
+            data=(columns["train"], columns),
+            epochs=config.iterations // RECORDED_EVERY,
+            steps_per_epoch=RECORDED_EVERY,
+            batch_size=None,
+            shuffle=False,
+            optimizer=keras.optimizers.SGD(recipe.DoubleRate(recipe.LEARNING_RATE)),
+            loss=keras.losses.BinaryCrossentropy(from_logits=True, dtype="float64"),
+            metrics=[  # the cost too: Keras rounds losses to the global float type
+                keras.metrics.BinaryAccuracy("accuracy", dtype="float64", threshold=0.0),
+                keras.metrics.BinaryCrossentropy("crossentropy", dtype="float64", from_logits=True),
+            ],
+            seed=config.seed,
+        )
+        part = part_of(listen, 0, total)
+        published = train_all(
+            given,
+            seeds=1,
+            keep_weights=True,
+            execution=Execution(out=config.state("published"), on_progress=part),
+        )
+        part = part_of(listen, once, total)
+        seeded = train_all(
+            drawn,
+            seeds=config.seeds,
+            execution=Execution(out=config.state("seeds"), on_progress=part),
+        )
+    return CirclesResult(
+        config,
+        versions,
+        published,
+        seeded,
+        published_start=_starts(given, train, published)[:, 0],
+        seeded_start=_starts(drawn, train, seeded),
+        points=train,
+        weights={scheme: published.weights[scheme, 0] for scheme in SCALES},
+    )
+
+
+def _starts(schemes: Mapping[str, Any], train: Points, compared: Comparison) -> Floats:
+    """Returns the costs before the first step, `(schemes, seeds)`."""
+    model, root = recipe.build(), compared.seed
+    return np.array(
+        [
+            [recipe.cost(draw(model, scheme, root, seed), train) for seed in compared.seeds]
+            for scheme in schemes.values()
+        ]
+    )
+
+
+def page(result: CirclesResult) -> Page:
+    """Returns the page of the experiment."""
+    config = result.config
+    return Page(
+        name=result.experiment,
+        title=EXPERIMENT.title,
+        question=(
+            "How far does a small ReLU net come in 15,000 steps from zeros, from random weights "
+            "too large or too small, from Xavier and from He?"
+        ),
+        sources=(THING_OF_THE_PAST, COURSE_EXERCISE),
+        recipe=(
+            ("model", "2-10-5-1, ReLU, ReLU, sigmoid; binary cross-entropy; biases zero; float64"),
+            ("data", "two circles with noise 0.05, 300 points to train on, 100 to test"),
+            (
+                "training",
+                f"full-batch gradient descent, learning rate 0.01, {config.iterations:,} "
+                f"iterations, cost recorded every {RECORDED_EVERY:,}",
+            ),
+            ("published draw", "NumPy's legacy generator, seed 3, layer after layer"),
+            ("seeds", f"{config.seeds} per scheme, from root seed {config.seed}"),
+        ),
+        tables=(_published_table(result), _seeds_table(result)),
+        pictures=(
+            Picture(
+                "boundaries.png",
+                "The five nets from the published draw after training: probability of the inner "
+                "circle as colour, the training points on it",
+                lambda: _boundaries(result),
+            ),
+            Picture(
+                "costs.png",
+                "Training cost over the iterations: mean and standard deviation of the seeds as "
+                "lines and bands, the published draw as circles",
+                lambda: _costs(result),
+            ),
+        ),
+        supported=tuple(_supported(result)),
+        unsupported=tuple(_unsupported(result)),
+    )
+
+
+def _printed(result: CirclesResult) -> Iterator[tuple[str, str, str, float]]:
+    """Yields scheme, quantity, printed number and ours, if the recipe is the article's.
+
+    The article does not say on which points it measured. Its accuracy of random × 10 is that of the
+    training points, its accuracy of He that of the test points; that of zeros is the same on both.
+    """
+    if result.config.iterations != CirclesConfig.iterations:
+        return
+    for scheme, (printed_cost, printed_accuracy) in CIRCLES.items():
+        yield scheme, "cost", printed_cost, float(result.published_costs(scheme)[-1])
+        on: Literal["train", "test"] = "train" if scheme == "random_large" else "test"
+        yield scheme, "accuracy", printed_accuracy, result.published_accuracy(scheme, on)
+
+
+def _last(result: CirclesResult) -> str:
+    return f"{result.config.iterations - RECORDED_EVERY:,}"
+
+
+def _published_table(result: CirclesResult) -> Table:
+    printed = {(scheme, what): text for scheme, what, text, _ in _printed(result)}
+    return Table(
+        f"The published draw; cost at iteration {_last(result)}",
+        (
+            "scheme",
+            "cost\narticle",
+            "cost\nours",
+            "accuracy\narticle",
+            "train\naccuracy",
+            "test\naccuracy",
+        ),
+        tuple(
+            (
+                TITLES[scheme],
+                printed.get((scheme, "cost"), ""),
+                f"{result.published_costs(scheme)[-1]:.6f}",
+                printed.get((scheme, "accuracy"), ""),
+                f"{result.published_accuracy(scheme, 'train'):.4f}",
+                f"{result.published_accuracy(scheme):.2f}",
+            )
+            for scheme in result.schemes
+        ),
+    )
+
+
+def _seeds_table(result: CirclesResult) -> Table:
+    rows = []
+    for scheme in result.schemes:
+        final = result.costs(scheme)[:, -1]
+        intervals = [mean_interval(values) for values in (final, result.accuracy(scheme))]
+        rows.append(
+            (
+                TITLES[scheme],
+                *(interval_text(interval, "{:.3f}".format) for interval in intervals),
+                f"{int((final > FAILED).sum())} of {len(final)}",
+            )
+        )
+    return Table(
+        f"{result.config.seeds} seeds; cost at iteration {_last(result)}, mean [95 % interval]",
+        ("scheme", "cost", "test accuracy", f"failed\n(cost > {FAILED:.2f})"),
+        tuple(rows),
+    )
+
+
+def _supported(result: CirclesResult) -> Iterator[str]:
+    if agree := [rounds_to(ours, text) for _, _, text, ours in _printed(result)]:
+        yield (
+            f"{sum(agree)} of {len(agree)} numbers of the article's table come out of its draw. "
+            "Its accuracy of random × 10 is that on the training points, of He on the test points."
+        )
+    if result.config.seeds > 1:
+        costs = np.stack([result.costs(scheme)[:, -1] for scheme in result.schemes])
+        names = [TITLES[scheme] for scheme in result.schemes]
+        for difference in paired_differences(costs, names, result.config.seed):
+            yield difference_sentence(difference, higher_is_better=False)
+
+
+def _unsupported(result: CirclesResult) -> Iterator[str]:
+    small = result.published_costs("random_small")[-1]
+    yield (
+        "The article writes its random weights as randn × 0.01 and prints the numbers of "
+        f"randn × 10: × 0.01 ends at {small:.4f}, which is guessing."
+    )
+    for scheme in ("he", "xavier"):
+        costs, own = result.costs(scheme)[:, -1], result.published_costs(scheme)[-1]
+        yield (
+            f"The published draw of {TITLES[scheme]} is one of many: {int((costs < own).sum())} of "
+            f"{len(costs)} seeds end at a lower cost ({costs.min():.3f} to {costs.max():.3f})."
+        )
+    yield (
+        "The fifth decimal of the published draw × 10: training is chaotic there, and the decimal "
+        "depends on the order of summation (benchmarks/circles.py shows it in plain NumPy)."
+    )
+    yield "Nothing follows for other nets, data, learning rates or more iterations."
+
+
+def _boundaries(result: CirclesResult) -> "Figure":
+    from keras_inits.plots import boundary_figure  # matplotlib is an extra
+
+    titles = {
+        f"{TITLES[scheme]}: {result.published_accuracy(scheme):.0%} of the test": (
+            recipe.probability(result.weights[scheme])
+        )
+        for scheme in result.schemes
+    }
+    return boundary_figure(titles, recipe.GRID, *result.points)
+
+
+def _costs(result: CirclesResult) -> "Figure":
+    from matplotlib.figure import Figure
+
+    from keras_inits.plots import plot_training_curves
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    plot_training_curves(
+        {TITLES[s]: result.costs(s) for s in result.schemes},
+        {TITLES[s]: result.published_costs(s).tolist() for s in result.schemes},
+        ylabel="training cross-entropy (nats)",
+        xlabel="iteration (thousands)",
+        first=0,
+        published_label="the published draw",
+        ylim=(0, 1),  # random x 10 starts at hundreds
+        ax=figure.subplots(),
+    )
+    return figure
+
+
+EXPERIMENT = Experiment(
+    title="Two circles, from five starts",
+    config=CirclesConfig,
+    result=CirclesResult,
+    run=run,
+    quick={"seeds": 3, "iterations": 2000},
+    seconds=30,
+    what="2-10-5-1 on two circles from zeros, randn × 10 and × 0.01, Xavier and He, 15,000 steps",
+    published="the published draw, digit by digit, and 20 seeds",
+)

@@ -1,0 +1,96 @@
+"""Every kind of layer gives the numbers of `fit` side by side, or is refused with its reason."""
+
+import keras
+import numpy as np
+import pytest
+from compare.small_models import sequential
+from keras import layers
+
+from keras_inits import Execution, compare
+from keras_inits._compare.vectorizing import CannotVectorizeError
+
+FLAT = layers.Flatten
+
+
+def reshaped():
+    return layers.Reshape((8, 16))
+
+
+class Attention(layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.attention = layers.MultiHeadAttention(2, 4, dropout=0.1)
+
+    def build(self, shape):
+        self.attention.build(shape, shape)
+
+    def call(self, x, training=False):
+        return self.attention(x, x, training=training)
+
+
+class Tokens(layers.Layer):
+    """Integers from 0 to 9 of the first features."""
+
+    def call(self, x):
+        return keras.ops.cast(keras.ops.clip(keras.ops.abs(x[:, :, 0]) * 3, 0, 9), "int32")
+
+
+QUICK = {
+    "depthwise": (lambda: layers.DepthwiseConv2D(3), FLAT),
+    "group normalization": (lambda: layers.GroupNormalization(2), FLAT),
+    "recurrent dropout": (
+        lambda: layers.Reshape((4, 32)),
+        lambda: layers.SimpleRNN(4, dropout=0.2, recurrent_dropout=0.2),
+    ),
+    "embedding": (reshaped, Tokens, lambda: layers.Embedding(10, 4), FLAT),
+}
+SLOW = {
+    "dense": (FLAT, lambda: layers.Dense(8, "tanh")),
+    "convolution": (lambda: layers.Conv2D(4, 3), FLAT),
+    "transposed convolution": (lambda: layers.Conv2DTranspose(4, 3), FLAT),
+    "separable convolution": (lambda: layers.SeparableConv2D(4, 3), FLAT),
+    "batch normalization": (
+        lambda: layers.Conv2D(4, 3, use_bias=False),
+        layers.BatchNormalization,
+        FLAT,
+    ),
+    "layer normalization": (layers.LayerNormalization, FLAT),
+    "unit normalization": (FLAT, layers.UnitNormalization),
+    "dropout": (FLAT, lambda: layers.Dropout(0.3)),
+    "spatial dropout": (lambda: layers.SpatialDropout2D(0.3), FLAT),
+    "gaussian noise": (lambda: layers.GaussianNoise(0.3), FLAT),
+    "prelu": (FLAT, layers.PReLU),
+    "lstm with dropout": (reshaped, lambda: layers.LSTM(4, dropout=0.2, recurrent_dropout=0.2)),
+    "lstm": (reshaped, lambda: layers.LSTM(4)),
+    "lstm, masked": (reshaped, layers.Masking, lambda: layers.LSTM(4)),
+    "gru": (reshaped, lambda: layers.GRU(4)),
+    "simple rnn": (reshaped, lambda: layers.SimpleRNN(4)),
+    "bidirectional": (reshaped, lambda: layers.Bidirectional(layers.GRU(4))),
+    "attention": (reshaped, Attention, FLAT),
+    "time distributed": (reshaped, lambda: layers.TimeDistributed(layers.Dense(3)), FLAT),
+    "einsum": (reshaped, lambda: layers.EinsumDense("abc,cd->abd", (None, 4), "d"), FLAT),
+    "pooling": (layers.AveragePooling2D, layers.GlobalMaxPooling2D),
+}
+
+
+@pytest.mark.parametrize(
+    "kind", [*QUICK, *(pytest.param(kind, marks=pytest.mark.slow) for kind in SLOW)]
+)
+def test_a_kind_of_layer_has_the_numbers_of_fit(kind, images, options):
+    # Two epochs: what an evaluation leaves behind shows in the second.
+    build, options = sequential(*{**QUICK, **SLOW}[kind]), {**options, "seeds": 1, "epochs": 2}
+    ours, theirs = (
+        compare(build, ["he", "xavier"], images, execution=Execution(trainer=trainer), **options)
+        for trainer in ("population", "fit")
+    )
+    for metric in ours.metrics:
+        np.testing.assert_allclose(ours.values(metric), theirs.values(metric), atol=2e-5, rtol=1e-5)
+
+
+def test_a_layer_that_assigns_to_its_kernel_is_refused_with_the_reason(images, options):
+    build = sequential(FLAT, lambda: layers.SpectralNormalization(layers.Dense(4)))
+    with pytest.raises(CannotVectorizeError, match=r"a call in training assigns to .*kernel"):
+        compare(build, ["he"], images, execution=Execution(trainer="population"), **options)
+    result = compare(build, ["he"], images, **options | {"seeds": 1})
+    assert result.trainer == "fit"
+    assert "assigns to" in result.notes[0]

@@ -1,0 +1,272 @@
+"""Faults of each kind, in many forms, and sound nets that look like them."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+import keras_inits as ki
+from keras_inits._diagnose import draw_input
+
+rng = np.random.default_rng(0)
+V, S, IM = (rng.standard_normal(s, dtype="float32") for s in ((32, 20), (8, 10, 12), (8, 8, 8, 12)))
+
+
+class Between(layers.Layer):
+    def __init__(self, function):
+        super().__init__(name="between")
+        self.function = function
+
+    def call(self, x):
+        return self.function(x)
+
+
+CUTS = {
+    "Round": ops.round,
+    "Sign": ops.sign,
+    "StopGradient": ops.stop_gradient,
+    "ArgMax": lambda x: ops.one_hot(ops.argmax(x, -1), 32),
+    "Greater": lambda x: ops.cast(x > 0, "float32"),
+}
+
+
+@pytest.mark.parametrize("name", CUTS)
+@pytest.mark.parametrize("bare", [False, True])
+def test_a_cut_gradient_is_named_with_its_operation(name, bare):
+    inputs = keras.Input((20,))
+    hidden = layers.Dense(32, "tanh", name="before")(inputs)
+    hidden = CUTS[name](hidden) if bare else Between(CUTS[name])(hidden)
+    model = keras.Model(inputs, layers.Dense(1, name="after")(hidden))
+    report = ki.diagnose(model, V, V[:, :1], loss="mse", jacobian_samples=0)
+    assert report.verdict == "no gradient"
+    finding = report.findings[0]
+    assert "before" in finding.where
+    assert name in finding.evidence
+
+
+def test_a_gradient_that_goes_around_a_cut_is_no_fault():
+    inputs = keras.Input((20,))
+    x = layers.Dense(32, "tanh")(inputs)
+    x = Between(lambda x: x + ops.stop_gradient(ops.round(x) - x))(x)
+    assert ki.diagnose(keras.Model(inputs, layers.Dense(1)(x)), V).ok
+
+
+@pytest.mark.filterwarnings("ignore:You are using a softmax over axis")
+def test_softmax_over_one_unit_is_named_under_mse_and_learns_under_cross_entropy():
+    model = keras.Sequential(
+        [
+            *(keras.Input((20,)), layers.Dense(64, "relu", kernel_initializer="initkit_he")),
+            layers.Dense(1, "softmax", name="head"),
+        ]
+    )
+    y = rng.integers(0, 2, (32, 1)).astype("float32")
+    report = ki.diagnose(model, V, y, loss="mse")
+    assert report.verdict == "no gradient"
+    assert [f.where for f in report.findings if f.kind == "no gradient"] == [("head",)]
+    assert report.findings[0].kind == "output activation"
+    learns = ki.diagnose(model, V, y, loss="binary_crossentropy")
+    assert "no gradient" not in {finding.kind for finding in learns.findings}
+
+
+def test_a_loss_without_a_gradient_is_named():
+    model = keras.Sequential([keras.Input((20,)), layers.Dense(4)])
+    report = ki.diagnose(model, V, V[:, :4], loss=lambda y, p: ops.mean(ops.sign(y - p), -1))
+    assert report.verdict == "no gradient"
+    assert report.findings[0].where == ("loss",)
+
+
+def test_a_zero_head_and_a_frozen_base_are_no_faults():
+    base = layers.Dense(32, "tanh", trainable=False)
+    for head in (layers.Dense(3), layers.Dense(3, kernel_initializer="zeros")):
+        model = keras.Sequential([keras.Input((20,)), layers.Dense(32, "tanh"), base, head])
+        y = rng.integers(0, 3, 32)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        assert ki.diagnose(model, V, y, loss=loss).ok
+    frozen = layers.Dense(32, "tanh", trainable=False)
+    cut = keras.Sequential([keras.Input((20,)), frozen, Between(ops.round), layers.Dense(3)])
+    assert ki.diagnose(cut, V).ok  # nothing before the cut is to learn
+
+
+def behind(x, make):
+    inputs = keras.Input(x.shape[1:])
+    return keras.Model(inputs, layers.Dense(4)(layers.Flatten()(make(inputs))))
+
+
+class MyDense(layers.Dense):
+    pass
+
+
+BIAS = {"bias_initializer": keras.initializers.Constant(-30.0)}
+DEAD = {
+    "a subclass": (V, lambda: MyDense(32, "relu", **BIAS)),
+    "transposed": (IM, lambda: layers.Conv2DTranspose(16, 3, activation="relu", **BIAS)),
+    "depthwise": (IM, lambda: layers.DepthwiseConv2D(3, activation="relu", **BIAS)),
+    "separable": (IM, lambda: layers.SeparableConv2D(16, 3, activation="relu", **BIAS)),
+    "einsum": (S, lambda: layers.EinsumDense("abc,cd->abd", (10, 16), "relu", "d", **BIAS)),
+    "over time": (S, lambda: layers.TimeDistributed(layers.Dense(16, "relu", **BIAS))),
+    "recurrent": (S, lambda: layers.SimpleRNN(16, "relu", **BIAS)),
+    "an operation": (V, lambda: lambda x: ops.relu(layers.Dense(32, **BIAS)(x))),
+    "in a layer": (V, lambda: lambda x: Between(ops.relu)(layers.Dense(32, **BIAS)(x))),
+    "a layer behind": (V, lambda: lambda x: layers.ReLU()(layers.Dense(32, **BIAS)(x))),
+}
+
+
+@pytest.mark.parametrize("form", DEAD)
+def test_dead_units_are_seen_in_every_form(form):
+    x, make = DEAD[form]
+    report = ki.diagnose(behind(x, make()), x, jacobian_samples=0)
+    assert report.verdict == "dying", report.findings
+
+
+SATURATED = {
+    "transposed": (IM, lambda: layers.Conv2DTranspose(16, 3, activation="tanh")),
+    "separable": (IM, lambda: layers.SeparableConv2D(16, 3, activation="sigmoid")),
+    "over time": (S, lambda: layers.TimeDistributed(layers.Dense(16, "tanh"))),
+    "recurrent": (S, lambda: layers.SimpleRNN(16)),
+    "gates": (S, lambda: layers.GRU(16)),
+    "an operation": (V, lambda: lambda x: ops.tanh(layers.Dense(32)(x))),
+    "an operation in a layer": (V, lambda: lambda x: Between(ops.sigmoid)(layers.Dense(32)(x))),
+}
+
+
+@pytest.mark.parametrize("form", SATURATED)
+def test_saturation_is_seen_in_every_form(form):
+    x, make = SATURATED[form]
+    model = behind(x, make())
+    assert "saturated" not in {f.kind for f in ki.diagnose(model, x, jacobian_samples=0).findings}
+    report = ki.diagnose(model, 1000 * x, jacobian_samples=0)
+    assert report.verdict == "saturated", report.findings
+
+
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [
+        ({}, "vanishing"),
+        ({"recurrent_initializer": keras.initializers.RandomNormal(stddev=0.02)}, "vanishing"),
+        ({"recurrent_initializer": keras.initializers.RandomNormal(stddev=1.0)}, "exploding"),
+    ],
+)
+def test_time_steps_are_judged_by_their_gradients(options, kind):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [keras.Input((100, 8)), layers.SimpleRNN(32, name="rnn", **options), layers.Dense(1)]
+    )
+    x = rng.standard_normal((16, 100, 8), dtype="float32")
+    findings = ki.diagnose(model, x, jacobian_samples=0).findings_of("rnn")
+    assert kind in {f.kind for f in findings if "first step" in f.evidence}
+    short = ki.diagnose(model, x[:, :5], jacobian_samples=0).findings_of("rnn")
+    assert not [f for f in short if "first step" in f.evidence]
+
+
+def test_padding_that_is_masked_is_no_vanishing_gradient():
+    model = keras.Sequential(
+        [
+            *(keras.Input((40,), dtype="int32"), layers.Embedding(20, 8, mask_zero=True)),
+            *(layers.LSTM(8), layers.Dense(1)),
+        ]
+    )
+    tokens = np.zeros((8, 40), int)
+    tokens[:, 34:] = rng.integers(1, 20, (8, 6))
+    assert "vanishing" not in {f.kind for f in ki.diagnose(model, tokens).findings}
+
+
+def test_units_that_only_look_alike_next_to_a_larger_one_are_not_equal():
+    model = keras.Sequential([keras.Input((20,)), layers.Dense(10, "softmax", name="head")])
+    y = rng.integers(0, 10, 32)
+    loss = "sparse_categorical_crossentropy"
+    report = ki.diagnose(model, 100 * V, y, loss=loss, jacobian_samples=0)
+    assert "symmetric" not in {finding.kind for finding in report.findings}
+    kernel = model.get_layer("head").kernel
+    values = kernel.numpy()
+    values[:, 3] = values[:, 7]
+    kernel.assign(values)
+    y = np.where((y == 3) | (y == 7), 0, y)  # no target of its own for either
+    report = ki.diagnose(model, V, y, loss=loss, jacobian_samples=0)
+    assert report.verdict == "symmetric"
+
+
+@pytest.mark.filterwarnings("ignore:Layer InputLayer does not have")
+def test_integers_of_a_quantized_layer_are_no_weights():
+    model = keras.Sequential([keras.Input((20,)), layers.Dense(32, "relu"), layers.Dense(8)])
+    assert ki.diagnose(model, V).layers[0].predicted_second_moment is not None
+    model.quantize("int8")
+    report = ki.diagnose(model, V, jacobian_samples=0)
+    assert [layer.predicted_second_moment for layer in report.layers] == [None, None]
+
+
+def test_a_wide_layer_before_few_logits_keeps_the_length_of_the_gradient():
+    def head(**options):
+        return keras.Sequential(
+            [keras.Input((2048,)), layers.ReLU(), layers.Dense(10, name="head", **options)]
+        )
+
+    x = rng.standard_normal((32, 2048), dtype="float32")
+    for scheme in ("glorot_uniform", "initkit_he", "initkit_lecun"):
+        assert ki.diagnose(head(kernel_initializer=scheme), x, jacobian_samples=0).ok
+    small = head(kernel_initializer=keras.initializers.RandomNormal(stddev=1e-4))
+    assert ki.diagnose(small, x, jacobian_samples=0).verdict == "vanishing"
+
+
+def test_pixels_of_0_to_255_explode_and_scaled_ones_do_not():
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            *(keras.Input((16, 16, 3)), layers.Conv2D(16, 3, activation="relu")),
+            *(layers.Flatten(), layers.Dense(32, "relu"), layers.Dense(10, "softmax")),
+        ]
+    )
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    x, y = rng.integers(0, 256, (32, 16, 16, 3)).astype("float32"), rng.integers(0, 10, 32)
+    report = ki.diagnose(model, x, y, jacobian_samples=0)
+    assert report.verdict == "exploding"
+    scaled = (x - x.mean(axis=0)) / (x.std(axis=0) + 1e-7)
+    assert report.findings[0].kind == "input scale"
+    remedies = {finding.remedy for finding in report.findings if finding.kind == "exploding"}
+    assert remedies == {"x = (x - x.mean(axis=0)) / (x.std(axis=0) + 1e-7)"}
+    assert ki.diagnose(model, scaled, y, jacobian_samples=0).ok
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_the_default_input_of_images_suits_a_plain_modern_network(size):
+    keras.utils.set_random_seed(0)
+    blocks = []
+    for i in range(3):
+        conv = layers.Conv2D(8 * 2**i, 3, padding="same", kernel_initializer="he_normal")
+        blocks += [conv, layers.BatchNormalization(), layers.ReLU(), layers.MaxPooling2D()]
+    head = [layers.GlobalAveragePooling2D(), layers.Dense(10)]
+    model = keras.Sequential([keras.Input((size, size, 3)), *blocks, *head])
+    report = ki.diagnose(model)
+    assert report.ok, report.findings
+    assert "1/f" in report.notes[0]
+
+
+def test_default_images_have_the_spectrum_of_photographs_and_tokens_zipfs_law():
+    images = draw_input(keras.Sequential([keras.Input((64, 64, 3)), layers.Flatten()])).x
+    power = np.mean(np.abs(np.fft.fft2(images, axes=(1, 2))) ** 2, axis=(0, 3))
+    slope = np.polyfit(np.log(np.arange(2, 20)), np.log(power[0, 2:20]), 1)[0]
+    assert slope == pytest.approx(-2, abs=0.2)
+    assert images.std() == pytest.approx(1, rel=1e-4)
+    text = keras.Sequential([keras.Input((500,), dtype="int32"), layers.Embedding(100, 4)])
+    tokens = draw_input(text).x
+    shares = np.bincount(tokens.ravel(), minlength=100) / tokens.size
+    assert shares[0] / shares[9] == pytest.approx(10, rel=0.25)
+
+
+def test_text_is_asked_for():
+    inputs = keras.Input((1,), dtype="string")
+    model = keras.Model(inputs, layers.StringLookup(vocabulary=["a"])(inputs))
+    with pytest.raises(ValueError, match="takes text: give data"):
+        ki.diagnose(model)
+
+
+def test_text_is_diagnosed():
+    vectorize = layers.TextVectorization(output_sequence_length=4, vocabulary=["a", "b", "c"])
+    model = keras.Sequential(
+        [
+            *(keras.Input((1,), dtype="string"), vectorize, layers.Embedding(6, 8)),
+            *(layers.GlobalAveragePooling1D(), layers.Dense(1)),
+        ]
+    )
+    report = ki.diagnose(model, np.array([["a b"], ["c"], ["b b a"]]))
+    assert [layer.kind for layer in report.layers][-1] == "Dense"
+    assert "text" in report.notes[0]

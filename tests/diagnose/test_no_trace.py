@@ -1,0 +1,169 @@
+"""A diagnosis leaves model, process and other threads as they were."""
+
+import random
+import subprocess
+import sys
+import threading
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import keras_inits as ki
+
+X = np.random.default_rng(0).standard_normal((16, 8), dtype="float32")
+
+
+class Unbuilt(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.norm = layers.BatchNormalization()
+        self.hidden = {"in a dict": layers.BatchNormalization()}
+        self.drop, self.head = layers.Dropout(0.5), layers.Dense(2)
+
+    def call(self, x, training=False):
+        x = self.hidden["in a dict"](self.norm(x, training=training), training=training)
+        return self.head(self.drop(x, training=training))
+
+
+def test_the_statistics_of_an_unbuilt_model_stay_as_they_start():
+    model = Unbuilt()
+    model.compile("adam", "mse", metrics=["mae"])
+    ki.diagnose(model, 5 + X, np.ones((16, 2)))
+    for norm in (model.norm, *model.hidden.values()):
+        np.testing.assert_array_equal(norm.moving_mean, np.zeros(8))
+        np.testing.assert_array_equal(norm.moving_variance, np.ones(8))
+    assert not any(v.numpy().any() for v in model.metrics_variables)
+    assert int(model.optimizer.iterations) == 0
+    assert model.train_function is None
+
+
+def test_a_layer_that_no_model_lists_is_put_back_too():
+    norm = layers.BatchNormalization()
+    norm.build((None, 8))
+
+    class Hides(layers.Layer):
+        def call(self, x):
+            return norm(x, training=True)
+
+    model = keras.Sequential([keras.Input((8,)), Hides(), layers.Dense(2)])
+    norm.moving_mean.assign(np.zeros(8))
+    ki.diagnose(model, 5 + X)
+    np.testing.assert_array_equal(norm.moving_mean, np.zeros(8))
+
+
+def test_weights_that_a_call_assigns_are_put_back():
+    model = keras.Sequential([keras.Input((8,)), layers.SpectralNormalization(layers.Dense(4))])
+    before = [v.numpy() for v in model.variables]
+    ki.diagnose(model, X)
+    for value, variable in zip(before, model.variables, strict=True):
+        np.testing.assert_array_equal(value, variable.numpy())
+
+
+def test_random_generators_go_on_as_without_it():
+    class Noisy(layers.Layer):
+        def call(self, x):
+            return x + keras.random.normal((8,)) + random.random() + np.random.random()  # noqa: NPY002
+
+    model = keras.Sequential([keras.Input((8,)), Noisy(), layers.Dense(2)])
+
+    def draws():
+        return (
+            random.random(),
+            np.random.random(),  # noqa: NPY002
+            keras.random.normal((3,)).numpy().tolist(),
+        )
+
+    keras.utils.set_random_seed(3)
+    keras.random.normal((3,))
+    expected = draws()
+    keras.utils.set_random_seed(3)
+    keras.random.normal((3,))
+    ki.diagnose(model, X)
+    assert draws() == expected
+
+
+def nets():
+    return [
+        keras.Sequential([keras.Input((8,)), layers.Dense(5 + i, "relu", name=f"d{i}")])
+        for i in range(2)
+    ]
+
+
+def test_two_threads_do_not_meet():
+    call, models = layers.Layer.__call__, nets()
+    alone = [ki.diagnose(model, X) for model in models]
+    found, start = {0: [], 1: []}, threading.Barrier(2)
+
+    def run(which):
+        start.wait()
+        for _ in range(8):
+            found[which].append(ki.diagnose(models[which], X))
+
+    threads = [threading.Thread(target=run, args=(which,)) for which in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for which in (0, 1):
+        assert found[which] == [alone[which]] * 8
+    assert layers.Layer.__call__ is call
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_an_interrupt_in_the_middle_leaves_nothing_patched(error):
+    from tensorflow.python.framework import op_callbacks  # the only way to see what is left
+
+    class Interrupts(layers.Layer):
+        def call(self, x):
+            if armed:
+                raise error("stop")
+            return x
+
+    armed = False
+    norm = layers.BatchNormalization()
+    model = keras.Sequential([keras.Input((8,)), norm, Interrupts(), layers.Dense(2)])
+    call, before, armed = layers.Layer.__call__, norm.moving_mean.numpy(), True
+    with pytest.raises(error, match="stop"):
+        ki.diagnose(model, 5 + X)
+    assert layers.Layer.__call__ is call
+    np.testing.assert_array_equal(norm.moving_mean, before)
+    assert not op_callbacks.should_invoke_op_callbacks()
+    armed = False
+    assert ki.diagnose(model, X).ok
+
+
+def test_the_optimizer_is_released_after_a_step_of_the_models_own():
+    class OwnStep(keras.Model):
+        def call(self, x):
+            return x
+
+        def train_step(self, data):
+            raise RuntimeError("stop")
+
+    inputs = keras.Input((8,))
+    model = OwnStep(inputs, layers.Dense(2)(inputs))
+    model.compile("sgd", "mse")
+    with pytest.raises(RuntimeError, match="stop"):
+        ki.diagnose(model, X, X[:, :2])
+    assert "apply" not in vars(model.optimizer)
+
+
+def test_everything_loads_without_tensorflow_and_says_that_it_is_needed():
+    code = """
+import os, sys
+os.environ["KERAS_BACKEND"] = "jax"
+sys.modules["tensorflow"] = None
+import keras, keras_inits
+from keras_inits import *
+assert hasattr(keras_inits, "diagnose") and hasattr(keras_inits, "SignalMonitor")
+model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+try:
+    keras_inits.diagnose(model, [[1.0, 2.0, 3.0]])
+except ValueError as error:
+    assert "needs the TensorFlow backend" in str(error), error
+else:
+    raise AssertionError("nothing raised")
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
