@@ -1,5 +1,6 @@
 """The second moment that each kernel is to give its output: from what follows it."""
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -73,6 +74,7 @@ def _aim(met: _Met, depth: int) -> Aim:
     return Aim(point.q / met.operands, _with_operands(said, met), met.activation, guess)
 
 
+@functools.lru_cache(maxsize=256)
 def _point(activation: Activation, depth: int) -> WorkingPoint | None:
     try:
         return working_point(activation, depth)
@@ -118,8 +120,9 @@ def _function(wiring: Wiring, start: Call, following: Following) -> Any:
     """Returns what follows as a layer or function that is met again and again, where it is one."""
     if not following.calls:
         return wiring.subjects[start.index].activation
-    if len(following.calls) == 1:
-        subject = wiring.subjects[following.calls[0]]
+    computing = [i for i in following.calls if wiring.calls[i].kind is not Kind.IDENTITY]
+    if len(computing) == 1:
+        subject = wiring.subjects[computing[0]]
         if isinstance(subject, keras.layers.Layer):
             return subject
         if (function := activation_of_operation(subject)) not in (None, subject):
@@ -139,7 +142,8 @@ def _problem(wiring: Wiring, call: Call, following: Following) -> str:
     unknown = [c for c in next_ if c.is_unknown]
     if unknown:
         return f"not understood: {unknown[0].type} {unknown[0].path!r} follows"
-    return f"{following.met} follows" if following.met else ""
+    several = " and " in following.met
+    return f"{following.met} follow{'' if several else 's'}" if following.met else ""
 
 
 def _plain_sum(wiring: Wiring, call: Call, following: Following) -> Call | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
 
 from keras_inits._layers.kinds import Kind
 from keras_inits._moments.pooling import mean_of_places
@@ -20,7 +21,8 @@ def contracted(place: Place) -> Signal | None:
 
     Attention weights that come from scores of variance s are as uneven as the exponentials of
     normal variables: their mean square is e^s times that of equal ones, so that n tokens average
-    out as n / e^s equal ones would. A causal mask is left out.
+    out as n / e^s equal ones would. Whether a mask hides what comes later is not seen, so that the
+    number is the geometric mean of that with a causal mask and that without.
     """
     call, shapes = place.call, place.wiring.shapes_into(place.call)
     if call.kind is Kind.ATTENTION:
@@ -28,14 +30,14 @@ def contracted(place: Place) -> Signal | None:
             return None
         query, key, value = place.given[:3]
         uneven = math.exp(min(query.second_moment * key.second_moment, 10.0))
-        return mean_of_places(value, max(1.0, shapes[1][1] / uneven), call.index)
+        return mean_of_places(value, _averaged(shapes[1][1], uneven), call.index)
     if len(place.given) != 2 or len(shapes) != 2:
         return None
     for mine, other in ((0, 1), (1, 0)):
         if softmax := _softmax_behind(place, call.signals[mine]):
             weights, value = place.given[mine], place.given[other]
             uneven = weights.second_moment / weights.mean**2 if weights.mean else 1.0
-            return mean_of_places(value, max(1.0, softmax.shape[-1] / uneven), call.index)
+            return mean_of_places(value, _averaged(softmax.shape[-1], uneven), call.index)
     count = _summed(call, shapes)
     if count is None:
         return None
@@ -43,6 +45,13 @@ def contracted(place: Place) -> Signal | None:
     square = count * one.second_moment * two.second_moment
     square += count * (count - 1) * (one.mean * two.mean) ** 2
     return normal(square, one.alike * two.alike, call.index, place.reason)
+
+
+def _averaged(tokens: int, uneven: float) -> float:
+    """Returns how many equal weights average as much out."""
+    seen = np.arange(1, tokens + 1)
+    causal = 1 / np.mean(np.minimum(1.0, uneven / seen))
+    return math.sqrt(max(1.0, tokens / uneven) * float(causal))
 
 
 def _softmax_behind(place: Place, source: int) -> Call | None:

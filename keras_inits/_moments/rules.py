@@ -100,9 +100,14 @@ def activated(activation: Activation, signal: Signal) -> Signal:
         made = signal.with_values(values)
     if not signal.variance:
         return made
-    exact = gaussian_moments(activation, signal.variance).second_moment
+    exact = _second_moment(activation, signal.variance)
     # The integral is better than the sample, and free where it is a closed form.
     return made.scaled(math.sqrt(exact / made.second_moment)) if made.second_moment else made
+
+
+@functools.lru_cache(maxsize=1024)
+def _second_moment(activation: Activation, variance: float) -> float:
+    return gaussian_moments(activation, variance).second_moment
 
 
 def resolved(function: Any) -> Activation:
