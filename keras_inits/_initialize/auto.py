@@ -52,13 +52,13 @@ class Weight:
         geometry: that of a kernel; None for other weights.
         square: its mean square where something else than the walk sets it.
         chosen: whether the walk is to choose its scale.
-        is_ones: whether it starts at 1 everywhere.
+        is_scale: whether it starts at 1 everywhere and may start smaller.
     """
 
     geometry: KernelGeometry | None
     square: float
     chosen: bool = False
-    is_ones: bool = False
+    is_scale: bool = False
 
 
 @dataclass(frozen=True)
@@ -297,6 +297,24 @@ class _Walk:
             return 1 / (2 * (each.place // of_block + 1))
         return 1 / stream.branches
 
+    def _reference(self, each: Sum) -> float:
+        """Returns what the stream of a sum started with, as far as it is still of that scale.
+
+        What earlier branches have added to it is taken off. A kernel on the stream itself, between
+        two stages, sets another scale: hence not the start itself.
+        """
+        shortcut, earlier = each.shortcut, 0.0
+        for other in self.wiring.sums:
+            if other.stream == each.stream and other.place < each.place:
+                earlier += self._share(other) * len(other.branches)
+        if shortcut.source in self.signals:
+            found = self.signals[shortcut.source].second_moment
+        elif shortcut.end is not None and shortcut.end != shortcut.kernel:
+            found = 1.0  # a normalization makes it
+        else:
+            found = self.signals[each.fork].second_moment
+        return found / (1 + earlier)
+
     def _end_words(self, each: Sum) -> str:
         stream = self.wiring.streams[each.stream]
         return f"end of a branch, {each.place + 1} of {len(stream.sums)} sums"
@@ -304,8 +322,7 @@ class _Walk:
     def _end(self, call: Call, aim: Aim) -> Aim:
         """Returns the aim of a branch's last kernel: what the branch adds, given what follows it."""
         each, branch = self.ends[call.index]
-        stream = self.signals[self.wiring.streams[each.stream].start].second_moment
-        wanted, why = stream * self._share(each), self._end_words(each)
+        wanted, why = self._reference(each) * self._share(each), self._end_words(each)
         if wanted == 0:
             return Aim(0.0, why)
         variance = wanted
@@ -345,7 +362,7 @@ class _Walk:
         """Sets the scale of a normalization that ends a branch."""
         for path in call.weights:
             weight = self.weights[path]
-            if not (weight.is_ones and weight.chosen) or path in self.choices:
+            if not weight.is_scale or path in self.choices or path.endswith("beta"):
                 continue
             aim = self._end(call, Aim(1.0, ""))
             value = math.sqrt(aim.variance)

@@ -14,10 +14,10 @@ from keras_inits._errors import InputError
 from keras_inits._initialize.auto import Choice, Residual, Weight, choose
 from keras_inits._initialize.statistics import mean_square
 from keras_inits._kernel_geometry import KernelGeometry
-from keras_inits._layers import Default, LeftAlone, OwnedWeight, Role, Unknown, role
+from keras_inits._layers import Default, LeftAlone, OwnedWeight, Role, Unknown, geometry, role
 from keras_inits._layers.activations import activation_name
 from keras_inits._layers.ownership import kept_initializer
-from keras_inits._schemes import GeometricInit, XavierInit
+from keras_inits._schemes import ConstantInit, GeometricInit, XavierInit, ZerosInit
 from keras_inits._schemes.base import KernelScheme
 from keras_inits._schemes.laws import expected_stddev
 from keras_inits._wiring import wiring
@@ -160,7 +160,7 @@ def _weight(wanted: _Wanted) -> Weight:
         return Weight(found, math.nan, chosen=True)
     step = _step(wanted, {}, "")
     if step.initializer is None:
-        return Weight(step.kernel, mean_square(owned.weight))
+        return Weight(_what_it_is(owned), mean_square(owned.weight))
     law = expected_stddev(step.initializer, step.geometry) if step.kernel else None
     if law is not None:
         return Weight(step.kernel, law**2)
@@ -168,9 +168,18 @@ def _weight(wanted: _Wanted) -> Weight:
         return Weight(step.kernel, mean_square(owned.weight))
     shape = tuple(owned.weight.shape)
     start = np.asarray(ops.convert_to_numpy(step.initializer(shape, dtype="float32")))
-    is_ones = spec == AUTO if isinstance(spec, str) else False
-    ones = is_ones and bool(np.all(start == 1)) and not wanted.pattern
-    return Weight(None, float(np.mean(start**2)), chosen=ones, is_ones=ones)
+    by_us = isinstance(step.initializer, ConstantInit | ZerosInit)  # an earlier "auto"
+    is_scale = isinstance(spec, str) and spec == AUTO and (by_us or bool(np.all(start == 1)))
+    return Weight(None, float(np.mean(start**2)), is_scale=is_scale)
+
+
+def _what_it_is(owned: OwnedWeight) -> KernelGeometry | None:
+    """Returns the geometry of a weight that stays as it is, frozen, say."""
+    found = geometry(owned.layer, owned.weight)
+    if isinstance(found, KernelGeometry):
+        return found
+    is_matrix = isinstance(found, Unknown) and len(owned.weight.shape) > 1
+    return KernelGeometry.from_shape(owned.weight.shape) if is_matrix else None
 
 
 def _overridden(owned: OwnedWeight, found: Role, spec: Any, pattern: str, reason: str) -> Step:

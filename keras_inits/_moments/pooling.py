@@ -30,7 +30,7 @@ def pooled(place: Place) -> Signal | None:
         return None
     window = _window(subject, shapes[0], place.call.shape)
     if "Max" in name:
-        return over_places(signal, window, np.max, place.call.index)
+        return extreme_of_places(signal, window, np.max, place.call.index)
     return mean_of_places(signal, window, place.call.index) if "Average" in name else None
 
 
@@ -49,6 +49,20 @@ def over_places(signal: Signal, count: int, function: Any, key: int) -> Signal:
     rng = np.random.default_rng([key, 3])
     chosen = [rng.permutation(PLACES)[:count] for _ in range(PLACES)]
     return signal.with_values(np.stack([function(signal.values[c], axis=0) for c in chosen]))
+
+
+def extreme_of_places(signal: Signal, count: int, function: Any, key: int) -> Signal:
+    """Returns the largest, or the smallest, of `count` places.
+
+    Of more places than the sample has it is taken further out as that of normal values goes, by
+    sqrt(log count).
+    """
+    made = over_places(signal, min(count, PLACES), function, key)
+    if count <= PLACES:
+        return made
+    middle = signal.values.mean(axis=0)
+    further = math.sqrt(math.log(count) / math.log(PLACES))
+    return signal.with_values(middle + (made.values - middle) * further)
 
 
 def mean_of_places(signal: Signal, count: float, key: int) -> Signal:
@@ -78,7 +92,7 @@ def _reduced(
     key = rank * 1000 + count
     if name in ("Max", "Amax", "Min", "Amin"):
         extreme = np.max if "ax" in name else np.min
-        return over_places(signal, min(count, PLACES), extreme, key)
+        return extreme_of_places(signal, count, extreme, key)
     if name in ("Mean", "Average", "Sum"):
         mean = mean_of_places(signal, count, key)
         return mean.scaled(float(count)) if name == "Sum" else mean
