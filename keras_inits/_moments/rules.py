@@ -231,7 +231,14 @@ def _noise(place: Place) -> Signal:
         return signal
     rate = float(getattr(layer, "rate", 0.0) or 0.0)
     # What is kept is divided by 1 - rate: E[x^2] (1 - rate) / (1 - rate)^2.
-    return signal.scaled((1 - rate) ** -0.5) if rate < 1 else signal.scaled(0.0)
+    if not 0 < rate < 1:
+        return signal if rate <= 0 else signal.scaled(0.0)
+    factor = (1 - rate) ** -0.5
+    if type(layer) is not keras.layers.Dropout:  # whole maps or examples, the same at all places
+        return signal.scaled(factor)
+    kept = np.random.default_rng([place.call.index, 4]).random(signal.values.shape) >= rate
+    made = signal.with_values(signal.values * kept)
+    return made.scaled(factor * math.sqrt(signal.second_moment / (made.second_moment or 1.0)))
 
 
 def normal_added(signal: Signal, variance: float, key: int) -> Signal:
