@@ -155,6 +155,12 @@ def _kernel(place: Place) -> Signal:
     if not place.given:
         return not_understood(place.call)
     (signal, *_) = place.given
+    if place.call.kind is Kind.DEPTHWISE and signal.second_moment > 0:
+        # Each channel is a map of its own, so that a large one stays large.
+        sizes = np.sqrt(place.power * np.mean(signal.values**2, axis=0))
+        drawn = normal(1.0, signal.alike, place.call.index)
+        made = signal.with_values(drawn.values * sizes)
+        return made.scaled(math.sqrt(place.power * signal.second_moment / made.second_moment))
     # Weights of mean 0 make a normal sum; two places are as alike as what reaches them.
     return normal(
         place.power * signal.second_moment, signal.alike, place.call.index, signal.reason
