@@ -21,11 +21,32 @@ from keras import layers
 import keras_inits
 from keras_inits._layers import owned_weights
 
-ACTIVATIONS = (
-    "celu elu exponential gelu hard_shrink hard_sigmoid hard_silu hard_tanh leaky_relu linear "
-    "log_sigmoid mish relu relu6 selu sigmoid silu soft_shrink softplus softsign sparse_plus "
-    "squareplus tanh tanh_shrink"
-).split()
+ACTIVATIONS = [
+    "celu",
+    "elu",
+    "exponential",
+    "gelu",
+    "hard_shrink",
+    "hard_sigmoid",
+    "hard_silu",
+    "hard_tanh",
+    "leaky_relu",
+    "linear",
+    "log_sigmoid",
+    "mish",
+    "relu",
+    "relu6",
+    "selu",
+    "sigmoid",
+    "silu",
+    "soft_shrink",
+    "softplus",
+    "softsign",
+    "sparse_plus",
+    "squareplus",
+    "tanh",
+    "tanh_shrink",
+]
 APPLICATIONS = ("ResNet50", "ResNet50V2", "MobileNetV2", "DenseNet121", "ConvNeXtTiny", "VGG16",
                 "EfficientNetB0", "MobileNetV3Small")  # fmt: skip
 

@@ -273,7 +273,7 @@ def test_twenty_layers_work_where_their_activation_keeps_signal_and_gradient(act
     model = sequence((64,), *[layers.Dense(64, activation) for _ in range(20)], layers.Dense(3))
     report = kernels(model)
     assert all("for 20 layers" in row.note for row in report[:-1])
-    assert 0.5 < rms_ratios(model, WHITE)[:-1].min()
+    assert rms_ratios(model, WHITE)[:-1].min() > 0.5
     assert "for 20 layers" not in kernels(sequence((64,), layers.Dense(64, activation)))[0].note
 
 

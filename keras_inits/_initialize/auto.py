@@ -373,5 +373,3 @@ class _Walk:
 
 def _because(reason: str) -> str:
     return f"; not understood: {reason}, so that 1 is assumed" if reason else ""
-
-

@@ -43,14 +43,14 @@ def initialize(
     its layer has, as building the model does, with a seed of its own. The layers keep their
     initializers, and two layers that share a seeded one no longer start equal.
 
-    `initialize(model, "auto")` reads how the model is wired (`keras_inits.wiring`) and carries second
-    moments through it, call by call, from inputs of second moment 1. Each kernel gets the normal law
-    at which its output has the second moment asked for, given what reaches it: the one at which the
-    activation that follows keeps signal and gradient over the layers of its kind in a row; what
-    came in, on a shortcut; a share of the stream's, at the end of a branch (`residual`); 0.1 for
-    logits, which then add 0.05 to the loss of a guess; and 1 where the output meets a kernel, or
-    something that is not understood, which the row's note then says. A kernel whose scale a
-    normalization takes away has gain² / fan_in. Dropout counts as in training.
+    `initialize(model, "auto")` reads how the model is wired (`keras_inits.wiring`) and carries
+    second moments through it, call by call, from inputs of second moment 1. Each kernel gets the
+    normal law at which its output has the second moment asked for, given what reaches it: the one
+    at which the activation that follows keeps signal and gradient over the layers of its kind in a
+    row; what came in, on a shortcut; a share of the stream's, at the end of a branch (`residual`);
+    0.1 for logits, which then add 0.05 to the loss of a guess; and 1 where the output meets a
+    kernel, or something that is not understood, which the row's note then says. A kernel whose
+    scale a normalization takes away has gain² / fan_in. Dropout counts as in training.
 
     All or nothing: if any weight cannot be drawn, the model is as it was. (Where the draw itself is
     interrupted, a model of more than 16 MiB may be left half set.)

@@ -127,9 +127,7 @@ def _is_chosen(wanted: _Wanted) -> bool:
 def _step(wanted: _Wanted, choices: Mapping[str, Choice], reason: str) -> Step:
     owned, found, spec = wanted.owned, wanted.role, wanted.spec
     if choice := choices.get(owned.path):
-        return Step(
-            owned, found, choice.initializer, True, choice.note, None, choice.second_moment
-        )
+        return Step(owned, found, choice.initializer, True, choice.note, None, choice.second_moment)
     if wanted.pattern:
         return _overridden(owned, found, spec, wanted.pattern, reason)
     if isinstance(spec, str) and spec == OWN and isinstance(found, KernelGeometry | Unknown):

@@ -162,9 +162,7 @@ def _kernel(place: Place) -> Signal:
         made = signal.with_values(drawn.values * sizes)
         return made.scaled(math.sqrt(place.power * signal.second_moment / made.second_moment))
     # Weights of mean 0 make a normal sum; two places are as alike as what reaches them.
-    return normal(
-        place.power * signal.second_moment, signal.alike, place.call.index, signal.reason
-    )
+    return normal(place.power * signal.second_moment, signal.alike, place.call.index, signal.reason)
 
 
 def _same(place: Place) -> Signal:
@@ -323,7 +321,9 @@ def _preprocessing(place: Place) -> Signal:
 
 
 def _is_plain(layer: Any) -> bool:
-    mean, variance = (np.asarray(keras.ops.convert_to_numpy(v)) for v in (layer.mean, layer.variance))
+    mean, variance = (
+        np.asarray(keras.ops.convert_to_numpy(v)) for v in (layer.mean, layer.variance)
+    )
     return bool(np.all(mean == 0) and np.all(variance == 1))
 
 
