@@ -54,10 +54,10 @@ APPLICATIONS = ("ResNet50", "ResNet50V2", "MobileNetV2", "DenseNet121", "ConvNeX
 class Gone(layers.Identity):
     """What stands in a normalization's place."""
 
-    def call(self, inputs, training=None, mask=None):
+    def call(self, inputs, training=None, mask=None):  # noqa: D102
         return inputs
 
-    def compute_output_spec(self, inputs, **kwargs):
+    def compute_output_spec(self, inputs, **kwargs):  # noqa: D102
         return keras.KerasTensor(inputs.shape, inputs.dtype)
 
 

@@ -128,10 +128,12 @@ class _Walk:
         signal = normal(1.0, INPUT_ALIKE, _INPUTS - source)
         for index in self.wiring.graph.consumers.get(source, ()):
             layer = self.wiring.subjects[index]
-            if isinstance(layer, keras.layers.Rescaling):
-                if abs(float(np.mean(layer.scale))) < _PIXEL_SCALE:
-                    ranks = np.argsort(np.argsort(signal.values.ravel())) / signal.values.size
-                    return signal.with_values(ranks.reshape(signal.values.shape) * _PIXELS)
+            if (
+                isinstance(layer, keras.layers.Rescaling)
+                and abs(float(np.mean(layer.scale))) < _PIXEL_SCALE
+            ):
+                ranks = np.argsort(np.argsort(signal.values.ravel())) / signal.values.size
+                return signal.with_values(ranks.reshape(signal.values.shape) * _PIXELS)
         return signal
 
     def _place(self, call: Call, signals: Mapping[int, Signal]) -> Place:
@@ -320,7 +322,7 @@ class _Walk:
         return f"end of a branch, {each.place + 1} of {len(stream.sums)} sums"
 
     def _end(self, call: Call, aim: Aim) -> Aim:
-        """Returns the aim of a branch's last kernel: what the branch adds, given what follows it."""
+        """Returns the aim of a branch's last kernel: what the branch adds, seen through its end."""
         each, branch = self.ends[call.index]
         wanted, why = self._reference(each) * self._share(each), self._end_words(each)
         if wanted == 0:

@@ -153,8 +153,7 @@ def _choices(
 
 def _weight(wanted: _Wanted) -> Weight:
     owned, found, spec = wanted.owned, wanted.role, wanted.spec
-    chosen = _is_chosen(wanted)
-    if chosen:
+    if isinstance(found, KernelGeometry) and _is_chosen(wanted):
         return Weight(found, math.nan, chosen=True)
     step = _step(wanted, {}, "")
     if step.initializer is None:

@@ -47,7 +47,7 @@ class Gates:
     @property
     def start(self) -> Array:
         """The state before the first step."""
-        return np.zeros_like(self._directions[0])
+        return np.zeros(self._directions[0].shape)
 
 
 @functools.singledispatch
