@@ -133,7 +133,7 @@ def _drawn_weights(model: keras.Model, scheme: Any) -> _Drawn:
         owned = owned_weights(model)
         recipe = find(scheme)
         chosen = recipe.on(model, owned) if recipe else scheme
-        steps = zip(plan(owned, chosen), stable_paths(owned), strict=True)
+        steps = zip(plan(owned, chosen, model=model), stable_paths(owned), strict=True)
         plans[key] = scheme, {id(step.owned.weight): (step, path) for step, path in steps}
     return plans[key][1]
 
