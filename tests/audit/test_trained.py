@@ -1,4 +1,4 @@
-"""Trained nets are recognized by all their weights together, fresh ones of a wrong scale not."""
+"""Trained nets are known by all their weights together, fresh ones of a wrong scale are not."""
 
 import keras
 import numpy as np
