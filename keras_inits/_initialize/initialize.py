@@ -6,7 +6,7 @@ from typing import Any, get_args
 import keras
 
 from keras_inits import _checks, _registry
-from keras_inits._errors import InputError
+from keras_inits._errors import InputError, InputTypeError
 from keras_inits._initialize.auto import Residual
 from keras_inits._initialize.plan import AUTO, OWN, Step, plan
 from keras_inits._initialize.report import InitializationReport, WeightRow
@@ -14,6 +14,7 @@ from keras_inits._initialize.seeds import root_seed, weight_seeds
 from keras_inits._initialize.setting import set_all
 from keras_inits._initialize.statistics import standard_deviation
 from keras_inits._layers import LeftAlone, Unknown, owned_weights
+from keras_inits._recipes import find
 from keras_inits._schemes import GeometricInit
 from keras_inits._schemes.base import Scheme
 from keras_inits._schemes.checks import choice
@@ -58,7 +59,9 @@ def initialize(
     Args:
         model: a built model or layer.
         scheme: the name, configuration or instance of an initializer, ours or Keras's; or
-            `"auto"`, the scale that the model's graph asks for; or `"own"`.
+            `"auto"`, the scale that the model's graph asks for; or `"own"`; or a recipe for a whole
+            net (`keras_inits.recipes()`), by name, such as `"gpt2"`, or with options,
+            `keras_inits.recipe("gpt2", stddev=0.01)`.
         overrides: patterns of weight paths, such as `"*/embeddings"`, to schemes; the first that
             fits counts. None in place of a scheme leaves the weights alone. An override may also
             name a bias, or a weight that the library does not know: the scheme then reads the
@@ -77,7 +80,8 @@ def initialize(
 
     Raises:
         InputError: a model that is not built, an instance that has a seed of its own, a pattern
-            that fits no weight, a scheme that cannot fill a kernel.
+            that fits no weight, a scheme that cannot fill a kernel, a recipe for another kind of
+            model.
         InputTypeError: something that is no model, no scheme or no seed.
 
     Reference:
@@ -94,14 +98,20 @@ def initialize(
     """
     _checks.built(model, "initialized")
     root = root_seed(seed)
-    default = _scheme(scheme)
+    default = find(scheme) or _scheme(scheme)
     if default is None:
         raise InputError("`scheme` must be an initializer, 'auto' or 'own'. Received: scheme=None")
+    if overrides is not None and not isinstance(overrides, Mapping):
+        raise InputTypeError(
+            "`overrides` must be a dict from patterns of weight paths to schemes. "
+            f"Received: overrides={overrides!r}"
+        )
     own = {pattern: _scheme(spec) for pattern, spec in (overrides or {}).items()}
-    steps = plan(
-        owned_weights(model), default, own, model=model,
-        residual=choice("residual", residual, get_args(Residual)),
-    )  # fmt: skip
+    weights = owned_weights(model)
+    if recipe := find(scheme):
+        default = recipe.on(model, weights)
+    ends = choice("residual", residual, get_args(Residual))
+    steps = plan(weights, default, own, model=model, residual=ends)
     set_all(steps, weight_seeds(root, [step.owned for step in steps]))
     rows = tuple(_row(step) for step in steps)
     return InitializationReport(model=model.name, seed=root, rows=rows)

@@ -3,7 +3,7 @@
 import fnmatch
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import Default, LeftAlone, OwnedWeight, Role, Unknown, geometry, role
 from keras_inits._layers.activations import activation_name
 from keras_inits._layers.ownership import kept_initializer
+from keras_inits._recipes import Bound
 from keras_inits._schemes import ConstantInit, GeometricInit, XavierInit, ZerosInit
 from keras_inits._schemes.base import KernelScheme
 from keras_inits._schemes.laws import expected_stddev
@@ -81,7 +82,7 @@ def plan(
 
     Args:
         weights: those of a model.
-        scheme: an initializer, `AUTO` or `OWN`.
+        scheme: an initializer, a recipe with its model, `AUTO` or `OWN`.
         overrides: the same by pattern of weight paths, None to leave a weight alone; the first
             pattern that fits counts.
         model: the model, for `AUTO`.
@@ -130,6 +131,8 @@ def _step(wanted: _Wanted, choices: Mapping[str, Choice], reason: str) -> Step:
         return Step(owned, found, choice.initializer, True, choice.note, None, choice.second_moment)
     if wanted.pattern:
         return _overridden(owned, found, spec, wanted.pattern, reason)
+    if isinstance(spec, Bound):
+        return _by_recipe(owned, found, spec)
     if isinstance(spec, str) and spec == OWN and isinstance(found, KernelGeometry | Unknown):
         return _own(owned, found)
     if isinstance(found, KernelGeometry):
@@ -201,6 +204,18 @@ def _by_scheme(owned: OwnedWeight, found: Role, spec: Any, reason: str) -> Step:
     elif isinstance(found, Unknown):
         found, note = KernelGeometry.from_shape(owned.weight.shape), "geometry by shape"
     return Step(owned, found, initializer, True, note)
+
+
+def _by_recipe(owned: OwnedWeight, found: Role, recipe: Bound) -> Step:
+    """Returns the step by the line of a recipe; what no line is for starts as its layer says."""
+    if isinstance(found, LeftAlone) and not isinstance(found, Unknown):
+        return Step(owned, found, None)
+    line = recipe.line(owned.path)
+    if line.initializer is not None:
+        return replace(_by_scheme(owned, found, line.initializer, ""), note=line.note)
+    if line.role:
+        return Step(owned, LeftAlone(line.note), None)
+    return replace(_own(owned, found), note=line.note if isinstance(found, KernelGeometry) else "")
 
 
 def _own(owned: OwnedWeight, found: Role) -> Step:

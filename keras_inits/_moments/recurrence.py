@@ -42,7 +42,8 @@ class Gates:
     def at(self, gate: int, step: int, state: Array) -> Array:
         """Returns what a gate sees: its input, and the state through the recurrent kernel."""
         size = float(np.sqrt(np.mean(state**2)))
-        return np.asarray(self._inputs[gate][step] + self._directions[gate] * size)
+        seen: Array = self._inputs[gate][step] + self._directions[gate] * size
+        return seen
 
     @property
     def start(self) -> Array:
