@@ -82,6 +82,7 @@ def test_a_branch_that_ends_in_a_normalization_is_scaled_there():
     for row in scales.values():
         assert row.note.startswith("end of a branch")
     np.testing.assert_allclose(model.get_layer("norm_3").gamma, 0.5, rtol=0.1)
+    assert np.all(model.get_layer("norm_3").moving_variance.numpy() == 1)
     rows(model, residual="zero")
     assert np.all(model.get_layer("norm_3").gamma.numpy() == 0)
     rows(model, overrides={"*norm_3/gamma": None})

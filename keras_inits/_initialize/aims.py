@@ -112,8 +112,7 @@ def _met(wiring: Wiring, call: Call, known: dict[tuple[float, ...], Activation])
     activation = known.setdefault(fingerprint, activation)
     if activation.slopes == (1.0, 1.0):
         return _Met(None, "linear", "linear", operands)
-    # One function has one name, however it is written.
-    return _Met(activation, _named(activation, name), "", operands)
+    return _Met(activation, name, "", operands)
 
 
 def _function(wiring: Wiring, start: Call, following: Following) -> Any:
@@ -128,11 +127,6 @@ def _function(wiring: Wiring, start: Call, following: Following) -> Any:
         if (function := activation_of_operation(subject)) not in (None, subject):
             return function
     return wiring.activation_function(start)
-
-
-def _named(activation: Activation, name: str) -> str:
-    generic = activation.name in ("<lambda>", "lambda")
-    return name if generic else activation.name
 
 
 def _problem(wiring: Wiring, call: Call, following: Following) -> str:

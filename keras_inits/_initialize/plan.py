@@ -169,7 +169,12 @@ def _weight(wanted: _Wanted) -> Weight:
     shape = tuple(owned.weight.shape)
     start = np.asarray(ops.convert_to_numpy(step.initializer(shape, dtype="float32")))
     by_us = isinstance(step.initializer, ConstantInit | ZerosInit)  # an earlier "auto"
-    is_scale = isinstance(spec, str) and spec == AUTO and (by_us or bool(np.all(start == 1)))
+    is_scale = (
+        isinstance(spec, str)
+        and spec == AUTO
+        and owned.weight.trainable  # moving variances start at 1 too
+        and (by_us or bool(np.all(start == 1)))
+    )
     return Weight(None, float(np.mean(start**2)), is_scale=is_scale)
 
 
