@@ -17,6 +17,11 @@ PUBLIC = MODULES | {
     *("audit", "chi", "compare", "correlation_map", "critical_sigma_w", "depth_scale"),
     *("diagnose", "fixed_point", "gain", "gaussian_moments", "geometry", "get", "initialize"),
     *("mean_interval", "names", "one_thread_per_operation", "register", "variance_map"),
+    *("CalibrationReport", "CalibrationRow", "calibrate"),
+    *("PortableReport", "PortableRow", "portable"),
+    *("SkipReport", "Skipped", "skip_initialization"),
+    *("VocabularyReport", "WarmStartReport", "WarmStartRow", "extend_vocabulary", "warm_start"),
+    *("OutputBiasReport", "OutputBiasRow", "fit_output_bias"),
     *("CutNormalInit", "Place", "Recipe", "recipe", "recipes", "roles"),
     "__version__",
 }

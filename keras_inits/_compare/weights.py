@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from keras_inits import _registry
 from keras_inits._errors import InputError, InputTypeError
-from keras_inits._initialize.plan import Step, plan
+from keras_inits._initialize.plan import AUTO, OWN, Step, plan
 from keras_inits._initialize.seeds import run_seed, stable_paths, weight_seed
 from keras_inits._initialize.writing import values_for
 from keras_inits._layers import LeftAlone, owned_weights, role
@@ -33,10 +33,10 @@ class GivenWeights:
 
 
 def labelled(schemes: Any) -> dict[str, Any]:
-    """Returns schemes by label, each an initializer or `GivenWeights`.
+    """Returns schemes by label, each an initializer, `"auto"`, `"own"` or `GivenWeights`.
 
     Args:
-        schemes: a mapping from labels to anything that `keras_inits.get` takes or `GivenWeights`,
+        schemes: a mapping from labels to anything that `initialize` takes or `GivenWeights`,
             or a sequence of names and initializers, whose labels are then their names.
 
     Raises:
@@ -58,9 +58,16 @@ def labelled(schemes: Any) -> dict[str, Any]:
     if not schemes:
         raise InputError("`schemes` must name one scheme or more. Received: none")
     return {
-        label: spec if isinstance(spec, GivenWeights) else find(spec) or _registry.get(spec)
+        label: spec
+        if isinstance(spec, GivenWeights) or by_model(spec)
+        else find(spec) or _registry.get(spec)
         for label, spec in schemes.items()
     }
+
+
+def by_model(scheme: Any) -> bool:
+    """Returns whether a scheme is one of `initialize`'s words for what each layer needs or has."""
+    return isinstance(scheme, str) and scheme in (AUTO, OWN)
 
 
 def derived_seeds(root_seed: int, seed: int, count: int) -> list[int]:
@@ -79,7 +86,7 @@ def draw(model: keras.Model, scheme: Any, root_seed: int, seed: int) -> Weights:
 
     Args:
         model: a built model.
-        scheme: an initializer or `GivenWeights`.
+        scheme: an initializer, `"auto"`, `"own"` or `GivenWeights`.
         root_seed: the root of all seeds of a comparison.
         seed: the number of the run.
 

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from keras_inits import _checks, _registry
-from keras_inits._errors import InputError
+from keras_inits._errors import InputError, InputTypeError
 from keras_inits._initialize.plan import AUTO, OWN, Step, plan
 from keras_inits._initialize.report import InitializationReport, WeightRow
 from keras_inits._initialize.seeds import root_seed, weight_seeds
@@ -77,6 +77,11 @@ def initialize(
     default = find(scheme) or _scheme(scheme)
     if default is None:
         raise InputError("`scheme` must be an initializer, 'auto' or 'own'. Received: scheme=None")
+    if overrides is not None and not isinstance(overrides, Mapping):
+        raise InputTypeError(
+            "`overrides` must be a dict from patterns of weight paths to schemes. "
+            f"Received: overrides={overrides!r}"
+        )
     own = {pattern: _scheme(spec) for pattern, spec in (overrides or {}).items()}
     weights = owned_weights(model)
     if recipe := find(scheme):

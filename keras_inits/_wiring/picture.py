@@ -1,7 +1,7 @@
 """`Wiring`: the picture of a model, and the answers that it gives."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -134,8 +134,16 @@ class Wiring(Report):
             return None
         if not following.calls:
             return self.subjects[call.index].activation  # type: ignore[no-any-return]
-        steps = {index: self._steps[index] for index in following.calls}
-        return lambda value: replayed(steps, value)
+        return lambda value: self.computed(following.calls, value)
+
+    def computed(self, calls: Sequence[int], value: Any) -> Any:
+        """Returns what some calls make of a value: the output of the last.
+
+        Args:
+            calls: their indices, in order; what they take from others than each other is `value`.
+            value: a tensor of the backend, or an array.
+        """
+        return replayed({index: self._steps[index] for index in calls}, value)
 
     def normalized_after(self, call: Call) -> tuple[Call, ...]:
         """Returns the normalizations behind a kernel that take its scale away on every way.
