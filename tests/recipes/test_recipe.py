@@ -154,6 +154,13 @@ def test_a_line_of_none_leaves_a_weight_alone():
     assert np.array_equal(model.get_layer("zig").get_weights()[0], before)
 
 
+@pytest.mark.parametrize("name", ["gpt2", "mitchell", "neox"])
+def test_audit_does_not_blame_what_a_recipe_set(name):
+    model = transformer(4)
+    keras_inits.initialize(model, name, seed=1)
+    assert keras_inits.audit(model).findings == ()
+
+
 def test_overrides_come_last():
     report = keras_inits.initialize(transformer(1), "gpt2", overrides={"zig/*": "ones"}, seed=1)
     rows = {row.path: row for row in report.rows}
