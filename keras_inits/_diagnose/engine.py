@@ -1,5 +1,6 @@
 """One pass forward and one back through a model on TensorFlow, and the report of both."""
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,6 @@ from keras_inits._diagnose.objective import (
     loss_scale,
     objective,
 )
-from keras_inits._diagnose.paths import bypassed
 from keras_inits._diagnose.recording import Recorder, Silencer
 from keras_inits._diagnose.report import (
     JacobianReport,
@@ -44,12 +44,16 @@ class _Pass:
         loss: None where a random cotangent went back.
         gradients: of each trainable weight, by its `id`; absent where nothing came back.
         ends: the sources of the outputs.
+        needed: the calls without which nothing reaches one of the outputs, as bits.
+        outputs: second moments of the outputs.
     """
 
     recorder: Recorder
     loss: float | None
     gradients: dict[int, Any]
     ends: list[int]
+    needed: int
+    outputs: list[float]
 
 
 def report(
@@ -80,18 +84,21 @@ def report(
             id(w): _weight(w, seen.gradients.get(id(w)), recorder.scale)
             for w in model.trainable_weights
         }
+        jacobian, more = _jacobian(model, batch.x, state, training, jacobian_samples, rng)
         evidence = Evidence(
             model=model,
+            inputs=batch.x,
             calls=recorder.calls,
-            around=bypassed(recorder.calls, recorder.given, seen.ends),
+            needed=seen.needed,
             ends=[end for end in seen.ends if end >= 0],
             cuts=recorder.cuts,
             weights=weights,
             loss=seen.loss,
             thresholds=thresholds,
+            outputs=seen.outputs,
+            jacobian=jacobian,
         )
         findings = judge(evidence)
-        jacobian, more = _jacobian(model, batch.x, state, training, jacobian_samples, rng)
     return SignalReport(
         model=model.name,
         batch=batch.size,
@@ -156,7 +163,8 @@ def _standard_step(
                 total = objective(model, loss)(batch.x, batch.y, outputs, batch.sample_weight)
                 value, cotangents = float(total), None
                 targets = [total * tf.cast(scale, total.dtype)]
-        ends = [recorder.source(t) for t in keras.tree.flatten(outputs) if tf.is_tensor(t)]
+        made = [t for t in keras.tree.flatten(outputs) if tf.is_tensor(t)]
+        ends = [recorder.source(t) for t in made]
         weights = model.trainable_weights
         gradients = tape.gradient(targets, [w.value for w in weights], cotangents)
         known = {id(w): g for w, g in zip(weights, gradients, strict=True) if g is not None}
@@ -165,7 +173,8 @@ def _standard_step(
             scale /= 2
             state.restore()
             continue
-        return _Pass(recorder, value, known, ends)
+        needed = functools.reduce(int.__or__, map(recorder.origins.needs, made), 0)
+        return _Pass(recorder, value, known, ends, needed, [_size(t) for t in made])
 
 
 def _own_step(model: keras.Model, batch: Batch, state: State) -> _Pass:
@@ -178,7 +187,15 @@ def _own_step(model: keras.Model, batch: Batch, state: State) -> _Pass:
         logs = model.train_step(batch.packed())
     gradients = {key: sum(map(tf.convert_to_tensor, parts)) for key, parts in found.items()}
     loss = logs.get("loss") if isinstance(logs, dict) else None
-    return _Pass(recorder, None if loss is None else float(loss), gradients, [])
+    # What the model made is not kept: its last call stands for it.
+    last = 1 << len(recorder.calls) >> 1
+    value = None if loss is None else float(loss)
+    return _Pass(recorder, value, gradients, [], recorder.needed or last, [])
+
+
+def _size(tensor: Any) -> float:
+    """Returns the second moment of a floating tensor, NaN of another one."""
+    return moments(tf.cast(tensor, tf.float32))[1] if tensor.dtype.is_floating else np.nan
 
 
 def _cotangents(outputs: Any, rng: np.random.Generator) -> tuple[Any, Any]:

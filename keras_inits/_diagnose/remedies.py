@@ -10,7 +10,14 @@ from keras_inits._diagnose.evidence import Evidence
 from keras_inits._diagnose.traits import activation_of, has_kernel
 
 # What an operation of TensorFlow is called in Keras.
-_NAMES = {"Relu": "relu", "Relu6": "relu6", "Tanh": "tanh", "Sigmoid": "sigmoid"}
+_NAMES = {
+    "Relu": "relu",
+    "Relu6": "relu6",
+    "Tanh": "tanh",
+    "Sigmoid": "sigmoid",
+    "Softsign": "softsign",
+    "Maximum": "relu",
+}
 
 
 def reference(model: keras.Model, call: Call) -> str | None:
@@ -71,6 +78,14 @@ def redraw(evidence: Evidence, index: int, scheme: str | None = None) -> str:
     return f"keras_inits.initialize({expression}, {scheme or fitting(evidence, found)}{bias})"
 
 
+def scale_input(evidence: Evidence, limit: float = 10.0) -> str:
+    """Returns code that standardizes the input, if it is far from what layers expect; else ""."""
+    first = next((call.inputs for call in evidence.calls if call.inputs is not None), None)
+    if first is None or first.second_moment <= limit**2:
+        return ""
+    return "x = (x - x.mean(axis=0)) / (x.std(axis=0) + 1e-7)"
+
+
 def fitting(evidence: Evidence, index: int) -> str:
     """Returns the expression of the initializer that keeps a signal's size through a layer."""
     name = activation_name(evidence, index)
@@ -82,7 +97,7 @@ def activation_name(evidence: Evidence, index: int) -> str:
     call = evidence.calls[index]
     name = _named(activation_of(call.layer))
     if not name and call.squashed:
-        name = _NAMES[call.squashed[0].operation]
+        name = _NAMES.get(call.squashed[0].operation, "")
     followers = evidence.consumers[index]
     if not name and len(followers) == 1:
         follower = evidence.calls[followers[0]].layer

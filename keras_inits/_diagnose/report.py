@@ -1,5 +1,6 @@
 """What a diagnosis finds, as plain data."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -73,16 +74,21 @@ class LayerReport:
 class JacobianReport:
     """The Jacobian of a model's outputs by its floating inputs, on a few samples.
 
+    Of outputs behind a softmax or sigmoid it is that of the logits.
+
     Attributes:
         mean_squared_singular_value: the sum of the squared singular values over the smaller of
             both sizes, estimated without bias.
         largest_singular_value: the largest that power iteration found, from below.
         samples: how many samples were looked at.
+        response: root mean square over the outputs of what independent changes of the inputs, each
+            of its input's standard deviation, do to them to first order.
     """
 
     mean_squared_singular_value: float
     largest_singular_value: float
     samples: int
+    response: float = math.nan
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ import keras
 
 from keras_inits._diagnose.calls import UNKNOWN, Call
 from keras_inits._diagnose.evidence import Evidence
-from keras_inits._diagnose.remedies import redraw, reference
+from keras_inits._diagnose.remedies import redraw, reference, scale_input
 from keras_inits._diagnose.traits import is_judged
 from keras_inits._layers.kinds import Kind, is_a
 from keras_inits._reporting import Finding
@@ -101,13 +101,20 @@ def _drift(
         call = calls[index]
         if is_a(call.layer, Kind.NORMALIZATION):
             continue
-        paths = [total[i] for i in before(index)]
-        total[index] = min(paths, key=lambda product: abs(math.log(product)), default=1.0)
+        ways = before(index)
+        paths = [total[i] for i in ways]
+        # Where a branch comes in, or goes off, a stream is judged as a whole (streams.py).
+        if len(ways) < 2 or not any(evidence.around[i] for i in ways):
+            total[index] = min(paths, key=lambda product: abs(math.log(product)), default=1.0)
         factor = ratio(index)
         if not (0 < factor < math.inf) or call.composite or not is_judged(call.layer):
             continue
         if _fewest_units(call) < evidence.thresholds.units:
             continue
+        far = not 1 / limit <= factor <= limit
+        far |= not 1 / limit <= total[index] * factor <= limit
+        if far and evidence.is_normalized(index):
+            continue  # a normalization behind it sets the scale anew
         if not 1 / limit <= factor <= limit:
             grounds = f"it multiplies {what} by {factor:.2g} {limits}"
             yield index, _finding(evidence, index, factor, grounds)
@@ -232,10 +239,8 @@ def _plain_descent(model: keras.Model) -> bool:
 
 
 def _calmer(evidence: Evidence, rate: float) -> str:
-    first = next((call.inputs for call in evidence.calls if call.inputs is not None), None)
-    if first is not None and first.second_moment > 100:  # 10 times what layers expect
-        return "x = (x - x.mean(axis=0)) / (x.std(axis=0) + 1e-7)"
-    return f"model.optimizer.learning_rate = {rate:.1g}"
+    # 10 times what layers expect
+    return scale_input(evidence, limit=10.0) or f"model.optimizer.learning_rate = {rate:.1g}"
 
 
 def _fewest_units(call: Call) -> int:

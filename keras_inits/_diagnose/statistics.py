@@ -58,8 +58,10 @@ def sample_correlation(matrix: NDArray[np.floating]) -> float:
 
     NaN where fewer than two rows vary or there are fewer than 8 features, too few to say.
     """
-    if matrix.shape[1] < 8:
+    size = np.abs(matrix).max(initial=0.0)
+    if matrix.shape[1] < 8 or not 0 < size < math.inf:
         return math.nan
+    matrix = matrix / size  # so that no square overflows
     centred = matrix - matrix.mean(axis=1, keepdims=True)
     norms = np.linalg.norm(centred, axis=1)
     varying = norms > 1e-6 * np.linalg.norm(matrix, axis=1)

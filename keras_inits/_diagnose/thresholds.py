@@ -31,6 +31,9 @@ class Thresholds:
             what the first one asks for a thousand times too far.
         step: how many times a kernel's own norm the gradient of a loss may be. 100, one over the
             0.01 that is SGD's default rate: one step replaces the kernel.
+        response: how far, in root mean square, a change of the inputs by their standard deviation
+            may move the model's outputs, before a softmax or sigmoid. 1e3: losses and rates are
+            made for outputs of the order of 1.
     """
 
     growth: float = 10.0
@@ -42,6 +45,7 @@ class Thresholds:
     forgotten: float = 1e7
     amplified: float = 1e3
     step: float = 100.0
+    response: float = 1e3
 
     def __post_init__(self) -> None:
         for name in ("growth", "forgotten", "amplified"):
@@ -50,6 +54,8 @@ class Thresholds:
                 raise InputError(f"`{name}` must be above 1. Received: {name}={value!r}")
         if not self.step > 0:
             raise InputError(f"`step` must be above 0. Received: step={self.step!r}")
+        if not self.response > 0:
+            raise InputError(f"`response` must be above 0. Received: response={self.response!r}")
         for name in ("saturated", "dead", "correlation", "equal"):
             value = getattr(self, name)
             if not 0 <= value <= 1:
