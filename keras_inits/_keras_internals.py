@@ -125,6 +125,18 @@ def producer(tensor: Any) -> Any:
     return tensor._keras_history.operation
 
 
+# --- the layers inside a layer -------------------------------------------------------------------
+
+
+def inner_layers(layer: keras.layers.Layer, *, itself: bool = False) -> list[keras.layers.Layer]:
+    """Returns every layer inside `layer`, at any depth, each once.
+
+    Those that subclassed models, attention, cells and wrappers keep in their attributes are among
+    them: `Model.layers` has those at the top alone. Tried with Keras 3.15.1.
+    """
+    return layer._flatten_layers(include_self=itself)  # type: ignore[no-any-return]
+
+
 # --- following a model by its symbolic calls ------------------------------------------------------
 # Tried with Keras 3.15.1. Keras has no hooks on layers and operations. All calls of layers go
 # through `Layer.__call__`, all operations on `KerasTensor`s through `Operation.symbolic_call`, and

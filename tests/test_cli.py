@@ -11,7 +11,7 @@ import keras_inits
 from keras_inits import _cli
 from keras_inits.datasets import DataError
 
-README = Path(__file__).parents[1] / "README.md"
+TABLE = Path(__file__).parents[1] / "docs" / "schemes.md"
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_list_tells_every_name_within_80_columns(keras_inits_command):
 def test_the_readme_holds_the_table_that_the_registry_gives(keras_inits_command):
     code, out, _ = keras_inits_command("list", "--format", "markdown")
     assert code == 0
-    assert out in README.read_text(), "run `keras-inits list --format markdown` for the new table"
+    assert out in TABLE.read_text(), "run `keras-inits list --format markdown` for the new table"
 
 
 def test_digits_are_called_not_comparable_before_and_after(keras_inits_command, tmp_path):

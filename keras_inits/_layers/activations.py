@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from keras_inits._keras_internals import next_operations
 from keras_inits._layers.kinds import KEEPS_SCALE, KERNELS, Kind, kind
 
 # Layers that pass a signal's scale on, or set it before the activation: the search goes through.
@@ -48,7 +49,7 @@ def following(layer: keras.layers.Layer) -> Following:
 
 def is_seen(layer: keras.layers.Layer) -> bool:
     """Returns whether a graph shows what follows `layer`; none does inside a subclassed layer."""
-    return bool(getattr(layer, "_outbound_nodes", ()))
+    return bool(next_operations(layer))
 
 
 def activation_name(activation: Any) -> str:
@@ -82,9 +83,7 @@ def activation_of_operation(operation: Any) -> Any:
 def _after(operation: Any, seen: set[int]) -> list[Any]:
     """Returns the activations that follow, and the names of what else was met."""
     found: list[Any] = []
-    # The graph of a functional model has no public face but its serialized form.
-    for node in getattr(operation, "_outbound_nodes", ()):
-        next_ = node.operation
+    for next_ in next_operations(operation):
         if id(next_) in seen:
             continue
         seen.add(id(next_))

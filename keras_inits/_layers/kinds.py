@@ -158,7 +158,7 @@ _NAMED: dict[Kind, tuple[str, ...]] = {
     Kind.NOISE: ("keras>StochasticDepth", "keras_hub>DropPath", "keras_hub>DINOV2DropPath",
                  "keras_hub>DINOV3DropPath"),
     Kind.SCALING: ("keras>LayerScale", "keras_hub>LayerScale2d", "keras_hub>DINOV2LayerScale",
-                   "keras_hub>DINOV3LayerScale", "keras>CustomScaleLayer",
+                   "keras_hub>DINOV3LayerScale",
                    "keras_hub>Multiplier"),
     Kind.NORMALIZATION: tuple(
         f"keras_hub>{name}"
@@ -221,6 +221,12 @@ def kind(layer: Any) -> Kind:
 
 def _always(answer: Kind) -> Callable[[Any], Kind]:
     return lambda layer: answer
+
+
+def is_named(layer: Any) -> bool:
+    """Returns whether a layer's own class, and no base of it, is one that is known by name."""
+    package = type(layer).__module__.partition(".")[0]
+    return f"{package}>{type(layer).__name__}" in _BY_NAME
 
 
 for _kind, _types in _TABLE.items():

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from keras_inits import _registry
+from keras_inits._keras_internals import inner_layers
 
 # Weights whose initializer is not called after them.
 _INITIALIZERS = {
@@ -34,10 +35,8 @@ class OwnedWeight:
 
 def owned_weights(model: Any) -> tuple[OwnedWeight, ...]:
     """Returns every weight of `model` once, shared layers and tied weights too."""
-    # Only this method of Keras's sees the layers that subclassed models, attention, cells and
-    # wrappers keep in their attributes: `Model.layers` has those at the top alone.
-    layers = model._flatten_layers()
-    inner = {id(layer): layer._flatten_layers(include_self=False) for layer in layers}
+    layers = inner_layers(model, itself=True)
+    inner = {id(layer): inner_layers(layer) for layer in layers}
     owners: dict[int, Any] = {}
     parents: dict[int, list[Any]] = {}
     for layer in layers:

@@ -45,6 +45,9 @@ class Call:
     carries: bool = True
     problem: str = ""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", Kind(self.kind))  # a string where JSON was read
+
     @property
     def is_map(self) -> bool:
         """Whether it has a kernel: a sum over inputs, weighted."""

@@ -40,6 +40,8 @@ _NAMES: dict[Kind, str] = {
     "Digitize SearchSorted CountNonzero Nonzero InTopK MultiHot ZerosLike OnesLike FullLike "
     "EmptyLike Full",
 }
+# Of their operand these take the shape alone.
+_OF_SHAPE = frozenset({"ZerosLike", "OnesLike", "FullLike", "EmptyLike"})
 _BY_NAME = {name: kind for kind, names in _NAMES.items() for name in names.split()}
 # With one signal these are functions of single values, and no shift or scaling.
 _FUNCTIONS = frozenset({"Maximum", "Minimum", "Fmax", "Fmin", "Logaddexp", "Logaddexp2", "Power",
@@ -74,6 +76,11 @@ def operation_kind(operation: Any, operands: Sequence[str]) -> Kind:
         divides = "Divide" in name and operands[-1] == "signal"
         return Kind.ELEMENTWISE if name in _FUNCTIONS or divides else Kind.SCALING
     return known
+
+
+def reads_values(subject: Any) -> bool:
+    """Returns whether what a layer or operation gives depends on the values that it takes."""
+    return type(subject).__name__ not in _OF_SHAPE
 
 
 def description(operation: Any) -> str:

@@ -45,6 +45,9 @@ class Wiring(Report):
     attentions: tuple[Attention, ...]
     subjects: tuple[Any, ...] = field(default=(), metadata={"json": False}, repr=False)
     _steps: tuple[Step, ...] = field(default=(), metadata={"json": False}, repr=False)
+    _scopes: tuple[tuple[Any, int, int], ...] = field(
+        default=(), metadata={"json": False}, repr=False
+    )
 
     @functools.cached_property
     def graph(self) -> Graph:
@@ -90,14 +93,23 @@ class Wiring(Report):
         """Returns the calls of a layer, or those that read a weight.
 
         Args:
-            thing: a layer, a variable, or the path of a variable or of a call.
+            thing: a layer, a variable, or the path of a call or of a variable. A layer that holds
+                others has their calls.
         """
         if isinstance(thing, str):
-            return tuple(c for c in self.calls if c.path == thing or thing in c.weights)
+            return tuple(
+                call
+                for call in self.calls
+                if call.path == thing or thing in call.weights or call.path.startswith(f"{thing}/")
+            )
         if isinstance(thing, keras.Variable):
             return tuple(self.calls[i] for i in self._readers.get(id(thing), ()))
-        return tuple(c for c, subject in zip(self.calls, self.subjects, strict=True)
-                     if subject is thing)  # fmt: skip
+        inside = [range(first, last) for layer, first, last in self._scopes if layer is thing]
+        return tuple(
+            call
+            for call, subject in zip(self.calls, self.subjects, strict=True)
+            if subject is thing or any(call.index in each for each in inside)
+        )
 
     @functools.cached_property
     def _readers(self) -> dict[int, list[int]]:

@@ -69,6 +69,7 @@ def wiring(model: keras.Model, inputs: Any = None) -> Wiring:
         attentions=find_attentions(graph),
         subjects=tuple(step.subject for step in trace.steps),
         _steps=tuple(trace.steps),
+        _scopes=tuple(trace.scopes),
     )
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from keras_inits._layers.kinds import Kind
 from keras_inits._wiring.graph import PASSED, Call, Graph
 
-# A shortcut with a kernel of its own has nothing else than these: it stays linear.
 _LINEAR = PASSED | {Kind.NORMALIZATION, Kind.SCALING}
 _ENDS_THROUGH = PASSED | {Kind.ACTIVATION, Kind.ELEMENTWISE, Kind.SCALING, Kind.PRODUCT}
 
@@ -145,11 +144,10 @@ def _residuals(graph: Graph) -> Iterator[_Residual]:
             continue
         ways = [graph.between(fork, operand) for operand in operands]
         kernels = [sum(c.is_map or c.is_unknown for c in way) for way in ways]
-        fewest = min(kernels)
-        if kernels.count(fewest) > 1 or (
-            fewest and not all(_linear(c) for c in ways[_min(kernels)])
-        ):
-            continue  # branches side by side, or one signal mixed with itself: no stream
+        if kernels.count(min(kernels)) > 1:
+            continue  # branches side by side, or one signal mixed with itself
+        if not all(_on_shortcut(c, min(kernels)) for c in ways[_min(kernels)]):
+            continue
         shortcut = _min(kernels)
         others = tuple(o for i, o in enumerate(operands) if i != shortcut)
         yield _Residual(call.index, fork, operands[shortcut], others)
@@ -159,8 +157,11 @@ def _min(values: list[int]) -> int:
     return values.index(min(values))
 
 
-def _linear(call: Call) -> bool:
-    return (call.is_map and not call.activation) or call.kind in _LINEAR
+def _on_shortcut(call: Call, kernels: int) -> bool:
+    """Says whether a stream may go through a call: one with a kernel of its own stays linear."""
+    if kernels:
+        return (call.is_map and not call.activation) or call.kind in _LINEAR
+    return call.kind in _LINEAR | {Kind.ACTIVATION, Kind.ELEMENTWISE}
 
 
 def _stream_source(graph: Graph, at: int, residual: Mapping[int, _Residual]) -> int:

@@ -21,8 +21,8 @@ from typing import Any
 import keras
 
 from keras_inits._keras_internals import symbolic_calls_through
-from keras_inits._layers.kinds import KERNELS, Kind, kind
-from keras_inits._wiring.operations import description, operation_kind
+from keras_inits._layers.kinds import KERNELS, Kind, is_named, kind
+from keras_inits._wiring.operations import description, operation_kind, reads_values
 
 # Of these the inside is looked at; all others are one step each.
 _ENTERED = frozenset({Kind.MODEL, Kind.WRAPPER, Kind.ATTENTION, Kind.FUNCTION, Kind.UNKNOWN})
@@ -74,13 +74,13 @@ class Trace:
         steps: in the order of the run.
         inputs: the tensors that the model was given.
         outputs: for each output of the model the step that made it, or `-1 - i` for input i.
-        scopes: path, layer, first step and step after the last of each layer that was entered.
+        scopes: layer, first step and the step after the last, of each layer that was entered.
     """
 
     steps: list[Step] = field(default_factory=list)
     inputs: list[Any] = field(default_factory=list)
     outputs: list[int] = field(default_factory=list)
-    scopes: list[tuple[str, Any, int, int]] = field(default_factory=list)
+    scopes: list[tuple[Any, int, int]] = field(default_factory=list)
     _made: dict[int, tuple[Any, int, bool]] = field(default_factory=dict)
     _path: list[str] = field(default_factory=list)
     _over_time: int = 0
@@ -118,8 +118,9 @@ class Trace:
         try:
             if what is Kind.OVER_TIME:
                 return self._each_time(layer, args, kwargs)
-            rotates_several = what is Kind.ROTATION and len(_symbolic((args, kwargs))) > 1
-            if not (what in _ENTERED or rotates_several) or not _has_call(layer):
+            # What is derived from a rotation may take and give several tensors.
+            derived = what is Kind.ROTATION and "call" in vars(type(layer)) and not is_named(layer)
+            if not (what in _ENTERED or derived) or not _has_call(layer):
                 return self._step(layer, what, args, kwargs)
             return self._enter(layer, what, args, kwargs)
         finally:
@@ -127,15 +128,15 @@ class Trace:
 
     def _enter(self, layer: Any, what: Kind, args: Any, kwargs: Any) -> Any:
         first, scopes, path = len(self.steps), len(self.scopes), list(self._path)
-        self.scopes.append(("/".join(path), layer, first, first))
+        self.scopes.append((layer, first, first))
         try:
-            outputs = layer.call(*args, **kwargs)
+            outputs = layer.call(*_in_its_structure(layer, args), **kwargs)
         except Exception as error:  # whatever a layer's own code says of a symbolic tensor
             del self.steps[first:], self.scopes[scopes:]
             self._path[:] = path
             reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
             return self._step(layer, what, args, kwargs, problem=reason)
-        self.scopes[scopes] = ("/".join(path), layer, first, len(self.steps))
+        self.scopes[scopes] = (layer, first, len(self.steps))
         return outputs
 
     def _each_time(self, layer: Any, args: Any, kwargs: Any) -> Any:
@@ -145,11 +146,13 @@ class Trace:
         once = keras.KerasTensor((batch, *rest), sequence.dtype)
         _, source, carries = self._made[id(sequence)]
         self._note(once, source, carries)
+        first = len(self.steps)
         self._over_time += 1
         try:
             outputs = inner(once)
         finally:
             self._over_time -= 1
+        self.scopes.append((layer, first, len(self.steps)))
 
         def spread(tensor: Any) -> Any:
             _, source, carries = self._made[id(tensor)]
@@ -197,7 +200,8 @@ class Trace:
             lambda t: _fresh(t) if id(t) in given or getattr(t, "sparse", False) else t, outputs
         )
         flat = _symbolic(outputs)
-        signals = tuple(source for _, source, carries in known if carries)
+        reads = reads_values(subject)
+        signals = tuple(source for _, source, carries in known if carries and reads)
         through = what is not Kind.CUT and (bool(signals) or what in _STARTS)
         step = Step(
             subject=subject,
@@ -255,6 +259,19 @@ def _as_symbolic(leaf: Any) -> Any:
 
 def _fresh(tensor: Any) -> Any:
     return keras.KerasTensor(tensor.shape, tensor.dtype)
+
+
+def _in_its_structure(layer: Any, args: Any) -> Any:
+    """Returns the inputs of a functional model in the structure that it was made with.
+
+    Others of as many tensors do too, with a warning.
+    """
+    expected = None if isinstance(layer, keras.Sequential) else getattr(layer, "inputs", None)
+    if not expected or not isinstance(layer, keras.Model) or len(args) != 1:
+        return args
+    flat = keras.tree.flatten(args[0])
+    same = len(flat) == len(keras.tree.flatten(layer.input))
+    return (keras.tree.pack_sequence_as(layer.input, flat),) if same else args
 
 
 def _has_call(layer: Any) -> bool:

@@ -13,7 +13,7 @@ from keras_inits.plots._training import COLORS
 
 _ROWS = 40  # in one column; longer nets go on in the next
 _SHOWN = (Kind.EMBEDDING, Kind.POSITION, Kind.RECURRENT)
-_BOX = 1.9  # inches for one box
+_BOX = 2.1  # inches for one box
 _ROW = 0.36  # inches for one row
 _NAME = 24  # letters that fit a box
 _LEGEND = (
@@ -127,7 +127,7 @@ def _box(
     following = wiring.activation_after(call).activation
     shown = following if following not in ("", "linear") and len(following) < _NAME else ""
     label = role or name
-    room = _NAME + 5 - len(shown)
+    room = _NAME + 2 - len(shown)
     label = label if len(label) <= room else "…" + label[1 - room :]
     text = f"{label} → {shown}" if shown else label
     ax.text(x, y, text, fontsize=6.5, ha="left", va="center", bbox=style, zorder=3)

@@ -1,5 +1,7 @@
 """Small backbones of Keras Hub, made without a download; each with three layers a stack."""
 
+import importlib
+
 TEXT = {
     "vocabulary_size": 50,
     "num_layers": 3,
@@ -36,6 +38,33 @@ def _resnet(models, block, **more):
         **more,
     )
 
+
+def _encoder(models, shape):
+    return models.ResNetBackbone(
+        input_conv_filters=[64],
+        input_conv_kernel_sizes=[7],
+        stackwise_num_filters=[64] * 4,
+        stackwise_num_blocks=[2] * 4,
+        stackwise_num_strides=[1, 2, 2, 2],
+        block_type="basic_block",
+        image_shape=shape,
+    )
+
+
+def _inner(name):
+    """A part of a backbone that Keras Hub has no public name for."""
+    module, _, kind = name.rpartition(".")
+    return getattr(importlib.import_module(f"keras_hub.src.models.{module}"), kind)
+
+
+CLIP = {
+    "hidden_dim": 16,
+    "num_layers": 3,
+    "num_heads": 2,
+    "intermediate_dim": 32,
+    "intermediate_activation": "quick_gelu",
+    "intermediate_output_index": None,
+}
 
 BACKBONES = {
     "Albert": lambda m: m.AlbertBackbone(embedding_dim=8, **TEXT, **LENGTH),
@@ -155,8 +184,90 @@ BACKBONES = {
         **TEXT, max_encoder_sequence_length=16, max_decoder_sequence_length=16
     ),
     "Xception": lambda m: m.XceptionBackbone(
-        stackwise_conv_filters=[[8, 8], [16, 16]], stackwise_pooling=[True, False], **IMAGE
+        stackwise_conv_filters=[[8, 8], [16, 16], [16, 16]],
+        stackwise_pooling=[False, True, False],
+        **IMAGE,
     ),
     "XLMRoberta": lambda m: m.XLMRobertaBackbone(**TEXT, **LENGTH),
     "XLNet": lambda m: m.XLNetBackbone(**TEXT),
+    "BASNet": lambda m: m.BASNetBackbone(
+        image_encoder=_encoder(m, (None, None, 3)), num_classes=1, image_shape=(64, 64, 3)
+    ),
+    "CLIP": lambda m: m.CLIPBackbone(
+        vision_encoder=_inner("clip.clip_vision_encoder.CLIPVisionEncoder")(
+            **CLIP, patch_size=8, **IMAGE
+        ),
+        text_encoder=_inner("clip.clip_text_encoder.CLIPTextEncoder")(
+            **CLIP, vocabulary_size=50, embedding_dim=16, **LENGTH
+        ),
+        projection_dim=8,
+    ),
+    "DeepLabV3": lambda m: m.DeepLabV3Backbone(
+        image_encoder=_encoder(m, (64, 64, 3)),
+        spatial_pyramid_pooling_key="P4",
+        upsampling_size=4,
+        dilation_rates=[6, 12],
+        low_level_feature_key="P2",
+        projection_filters=8,
+        image_shape=(64, 64, 3),
+    ),
+    "ESM2": lambda m: m.ESM2Backbone(**TEXT, **LENGTH),
+    "MobileNet": lambda m: m.MobileNetBackbone(
+        stackwise_expansion=[[40, 56], [64, 144]],
+        stackwise_num_blocks=[2, 2],
+        stackwise_num_filters=[[16, 16], [24, 24]],
+        stackwise_kernel_size=[[3, 3], [5, 5]],
+        stackwise_num_strides=[[2, 1], [2, 1]],
+        stackwise_se_ratio=[[None, None], [0.25, 0.25]],
+        stackwise_activation=[["relu", "relu"], ["hard_swish", "hard_swish"]],
+        stackwise_padding=[[1, 1], [2, 2]],
+        output_num_filters=32,
+        depthwise_filters=8,
+        depthwise_stride=2,
+        depthwise_residual=False,
+        squeeze_and_excite=0.5,
+        last_layer_filter=32,
+        **IMAGE,
+    ),
+    "Qwen2": lambda m: m.Qwen2Backbone(**GROUPED),
+    "SigLIP": lambda m: m.SigLIPBackbone(
+        vision_encoder=_inner("siglip.siglip_vision_encoder.SigLIPVisionEncoder")(
+            patch_size=8, intermediate_dim=32, **VISION
+        ),
+        text_encoder=_inner("siglip.siglip_text_encoder.SigLIPTextEncoder")(
+            embedding_dim=16, **TEXT, **LENGTH
+        ),
+    ),
+    "Swin": lambda m: m.SwinTransformerBackbone(
+        embed_dim=8, depths=[2, 2], num_heads=[2, 2], window_size=4, patch_size=4, **IMAGE
+    ),
+    "T5Gemma": lambda m: m.T5GemmaBackbone(
+        vocabulary_size=50,
+        **{
+            f"{stack}_{name}": value
+            for stack in ("encoder", "decoder")
+            for name, value in {
+                "hidden_dim": 16,
+                "intermediate_dim": 32,
+                "num_layers": 2,
+                "num_attention_heads": 2,
+                "num_key_value_heads": 2,
+                "head_dim": 8,
+                "layer_types": ["full_attention"] * 2,
+            }.items()
+        },
+        dropout_rate=0.0,
+        rms_norm_eps=1e-6,
+        query_pre_attn_scalar=1.0,
+        tie_word_embeddings=True,
+        attention_bias=False,
+        hidden_activation="gelu_approximate",
+        initializer_range=0.02,
+        attention_dropout=0.0,
+        sliding_window=16,
+        cross_attention_hidden_size=16,
+        attn_logit_softcapping=50.0,
+        final_logit_softcapping=30.0,
+        rope_max_wavelength=10000.0,
+    ),
 }

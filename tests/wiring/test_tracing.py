@@ -282,7 +282,28 @@ def test_a_wiring_goes_to_json_and_back():
     again = type(found).from_dict(found.to_dict())
     assert again == found
     assert again.heads == found.heads
+    assert {type(call.kind) for call in again.calls} == {Kind}
     assert again.summary() == found.summary()
     assert [again.activation_after(c) for c in again.maps] == [
         found.activation_after(c) for c in found.maps
     ]
+
+
+def test_a_nested_model_is_entered_in_whatever_structure_it_is_called():
+    inner_input = keras.Input((4,))
+    inner = keras.Model([inner_input], layers.Dense(4, name="inner")(inner_input), name="nested")
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, inner(inputs))
+    # Called on a tensor for its list of one, Keras would warn, and a warning be an error here.
+    assert paths(wiring(model).calls) == ["nested/inner"]
+
+
+def test_a_layer_that_holds_others_has_their_calls():
+    attention = layers.MultiHeadAttention(2, 4, name="attention")
+    spread = layers.TimeDistributed(layers.Dense(3, name="inner"), name="over")
+    inputs = keras.Input((5, 8))
+    found = wiring(keras.Model(inputs, spread(attention(inputs, inputs))))
+    inside = [call for call in found.calls if call.path.startswith("attention/")]
+    assert {c.path.split("/")[1] for c in inside} >= {"query", "key", "value"}
+    assert found.of(attention) == found.of("attention") == tuple(inside)
+    assert paths(found.of(spread)) == paths(found.of(spread.layer)) == ["over/inner"]
