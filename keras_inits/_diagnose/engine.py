@@ -239,7 +239,7 @@ def _layers(
     reported: set[int] = set()
     reports = []
     predictions = predict(evidence.calls)
-    for call, (second_moment, gradient) in zip(evidence.calls, predictions, strict=True):
+    for call, expected in zip(evidence.calls, predictions, strict=True):
         own = [
             w
             for w in call.layer.trainable_weights
@@ -252,12 +252,14 @@ def _layers(
                 kind=type(call.layer).__name__,
                 output=call.output,
                 gradient=call.gradient,
-                predicted_second_moment=second_moment,
-                predicted_gradient=gradient,
+                predicted_second_moment=expected.second_moment,
+                predicted_gradient=expected.gradient,
                 weights=tuple(evidence.weights[id(w)] for w in own),
                 verdict=worst(f for f in findings if call.name in f.where)
                 if call.name in blamed
                 else "healthy",
+                predicted_deviation=expected.deviation,
+                predicted_gradient_deviation=expected.gradient_deviation,
             )
         )
     return tuple(reports)

@@ -61,7 +61,7 @@ class Evidence:
             found = self.picture.normalizations(index)
         else:
             found = self._normalizations(index)
-        return takes_scale_away(self.calls, found)
+        return takes_scale_away(self.calls, found, self.thresholds.growth)
 
     def _normalizations(self, index: int) -> list[int]:
         """Returns the same as `Picture.normalizations`, from the recorded calls alone."""

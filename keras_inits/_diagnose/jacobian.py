@@ -57,8 +57,10 @@ def estimate(
         sizes = np.maximum(_norms(vectors), 1e-30)
         vectors = [v / _column(sizes, v) for v in vectors]
     # Of several inputs with deviations of their own, the mean square over all.
-    spread = math.sqrt(sum(float(tf.reduce_sum(tf.square(x - tf.reduce_mean(x)))) for x in given)
-                       / max(1, sum(int(tf.size(x)) for x in given)))
+    spread = math.sqrt(
+        sum(float(tf.reduce_sum(tf.square(x - tf.reduce_mean(x)))) for x in given)
+        / max(1, sum(int(tf.size(x)) for x in given))
+    )
     response = spread * math.sqrt(mean_square * smaller / _size(outputs))
     return JacobianReport(mean_square, largest, int(given[0].shape[0]), response)
 

@@ -11,6 +11,7 @@ from keras_inits._diagnose.statistics import (
     TensorStatistics,
     effective_rank,
     equal_columns,
+    mean_cosine,
     sample_correlation,
 )
 
@@ -57,6 +58,7 @@ def measure(
         finite=True,
         histogram=_histogram(matrix, edges),
         edges=edges,
+        alignment=mean_cosine(columns),
     )
     return statistics, columns
 
@@ -94,6 +96,7 @@ def measure_gradient(
         finite=True,
         histogram=np.zeros(BINS, np.int64),
         edges=np.linspace(-1, 1, BINS + 1),
+        alignment=mean_cosine(columns),
     ), columns
 
 

@@ -51,8 +51,9 @@ _NOWHERE: frozenset[int] = frozenset()
 class Origins:
     """From which calls of layers each tensor was computed, and which of them it needs.
 
-    A sum needs what all of its parts need; anything else needs what any of its inputs does. Sets of
-    needed calls are numbers, one bit for each call.
+    A sum needs what all of its parts need; anything else needs what any of its inputs does. A gate
+    that is computed from what it multiplies is not needed: silent, it is a constant. Sets of needed
+    calls are numbers, one bit for each call.
     """
 
     def __init__(self) -> None:
@@ -84,7 +85,8 @@ class Origins:
         for more, needed in found[1:]:
             if more is not origins:
                 origins = origins | more
-            needs = needs & needed if name in _JOINS else needs | needed
+            gates = name == "Mul" and needs & needed in (needs, needed)
+            needs = needs & needed if gates or name in _JOINS else needs | needed
         for tensor in outputs:
             self.set(tensor, origins, needs)
         return origins

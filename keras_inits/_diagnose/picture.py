@@ -83,16 +83,19 @@ def draw(
     return Picture(found, calls, places, outputs)
 
 
-def takes_scale_away(calls: Sequence[Call], normalizations: Sequence[int]) -> bool:
-    """Says whether normalizations do set the scale anew: their epsilon is small enough."""
+def takes_scale_away(calls: Sequence[Call], normalizations: Sequence[int], most: float) -> bool:
+    """Says whether normalizations set a scale anew, to a factor of `most` at least.
+
+    What is far smaller than their epsilon stays small.
+    """
     return bool(normalizations) and all(
-        _sets_scale(calls[index].layer, calls[index].inputs) for index in normalizations
+        _sets_scale(calls[index].layer, calls[index].inputs, most) for index in normalizations
     )
 
 
-def _sets_scale(layer: Any, inputs: TensorStatistics | None) -> bool:
+def _sets_scale(layer: Any, inputs: TensorStatistics | None, most: float) -> bool:
     epsilon = getattr(layer, "epsilon", 0.0)
     if inputs is None or not isinstance(epsilon, float | int):
         return True
     rms = isinstance(layer, keras.layers.RMSNormalization | keras.layers.UnitNormalization)
-    return (inputs.second_moment if rms else inputs.std**2) > epsilon
+    return (inputs.second_moment if rms else inputs.std**2) > epsilon / most**2

@@ -58,6 +58,10 @@ class LayerReport:
         predicted_gradient: the second moment that theory expects of the gradient there.
         weights: its trainable weights, reported at its first call.
         verdict: the worst that was found of it, or `"healthy"`.
+        predicted_deviation: standard deviation of the natural logarithm of the second moment, over
+            nets of this width (half of it is that of the root mean square); None without a
+            prediction.
+        predicted_gradient_deviation: the same of the gradient.
     """
 
     name: str
@@ -68,6 +72,8 @@ class LayerReport:
     predicted_gradient: float | None
     weights: tuple[WeightReport, ...]
     verdict: str
+    predicted_deviation: float | None = None
+    predicted_gradient_deviation: float | None = None
 
 
 @dataclass(frozen=True)

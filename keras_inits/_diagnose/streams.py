@@ -40,9 +40,7 @@ def _drifting(evidence: Evidence) -> Found:
             yield None, finding
 
 
-def _judged(
-    evidence: Evidence, picture: Picture, number: int, stream: Stream
-) -> Finding | None:
+def _judged(evidence: Evidence, picture: Picture, number: int, stream: Stream) -> Finding | None:
     """Returns what is wrong with a stream.
 
     Branches of one size that are added up make its second moment grow in proportion to their
@@ -56,7 +54,7 @@ def _judged(
     steps = stream.sums.index(last) - stream.sums.index(first)
     ratio, limit = after / before, evidence.thresholds.growth**2
     overflows = any(s is not None and not math.isfinite(s) for _, s in sizes)
-    if not overflows and _is_normalized(picture, stream.sums[-1]):
+    if not overflows and _is_normalized(evidence, picture, stream.sums[-1]):
         return None
     if 1 / limit <= ratio <= limit * (steps + 1):
         return None
@@ -88,11 +86,12 @@ def _judged(
     )
 
 
-def _is_normalized(picture: Picture, place: int) -> bool:
+def _is_normalized(evidence: Evidence, picture: Picture, place: int) -> bool:
     after = [each.index for each in picture.wiring.normalized_after(picture.wiring.calls[place])]
     recorded = {at: call for call, at in picture.places.items()}
     found = [recorded[index] for index in after if index in recorded]
-    return len(found) == len(after) and takes_scale_away(picture.calls, found)
+    known = len(found) == len(after)
+    return known and takes_scale_away(picture.calls, found, evidence.thresholds.growth)
 
 
 def _scale_ends(stream: int, each: float, branches: int) -> str:
