@@ -1,4 +1,4 @@
-"""Time and memory of `diagnose` beside a plain forward and backward pass, on ResNet50.
+"""Time and memory of `diagnose` compared with a plain forward and backward pass, on ResNet50.
 
 python benchmarks/diagnose.py [batch]
 """

@@ -1,4 +1,4 @@
-"""How long `wiring` takes, beside building the model. `python benchmarks/wiring.py`."""
+"""The time of `wiring` compared with building the model. `python benchmarks/wiring.py`."""
 
 import time
 

@@ -2,9 +2,11 @@ import keras
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from pictures import assert_drawn
 
 import keras_inits as ki
 from keras_inits import plots
+from keras_inits.plots._training import COLORS
 
 
 @pytest.fixture(scope="module", params=[10, 50, 200])
@@ -41,7 +43,10 @@ def test_the_heat_map_has_a_column_a_layer(report):
 def test_the_figure_makes_a_png_with_a_heat_map_for_many_layers(report):
     figure = plots.depth_figure(report)
     assert len(figure.axes) == (2 if len(report.layers) < 40 else 5)
-    assert plots.figure_bytes(figure, dpi=30).startswith(b"\x89PNG")
+    assert_drawn(figure, COLORS[1])  # the measured signal
+    for ax in figure.axes[:1]:
+        (measured, *_) = ax.lines
+        assert len(measured.get_ydata()) == len(report.layers)
 
 
 def test_the_histograms_of_several_models_have_a_row_each(report):

@@ -65,7 +65,7 @@ def normalized(config: Any) -> Any:
     return rename(config)
 
 
-def told(config: Any) -> bool:
+def says_all(config: Any) -> bool:
     """Returns whether a configuration tells all: no class or function but Keras's and ours."""
     for node in _nodes(config):
         root = str(node.get("module") or "").partition(".")[0]

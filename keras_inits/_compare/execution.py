@@ -1,4 +1,4 @@
-"""How a comparison is carried out: by what trainer, in what pieces, where, and who is told."""
+"""How a comparison is carried out: trainer, pieces, place, and who is called on the way."""
 
 import contextlib
 import os

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from keras_inits._compare.code import code_digest
-from keras_inits._compare.configuration import attempt, normalized, serialized, told
+from keras_inits._compare.configuration import attempt, normalized, says_all, serialized
 from keras_inits._compare.models import (
     compiled_model,
     flat_layers,
@@ -34,7 +34,7 @@ def run_settings(plan: Plan, template: keras.Model) -> dict[str, Any]:
         template: a model of the plan.
     """
     model, compiled = normalized(_configuration(template)), _compile_configuration(template)
-    complete = told(_configuration(template)) and told(compiled)
+    complete = says_all(_configuration(template)) and says_all(compiled)
     compiled = normalized(compiled)
     if takes_scheme(plan.build):  # which are the scheme, kept by label, or in the code of `build`
         model = _without_initializers(model)
@@ -73,7 +73,7 @@ def scheme_settings(scheme: Any) -> Any:
     if config is None:
         return {"class_name": type(scheme).__name__, "code": code_digest(scheme)}
     found = {**normalized(config)}
-    if not told(config):
+    if not says_all(config):
         found["code"] = code_digest(type(scheme))
     return _plain(found)
 

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -25,8 +25,11 @@ from keras_inits._diagnose.report import (
     LayerReport,
     SignalReport,
     WeightReport,
+    by_severity,
 )
+from keras_inits._diagnose.setting import Setting, examine
 from keras_inits._diagnose.state import State, left_as_it_was
+from keras_inits._diagnose.streams import WHOLE
 from keras_inits._diagnose.theory import predict
 from keras_inits._diagnose.thresholds import Thresholds
 from keras_inits._diagnose.verdicts import judge, worst
@@ -66,19 +69,36 @@ def report(
     jacobian_samples: int,
     seed: int,
     notes: tuple[str, ...],
+    own_data: bool = True,
 ) -> SignalReport:
-    """Returns the report of `diagnose`; its arguments are those of `diagnose`, checked."""
+    """Returns the report of `diagnose`; its arguments are those of `diagnose`, checked.
+
+    `own_data` says whether the batch is the user's, so that its setting can be judged.
+    """
     if batch.y is None and loss is not None:
         raise InputError(f"A loss needs targets: give `y`. Received: loss={loss!r}, y=None")
     own_step = loss is None and has_own_step(model)
     _build(model, batch, own_step)
     rng = np.random.default_rng(seed)
     with left_as_it_was(model) as state:
+        setting = Setting()
+        if own_data:
+            goals = None if own_step else batch.y
+            setting = examine(model, batch.x, goals, loss=loss)
         if own_step:
             seen = _own_step(model, batch, state)
             notes += ("loss and gradients: of the model's own train_step",)
         else:
-            seen = _standard_step(model, batch, state, loss=loss, training=training, rng=rng)
+            try:
+                seen = _standard_step(model, batch, state, loss=loss, training=training, rng=rng)
+            except Exception as error:
+                # Targets that the loss refuses are a finding; the signal can be looked at still.
+                if not any("targets" in finding.where for finding in setting.findings):
+                    raise
+                state.restore()
+                given = replace(batch, y=None)
+                seen = _standard_step(model, given, state, loss=None, training=training, rng=rng)
+                notes += (f"loss: none, {type(error).__name__}; a random cotangent went back",)
         recorder = seen.recorder
         weights = {
             id(w): _weight(w, seen.gradients.get(id(w)), recorder.scale)
@@ -98,15 +118,20 @@ def report(
             outputs=seen.outputs,
             jacobian=jacobian,
         )
-        findings = judge(evidence)
+        found = judge(evidence)
+        # Kernels drawn anew one by one, by which the others are weighed, do not calm a stream.
+        whole = tuple(f for f in found if WHOLE & f.numbers.keys())
+        weighed, dismissed = setting.weigh([f for f in found if f not in whole])
+        findings = by_severity((*whole, *weighed))
     return SignalReport(
         model=model.name,
         batch=batch.size,
         loss=seen.loss,
         layers=_layers(evidence, {n for f in findings for n in f.where}, findings),
         jacobian=jacobian,
-        findings=findings,
-        notes=notes + more,
+        findings=setting.findings + findings,
+        notes=notes + more + setting.notes + dismissed,
+        first_steps=setting.first_steps,
     )
 
 
@@ -260,6 +285,7 @@ def _layers(
                 else "healthy",
                 predicted_deviation=expected.deviation,
                 predicted_gradient_deviation=expected.gradient_deviation,
+                findings=tuple(f for f in findings if call.name in f.where),
             )
         )
     return tuple(reports)

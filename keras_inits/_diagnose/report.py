@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from rich.console import RenderableType
@@ -62,6 +62,7 @@ class LayerReport:
             nets of this width (half of it is that of the root mean square); None without a
             prediction.
         predicted_gradient_deviation: the same of the gradient.
+        findings: those of the report that name it; in JSON they are the report's alone.
     """
 
     name: str
@@ -74,6 +75,7 @@ class LayerReport:
     verdict: str
     predicted_deviation: float | None = None
     predicted_gradient_deviation: float | None = None
+    findings: tuple[Finding, ...] = field(default=(), metadata={"json": False})
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,25 @@ class JacobianReport:
     response: float = math.nan
 
 
+@dataclass(frozen=True)
+class FirstSteps:
+    """What the first steps of the training do to the loss, tried on a copy.
+
+    Attributes:
+        rate: the compiled learning rate.
+        start: the loss of all samples before them, in training.
+        after: that after them; infinite if it was not finite.
+        guess: that of the best guess that is the same for all samples; None if not known.
+        steps: how many steps were tried in all, at this rate and for what was to be proved.
+    """
+
+    rate: float
+    start: float
+    after: float
+    guess: float | None
+    steps: int
+
+
 @dataclass(frozen=True, eq=False)
 class SignalReport(Report):
     """What each layer of a model does to a signal and to its gradient.
@@ -107,9 +128,12 @@ class SignalReport(Report):
         loss: the loss, or None if a random cotangent was sent back instead.
         layers: in the order in which they were called.
         jacobian: of outputs by inputs; None where there is none.
-        findings: all that is wrong, the worst first; each names the calls of layers that it is
-            about in `where`.
+        findings: all that is wrong: first with the setting of the training, in the order in which
+            to change it, where `where` is `"input"`, `"targets"`, `"output"`, `"loss"`,
+            `"optimizer"` or names of layers; then with the signal, the worst first, where it names
+            the calls of layers.
         notes: what was done or could not be done, and why.
+        first_steps: what the first steps do to the loss; None if none were tried.
     """
 
     model: str
@@ -119,11 +143,13 @@ class SignalReport(Report):
     jacobian: JacobianReport | None
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
+    first_steps: FirstSteps | None = None
 
     @property
     def verdict(self) -> str:
-        """The kind of the worst finding, or `"healthy"`."""
-        return self.findings[0].kind if self.findings else "healthy"
+        """The kind of the worst finding in the signal, else of the first; or `"healthy"`."""
+        kinds = [finding.kind for finding in self.findings]
+        return next((kind for kind in kinds if kind in SEVERITY), (kinds or ["healthy"])[0])
 
     def findings_of(self, name: str) -> tuple[Finding, ...]:
         """Returns the findings about the layer of that name, the worst first."""

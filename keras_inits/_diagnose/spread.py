@@ -7,8 +7,8 @@ $2/n$ without activation. Layers are independent, so that the variances of the l
 
 Over a batch the samples share the weights: the average over two samples of correlation $c$ varies
 by their covariance $E[\varphi(h)^2 \varphi(h')^2] - (E\varphi^2)^2$, which is 0 at $c = 0$. With
-$\varphi^2 = \sum_k a_k h_k$ in Hermite polynomials it is $\sum_{k \ge 1} a_k^2 c^k$. The mean cosine
-of what was measured stands for $c$.
+$\varphi^2 = \sum_k a_k h_k$ in Hermite polynomials it is $\sum_{k \ge 1} a_k^2 c^k$. The mean
+cosine of what was measured stands for $c$.
 
 Reference:
     Hanin & Nica 2020, theorem 1. https://arxiv.org/abs/1812.05994

@@ -13,6 +13,8 @@ from keras_inits._diagnose.remedies import scale_input
 from keras_inits._reporting import Finding
 from keras_inits._wiring import Stream
 
+# Numbers of a finding about a whole net, of which no single layer is the cause.
+WHOLE = frozenset({"sums", "response"})
 Found = Iterator[tuple[int | None, Finding]]
 
 

@@ -51,6 +51,12 @@ def parts(report: "SignalReport") -> Iterator[RenderableType]:
             f"Jacobian: mean squared singular value {jacobian.mean_squared_singular_value:.3g}, "
             f"largest {jacobian.largest_singular_value:.3g}"
         )
+    if (steps := report.first_steps) is not None:
+        guess = "" if steps.guess is None else f"; a constant guess has {steps.guess:.3g}"
+        yield Text(
+            f"First steps at learning rate {steps.rate:.3g}, on a copy: loss {steps.start:.3g} to "
+            f"{steps.after:.3g}{guess} ({steps.steps} steps tried in all)"
+        )
     for note in report.notes:
         yield plain_text(note)
     for finding, others in _grouped(report.findings):

@@ -44,7 +44,7 @@ class ImageDataset:
 
     @property
     def comparable(self) -> bool:
-        """Whether numbers measured on it may stand beside an article's: only those of MNIST."""
+        """Whether numbers measured on it can be compared with an article's: only those of MNIST."""
         return self.name == "mnist"
 
     def provenance(self) -> dict[str, Any]:

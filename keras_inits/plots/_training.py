@@ -127,7 +127,7 @@ def training_figure(
 
 
 def _label_ends(ax: Axes, ends: Sequence[tuple[str, float, float, str]]) -> None:
-    """Writes `(label, x, y, color)` beside the ends of lines, moved apart where they touch."""
+    """Writes `(label, x, y, color)` next to the ends of lines, moved apart where they touch."""
     ax.autoscale_view()
     points = 72 / ax.figure.dpi  # one pixel, in the unit of the letters
     shifted = -np.inf
@@ -166,13 +166,13 @@ def plot_differences(
     differences = [d for d in everything if {d.a, d.b} <= alive] or everything
     rows = np.arange(len(differences))[::-1]
     for row, difference in zip(rows, differences, strict=True):
-        told = difference.p_holm < LEVEL
-        color = COLORS[1] if told else "0.45"
+        significant = difference.p_holm < LEVEL
+        color = COLORS[1] if significant else "0.45"
         interval = difference.interval
         values = difference.values[np.isfinite(difference.values)]
         ax.plot(values, np.full(len(values), row - 0.22), ".", ms=4, alpha=0.4, mew=0, color=color)
         ax.plot([interval.low, interval.high], [row, row], color=color, lw=2)
-        ax.plot(interval.mean, row, "o", ms=6, color=color, mfc=color if told else "white")
+        ax.plot(interval.mean, row, "o", ms=6, color=color, mfc=color if significant else "white")
     ax.axvline(0, color="0.3", lw=0.8)
     ax.set_yticks(rows, [literal(f"{d.a} - {d.b}") for d in differences])
     ax.set_ylim(-0.6, len(differences) - 0.4)
@@ -213,7 +213,7 @@ def boundary_figure(
 
 
 def comparison_figure(result: Comparison, metric: str | None = None) -> Figure:
-    """Returns the curves of every scheme, and the forest plot of their differences beside them.
+    """Returns the curves of every scheme, and a forest plot of their differences.
 
     Args:
         result: what was measured.

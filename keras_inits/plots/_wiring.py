@@ -127,8 +127,8 @@ def _box(
     following = wiring.activation_after(call).activation
     shown = following if following not in ("", "linear") and len(following) < _NAME else ""
     label = role or name
-    room = _NAME + 2 - len(shown)
-    label = label if len(label) <= room else "…" + label[1 - room :]
+    space = _NAME + 2 - len(shown)
+    label = label if len(label) <= space else "…" + label[1 - space :]
     text = f"{label} → {shown}" if shown else label
     ax.text(x, y, text, fontsize=6.5, ha="left", va="center", bbox=style, zorder=3)
     if wiring.normalized_after(call):

@@ -3,11 +3,13 @@ import json
 
 import numpy as np
 import pytest
+from pictures import assert_drawn
 
 from keras_inits import Comparison
 from keras_inits._errors import InputError
 from keras_inits._reporting import Report
-from keras_inits.plots import comparison_figure, figure_bytes, plot_differences
+from keras_inits.plots import comparison_figure, plot_differences
+from keras_inits.plots._training import COLORS
 
 LABELS = ("he", "xavier", "stuck", "a scheme with quite a long label, diverging")
 
@@ -193,7 +195,15 @@ def test_the_forest_plot_leaves_failed_schemes_out_and_says_so():
 @pytest.mark.parametrize("metric", ["test_accuracy", "loss"])
 @pytest.mark.parametrize("seeds", [1, 8])
 def test_the_figure_is_drawn_in_spite_of_nan(seeds, metric):
-    assert figure_bytes(comparison_figure(result(seeds), metric)).startswith(b"\x89PNG")
+    measured = result(seeds)
+    figure = comparison_figure(measured, metric)
+    assert_drawn(figure, *COLORS[: len(LABELS)])
+    curves = figure.axes[0]
+    assert curves.get_ylabel() == metric.replace("_", " ")
+    values = np.ma.masked_invalid(measured.values(metric)).mean(axis=1)
+    for line, mean in zip(curves.lines, values, strict=True):
+        np.testing.assert_allclose(np.ma.filled(line.get_ydata(), -1), np.ma.filled(mean, -1))
+    assert len(figure.axes) == (2 if seeds > 1 else 1)
 
 
 def test_a_summary_is_text_in_jupyter_too(monkeypatch):

@@ -1,0 +1,62 @@
+"""A model, its data as tensors, and each output's targets, end and loss."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_inits._diagnose.objective import objective
+from keras_inits._diagnose.setting.ends import ends
+from keras_inits._diagnose.setting.plain import End, LossKind, Targets, loss_kind, targets_of
+from keras_inits._diagnose.setting.steps import Copy
+
+SAMPLES = 256  # of the batch that are looked at
+FEW = 8  # enough to see the shape and the range of an output
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A model and a batch of its training.
+
+    Attributes:
+        model: the model.
+        x: its inputs, tensors nested as it takes them.
+        y: the targets, nested as the loss takes them.
+        copy: copies of its variables, to try steps on.
+        parts: of each output that has a loss, its targets, its end and the loss.
+    """
+
+    model: keras.Model
+    x: Any
+    y: Any
+    copy: Copy
+    parts: list[tuple[Targets, End, LossKind]]
+
+    @classmethod
+    def of(cls, model: keras.Model, x: Any, y: Any, loss: Any, *, own: bool) -> "Case | str":
+        """Returns the case, or in a string why there is none."""
+        tensors, goals = (keras.tree.map_structure(_tensor, nest) for nest in (x, y))
+        copy = Copy(model, objective(model, None if own else loss))
+        total = keras.tree.flatten(tensors)[0].shape[0]
+        some = keras.tree.map_structure(lambda t: t[:FEW], tensors)
+        outputs = [np.asarray(o) for o in keras.tree.flatten(copy.outputs(some, training=False))]
+        flat = keras.tree.flatten(goals)
+        losses = keras.tree.flatten(loss) if keras.tree.is_nested(loss) else [loss] * len(outputs)
+        if not len(outputs) == len(flat) == len(losses):
+            return (
+                f"targets and loss were not looked at: {len(outputs)} outputs, {len(flat)} "
+                f"targets and {len(losses)} losses are not paired"
+            )
+        parts = [
+            (targets_of(goal.numpy()), end.of(total), loss_kind(own_loss))
+            for goal, end, own_loss in zip(flat, ends(model, outputs), losses, strict=True)
+            if own_loss is not None
+        ]
+        return cls(model, tensors, goals, copy, parts)
+
+
+def _tensor(array: Any) -> Any:
+    tensor = ops.convert_to_tensor(array)[:SAMPLES]
+    return ops.cast(tensor, keras.config.floatx()) if tensor.dtype.is_floating else tensor

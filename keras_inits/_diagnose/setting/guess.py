@@ -1,0 +1,71 @@
+"""The loss of the best constant guess: what a model that has learned nothing should start near."""
+
+import numpy as np
+
+from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE, LossKind, Targets
+from keras_inits._diagnose.setting.steps import Trial
+from keras_inits._reporting import Finding
+
+# Logits of unit size cost half a nat or so; ten times a guess is logits in the tens.
+CROSS_ENTROPY = 10.0
+# Outputs of unit size, targets of a tenth of it: what default initializers give.
+DISTANCE = 100.0
+
+
+def guess(targets: Targets, loss: LossKind) -> float | None:
+    """Returns the loss of the best guess that is the same for all samples; None if not known.
+
+    Cross-entropies: the entropy of the shares of the classes. Squares: the variance of the
+    targets. Absolute errors: the mean distance from the median.
+
+    >>> from keras_inits._diagnose.setting.plain import loss_kind, targets_of
+    >>> round(guess(targets_of([0, 1, 2, 3]), loss_kind("sparse_categorical_crossentropy")), 4)
+    1.3863
+    """
+    values = targets.values
+    if not values.size or not np.isfinite(values).all():
+        return None
+    if loss.name == BINARY[0] and targets.low >= 0 and targets.high <= 1:
+        p = targets.rows().mean(0)
+        return float(np.mean(_entropy(p) + _entropy(1 - p)))
+    if loss.name == CATEGORICAL[0] and targets.exclusive:
+        return float(_entropy(targets.rows().mean(0)).sum())
+    if loss.name == SPARSE[0] and targets.integral:
+        _, counts = np.unique(values, return_counts=True)
+        return float(_entropy(counts / counts.sum()).sum())
+    if loss.name == "mean_squared_error":
+        return float(values.var(0).mean())
+    if loss.name == "mean_absolute_error":
+        return float(np.abs(values - np.median(values, 0)).mean())
+    return None
+
+
+def _entropy(p: np.ndarray) -> np.ndarray:
+    return np.asarray(-p * np.log(np.maximum(p, 1e-30)))
+
+
+def start_finding(
+    own: Trial, best: float | None, penalties: float = 0.0, *, cross_entropy: bool
+) -> Finding | None:
+    """Returns the finding that the loss starts far above a guess, and stays there in first steps.
+
+    Args:
+        own: the trial at the compiled rate.
+        best: the loss of the best constant guess.
+        penalties: what penalties on weights add to the loss at the start.
+        cross_entropy: whether the loss is one.
+    """
+    limit = CROSS_ENTROPY if cross_entropy else DISTANCE
+    if not best or own.start - penalties <= limit * best or own.end - penalties <= 3 * best:
+        return None
+    return Finding(
+        "loss at the start",
+        ("output",),
+        f"the loss starts at {own.start:.3g}, {own.start / best:.3g} times the {best:.3g} of the "
+        f"best constant guess (limit {limit:g}), and is {own.end:.3g} after {len(own.losses)} "
+        "steps on a copy",
+        "The outputs are far too large: the weights are first spent on making them small",
+        'Draw the kernels at a smaller scale (kernel_initializer="glorot_uniform", the default, '
+        'or "initkit_he" before ReLU)',
+        {"start": own.start, "guess": best, "after": own.end},
+    )

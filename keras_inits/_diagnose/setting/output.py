@@ -1,0 +1,340 @@
+"""The end of a model against its loss and its targets."""
+
+import numpy as np
+
+from keras_inits._diagnose.setting.plain import (
+    BINARY,
+    CATEGORICAL,
+    REGRESSION,
+    SPARSE,
+    End,
+    LossKind,
+    Targets,
+)
+from keras_inits._reporting import Finding
+
+# The values that an activation can give; all others can give any.
+RANGES = {
+    "sigmoid": (0.0, 1.0),
+    "hard_sigmoid": (0.0, 1.0),
+    "softmax": (0.0, 1.0),
+    "tanh": (-1.0, 1.0),
+    "hard_tanh": (-1.0, 1.0),
+    "softsign": (-1.0, 1.0),
+    "relu": (0.0, np.inf),
+    "relu6": (0.0, 6.0),
+    "softplus": (0.0, np.inf),
+    "exponential": (0.0, np.inf),
+    "exp": (0.0, np.inf),
+}
+_PROBABILITIES = ("sigmoid", "softmax", "hard_sigmoid")
+# A share of the targets' variance; a hundredth is what a wrong range may cost unseen.
+UNREACHED = 0.01
+
+
+def check(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
+    """Returns what is wrong with the end of one output, for its targets and its loss."""
+    if end.activation == "softmax" and end.units == 1:
+        return [_one_softmax(targets, end, loss)]
+    if end.activation == "softmax" and end.before == "softmax":
+        return [_twice(end)]
+    if loss.name in BINARY:
+        return _binary(targets, end, loss)
+    if loss.name in (*CATEGORICAL, *SPARSE):
+        return _exclusive(targets, end, loss)
+    if loss.name in REGRESSION:
+        return _regression(targets, end, loss)
+    return []
+
+
+def _head(targets: Targets) -> str:
+    """Returns the end and the loss that fit `targets`, as code."""
+    if targets.exclusive:
+        k = targets.values.shape[-1]
+        return f'Dense({k}, activation="softmax") and compile(loss="categorical_crossentropy", ...)'
+    if targets.binary:
+        k = targets.rows().shape[1]
+        return f'Dense({k}, activation="sigmoid") and compile(loss="binary_crossentropy", ...)'
+    if targets.classes:
+        k = int(targets.high) + 1
+        loss = "sparse_categorical_crossentropy"
+        return f'Dense({k}, activation="softmax") and compile(loss="{loss}", ...)'
+    return f'Dense({targets.rows().shape[1]}) without activation and compile(loss="mse", ...)'
+
+
+def _one_softmax(targets: Targets, end: End, loss: LossKind) -> Finding:
+    consequence = "Its output is 1 for every input"
+    if loss.name in (*BINARY, "other"):
+        consequence += "; only the loss may change, where Keras computes it from the logits"
+    else:
+        consequence += ", and its gradient 0: nothing is learned"
+    return Finding(
+        "output activation",
+        ("output",),
+        f"softmax over the single unit of {end.layer}: e^z / e^z = 1",
+        consequence,
+        f"End in {_head(targets)}",
+        {"units": 1},
+    )
+
+
+def _twice(end: End) -> Finding:
+    k = end.units
+    most = np.e / (np.e + k - 1)
+    return Finding(
+        "output activation",
+        ("output",),
+        f"softmax of a softmax: {end.layer} takes probabilities for logits",
+        f"No probability can pass e / (e + {k - 1}) = {most:.3g}, and gradients are flat",
+        "Leave one of them out",
+        {"largest": float(most)},
+    )
+
+
+def _logits_of_probabilities(end: End, loss: LossKind) -> Finding:
+    return Finding(
+        "output activation",
+        ("output",),
+        f"{end.layer} ends in {end.activation}, and the loss was told from_logits=True",
+        "It takes probabilities for logits: the gradient is flat, and the loss cannot come near 0. "
+        "(Where Keras finds the logits next to the output, as on TensorFlow, it uses them and "
+        "warns; on other backends and after any operation on the output it does not)",
+        f"from_logits=False, or no activation in {end.layer}",
+    )
+
+
+def _no_probabilities(targets: Targets, end: End, loss: LossKind) -> Finding:
+    fit = "sigmoid" if loss.name in BINARY else "softmax"
+    what = "no activation" if end.activation == "linear" else end.activation
+    low, high = RANGES.get(end.activation, (-np.inf, np.inf))
+    values = "any number" if low == -np.inf else f"values from {low:g} to {high:g}"
+    logits = "".join(part.capitalize() for part in loss.name.split("_"))
+    return Finding(
+        "output activation",
+        ("output",),
+        f"{loss.name} takes probabilities, and {end.layer} with {what} gives {values}",
+        "What is outside of 0 to 1 is cut off, and has no gradient",
+        f'activation="{fit}" in {end.layer}'
+        + (
+            f", or loss=keras.losses.{logits}(from_logits=True)"
+            if end.activation == "linear"
+            else ""
+        ),
+        {"low": low, "high": high},
+    )
+
+
+def _gives_probabilities(end: End) -> bool | None:
+    """Says whether the end gives numbers from 0 to 1; None if that is not known."""
+    if end.activation in _PROBABILITIES:
+        return True
+    if end.activation == "unknown":
+        return None
+    return False
+
+
+def _binary(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
+    gives = _gives_probabilities(end)
+    if loss.from_logits:
+        if gives:
+            return [_logits_of_probabilities(end, loss)]
+        if end.activation in ("relu", "softplus", "exponential", "relu6"):
+            return [_half(end)]
+        return []
+    if gives is False:
+        return [_no_probabilities(targets, end, loss)]
+    if end.activation == "sigmoid" and targets.one_hot and end.units > 2 and _many(targets):
+        return [_not_exclusive(targets, end, loss)]
+    return []
+
+
+def _many(targets: Targets) -> bool:
+    return len(targets.rows()) >= 16  # that all rows have one label by chance is no longer likely
+
+
+def _half(end: End) -> Finding:
+    return Finding(
+        "output activation",
+        ("output",),
+        f"{end.layer} ends in {end.activation}, and the loss takes its outputs for logits",
+        "No logit is below 0, so that no probability falls below one half",
+        f"No activation in {end.layer}",
+    )
+
+
+def _not_exclusive(targets: Targets, end: End, loss: LossKind) -> Finding:
+    k = end.units
+    return Finding(
+        "output activation",
+        ("output",),
+        f"all {len(targets.rows())} rows of targets have exactly one 1 of {k}, and the {k} units "
+        f"of {end.layer} are independent sigmoids",
+        "They do not compete, and their sum is no 1; under binary cross-entropy the "
+        f"{k - 1} zeros of each row outweigh its one",
+        f'activation="softmax" in {end.layer} and compile(loss="categorical_crossentropy", ...)',
+        {"units": k, "rows": len(targets.rows())},
+    )
+
+
+def _exclusive(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
+    gives = _gives_probabilities(end)
+    if end.units == 1:
+        return [
+            Finding(
+                "output units",
+                ("output",),
+                f"{loss.name} compares the shares of classes, and {end.layer} has one unit: its "
+                "share is 1 for every input",
+                "The gradient is 0 and nothing is learned",
+                f"End in {_head(targets)}",
+                {"units": 1},
+            )
+        ]
+    if loss.from_logits:
+        if gives:
+            return [_logits_of_probabilities(end, loss)]
+        return [_half(end)] if end.activation in ("relu", "relu6", "exponential") else []
+    if gives is False:
+        return [_no_probabilities(targets, end, loss)]
+    if end.activation == "sigmoid":
+        return [_not_exclusive_shares(targets, end, loss)]
+    return []
+
+
+def _not_exclusive_shares(targets: Targets, end: End, loss: LossKind) -> Finding:
+    several = not targets.exclusive and targets.values.shape == end.shape and targets.binary
+    remedy = (
+        'compile(loss="binary_crossentropy", ...), since rows have several labels'
+        if several
+        else f'activation="softmax" in {end.layer}'
+    )
+    return Finding(
+        "output activation",
+        ("output",),
+        f"{loss.name} compares shares that sum to 1, and the {end.units} units of {end.layer} are "
+        "independent sigmoids",
+        "The outputs are no probabilities of the classes, and all may saturate at 1 together",
+        remedy,
+        {"units": end.units},
+    )
+
+
+def _regression(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
+    short = loss.name
+    yes_no = targets.binary and targets.values.size == len(targets.values)
+    if targets.one_hot or (yes_no and end.activation in _PROBABILITIES):
+        return _classes_by_distance(targets, end, loss)
+    if short == "mean_absolute_percentage_error" and (zeros := (targets.values == 0).mean()) > 0:
+        return [
+            Finding(
+                "loss",
+                ("loss",),
+                f"{zeros:.0%} of the targets are 0, and {short} divides by them (by 1e-7 there)",
+                "These samples outweigh all others, by up to 10 million",
+                f"End in {_head(targets)}",
+                {"zeros": float(zeros)},
+            )
+        ]
+    if short in ("poisson", "mean_squared_logarithmic_error") and targets.low < 0:
+        share = float((targets.values < 0).mean())
+        what = "counts" if short == "poisson" else "values above -1"
+        return [
+            *_unreached(targets, end),
+            Finding(
+                "loss",
+                ("loss",),
+                f"{share:.0%} of the targets are negative, to {targets.low:.4g}; {short} is for "
+                f"{what}",
+                "The loss has no minimum for them, or does not see them",
+                'compile(loss="mse", ...) with a linear end',
+                {"negative": share, "low": targets.low},
+            ),
+        ]
+    if short == "poisson" and end.activation in ("linear", "tanh"):
+        return [
+            Finding(
+                "output activation",
+                ("output",),
+                f"{short} takes the logarithm of the output, and {end.layer} with "
+                f"{end.activation} gives negative numbers, too",
+                "The loss is NaN where an output is below 0",
+                f'activation="softplus" or "exponential" in {end.layer}',
+            )
+        ]
+    return _unreached(targets, end)
+
+
+def _classes_by_distance(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
+    if loss.name in ("mean_absolute_error", "mean_absolute_percentage_error"):
+        return [
+            Finding(
+                "loss",
+                ("loss",),
+                f"the targets are classes, and {loss.name} compares them with {end.activation} "
+                "outputs",
+                "Its minimum is the median, the commonest class alone"
+                if loss.name == "mean_absolute_error"
+                else "It divides by the zeros (by 1e-7): the ones do not count",
+                f"End in {_head(targets)}",
+            )
+        ]
+    if targets.one_hot and targets.rows().shape[1] > 2 and end.activation in ("linear", "relu"):
+        return [
+            Finding(
+                "output activation",
+                ("output",),
+                f"the targets are one-hot rows of {targets.rows().shape[1]} classes, and "
+                f"{end.layer} with {end.activation} is fitted to them by {loss.name}",
+                "Outputs past the target cost as much as those short of it, and are no "
+                "probabilities",
+                f"End in {_head(targets)}",
+                {"units": end.units},
+            )
+        ]
+    return []
+
+
+def _to_shares(rows: np.ndarray) -> np.ndarray:
+    """Returns the nearest rows of shares that sum to 1 (Held, Wolfe, Crowder 1974)."""
+    ordered = -np.sort(-rows, -1)
+    excess = np.cumsum(ordered, -1) - 1
+    count = np.arange(1, rows.shape[-1] + 1)
+    number = (ordered > excess / count).sum(-1, keepdims=True)
+    threshold = np.take_along_axis(excess, number - 1, -1) / number
+    return np.asarray(np.maximum(rows - threshold, 0))
+
+
+def _unreached(targets: Targets, end: End) -> list[Finding]:
+    """Returns the finding that targets are out of the range of the last activation."""
+    low, high = RANGES.get(end.activation, (-np.inf, np.inf))
+    values = targets.values
+    if end.activation == "softmax" and end.units > 1:
+        if targets.values.shape != end.shape or targets.exclusive:
+            return []
+        nearest = _to_shares(values)
+    else:
+        nearest = np.clip(values, low, high)
+    total = float(((values - values.mean(0)) ** 2).sum())
+    missed = float(((values - nearest) ** 2).sum())
+    if missed <= UNREACHED * max(total, 1e-30):
+        return []
+    outside = float(((values < low) | (values > high)).mean())
+    what = (
+        "rows that sum to 1"
+        if end.activation == "softmax"
+        else f"values from {low:g} to {high:g}"
+        if high < np.inf
+        else f"values above {low:g}"
+    )
+    return [
+        Finding(
+            "output activation",
+            ("output",),
+            f"{end.activation} in {end.layer} gives {what}, the targets go from "
+            f"{targets.low:.4g} to {targets.high:.4g} ({outside:.0%} outside)",
+            f"{missed / max(total, 1e-30):.3g} of the targets' variance stays as error whatever "
+            f"is learned (limit {UNREACHED:g}); outputs saturate at the bound",
+            f"No activation in {end.layer}: it is the last layer of a regression",
+            {"outside": outside, "unreached": missed / max(total, 1e-30)},
+        )
+    ]

@@ -1,0 +1,147 @@
+"""The plain values that the checks of a training's setting work on: loss, targets, ends."""
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+import numpy as np
+
+BINARY = ("binary_crossentropy", "binary_focal_crossentropy")
+SPARSE = ("sparse_categorical_crossentropy",)
+CATEGORICAL = ("categorical_crossentropy", "categorical_focal_crossentropy")
+SQUARES = ("mean_squared_error", "log_cosh", "huber")  # their best constant is near the mean
+REGRESSION = (
+    *SQUARES,
+    "mean_absolute_error",
+    "mean_absolute_percentage_error",
+    "mean_squared_logarithmic_error",
+    "poisson",
+)
+
+
+@dataclass(frozen=True)
+class LossKind:
+    """Which loss it is: Keras's long name in snake case, or `"other"`."""
+
+    name: str
+    from_logits: bool = False
+
+
+def loss_kind(loss: Any) -> LossKind:
+    """Returns the kind of what `compile` takes as a loss.
+
+    >>> loss_kind("mse"), loss_kind(keras.losses.BinaryCrossentropy(from_logits=True))
+    (LossKind(name='mean_squared_error', from_logits=False), \
+LossKind(name='binary_crossentropy', from_logits=True))
+    """
+    if isinstance(loss, str):
+        loss = keras.losses.get(loss)
+    if isinstance(loss, keras.losses.Loss):
+        name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(loss).__name__).lower()
+        own = type(loss).__module__.startswith("keras.")
+        logits = own and bool(loss.get_config().get("from_logits", False))
+    else:
+        name = getattr(loss, "__name__", "other")
+        own = getattr(loss, "__module__", "").startswith("keras.")
+        logits = False
+    known = (*BINARY, *SPARSE, *CATEGORICAL, *REGRESSION)
+    return LossKind(name if own and name in known else "other", logits)
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """What one output is compared with.
+
+    Attributes:
+        values: the targets as float64, `(batch, ...)`.
+        integral: whether all are whole numbers.
+        binary: whether all are 0 or 1.
+        exclusive: whether the last axis, of 2 or more, holds shares that sum to 1.
+        distinct: how many values there are; counted up to 1,000.
+    """
+
+    values: np.ndarray
+    integral: bool
+    binary: bool
+    exclusive: bool
+    distinct: int
+
+    @property
+    def one_hot(self) -> bool:
+        """Whether each row names one class by a 1 among zeros."""
+        return self.exclusive and self.binary
+
+    @property
+    def low(self) -> float:
+        """The least value."""
+        return float(self.values.min())
+
+    @property
+    def high(self) -> float:
+        """The largest value."""
+        return float(self.values.max())
+
+    @property
+    def classes(self) -> bool:
+        """Whether they look like classes: one-hot rows, 0 and 1, or few small whole numbers.
+
+        64 classes at most, each with 3 samples on average: counts that are to be regressed have
+        more values.
+        """
+        few = self.distinct <= min(64, max(2, self.values.size // 3))
+        return self.one_hot or (self.integral and self.low >= 0 and few)
+
+    def rows(self) -> np.ndarray:
+        """Returns the values as `(rows, last axis)`; of one axis, as one column."""
+        if self.values.ndim < 2:
+            return self.values.reshape(-1, 1)
+        return self.values.reshape(-1, self.values.shape[-1])
+
+
+def targets_of(y: Any) -> Targets:
+    """Returns the plain view of an array of targets.
+
+    >>> targets_of(np.eye(3)).one_hot, targets_of([0, 1, 2]).integral
+    (True, True)
+    """
+    values = np.asarray(y, np.float64)
+    integral = bool((values == np.round(values)).all())
+    wide = values.ndim > 1 and values.shape[-1] > 1
+    # 1e-3: the rounding of float16 probabilities.
+    exclusive = wide and bool(
+        (values >= 0).all() and np.abs(values.sum(-1) - 1).max(initial=0) < 1e-3
+    )
+    return Targets(
+        values,
+        integral,
+        bool(((values == 0) | (values == 1)).all()),
+        exclusive,
+        len(np.unique(values.ravel()[:100_000])[:1000]),
+    )
+
+
+@dataclass(frozen=True)
+class End:
+    """The end of a model.
+
+    Attributes:
+        activation: the name of its last activation; `"linear"`; or `"unknown"`.
+        shape: of the output, with the batch.
+        layer: the name of the layer that has the activation.
+        before: the activation right before, with nothing trained between.
+    """
+
+    activation: str
+    shape: tuple[int, ...]
+    layer: str
+    before: str = "linear"
+
+    @property
+    def units(self) -> int:
+        """The length of the last axis."""
+        return self.shape[-1] if len(self.shape) > 1 else 1
+
+    def of(self, samples: int) -> "End":
+        """Returns the same end for another number of samples."""
+        return replace(self, shape=(samples, *self.shape[1:]))

@@ -1,0 +1,100 @@
+"""The compiled learning rate, judged by what a few steps on a copy do to the loss."""
+
+from collections.abc import Callable
+
+from keras_inits._diagnose.setting.steps import Trial
+from keras_inits._reporting import Finding
+
+# A loss that has fallen by a fifth has fallen by more than the noise of 20 batches of 32.
+FALLS = 0.2
+# Below a three-hundredth of a rate at which the loss still falls, an epoch of 300 batches does what
+# one step could.
+LOW = 300.0
+# Adaptive optimizers move each weight by about the rate, whatever the gradient: from 1e-5
+# (fine-tuning, Devlin et al. 2019) on, the rate is a choice.
+ADAPTIVE_LOW = 3e-6
+ADAPTIVE = ("Adam", "AdamW", "Nadam", "Adamax", "RMSprop", "Lion", "Lamb", "Adafactor", "Adagrad")
+
+
+def fall(trial: Trial) -> float:
+    """Returns by which share of its start the loss fell."""
+    return 1 - trial.end / trial.start if trial.start > 0 else 0.0
+
+
+def collapsed(trial: Trial) -> bool:
+    """Says whether the outputs no longer differ between samples: to a thousandth of the start."""
+    return trial.spread < 1e-3
+
+
+def too_high(own: Trial, attempt: Callable[[float], Trial]) -> Finding | None:
+    """Returns the finding that the loss rises, or stays, where smaller rates make it fall.
+
+    Args:
+        own: the trial at the compiled rate.
+        attempt: returns the trial at another.
+    """
+    peak = max(own.losses, default=0.0)
+    overshot = not own.end <= 1.5 * own.start or not peak <= 10 * own.start
+    if not overshot and not collapsed(own) and fall(own) > 0.02:
+        return None
+    needed = 0.02 if overshot or collapsed(own) else FALLS
+    for divisor in (10, 100, 1000, 10_000) if needed < FALLS else (10, 100):
+        other = attempt(own.rate / divisor)
+        if fall(other) < needed or collapsed(other) or max(other.losses) > 10 * other.start:
+            continue
+        if not collapsed(own) and other.end > 0.8 * own.end:
+            continue
+        what = f"goes from {own.start:.3g} to {own.end:.3g}"
+        if own.end == float("inf"):
+            what = f"goes from {own.start:.3g} to NaN or infinity"
+        if peak > 1.5 * own.start and peak < float("inf"):
+            what += f", by way of {peak:.3g}"
+        if collapsed(own):
+            what += ", and the outputs become the same for all samples"
+        return Finding(
+            "learning rate too high",
+            ("optimizer",),
+            f"in {len(own.losses)} steps at {own.rate:.3g}, on a copy, the loss {what}; at "
+            f"{other.rate:.3g} it falls from {other.start:.3g} to {other.end:.3g}",
+            "Steps go past the minimum, and throw the weights to where gradients are 0 or huge",
+            f"model.optimizer.learning_rate = {other.rate:.2g}",
+            {"rate": own.rate, "better": other.rate, "end": own.end, "better_end": other.end},
+        )
+    return None
+
+
+def too_low(own: Trial, attempt: Callable[[float], Trial], optimizer: str) -> Finding | None:
+    """Returns the finding that far larger rates still make the loss fall, and this one does not.
+
+    Args:
+        own: the trial at the compiled rate.
+        attempt: returns the trial at another.
+        optimizer: the name of its class.
+    """
+    if fall(own) > FALLS / 10 or own.end > 1.001 * own.start:
+        return None
+    factors = [100_000.0, 10_000.0, 1000.0, LOW]
+    if optimizer in ADAPTIVE:
+        if own.rate > ADAPTIVE_LOW:
+            return None
+        factors = [10_000.0, 1000.0]
+    still = fall(own) < FALLS / 40  # half a percent in all the steps
+    for factor in factors:
+        other = attempt(own.rate * factor)
+        enough = fall(other) >= FALLS or (still and fall(other) >= FALLS / 4)
+        if not enough or fall(other) < 20 * fall(own) or collapsed(other):
+            continue
+        if any(later > 1.5 * other.losses[0] for later in other.losses):
+            continue
+        return Finding(
+            "learning rate too low",
+            ("optimizer",),
+            f"in {len(own.losses)} steps at {own.rate:.3g}, on a copy, the loss falls by "
+            f"{max(fall(own), 0):.2g} of itself; at {other.rate:.3g}, {factor:g} times as much, "
+            f"it falls from {other.start:.3g} to {other.end:.3g}",
+            "Training takes hundreds of times as long as it must",
+            f"model.optimizer.learning_rate = {other.rate / 10:.2g}"
+            + (', or optimizer="adam"' if optimizer == "SGD" else ""),
+            {"rate": own.rate, "better": other.rate, "end": own.end, "better_end": other.end},
+        )
+    return None

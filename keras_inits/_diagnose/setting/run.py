@@ -1,0 +1,282 @@
+"""`examine`: the setting of a training, before the first step."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from keras_inits._diagnose.report import FirstSteps
+from keras_inits._diagnose.setting import (
+    data,
+    linearity,
+    output,
+    pace,
+    proof,
+    rates,
+    strength,
+    targets,
+)
+from keras_inits._diagnose.setting.case import SAMPLES, Case
+from keras_inits._diagnose.setting.ends import Entrance, entrances
+from keras_inits._diagnose.setting.guess import guess, start_finding
+from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE, targets_of
+from keras_inits._diagnose.setting.steps import BATCH, STEPS, Trial, rate_of, work
+from keras_inits._reporting import Finding
+
+# What the user must change first: a later one may be a mere consequence.
+ORDER = (
+    "input not finite",
+    "labels",
+    "target shape",
+    "output units",
+    "output activation",
+    "loss",
+    "input constant",
+    "input padding",
+    "input scale",
+    "target scale",
+    "missing activation",
+    "hidden activation",
+    "regularization",
+    "dropout",
+    "loss at the start",
+    "learning rate too high",
+    "learning rate too low",
+)
+_EXPLAINING = ("input padding", "input scale", "target scale", "regularization")
+BUDGET = 1e11  # multiplications of the steps of one trial: seconds on two cores
+LAYERS = 100  # the graph of more takes longer to make than to run
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What was found in the setting of a training.
+
+    Attributes:
+        findings: what is wrong, in the order in which to change it.
+        notes: what could not be looked at, and why.
+        first_steps: what the compiled optimizer does to the loss; None if no steps were tried.
+        weigh: parts findings of the signal into those that matter and notes, by trial steps.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
+    first_steps: FirstSteps | None = None
+    weigh: Callable[[Sequence[Finding]], tuple[tuple[Finding, ...], tuple[str, ...]]] = (
+        lambda findings: (tuple(findings), ())
+    )
+
+
+def examine(
+    model: keras.Model, x: Any, y: Any = None, *, loss: Any = None, trials: bool = True
+) -> Setting:
+    """Returns what is wrong with data, targets, end, loss and optimizer of a training.
+
+    The model is left as it is: the trial steps are done on copies of its variables. They cost, on a
+    batch of 32, 20 steps for the compiled rate and as many for each change that is to be proved,
+    120 at most.
+
+    Args:
+        model: a built model; the optimizer is the compiled one.
+        x: a batch, an array or a nest of arrays as the model takes them.
+        y: targets; without them the data alone are looked at.
+        loss: what `compile` takes; the compiled loss if None.
+        trials: whether to try steps.
+    """
+    inputs = [np.asarray(t)[:SAMPLES] for t in keras.tree.flatten(x)]
+    names = [""] if len(inputs) == 1 else [f"input {i}" for i in range(len(inputs))]
+    meets = entrances(model, len(inputs))
+    found, suspects = _inputs(inputs, names, meets)
+    chosen = getattr(model, "loss", None) if loss is None else loss
+    if y is None or chosen is None or any(f.kind == "input not finite" for f in found):
+        return Setting(_ordered([*found, *_scales(suspects, names)]))
+    case = Case.of(model, x, y, chosen, own=loss is None)
+    if isinstance(case, str):
+        return Setting(_ordered([*found, *_scales(suspects, names)]), (case,))
+    for part in case.parts:
+        found += targets.check(*part)
+        if not any(f.kind == "labels" for f in found):
+            found += output.check(*part)
+    found += strength.dropout(strength.dropouts_of(model)) + strength.hidden_softmax(model)
+    found += _missing_activation(case)
+    known = [guess(t, k) for t, _, k in case.parts]
+    best = None if None in known else float(sum(value or 0.0 for value in known))
+    wrong = [f for f in found if f.where[0] in ("targets", "output", "loss")]
+    if wrong or not trials or getattr(model, "optimizer", None) is None:
+        return Setting(_ordered([*found, *_scales(suspects, names)]))
+    try:
+        return _tried(case, found, suspects, names, best)
+    except Exception as error:  # whatever the model's own code raises: the rest stands
+        note = f"no steps were tried: {type(error).__name__}: {error}"
+        return Setting(_ordered([*found, *_scales(suspects, names)]), (note,))
+
+
+def _ordered(found: Sequence[Finding]) -> tuple[Finding, ...]:
+    return tuple(sorted(found, key=lambda finding: ORDER.index(finding.kind)))
+
+
+Suspects = list[tuple[int, data.Scale]]
+
+
+def _inputs(
+    inputs: list[np.ndarray], names: list[str], meets: list[set[Entrance]]
+) -> tuple[list[Finding], Suspects]:
+    found: list[Finding] = []
+    suspects: Suspects = []
+    for index, (x, first) in enumerate(zip(inputs, meets, strict=True)):
+        if x.dtype.kind not in "fiub" or not x.size:
+            continue
+        if x.dtype.kind == "f" and not np.isfinite(x).all():
+            found.append(data.not_finite(x, names[index]))
+            continue
+        if first & {"lookup"}:
+            continue
+        alone = data.constant(x) if len(inputs) == 1 else None
+        gap = None if first & {"masked"} else data.padding(x)
+        found += [f for f in (alone, gap) if f is not None]
+        scale = data.scale_of(x)
+        judged = not gap and not alone and first <= {"kernel", "masked"}
+        if judged and scale is not None and scale.suspicion:
+            suspects.append((index, scale))
+    return found, suspects
+
+
+def _scales(suspects: Suspects, names: list[str], proof: str = "") -> list[Finding]:
+    """Returns the findings on scale that need no proof."""
+    return [
+        data.scale_finding(scale, proof, names[index])
+        for index, scale in suspects
+        if scale.suspicion == "strong"
+    ]
+
+
+def _missing_activation(case: Case) -> list[Finding]:
+    """Returns the finding that kernels follow each other with nothing nonlinear between."""
+    layers = linearity.kernels(case.model)
+    flat = keras.tree.flatten(case.x)
+    if len(layers) < 2 or len(flat) != 1 or len(case.parts) != 1 or len(flat[0]) < 20:
+        return []
+    if not flat[0].dtype.is_floating or linearity.curved_by_name(case.model):
+        return []
+    goal = case.parts[0][0]
+
+    def logits(x: np.ndarray) -> np.ndarray:
+        made = case.copy.outputs(tf.convert_to_tensor(x), training=False)
+        # Keras leaves the logits next to the output of softmax and sigmoid.
+        return np.asarray(getattr(made, "_keras_logits", made))
+
+    x = flat[0].numpy()
+    if not linearity.is_affine(logits, x, np.random.default_rng(0)):
+        return []
+    wanted = goal.values
+    if goal.classes and not goal.one_hot:
+        wanted = np.equal.outer(wanted.ravel(), np.unique(wanted)).astype(float)
+    if len(wanted) != len(x):
+        return []
+    found = linearity.finding(layers, *linearity.explained(x, wanted))
+    return [found] if found else []
+
+
+def _tried(
+    case: Case, found: list[Finding], suspects: Suspects, names: list[str], best: float | None
+) -> Setting:
+    optimizer = case.model.optimizer
+    rate = rate_of(optimizer)
+    spent = [0]
+
+    def attempt(rate: float, x: Any = case.x, y: Any = case.y) -> Trial:
+        made = case.copy.trial(x, y, optimizer, rate)
+        spent[0] += len(made.losses)
+        return made
+
+    if rate is None:
+        return Setting(
+            _ordered([*found, *_scales(suspects, names)]),
+            ("no steps were tried: the learning rate has a schedule",),
+        )
+    norms = case.copy.penalties(case.x, case.y)
+    weight = strength.penalty(*norms)
+    found = [*found, weight] if weight else found
+    layers, cost = work(case.model)
+    cost *= BATCH * STEPS
+    if cost > BUDGET or layers > LAYERS:
+        note = (
+            f"no steps were tried: {STEPS} of them through {layers} layers are {cost:.1g} "
+            f"multiplications (limits {LAYERS} and {BUDGET:.0g})"
+        )
+        return Setting(_ordered([*found, *_scales(suspects, names)]), (note,))
+    own = attempt(rate)
+    changed = found + _proved_scales(case, suspects, names, own, attempt, best)
+    changed += _target_scale(case, own, attempt, best)
+    # A rate, or a loss, that these explain is not named on top.
+    if not any(f.kind in _EXPLAINING for f in changed):
+        name = type(getattr(optimizer, "inner_optimizer", optimizer)).__name__
+        judged = rates.too_high(own, attempt) or rates.too_low(own, attempt, name)
+        changed += [judged] if judged else []
+        kinds = {kind.name for _, _, kind in case.parts}
+        shares = kinds <= {*BINARY, *CATEGORICAL, *SPARSE}
+        late = start_finding(own, best, norms[2], cross_entropy=shares) if not judged else None
+        changed += [late] if late else []
+    first = FirstSteps(rate, own.start, own.end, best, spent[0])
+
+    def again() -> Trial:
+        start = proof.redrawn(case.copy)
+        return case.copy.trial(case.x, case.y, optimizer, rate, start=start)
+
+    def weigh(findings: Sequence[Finding]) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+        return proof.weighed(findings, own, again)
+
+    # Where the setting has a fault, the signal is what comes of it.
+    if changed:
+        return Setting(_ordered(changed), (), first)
+    return Setting((), (), first, weigh)
+
+
+def _proved_scales(
+    case: Case,
+    suspects: Suspects,
+    names: list[str],
+    own: Trial,
+    attempt: Callable[..., Trial],
+    best: float | None,
+) -> list[Finding]:
+    if not suspects:
+        return []
+    flat = keras.tree.flatten(case.x)
+    for index, _ in suspects:
+        flat[index] = tf.convert_to_tensor(data.standardized(flat[index].numpy()))
+    other = attempt(own.rate, keras.tree.pack_sequence_as(case.x, flat))
+    proof = (
+        f"in {len(own.losses)} steps on a copy the loss goes from {own.start:.3g} to {own.end:.3g} "
+        f"with it, and from {other.start:.3g} to {other.end:.3g} where it is scaled"
+    )
+    # Where the raw input has taught something in these steps, it must be the worse teacher; where
+    # it has not, its scale stands as the reason.
+    learned = rates.fall(own) > rates.FALLS and own.end < (best or own.end)
+    limit = {"strong": 0.95 if learned else np.inf, "weak": 0.5}
+    return [
+        data.scale_finding(scale, proof, names[index])
+        for index, scale in suspects
+        if other.end < limit[str(scale.suspicion)] * own.end
+    ]
+
+
+def _target_scale(
+    case: Case, own: Trial, attempt: Callable[..., Trial], best: float | None
+) -> list[Finding]:
+    if len(case.parts) != 1 or not best:
+        return []
+    goal, _, kind = case.parts[0]
+    if kind.name not in ("mean_squared_error", "mean_absolute_error") or goal.one_hot:
+        return []
+    if not pace.suspicious(goal):
+        return []
+    scaled = pace.standardized(goal)
+    other = attempt(own.rate, y=ops.cast(tf.convert_to_tensor(scaled), case.y.dtype))
+    again = guess(targets_of(scaled), kind) or 1.0
+    found = pace.finding(goal, own, best, other, again)
+    return [found] if found else []

@@ -1,0 +1,259 @@
+"""A few steps of training on a copy of a model's variables: the model itself is not touched.
+
+Each trial costs `STEPS` passes forward and back on `BATCH` samples, and two passes forward on all
+that are given. Keras's `StatelessScope` puts the copies in the place of the variables for the pass
+of this thread alone; whatever the pass assigns (statistics, seeds) goes to the copies.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from keras_inits._diagnose.objective import Objective
+
+BATCH = 32  # the default of `fit`
+STEPS = 20  # Adam's running means have passed their start (beta_1 = 0.9) by twice
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """What a few steps did.
+
+    Attributes:
+        rate: the learning rate.
+        losses: on the batch, before each step.
+        start: the loss on all samples before the steps.
+        end: that after them; infinite if it is not finite.
+        moved: by how much each weight moved, over its norm at the start.
+        paths: of the weights.
+        spread: the standard deviation of the outputs over samples after the steps, over that
+            before them.
+    """
+
+    rate: float
+    losses: tuple[float, ...]
+    start: float
+    end: float
+    moved: tuple[float, ...]
+    paths: tuple[str, ...]
+    spread: float
+
+
+class Copy:
+    """Copies of a model's variables, and trials on them.
+
+    Args:
+        model: a built model.
+        objective: what gives the loss, penalties of `model` included.
+    """
+
+    def __init__(self, model: keras.Model, objective: Objective) -> None:
+        self.model = model
+        self.objective = objective
+        self.trained = list(model.trainable_variables)
+        ids = {id(v) for v in self.trained}
+        self.others = [v for v in model.variables if id(v) not in ids]
+        # Named, since a name of Keras's own making would count up its names of variables.
+        self.shadows = [
+            keras.Variable(ops.convert_to_tensor(v), dtype=v.dtype, name=v.name)
+            for v in self.trained
+        ]
+        self.statistics = [tf.Variable(ops.convert_to_tensor(v)) for v in self.others]
+        self._compiled = _traced(model)
+        self._loss = self._compiled(self._loss_of_all)
+        self._steps: dict[int, tuple[Any, Any]] = {}
+
+    def reset(self, start: Sequence[Any] | None = None) -> None:
+        """Sets the copies to the values of the model, or those trained to `start`."""
+        for shadow, v in zip(self.shadows, start or self.trained, strict=True):
+            shadow.assign(v)
+        for statistic, v in zip(self.statistics, self.others, strict=True):
+            statistic.assign(ops.convert_to_tensor(v))
+
+    def _inside(self, values: Sequence[Any]) -> Any:
+        statistics = [s.read_value() for s in self.statistics]
+        pairs = [
+            *zip(self.trained, values, strict=True),
+            *zip(self.others, statistics, strict=True),
+        ]
+        return keras.StatelessScope(state_mapping=pairs, collect_losses=True)
+
+    def outputs(self, x: Any, *, training: bool) -> Any:
+        """Returns what the copy makes of `x`; nothing it assigns is kept."""
+        with self._inside([v.value for v in self.shadows]):
+            return self.model(x, training=training)
+
+    def _loss_of_all(self, x: Any, y: Any) -> tuple[Any, Any]:
+        with self._inside([v.value for v in self.shadows]):
+            outputs = self.model(x, training=True)
+            return self.objective(x, y, outputs, None), _spread(outputs)
+
+    def penalties(self, x: Any, y: Any) -> tuple[float, float, float]:
+        """Returns the gradient norms of the data and of the penalties on weights, and their sum.
+
+        Over the penalized weights alone, at the start; zeros where there are none.
+        """
+        self.reset()
+        # Keras keeps the regularizer of a weight on the variable.
+        owned = [
+            (i, v.regularizer)
+            for i, v in enumerate(self.trained)
+            if getattr(v, "regularizer", None) is not None
+        ]
+        if not owned:
+            return 0.0, 0.0, 0.0
+        with tf.GradientTape() as tape:
+            values = [tf.convert_to_tensor(self.shadows[i].value) for i, _ in owned]
+            tape.watch(values)
+            total = sum(penalty(v) for v, (_, penalty) in zip(values, owned, strict=True))
+        of_penalty = [tf.convert_to_tensor(g) for g in tape.gradient(total, values)]
+        _, gradients = self.gradients(x, y)
+        self.reset()
+        of_data = [gradients[i] - g for (i, _), g in zip(owned, of_penalty, strict=True)]
+        norms = [float(tf.linalg.global_norm(parts)) for parts in (of_data, of_penalty)]
+        return norms[0], norms[1], float(total)
+
+    def gradients(self, x: Any, y: Any) -> tuple[Any, Any]:
+        """Returns the loss of a batch and its gradients; statistics move on."""
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            values = [tf.convert_to_tensor(v.value) for v in self.shadows]
+            tape.watch(values)
+            with self._inside(values) as scope:
+                loss = self.objective(x, y, self.model(x, training=True), None)
+        for statistic, v in zip(self.statistics, self.others, strict=True):
+            statistic.assign(scope.get_current_value(v))
+        gradients = tape.gradient(loss, values, unconnected_gradients="zero")
+        return loss, [tf.convert_to_tensor(g) for g in gradients]
+
+    def _step(self, optimizer: Any) -> tuple[Any, Any]:
+        """Returns a copy of `optimizer` for the shadows, and the step that it does."""
+        if id(optimizer) not in self._steps:
+            inner = getattr(optimizer, "inner_optimizer", optimizer)  # loss scaling: for float16
+            own = type(inner).from_config(inner.get_config())
+            own.build(self.shadows)
+
+            def step(x: Any, y: Any) -> Any:
+                loss, gradients = self.gradients(x, y)
+                own.apply(gradients, self.shadows)
+                return loss
+
+            start = [tf.convert_to_tensor(v) for v in own.variables]
+            if inner.built and [v.shape for v in inner.variables] == [v.shape for v in start]:
+                start = [tf.convert_to_tensor(v) for v in inner.variables]
+            self._steps[id(optimizer)] = (own, start), self._compiled(step)
+        (own, start), step = self._steps[id(optimizer)]
+        for v, value in zip(own.variables, start, strict=True):
+            v.assign(value)
+        return own, step
+
+    def trial(
+        self,
+        x: Any,
+        y: Any,
+        optimizer: Any,
+        rate: float,
+        *,
+        steps: int = STEPS,
+        seed: int = 0,
+        start: Sequence[Any] | None = None,
+    ) -> Trial:
+        """Returns what `steps` of `optimizer` at `rate` do; the copies are reset before.
+
+        Args:
+            x: tensors `(samples, ...)`, nested as the model takes them.
+            y: targets, nested as the loss takes them.
+            optimizer: a compiled optimizer; a copy of it, with its state, does the steps.
+            rate: the learning rate.
+            steps: how many.
+            seed: of the order of the samples.
+            start: values of the trained variables to start from; the model's own if None.
+        """
+        self.reset(start)
+        own, step = self._step(optimizer)
+        own.learning_rate = rate
+        first, before = map(float, self._loss(x, y))
+        losses: list[float] = []
+        for rows in _batches(keras.tree.flatten(x)[0].shape[0], steps, seed):
+            batch = keras.tree.map_structure(lambda t, rows=rows: tf.gather(t, rows), (x, y))
+            losses.append(float(step(*batch)))
+            if not np.isfinite(losses[-1]):
+                break
+        end, after = map(float, self._loss(x, y))
+        finite = np.isfinite(end) and np.isfinite(losses[-1])
+        moved = [
+            float(_norm(s.value - v.value)) / max(float(_norm(v.value)), 1e-30)
+            for s, v in zip(self.shadows, self.trained, strict=True)
+        ]
+        return Trial(
+            rate,
+            tuple(losses),
+            first,
+            end if finite else np.inf,
+            tuple(moved),
+            tuple(v.path for v in self.trained),
+            after / before if before and finite else np.nan,
+        )
+
+
+def _traced(model: keras.Model) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Returns what makes a graph of a function, as `fit` does; of eager models nothing."""
+    if getattr(model, "run_eagerly", False):
+        return lambda function: function
+    return lambda function: tf.function(function, reduce_retracing=True)
+
+
+def _norm(tensor: Any) -> Any:
+    return tf.norm(tf.cast(tensor, tf.float32))
+
+
+def rate_of(optimizer: Any) -> float | None:
+    """Returns a constant learning rate; None for a schedule."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    config = optimizer.get_config().get("learning_rate")
+    return None if isinstance(config, dict) else float(optimizer.learning_rate)
+
+
+def _batches(samples: int, steps: int, seed: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    size = min(BATCH, samples)
+    rows: list[np.ndarray] = []
+    while len(rows) < steps:
+        order = rng.permutation(samples)
+        rows += [order[i : i + size] for i in range(0, samples - size + 1, size)]
+    return rows[:steps]
+
+
+def _spread(outputs: Any) -> Any:
+    """Returns the standard deviation of the outputs over samples, of all units together."""
+    real = [tf.cast(t, tf.float32) for t in keras.tree.flatten(outputs) if t.dtype.is_floating]
+    return tf.sqrt(sum(tf.reduce_mean(tf.math.reduce_variance(t, 0)) for t in real))
+
+
+def work(model: keras.Model) -> tuple[int, float]:
+    """Returns how many layers a model has, and roughly its multiplications for one sample.
+
+    Each kernel once for each place it is applied at, three times (forward, and back to weights and
+    to inputs); of layers whose output shape is not known, for one place.
+    """
+    layers, total = 0, 0.0
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            inner, cost = work(layer)
+            layers, total = layers + inner, total + cost
+            continue
+        layers += 1
+        if isinstance(layer, keras.layers.Embedding):
+            continue
+        size = sum(np.prod(w.shape) for w in layer.weights if len(w.shape) > 1)
+        try:
+            shape = (layer.input if isinstance(layer, keras.layers.RNN) else layer.output).shape
+            places = np.prod([n or 1 for n in shape[1:-1]], initial=1.0)
+        except (AttributeError, ValueError):
+            places = 1.0
+        total += 3.0 * float(size) * float(places)
+    return layers, total

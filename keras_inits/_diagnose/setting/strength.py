@@ -1,0 +1,107 @@
+"""Dropout that lets nothing through, penalties that outweigh the data, softmax between layers."""
+
+from collections.abc import Sequence
+
+import keras
+
+from keras_inits._reporting import Finding
+
+# The highest that Srivastava et al. 2014, section A.4, found to help: retention 0.5 to 0.8 in
+# hidden layers, figure 9 best from 0.4 to 0.8 (https://jmlr.org/papers/v15/srivastava14a.html).
+RATE = 0.8
+SILENT = 0.1  # the share of samples in which a dropout leaves no unit at all
+PENALTY = 10.0  # the penalty's gradient over that of the data: the weights then only decay
+
+
+def dropout(layers: Sequence[tuple[str, float, int]]) -> list[Finding]:
+    """Returns the findings on dropouts.
+
+    Args:
+        layers: of each its name, rate, and how many units it is given.
+    """
+    found = []
+    for name, rate, units in layers:
+        silent = rate**units
+        if rate <= RATE and silent < SILENT:
+            continue
+        better = 0.2 if rate > RATE else 0.0
+        evidence = f"a rate of {rate:g} (limit {RATE:g})"
+        if silent >= SILENT:
+            evidence = (
+                f"with {units} units and rate {rate:g}, {silent:.0%} of samples lose them all"
+            )
+            evidence += f" (limit {SILENT:.0%})"
+        found.append(
+            Finding(
+                "dropout",
+                (name,),
+                evidence,
+                "What gets through is mostly noise",
+                f'model.get_layer("{name}").rate = {better}, and compile again',
+                {"rate": rate, "units": units, "silent": silent},
+            )
+        )
+    return found
+
+
+def dropouts_of(model: keras.Model) -> list[tuple[str, float, int]]:
+    """Returns name, rate and units of each of a model's dropouts whose input shape is known."""
+    found = []
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            found += dropouts_of(layer)
+        elif isinstance(layer, keras.layers.Dropout) and layer.rate > 0:
+            try:
+                units = int(layer.input.shape[-1])
+            except (AttributeError, ValueError, TypeError, IndexError):
+                continue  # in a subclassed model, or called several times
+            found.append((layer.name, float(layer.rate), units))
+    return found
+
+
+def penalty(data: float, penalized: float, value: float) -> Finding | None:
+    """Returns the finding that a penalty on weights outweighs the data.
+
+    Args:
+        data: the norm of the gradient of the loss of the data, over the penalized weights.
+        penalized: that of the penalties.
+        value: the sum of the penalties.
+    """
+    if not 0 < data < float("inf") or penalized <= PENALTY * data:
+        return None
+    times = penalized / data
+    return Finding(
+        "regularization",
+        ("loss",),
+        f"the gradient of the penalties on weights, {penalized:.3g}, is {times:.3g} times that of "
+        f"the data (limit {PENALTY:g}); their sum is {value:.3g}",
+        "The weights decay to 0 before anything is learned",
+        "Weaken the regularizers of the layers: keras.regularizers.L2(1e-4)",
+        {"data": data, "penalty": penalized, "value": value},
+    )
+
+
+def hidden_softmax(model: keras.Model) -> list[Finding]:
+    """Returns the findings on softmax between the layers of a `Sequential` model.
+
+    Elsewhere it may be the weights of an attention or of experts.
+    """
+    if not isinstance(model, keras.Sequential):
+        return []
+    found = []
+    kernels = [layer for layer in model.layers if any(len(w.shape) > 1 for w in layer.weights)]
+    for layer in kernels[:-1]:
+        if getattr(getattr(layer, "activation", None), "__name__", "") != "softmax":
+            continue
+        units = int(layer.output.shape[-1])
+        found.append(
+            Finding(
+                "hidden activation",
+                (layer.name,),
+                f"softmax makes shares of 1 of its {units} units, {1 / units:.2g} on average",
+                "One unit can only rise where others fall, and little differs between samples",
+                f'activation="relu" in {layer.name}',
+                {"units": units},
+            )
+        )
+    return found

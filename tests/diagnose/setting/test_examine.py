@@ -1,0 +1,226 @@
+"""`examine`: whole programs, healthy and with one fault put in."""
+
+import random
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from keras_inits._diagnose.setting import examine
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(128, 8)).astype("float32")
+CURVED = np.tanh(2 * X[:, 0] * X[:, 1]) + 0.5 * np.abs(X[:, 2])
+CURVED = ((CURVED - CURVED.mean()) / CURVED.std()).astype("float32")
+CLASSES = (X[:, 0] > 0).astype(int) + (X[:, 1] > 0)
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    keras.utils.set_random_seed(0)
+
+
+def _net(*, units=1, end=None, hidden="relu", inner=(), **options):
+    return keras.Sequential(
+        [
+            keras.Input((8,)),
+            layers.Dense(32, hidden, **options),
+            layers.Dense(16, hidden, **options),
+            *inner,
+            layers.Dense(units, end, **options),
+        ]
+    )
+
+
+def _kinds(model, x, y, loss, optimizer="adam"):
+    model.compile(optimizer=optimizer, loss=loss)
+    setting = examine(model, x, y)
+    assert not [note for note in setting.notes if "Error" in note]
+    return [finding.kind for finding in setting.findings]
+
+
+SPARSE = "sparse_categorical_crossentropy"
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        "adam",
+        "rmsprop",
+        "sgd",
+        keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True),
+        keras.optimizers.AdamW(3e-4),
+        keras.optimizers.Adadelta(1.0),
+        keras.optimizers.Lion(1e-4),
+    ],
+    ids=lambda o: o if isinstance(o, str) else o.name,
+)
+def test_usual_optimizers_are_left_in_peace(optimizer):
+    assert _kinds(_net(units=3, end="softmax"), X, CLASSES, SPARSE, optimizer) == []
+    fresh = (
+        optimizer
+        if isinstance(optimizer, str)
+        else type(optimizer).from_config(optimizer.get_config())
+    )
+    assert _kinds(_net(), X, CURVED, "mse", fresh) == []
+
+
+@pytest.mark.parametrize("rate", [30.0, 3.0])
+def test_a_rate_that_is_too_high_is_found_with_one_that_helps(rate):
+    model = _net()
+    model.compile(keras.optimizers.SGD(rate), "mse")
+    (found,) = examine(model, X, CURVED).findings
+    assert found.kind == "learning rate too high"
+    exec(found.remedy, {"model": model})
+    before = model.evaluate(X, CURVED, verbose=0)
+    model.fit(X, CURVED, epochs=5, verbose=0)
+    assert model.evaluate(X, CURVED, verbose=0) < before
+
+
+def test_a_rate_that_is_too_low_is_found_with_one_that_helps():
+    model = _net()
+    model.compile(keras.optimizers.SGD(1e-6), "mse")
+    (found,) = examine(model, X, CURVED).findings
+    assert found.kind == "learning rate too low"
+    exec(found.remedy.split(", or ")[0], {"model": model})
+    before = model.evaluate(X, CURVED, verbose=0)
+    model.fit(X, CURVED, epochs=5, verbose=0)
+    assert model.evaluate(X, CURVED, verbose=0) < 0.98 * before
+
+
+def test_an_input_that_is_not_scaled_is_found_and_its_remedy_helps():
+    x = X * np.array([1, 1, 1, 1, 1, 1, 1, 3000], "float32")
+    model = _net()
+    model.compile("adam", "mse")
+    (found,) = examine(model, x, CURVED).findings
+    assert found.kind == "input scale"
+    names = {"keras": keras, "model": model, "x": x}
+    exec(found.remedy.removeprefix("Scale the input: ").split(", and ")[0], names)
+    scaled = names["model"]
+    scaled.compile("adam", "mse")
+    assert examine(scaled, x, CURVED).findings == ()
+    raw, good = (m.fit(x, CURVED, epochs=5, verbose=0) for m in (model, scaled))
+    assert good.history["loss"][-1] < raw.history["loss"][-1]
+
+
+@pytest.mark.parametrize("first", [layers.Rescaling(1 / 255), layers.BatchNormalization()])
+def test_an_input_that_the_model_scales_is_left_in_peace(first):
+    x = RNG.integers(0, 256, (64, 8, 8, 3)).astype("float32")
+    y = RNG.integers(0, 3, 64)
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            first,
+            layers.Conv2D(8, 3, activation="relu"),
+            layers.Flatten(),
+            layers.Dense(3, "softmax"),
+        ]
+    )
+    assert _kinds(model, x, y, SPARSE) == []
+
+
+def test_tokens_are_no_unscaled_input():
+    x = RNG.integers(0, 500, (64, 6))
+    model = keras.Sequential(
+        [
+            keras.Input((6,), dtype="int32"),
+            layers.Embedding(500, 8),
+            layers.GlobalAveragePooling1D(),
+            layers.Dense(1, "sigmoid"),
+        ]
+    )
+    assert _kinds(model, x, x[:, 0] % 2, "binary_crossentropy") == []
+
+
+@pytest.mark.parametrize("size", [2000.0, 1e-5])
+def test_targets_of_another_scale_are_found(size):
+    y = (CURVED + 3) * size if size > 1 else CURVED * size
+    assert _kinds(_net(), X, y, "mse") == ["target scale"]
+
+
+def test_a_linear_chain_is_found_where_the_task_is_curved():
+    model = _net(hidden=None)
+    assert _kinds(model, X, CURVED, "mse") == ["missing activation"]
+    assert _kinds(_net(hidden=None), X, X @ np.arange(8, dtype="float32") / 8, "mse") == []
+
+
+def test_softmax_between_layers_is_found():
+    inner = [layers.Dense(8, "softmax")]
+    assert _kinds(_net(units=3, end="softmax", inner=inner), X, CLASSES, SPARSE) == [
+        "hidden activation"
+    ]
+
+
+def test_penalties_that_outweigh_the_data_are_found():
+    def kinds(strength):
+        penalty = keras.regularizers.L2(strength)
+        return _kinds(_net(units=3, end="softmax", kernel_regularizer=penalty), X, CLASSES, SPARSE)
+
+    assert kinds(5.0) == ["regularization"]
+    assert kinds(1e-3) == []
+
+
+def test_weights_far_too_large_show_in_the_loss_at_the_start():
+    wide = keras.initializers.RandomNormal(stddev=5.0)
+    model = _net(units=3, end="softmax", kernel_initializer=wide)
+    assert _kinds(model, X, CLASSES, SPARSE) == ["loss at the start"]
+
+
+def test_labels_that_the_loss_refuses_are_a_finding_and_no_error():
+    model = _net(units=3, end="softmax")
+    assert _kinds(model, X, CLASSES + 1, SPARSE) == ["labels"]
+    assert _kinds(_net(units=3, end="softmax"), X, CLASSES, "categorical_crossentropy") == [
+        "labels"
+    ]
+
+
+def test_findings_come_in_the_order_of_what_to_change_first():
+    model = _net(end="sigmoid")
+    kinds = _kinds(model, 1000 * X, CURVED, "mse", keras.optimizers.SGD(10.0))
+    assert kinds == ["output activation", "input scale"]
+
+
+def test_without_targets_or_loss_the_data_alone_are_looked_at():
+    assert [f.kind for f in examine(_net(), 1000 * X).findings] == ["input scale"]
+    assert examine(_net(), X).findings == ()
+    assert examine(_net(), X, CURVED).first_steps is None
+
+
+def test_nothing_of_the_model_moves():
+    model = _net(
+        units=3,
+        end="softmax",
+        inner=[layers.BatchNormalization(), layers.Dropout(0.3)],
+        kernel_regularizer="l2",
+    )
+    model.compile(keras.optimizers.Adam(0.01), SPARSE)
+    model.fit(X, CLASSES, epochs=1, verbose=0)
+    before = [v.numpy().copy() for v in (*model.variables, *model.optimizer.variables)]
+    states = random.getstate(), np.random.get_state()[1].copy()  # noqa: NPY002
+    setting = examine(model, X, CLASSES)
+    assert setting.first_steps is not None
+    assert setting.first_steps.steps >= 20
+    after = [v.numpy() for v in (*model.variables, *model.optimizer.variables)]
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert random.getstate() == states[0]
+    assert (np.random.get_state()[1] == states[1]).all()  # noqa: NPY002
+    draw = np.asarray(keras.random.normal((3,)))
+    keras.utils.set_random_seed(0)
+    assert draw.shape == (3,)
+
+
+def test_the_trial_is_the_training():
+    model = _net(units=3, end="softmax")
+    model.compile(keras.optimizers.SGD(0.1, momentum=0.9), SPARSE)
+    from keras_inits._diagnose.setting.case import Case
+    from keras_inits._diagnose.setting.steps import _batches
+
+    case = Case.of(model, X, CLASSES, SPARSE, own=True)
+    trial = case.copy.trial(case.x, case.y, model.optimizer, 0.1, steps=6)
+    losses = [model.train_on_batch(X[rows], CLASSES[rows]) for rows in _batches(128, 6, 0)]
+    model.reset_metrics()
+    np.testing.assert_allclose(trial.losses[0], losses[0], rtol=1e-5)
+    for shadow, own in zip(case.copy.shadows, model.trainable_variables, strict=True):
+        np.testing.assert_allclose(shadow.numpy(), own.numpy(), rtol=1e-4, atol=1e-6)

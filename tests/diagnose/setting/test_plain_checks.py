@@ -1,0 +1,199 @@
+"""The checks on plain values: data, targets, the end of a net, dropout, a linear chain."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_inits._diagnose.setting import data, linearity, output, strength, targets
+from keras_inits._diagnose.setting.guess import guess
+from keras_inits._diagnose.setting.plain import End, LossKind, loss_kind, targets_of
+
+RNG = np.random.default_rng(0)
+BINARY = LossKind("binary_crossentropy")
+SHARES = LossKind("categorical_crossentropy")
+SPARSE = LossKind("sparse_categorical_crossentropy")
+SQUARE = LossKind("mean_squared_error")
+CLASSES = np.arange(32) % 4
+ONE_HOT = np.eye(4)[CLASSES]
+MEASURED = RNG.normal(size=(32, 1))
+
+
+def _kinds(y, activation, units, loss, shape=None):
+    end = End(activation, shape or (len(y), units), "dense")
+    goal = targets_of(y)
+    return [f.kind for f in (*targets.check(goal, end, loss), *output.check(goal, end, loss))]
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "mse",
+        "MeanSquaredError",
+        keras.losses.mean_squared_error,
+        keras.losses.MeanSquaredError(),
+    ],
+)
+def test_a_loss_has_one_kind_however_it_is_written(loss):
+    assert loss_kind(loss) == SQUARE
+
+
+def test_a_function_named_like_a_loss_is_not_taken_for_it():
+    def mean_squared_error(y, p):
+        return y * p
+
+    assert loss_kind(mean_squared_error).name == "other"
+
+
+@pytest.mark.parametrize(
+    ("y", "activation", "units", "loss"),
+    [
+        (ONE_HOT, "softmax", 4, SHARES),
+        (CLASSES, "softmax", 4, SPARSE),
+        (CLASSES[:, None], "softmax", 4, SPARSE),
+        (CLASSES, "linear", 4, LossKind(SPARSE.name, from_logits=True)),
+        (CLASSES > 1, "sigmoid", 1, BINARY),
+        (CLASSES > 1, "linear", 1, LossKind(BINARY.name, from_logits=True)),
+        (np.eye(2)[CLASSES % 2], "sigmoid", 2, BINARY),  # two exclusive classes: workable
+        (np.eye(2)[CLASSES % 2], "softmax", 2, BINARY),
+        (RNG.integers(0, 2, (32, 4)), "sigmoid", 4, BINARY),  # several labels a sample
+        (RNG.random((32, 4)), "sigmoid", 4, BINARY),  # an autoencoder
+        (0.9 * ONE_HOT + 0.025, "softmax", 4, SHARES),  # smoothed
+        (MEASURED, "linear", 1, SQUARE),
+        (MEASURED[:, 0], "linear", 1, SQUARE),
+        (np.clip(MEASURED, -1, 1), "tanh", 1, SQUARE),
+        (np.abs(MEASURED), "softplus", 1, SQUARE),
+        (CLASSES > 1, "sigmoid", 1, SQUARE),
+        (CLASSES > 1, "linear", 1, SQUARE),  # a discriminator of least squares
+        (RNG.poisson(3, 32), "exponential", 1, LossKind("poisson")),
+        (ONE_HOT, "linear", 4, LossKind("other")),
+    ],
+)
+def test_fitting_ends_are_left_in_peace(y, activation, units, loss):
+    assert _kinds(np.asarray(y, float), activation, units, loss) == []
+
+
+@pytest.mark.parametrize(
+    ("y", "activation", "units", "loss", "kind"),
+    [
+        (CLASSES > 1, "softmax", 1, BINARY, "output activation"),
+        (CLASSES > 1, "softmax", 1, SQUARE, "output activation"),
+        (CLASSES, "sigmoid", 1, BINARY, "labels"),
+        (CLASSES, "softmax", 4, BINARY, "labels"),
+        (CLASSES % 2 * 2 - 1, "sigmoid", 1, BINARY, "labels"),
+        (MEASURED, "sigmoid", 1, BINARY, "labels"),
+        (CLASSES % 2, "softmax", 2, BINARY, "labels"),
+        (ONE_HOT, "sigmoid", 4, BINARY, "output activation"),
+        (CLASSES > 1, "relu", 1, BINARY, "output activation"),
+        (CLASSES > 1, "linear", 1, BINARY, "output activation"),
+        (CLASSES > 1, "sigmoid", 1, LossKind(BINARY.name, True), "output activation"),
+        (ONE_HOT, "sigmoid", 4, SHARES, "output activation"),
+        (ONE_HOT, "linear", 4, SHARES, "output activation"),
+        (ONE_HOT, "softmax", 4, LossKind(SHARES.name, True), "output activation"),
+        (CLASSES, "softmax", 4, SHARES, "labels"),
+        (np.eye(5)[CLASSES], "softmax", 4, SHARES, "labels"),
+        (RNG.integers(0, 2, (32, 4)), "softmax", 4, SHARES, "labels"),
+        (CLASSES > 1, "sigmoid", 1, SHARES, "output units"),
+        (CLASSES / 255, "softmax", 4, SPARSE, "labels"),
+        (CLASSES + 1, "softmax", 4, SPARSE, "labels"),
+        (ONE_HOT, "softmax", 4, SPARSE, "labels"),
+        (MEASURED, "sigmoid", 1, SQUARE, "output activation"),
+        (MEASURED, "relu", 1, SQUARE, "output activation"),
+        (3 * MEASURED, "tanh", 1, SQUARE, "output activation"),
+        (np.hstack([MEASURED, MEASURED]), "softmax", 2, SQUARE, "output activation"),
+        (MEASURED, "linear", 3, SQUARE, "target shape"),
+        (MEASURED[:, 0], "linear", 3, SQUARE, "target shape"),
+        (ONE_HOT, "softmax", 4, LossKind("mean_absolute_error"), "loss"),
+        (ONE_HOT, "linear", 4, SQUARE, "output activation"),
+        (CLASSES > 1, "linear", 1, LossKind("mean_absolute_percentage_error"), "loss"),
+        (MEASURED, "linear", 1, LossKind("mean_squared_logarithmic_error"), "loss"),
+        (np.ones(32), "sigmoid", 1, BINARY, "labels"),
+        (np.full(32, np.nan), "linear", 1, SQUARE, "labels"),
+    ],
+)
+def test_an_end_that_does_not_fit_is_found(y, activation, units, loss, kind):
+    assert kind in _kinds(np.asarray(y, float), activation, units, loss)
+
+
+def test_a_sequence_of_outputs_against_one_target_a_sample_is_found():
+    assert _kinds(MEASURED, "linear", 1, SQUARE, shape=(32, 6, 1)) == ["target shape"]
+
+
+def test_shares_are_the_nearest_ones():
+    rows = RNG.normal(size=(50, 3))
+    nearest = output._to_shares(rows)
+    np.testing.assert_allclose(nearest.sum(1), 1)
+    others = RNG.dirichlet(np.ones(3), (500, 1))
+    distance = ((rows - nearest) ** 2).sum(1)
+    assert (distance <= ((rows - others) ** 2).sum(-1).min(0) + 1e-12).all()
+
+
+@pytest.mark.parametrize(
+    ("x", "suspicion"),
+    [
+        (RNG.normal(size=(64, 8)), None),
+        (RNG.random((16, 8, 8, 3)), None),
+        (RNG.random((64, 8)) < 0.1, None),
+        (RNG.integers(1, 11, (64, 5)), None),
+        (RNG.integers(0, 256, (16, 8, 8, 3)), "strong"),
+        (RNG.normal(2000, 10, (64, 1)), "strong"),
+        (RNG.normal(size=(64, 3)) * [1, 1, 5000], "strong"),
+        (RNG.normal(size=(64, 3)) * 1e-5, "strong"),
+        (RNG.normal(20, 8, (64, 3)), "weak"),
+        (RNG.normal(0, 60, (4, 8, 8, 3)).clip(-120, 150), "weak"),
+    ],
+)
+def test_suspicion_goes_by_the_size_of_features(x, suspicion):
+    scale = data.scale_of(np.asarray(x, float))
+    assert (scale and scale.suspicion) == suspicion
+
+
+def test_standardized_features_have_unit_size_and_constant_ones_vanish():
+    x = RNG.normal(500, 3, (64, 4))
+    x[:, 2] = 7
+    made = data.standardized(x)
+    np.testing.assert_allclose(made.std(0), [1, 1, 0, 1], atol=1e-4)
+    np.testing.assert_allclose(made.mean(0), 0, atol=1e-3)
+
+
+def test_padding_is_found_and_a_flag_is_not():
+    x = RNG.random((64, 10))
+    assert data.padding(x) is None
+    x[:, 7:][RNG.random((64, 3)) < 0.5] = -100
+    found = data.padding(x)
+    assert found is not None
+    assert found.numbers["value"] == -100
+    assert data.padding(np.where(x < 0, 1.0, x)) is None
+
+
+def test_equal_samples_are_found():
+    assert data.constant(np.ones((16, 3))) is not None
+    assert data.constant(RNG.normal(size=(16, 3))) is None
+
+
+def test_guesses_are_entropy_and_variance():
+    assert guess(targets_of(CLASSES), SPARSE) == pytest.approx(np.log(4))
+    assert guess(targets_of(ONE_HOT), SHARES) == pytest.approx(np.log(4))
+    assert guess(targets_of(CLASSES > 1), BINARY) == pytest.approx(np.log(2))
+    assert guess(targets_of(MEASURED), SQUARE) == pytest.approx(MEASURED.var())
+
+
+def test_dropout_of_a_few_units_or_of_nearly_all_is_found():
+    found = strength.dropout([("few", 0.5, 3), ("many", 0.5, 64), ("strong", 0.95, 64)])
+    assert [finding.where for finding in found] == [("few",), ("strong",)]
+
+
+def test_affine_functions_are_told_from_rectified_ones():
+    kernel = RNG.normal(size=(5, 2))
+    x = np.abs(RNG.normal(size=(32, 5)))
+    assert linearity.is_affine(lambda v: v @ kernel + 3, x, np.random.default_rng(0))
+    assert not linearity.is_affine(lambda v: np.maximum(v, 0) @ kernel, x, np.random.default_rng(0))
+
+
+def test_a_curved_task_is_told_from_a_linear_one():
+    x = RNG.uniform(-1, 1, (200, 3))
+    line = x @ [1.0, 2, 3] + 0.1 * RNG.normal(size=200)
+    linear, curved = linearity.explained(x, line)
+    assert linear > 0.95
+    assert curved - linear < linearity.GAP
+    linear, curved = linearity.explained(x, np.sin(4 * x[:, 0]) * x[:, 1])
+    assert curved - linear > linearity.GAP
