@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from keras_inits._diagnose import jacobian as jacobians
 from keras_inits._diagnose.batch import Batch
+from keras_inits._diagnose.confirm import confirmed
 from keras_inits._diagnose.evidence import Evidence
 from keras_inits._diagnose.measuring import moments
 from keras_inits._diagnose.objective import (
@@ -67,6 +68,7 @@ def report(
     thresholds: Thresholds,
     training: bool,
     jacobian_samples: int,
+    confirm: bool,
     seed: int,
     notes: tuple[str, ...],
     own_data: bool = True,
@@ -99,30 +101,37 @@ def report(
                 given = replace(batch, y=None)
                 seen = _standard_step(model, given, state, loss=None, training=training, rng=rng)
                 notes += (f"loss: none, {type(error).__name__}; a random cotangent went back",)
-        recorder = seen.recorder
-        weights = {
-            id(w): _weight(w, seen.gradients.get(id(w)), recorder.scale)
-            for w in model.trainable_weights
-        }
         jacobian, more = _jacobian(model, batch.x, state, training, jacobian_samples, rng)
-        evidence = Evidence(
-            model=model,
-            inputs=batch.x,
-            calls=recorder.calls,
-            needed=seen.needed,
-            ends=[end for end in seen.ends if end >= 0],
-            cuts=recorder.cuts,
-            weights=weights,
-            loss=seen.loss,
-            thresholds=thresholds,
-            outputs=seen.outputs,
-            jacobian=jacobian,
-        )
+        evidence = _evidence(model, batch, seen, thresholds, jacobian)
         found = judge(evidence)
         # Kernels drawn anew one by one, by which the others are weighed, do not calm a stream.
         whole = tuple(f for f in found if WHOLE & f.numbers.keys())
         weighed, dismissed = setting.weigh([f for f in found if f not in whole])
         findings = by_severity((*whole, *weighed))
+        if not seen.recorder.sees_operations:
+            notes += ("operations between layers were not seen: this TensorFlow has no callbacks",)
+        if confirm:
+
+            def again(x: Any) -> Evidence:
+                given = (
+                    replace(batch, x=x) if seen.loss is not None else replace(batch, x=x, y=None)
+                )
+                if own_step:
+                    other = _own_step(model, given, state)
+                else:
+                    other = _standard_step(
+                        model,
+                        given,
+                        state,
+                        loss=None if given.y is None else loss,
+                        training=training,
+                        rng=np.random.default_rng(seed),
+                    )
+                fresh = np.random.default_rng(seed)
+                response, _ = _jacobian(model, x, state, training, jacobian_samples, fresh)
+                return _evidence(model, given, other, thresholds, response)
+
+            findings = confirmed(findings, evidence, state, judge, again)
     return SignalReport(
         model=model.name,
         batch=batch.size,
@@ -132,6 +141,33 @@ def report(
         findings=setting.findings + findings,
         notes=notes + more + setting.notes + dismissed,
         first_steps=setting.first_steps,
+    )
+
+
+def _evidence(
+    model: keras.Model,
+    batch: Batch,
+    seen: _Pass,
+    thresholds: Thresholds,
+    jacobian: JacobianReport | None,
+) -> Evidence:
+    recorder = seen.recorder
+    weights = {
+        id(w): _weight(w, seen.gradients.get(id(w)), recorder.scale)
+        for w in model.trainable_weights
+    }
+    return Evidence(
+        model=model,
+        inputs=batch.x,
+        calls=recorder.calls,
+        needed=seen.needed,
+        ends=[end for end in seen.ends if end >= 0],
+        cuts=recorder.cuts,
+        weights=weights,
+        loss=seen.loss,
+        thresholds=thresholds,
+        outputs=seen.outputs,
+        jacobian=jacobian,
     )
 
 

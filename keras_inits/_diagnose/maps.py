@@ -30,7 +30,7 @@ def map_gain(layer: Any, call: Call) -> float | None:
 
 
 def _is_real(weight: Any) -> bool:
-    return keras.backend.is_float_dtype(weight.dtype)
+    return bool(keras.backend.is_float_dtype(weight.dtype))
 
 
 def _mean_square(weight: Any) -> float:
@@ -42,16 +42,17 @@ def _plain(layer: Any, call: Call) -> float | None:
     found = None if kernel is None else geometry(layer, kernel)
     if not isinstance(found, KernelGeometry):
         return None
-    return found.fan_in * _share(layer, call) * _mean_square(kernel)
+    return float(found.fan_in) * _share(layer, call) * _mean_square(kernel)
 
 
 def _depthwise(layer: Any, call: Call) -> float | None:
-    return math.prod(layer.kernel_size) * _share(layer, call) * _mean_square(layer.kernel)
+    taps: int = math.prod(layer.kernel_size)
+    return taps * _share(layer, call) * _mean_square(layer.kernel)
 
 
 def _separable(layer: Any, call: Call) -> float | None:
-    each = math.prod(layer.kernel_size) * _mean_square(layer.depthwise_kernel)
-    between = layer.pointwise_kernel.shape[-2]
+    each: float = math.prod(layer.kernel_size) * _mean_square(layer.depthwise_kernel)
+    between: int = layer.pointwise_kernel.shape[-2]
     return each * _share(layer, call) * between * _mean_square(layer.pointwise_kernel)
 
 
@@ -59,8 +60,8 @@ def _transposed(layer: Any, call: Call) -> float | None:
     """Sums over the inputs that lie under each output: all that the taps reach, spread evenly."""
     assert call.inputs is not None
     sizes, made = _spatial(layer, call.inputs.shape), _spatial(layer, call.output.shape)
-    reached = math.prod(sizes) / math.prod(made) * math.prod(layer.kernel_size)
-    inputs = layer.kernel.shape[-1]
+    reached: float = math.prod(sizes) / math.prod(made) * math.prod(layer.kernel_size)
+    inputs: int = layer.kernel.shape[-1]
     return inputs * reached * _taps(layer, made, sizes) * _mean_square(layer.kernel)
 
 

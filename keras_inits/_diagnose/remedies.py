@@ -1,5 +1,6 @@
 """Remedies as code that runs, for a model called `model`."""
 
+import json
 import re
 from typing import Any
 
@@ -26,7 +27,7 @@ def reference(model: keras.Model, call: Call) -> str | None:
     for part in re.sub(r":\d+$", "", call.name).split("/"):
         inner = _listed(holder, part)
         if inner is not None:
-            expression += f".get_layer({part!r})".replace("'", '"')
+            expression += f".get_layer({json.dumps(part, ensure_ascii=False)})"
         else:
             attribute, inner = _held(holder, part)
             expression += f".{attribute}"
@@ -45,6 +46,8 @@ def _listed(holder: Any, name: str) -> Any:
 
 def _held(holder: Any, name: str) -> tuple[str, Any]:
     for attribute, value in vars(holder).items():
+        if not attribute.isidentifier():
+            continue  # what is made of it must stay one name
         if isinstance(value, keras.layers.Layer) and value.name == name:
             return attribute, value
     return "", None

@@ -35,7 +35,7 @@ def units(layer: Any, call: Call) -> int:
     if is_a(layer, Kind.EINSUM):
         found = geometry(layer, layer.kernel)
         if isinstance(found, KernelGeometry):
-            return found.fan_out
+            return int(found.fan_out)
     return max(1, call.output.units)
 
 

@@ -1,5 +1,6 @@
 """Checks of single layers: finite values, equal, dead and saturated units, samples grown alike."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -111,7 +112,7 @@ def _dead_limit(call: Call, limit: float) -> float:
     """
     if call.inputs is None or not call.inputs.correlation > 0.9:
         return limit
-    chance = 0.5 + 3 * (0.25 / max(1, call.output.units)) ** 0.5
+    chance = 0.5 + 3 * math.sqrt(0.25 / max(1, call.output.units))
     return min(max(limit, chance), 1 - 1e-9)
 
 
