@@ -9,7 +9,6 @@ import keras
 
 import keras_inits
 from keras_inits._diagnose.evidence import Evidence
-from keras_inits._diagnose.report import WeightReport
 from keras_inits._diagnose.state import State
 from keras_inits._reporting import Finding
 
@@ -94,12 +93,21 @@ def _measured(finding: Finding, before: Evidence, after: Evidence) -> tuple[str,
     if (name := _SHARES.get(finding.kind)) is not None:
         first, second = (_share(e, finding.where[0], name) for e in (before, after))
         return name, first, second
-    if "growth" in finding.numbers:
-        return "output rms", _output(before), _output(after)
-    ratios = [_gradient_ratio(e) for e in (before, after)]
-    if finding.kind in ("exploding", "vanishing") and not any(map(math.isnan, ratios)):
-        return "gradient ratio", ratios[0], ratios[1]
-    return "", math.nan, math.nan
+    if finding.kind not in ("exploding", "vanishing"):
+        return "", math.nan, math.nan
+    figures = {
+        "output rms": [_output(e) for e in (before, after)],
+        "gradient ratio": [_gradient_ratio(e) for e in (before, after)],
+        "gradient at the first step over the last": [
+            _steps(e, finding.where[0]) for e in (before, after)
+        ],
+    }
+    # What was furthest from 1 says most.
+    known = {n: v for n, v in figures.items() if all(0 < each < math.inf for each in v)}
+    if not known:
+        return "", math.nan, math.nan
+    name = max(known, key=lambda name: abs(math.log(known[name][0])))
+    return name, known[name][0], known[name][1]
 
 
 def _improved(name: str, before: float, after: float) -> bool:
@@ -127,13 +135,17 @@ def _output(evidence: Evidence) -> float:
 
 
 def _gradient_ratio(evidence: Evidence) -> float:
-    """Returns the gradient of the first kernel, over its norm, next to that of the last one."""
-    kernels: list[WeightReport] = []
+    """Returns the length of the gradient at the first layer over that at the last one."""
+    known = [c.gradient.squared_length for c in evidence.calls if c.gradient is not None]
+    return math.sqrt(known[0] / known[-1]) if known and known[-1] > 0 else math.nan
+
+
+def _steps(evidence: Evidence, name: str) -> float:
+    """Returns the gradient at the first time step of a layer over that at the last one."""
     for call in evidence.calls:
-        wide = {id(w) for w in call.layer.trainable_weights if len(w.shape) > 1}
-        kernels += [evidence.weights[i] for i in wide if i in evidence.weights]
-    known = [k.ratio for k in kernels if 0 < k.ratio < math.inf]
-    return known[0] / known[-1] if len(known) > 1 else math.nan
+        if call.name == name and len(call.steps) == 2 and call.steps[1] > 0:
+            return call.steps[0] / call.steps[1]
+    return math.nan
 
 
 def _marked(finding: Finding, proof: tuple[str, dict[str, float]] | None) -> Finding:

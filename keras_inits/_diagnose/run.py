@@ -99,6 +99,28 @@ def diagnose(
     )
 
 
+def signal_report(
+    model: keras.Model, x: Any, y: Any = None, thresholds: Thresholds | None = None
+) -> SignalReport:
+    """Returns what each layer of `model` does to the signal, without a look at its setting."""
+    _check_model(model)
+    from keras_inits._diagnose import engine
+    from keras_inits._diagnose.batch import first_batch
+
+    return engine.report(
+        model,
+        first_batch(x, y, None, None),
+        loss=None,
+        thresholds=thresholds or Thresholds(),
+        training=True,
+        jacobian_samples=0,
+        confirm=False,
+        seed=0,
+        notes=(),
+        own_data=False,
+    )
+
+
 def _check_model(model: Any) -> None:
     if keras.backend.backend() != "tensorflow":
         raise InputError(

@@ -1,7 +1,7 @@
 """Checks of sizes: signals and gradients that grow or shrink, over layers and over time steps."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import keras
 
@@ -95,36 +95,45 @@ def _drift(
         what: is followed, for the evidence.
     """
     calls, limit = evidence.calls, evidence.thresholds.growth
-    total = [1.0] * len(calls)  # the product of the ratios of judged layers, along the best path
+    # The ratios of judged layers along the best path, by call; their product is what drifts.
+    counted: list[dict[int, float]] = [{}] * len(calls)
     limits = f"(limits 1/{limit:g} and {limit:g})"
     for index in order:
         call = calls[index]
         if is_a(call.layer, Kind.NORMALIZATION):
             continue
         ways = before(index)
-        paths = [total[i] for i in ways]
         # Where a branch comes in, or goes off, a stream is judged as a whole (streams.py).
         if len(ways) < 2 or not any(evidence.around[i] for i in ways):
-            total[index] = min(paths, key=lambda product: abs(math.log(product)), default=1.0)
+            paths = [counted[i] for i in ways]
+            counted[index] = min(paths, key=lambda path: abs(math.log(_product(path))), default={})
         factor = ratio(index)
         if not (0 < factor < math.inf) or call.composite or not is_judged(call.layer):
             continue
         if _fewest_units(call) < evidence.thresholds.units:
             continue
-        far = not 1 / limit <= factor <= limit
-        far |= not 1 / limit <= total[index] * factor <= limit
-        if far and evidence.is_normalized(index):
-            continue  # a normalization behind it sets the scale anew
-        if not 1 / limit <= factor <= limit:
-            grounds = f"it multiplies {what} by {factor:.2g} {limits}"
-            yield index, _finding(evidence, index, factor, grounds)
+        if _far(factor, limit):
+            if not evidence.is_normalized(index):
+                grounds = f"it multiplies {what} by {factor:.2g} {limits}"
+                yield index, _finding(evidence, index, factor, grounds)
             continue
         if evidence.around[index]:
             continue
-        total[index] *= factor
-        if not 1 / limit <= total[index] <= limit:
-            grounds = f"{what} is {total[index]:.2g} times what it was where its path began"
-            yield index, _finding(evidence, index, total[index], f"{grounds} {limits}")
+        path = {**counted[index], index: factor}
+        if _far(_product(path), limit):  # what a normalization takes away does not count
+            path = {i: each for i, each in path.items() if not evidence.is_normalized(i)}
+        counted[index], total = path, _product(path)
+        if _far(total, limit):
+            grounds = f"{what} is {total:.2g} times what it was where its path began"
+            yield index, _finding(evidence, index, total, f"{grounds} {limits}")
+
+
+def _product(path: Mapping[int, float]) -> float:
+    return math.prod(path.values())
+
+
+def _far(factor: float, limit: float) -> bool:
+    return not 1 / limit <= factor <= limit
 
 
 def _finding(evidence: Evidence, index: int, factor: float, grounds: str) -> Finding:

@@ -25,7 +25,8 @@ def test_a_fading_signal_is_confirmed_and_the_weights_are_put_back():
     for finding in report.findings:
         assert finding.numbers["confirmed"] == 1
         assert "; confirmed by its remedy" in finding.evidence
-    first = next(f for f in report.findings if "gradient ratio" in f.evidence)
+    first = report.findings[0]
+    assert first.numbers["before"] < 1e-6
     assert abs(np.log(first.numbers["after"])) < abs(np.log(first.numbers["before"]))
     for a, b in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
