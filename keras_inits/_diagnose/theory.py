@@ -284,7 +284,10 @@ def _(layer: Any, gradient: Back | None, moments: Moments | None, call: Call) ->
     rms = isinstance(layer, keras.layers.RMSNormalization)
     size = call.inputs.second_moment if rms else call.inputs.std**2
     together = _normalized_together(layer, call)
-    kept = max(0.0, 1 - (1 if rms else 2) / together)
+    lost = 1 if rms else 2
+    kept = max(0.0, 1 - lost / together)
+    if together > lost + 1:  # 1 / variance is averaged, not the variance; of normal values:
+        kept *= (together - lost + 1) / (together - lost - 1)
     return gradient[0] * moments.second_moment / size * kept, gradient[1]
 
 
