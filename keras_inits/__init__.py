@@ -29,21 +29,47 @@ from keras_inits._mean_field import (
     fixed_point,
     variance_map,
 )
+from keras_inits._recipes import CutNormalInit, Place, Recipe, recipe, recipes, roles
 from keras_inits._registry import get, names, register
 from keras_inits._reporting import Finding
 from keras_inits._schemes import *  # noqa: F403
 from keras_inits._schemes import __all__ as _schemes
+from keras_inits._starts import (
+    CalibrationReport,
+    CalibrationRow,
+    OutputBiasReport,
+    OutputBiasRow,
+    PortableReport,
+    PortableRow,
+    PretrainReport,
+    PretrainRow,
+    Skipped,
+    SkipReport,
+    VocabularyReport,
+    WarmStartReport,
+    WarmStartRow,
+    calibrate,
+    extend_vocabulary,
+    fit_output_bias,
+    portable,
+    pretrain,
+    skip_initialization,
+    warm_start,
+)
 from keras_inits._wiring import Wiring, wiring
 
 if TYPE_CHECKING:
-    from keras_inits import datasets, experiments, plots  # noqa: F401
+    from keras_inits import datasets, experiments, mup, plots  # noqa: F401
     from keras_inits._diagnose import LayerReport, SignalReport, Thresholds, diagnose
     from keras_inits._monitor import SignalMonitor
 
 __version__ = "0.1.0"
 __all__ = [
     "AuditReport",
+    "CalibrationReport",
+    "CalibrationRow",
     "Comparison",
+    "CutNormalInit",
     "Default",
     "Difference",
     "Execution",
@@ -56,18 +82,34 @@ __all__ = [
     "KernelGeometry",
     "LayerReport",
     "LeftAlone",
+    "OutputBiasReport",
+    "OutputBiasRow",
+    "PortableReport",
+    "PortableRow",
+    "Place",
+    "PretrainReport",
+    "PretrainRow",
+    "Recipe",
     "SignalMonitor",
     "SignalReport",
+    "SkipReport",
+    "Skipped",
     "Thresholds",
+    "VocabularyReport",
+    "WarmStartReport",
+    "WarmStartRow",
     "WeightRow",
     "Wiring",
     "audit",
+    "calibrate",
     "chi",
     "compare",
     "correlation_map",
     "critical_sigma_w",
     "depth_scale",
     "diagnose",
+    "extend_vocabulary",
+    "fit_output_bias",
     "fixed_point",
     "gain",
     "gaussian_moments",
@@ -77,8 +119,15 @@ __all__ = [
     "mean_interval",
     "names",
     "one_thread_per_operation",
+    "portable",
+    "pretrain",
     "register",
+    "skip_initialization",
+    "recipe",
+    "recipes",
+    "roles",
     "variance_map",
+    "warm_start",
     "wiring",
     *_schemes,
 ]
@@ -91,7 +140,7 @@ _LAZY = {
     "Thresholds": "_diagnose",
     "diagnose": "_diagnose",
 }
-_SUBMODULES = ("datasets", "experiments", "plots")
+_SUBMODULES = ("datasets", "experiments", "mup", "plots")
 
 
 def __getattr__(name: str) -> Any:

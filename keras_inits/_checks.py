@@ -1,20 +1,25 @@
 """Checks of arguments that every part of the library takes; each returns the value to use."""
 
+import math
 import numbers
+import operator
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from keras_inits._errors import InputError, InputTypeError
 
 
-def integer(name: str, value: Any, *, minimum: int = 0) -> int:
-    """Returns `value` as an int if it is a whole number of at least `minimum`.
+def integer(name: str, value: Any, *, minimum: int | None = 0) -> int:
+    """Returns `value` as an int if it is an integer, and not below `minimum`.
 
-    Integers of NumPy count, truth values do not.
+    Integers of NumPy count, scalar arrays among them; truth values do not.
 
     Args:
         name: the argument, for the message.
         value: what was given for it.
-        minimum: the smallest number allowed.
+        minimum: the smallest number allowed; None for no bound.
 
     Raises:
         InputTypeError: something that is not an integer.
@@ -23,16 +28,98 @@ def integer(name: str, value: Any, *, minimum: int = 0) -> int:
     >>> integer("seed", 3)
     3
     """
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+    try:
+        if isinstance(value, bool):
+            raise TypeError("a truth value")
+        number = operator.index(value)
+    except (TypeError, AttributeError) as error:  # the latter of TensorFlow's scalars
+        least = "" if minimum is None else f", and at least {minimum}"
         raise InputTypeError(
-            f"`{name}` must be a whole number from {minimum}. "
+            f"`{name}` must be an integer{least}. "
+            f"Received: {name}={value!r} of type {type(value).__name__}"
+        ) from error
+    if minimum is not None and number < minimum:
+        raise InputError(f"`{name}` must be at least {minimum}. Received: {name}={value!r}")
+    return number
+
+
+def real(
+    name: str,
+    value: Any,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    above: float | None = None,
+) -> float:
+    """Returns `value` as a float if it is a finite real number within the bounds.
+
+    Numbers of NumPy count, scalar arrays among them; truth values do not.
+
+    Args:
+        name: the argument, for the message.
+        value: what was given for it.
+        minimum: the smallest number allowed; None for no bound.
+        maximum: the largest number allowed; None for no bound.
+        above: a number that is itself too small; None for no bound.
+
+    Raises:
+        InputTypeError: something that is no real number.
+        InputError: a number that is not finite, or out of bounds.
+
+    >>> real("sigma_w", np.float32(0.5), minimum=0)
+    0.5
+    """
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise InputTypeError(
+            f"`{name}` must be a real number. "
             f"Received: {name}={value!r} of type {type(value).__name__}"
         )
-    if value < minimum:
+    try:
+        number = float(value)
+    except OverflowError:  # an integer past 1.8e308
+        number = math.inf
+    if not math.isfinite(number):
+        raise InputError(f"`{name}` must be finite. Received: {name}={value!r}")
+    if above is not None and not number > above:
+        bound = "positive" if above == 0 else f"above {above:g}"
+        raise InputError(f"`{name}` must be {bound}. Received: {name}={value!r}")
+    if minimum is not None and maximum is not None and not minimum <= number <= maximum:
         raise InputError(
-            f"`{name}` must be a whole number from {minimum}. Received: {name}={value!r}"
+            f"`{name}` must be from {minimum:g} to {maximum:g}. Received: {name}={value!r}"
         )
-    return int(value)
+    if minimum is not None and number < minimum:
+        raise InputError(f"`{name}` must be at least {minimum:g}. Received: {name}={value!r}")
+    return number
+
+
+def shape(value: Any) -> tuple[int, ...]:
+    """Returns a shape as a tuple of integers from 0 up.
+
+    Raises:
+        InputTypeError: no sequence.
+        InputError: a size that is no integer from 0.
+
+    >>> shape(np.array([3, 4]))
+    (3, 4)
+    """
+    if isinstance(value, str | bytes) or not (
+        isinstance(value, Sequence) or hasattr(value, "__array__") or hasattr(value, "as_list")
+    ):
+        raise InputTypeError(
+            f"`shape` must be a sequence of sizes, such as (3, 4). Received: shape={value!r}"
+        )
+    try:
+        sizes = tuple(map(operator.index, value))
+    except Exception as error:  # a scalar of any library, sizes of any kind
+        raise InputTypeError(
+            "`shape` must be a sequence of integers from 0, all known, such as (3, 4). "
+            f"Received: shape={value!r}"
+        ) from error
+    if min(sizes, default=0) < 0:
+        raise InputError(f"`shape` must hold integers from 0. Received: shape={value!r}")
+    return sizes
 
 
 def built(model: Any, purpose: str) -> Any:

@@ -37,7 +37,16 @@ def did_you_mean(given: str, known: Iterable[str], *, n: int = 3) -> str:
     >>> did_you_mean("xyz", ["relu", "tanh"])
     ''
     """
-    return question(difflib.get_close_matches(str(given), list(known), n=n))
+    return question(near_matches(given, known, n=n))
+
+
+def near_matches(given: str, known: Iterable[str], *, n: int = 3) -> list[str]:
+    """Returns the known names that are most like `given`, the nearest first.
+
+    >>> near_matches("rleu", ["relu", "tanh"])
+    ['relu']
+    """
+    return difflib.get_close_matches(str(given), list(known), n=n)
 
 
 def question(names: Iterable[str]) -> str:

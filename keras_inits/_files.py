@@ -15,6 +15,8 @@ import numpy as np
 
 from keras_inits._errors import InputError, InputFileError
 
+MARKER = "experiment.json"  # in a folder of results: which experiment it belongs to
+
 _COUNTER = itertools.count()
 # `.result.json.HOST-PID-NUMBER.tmp`; 0.1 wrote `.result.json.abcd1234`.
 _TEMPORARY = re.compile(r"\.(.+)\.(?P<host>[^.]*)-(?P<process>\d+)-\d+\.tmp")
@@ -153,6 +155,17 @@ def refuse_other_settings(path: Path, saved: Any, asked: Mapping[str, Any]) -> N
         )
 
 
+def refuse_experiment(folder: Path) -> None:
+    """Raises an `InputError` if a folder belongs to an experiment, which `reproduce` writes."""
+    if (marker := folder / MARKER).exists():
+        kept = read_json(marker)
+        name = kept.get("experiment") if isinstance(kept, Mapping) else None
+        raise InputError(
+            f"`out` must be a folder of its own for each comparison; {marker} says that this one "
+            f"belongs to the experiment {name}. Choose another. Received: out={str(folder)!r}"
+        )
+
+
 def refuse_other_result(path: Path, belongs: bool) -> None:
     """Raises an `InputError` if there is a result in the way that does not belong to this call.
 
@@ -165,21 +178,6 @@ def refuse_other_result(path: Path, belongs: bool) -> None:
             f"{path} holds the result of something else and is not overwritten. "
             "Choose another `out`, or move that file away."
         )
-
-
-def without_nan(value: Any) -> Any:
-    """Returns plain data with strings for the numbers that JSON has not.
-
-    >>> without_nan({"cost": [1.0, float("inf")], "out": Path("runs")})
-    {'cost': [1.0, 'Infinity'], 'out': 'runs'}
-    """
-    if isinstance(value, float) and not np.isfinite(value):
-        return "NaN" if np.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if isinstance(value, list | tuple):
-        return [without_nan(entry) for entry in value]
-    if isinstance(value, dict):
-        return {key: without_nan(entry) for key, entry in value.items()}
-    return str(value) if isinstance(value, Path) else value
 
 
 def _differences(saved: Any, asked: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:

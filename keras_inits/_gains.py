@@ -4,7 +4,6 @@ A wide layer's pre-activations are sums of many terms, so close to $N(0, q)$; wh
 $\varphi$ does to the size of a signal is then a few integrals over one normal variable.
 """
 
-import difflib
 import functools
 import importlib
 import math
@@ -18,7 +17,8 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from keras_inits._errors import InputError, InputTypeError
+from keras_inits._checks import real
+from keras_inits._errors import InputError, InputTypeError, did_you_mean
 from keras_inits._quadrature import gaussian_expectation
 
 Array = NDArray[np.float64]
@@ -131,8 +131,7 @@ def gaussian_moments(activation: Any, q: float = 1.0) -> GaussianMoments:
     2.0
     """
     activation = resolve(activation)
-    if not (math.isfinite(q) and q > 0):
-        raise InputError(f"`q` must be positive and finite, a variance. Received: q={q!r}")
+    q = real("q", q, above=0)
     if activation.slopes is not None:
         below, above = activation.slopes
         square = (below**2 + above**2) / 2
@@ -187,8 +186,18 @@ def resolve(activation: Any) -> Activation:
         return resolve(activation.activation)
     if isinstance(activation, keras.layers.Layer):
         return _probe(activation.name, _layer_function(activation))
-    if activation is None or isinstance(activation, Mapping):
-        return _resolve_callable(keras.activations.get(activation))
+    if activation is None:
+        return _resolve_callable(keras.activations.get(None))
+    if isinstance(activation, Mapping):
+        try:
+            return _resolve_callable(keras.activations.get(activation))
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputTypeError(
+                "Keras can make no activation of this configuration. "
+                f"Received: activation={activation!r}"
+            ) from error
     if not callable(activation) or isinstance(activation, type):
         raise InputTypeError(
             "`activation` must be a name such as 'relu', a Keras layer or a function of one array. "
@@ -237,10 +246,9 @@ def _resolve_name(name: str) -> Activation:
         function = keras.activations.get(name)
     except ValueError:
         known = [n for n in dir(keras.activations) if not n.startswith("_")]
-        near = difflib.get_close_matches(name, known)
-        hint = f"Did you mean {' or '.join(map(repr, near))}? " if near else ""
         raise InputError(
-            f"Keras knows no activation of this name. Received: activation={name!r}. {hint}"
+            "Keras knows no activation of this name. "
+            f"Received: activation={name!r}. {did_you_mean(name, known)}"
             "A function or a Keras layer can be given instead of a name."
         ) from None
     return _probe(name, _array_function(name, function))

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from keras_inits import _checks
 from keras_inits._errors import InputError
 
 Axes = int | Sequence[int] | None
@@ -30,7 +31,11 @@ def standardize_axes(name: str, axes: Axes) -> tuple[int, ...] | None:
     if axes is None:
         return None
     given = (axes,) if isinstance(axes, Integral) else axes
-    if isinstance(given, str) or not isinstance(given, Sequence | np.ndarray):
+    if (
+        isinstance(given, str)
+        or not isinstance(given, Sequence | np.ndarray)
+        or (isinstance(given, np.ndarray) and given.ndim != 1)
+    ):
         raise InputError(
             f"`{name}` must be an axis or a sequence of axes, such as -2 or (0, 1). "
             f"Received: {name}={axes!r}"
@@ -108,7 +113,7 @@ class KernelGeometry:
         >>> KernelGeometry.from_shape((32, 256), blocks=4).matrix_shape  # the gates of an LSTM
         (4, 32, 64)
         """
-        shape = tuple(map(int, shape))
+        shape = _checks.shape(shape)
         batch = _existing_axes(shape, "batch_axes", batch_axes) or ()
         inputs = _existing_axes(shape, "input_axes", input_axes)
         outputs = _existing_axes(shape, "output_axes", output_axes)
@@ -127,22 +132,17 @@ class KernelGeometry:
                 f"batch_axes={batch_axes!r} for shape {shape}. (EinsumDense counts a batch axis "
                 "as an output: there, give all three.)"
             )
-        for name, number in [
-            ("blocks", blocks),
-            ("input_stride", input_stride),
-            ("output_stride", output_stride),
-        ]:
-            if not isinstance(number, Integral) or number < 1:
-                raise InputError(
-                    f"`{name}` must be a whole number from 1. Received: {name}={number!r}"
-                )
+        blocks = _checks.integer("blocks", blocks, minimum=1)
+        strides = (
+            _checks.integer("input_stride", input_stride, minimum=1),
+            _checks.integer("output_stride", output_stride, minimum=1),
+        )
         if blocks > 1 and (not outputs or shape[outputs[0]] % blocks):
             raise InputError(
                 "The first output axis must fall into `blocks` equal parts. "
                 f"Received: blocks={blocks} for output_axes={outputs} of shape {shape}"
             )
-        counts = (int(blocks), int(input_stride), int(output_stride))
-        return cls(shape, inputs, outputs, batch, *counts)
+        return cls(shape, inputs, outputs, batch, blocks, *strides)
 
     @property
     def tap_axes(self) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_inits._checks import real
 from keras_inits._errors import InputError
 from keras_inits._gains import Activation, gaussian_moments, resolve
 from keras_inits._quadrature import hermite_coefficients
@@ -41,6 +42,7 @@ def variance_map(activation: Any, q: float, *, sigma_w: float, sigma_b: float = 
     >>> round(variance_map("relu", 3.0, sigma_w=2**0.5), 9)
     3.0
     """
+    sigma_w, sigma_b = _sigmas(sigma_w, sigma_b)
     return sigma_w**2 * gaussian_moments(activation, q).second_moment + sigma_b**2
 
 
@@ -63,6 +65,7 @@ def fixed_point(activation: Any, *, sigma_w: float, sigma_b: float = 0.0) -> flo
     0.57
     """
     activation = resolve(activation)
+    sigma_w, sigma_b = _sigmas(sigma_w, sigma_b)
 
     def growth(q: float) -> float:
         return variance_map(activation, q, sigma_w=sigma_w, sigma_b=sigma_b) / q - 1
@@ -108,10 +111,12 @@ def correlation_map(
     >>> round(correlation_map("relu", 0.0, sigma_w=2**0.5), 6) == round(1 / math.pi, 6)
     True
     """
-    if not -1 <= c <= 1:
-        raise InputError(f"`c` must be a correlation, from -1 to 1. Received: c={c!r}")
+    c = real("c", c, minimum=-1, maximum=1)
     activation = resolve(activation)
-    if q is None:
+    sigma_w, sigma_b = _sigmas(sigma_w, sigma_b)
+    if q is not None:
+        q = real("q", q, above=0)
+    else:
         q = _positive_fixed_point(activation, sigma_w, sigma_b)
     product = _expected_product(activation, q, c)
     after = variance_map(activation, q, sigma_w=sigma_w, sigma_b=sigma_b)
@@ -141,9 +146,10 @@ def chi(activation: Any, *, sigma_w: float, sigma_b: float = 0.0, q: float | Non
     1.0
     """
     activation = resolve(activation)
+    sigma_w, sigma_b = _sigmas(sigma_w, sigma_b)
     if q is None and activation.slopes is None:
         q = _finite(fixed_point(activation, sigma_w=sigma_w, sigma_b=sigma_b), activation)
-    moments = gaussian_moments(activation, max(_SMALLEST, 1.0 if q is None else q))
+    moments = gaussian_moments(activation, max(_SMALLEST, 1.0 if q is None else real("q", q)))
     return sigma_w**2 * moments.derivative_second_moment
 
 
@@ -176,6 +182,8 @@ def depth_scale(activation: Any, *, sigma_w: float, sigma_b: float = 0.0) -> flo
 
         c = _bisect(excess, -1.0 if excess(-1.0) > 0 else 0.0, 1 - 1e-4)
         slope = (excess(c + 1e-5) - excess(c - 1e-5)) / 2e-5 + 1
+    if slope == 0:  # one layer makes all samples equal
+        return 0.0
     # |chi - 1| below 1e-6 is what the moments are good for.
     return math.inf if abs(slope - 1) < 1e-6 else -1 / math.log(abs(slope))
 
@@ -206,8 +214,7 @@ def critical_sigma_w(activation: Any, *positional: float, sigma_b: float = 0.0) 
     if positional:
         (sigma_b,) = positional
     activation = resolve(activation)
-    if not (math.isfinite(sigma_b) and sigma_b >= 0):
-        raise InputError(f"`sigma_b` must be a standard deviation. Received: sigma_b={sigma_b!r}")
+    _, sigma_b = _sigmas(1.0, sigma_b)
     if activation.slopes is not None:
         return 1 / math.sqrt(gaussian_moments(activation).derivative_second_moment)
 
@@ -229,6 +236,14 @@ def critical_sigma_w(activation: Any, *positional: float, sigma_b: float = 0.0) 
                 )
         q = _bisect(excess, q, q * _RATIO)
     return 1 / math.sqrt(gaussian_moments(activation, q).derivative_second_moment)
+
+
+def _sigmas(sigma_w: Any, sigma_b: Any) -> tuple[float, float]:
+    """Returns both standard deviations, checked."""
+    return (
+        real("sigma_w", sigma_w, minimum=0, maximum=_LARGEST),
+        real("sigma_b", sigma_b, minimum=0, maximum=_LARGEST),
+    )
 
 
 def _expected_product(activation: Activation, q: float, c: float) -> float:

@@ -1,13 +1,12 @@
 """The names: one table from strings to schemes, kept in step with Keras's own registry."""
 
-import difflib
 import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import keras
 
-from keras_inits._errors import InputError, InputTypeError, question
+from keras_inits._errors import InputError, InputTypeError, near_matches, question
 from keras_inits._foreign_names import FOREIGN, plain
 from keras_inits._keras_internals import enter_strings
 
@@ -103,6 +102,9 @@ def get(spec: Any) -> Any:
         spec = {"class_name": spec, "config": {}}
     if isinstance(spec, Mapping) and "class_name" in spec:
         name = spec.get("registered_name") or spec["class_name"]
+        if not isinstance(name, str):
+            raise InputTypeError(f"`class_name` must be a name. Received: spec={spec!r}")
+        spec = {"config": {}, **spec}
         if not _known_to_keras(name):
             if PREFIX + name not in _schemes:
                 raise InputError(_unknown(name))
@@ -112,7 +114,15 @@ def get(spec: Any) -> Any:
             "An initializer is given as a name, a config with `class_name`, a class, an instance "
             f"or an array. Received: spec={spec!r} of type {type(spec).__name__}"
         )
-    return keras.initializers.get(spec)
+    try:
+        return keras.initializers.get(spec)
+    except InputError:
+        raise
+    except (TypeError, ValueError) as error:  # a configuration with other arguments, for one
+        raise InputTypeError(
+            f"Keras can make no initializer of this: {' '.join(str(error).split())[:200]} "
+            f"Received: spec={spec!r}"
+        ) from error
 
 
 def _enter(name: str, cls: type[keras.initializers.Initializer]) -> None:
@@ -156,8 +166,8 @@ def _unknown(name: str) -> str:
         return f"{head}{question([foreign.ours])}{foreign.law} {end}"
     builtin = [n for n in dir(keras.initializers) if not n.startswith("_") and n.islower()]
     near = [
-        *difflib.get_close_matches(name, names(), n=3),
-        *difflib.get_close_matches(PREFIX + name, names(), n=3),
-        *difflib.get_close_matches(name, builtin, n=1),
+        *near_matches(name, names(), n=3),
+        *near_matches(PREFIX + name, names(), n=3),
+        *near_matches(name, builtin, n=1),
     ]
     return f"{head}{question(near)}{end}"

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import keras_inits
-from keras_inits import _cli
+from keras_inits import InputError, _cli
+from keras_inits._compare.store import Store
 from keras_inits.datasets import DataError
 
 TABLE = Path(__file__).parents[1] / "docs" / "schemes.md"
@@ -34,7 +35,7 @@ def keras_inits_command(monkeypatch, capsys):
 def test_list_tells_every_name_within_80_columns(keras_inits_command):
     code, out, _ = keras_inits_command("list")
     assert code == 0
-    assert all(name in out for name in keras_inits.names())
+    assert all(name in out for name in [*keras_inits.names(), *keras_inits.recipes()])
     assert max(map(len, out.splitlines())) <= 80
 
 
@@ -110,6 +111,17 @@ def test_compare_overwrites_no_result_of_something_else(keras_inits_command, tmp
     assert code == 2
     assert "is not overwritten" in err.replace("\n", " ")
     assert (tmp_path / "result.json").read_text() == '{"experiment": "depth"}'
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_compare_leaves_the_folder_of_an_experiment_alone(keras_inits_command, tmp_path):
+    (tmp_path / "experiment.json").write_text('{"experiment": "depth"}')
+    code, _, err = keras_inits_command("compare", "--data", "digits", "--out", str(tmp_path))
+    assert code == 2
+    assert "belongs to the experiment depth" in err.replace("\n", " ")
+    assert len(list(tmp_path.iterdir())) == 1
+    with pytest.raises(InputError, match="experiment depth"):
+        Store(tmp_path, {}, {})
     assert len(list(tmp_path.iterdir())) == 1
 
 

@@ -136,7 +136,7 @@ def test_what_has_no_gain_is_refused_with_the_reason(activation, error, says):
 
 @pytest.mark.parametrize("q", [0.0, -1.0, math.inf, math.nan])
 def test_a_variance_must_be_positive(q):
-    with pytest.raises(ValueError, match=r"`q` must be positive and finite.*Received: q="):
+    with pytest.raises(ValueError, match=r"`q` must be (positive|finite).*Received: q="):
         ki.gaussian_moments("relu", q)
 
 

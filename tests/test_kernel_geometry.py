@@ -62,8 +62,8 @@ def test_fans_follow_the_axes(shape, axes, fans):
         ((), {"batch_axes": 0}, "from 0 to -1"),
         ((3, 4), {"blocks": 3}, "equal parts"),
         ((3, 4), {"input_axes": (0, 1), "output_axes": (), "blocks": 2}, "equal parts"),
-        ((3, 4), {"blocks": 0}, "`blocks` must be a whole number"),
-        ((3, 4), {"output_stride": 1.5}, "`output_stride` must be a whole number"),
+        ((3, 4), {"blocks": 0}, "`blocks` must be at least 1"),
+        ((3, 4), {"output_stride": 1.5}, "`output_stride` must be an integer"),
     ],
 )
 def test_wrong_axes_are_told_with_what_was_received(shape, axes, says):

@@ -112,7 +112,7 @@ def test_depth_scales_are_longest_at_the_edge():
         (lambda: _mean_field.correlation_map("tanh", 1.1, sigma_w=1.5), "from -1 to 1"),
         (lambda: _mean_field.correlation_map("tanh", 0.5, sigma_w=0.5), "dies out"),
         (lambda: _mean_field.chi("gelu", sigma_w=3.0), "grows without bound"),
-        (lambda: _mean_field.critical_sigma_w("tanh", -1.0), "standard deviation"),
+        (lambda: _mean_field.critical_sigma_w("tanh", -1.0), "`sigma_b` must be from 0"),
     ],
 )
 def test_impossible_questions_are_refused(call, says):

@@ -8,7 +8,7 @@ import pytest
 
 import keras_inits
 
-MODULES = {"datasets", "experiments", "plots"}
+MODULES = {"datasets", "experiments", "mup", "plots"}
 PUBLIC = MODULES | {
     *("AuditReport", "Comparison", "Default", "Difference", "Execution", "Finding"),
     *("GaussianMoments", "Wiring", "wiring"),
@@ -17,6 +17,13 @@ PUBLIC = MODULES | {
     *("audit", "chi", "compare", "correlation_map", "critical_sigma_w", "depth_scale"),
     *("diagnose", "fixed_point", "gain", "gaussian_moments", "geometry", "get", "initialize"),
     *("mean_interval", "names", "one_thread_per_operation", "register", "variance_map"),
+    *("CalibrationReport", "CalibrationRow", "calibrate"),
+    *("PretrainReport", "PretrainRow", "pretrain"),
+    *("PortableReport", "PortableRow", "portable"),
+    *("SkipReport", "Skipped", "skip_initialization"),
+    *("VocabularyReport", "WarmStartReport", "WarmStartRow", "extend_vocabulary", "warm_start"),
+    *("OutputBiasReport", "OutputBiasRow", "fit_output_bias"),
+    *("CutNormalInit", "Place", "Recipe", "recipe", "recipes", "roles"),
     "__version__",
 }
 # The schemes follow from the registry, and the two that mean nothing by name from the package.

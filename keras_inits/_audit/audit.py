@@ -1,8 +1,6 @@
 """`audit`: reads every weight of a model, changes nothing."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -11,19 +9,38 @@ from keras import ops
 from numpy.typing import NDArray
 
 from keras_inits import _checks, _registry
-from keras_inits._audit import kernel as of_one
 from keras_inits._audit import pairs, saving
-from keras_inits._audit.kernel import Judgement, Kernel
+from keras_inits._audit.context import Surroundings
+from keras_inits._audit.kernel import Judgement, Kernel, Kernels
+from keras_inits._audit.orthogonality import not_orthogonal
+from keras_inits._audit.recurrence import recurrent
 from keras_inits._audit.report import AuditReport
-from keras_inits._audit.surroundings import LayerGraph, surroundings
+from keras_inits._audit.scale import scale
+from keras_inits._audit.streams import growing_streams
+from keras_inits._audit.tables import dead_embeddings
 from keras_inits._audit.training import dead_units, evidence_of_training
+from keras_inits._audit.units import constant, equal_blocks, equal_units
 from keras_inits._kernel_geometry import KernelGeometry
-from keras_inits._layers import Default, LeftAlone, OwnedWeight, owned_weights, role
+from keras_inits._layers import Default, LeftAlone, OwnedWeight, Role, owned_weights, role
 from keras_inits._layers.ownership import kept_initializer
 from keras_inits._reporting import Finding
 from keras_inits._schemes import GeometricInit
 
-_CHECKS = (of_one.equal_units, of_one.scale, of_one.not_orthogonal)
+_CHECKS = (equal_units, equal_blocks, dead_embeddings, scale, recurrent, not_orthogonal)
+# Findings in this order: first what stops all learning.
+_SEVERITY = (
+    "not finite",
+    "constant kernel",
+    "residual stream",
+    "recurrence",
+    "scale",
+    "equal units",
+    "equal weights",
+    "one seed",
+    "dead units",
+    "not orthogonal",
+    "not savable",
+)
 
 
 def audit(model: keras.layers.Layer) -> AuditReport:
@@ -31,21 +48,26 @@ def audit(model: keras.layers.Layer) -> AuditReport:
 
     It finds NaN and infinities; kernels that are constant; units and kernels that start equal (one
     seeded initializer in two layers, Q = K); a scale off the layer's true fans by more than 10 %,
-    measured against the law that the layer's own initializer names; kernels that should be
-    orthogonal in each head or expert and are not; initializers that will not survive saving.
+    measured against the law that the layer's own initializer names; recurrent kernels under which
+    the state explodes, saturates or is forgotten; residual streams that grow by their branches;
+    kernels that should be orthogonal in each head or expert and are not; initializers that will not
+    survive saving.
 
-    What stands behind a layer counts, as far as the graph of a functional or Sequential model shows
-    it: a head of zeros is no fault, nor are equal units that the next kernel tells apart, nor a
-    scale that a normalization takes away. Where it cannot be seen, inside a subclassed model, such
-    a thing is a remark.
+    What stands around a layer counts, as the model's wiring shows it (`keras_inits.wiring`), in
+    subclassed models too: a head of zeros is no fault, nor are equal units that the next kernel
+    tells apart, nor a scale that a normalization takes away, nor a branch that starts small. Where
+    the wiring is not understood, what depends on it is a remark.
 
     Training moves weights away from the laws that drew them, which is no fault. Of a model that was
-    trained (an optimizer that has made steps, statistics or biases that have moved, values that no
-    law draws) one remark says so; what is still found are NaN and infinities, dead and equal units,
-    and initializers that do not survive saving.
+    trained (an optimizer that has made steps, statistics or biases that have moved, values that are
+    no independent draws of one law) one remark says so; what is still found are NaN and infinities,
+    dead and equal units, and initializers that do not survive saving.
 
     Args:
         model: a built model or layer.
+
+    Returns:
+        The findings, the gravest kind first, and remarks.
 
     Raises:
         InputError: a model that is not built.
@@ -67,74 +89,82 @@ def audit(model: keras.layers.Layer) -> AuditReport:
         for one in owned
         if values[one.path] is not None and one.path not in finite
     ]
-    kernels = _kernels(model, [one for one in owned if one.path in finite], roles, values)
+    surroundings = Surroundings(model)
+    kernels = _kernels(surroundings, [one for one in owned if one.path in finite], roles, values)
     starts = [
         (one, _registry.get(found.initializer))
         for one in owned
         if isinstance(found := roles[one.path], Default) and one.path in finite
     ]
-    varied = [kernel for kernel in kernels if kernel.values.min() < kernel.values.max()]
+    varied = [kernel for kernel in kernels.all if kernel.is_random]
     if evidence := evidence_of_training(model, starts, varied):
-        judgements += dead_units(kernels)
+        judgements += dead_units(kernels.all)
         judgements.append(Judgement(_trained(evidence), False))
     else:
-        judgements += _fresh(kernels, varied)
+        judgements += _fresh(surroundings, kernels, varied)
     judgements += _not_savable(owned)
+    findings = [one.finding for one in judgements if one.is_fault]
     return AuditReport(
         model.name,
         len(owned),
-        tuple(one.finding for one in judgements if one.is_fault),
+        tuple(sorted(findings, key=lambda found: _SEVERITY.index(found.kind))),
         {path: found.reason for path, found in roles.items() if isinstance(found, LeftAlone)},
         tuple(one.finding for one in judgements if not one.is_fault),
     )
 
 
 def _kernels(
-    model: Any, weights: Sequence[OwnedWeight], roles: dict[str, Any], values: dict[str, Any]
-) -> list[Kernel]:
+    surroundings: Surroundings,
+    weights: Sequence[OwnedWeight],
+    roles: Mapping[str, Role],
+    values: Mapping[str, Any],
+) -> Kernels:
     """Returns the kernels among finite weights, each with what stands around it."""
-    found = [
-        one
-        for one in weights
-        if isinstance(roles[one.path], KernelGeometry) and values[one.path].size
-    ]
-    with_kernels = {id(one.layer) for one in found}
     biases = {id(one.layer): one.path for one in weights if one.weight.name == "bias"}
-    graph = LayerGraph(model)
     kernels = []
-    for one in found:
+    for one in weights:
+        geometry = roles[one.path]
+        if not isinstance(geometry, KernelGeometry) or not values[one.path].size:
+            continue
         initializer = kept_initializer(one.layer, one.weight.name)
         kernels.append(
             Kernel(
                 one.path,
                 values[one.path],
-                roles[one.path],
+                geometry,
                 initializer.scheme if isinstance(initializer, GeometricInit) else initializer,
                 id(one.layer),
                 values[biases[id(one.layer)]] if id(one.layer) in biases else None,
-                surroundings(model, graph, one, with_kernels),
-                hasattr(one.layer, "state_size") and one.weight.name == "kernel",
+                surroundings.of(one),
+                _place_in_cell(one),
             )
         )
-    return kernels
+    return Kernels(tuple(kernels))
 
 
-def _fresh(kernels: Sequence[Kernel], varied: Sequence[Kernel]) -> Iterator[Judgement]:
+def _place_in_cell(owned: OwnedWeight) -> str:
+    """Returns which kernel of a recurrent cell a weight is; empty if it is none."""
+    if not hasattr(owned.layer, "state_size"):
+        return ""
+    return {"kernel": "input", "recurrent_kernel": "recurrent"}.get(owned.weight.name, "")
+
+
+def _fresh(
+    surroundings: Surroundings, kernels: Kernels, varied: Sequence[Kernel]
+) -> Iterator[Judgement]:
     """Yields what there is to say of the kernels of a model that was not trained."""
-    by_layer: dict[int, list[Kernel]] = defaultdict(list)
-    for kernel in kernels:
-        by_layer[kernel.layer].append(kernel)
-    random = {kernel.path for kernel in varied}
-    for kernel in kernels:
-        if kernel.path in random or kernel.values.size == 1:
+    for kernel in kernels.all:
+        if kernel.is_random or kernel.values.size == 1:
             for check in _CHECKS:
-                yield from check(kernel, by_layer)
-            continue
-        for judgement in of_one.constant(kernel, by_layer):
-            # With no random kernel in the whole model, nothing tells its units apart.
-            yield replace(judgement, is_fault=judgement.is_fault or not random)
+                yield from check(kernel, kernels)
+        else:
+            yield from constant(kernel, kernels)
     for finding in (*pairs.equal_kernels(varied), *pairs.one_stream(varied)):
         yield Judgement(finding)
+    if surroundings.wiring is not None:
+        yield from growing_streams(surroundings.wiring, kernels)
+    elif surroundings.is_net:
+        yield Judgement(_not_traced(surroundings.problem), False)
 
 
 def _values(weight: keras.Variable) -> NDArray[Any] | None:
@@ -155,6 +185,15 @@ def _not_finite(owned: OwnedWeight, values: Any) -> Finding:
         "the loss is NaN from the first step",
         f'keras_inits.initialize(model, overrides={{{owned.path!r}: "initkit_he", "*": None}})',
         {"nan": nan, "infinite": infinite, "entries": values.size},
+    )
+
+
+def _not_traced(problem: str) -> Finding:
+    return Finding(
+        "not traced",
+        (),
+        problem.split(". ")[0].rstrip("."),
+        "what stands around its kernels is not known: only what needs no context is judged",
     )
 
 

@@ -1,18 +1,17 @@
 """Whether a model has been trained: then its weights have left the laws that drew them."""
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from keras import initializers, layers, ops
-from numpy.typing import NDArray
 
+from keras_inits._audit.drawn import LIMIT, surprise
 from keras_inits._audit.kernel import Judgement, Kernel, copies
+from keras_inits._audit.orthogonality import has_left_orthogonality
 from keras_inits._layers import OwnedWeight
 from keras_inits._reporting import Finding
-from keras_inits._schemes import ConstantInit, OnesInit, VarianceScalingInit, ZerosInit
-from keras_inits._schemes.sampling import TRUNCATED_STDDEV
+from keras_inits._schemes import ConstantInit, OnesInit, ZerosInit
 
 _CONSTANT = (
     initializers.Zeros,
@@ -22,9 +21,6 @@ _CONSTANT = (
     OnesInit,
     ConstantInit,
 )
-_PROBED = 2**14  # values of a kernel whose distribution is looked at
-# A draw passes this bound of the Kolmogorov distance with probability 2 exp(-2 * 3^2) = 3e-8.
-_KOLMOGOROV = 3.0
 
 
 def evidence_of_training(
@@ -35,8 +31,8 @@ def evidence_of_training(
     """Returns what shows that a model has been trained; empty if nothing does.
 
     That is an optimizer that has made steps, statistics of a batch normalization that have moved,
-    several weights of constant start (biases, scales) that no longer are, or kernels that no random
-    law draws.
+    several weights of constant start (biases, scales) that no longer are, or kernels whose values
+    are no independent draws of one law.
 
     Args:
         model: a model or layer.
@@ -63,10 +59,13 @@ def evidence_of_training(
     # One bias may have been set by hand, such as that of the output to the base rate.
     if len(moved) > 1 and len(moved) > len(constant) / 2:
         return f"{len(moved)} of {len(constant)} biases and scales have moved from their start"
-    judged = [kernel for kernel in kernels if _independent(kernel) and kernel.values.size >= 256]
-    strange = [kernel for kernel in judged if not _is_drawn(kernel.values)]
-    if len(strange) > 1 and len(strange) > len(judged) / 2:
-        return f"the values of {len(strange)} of {len(judged)} kernels follow no law of a scheme"
+    near = [kernel.path for kernel in kernels if has_left_orthogonality(kernel)]
+    if near:
+        return f"{near[0]} is near an orthogonal start, and not at it"
+    deviation, strange, judged = surprise(kernels)
+    if deviation > LIMIT:
+        many = f"{strange} of {judged} kernels" if judged > 1 else "its kernel"
+        return f"the values of {many} are no longer independent draws of one law"
     return ""
 
 
@@ -113,36 +112,10 @@ def dead_units(kernels: Sequence[Kernel]) -> Iterator[Judgement]:
 
 
 def _has_moved(weight: Any, initializer: Any) -> bool:
+    """Returns whether a weight has left its start, for values that no hand sets."""
     start = ops.convert_to_numpy(initializer(tuple(weight.shape), dtype=weight.dtype))
-    return not np.array_equal(ops.convert_to_numpy(weight), start)
-
-
-def _independent(kernel: Kernel) -> bool:
-    return isinstance(kernel.scheme, VarianceScalingInit)
-
-
-def _is_drawn(values: NDArray[Any]) -> bool:
-    """Returns whether values are uniform, normal or truncated normal, whatever their scale."""
-    flat = values.reshape(-1)
-    sample = np.sort(flat[:: max(1, flat.size // _PROBED)].astype("float64"))
-    sample /= sample.std()
-    limit = _KOLMOGOROV / math.sqrt(sample.size)
-    normal = _normal_cdf(sample)
-    low, high = _normal_cdf(np.array([-2.0, 2.0]))
-    laws = (
-        (sample + math.sqrt(3.0)) / math.sqrt(12.0),
-        normal,
-        (_normal_cdf(sample * TRUNCATED_STDDEV) - low) / (high - low),
-    )
-    return any(_distance(np.clip(share, 0.0, 1.0)) <= limit for share in laws)
-
-
-def _distance(shares: NDArray[Any]) -> float:
-    """Returns the Kolmogorov distance of a sample from the law that gives it these shares."""
-    count = shares.size
-    below, above = np.arange(count) / count, np.arange(1, count + 1) / count
-    return float(max(np.abs(shares - below).max(), np.abs(shares - above).max()))
-
-
-def _normal_cdf(z: NDArray[Any]) -> NDArray[Any]:
-    return np.array([0.5 * math.erfc(-value / math.sqrt(2.0)) for value in z])
+    values = ops.convert_to_numpy(weight)
+    if np.array_equal(values, start):
+        return False
+    # A gamma of zeros at the end of a branch, a bias of -2: one number for all.
+    return values.size == 1 or bool((values != values.flat[0]).any())

@@ -17,7 +17,7 @@ from keras_inits._compare.data import Batches, from_images
 from keras_inits._compare.execution import Trainer
 from keras_inits._compare.store import settings_file
 from keras_inits._errors import InputError
-from keras_inits._files import refuse_other_result, write_all
+from keras_inits._files import refuse_experiment, refuse_other_result, write_all
 from keras_inits.datasets import Source
 
 
@@ -65,6 +65,7 @@ def run(config: CompareConfig, console: Console) -> Comparison:
         InputError: an argument out of range, or `config.out` holds something else.
     """
     if config.out is not None:
+        refuse_experiment(config.out)
         refuse_other_result(config.out / "result.json", settings_file(config.out).exists())
     if config.trainer != "fit":
         one_thread_per_operation()

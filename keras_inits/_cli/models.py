@@ -1,12 +1,11 @@
 """Classic classifiers by name, for the command line, benchmarks and tests."""
 
-import difflib
 from collections.abc import Callable
 from typing import Literal
 
 import keras
 
-from keras_inits._errors import InputError
+from keras_inits._errors import InputError, did_you_mean
 
 Name = Literal["softmax", "mlp", "mlp20", "lenet5", "lsuv_conv"]
 Shape = tuple[int, ...]
@@ -28,10 +27,9 @@ def builder(name: Name, input_shape: Shape, classes: int) -> Callable[[], keras.
     7850
     """
     if name not in MODELS:
-        near = difflib.get_close_matches(str(name), MODELS) or MODELS
         raise InputError(
-            f"`model` must be one of {', '.join(MODELS)}. Received: model={name!r}. "
-            f"Did you mean {' or '.join(near)}?"
+            f"`model` must be one of {', '.join(MODELS)}. "
+            f"{did_you_mean(name, MODELS)}Received: model={name!r}"
         )
     if needs_images(name) and (len(input_shape) != 3 or min(input_shape[:2]) < 28):
         raise InputError(

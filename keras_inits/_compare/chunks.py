@@ -74,20 +74,20 @@ def train_chunk(
         members: label and seed of each run.
         trainer: `"auto"`, `"population"` or `"fit"`.
         on_epoch: called with the number of epochs that the whole chunk has finished.
-        state: where a population keeps each finished epoch.
+        state: where each finished epoch of a population, or of one run of `fit`, is kept.
         threads: number of threads that share a population.
 
     Raises:
         CannotVectorizeError: the model cannot, and `trainer` is `"population"`.
     """
     if trainer == "fit":
-        return train_one_by_one(plan, members, on_epoch, reason="asked for")
+        return train_one_by_one(plan, members, on_epoch, state, reason="asked for")
     try:
         return train_population(plan, members, on_epoch, state, threads)
     except CannotVectorizeError as error:
         if trainer == "population":
             raise
-        return train_one_by_one(plan, members, on_epoch, reason=str(error))
+        return train_one_by_one(plan, members, on_epoch, state, reason=str(error))
 
 
 def _in_jobs(

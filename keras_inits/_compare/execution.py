@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 import keras
 
-from keras_inits._compare.checks import at_least_one
+from keras_inits._checks import integer
 from keras_inits._compare.plan import Run
 from keras_inits._errors import InputError
 from keras_inits._optional import package
@@ -55,12 +55,16 @@ class Execution:
     on_runs: Callable[[Sequence[Run]], object] = lambda runs: None
 
     def __post_init__(self) -> None:
-        if self.trainer not in (known := get_args(Trainer)):
+        known = get_args(Trainer)
+        if not isinstance(self.trainer, str) or self.trainer not in known:
             raise InputError(
                 f"`trainer` must be one of {', '.join(known)}. Received: trainer={self.trainer!r}"
             )
+        if self.n_jobs is not None:
+            object.__setattr__(self, "n_jobs", integer("n_jobs", self.n_jobs, minimum=None))
         for name in ("chunk_size", "threads"):
-            object.__setattr__(self, name, at_least_one(name, getattr(self, name)))
+            if (count := getattr(self, name)) is not None:
+                object.__setattr__(self, name, integer(name, count, minimum=1))
 
     def jobs(self) -> int:
         """Returns how many chunks are trained at once.

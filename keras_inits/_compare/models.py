@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_inits._compare.data import take
 from keras_inits._compare.plan import Plan
-from keras_inits._compare.weights import GivenWeights, Weights, derived_seeds, draw
+from keras_inits._compare.weights import GivenWeights, Weights, by_model, derived_seeds, draw
 from keras_inits._errors import InputError
 from keras_inits._schemes.geometric import with_seed
 
@@ -77,6 +77,15 @@ def takes_scheme(build: Callable[..., keras.Model]) -> bool:
     )
 
 
+def refuse_without_argument(label: str, scheme: Any) -> None:
+    """Raises an `InputError` if a scheme is none that a `build` with an argument can be given."""
+    if isinstance(scheme, GivenWeights) or by_model(scheme):
+        raise InputError(
+            "'auto', 'own' and given weights need a `build` without arguments. "
+            f"Received: {label!r} for a `build` that takes the scheme"
+        )
+
+
 def is_random_state(variable: Any) -> bool:
     """Returns whether a variable is the state of a `keras.random.SeedGenerator`."""
     return bool(variable.path.endswith("seed_generator_state"))
@@ -95,11 +104,7 @@ def _built(plan: Plan, label: str, run: int) -> Any:
     if not takes_scheme(plan.build):
         return plan.build()
     scheme = plan.schemes[label]
-    if isinstance(scheme, GivenWeights):
-        raise InputError(
-            f"Given weights need a `build` without arguments. Received: {label!r} for a "
-            "`build` that takes the scheme"
-        )
+    refuse_without_argument(label, scheme)
     number = derived_seeds(plan.seed, run, 1)[0]
     # A generator, since with an integer all layers of one shape would start equal.
     return plan.build(with_seed(scheme, keras.random.SeedGenerator(number)))

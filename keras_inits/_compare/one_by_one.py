@@ -4,16 +4,20 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
 from keras_inits._compare.data import take
 from keras_inits._compare.models import compiled_model, starting_states, starting_weights
 from keras_inits._compare.plan import EVALUATION_ROWS, Listener, Member, Plan, Run
+from keras_inits._compare.store import EpochState, History
 
 
 def train_one_by_one(
     plan: Plan,
     members: Sequence[Member],
     on_epoch: Listener = lambda epoch: None,
+    state: EpochState | None = None,
     *,
     reason: str,
 ) -> list[Run]:
@@ -24,6 +28,7 @@ def train_one_by_one(
         members: label and seed of each.
         on_epoch: called after each epoch of a run with the number of epochs that all have finished
             on average, rounded down.
+        state: with one member, where each finished epoch is kept, for the next call to resume from.
         reason: why they are not trained side by side; noted in each run.
     """
     runs = []
@@ -32,50 +37,124 @@ def train_one_by_one(
         def listen(epoch: int, done: int = number * plan.epochs) -> None:
             on_epoch((done + epoch) // len(members))
 
-        runs.append(_train(plan, label, seed, listen, reason))
+        kept = state if len(members) == 1 else None
+        runs.append(_train(plan, label, seed, listen, kept, reason))
     return runs
 
 
-def _train(plan: Plan, label: str, seed: int, on_epoch: Listener, reason: str) -> Run:
+def _train(
+    plan: Plan, label: str, seed: int, on_epoch: Listener, state: EpochState | None, reason: str
+) -> Run:
     model = compiled_model(plan, label, seed)
     weights = starting_weights(plan, model, label, seed)
     states = starting_states(plan, model, seed)
-    for variables, values in (
-        (model.trainable_variables, weights),
-        (model.non_trainable_variables, states),
-    ):
-        for variable, value in zip(variables, values, strict=True):
-            variable.assign(value)
-    recorder = _Recorder(plan, on_epoch)
-    steps = sum(len(block) for block in plan.rows(seed, 0))
-    model.fit(
-        _batches(plan, seed),
-        steps_per_epoch=steps,
-        epochs=plan.epochs,
-        callbacks=[recorder],
-        shuffle=False,  # the batches come shuffled
-        verbose=0,
-    )
+    model.optimizer.build(model.trainable_variables)
+    _assign([*model.trainable_variables, *model.non_trainable_variables], [*weights, *states])
+    if type(model).train_step is not keras.Model.train_step:
+        state = None  # it may move what no list of Keras's names, such as a second optimizer
+    recorder = _Recorder(plan, on_epoch, state)
+    recorder.history = (state and _restore(model, state)) or {}
+    finished = len(recorder.history.get("loss", ()))
+    if finished < plan.epochs:
+        _fit(plan, model, seed, finished, recorder)
     history = {metric: tuple(values) for metric, values in recorder.history.items()}
     return Run(
         label, seed, history, "fit", reason, tuple(model.get_weights()) if plan.keep_weights else ()
     )
 
 
-def _batches(plan: Plan, seed: int) -> Iterator[tuple[Any, Any]]:
-    for epoch in range(plan.epochs):
-        for block in plan.rows(seed, epoch):
-            for rows in block:
-                yield take((plan.data.x, plan.data.y), rows)
+def _fit(
+    plan: Plan, model: keras.Model, seed: int, finished: int, recorder: keras.callbacks.Callback
+) -> None:
+    steps = sum(len(block) for block in plan.rows(seed, 0))
+    tensorflow = keras.backend.backend() == "tensorflow"
+    # A loop of steps inside one call: alone, a small step costs less than its call from Python.
+    if tensorflow and model.steps_per_execution == 1 and not model.run_eagerly:
+        model.steps_per_execution = steps
+    model.fit(
+        _dataset(plan, seed, finished) if tensorflow else _batches(plan, seed, finished),
+        steps_per_epoch=steps,
+        initial_epoch=finished,
+        epochs=plan.epochs,
+        callbacks=[recorder],
+        shuffle=False,  # the batches come shuffled
+        verbose=0,
+    )
+
+
+def _blocks(plan: Plan, seed: int, finished: int) -> Iterator[NDArray[np.int32]]:
+    """Yields the rows of the batches of all epochs that are left, `(steps, batch)`."""
+    for epoch in range(finished, plan.epochs):
+        yield from plan.rows(seed, epoch)
+
+
+def _batches(plan: Plan, seed: int, finished: int) -> Iterator[tuple[Any, Any]]:
+    for block in _blocks(plan, seed, finished):
+        for rows in block:
+            yield take((plan.data.x, plan.data.y), rows)
+
+
+def _dataset(plan: Plan, seed: int, finished: int) -> Any:
+    """Returns the same batches as a `tf.data.Dataset`, which asks Python for blocks alone."""
+    import tensorflow as tf  # not needed by the plugin, and slow to load
+
+    tensors = keras.tree.map_structure(tf.constant, _tuples((plan.data.x, plan.data.y)))
+
+    def batch(rows: Any) -> Any:
+        return keras.tree.map_structure(lambda tensor: tf.gather(tensor, rows), tensors)
+
+    blocks = tf.data.Dataset.from_generator(
+        lambda: _blocks(plan, seed, finished),
+        output_signature=tf.TensorSpec((None, None), tf.int32),
+    )
+    return blocks.flat_map(tf.data.Dataset.from_tensor_slices).map(batch).prefetch(2)
+
+
+def _tuples(arrays: Any) -> Any:
+    """Returns a structure with tuples for lists, which `tf.data` takes for tensors."""
+    if isinstance(arrays, dict):
+        return {key: _tuples(entry) for key, entry in arrays.items()}
+    return tuple(map(_tuples, arrays)) if isinstance(arrays, list | tuple) else arrays
+
+
+def _moving(model: keras.Model) -> list[Any]:
+    """Returns everything that training moves."""
+    return [
+        *model.trainable_variables,
+        *model.non_trainable_variables,
+        *model.optimizer.variables,
+    ]
+
+
+def _assign(variables: Sequence[Any], values: Sequence[Any]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def _restore(model: keras.Model, state: EpochState) -> History | None:
+    """Restores what is kept and returns the history; None if nothing that fits is kept."""
+    if (kept := state.load()) is None:
+        return None
+    values, histories = kept
+    moving = [(v, keras.ops.convert_to_numpy(v)) for v in _moving(model)]
+    expected = [(now.shape, now.dtype.itemsize) for _, now in moving]
+    if [(v.shape, v.dtype.itemsize) for v in values] != expected:  # that of a population
+        return None
+    # NumPy's files know no bfloat16 and bring back its bits without a name
+    _assign(
+        [v for v, _ in moving],
+        [value.view(now.dtype) for value, (_, now) in zip(values, moving, strict=True)],
+    )
+    return histories[0]
 
 
 class _Recorder(keras.callbacks.Callback):
     """Evaluates on every test set after each epoch and keeps all numbers."""
 
-    def __init__(self, plan: Plan, on_epoch: Listener) -> None:
+    def __init__(self, plan: Plan, on_epoch: Listener, state: EpochState | None) -> None:
         super().__init__()
-        self._plan, self._on_epoch = plan, on_epoch
-        self.history: dict[str, list[float]] = {}
+        self._plan, self._on_epoch, self._state = plan, on_epoch, state
+        self.history: History = {}
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Evaluates, and keeps what the epoch measured."""
@@ -86,4 +165,7 @@ class _Recorder(keras.callbacks.Callback):
             measured |= {f"{name}_{metric}": value for metric, value in found.items()}
         for metric, value in measured.items():
             self.history.setdefault(metric, []).append(float(value))
+        if self._state is not None:
+            values = [keras.ops.convert_to_numpy(v) for v in _moving(self.model)]
+            self._state.save(values, [self.history])
         self._on_epoch(epoch + 1)

@@ -7,7 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits._compare.checks import at_least_one, integer, run_numbers
+from keras_inits._checks import integer
+from keras_inits._compare.checks import run_numbers
 from keras_inits._compare.chunks import cut, train_chunks
 from keras_inits._compare.comparison import Comparison
 from keras_inits._compare.data import (
@@ -15,16 +16,17 @@ from keras_inits._compare.data import (
     TrainingData,
     as_training_data,
     sample_count,
+    take,
 )
 from keras_inits._compare.execution import Execution, Trainer
 from keras_inits._compare.memory import members_in_memory
-from keras_inits._compare.models import compiled_model, takes_scheme
+from keras_inits._compare.models import compiled_model, refuse_without_argument, takes_scheme
 from keras_inits._compare.plan import CompileOptions, Member, Plan, Run
 from keras_inits._compare.settings import run_settings, scheme_settings
 from keras_inits._compare.store import Store
 from keras_inits._compare.vectorizing import CannotVectorizeError, refuse
 from keras_inits._compare.weights import labelled, left_alone
-from keras_inits._errors import InputError
+from keras_inits._errors import InputError, InputTypeError, did_you_mean
 from keras_inits._progress import Clock
 
 
@@ -56,7 +58,9 @@ def compare(
         build: returns a Keras model. Without arguments, its kernels are drawn by the scheme, each
             in the geometry of its layer, and every other weight by its own layer's initializer,
             each from a seed of its own. With one argument, it is given the scheme.
-        schemes: names, initializers, or a dict from labels to them or to `GivenWeights`.
+        schemes: names, initializers, or a dict from labels to them or to `GivenWeights`. As in
+            `initialize`, `"auto"` gives each kernel the gain of the activation that follows, and
+            `"own"` draws each by the initializer of its own layer.
         data: `(x, y)`, `(train, test)`, each of arrays or, for models of several inputs or
             outputs, dicts of arrays; a `tf.data.Dataset` of batches (read into memory once and
             cut anew into batches of `batch_size`), or a name such as `"mnist"`.
@@ -99,11 +103,12 @@ def compare(
         build,
         schemes,
         data,
-        {"epochs": epochs, "batch_size": batch_size, "steps": steps_per_epoch},
+        epochs,
+        {"batch_size": batch_size, "steps_per_epoch": steps_per_epoch},
         CompileOptions(
             _without_variables(optimizer),
             loss,
-            dict(metrics) if isinstance(metrics, Mapping) else list(metrics),
+            _metrics(metrics),
         ),
         shuffle=shuffle,
         batches=batches,
@@ -112,6 +117,8 @@ def compare(
     )
     numbers = run_numbers(seeds)
     template = compiled_model(plan)
+    if metric is not None:
+        _refuse_unmeasured(plan, metric)
     settings = run_settings(plan, template)
     members = [(label, number) for number in numbers for label in plan.schemes]
     runs = _train(plan, template, members, settings, execution)
@@ -122,19 +129,24 @@ def _prepare(
     build: Callable[..., keras.Model],
     schemes: Any,
     data: Any,
+    epochs: Any,
     counts: Mapping[str, Any],
     options: CompileOptions,
     **choices: Any,
 ) -> Plan:
     """Returns the plan of what is asked for, checked."""
-    checked = {name: at_least_one(name, count) for name, count in counts.items()}
-    if choices["seed"] < 0:
-        raise InputError(f"`seed` must not be negative. Received: seed={choices['seed']}")
-    if choices["batches"] not in ("shared", "own"):
+    checked = {
+        name: None if count is None else integer(name, count, minimum=1)
+        for name, count in counts.items()
+    }
+    if not isinstance(choices["batches"], str) or choices["batches"] not in ("shared", "own"):
         raise InputError(
             f"`batches` must be 'shared' or 'own'. Received: batches={choices['batches']!r}"
         )
     by_label = labelled(schemes)
+    if takes_scheme(build):
+        for label, scheme in by_label.items():
+            refuse_without_argument(label, scheme)
     # Only images by name have to be brought into the shape that the model takes.
     shape = _input_shape(build, by_label) if isinstance(data, str) else None
     arrays = as_training_data(data, shape)
@@ -142,9 +154,9 @@ def _prepare(
         build=build,
         schemes=by_label,
         data=arrays,
-        epochs=checked["epochs"] or 1,
+        epochs=integer("epochs", epochs, minimum=1),
         batch_size=min(checked["batch_size"] or arrays.samples, arrays.samples),
-        steps=checked["steps"],
+        steps=checked["steps_per_epoch"],
         options=options,
         **choices,
     )
@@ -207,7 +219,7 @@ def _assemble(
     for name in sorted(runs[0].history, key=lambda n: (n != "loss", not n.endswith("_loss"), n)):
         values = np.array([run.history[name] for run in runs], float)
         history[name] = values.reshape(len(seeds), len(schemes), -1).swapaxes(0, 1)
-    result = Comparison(
+    return Comparison(
         schemes=schemes,
         seeds=seeds,
         history=history,
@@ -219,8 +231,20 @@ def _assemble(
         settings={**settings, "data_description": plan.data.description},
         weights={(run.scheme, run.seed): run.weights for run in runs if run.weights},
     )
-    result.values()  # refuses a metric that was not measured
-    return result
+
+
+def _refuse_unmeasured(plan: Plan, metric: str) -> None:
+    """Raises an `InputError` if training would not measure `metric`, before anything is trained."""
+    measured = ["loss"]
+    model = compiled_model(plan)  # of its own, since an evaluation may move a model's states
+    for name, (x, y) in plan.data.evaluation.items():
+        found = model.evaluate(*take((x, y), slice(1)), verbose=0, return_dict=True)
+        measured += [f"{name}_{part}" for part in found]
+    if metric not in measured:
+        raise InputError(
+            f"`metric` must be one of {', '.join(measured)}. "
+            f"{did_you_mean(metric, measured)}Received: metric={metric!r}"
+        )
 
 
 def _side_by_side(template: keras.Model, trainer: Trainer) -> bool:
@@ -237,10 +261,25 @@ def _input_shape(build: Callable[..., keras.Model], schemes: dict[str, Any]) -> 
     return getattr(model, "input_shape", None) if model.built else None
 
 
+def _metrics(metrics: Any) -> Any:
+    if isinstance(metrics, Mapping):
+        return dict(metrics)
+    if isinstance(metrics, str) or not isinstance(metrics, Sequence):
+        raise InputTypeError(
+            "`metrics` must be a sequence, such as ['accuracy'], or a dict by output. "
+            f"Received: metrics={metrics!r}"
+        )
+    return list(metrics)
+
+
 def _without_variables(optimizer: Any) -> Any:
     """Returns an optimizer as its configuration: variables travel to no other machine."""
     if optimizer is None or isinstance(optimizer, str | dict):
         return optimizer
+    if not isinstance(optimizer, keras.optimizers.Optimizer):
+        raise InputTypeError(
+            f"`optimizer` must be a name or an optimizer. Received: optimizer={optimizer!r}"
+        )
     return keras.saving.serialize_keras_object(optimizer)
 
 

@@ -18,7 +18,7 @@ from keras_inits._compare.models import (
     takes_scheme,
 )
 from keras_inits._compare.plan import Plan
-from keras_inits._compare.weights import GivenWeights, left_alone
+from keras_inits._compare.weights import GivenWeights, by_model, left_alone
 
 
 def run_settings(plan: Plan, template: keras.Model) -> dict[str, Any]:
@@ -69,6 +69,8 @@ def scheme_settings(scheme: Any) -> Any:
     """Returns, ready for JSON, what a scheme is."""
     if isinstance(scheme, GivenWeights):
         return {"class_name": "GivenWeights", "code": code_digest(scheme.draw)}
+    if by_model(scheme):  # what that draws follows from the model and the version
+        return {"class_name": scheme}
     config = serialized(scheme)
     if config is None:
         return {"class_name": type(scheme).__name__, "code": code_digest(scheme)}

@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from keras_inits._checks import integer
+from keras_inits._errors import InputTypeError
 from keras_inits._optional import package
 
 CONFIDENCE = 0.95
@@ -67,7 +70,7 @@ def mean_interval(values: ArrayLike, seed: int = 0) -> Interval:
     >>> mean_interval([1.0, 1.0, float("nan")])
     Interval(mean=1.0, low=1.0, high=1.0, count=2)
     """
-    array = np.asarray(values, float)
+    array, seed = _numbers("values", values), integer("seed", seed)
     array = array[np.isfinite(array)]
     mean = float(array.mean()) if array.size else float("nan")
     if array.size < 2:
@@ -83,6 +86,13 @@ def mean_interval(values: ArrayLike, seed: int = 0) -> Interval:
         rng=np.random.default_rng(seed),
     ).confidence_interval
     return Interval(mean, float(result.low), float(result.high), array.size)
+
+
+def _numbers(name: str, values: Any) -> NDArray[np.float64]:
+    try:
+        return np.asarray(values, float)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputTypeError(f"`{name}` must be numbers. Received: {name}={values!r}") from error
 
 
 def sign_flip_p(differences: ArrayLike, seed: int = 0) -> float:

@@ -15,6 +15,7 @@ from keras_inits._files import (
     make_folder,
     read_arrays,
     read_json,
+    refuse_experiment,
     refuse_other_settings,
     remove_temporaries,
     write_arrays,
@@ -74,13 +75,14 @@ class Store:
         schemes: by label, what each scheme is.
 
     Raises:
-        InputError: the folder holds runs of other settings, or a damaged file.
+        InputError: the folder holds runs of other settings, an experiment, or a damaged file.
         InputFileError: the folder cannot be written.
     """
 
     def __init__(
         self, folder: Path, settings: Mapping[str, Any], schemes: Mapping[str, Any]
     ) -> None:
+        refuse_experiment(folder)
         self._runs = folder / "runs"
         for place in (folder, self._runs):
             make_folder(place)

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from keras_inits import _registry
 from keras_inits._errors import InputError, InputTypeError
-from keras_inits._initialize.plan import Step, plan
+from keras_inits._initialize.plan import AUTO, OWN, Step, plan
 from keras_inits._initialize.seeds import run_seed, stable_paths, weight_seed
 from keras_inits._initialize.writing import values_for
 from keras_inits._layers import LeftAlone, owned_weights, role
+from keras_inits._recipes import find
 
 Weights = list[NDArray[Any]]
 
@@ -32,10 +33,10 @@ class GivenWeights:
 
 
 def labelled(schemes: Any) -> dict[str, Any]:
-    """Returns schemes by label, each an initializer or `GivenWeights`.
+    """Returns schemes by label, each an initializer, `"auto"`, `"own"` or `GivenWeights`.
 
     Args:
-        schemes: a mapping from labels to anything that `keras_inits.get` takes or `GivenWeights`,
+        schemes: a mapping from labels to anything that `initialize` takes or `GivenWeights`,
             or a sequence of names and initializers, whose labels are then their names.
 
     Raises:
@@ -57,9 +58,16 @@ def labelled(schemes: Any) -> dict[str, Any]:
     if not schemes:
         raise InputError("`schemes` must name one scheme or more. Received: none")
     return {
-        label: spec if isinstance(spec, GivenWeights) else _registry.get(spec)
+        label: spec
+        if isinstance(spec, GivenWeights) or by_model(spec)
+        else find(spec) or _registry.get(spec)
         for label, spec in schemes.items()
     }
+
+
+def by_model(scheme: Any) -> bool:
+    """Returns whether a scheme is one of `initialize`'s words for what each layer needs or has."""
+    return isinstance(scheme, str) and scheme in (AUTO, OWN)
 
 
 def derived_seeds(root_seed: int, seed: int, count: int) -> list[int]:
@@ -78,7 +86,7 @@ def draw(model: keras.Model, scheme: Any, root_seed: int, seed: int) -> Weights:
 
     Args:
         model: a built model.
-        scheme: an initializer or `GivenWeights`.
+        scheme: an initializer, `"auto"`, `"own"` or `GivenWeights`.
         root_seed: the root of all seeds of a comparison.
         seed: the number of the run.
 
@@ -123,7 +131,9 @@ def _drawn_weights(model: keras.Model, scheme: Any) -> _Drawn:
     plans = _plans.setdefault(model, {})
     if key not in plans:
         owned = owned_weights(model)
-        steps = zip(plan(owned, scheme), stable_paths(owned), strict=True)
+        recipe = find(scheme)
+        chosen = recipe.on(model, owned) if recipe else scheme
+        steps = zip(plan(owned, chosen, model=model), stable_paths(owned), strict=True)
         plans[key] = scheme, {id(step.owned.weight): (step, path) for step, path in steps}
     return plans[key][1]
 

@@ -85,9 +85,11 @@ def diagnose(
     notes: tuple[str, ...] = ()
     if isinstance(drawn, StandardInput):
         drawn, notes = drawn.x, (f"input: {drawn.description}, since no data was given",)
+    batch = first_batch(drawn, y, sample_weight, class_weight)
+    _check_shape(model, batch.x)
     return engine.report(
         model,
-        first_batch(drawn, y, sample_weight, class_weight),
+        batch,
         loss=loss,
         thresholds=thresholds or Thresholds(),
         training=training,
@@ -119,6 +121,25 @@ def signal_report(
         notes=(),
         own_data=False,
     )
+
+
+def _check_shape(model: keras.Model, x: Any) -> None:
+    """Refuses a batch whose shape a model of one input does not take, before anything is hooked."""
+    inputs = getattr(model, "inputs", None) or []
+    if len(inputs) != 1 or keras.tree.is_nested(x):
+        return
+    expected, given = tuple(inputs[0].shape), tuple(x.shape)
+    # Keras itself adds or drops a last axis of size 1.
+    fits = [expected, (*expected, 1), expected[:-1] if expected[-1:] == (1,) else expected]
+    if not any(
+        len(shape) == len(given)
+        and all(a is None or a == b for a, b in zip(shape, given, strict=True))
+        for shape in fits
+    ):
+        raise InputError(
+            f"`x` must have the shape that the model takes, {expected}, None for any size. "
+            f"Received: x of shape {given}"
+        )
 
 
 def _check_model(model: Any) -> None:

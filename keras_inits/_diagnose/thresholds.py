@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from keras_inits._errors import InputError
+from keras_inits._checks import integer, real
 
 
 @dataclass(frozen=True)
@@ -49,14 +49,9 @@ class Thresholds:
 
     def __post_init__(self) -> None:
         for name in ("growth", "forgotten", "amplified"):
-            value = getattr(self, name)
-            if not value > 1:
-                raise InputError(f"`{name}` must be above 1. Received: {name}={value!r}")
-        if not self.step > 0:
-            raise InputError(f"`step` must be above 0. Received: step={self.step!r}")
-        if not self.response > 0:
-            raise InputError(f"`response` must be above 0. Received: response={self.response!r}")
+            real(name, getattr(self, name), above=1)
+        real("step", self.step, above=0)
+        real("response", self.response, above=0)
+        integer("units", self.units)
         for name in ("saturated", "dead", "correlation", "equal"):
-            value = getattr(self, name)
-            if not 0 <= value <= 1:
-                raise InputError(f"`{name}` must be from 0 to 1. Received: {name}={value!r}")
+            real(name, getattr(self, name), minimum=0, maximum=1)

@@ -145,6 +145,7 @@ _TABLE: dict[Kind, tuple[type, ...]] = {
 _NAMED: dict[Kind, tuple[str, ...]] = {
     Kind.EMBEDDING: ("keras>ReversibleEmbedding", "keras_hub>ReversibleEmbedding"),
     Kind.POSITION: ("keras_hub>PositionEmbedding",),
+    Kind.CELL: ("keras>ConvLSTMCell",),
     Kind.ROTATION: ("keras_hub>RotaryEmbedding",),
     Kind.POOLING: tuple(
         f"keras>Adaptive{how}Pooling{rank}D" for how in ("Average", "Max") for rank in (1, 2, 3)

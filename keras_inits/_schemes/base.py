@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_inits._checks import shape as shape_of
 from keras_inits._errors import InputError
 from keras_inits._kernel_geometry import Axes, KernelGeometry, standardize_axes
 from keras_inits._schemes import checks, class_arguments
@@ -53,7 +54,7 @@ class Scheme(keras.initializers.Initializer):
         Raises:
             ValueError: a shape or dtype that this scheme cannot fill.
         """
-        return self.draw(self.geometry(checks.shape(shape)), dtype, self.seed)
+        return self.draw(self.geometry(shape_of(shape)), dtype, self.seed)
 
     def draw(self, geometry: KernelGeometry, dtype: Any, seed: Any) -> Any:
         """Returns a kernel of `geometry` drawn by this scheme with a seed other than its own.
@@ -69,7 +70,7 @@ class Scheme(keras.initializers.Initializer):
         Raises:
             ValueError: a kernel or dtype that this scheme cannot fill.
         """
-        dtype = keras.backend.standardize_dtype(dtype)
+        dtype = checks.dtype(dtype)
         working = self.working_dtype(dtype)
         values = self.sample(geometry, working, stream(seed))
         return values if working == dtype else ops.cast(values, dtype)

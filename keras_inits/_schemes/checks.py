@@ -1,6 +1,5 @@
 """Checks of the arguments that schemes share; each returns the value in its stored form."""
 
-import math
 import numbers
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -9,36 +8,16 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_inits._checks import real
 from keras_inits._errors import InputError, InputTypeError
 from keras_inits._gains import activation_config, squared_gain
 
 _Choice = TypeVar("_Choice", bound=str)
 
 
-def real(name: str, value: Any) -> float:
-    """Returns `value` as a float if it is a finite real number."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise InputTypeError(f"`{name}` must be a real number. Received: {name}={value!r}")
-    if not math.isfinite(value):
-        raise InputError(f"`{name}` must be finite. Received: {name}={value!r}")
-    return float(value)
-
-
 def positive(name: str, value: Any) -> float:
     """Returns `value` as a float if it is a finite number above 0."""
-    number = real(name, value)
-    if number <= 0:
-        raise InputError(f"`{name}` must be positive. Received: {name}={value!r}")
-    return number
-
-
-def positive_integer(name: str, value: Any) -> int:
-    """Returns `value` as an int if it is a whole number from 1 up."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise InputTypeError(f"`{name}` must be an integer. Received: {name}={value!r}")
-    if value < 1:
-        raise InputError(f"`{name}` must be at least 1. Received: {name}={value!r}")
-    return int(value)
+    return real(name, value, above=0)
 
 
 def seed(value: Any) -> Any:
@@ -48,7 +27,9 @@ def seed(value: Any) -> Any:
     """
     if isinstance(value, numbers.Integral):
         return int(value)
-    if value is None or isinstance(value, keras.random.SeedGenerator | Mapping):
+    if value is None or isinstance(value, keras.random.SeedGenerator):
+        return value
+    if isinstance(value, Mapping) and "class_name" in value and "config" in value:
         return value
     raise InputTypeError(
         f"`seed` must be an integer, a keras.random.SeedGenerator or None. Received: seed={value!r}"
@@ -102,21 +83,17 @@ def gain_or_activation(
 
 def choice(name: str, value: _Choice, options: Iterable[str]) -> _Choice:
     """Returns `value` if it is one of `options`."""
-    if value not in (known := tuple(options)):
+    known = tuple(options)
+    if not isinstance(value, str) or value not in known:
         raise InputError(f"`{name}` must be one of {known}. Received: {name}={value!r}")
     return value
 
 
-def shape(value: Any) -> tuple[int, ...]:
-    """Returns a tensor shape as a tuple of whole numbers from 0 up."""
+def dtype(value: Any) -> str:
+    """Returns the name of a dtype that Keras knows; `keras.config.floatx()` for None."""
     try:
-        sizes = tuple(value)
-    except TypeError:
+        return str(keras.backend.standardize_dtype(value))
+    except (TypeError, ValueError) as error:
         raise InputTypeError(
-            f"`shape` must be a sequence of sizes, such as (3, 4). Received: shape={value!r}"
-        ) from None
-    if not all(isinstance(n, numbers.Integral) and int(n) >= 0 for n in sizes):
-        raise InputError(
-            f"`shape` must be fully defined: whole numbers from 0 up. Received: shape={value!r}"
-        )
-    return tuple(int(n) for n in sizes)
+            f"`dtype` must be one that Keras knows, such as 'float32'. Received: dtype={value!r}"
+        ) from error

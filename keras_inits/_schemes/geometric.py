@@ -8,8 +8,8 @@ from typing import Any
 import keras
 
 from keras_inits import _registry
+from keras_inits._checks import integer
 from keras_inits._kernel_geometry import Axes, KernelGeometry, standardize_axes
-from keras_inits._schemes import checks
 from keras_inits._schemes.base import Scheme
 from keras_inits._schemes.laws import counterpart, expected_stddev
 from keras_inits._schemes.sampling import stream
@@ -82,9 +82,9 @@ class GeometricInit(Scheme):
         self.input_axes = standardize_axes("input_axes", input_axes)
         self.output_axes = standardize_axes("output_axes", output_axes)
         self.batch_axes = standardize_axes("batch_axes", batch_axes)
-        self.blocks = checks.positive_integer("blocks", blocks)
-        self.input_stride = checks.positive_integer("input_stride", input_stride)
-        self.output_stride = checks.positive_integer("output_stride", output_stride)
+        self.blocks = integer("blocks", blocks, minimum=1)
+        self.input_stride = integer("input_stride", input_stride, minimum=1)
+        self.output_stride = integer("output_stride", output_stride, minimum=1)
 
     @classmethod
     def in_geometry(cls, scheme: Any, geometry: KernelGeometry) -> Any:

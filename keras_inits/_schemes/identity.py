@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_inits._checks import integer
 from keras_inits._errors import InputError
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._registry import scheme
@@ -87,7 +88,7 @@ class DiracInit(Scheme):
     """
 
     def __init__(self, groups: int = 1) -> None:
-        self.groups = checks.positive_integer("groups", groups)
+        self.groups = integer("groups", groups, minimum=1)
 
     def sample(self, geometry: KernelGeometry, dtype: str, seed: Any) -> Any:
         shape = geometry.shape

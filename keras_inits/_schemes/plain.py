@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from keras_inits._checks import real
 from keras_inits._errors import InputError
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._registry import scheme
@@ -28,7 +29,7 @@ class RandomInit(Scheme, keras.initializers.RandomNormal):
 
     def __init__(self, stddev: float = 1.0, mean: float = 0.0, *, seed: Any = None) -> None:
         super().__init__(
-            mean=checks.real("mean", mean),
+            mean=real("mean", mean),
             stddev=checks.positive("stddev", stddev),
             seed=checks.seed(seed),
         )
@@ -69,7 +70,7 @@ class UniformInit(Scheme, keras.initializers.RandomUniform):
     """
 
     def __init__(self, minval: float = -0.05, maxval: float = 0.05, *, seed: Any = None) -> None:
-        minval, maxval = checks.real("minval", minval), checks.real("maxval", maxval)
+        minval, maxval = real("minval", minval), real("maxval", maxval)
         if minval > maxval:
             raise InputError(
                 f"`minval` must not exceed `maxval`. Received: minval={minval}, maxval={maxval}"
@@ -115,12 +116,12 @@ class TruncatedNormalInit(Scheme, keras.initializers.TruncatedNormal):
         seed: Any = None,
     ) -> None:
         super().__init__(
-            mean=checks.real("mean", mean),
+            mean=real("mean", mean),
             stddev=checks.positive("stddev", stddev),
             seed=checks.seed(seed),
         )
-        self.minval = None if minval is None else checks.real("minval", minval)
-        self.maxval = None if maxval is None else checks.real("maxval", maxval)
+        self.minval = None if minval is None else real("minval", minval)
+        self.maxval = None if maxval is None else real("maxval", maxval)
         low, high = (
             math.erf((bound - self.mean) / self.stddev / math.sqrt(2)) for bound in self._bounds()
         )

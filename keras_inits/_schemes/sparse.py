@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_inits._checks import integer, real
 from keras_inits._errors import InputError
 from keras_inits._kernel_geometry import Axes, KernelGeometry
 from keras_inits._registry import scheme
@@ -59,7 +60,7 @@ class SparseInit(KernelScheme):
                 "Give `connections` or `sparsity`, not both. "
                 f"Received: connections={connections!r}, sparsity={sparsity!r}"
             )
-        if sparsity is not None and not 0 <= checks.real("sparsity", sparsity) < 1:
+        if sparsity is not None and not 0 <= real("sparsity", sparsity) < 1:
             raise InputError(f"`sparsity` must be in [0, 1). Received: sparsity={sparsity!r}")
         super().__init__(
             seed=seed, input_axes=input_axes, output_axes=output_axes, batch_axes=batch_axes
@@ -67,7 +68,7 @@ class SparseInit(KernelScheme):
         self.stddev = checks.positive("stddev", stddev)
         self.sparsity = sparsity
         self.connections = (
-            None if connections is None else checks.positive_integer("connections", connections)
+            None if connections is None else integer("connections", connections, minimum=1)
         )
 
     def sample(self, geometry: KernelGeometry, dtype: str, seed: Any) -> Any:

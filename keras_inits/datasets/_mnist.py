@@ -48,7 +48,7 @@ def load_mnist(
     >>> load_mnist("digits", report=lambda line: None).train_images.shape
     (1500, 64)
     """
-    if source not in MNIST_SOURCES:
+    if not isinstance(source, str) or source not in MNIST_SOURCES:
         raise InputError(
             f"`source` must be one of {', '.join(MNIST_SOURCES)}. "
             f"{did_you_mean(source, MNIST_SOURCES)}Received: source={source!r}"

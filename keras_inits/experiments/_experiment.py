@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from rich.console import RenderableType
 from rich.table import Table as RichTable
 
+from keras_inits._checks import integer
 from keras_inits._errors import InputError
-from keras_inits._files import read_json, write_all, write_whole
+from keras_inits._files import MARKER, read_json, write_all, write_whole
 from keras_inits._progress import Progress
 from keras_inits._reporting import Report
 from keras_inits.datasets import Source
@@ -24,7 +25,6 @@ from keras_inits.experiments._interrupt import interruptible
 from keras_inits.experiments._page import Page
 
 NOT_COMPARABLE = "These numbers are NOT comparable to the article's"
-MARKER = "experiment.json"  # in a folder of results: which experiment it belongs to
 
 OnProgress = Callable[[Progress], object]
 Say = Callable[[str], object]  # takes a line for people, as `print` does
@@ -51,8 +51,7 @@ class SeededConfig:
             least: smallest value by field.
         """
         for name, number in least.items():
-            if (value := getattr(self, name)) < number:
-                raise InputError(f"`{name}` must be at least {number}. Received: {name}={value}")
+            integer(name, getattr(self, name), minimum=number)
 
     def state(self, name: str) -> Path | None:
         """Returns the folder for the unfinished runs of one part; None without `out`."""

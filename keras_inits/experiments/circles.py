@@ -65,7 +65,8 @@ class CirclesConfig(SeededConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.iterations < RECORDED_EVERY or self.iterations % RECORDED_EVERY:
+        self.require(iterations=RECORDED_EVERY)
+        if self.iterations % RECORDED_EVERY:
             raise InputError(
                 f"`iterations` must be a multiple of {RECORDED_EVERY}, the distance between two "
                 f"recorded costs. Received: iterations={self.iterations}"
@@ -162,53 +163,73 @@ def run(
         InputError: `config.out` holds runs of another recipe or of another experiment, or Keras
             runs on another backend than TensorFlow.
     """
-    draws = {name: functools.partial(recipe.published_draw, s) for name, s in SCALES.items()}
-    given = {name: GivenWeights(published) for name, published in draws.items()}
     drawn = labelled(list(SCALES))
     once = len(SCALES) * (config.iterations // RECORDED_EVERY)
     total = once * (1 + config.seeds)
     with started(CirclesResult, config, on_progress, needs_tensorflow=True) as (versions, listen):
         train, test = recipe.points(1, 300), recipe.points(2, 100)
         report(f"Two circles, noise 0.05: {len(train[1])} training and {len(test[1])} test points")
-        columns = {name: (x, y[:, None]) for name, (x, y) in [("train", train), ("test", test)]}
-        train_all = functools.partial(
-            compare,
-            recipe.build,
-            data=(columns["train"], columns),
-            epochs=config.iterations // RECORDED_EVERY,
-            steps_per_epoch=RECORDED_EVERY,
-            batch_size=None,
-            shuffle=False,
-            optimizer=keras.optimizers.SGD(recipe.DoubleRate(recipe.LEARNING_RATE)),
-            loss=keras.losses.BinaryCrossentropy(from_logits=True, dtype="float64"),
-            metrics=[  # the cost too: Keras rounds losses to the global float type
-                keras.metrics.BinaryAccuracy("accuracy", dtype="float64", threshold=0.0),
-                keras.metrics.BinaryCrossentropy("crossentropy", dtype="float64", from_logits=True),
-            ],
-            seed=config.seed,
-        )
-        part = part_of(listen, 0, total)
-        published = train_all(
-            given,
-            seeds=1,
-            keep_weights=True,
-            execution=Execution(out=config.state("published"), on_progress=part),
-        )
-        part = part_of(listen, once, total)
-        seeded = train_all(
+        published = _from_published_draw(config, part_of(listen, 0, total))
+        seeded = _trained(
+            config,
             drawn,
             seeds=config.seeds,
-            execution=Execution(out=config.state("seeds"), on_progress=part),
+            execution=Execution(
+                out=config.state("seeds"), on_progress=part_of(listen, once, total)
+            ),
         )
     return CirclesResult(
         config,
         versions,
         published,
         seeded,
-        published_start=_starts(given, train, published)[:, 0],
+        published_start=_starts(_given(), train, published)[:, 0],
         seeded_start=_starts(drawn, train, seeded),
         points=train,
         weights={scheme: published.weights[scheme, 0] for scheme in SCALES},
+    )
+
+
+def _given() -> dict[str, GivenWeights]:
+    """Returns the published draw under every scheme."""
+    draws = {name: functools.partial(recipe.published_draw, s) for name, s in SCALES.items()}
+    return {name: GivenWeights(published) for name, published in draws.items()}
+
+
+def _from_published_draw(
+    config: CirclesConfig, on_progress: OnProgress = lambda progress: None
+) -> Comparison:
+    """Returns the training of every scheme from the published draw."""
+    return _trained(
+        config,
+        _given(),
+        seeds=1,
+        keep_weights=True,
+        # Five nets this small are trained sooner than a second thread has functions of its own.
+        execution=Execution(threads=1, out=config.state("published"), on_progress=on_progress),
+    )
+
+
+def _trained(config: CirclesConfig, schemes: Mapping[str, Any], **options: Any) -> Comparison:
+    """Returns the training by the article's recipe, a cost recorded every 1,000 iterations."""
+    train, test = recipe.points(1, 300), recipe.points(2, 100)
+    columns = {name: (x, y[:, None]) for name, (x, y) in [("train", train), ("test", test)]}
+    return compare(
+        recipe.build,
+        schemes,
+        (columns["train"], columns),
+        epochs=config.iterations // RECORDED_EVERY,
+        steps_per_epoch=RECORDED_EVERY,
+        batch_size=None,
+        shuffle=False,
+        optimizer=keras.optimizers.SGD(recipe.DoubleRate(recipe.LEARNING_RATE)),
+        loss=keras.losses.BinaryCrossentropy(from_logits=True, dtype="float64"),
+        metrics=[  # the cost too: Keras rounds losses to the global float type
+            keras.metrics.BinaryAccuracy("accuracy", dtype="float64", threshold=0.0),
+            keras.metrics.BinaryCrossentropy("crossentropy", dtype="float64", from_logits=True),
+        ],
+        seed=config.seed,
+        **options,
     )
 
 

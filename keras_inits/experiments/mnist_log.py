@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_inits import _registry
+from keras_inits._checks import real
 from keras_inits._compare import Comparison, Execution, compare
 from keras_inits._compare.data import from_images
-from keras_inits._errors import InputError
+from keras_inits._errors import InputError, InputTypeError
 from keras_inits._reporting import Finding
 from keras_inits._schemes import RandomInit
 from keras_inits.datasets import load_mnist
@@ -72,10 +73,11 @@ class MnistLogConfig(MnistConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.require(epochs=1, batch_size=1)
-        if not 0 < self.learning_rate < float("inf"):
-            raise InputError(
-                f"`learning_rate` must be positive. Received: learning_rate={self.learning_rate}"
-            )
+        real("learning_rate", self.learning_rate, above=0)
+        if not isinstance(self.schemes, tuple | list) or not all(
+            isinstance(scheme, str) for scheme in self.schemes
+        ):
+            raise InputTypeError(f"`schemes` must be names. Received: schemes={self.schemes!r}")
         if not self.schemes or len(set(self.schemes)) < len(self.schemes):
             raise InputError(
                 "`schemes` must name one scheme or more, each once. "

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import keras
 import numpy as np
 import pytest
 from compare.small_models import BUILD, SCHEMES, same, sequential, small_plan
@@ -63,6 +64,57 @@ def test_finished_chunks_are_kept_and_not_trained_again(images, options, tmp_pat
     assert trained == [("lecun", 0), ("lecun", 1)]
     assert same(compare(BUILD, SCHEMES, images, **options), whole)
     assert more.schemes == ("he", "zeros", "lecun")
+
+
+def test_a_run_of_fit_that_was_stopped_resumes_with_the_same_numbers(
+    images, options, tmp_path, monkeypatch
+):
+    build = sequential(lambda: layers.Dropout(0.2), layers.Flatten)
+    options |= {"optimizer": "adam", "epochs": 3, "seeds": 1, "keep_weights": True}
+    whole = compare(build, SCHEMES, images, **options, execution=Execution(trainer="fit"))
+
+    def stop(progress):
+        if progress.done == 5:  # of 3 epochs of each of two schemes
+            raise KeyboardInterrupt
+
+    execution = Execution(trainer="fit", out=tmp_path, on_progress=stop)
+    with pytest.raises(KeyboardInterrupt):
+        compare(build, SCHEMES, images, **options, execution=execution)
+    original, resumed_at = keras.Model.fit, []
+
+    def fit(self, *args, initial_epoch=0, **kwargs):
+        resumed_at.append(initial_epoch)
+        return original(self, *args, initial_epoch=initial_epoch, **kwargs)
+
+    monkeypatch.setattr(keras.Model, "fit", fit)
+    execution = Execution(trainer="fit", out=tmp_path)
+    resumed = compare(build, SCHEMES, images, **options, execution=execution)
+    assert resumed_at == [2]
+    for metric in whole.metrics:
+        np.testing.assert_array_equal(resumed.values(metric), whole.values(metric))
+    for run, weights in whole.weights.items():
+        for ours, theirs in zip(resumed.weights[run], weights, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    assert not list(tmp_path.glob("runs/epoch-*"))
+
+
+def test_fit_feeds_several_inputs_in_every_structure_and_cuts_epochs_by_steps(images, options):
+    x = images.x.reshape(len(images.x), -1)[:100]
+    data = {"list": ([x[:, :64], x[:, 64:]], images.y[:100])}
+    data["dict"] = ({"a": x[:, :64], "b": x[:, 64:]}, images.y[:100])
+
+    def build():
+        inputs = [keras.Input((64,), name=name) for name in "ab"]
+        return keras.Model(inputs, layers.Dense(3)(layers.Concatenate()(inputs)))
+
+    options |= {"epochs": 2, "seeds": 1, "steps_per_epoch": 5}  # of 3 full batches and one of 4
+    side_by_side = compare(build, ["he"], data["dict"], **options)
+    assert side_by_side.trainer == "population"
+    options["execution"] = Execution(trainer="fit")
+    for pair in data.values():
+        assert same(compare(build, ["he"], pair, **options), side_by_side)
+    options["steps_per_epoch"] = 4
+    assert not same(compare(build, ["he"], data["dict"], **options), side_by_side)
 
 
 def test_deleting_a_chunk_costs_that_chunk_alone(images, options, tmp_path, monkeypatch):

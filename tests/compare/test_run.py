@@ -65,6 +65,48 @@ def test_a_build_that_takes_the_scheme_is_given_it(images, options):
     assert np.all(np.isfinite(fit.final()))
 
 
+@pytest.mark.parametrize("scheme", ["auto", "own"])
+def test_auto_and_own_start_as_initialize_sets_them(images, options, scheme):
+    def build():
+        return sequential(
+            lambda: layers.Conv2D(4, 3, activation="tanh", kernel_initializer="ones"),
+            layers.Flatten,
+            lambda: layers.Dense(8, "relu", kernel_initializer=keras.initializers.HeUniform(3)),
+        )()
+
+    plan = Plan(build, labelled([scheme]), images, 1, 32, CompileOptions("sgd", "mse"))
+    model = compiled_model(plan)
+    start = starting_weights(plan, model, scheme, 0)
+    report = keras_inits.initialize(model, scheme, seed=0)
+    assert any("gain 1.59" in row.note for row in report.rows) == (scheme == "auto")
+    for ours, variable in zip(start, model.trainable_variables, strict=True):
+        np.testing.assert_array_equal(ours, variable)
+    assert np.all(start[0] == 1) == (scheme == "own")
+    assert np.all(starting_weights(plan, model, scheme, 1)[2] != start[2])
+
+
+def test_auto_and_own_are_compared_and_kept(images, options, tmp_path):
+    execution = Execution(out=tmp_path)
+    result = compare(BUILD, ["auto", "own", "he"], images, execution=execution, **options)
+    assert result.schemes == ("auto", "own", "he")
+    assert len(np.unique(result.final("loss"))) == 6
+    again = compare(BUILD, {"he": "own", "x": "auto"}, images, **options)
+    np.testing.assert_allclose(again.final("loss"), result.final("loss")[[1, 0]], atol=1e-5)
+    with pytest.raises(InputError, match="other settings"):
+        compare(BUILD, {"own": "he"}, images, execution=execution, **options)
+    with pytest.raises(InputError, match="need a `build` without arguments"):
+        compare(lambda scheme: BUILD(), ["he", "own"], images, **options)
+
+
+def test_a_metric_that_is_not_measured_is_refused_before_training(images, options, monkeypatch):
+    monkeypatch.setattr("keras_inits._compare.run.train_chunks", None)
+    says = r"one of loss, test_\w+, test_\w+\. Did you mean 'test_accuracy'\? Received.*acuracy"
+    with pytest.raises(InputError, match=says):
+        compare(BUILD, ["he"], images, **options, metric="test_acuracy")
+    with pytest.raises(TypeError):  # one that is measured goes on to training
+        compare(BUILD, ["he"], images, **options, metric="test_accuracy")
+
+
 def test_what_no_scheme_draws_is_said(images, options):
     class Scale(layers.Layer):
         def build(self, shape):

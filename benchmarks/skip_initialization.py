@@ -1,0 +1,73 @@
+"""Seconds and peak memory of loading a large model with and without `skip_initialization`.
+
+`python benchmarks/skip_initialization.py [layers]` (12 of 4096 x 4096: 201 million parameters).
+Each load runs in a process of its own, in turn.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import nullcontext
+from pathlib import Path
+
+WIDTH, RUNS = 4096, 2
+
+
+def peak_kibibytes():
+    """Returns the most memory that this program has had; `ru_maxrss` counts what ran it, too."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0])
+
+
+def load(folder, how, skip):
+    import keras
+
+    import keras_inits
+
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(4)])  # Keras's own first steps
+    before = peak_kibibytes()
+    begun = time.perf_counter()
+    with keras_inits.skip_initialization() if skip else nullcontext():
+        if how == "load_model":
+            keras.models.load_model(folder / "model.keras")
+        else:
+            config = json.loads((folder / "config.json").read_text())
+            model = keras.Sequential.from_config(config)
+            model.load_weights(folder / "model.weights.h5")
+    seconds = time.perf_counter() - begun
+    peak = (peak_kibibytes() - before) / 2**20
+    print(json.dumps([seconds, peak]))
+
+
+def main():
+    if len(sys.argv) > 2:
+        return load(Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "skip")
+    import keras
+
+    layers = int(sys.argv[1]) if len(sys.argv) > 1 else 12
+    stack = [keras.layers.Dense(WIDTH, kernel_initializer="he_normal") for _ in range(layers)]
+    model = keras.Sequential([keras.Input((WIDTH,)), *stack])
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        model.save(folder / "model.keras")
+        model.save_weights(folder / "model.weights.h5")
+        (folder / "config.json").write_text(json.dumps(model.get_config()))
+        print(f"{model.count_params():,} parameters, least of {RUNS}")
+        del model, stack
+        for how in ("load_model", "load_weights"):
+            found = {"plain": [], "skip": []}
+            for run in range(RUNS):
+                for which in ("plain", "skip") if run % 2 else ("skip", "plain"):
+                    command = [sys.executable, __file__, name, how, which]
+                    done = subprocess.run(command, capture_output=True, text=True, check=True)
+                    found[which].append(json.loads(done.stdout.splitlines()[-1]))
+            for which, numbers in found.items():
+                seconds, peak = (min(values) for values in zip(*numbers, strict=True))
+                print(f"{how:14}{which:8}{seconds:7.2f} s {peak:6.2f} GiB", flush=True)
+    return None
+
+
+if __name__ == "__main__":
+    main()

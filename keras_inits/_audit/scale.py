@@ -1,0 +1,151 @@
+"""The scale of a kernel: off its law, or off what its activation can take."""
+
+import functools
+import math
+import statistics
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_inits._audit.kernel import Judgement, Kernel, Kernels, activated, remedy
+from keras_inits._kernel_geometry import KernelGeometry
+from keras_inits._reporting import Finding
+from keras_inits._schemes import OrthogonalInit
+from keras_inits._schemes.laws import expected_stddev
+
+# How far a measured scale may be off its law, and beyond how many standard errors that counts.
+SCALE_TOLERANCE = 0.10
+_STANDARD_ERRORS = 4.0
+# Keras reads the gates of a cell, the groups and strides of a convolution and the taps of a
+# transposed one off the shape. Values that follow the law so read are what Keras's users train
+# with: they are reported only where that reading is off by more than this factor (gates: by 2 at
+# most) and the scale of the signal changes by more than it, too.
+_READING_TOLERANCE = 2.0
+# A scheme of fixed scale is reported only where it is off by an order of magnitude.
+GAIN_BOUNDS = (0.1, 10.0)
+# A normalization behind a kernel takes its scale away as long as the variance is above the epsilon
+# that it adds: Keras's default is 1e-3.
+_NORMALIZABLE_GAIN = math.sqrt(1e-3)
+_SLOPE = 1e-3  # step of the difference that tells whether an activation is flat
+
+
+def scale(kernel: Kernel, kernels: Kernels) -> Iterator[Judgement]:
+    """Yields a finding if the scale does not fit the true fans of the kernel.
+
+    None for a scale that a normalization takes away, and none for one below the law at the end of a
+    residual branch or in a head: there it is meant so (GPT-2, Fixup, zero heads).
+    """
+    measured = float(kernel.values.std(dtype="float64"))
+    if measured == 0.0 or isinstance(kernel.scheme, OrthogonalInit):
+        return
+    gain = root_mean_square(kernel.values) * math.sqrt(max(1.0, kernel.geometry.fan_in))
+    if kernel.context.normalized and gain > _NORMALIZABLE_GAIN:
+        return
+    meant = None if kernel.scheme is None else expected_stddev(kernel.scheme, kernel.geometry)
+    if meant:
+        yield from _off_the_law(kernel, measured, meant, gain)
+    elif not kernel.is_lookup and kernel.cell != "recurrent":
+        yield from _fixed_scale(kernel, measured, gain)
+
+
+def _off_the_law(kernel: Kernel, measured: float, meant: float, gain: float) -> Iterator[Judgement]:
+    true, shape = kernel.geometry, KernelGeometry.from_shape(kernel.geometry.shape)
+    tolerance = max(SCALE_TOLERANCE, _STANDARD_ERRORS / math.sqrt(2 * kernel.values.size))
+    ratio = measured / meant
+    if abs(ratio - 1) <= tolerance:
+        return
+    read = expected_stddev(kernel.scheme, shape)
+    as_read = bool(read) and abs(measured / read - 1) <= tolerance  # type: ignore[operator]
+    if ratio < 1 and not as_read and (kernel.context.is_branch_end or kernel.context.is_head):
+        return  # made small on purpose
+    # Half the measured ratio's tolerance comes on top of the factor.
+    limit = _READING_TOLERANCE * (1 + tolerance / 2)
+    if as_read and (1 / limit <= ratio <= limit or 1 / limit <= gain <= limit):
+        return
+    yield Judgement(
+        Finding(
+            "scale",
+            (kernel.path,),
+            f"standard deviation {measured:.3g}, {ratio:.2f} of the {meant:.3g} that "
+            f"{type(kernel.initializer).__name__} has for fans {true.fan_in:g}/{true.fan_out:g} "
+            f"(the shape reads as {shape.fan_in:g}/{shape.fan_out:g})",
+            f"the layer scales its signal or gradient by {ratio:.2f} of what the scheme is made "
+            "for",
+            remedy(kernel),
+            {"stddev": measured, "expected": meant, "ratio": ratio},
+        ),
+        # What a branch adds too little, the stream has; of what is not seen nothing is sure.
+        not (as_read and ((ratio < 1 and kernel.context.on_branch) or _is_unseen(kernel))),
+    )
+
+
+def _fixed_scale(kernel: Kernel, measured: float, gain: float) -> Iterator[Judgement]:
+    """Yields a finding if a scheme of fixed scale makes the signal fade, explode or saturate."""
+    # What a cell takes in is summed over the steps, however many there are. A table, a branch or a
+    # head that starts small is no fault: the stream goes on without the branch, and the loss of the
+    # head is that of a guess.
+    around = kernel.context
+    may_fade = (
+        kernel.cell
+        or around.is_table
+        or around.on_branch
+        or (around.normalized_later and gain > _NORMALIZABLE_GAIN)
+        or _makes_logits(kernel)
+        or _is_unseen(kernel)
+    )
+    low, high = GAIN_BOUNDS
+    # The length of a signal is kept where there are more outputs than inputs: of an orthogonal
+    # kernel of 10 inputs and 1000 outputs the single values are a tenth, and their sum is not.
+    length = gain * math.sqrt(max(1.0, kernel.geometry.fan_out / max(1.0, kernel.geometry.fan_in)))
+    if gain <= high and (length >= low or may_fade):
+        return
+    # What the activation makes of a standard normal signal behind this kernel, and behind one of
+    # gain 1: SIREN's sine of 30 z wants a gain of 1/30.
+    z = normal_quantiles()
+    ours, usual = (activated(kernel.context.activation, g * z) for g in (gain, 1.0))
+    if ours is None or usual is None:
+        return
+    scale, reference = root_mean_square(ours), max(root_mean_square(usual), 1e-6)
+    steeper = activated(kernel.context.activation, gain * z + _SLOPE)
+    slope = np.abs((steeper - ours) / _SLOPE) if steeper is not None else np.ones(1)
+    saturated = float(np.mean(slope < 0.1 * max(1e-6, float(slope.max())))) > 0.5
+    fades = gain < low and scale < low * reference
+    grows = gain > high and (saturated or scale > high * reference)
+    if fades or grows:
+        yield Judgement(
+            Finding(
+                "scale",
+                (kernel.path,),
+                f"standard deviation {measured:.3g} with fan_in {kernel.geometry.fan_in:g}: the "
+                f"layer multiplies the scale of its signal by {gain:.3g}",
+                "the signal "
+                + ("fades" if fades else "saturates the activation" if saturated else "explodes"),
+                remedy(kernel),
+                {"stddev": measured, "gain": gain},
+            ),
+            not _is_unseen(kernel),
+        )
+
+
+def _is_unseen(kernel: Kernel) -> bool:
+    return not (kernel.context.meetings or kernel.context.alone)
+
+
+def _makes_logits(kernel: Kernel) -> bool:
+    activation = kernel.context.activation
+    name = str(getattr(activation, "__name__", type(activation).__name__)).lower()
+    return kernel.context.is_head and (activation is None or name in ("softmax", "sigmoid"))
+
+
+@functools.cache
+def normal_quantiles(count: int = 512) -> NDArray[Any]:
+    """Returns that many quantiles of the standard normal law, in order."""
+    inverse = statistics.NormalDist().inv_cdf
+    return np.array([inverse((index + 0.5) / count) for index in range(count)])
+
+
+def root_mean_square(values: NDArray[Any]) -> float:
+    """Returns the root of the mean square of some numbers."""
+    return float(np.sqrt(np.mean(np.square(values, dtype="float64"))))

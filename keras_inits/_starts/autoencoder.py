@@ -1,0 +1,167 @@
+"""A denoising autoencoder around one layer: its kernel encodes, and transposed it decodes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+Noise = Literal["masking", "normal"]
+
+# Activations whose values are in 0 to 1, each a probability by itself.
+_PROBABILITIES = frozenset({"sigmoid", "hard_sigmoid"})
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """How what comes into a layer is reconstructed.
+
+    Attributes:
+        activation: `sigmoid` or `linear`.
+        loss: `cross-entropy` or `squared error`; summed over the inputs, averaged over examples.
+    """
+
+    activation: str
+    loss: str
+
+
+def decoder_for(inputs: NDArray[Any], activation_before: str | None) -> Decoder:
+    """Returns the decoder and loss that fit what is to be reconstructed.
+
+    Probabilities, which are the data where all lie in 0 to 1 and the output of a sigmoid, take a
+    sigmoid and cross-entropy (Vincent et al. 2010, section 2.2); all other values a linear decoder
+    and the squared error.
+
+    Args:
+        inputs: what comes into the layer.
+        activation_before: the name of the activation that made them; None for data.
+    """
+    if activation_before is None:
+        probable = bool(np.min(inputs) >= 0 and np.max(inputs) <= 1)
+    else:
+        probable = activation_before in _PROBABILITIES
+    return Decoder("sigmoid", "cross-entropy") if probable else Decoder("linear", "squared error")
+
+
+class DenoisingAutoencoder(keras.Model):
+    r"""Reconstructs what comes into a layer from a noisy copy, with tied weights.
+
+    $r = W^T f(W \tilde x + b) + c$, before the decoder's activation.
+
+    Args:
+        layer: the Dense layer or convolution; its variables are trained in place.
+        activation: $f$; None for none.
+        decoder: what the output is compared by.
+        channels: size and place of $c$: the shape of the layer's input without the batch.
+        noise: `masking` sets a share `level` of the inputs to 0; `normal` adds N(0, level^2).
+        level: how much.
+        seed: of the noise.
+    """
+
+    def __init__(
+        self,
+        layer: Any,
+        activation: Callable[[Any], Any] | None,
+        decoder: Decoder,
+        channels: tuple[int, ...],
+        noise: Noise,
+        level: float,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.kernel = layer.kernel
+        if layer.bias is not None:
+            self.encoder_bias = layer.bias
+        self._has_bias = layer.bias is not None
+        self._is_convolution = hasattr(layer, "strides")
+        self._how = (
+            {"strides": layer.strides, "padding": layer.padding, "data_format": layer.data_format}
+            if self._is_convolution
+            else {}
+        )
+        self._channel_axis = (
+            1 if self._how.get("data_format") == "channels_first" else len(channels)
+        )
+        self._activation, self._decoder = activation, decoder
+        self._noise, self._level = noise, level
+        self._random = keras.random.SeedGenerator(seed)
+        self.decoder_bias = self.add_weight(
+            shape=(channels[self._channel_axis - 1],), initializer="zeros", name="decoder_bias"
+        )
+        self.built = True
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Returns the reconstruction before the decoder's activation."""
+        seen = self._noisy(inputs) if training else inputs
+        hidden = self._encoded(seen)
+        if not self._is_convolution:
+            decoded = ops.matmul(hidden, ops.transpose(self.kernel))
+        else:
+            decoded = ops.conv_transpose(hidden, self.kernel, **self._how)
+        return decoded + self._placed(self.decoder_bias, len(inputs.shape))
+
+    def _encoded(self, inputs: Any) -> Any:
+        if not self._is_convolution:
+            summed = ops.matmul(inputs, self.kernel)
+        else:
+            summed = ops.conv(inputs, self.kernel, **self._how)
+        if self._has_bias:
+            summed = summed + self._placed(self.encoder_bias, len(inputs.shape))
+        return summed if self._activation is None else self._activation(summed)
+
+    def _placed(self, bias: Any, rank: int) -> Any:
+        shape = [1] * rank
+        shape[self._channel_axis] = -1
+        return ops.reshape(bias, shape)
+
+    def _noisy(self, inputs: Any) -> Any:
+        if self._noise == "normal":
+            return inputs + keras.random.normal(
+                ops.shape(inputs), stddev=self._level, dtype=inputs.dtype, seed=self._random
+            )
+        kept = keras.random.uniform(ops.shape(inputs), seed=self._random) >= self._level
+        return inputs * ops.cast(kept, inputs.dtype)
+
+    def loss_of(self, wanted: Any, decoded: Any) -> Any:
+        """Returns the loss of each example, summed over its inputs."""
+        if self._decoder.loss == "cross-entropy":
+            # log(1 + e^r) - x r, without an overflow
+            each = ops.softplus(decoded) - wanted * decoded
+        else:
+            each = ops.square(decoded - wanted) / 2
+        return ops.sum(ops.reshape(each, (ops.shape(each)[0], -1)), axis=-1)
+
+    def error(self, inputs: NDArray[Any], batch_size: int) -> float:
+        """Returns the mean squared error of the reconstruction of clean inputs."""
+        total = 0.0
+        for start in range(0, len(inputs), batch_size):
+            batch = ops.convert_to_tensor(inputs[start : start + batch_size])
+            decoded = self(batch, training=False)
+            if self._decoder.activation == "sigmoid":
+                decoded = ops.sigmoid(decoded)
+            total += float(ops.convert_to_numpy(ops.sum(ops.square(decoded - batch))))
+        return total / inputs.size
+
+
+class Batches(keras.utils.PyDataset):
+    """Inputs as their own targets, in an order that a seed gives, another one each epoch."""
+
+    def __init__(self, inputs: NDArray[Any], size: int, seed: int) -> None:
+        super().__init__()
+        self._inputs, self._size = inputs, size
+        self._generator = np.random.default_rng(seed)
+        self.on_epoch_end()
+
+    def __len__(self) -> int:
+        return -(-len(self._inputs) // self._size)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        batch = self._inputs[self._order[index * self._size : (index + 1) * self._size]]
+        return batch, batch
+
+    def on_epoch_end(self) -> None:
+        """Draws the order of the next epoch."""
+        self._order = self._generator.permutation(len(self._inputs))

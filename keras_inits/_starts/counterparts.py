@@ -1,0 +1,171 @@
+"""Keras's own initializers that draw by the laws of ours."""
+
+import functools
+import math
+from typing import Any
+
+import keras
+from keras import initializers
+
+from keras_inits._kernel_geometry import KernelGeometry
+from keras_inits._schemes import (
+    ConstantInit,
+    GeometricInit,
+    IdentityInit,
+    OnesInit,
+    OrthogonalInit,
+    RandomInit,
+    TruncatedNormalInit,
+    UniformInit,
+    VarianceScalingInit,
+    ZerosInit,
+)
+from keras_inits._schemes.base import Scheme
+from keras_inits._schemes.sampling import TRUNCATED_STDDEV
+
+_MODES = ("fan_in", "fan_out", "fan_avg")
+_DISTRIBUTIONS = {"normal": "untruncated_normal"}  # what Keras calls it, where it differs
+# Keras's names for the commonest laws: the same class arguments, and legible in a configuration.
+_NAMED = (
+    initializers.HeNormal,
+    initializers.HeUniform,
+    initializers.GlorotNormal,
+    initializers.GlorotUniform,
+    initializers.LecunNormal,
+    initializers.LecunUniform,
+)
+
+
+class NoCounterpartError(Exception):
+    """Keras has no initializer of that law: the message is the reason for the report."""
+
+
+@functools.singledispatch
+def keras_counterpart(scheme: Any, geometry: KernelGeometry | None) -> tuple[Any, str]:
+    """Returns Keras's initializer of the same law, and what is to be said of it.
+
+    Args:
+        scheme: one of ours.
+        geometry: that of the weight that it draws; None where that is not known. The law of the
+            result is that of `scheme` in this geometry, whatever Keras reads off the shape.
+
+    Raises:
+        NoCounterpartError: there is none.
+
+    >>> from keras_inits._schemes import HeInit
+    >>> type(keras_counterpart(HeInit(distribution="truncated_normal"), None)[0]).__name__
+    'HeNormal'
+    """
+    raise NoCounterpartError(f"Keras has no initializer that draws as {scheme!r}")
+
+
+@keras_counterpart.register(VarianceScalingInit)
+def _variance_scaling(
+    scheme: VarianceScalingInit, geometry: KernelGeometry | None
+) -> tuple[Any, str]:
+    seed = _seed(scheme)
+    if geometry is not None and not _reads_alike(scheme, geometry):
+        return _of_stddev(scheme, geometry, seed)
+    if scheme.has_axes:
+        raise NoCounterpartError("Keras reads the axes off the shape")
+    if scheme.mode not in _MODES:
+        if geometry is None:
+            raise NoCounterpartError(f"Keras has no mode {scheme.mode!r}")
+        return _of_stddev(scheme, geometry, seed)
+    made = initializers.VarianceScaling(
+        scale=scheme.scale,
+        mode=scheme.mode,
+        distribution=_DISTRIBUTIONS.get(scheme.distribution, scheme.distribution),
+        seed=seed,
+    )
+    for named in _NAMED:
+        other = named(seed=seed)
+        if (other.scale, other.mode, other.distribution) == (
+            made.scale, made.mode, made.distribution,
+        ):  # fmt: skip
+            return other, ""
+    return made, ""
+
+
+def _of_stddev(scheme: VarianceScalingInit, geometry: KernelGeometry, seed: Any) -> tuple[Any, str]:
+    """Returns the same law with its scale as a number, for weights of this shape alone."""
+    stddev = scheme.expected_stddev(geometry)
+    note = "its scale is a number: another shape would need another"
+    if scheme.distribution == "uniform":
+        bound = math.sqrt(3) * stddev
+        return initializers.RandomUniform(-bound, bound, seed=seed), note
+    if scheme.distribution == "truncated_normal":
+        return initializers.TruncatedNormal(0.0, stddev / TRUNCATED_STDDEV, seed=seed), note
+    return initializers.RandomNormal(0.0, stddev, seed=seed), note
+
+
+@keras_counterpart.register(GeometricInit)
+def _geometric(scheme: GeometricInit, geometry: KernelGeometry | None) -> tuple[Any, str]:
+    if geometry is None:
+        raise NoCounterpartError("its geometry is not in the shape, which Keras reads alone")
+    inner = scheme.scheme
+    if not isinstance(inner, Scheme):  # Keras's own, in a geometry that Keras does not know
+        from_keras = scheme.expected_stddev(scheme.geometry(geometry.shape))
+        raise NoCounterpartError(f"Keras has none of standard deviation {from_keras} here")
+    return keras_counterpart(inner, scheme.geometry(geometry.shape))
+
+
+@keras_counterpart.register(OrthogonalInit)
+def _orthogonal(scheme: OrthogonalInit, geometry: KernelGeometry | None) -> tuple[Any, str]:
+    if scheme.has_axes or (geometry is not None and not _reads_alike(scheme, geometry)):
+        raise NoCounterpartError("Keras's Orthogonal reads one matrix off the shape")
+    return initializers.Orthogonal(gain=scheme.effective_gain, seed=_seed(scheme)), ""
+
+
+@keras_counterpart.register(ZerosInit)
+def _zeros(scheme: Any, geometry: KernelGeometry | None) -> tuple[Any, str]:
+    return initializers.Zeros(), ""
+
+
+@keras_counterpart.register(OnesInit)
+def _ones(scheme: Any, geometry: KernelGeometry | None) -> tuple[Any, str]:
+    return initializers.Ones(), ""
+
+
+@keras_counterpart.register(ConstantInit)
+def _constant(scheme: ConstantInit, geometry: KernelGeometry | None) -> tuple[Any, str]:
+    return initializers.Constant(scheme.value), ""
+
+
+@keras_counterpart.register(IdentityInit)
+def _identity(scheme: IdentityInit, geometry: KernelGeometry | None) -> tuple[Any, str]:
+    if geometry is None or len(geometry.shape) != 2 or geometry.blocks != 1:
+        raise NoCounterpartError("Keras's Identity fills one matrix alone")
+    return initializers.Identity(gain=scheme.gain), ""
+
+
+@keras_counterpart.register(RandomInit)
+def _normal(scheme: RandomInit, geometry: KernelGeometry | None) -> tuple[Any, str]:
+    return initializers.RandomNormal(scheme.mean, scheme.stddev, seed=_seed(scheme)), ""
+
+
+@keras_counterpart.register(UniformInit)
+def _uniform(scheme: UniformInit, geometry: KernelGeometry | None) -> tuple[Any, str]:
+    return initializers.RandomUniform(scheme.minval, scheme.maxval, seed=_seed(scheme)), ""
+
+
+@keras_counterpart.register(TruncatedNormalInit)
+def _truncated(scheme: TruncatedNormalInit, geometry: KernelGeometry | None) -> tuple[Any, str]:
+    if scheme.minval is not None or scheme.maxval is not None:
+        raise NoCounterpartError("Keras cuts at two standard deviations alone")
+    return initializers.TruncatedNormal(scheme.mean, scheme.stddev, seed=_seed(scheme)), ""
+
+
+def _reads_alike(scheme: Scheme, geometry: KernelGeometry) -> bool:
+    """Returns whether the shape alone gives the same law, by Keras's reading."""
+    by_shape = KernelGeometry.from_shape(geometry.shape)
+    if scheme.draws_alike(by_shape, geometry):
+        return scheme.expected_stddev(by_shape) == scheme.expected_stddev(geometry)
+    return False
+
+
+def _seed(scheme: Any) -> Any:
+    seed = getattr(scheme, "seed", None) if scheme.get_config().get("seed") is not None else None
+    if isinstance(seed, int) and seed >= 2**31:  # Keras keeps 31 bits
+        return seed % 2**31
+    return seed if isinstance(seed, int | keras.random.SeedGenerator) else None

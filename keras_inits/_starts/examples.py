@@ -1,0 +1,148 @@
+"""Examples taken from data: arrays, structures of arrays, or an iterable of batches."""
+
+import itertools
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_inits import _checks
+from keras_inits._errors import InputError, InputTypeError
+
+
+def first_examples(x: Any, count: int, *, name: str = "x") -> Any:
+    """Returns the first examples of `x`, in the structure that a model takes them in.
+
+    Args:
+        x: arrays or tensors, a dict or list of them, or an iterable of batches such as a
+            `tf.data.Dataset` or a `keras.utils.PyDataset`; of batches that are tuples, as `fit`
+            takes them, the first entry. Batches are joined until there are `count` examples.
+        count: at most how many.
+        name: the argument, for messages.
+
+    Returns:
+        Arrays with up to `count` examples along their first axis.
+
+    Raises:
+        InputError: no example, or arrays with different numbers of them.
+        InputTypeError: something that is no data.
+
+    >>> first_examples([np.zeros((5, 2)), np.zeros((5, 3))], 4)[1].shape
+    (4, 3)
+    """
+    count = _checks.integer("examples", count, minimum=1)
+    if x is None:
+        raise InputTypeError(f"`{name}` must be data: arrays or batches. Received: {name}=None")
+    if _is_structure_of_arrays(x):
+        checked = _checked(x, name)
+        return keras.tree.map_structure(lambda leaf: _array(leaf[:count]), checked)
+    return _joined(_batches(x, name), count, name)
+
+
+def batches_of(x: Any, size: int, seed: int | None, *, name: str = "x") -> Iterable[Any]:
+    """Yields batches of inputs, once through the data.
+
+    Args:
+        x: as in `first_examples`.
+        size: examples in a batch, where `x` is arrays; other data have batches of their own.
+        seed: of the order of the examples, where `x` is arrays; None keeps their order.
+        name: the argument, for messages.
+    """
+    if not _is_structure_of_arrays(x):
+        yield from _batches(x, name)
+        return
+    x = _checked(x, name)
+    count = len(keras.tree.flatten(x)[0])
+    order = np.arange(count) if seed is None else np.random.default_rng(seed).permutation(count)
+    arrays = keras.tree.map_structure(_array, x)
+    for start in range(0, count, size):
+        rows = order[start : start + size]
+        yield keras.tree.map_structure(lambda leaf, rows=rows: leaf[rows], arrays)
+
+
+def check_taken(model: Any, batch: Any, *, name: str = "x") -> None:
+    """Runs `model` on one example, to see whether it takes data like these.
+
+    Args:
+        model: a built model or layer.
+        batch: what `first_examples` returned.
+        name: the argument, for messages.
+
+    Raises:
+        InputError: the model does not run on it.
+    """
+    try:
+        model(keras.tree.map_structure(lambda leaf: leaf[:1], batch))
+    except (ValueError, TypeError, RuntimeError) as error:
+        shapes = ", ".join(str(tuple(leaf.shape)) for leaf in keras.tree.flatten(batch))
+        raise InputError(
+            f"The model {model.name!r} does not take `{name}`: {_reason(error)} "
+            f"Received: {name} of shapes {shapes}"
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Returns the line of an error of Keras's that says what is wrong."""
+    lines = re.sub(r"\x1b\[\d*m", "", str(error)).splitlines()
+    wrapped = "Exception encountered when calling"
+    return next((each for each in lines if each and not each.startswith(wrapped)), "") or repr(
+        error
+    )
+
+
+def _is_structure_of_arrays(x: Any) -> bool:
+    if isinstance(x, Mapping | list | tuple):
+        return all(_is_structure_of_arrays(each) for each in (
+            x.values() if isinstance(x, Mapping) else x))  # fmt: skip
+    return hasattr(x, "shape") and hasattr(x, "dtype")
+
+
+def _checked(x: Any, name: str) -> Any:
+    leaves = keras.tree.flatten(x)
+    lengths = {leaf.shape[0] if len(leaf.shape) else -1 for leaf in leaves}
+    if len(lengths) != 1 or lengths & {0, -1}:
+        shapes = ", ".join(str(tuple(leaf.shape)) for leaf in leaves) or "nothing"
+        raise InputError(
+            f"`{name}` must hold examples along the first axis, the same number, at least 1, in "
+            f"each array. Received: {name} of shapes {shapes}"
+        )
+    return x
+
+
+def _batches(x: Any, name: str) -> Iterable[Any]:
+    if isinstance(x, str | bytes) or not (hasattr(x, "__iter__") or hasattr(x, "__getitem__")):
+        raise InputTypeError(
+            f"`{name}` must be arrays, a dict or list of them, or an iterable of batches. "
+            f"Received: {name} of type {type(x).__name__}"
+        )
+    # A PyDataset has a length and items, and its iteration does not end.
+    items = (x[i] for i in range(len(x))) if isinstance(x, keras.utils.PyDataset) else iter(x)
+    for item in items:
+        batch = item[0] if isinstance(item, tuple) and item else item
+        if not _is_structure_of_arrays(batch):
+            raise InputTypeError(
+                f"`{name}` must yield batches of arrays. Received: {name} with a batch of type "
+                f"{type(batch).__name__}"
+            )
+        yield keras.tree.map_structure(_array, batch)
+
+
+def _joined(batches: Iterable[Any], count: int, name: str) -> Any:
+    taken: list[Any] = []
+    found = 0
+    for batch in batches:
+        found += len(keras.tree.flatten(_checked(batch, name))[0])
+        taken.append(batch)
+        if found >= count:
+            break
+    if not taken:
+        raise InputError(f"`{name}` must hold at least one batch. Received: {name} without any")
+    return keras.tree.map_structure(
+        lambda *leaves: np.concatenate(list(itertools.chain(leaves)))[:count], *taken
+    )
+
+
+def _array(leaf: Any) -> Any:
+    return leaf if isinstance(leaf, np.ndarray) else keras.ops.convert_to_numpy(leaf)

@@ -1,0 +1,300 @@
+"""`fit_output_bias`: the last bias from the targets."""
+
+import dataclasses
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+from rich.table import Table
+
+from keras_inits import _checks
+from keras_inits._errors import InputError, InputTypeError
+from keras_inits._layers import LeftAlone, role
+from keras_inits._layers.kinds import KERNELS, Kind
+from keras_inits._reporting import Report, plain_text
+from keras_inits._starts.base_rates import (
+    INVERSES,
+    BaseRate,
+    center,
+    class_shares,
+    sigmoid,
+    softmax,
+)
+from keras_inits._wiring import Call, Wiring, wiring
+
+# What a loss takes its targets for.
+_LOSSES = {
+    "sparse_categorical_crossentropy": "labels",
+    "categorical_crossentropy": "shares",
+    "categorical_focal_crossentropy": "shares",
+    "kl_divergence": "shares",
+    "binary_crossentropy": "rates",
+    "binary_focal_crossentropy": "rates",
+    "mean_squared_error": "values",
+    "mean_absolute_error": "values",
+    "huber": "values",
+    "log_cosh": "values",
+    "poisson": "values",
+}
+_ENTROPIES = frozenset(
+    {"", "sparse_categorical_crossentropy", "categorical_crossentropy", "binary_crossentropy"}
+)
+_BETWEEN = frozenset({Kind.ACTIVATION, Kind.RESHAPING, Kind.IDENTITY, Kind.NOISE})
+
+
+@dataclass(frozen=True)
+class OutputBiasRow:
+    """The bias of one output.
+
+    Attributes:
+        path: the path of the bias.
+        rule: the formula that its values follow.
+        before: the values that it had.
+        bias: the values that it has.
+        loss: the loss of an output that is this constant, which is about the first loss of a net
+            whose last kernel gives out little; NaN where the loss has no such formula here.
+        note: what is to be said of it.
+    """
+
+    path: str
+    rule: str
+    before: tuple[float, ...]
+    bias: tuple[float, ...]
+    loss: float = math.nan
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class OutputBiasReport(Report):
+    """What `fit_output_bias` set.
+
+    Attributes:
+        model: the name of the model.
+        rows: one for each output.
+    """
+
+    model: str
+    rows: tuple[OutputBiasRow, ...]
+
+    def heading(self) -> str:
+        """Returns the model and how many outputs it has."""
+        return f"{self.model}: the bias of {len(self.rows)} output(s) from the targets"
+
+    def table(self) -> Table:
+        """Returns the rows as a table that is legible at 80 columns."""
+        table = Table(title=plain_text(self.heading()), box=None, pad_edge=False)
+        table.add_column("bias", overflow="fold", ratio=2)
+        table.add_column("rule")
+        table.add_column("from", justify="right")
+        table.add_column("to", justify="right")
+        table.add_column("base loss", justify="right")
+        table.add_column("", overflow="fold", ratio=2)
+        for row in self.rows:
+            loss = "-" if math.isnan(row.loss) else f"{row.loss:.4g}"
+            table.add_row(plain_text(row.path), row.rule, f"{min(row.bias):.4g}",
+                          f"{max(row.bias):.4g}", loss, row.note)  # fmt: skip
+        return table
+
+
+def fit_output_bias(model: keras.Model, y: Any, *, inputs: Any = None) -> OutputBiasReport:
+    r"""Sets the last bias of `model` so that it starts by predicting the base rate of the targets.
+
+    By the loss that the model is compiled with, and the activation at its end: $\log p$ for
+    softmax, $\log(p / (1 - p))$ for sigmoid, both for logits too (`from_logits=True`); the mean of
+    `y` for regression, the median for mean absolute error. Label smoothing counts. A model without
+    a loss is judged by its activation alone. A class that no target has counts as half an example.
+
+    The first loss is then that of the base rate, as far as the last kernel gives out little.
+
+    Args:
+        model: a built model whose outputs each end in a layer with a bias.
+        y: targets as `fit` takes them: an array, or a list or dict of them for several outputs; or
+            an iterable of `(x, y)` batches, such as a `tf.data.Dataset`.
+        inputs: what the model takes, where it does not say so itself; see `keras_inits.wiring`.
+
+    Returns:
+        A row for each output: the rule, the bias, and the loss of the base rate.
+
+    Raises:
+        InputError: a model that is not built, targets that do not fit the outputs, an end or a loss
+            for which there is no rule, a bias that is missing or frozen.
+        InputTypeError: something that is no model.
+
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, "sigmoid")])
+    >>> report = fit_output_bias(model, np.array([0, 0, 0, 1]))
+    >>> round(report.rows[0].bias[0], 4), round(report.rows[0].loss, 4)
+    (-1.0986, 0.5623)
+
+    Reference:
+        Lin et al., Focal loss for dense object detection, ICCV 2017, section 3.3,
+        https://arxiv.org/abs/1708.02002
+    """
+    _checks.built(model, "given a bias")
+    found = wiring(model, inputs)
+    targets = _by_output(model, _targets(y), len(found.outputs))
+    losses = _by_output(model, getattr(model, "loss", None), len(found.outputs), spread=True)
+    fitted = []
+    for output, target, loss in zip(found.outputs, targets, losses, strict=True):
+        call, activation = _end(found, output)
+        layer = found.subjects[call.index]
+        fitted.append((call, layer, _base_rate(layer, call, target, activation, loss)))
+    rows = []
+    for call, layer, rate in fitted:  # nothing is set before all is known
+        before = np.asarray(ops.convert_to_numpy(layer.bias), "float64").reshape(-1)
+        layer.bias.assign(ops.cast(rate.bias.reshape(layer.bias.shape), layer.bias.dtype))
+        path = next((w for w in call.weights if w.endswith("bias")), f"{call.path}/bias")
+        rows.append(OutputBiasRow(path, rate.rule, tuple(map(float, before)),
+                                  tuple(map(float, rate.bias)), rate.loss, rate.note))  # fmt: skip
+    return OutputBiasReport(model.name, tuple(rows))
+
+
+def _targets(y: Any) -> Any:
+    """Returns targets as arrays, in the structure of the model's outputs."""
+    if hasattr(y, "shape"):
+        return np.asarray(ops.convert_to_numpy(y))
+    if isinstance(y, Mapping):
+        return {name: _targets(each) for name, each in y.items()}
+    if isinstance(y, list | tuple) and y and all(hasattr(each, "shape") for each in y):
+        return [_targets(each) for each in y]
+    if isinstance(y, list | tuple) and y and all(np.isscalar(each) for each in y):
+        return np.asarray(y)
+    if not hasattr(y, "__iter__") or isinstance(y, str):
+        raise InputTypeError(
+            "`y` must be targets: arrays, or an iterable of (x, y) batches. "
+            f"Received: y of type {type(y).__name__}"
+        )
+    items = (y[i] for i in range(len(y))) if isinstance(y, keras.utils.PyDataset) else iter(y)
+    batches = [_targets(i[1] if isinstance(i, tuple) and len(i) > 1 else i) for i in items]
+    if not batches:
+        raise InputError("`y` must hold at least one target. Received: y without any")
+    return keras.tree.map_structure(lambda *leaves: np.concatenate(leaves), *batches)
+
+
+def _by_output(model: Any, value: Any, count: int, *, spread: bool = False) -> list[Any]:
+    """Returns what belongs to each output, in the order of the outputs."""
+    if isinstance(value, Mapping):
+        names = list(getattr(model, "output_names", ()))
+        if set(value) != set(names):
+            raise InputError(f"Its keys must be the outputs {names}. Received: {list(value)}")
+        return [value[name] for name in names]
+    several = isinstance(value, list | tuple)
+    if spread and not several:
+        return [value] * count
+    values = list(value) if several else [value]
+    if len(values) != count:
+        raise InputError(
+            f"The model {model.name!r} has {count} outputs: targets for each must be given. "
+            f"Received: y with {len(values)}"
+        )
+    return values
+
+
+def _end(found: Wiring, output: int) -> tuple[Call, str]:
+    """Returns the kernel before an output, and the name of the activation between them."""
+    heads = dataclasses.replace(found, outputs=(output,)).heads if output >= 0 else ()
+    if len(heads) != 1:
+        raise InputError(
+            f"The model {found.model!r} does not end in one layer with a kernel, but in "
+            f"{found.calls[output].path if output >= 0 else 'its input'!r}: set its bias yourself."
+        )
+    head, at, met = heads[0], output, []
+    while at != head.index:
+        call = found.calls[at]
+        if call.kind not in _BETWEEN:
+            raise InputError(
+                f"Between the last kernel, {head.path!r}, and the output stands {call.path!r}, "
+                f"{call.kind}: there is no rule for a bias before it."
+            )
+        met += [call.activation] if call.kind is Kind.ACTIVATION else []
+        at = call.signals[0]
+    met += [head.activation]
+    met = [name for name in met if name and name != "linear"]
+    if len(met) > 1:
+        raise InputError(f"The output of {head.path!r} meets several activations: {met}.")
+    layer = found.subjects[head.index]
+    bias = getattr(layer, "bias", None)
+    if head.kind not in KERNELS or bias is None:
+        raise InputError(f"The last layer, {head.path!r}, has no bias: give it use_bias=True.")
+    if isinstance(why := role(layer, bias), LeftAlone) or not bias.trainable:
+        reason = why.reason if isinstance(why, LeftAlone) else "it is frozen (trainable=False)"
+        raise InputError(f"The last bias, of {head.path!r}, cannot be set: {reason}.")
+    return head, met[0] if met else "linear"
+
+
+def _base_rate(layer: Any, call: Call, y: NDArray[Any], activation: str, loss: Any) -> BaseRate:
+    name, logits, smoothing = _described(loss)
+    y = np.asarray(y, "float64")
+    if not y.size or not np.all(np.isfinite(y)):
+        raise InputError(f"`y` must hold finite numbers. Received: y of shape {y.shape}")
+    if call.kind is not Kind.DENSE and getattr(layer, "data_format", "") == "channels_first":
+        y = np.moveaxis(y, 1, -1)
+    units = math.prod(layer.bias.shape)
+    what = _LOSSES.get(name) or _by_activation(activation, y, units)
+    link = {"labels": "softmax", "shares": "softmax", "rates": "sigmoid"}.get(what)
+    wanted = "linear" if logits else link
+    if link and activation != wanted:
+        raise InputError(
+            f"The loss {name} takes {'logits' if logits else 'probabilities'}, so that the last "
+            f"activation must be {wanted}. Received: {activation}, after {call.path!r}. "
+            "Is `from_logits` of the loss right?"
+        )
+    if what == "values" and activation not in INVERSES:
+        raise InputError(f"There is no rule for the last activation {activation!r}.")
+    if what == "labels":
+        rate = softmax(class_shares(y, units), y.size, smoothing=smoothing)
+    else:
+        rows = _rows(y, units, call)
+        if what == "shares":
+            rate = softmax(rows.mean(axis=0), len(rows), smoothing=smoothing)
+        elif what == "rates":
+            if rows.min() < 0 or rows.max() > 1:
+                raise InputError(f"`y` must lie in 0 to 1. Received: y from {rows.min():g} to "
+                                 f"{rows.max():g}")  # fmt: skip
+            rate = sigmoid(rows.mean(axis=0), len(rows), smoothing=smoothing)
+        else:
+            return center(rows, activation, name or "mean_squared_error")
+    return rate if name in _ENTROPIES else dataclasses.replace(rate, loss=math.nan)
+
+
+def _rows(y: NDArray[Any], units: int, call: Call) -> NDArray[np.float64]:
+    if y.size % units or (units > 1 and math.prod(y.shape[1:]) % units):
+        raise InputError(
+            f"`y` must hold a value for each of the {units} units of {call.path!r}. "
+            f"Received: y of shape {y.shape}"
+        )
+    return y.reshape(-1, units)
+
+
+def _by_activation(activation: str, y: NDArray[Any], units: int) -> str:
+    """Returns what targets are by the last activation, in a model without a loss."""
+    if activation == "softmax":
+        shares = y.ndim > 1 and y.shape[-1] == units and np.all(y <= 1)
+        return "shares" if shares else "labels"
+    if activation == "sigmoid":
+        return "rates"
+    if activation == "linear" and np.all(y == np.round(y)):
+        raise InputError(
+            "The model has no loss and a linear end, and `y` holds whole numbers: they may be "
+            "classes or values. Compile it with the loss that it will have."
+        )
+    return "values"
+
+
+def _described(loss: Any) -> tuple[str, bool, float]:
+    """Returns the name of a loss, whether it takes logits, and its label smoothing."""
+    if loss is None:
+        return "", False, 0.0
+    loss = keras.losses.get(loss)
+    name = getattr(loss, "__name__", type(loss).__name__)
+    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    name = {"kldivergence": "kl_divergence"}.get(name, name)
+    if name not in _LOSSES:
+        raise InputError(f"There is no rule for the loss {name}. Known are {', '.join(_LOSSES)}.")
+    smoothing = float(getattr(loss, "label_smoothing", 0.0) or 0.0)
+    return name, bool(getattr(loss, "from_logits", False)), smoothing

@@ -1,0 +1,150 @@
+"""`portable`: a model whose saved file opens without this package."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from rich.table import Table
+
+from keras_inits import _checks, _registry
+from keras_inits._kernel_geometry import KernelGeometry
+from keras_inits._layers import owned_weights
+from keras_inits._layers.ownership import initializer_attribute
+from keras_inits._reporting import Finding, Report, plain_text
+from keras_inits._schemes.base import Scheme
+from keras_inits._starts.counterparts import NoCounterpartError, keras_counterpart
+
+
+@dataclass(frozen=True)
+class PortableRow:
+    """One initializer of a layer.
+
+    Attributes:
+        layer: the name of the layer.
+        attribute: where the layer keeps it.
+        scheme: what it was.
+        replacement: what it is; empty where it stays.
+        reason: why it stays.
+        note: what is to be said of the replacement.
+    """
+
+    layer: str
+    attribute: str
+    scheme: str
+    replacement: str = ""
+    reason: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class PortableReport(Report):
+    """What `portable` replaced.
+
+    Attributes:
+        model: the name of the model.
+        rows: one for each initializer of this package that the model had.
+    """
+
+    model: str
+    rows: tuple[PortableRow, ...]
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """A finding for each initializer that Keras has no counterpart of."""
+        return tuple(
+            Finding(
+                "not portable",
+                (row.layer,),
+                row.reason,
+                "a saved model asks for keras_inits when it is opened",
+                f'model.get_layer("{row.layer}").{row.attribute} = None, or save the weights alone',
+            )
+            for row in self.rows
+            if row.reason
+        )
+
+    def heading(self) -> str:
+        """Returns the model and how many initializers were replaced."""
+        done = sum(bool(row.replacement) for row in self.rows)
+        return f"{self.model}: {done} of {len(self.rows)} initializers are Keras's own now"
+
+    def table(self) -> Table:
+        """Returns the rows as a table that is legible at 80 columns."""
+        table = Table(title=plain_text(self.heading()), box=None, pad_edge=False)
+        for name in ("layer", "initializer", "was", "is"):
+            table.add_column(name, overflow="fold", ratio=1)
+        for row in self.rows:
+            now = f"stays: {row.reason}" if row.reason else row.replacement
+            note = f" ({row.note})" if row.note else ""
+            table.add_row(plain_text(row.layer), row.attribute, plain_text(row.scheme),
+                          plain_text(now + note))  # fmt: skip
+        return table
+
+
+def portable(model: keras.layers.Layer) -> PortableReport:
+    """Puts Keras's own initializers of the same law in place of this package's.
+
+    A saved model then opens where this package is not installed. Weights stay as they are: what
+    changes is the law by which a clone is drawn, and only in its name. Where the shape of a kernel
+    does not give its fans as Keras reads them, the standard deviation is put down as a number.
+
+    Args:
+        model: a built model or layer.
+
+    Returns:
+        A row for each initializer of this package: what it is now, or that Keras has none of its
+        law. It is `ok` if none of this package's is left.
+
+    Raises:
+        InputError: a model that is not built.
+        InputTypeError: something that is no model.
+
+    >>> layer = keras.layers.Dense(3, kernel_initializer="initkit_glorot_uniform")
+    >>> model = keras.Sequential([keras.Input((2,)), layer])
+    >>> portable(model).rows[0].replacement, type(layer.kernel_initializer).__name__
+    ('GlorotUniform', 'GlorotUniform')
+    """
+    _checks.built(model, "made portable")
+    geometries = _geometries(model)
+    rows = []
+    for layer in model._flatten_layers():
+        for attribute, scheme in _ours(layer):
+            try:
+                made, note = keras_counterpart(scheme, geometries.get((id(layer), attribute)))
+            except NoCounterpartError as error:
+                rows.append(PortableRow(layer.name, attribute, repr(scheme), reason=str(error)))
+                continue
+            setattr(layer, attribute, made)
+            rows.append(
+                PortableRow(layer.name, attribute, repr(scheme), type(made).__name__, note=note)
+            )
+    return PortableReport(model.name, tuple(rows))
+
+
+def _ours(layer: Any) -> Iterator[tuple[str, Scheme]]:
+    """Yields the attributes of a layer that hold an initializer of this package."""
+    for attribute in sorted(vars(layer)):
+        value = vars(layer)[attribute]
+        if not attribute.endswith("initializer"):
+            continue
+        if isinstance(value, str) and value in _registry.names():
+            value = _registry.get(value)
+        if isinstance(value, Scheme):
+            yield attribute, value
+
+
+def _geometries(model: Any) -> dict[tuple[int, str], KernelGeometry]:
+    """Returns by layer and attribute the shape that an initializer fills, if it is one shape."""
+    found: dict[tuple[int, str], set[tuple[int, ...]]] = {}
+    for owned in owned_weights(model):
+        for layer in (owned.layer, *owned.parents):
+            if attribute := initializer_attribute(layer, owned.weight.name):
+                shapes = found.setdefault((id(layer), attribute), set())
+                shapes.add(tuple(map(int, owned.weight.shape)))
+    # What a scheme itself says of its axes goes before the reading of the shape.
+    return {
+        key: KernelGeometry.from_shape(shapes.pop())
+        for key, shapes in found.items()
+        if len(shapes) == 1
+    }

@@ -1,0 +1,183 @@
+"""`skip_initialization`: models whose weights come from a file are built without random draws."""
+
+import contextvars
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+from keras import ops
+from rich.table import Table
+
+from keras_inits._errors import InputError
+from keras_inits._initialize.seeds import root_seed, weight_seed
+from keras_inits._keras_internals import calls_through
+from keras_inits._reporting import Finding, Report, plain_text
+from keras_inits._schemes.geometric import with_seed
+
+_CONSTANT = (keras.initializers.Zeros, keras.initializers.Ones, keras.initializers.Constant)
+
+
+@dataclass(frozen=True, eq=False)
+class SkipReport(Report):
+    """What became of the weights that were not drawn.
+
+    Attributes:
+        skipped: how many weights were not drawn.
+        numbers: how many numbers they hold.
+        unset: the paths of those that nothing has set since: they are 0.
+    """
+
+    skipped: int
+    numbers: int
+    unset: tuple[str, ...]
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """One finding, if weights were left unset."""
+        if not self.unset:
+            return ()
+        return (
+            Finding(
+                "weight not set",
+                self.unset,
+                f"{len(self.unset)} of {self.skipped} weights were neither drawn nor loaded",
+                "they are 0",
+                "skipped.draw(seed=...), of `with skip_initialization() as skipped`, draws them",
+            ),
+        )
+
+    def heading(self) -> str:
+        """Returns how much was skipped."""
+        return f"{self.skipped} weights of {self.numbers:,} numbers were not drawn"
+
+    def table(self) -> Table:
+        """Returns the weights that nothing has set."""
+        table = Table(title=plain_text(self.heading()), box=None, pad_edge=False)
+        table.add_column("not set", overflow="fold")
+        for path in self.unset:
+            table.add_row(plain_text(path))
+        return table
+
+
+@dataclass(eq=False)
+class Skipped:
+    """The weights that were not drawn, and whether something has set them since."""
+
+    _waiting: dict[int, tuple[Any, Any]] = field(default_factory=dict)  # variable, initializer
+    _skipped: int = 0
+    _numbers: int = 0
+
+    def add(self, variable: Any, initializer: Any) -> None:
+        """Notes a weight that was not drawn."""
+        self._waiting[id(variable)] = (variable, initializer)
+        self._skipped += 1
+        numbers = 1
+        for size in variable.shape:
+            numbers *= int(size)
+        self._numbers += numbers
+
+    def set(self, variable: Any) -> None:
+        """Notes that a weight was assigned."""
+        self._waiting.pop(id(variable), None)
+
+    @property
+    def unset(self) -> tuple[str, ...]:
+        """The paths of the weights that nothing has set, in the order in which they were made."""
+        return tuple(variable.path for variable, _ in self._waiting.values())
+
+    def report(self) -> SkipReport:
+        """Returns what became of the weights so far."""
+        return SkipReport(self._skipped, self._numbers, self.unset)
+
+    def draw(self, seed: int | None = None) -> int:
+        """Draws the weights that nothing has set by their own initializers; returns the root seed.
+
+        Args:
+            seed: root of the seeds; None takes a new one.
+        """
+        root = root_seed(seed)
+        for index, (variable, initializer) in enumerate(list(self._waiting.values())):
+            own = weight_seed(root, f"{variable.path}#{index}") % 2**31
+            drawn = with_seed(initializer, own)(variable.shape, dtype=variable.dtype)
+            variable.assign(drawn)
+        self._waiting.clear()
+        return root
+
+
+_active: contextvars.ContextVar[Skipped | None] = contextvars.ContextVar("skipped", default=None)
+
+
+@contextmanager
+def skip_initialization() -> Iterator[Skipped]:
+    """Lets models be built or loaded inside without drawing a random number.
+
+    Loading a checkpoint overwrites what building a model draws. Inside, weights with a random
+    initializer start as zeros, which cost next to nothing; constant ones (biases, scales) are as
+    ever. The initializers of the layers stay, for clones.
+
+    A weight that was neither drawn nor set when the block ends is named in a warning and in the
+    report, and `draw` draws it. Weights of layers that make variables on their own, without
+    `add_weight`, are drawn as ever.
+
+    Yields:
+        What was skipped: `unset` are the paths of the weights that nothing has set yet, `report()`
+        is all of it, and `draw(seed=...)` draws the unset ones by their own initializers.
+
+    >>> net = lambda: keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    >>> trained = net()
+    >>> with skip_initialization() as skipped:
+    ...     model = net()
+    ...     model.set_weights(trained.get_weights())
+    >>> skipped.report().ok, skipped.report().skipped
+    (True, 1)
+    """
+    if _active.get() is not None:
+        raise InputError("`skip_initialization` is active already: one block inside another.")
+    skipped = Skipped()
+    token = _active.set(skipped)
+    try:
+        with (
+            calls_through(keras.layers.Layer, "add_weight", _add_weight),
+            calls_through(keras.Variable, "assign", _assign),
+        ):
+            yield skipped
+    finally:
+        _active.reset(token)
+    if skipped.unset:
+        names = ", ".join(skipped.unset[:3]) + (", ..." if len(skipped.unset) > 3 else "")
+        warnings.warn(
+            f"{len(skipped.unset)} weights were neither drawn nor loaded inside "
+            f"`skip_initialization` and are 0: {names}. `.draw()` of what it yields draws them.",
+            stacklevel=3,
+        )
+
+
+def _add_weight(plain: Any, layer: Any, *args: Any, **kwargs: Any) -> Any:
+    skipped = _active.get()
+    given = kwargs.get("initializer", args[1] if len(args) > 1 else None)
+    dtype = keras.backend.standardize_dtype(kwargs.get("dtype") or layer.variable_dtype)
+    if skipped is None or not keras.backend.is_float_dtype(dtype):
+        return plain(layer, *args, **kwargs)
+    initializer = keras.initializers.get("glorot_uniform" if given is None else given)
+    if isinstance(initializer, _CONSTANT) or not callable(initializer):
+        return plain(layer, *args, **kwargs)
+    if len(args) > 1:
+        args = (args[0], _zeros, *args[2:])
+    else:
+        kwargs["initializer"] = _zeros
+    variable = plain(layer, *args, **kwargs)
+    skipped.add(variable, initializer)
+    return variable
+
+
+def _zeros(shape: Any, dtype: Any = None, **_: Any) -> Any:
+    return ops.zeros(shape, dtype=dtype)
+
+
+def _assign(plain: Any, variable: Any, *args: Any, **kwargs: Any) -> Any:
+    if (skipped := _active.get()) is not None:
+        skipped.set(variable)
+    return plain(variable, *args, **kwargs)

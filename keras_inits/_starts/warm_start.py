@@ -1,0 +1,369 @@
+"""`warm_start`: the weights of a trained model in a new one of another size."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+from rich.table import Table
+
+from keras_inits import _checks
+from keras_inits._errors import InputError, InputTypeError
+from keras_inits._initialize.initialize import initialize
+from keras_inits._initialize.seeds import root_seed, stable_paths
+from keras_inits._kernel_geometry import KernelGeometry
+from keras_inits._layers import LeftAlone, OwnedWeight, owned_weights, role
+from keras_inits._reporting import Report, plain_text
+from keras_inits._starts.chains import Link, head_layers, links_of
+from keras_inits._starts.unit_maps import repeated, taken, unit_map
+
+_PROBES = np.linspace(-6, 6, 241, dtype="float32")  # where activations are compared
+
+
+@dataclass(frozen=True)
+class WarmStartRow:
+    """One weight of the new model.
+
+    Attributes:
+        path: the path of the variable.
+        shape: its shape.
+        how: `taken` as it is, `cut`, `widened`, `identity`, `drawn` or `left alone`.
+        source: the path of the weight that it comes from; empty for none.
+        source_shape: the shape of that.
+        reason: why it was drawn or left alone.
+    """
+
+    path: str
+    shape: tuple[int, ...]
+    how: str
+    source: str = ""
+    source_shape: tuple[int, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class WarmStartReport(Report):
+    """What `warm_start` took, cut, widened and drew.
+
+    Attributes:
+        model: the name of the model.
+        source: the name of the trained one.
+        seed: the root seed of what was drawn.
+        preserves: whether the model computes what the source does; None where that is not known.
+        unused: paths of the weights of the source that nothing was made of.
+        rows: one for each weight, in the model's order.
+    """
+
+    model: str
+    source: str
+    seed: int
+    preserves: bool | None
+    unused: tuple[str, ...]
+    rows: tuple[WarmStartRow, ...]
+
+    def heading(self) -> str:
+        """Returns the models and how many weights came how."""
+        ways = [row.how for row in self.rows]
+        counts = ", ".join(f"{ways.count(how)} {how}" for how in dict.fromkeys(ways))
+        return f"{self.model} from {self.source}: {counts}, seed {self.seed}"
+
+    def table(self) -> Table:
+        """Returns the rows as a table that is legible at 80 columns."""
+        table = Table(title=plain_text(self.heading()), box=None, pad_edge=False)
+        table.add_column("weight", overflow="fold", ratio=3)
+        table.add_column("shape", overflow="fold")
+        table.add_column("how")
+        table.add_column("from", overflow="fold", ratio=3)
+        for row in self.rows:
+            origin = f"{row.source} {'x'.join(map(str, row.source_shape))}" if row.source else ""
+            table.add_row(plain_text(row.path), "x".join(map(str, row.shape)), row.how,
+                          plain_text(row.reason or origin))  # fmt: skip
+        return table
+
+
+def warm_start(
+    model: keras.Model,
+    source: keras.Model | str | Path,
+    *,
+    layers: Mapping[str, str] | None = None,
+    noise: float = 0.0,
+    seed: int | None = None,
+) -> WarmStartReport:
+    r"""Sets the weights of `model` to those of a trained model, cut or widened where sizes differ.
+
+    Weights are paired by their paths, without the numbers that Keras makes up; heads with heads. A
+    weight that
+
+    - has the same shape is taken;
+    - is smaller along some axes is cut by weight selection: of each axis every (old / new)-th unit,
+      or evenly spread ones; gates and heads each by themselves;
+    - is larger is widened by Net2Net where the model is a chain of Dense layers and convolutions:
+      added units copy random ones, and what takes them shares their weights. A layer that the
+      source has not becomes the identity, where its activation allows that, as ReLU after ReLU
+      does. A chain that was widened and deepened alone computes what the source computes;
+    - has no counterpart, or a head with another number of classes, is drawn afresh by its layer's
+      own initializer.
+
+    Frozen weights stay. Copies get the same gradients as what they copy: give `noise`, or train
+    with dropout.
+
+    Args:
+        model: a built model.
+        source: a built model, or the path of a `.keras` file.
+        layers: names of layers of `model` to names of layers of `source`, where the paths do not
+            say it.
+        noise: standard deviation of what is added to the weights of added units, as a share of that
+            of the kernel.
+        seed: root of the seeds of what is drawn; None takes a new one, which the report gives.
+
+    Returns:
+        A row for each weight, and whether the model computes what the source does.
+
+    Raises:
+        InputError: a model that is not built, or a source that shares no weight with it.
+        InputTypeError: something that is no model.
+
+    >>> def net(width):
+    ...     hidden = keras.layers.Dense(width, "relu")
+    ...     return keras.Sequential([keras.Input((3,)), hidden, keras.layers.Dense(2)])
+    >>> report = warm_start(net(8), net(5), seed=0)
+    >>> [row.how for row in report.rows], report.preserves
+    (['widened', 'widened', 'widened', 'taken'], True)
+
+    Reference:
+        Xu et al., Initializing models with larger ones, ICLR 2024, https://arxiv.org/abs/2311.18823
+        Chen et al., Net2Net, ICLR 2016, https://arxiv.org/abs/1511.05641
+    """
+    _checks.built(model, "started")
+    if isinstance(source, str | Path):
+        source = keras.models.load_model(source)
+    if not isinstance(source, keras.layers.Layer):
+        raise InputTypeError(
+            "`source` must be a built Keras model or the path of a `.keras` file. "
+            f"Received: source of type {type(source).__name__}"
+        )
+    _checks.built(source, "a source")
+    root = root_seed(seed)
+    transfer = _Transfer(model, source, dict(layers or {}), np.random.default_rng(root), noise)
+    if not any(row.source for row, _ in transfer.steps):
+        raise InputError(
+            f"No weight of the source {source.name!r} fits one of {model.name!r}: give `layers`, "
+            f"names to names. Received: weights {transfer.names(model)} and "
+            f"{transfer.names(source)}"
+        )
+    initialize(model, "own", seed=root)
+    for (_, values), owned in zip(transfer.steps, transfer.owned, strict=True):
+        if values is not None:
+            owned.weight.assign(ops.cast(values, owned.weight.dtype))
+    return WarmStartReport(
+        model=model.name,
+        source=source.name,
+        seed=root,
+        preserves=transfer.preserves(),
+        unused=transfer.unused(),
+        rows=tuple(row for row, _ in transfer.steps),
+    )
+
+
+class _Transfer:
+    """What each weight of a model is made of; nothing is set."""
+
+    def __init__(
+        self, model: Any, source: Any, names: dict[str, str], generator: Any, noise: float
+    ) -> None:
+        self._generator, self._noise = generator, noise
+        self.owned, self._sources = owned_weights(model), owned_weights(source)
+        self._pairs = _paired(model, self.owned, source, self._sources, names)
+        self._chain, self._source_chain = links_of(model), links_of(source)
+        self._links = {id(link.layer): link for link in self._chain or ()}
+        self._outputs: dict[int, NDArray[np.int64]] = {}  # by layer
+        self._heads = head_layers(model)
+        self._heads_differ = {
+            id(o.layer)
+            for o in self.owned
+            if o.layer in self._heads and (s := self._pairs.get(o.path))
+            and s.weight.shape[-1] != o.weight.shape[-1]
+        }  # fmt: skip
+        for link in self._chain or ():
+            self._map_outputs(link)
+        self.steps = [self._step(owned) for owned in self.owned]
+
+    def _map_outputs(self, link: Link) -> None:
+        for owned in self.owned:
+            if owned.layer is link.layer and owned.weight.name == "kernel":
+                pair = self._pairs.get(owned.path)
+                if pair is not None and id(link.layer) not in self._heads_differ:
+                    old, new = pair.weight.shape[-1], owned.weight.shape[-1]
+                    self._outputs[id(link.layer)] = unit_map(old, new, self._generator)
+                elif pair is None and link.before is not None:  # an identity hands units on
+                    before = self._outputs.get(id(link.before))
+                    if before is not None and len(before) == owned.weight.shape[-1]:
+                        self._outputs[id(link.layer)] = before
+
+    def _step(self, owned: OwnedWeight) -> tuple[WarmStartRow, NDArray[Any] | None]:
+        shape = tuple(owned.weight.shape)
+        found = role(owned.layer, owned.weight)
+        if isinstance(found, LeftAlone) and not owned.layer.trainable:
+            return WarmStartRow(owned.path, shape, "left alone", reason=found.reason), None
+        pair = self._pairs.get(owned.path)
+        if pair is None:
+            return self._new(owned, found)
+        if id(owned.layer) in self._heads_differ:
+            reason = f"a head of {shape[-1]} units, not {pair.weight.shape[-1]}"
+            return WarmStartRow(owned.path, shape, "drawn", reason=reason), None
+        old = np.asarray(ops.convert_to_numpy(pair.weight))
+        made = self._made(owned, found, old)
+        if isinstance(made, str):
+            return WarmStartRow(owned.path, shape, "drawn", reason=made), None
+        how = "taken" if made is old else "cut" if made.size < old.size else "widened"
+        return WarmStartRow(owned.path, shape, how, pair.path, tuple(old.shape)), made
+
+    def _made(self, owned: OwnedWeight, found: Any, old: NDArray[Any]) -> NDArray[Any] | str:
+        """Returns the values of a weight, or why there are none."""
+        shape = tuple(owned.weight.shape)
+        if len(shape) != old.ndim:
+            return f"the source has the shape {old.shape}"
+        link = self._links.get(id(owned.layer))
+        maps: list[NDArray[np.int64] | None] = [None] * len(shape)
+        if link is not None or id(owned.layer) in self._between():
+            follows = owned.layer if link is not None else self._between()[id(owned.layer)]
+            own = self._outputs.get(id(follows))
+            if own is not None and len(own) == shape[-1] and own.max() < old.shape[-1]:
+                maps[-1] = own
+            if owned.weight.name == "kernel" and link is not None and link.before is not None:
+                maps[-2] = self._input_map(link, old.shape[-2], shape[-2])
+        blocks = found.blocks if isinstance(found, KernelGeometry) else _gates(owned)
+        for axis, (new, was) in enumerate(zip(shape, old.shape, strict=True)):
+            if maps[axis] is None and new != was:
+                if new > was:
+                    return f"larger than in the source, {old.shape}, and in no chain"
+                last = axis == len(shape) - 1
+                maps[axis] = unit_map(was, new, self._generator, blocks=blocks if last else 1)
+        trivial = [m is None or np.array_equal(m, np.arange(n)) for m, n in
+                   zip(maps, old.shape, strict=True)]  # fmt: skip
+        if all(trivial):
+            return old
+        divided = (len(shape) - 2,) if owned.weight.name == "kernel" and len(shape) > 1 else ()
+        made = taken(old, tuple(maps), divided=divided if link is not None else ())
+        if self._noise and maps[-1] is not None and owned.weight.name == "kernel":
+            added = shape[-1] - old.shape[-1]
+            if added > 0:
+                extra = self._generator.normal(size=(*shape[:-1], added)) * old.std() * self._noise
+                made[..., -added:] += extra.astype(made.dtype)
+        return made
+
+    def _input_map(self, link: Link, old: int, new: int) -> NDArray[np.int64] | None:
+        before = self._outputs.get(id(link.before))
+        if before is None or new % len(before):
+            return None
+        times = new // len(before)
+        return repeated(before, old // times, times) if old % times == 0 else None
+
+    def _between(self) -> dict[int, Any]:
+        return {id(b): link.before for link in self._chain or () for b in link.between}
+
+    def _new(self, owned: OwnedWeight, found: Any) -> tuple[WarmStartRow, NDArray[Any] | None]:
+        shape = tuple(owned.weight.shape)
+        link = self._links.get(id(owned.layer))
+        if self._is_identity(link):
+            if owned.weight.name == "bias":
+                values: NDArray[Any] = np.zeros(shape, "float32")
+            else:
+                values = np.zeros(shape, "float32")
+                center = tuple((size - 1) // 2 for size in shape[:-2])
+                values[center] = np.eye(shape[-1])
+            return WarmStartRow(owned.path, shape, "identity"), values
+        return WarmStartRow(
+            owned.path, shape, "drawn", reason="the source has no such weight"
+        ), None
+
+    def _is_identity(self, link: Link | None) -> bool:
+        """Returns whether a layer that the source has not can hand on what it gets."""
+        if link is None or link.before is None or self._after(link):
+            return False
+        if link.activation is not None:
+            before = self._links[id(link.before)].activation
+            if link.between or before is None:
+                return False
+            given = ops.convert_to_numpy(before(_PROBES))
+            if not np.allclose(ops.convert_to_numpy(link.activation(given)), given, atol=1e-6):
+                return False
+        convolution = hasattr(link.layer, "padding")
+        same = not convolution or (
+            link.layer.padding == "same" and set(np.ravel(link.layer.strides)) == {1}
+        )
+        return bool(same and link.layer.kernel.shape[-1] == link.layer.kernel.shape[-2])
+
+    def _after(self, link: Link) -> tuple[Any, ...]:
+        """Returns normalizations behind a link: they would not be the identity."""
+        return next((e.between for e in self._chain or () if e.before is link.layer), ())
+
+    def preserves(self) -> bool | None:
+        """Returns whether the model computes what the source does; None where it is not known."""
+        ways = {row.how for row, _ in self.steps}
+        if ways <= {"taken"} and not self.unused():
+            return True if self._chain is not None and self._source_chain is not None else None
+        if ways & {"drawn", "cut"} or self.unused() or self._noise:
+            return False
+        return True if self._chain is not None and self._source_chain is not None else None
+
+    def unused(self) -> tuple[str, ...]:
+        """Returns the paths of the weights of the source that nothing is made of."""
+        used = {row.source for row, _ in self.steps}
+        return tuple(s.path for s in self._sources if s.path not in used)
+
+    @staticmethod
+    def names(model: Any) -> str:
+        """Returns the first few paths of a model, for a message."""
+        return ", ".join(repr(owned.path) for owned in owned_weights(model)[:3]) or "none"
+
+
+def _gates(owned: OwnedWeight) -> int:
+    """Returns how many blocks lie along the last axis of a bias of a recurrent cell."""
+    kernel = getattr(owned.layer, "kernel", None)
+    if not hasattr(owned.layer, "state_size") or kernel is None:
+        return 1
+    found = role(owned.layer, kernel)
+    return found.blocks if isinstance(found, KernelGeometry) else 1
+
+
+def _paired(
+    model: Any, owned: Any, source: Any, sources: Any, names: dict[str, str]
+) -> dict[str, OwnedWeight]:
+    """Returns by path of a model's weight the weight of the source that it belongs to."""
+    heads, source_heads = head_layers(model), head_layers(source)
+    if len(heads) != len(source_heads):
+        heads = source_heads = []
+    by_path = {
+        path: each
+        for path, each in zip(_inner_paths(source, sources), sources, strict=True)
+        if each.layer not in source_heads
+    }
+    found = {}
+    for path, each in zip(_inner_paths(model, owned), owned, strict=True):
+        if each.layer.name in names:
+            wanted = [s for s in sources
+                      if s.layer.name == names[each.layer.name]
+                      and s.weight.name == each.weight.name]  # fmt: skip
+            pair = wanted[0] if wanted else None
+        elif each.layer in heads:
+            head = source_heads[heads.index(each.layer)]
+            pair = next((s for s in sources if s.layer is head
+                         and s.weight.name == each.weight.name), None)  # fmt: skip
+        else:
+            pair = by_path.get(path)
+        if pair is not None:
+            found[each.path] = pair
+    return found
+
+
+def _inner_paths(model: Any, owned: Any) -> list[str]:
+    """Returns stable paths without the name of the model itself."""
+    return [
+        path.partition("/")[2] if each.path.startswith(f"{model.name}/") else path
+        for path, each in zip(stable_paths(owned), owned, strict=True)
+    ]

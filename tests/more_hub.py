@@ -1,0 +1,256 @@
+"""Small backbones of Keras Hub for the walk over all weights, next to those of `wiring.hub`."""
+
+from wiring.hub import BACKBONES, GROUPED, IMAGE, VISION
+
+GATED_DELTA = {
+    "layer_types": ["linear_attention", "linear_attention", "full_attention"],
+    "linear_num_key_heads": 2,
+    "linear_num_value_heads": 4,
+    "linear_key_head_dim": 4,
+    "linear_value_head_dim": 4,
+}
+SMOLLM = {
+    "vocabulary_size": 50,
+    "hidden_dim": 16,
+    "intermediate_dim": 32,
+    "num_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "attention_bias": True,
+    "attention_dropout": 0.0,
+    "rope_layer_enabled_list": [True] * 2,
+    "layer_types": ["full_attention"] * 2,
+    "mlp_bias": True,
+    "layer_norm_epsilon": 1e-5,
+    "max_position_embeddings": 64,
+    "rope_theta": 10000.0,
+    "partial_rotary_factor": 1.0,
+}
+
+
+def _two_stacks(**sizes):
+    return {f"{s}_{name}": size for s in ("encoder", "decoder") for name, size in sizes.items()}
+
+
+def _vit(models):
+    return models.ViTBackbone(patch_size=8, mlp_dim=32, **VISION)
+
+
+def _sam(models, layers):
+    encoder = models.ViTDetBackbone(
+        hidden_size=16,
+        num_layers=2,
+        intermediate_dim=32,
+        num_heads=2,
+        global_attention_layer_indices=[1],
+        patch_size=16,
+        num_output_channels=8,
+        window_size=2,
+        image_shape=(64, 64, 3),
+    )
+    prompts = layers.SAMPromptEncoder(
+        hidden_size=8, image_embedding_size=(4, 4), input_image_size=(64, 64), mask_in_channels=16
+    )
+    masks = layers.SAMMaskDecoder(
+        num_layers=2,
+        hidden_size=8,
+        intermediate_dim=16,
+        num_heads=2,
+        embedding_dim=8,
+        num_multimask_outputs=3,
+        iou_head_depth=3,
+        iou_head_hidden_dim=8,
+    )
+    return models.SAMBackbone(image_encoder=encoder, prompt_encoder=prompts, mask_decoder=masks)
+
+
+def _metaclip(models):
+    from keras_hub.src.models.metaclip_2.metaclip_2_text_encoder import MetaCLIP2TextEncoder
+    from keras_hub.src.models.metaclip_2.metaclip_2_vision_encoder import MetaCLIP2VisionEncoder
+
+    return models.MetaCLIP2Backbone(
+        vision_encoder=MetaCLIP2VisionEncoder(
+            patch_size=8, hidden_dim=16, num_layers=2, num_heads=2, intermediate_dim=32, **IMAGE
+        ),
+        text_encoder=MetaCLIP2TextEncoder(
+            vocabulary_size=50,
+            embedding_dim=16,
+            hidden_dim=16,
+            num_layers=2,
+            num_heads=2,
+            intermediate_dim=32,
+        ),
+        projection_dim=8,
+    )
+
+
+def _mobilenet_v5(models):
+    blocks = {
+        "block_types": ["uir", "uir"],
+        "num_filters": [48, 48],
+        "strides": [2, 1],
+        "act_layers": ["relu", "relu"],
+        "exp_ratios": [6.0, 6.0],
+        "dw_kernel_sizes": [5, 5],
+        **{
+            name: [0, 0]
+            for name in (
+                "se_ratios",
+                "dw_start_kernel_sizes",
+                "dw_end_kernel_sizes",
+                "exp_kernel_sizes",
+                "pw_kernel_sizes",
+                "num_heads",
+                "key_dims",
+                "value_dims",
+                "kv_strides",
+            )
+        },
+        "use_cpe": [False, False],
+    }
+    return models.MobileNetV5Backbone(
+        **{f"stackwise_{name}": [value] for name, value in blocks.items()},
+        stackwise_num_blocks=[2],
+        use_msfa=False,
+        layer_scale_init_value=1e-5,
+        image_shape=(32, 32, 3),
+    )
+
+
+MORE = {
+    "CSPNet": lambda m: m.CSPNetBackbone(
+        stem_filters=8,
+        stem_kernel_size=3,
+        stem_strides=1,
+        stackwise_depth=[1, 2],
+        stackwise_strides=[1, 2],
+        stackwise_num_filters=[8, 16],
+        block_type="dark_block",
+        stage_type="dark",
+        **IMAGE,
+    ),
+    "EdRec": lambda m: m.EdRecBackbone(
+        vocab_size=50,
+        num_layers_enc=2,
+        num_layers_dec=2,
+        hidden_dim=16,
+        intermediate_dim=32,
+        num_heads=2,
+    ),
+    "Flux": lambda m: m.FluxBackbone(
+        input_channels=32,
+        hidden_size=32,
+        mlp_ratio=2.0,
+        num_heads=2,
+        depth=2,
+        depth_single_blocks=2,
+        axes_dim=[4, 6, 6],
+        theta=10000,
+        use_bias=True,
+        guidance_embed=True,
+        image_shape=(8, 32),
+        text_shape=(4, 32),
+        image_ids_shape=(8, 3),
+        text_ids_shape=(4, 3),
+        y_shape=(32,),
+    ),
+    "Gemma4": lambda m: m.Gemma4Backbone(
+        image_size=16,
+        head_dim=4,
+        enable_moe_block=True,
+        num_experts=4,
+        expert_intermediate_dim=8,
+        num_experts_per_token=2,
+        **GROUPED,
+    ),
+    "HGNetV2": lambda m: m.HGNetV2Backbone(
+        depths=[1, 2],
+        embedding_size=8,
+        hidden_sizes=[16, 32],
+        stem_channels=[3, 8, 8],
+        hidden_act="relu",
+        use_learnable_affine_block=True,
+        stackwise_stage_filters=[(8, 8, 16, 1, 1, 3), (16, 8, 32, 2, 1, 3)],
+        apply_downsample=[False, True],
+        use_lightweight_conv_block=[False, True],
+        **IMAGE,
+    ),
+    "MetaCLIP2": _metaclip,
+    "MobileNetV5": _mobilenet_v5,
+    "PaliGemma": lambda m: m.PaliGemmaBackbone(
+        image_size=16,
+        head_dim=4,
+        vit_patch_size=8,
+        vit_num_heads=2,
+        vit_hidden_dim=16,
+        vit_num_layers=2,
+        **GROUPED,
+    ),
+    "PARSeq": lambda m: m.PARSeqBackbone(
+        image_encoder=_vit(m),
+        vocabulary_size=50,
+        max_label_length=6,
+        decoder_hidden_dim=16,
+        num_decoder_layers=1,
+        num_decoder_heads=2,
+        decoder_mlp_dim=32,
+    ),
+    "Qwen3_5": lambda m: m.Qwen3_5Backbone(head_dim=8, **GATED_DELTA, **GROUPED),
+    "Qwen3_5Moe": lambda m: m.Qwen3_5MoeBackbone(
+        head_dim=8,
+        moe_intermediate_dim=8,
+        shared_expert_intermediate_size=16,
+        num_experts=4,
+        top_k=2,
+        **GATED_DELTA,
+        **{name: size for name, size in GROUPED.items() if name != "intermediate_dim"},
+    ),
+    "RetinaNet": lambda m: m.RetinaNetBackbone(
+        image_encoder=BACKBONES["ResNet basic"](m),
+        min_level=3,
+        max_level=4,
+        use_p5=False,
+        image_shape=(64, 64, 3),
+    ),
+    "RWKV7": lambda m: m.RWKV7Backbone(
+        hidden_size=16,
+        head_size=8,
+        num_layers=2,
+        vocabulary_size=50,
+        intermediate_dim=32,
+        gate_lora=4,
+        mv_lora=4,
+        aaa_lora=4,
+        decay_lora=4,
+    ),
+    "SAM": lambda m: _sam(m, __import__("keras_hub").layers),
+    "SegFormer": lambda m: m.SegFormerBackbone(
+        image_encoder=BACKBONES["MiT"](m), projection_filters=8
+    ),
+    "SmolLM": lambda m: m.SmolLMBackbone(**SMOLLM),
+    "T5Gemma2": lambda m: m.T5Gemma2Backbone(
+        vocabulary_size=50,
+        **_two_stacks(
+            hidden_dim=16,
+            intermediate_dim=32,
+            num_layers=2,
+            num_attention_heads=2,
+            num_key_value_heads=2,
+            head_dim=8,
+            layer_types=["full_attention"] * 2,
+        ),
+    ),
+    "VideoPrism": lambda m: m.VideoPrismBackbone(
+        num_frames=2,
+        patch_size=8,
+        hidden_dim=16,
+        intermediate_dim=32,
+        num_heads=2,
+        num_spatial_layers=2,
+        num_temporal_layers=2,
+        num_auxiliary_layers=1,
+        vocabulary_size=50,
+        num_text_layers=2,
+        image_shape=(32, 32, 3),
+    ),
+}

@@ -1,0 +1,381 @@
+"""Every kernel has the size that was asked for, measured from outside in a second pass."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import keras_inits
+from keras_inits._starts.blocks import layout
+
+RNG = np.random.default_rng(0)
+
+
+def data(*shape, mean=1.0, stddev=3.0):
+    return RNG.normal(mean, stddev, shape).astype("float32")
+
+
+def values(weight):
+    return np.array(keras.ops.convert_to_numpy(weight))
+
+
+def functional(shape, *stack):
+    inputs = keras.Input(shape)
+    x = inputs
+    for layer in stack:
+        x = layer(x)
+    return keras.Model(inputs, x)
+
+
+def sizes_without_activation(model, x, wanted):
+    """Returns the root mean square that layers give before their activation, by no hook of ours."""
+    found = {}
+    for layer in model._flatten_layers():
+        if isinstance(layer, layers.Dropout):
+            layer.rate = 0  # as in the pass
+    for layer in wanted:
+        activation, layer.activation = layer.activation, keras.activations.linear
+        call = layer.call
+
+        def watched(*args, call=call, layer=layer, activation=activation, **kwargs):
+            output = call(*args, **kwargs)
+            found.setdefault(layer.name, keras.ops.convert_to_numpy(output))
+            return output if activation is None else activation(output)
+
+        layer.__dict__["call"] = watched
+        layer.__dict__["_before"] = activation
+    try:
+        model(x, training=True)
+    finally:
+        for layer in wanted:
+            del layer.__dict__["call"]
+            layer.activation = layer.__dict__.pop("_before")
+    return {name: float(np.sqrt(np.mean(z.astype("float64") ** 2))) for name, z in found.items()}
+
+
+def kernels(model):
+    return [each for each in model._flatten_layers() if hasattr(each, "kernel") and each.built]
+
+
+def check(model, x, target=1.0, **arguments):
+    report = keras_inits.calibrate(model, x, target, seed=3, **arguments)
+    wanted = [each for each in kernels(model) if not hasattr(each, "state_size")]
+    measured = sizes_without_activation(model, x, wanted)
+    assert len(measured) == len(wanted)
+    for name, size in measured.items():
+        assert size == pytest.approx(target, rel=0.01), name
+    assert report.ok, report
+    return report
+
+
+def branches():
+    inputs = keras.Input((12,))
+    x = layers.Dense(16, "relu")(inputs)
+    for _ in range(6):
+        inner = layers.Dense(16)(layers.Dense(32, "tanh")(layers.LayerNormalization()(x)))
+        x = layers.Add()([x, inner])
+    a, b = layers.Dense(8, "gelu")(x), layers.Dense(8)(x)
+    return keras.Model(inputs, layers.Dense(3, "softmax")(layers.Concatenate()([a, b])))
+
+
+def convolutions():
+    return functional(
+        (8, 8, 3),
+        layers.Conv2D(8, 3, activation="relu"),
+        layers.BatchNormalization(),
+        layers.Dropout(0.5),
+        layers.DepthwiseConv2D(3, activation="relu"),
+        layers.Conv2DTranspose(4, 2, strides=2, activation=layers.LeakyReLU()),
+        layers.Flatten(),
+        layers.Dense(2, use_bias=False),
+    )
+
+
+def nested():
+    inner = functional((6,), layers.Dense(5, "relu"), layers.Dense(6, "relu"))
+    return functional((6,), layers.Dense(6), inner, layers.Dense(1, "sigmoid"))
+
+
+class Subclassed(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.first = layers.Dense(16, "relu")
+        self.attention = layers.MultiHeadAttention(4, 8, dropout=0.3)
+        self.blocks = [layers.Dense(16, "gelu") for _ in range(2)]
+
+    def call(self, x):
+        x = self.first(x)
+        x = x + self.attention(x, x)
+        for block in self.blocks:
+            x = x + block(x)
+        return x
+
+
+def subclassed():
+    model = Subclassed()
+    model(np.zeros((1, 5, 6), "float32"))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [(branches, (12,)), (convolutions, (8, 8, 3)), (nested, (6,)), (subclassed, (5, 6))],
+)
+@pytest.mark.parametrize("target", [1.0, 0.3])
+def test_every_kernel_has_the_size_asked_for(make, shape, target):
+    check(make(), data(64, *shape), target)
+
+
+def test_sizes_are_off_without_calibration():
+    model, x = branches(), data(64, 12)
+    keras_inits.initialize(model, "initkit_orthogonal", seed=3)
+    sizes = sizes_without_activation(model, x, kernels(model)).values()
+    assert max(abs(size - 1) for size in sizes) > 0.5
+
+
+def test_sixty_residual_blocks_in_one_pass():
+    inputs = keras.Input((16,))
+    x = inputs
+    for _ in range(60):
+        x = x + layers.Dense(16)(layers.Dense(16, "relu")(x))
+    model = keras.Model(inputs, x)
+    report = check(model, data(64, 16))
+    assert len(report.rows) == 120
+
+
+def test_each_head_each_group_and_each_expert_is_scaled_by_itself():
+    x = data(64, 6, 8)
+    x[..., 4:] *= 100  # the second group gets a hundred times as much
+    model = functional((6, 8), layers.Conv1D(8, 3, groups=2, name="conv"))
+    report = keras_inits.calibrate(model, x, seed=0)
+    assert len(report.rows[0].factors) == 2
+    output = keras.ops.convert_to_numpy(model(x))
+    for group in (output[..., :4], output[..., 4:]):
+        assert np.sqrt(np.mean(group**2)) == pytest.approx(1, rel=0.01)
+    expert = functional((6, 8), layers.EinsumDense("bed,edf->bef", (6, 5)))
+    scale = np.arange(1, 7, dtype="float32")[:, None]
+    keras_inits.calibrate(expert, x * scale, seed=0)
+    output = keras.ops.convert_to_numpy(expert(x * scale))
+    np.testing.assert_allclose(np.sqrt(np.mean(output**2, axis=(0, 2))), 1, rtol=0.01)
+    heads = functional((6, 8), layers.EinsumDense("...td,dhk->...htk", (3, None, 4)))
+    report = keras_inits.calibrate(heads, x, seed=0)
+    output = keras.ops.convert_to_numpy(heads(x))
+    np.testing.assert_allclose(np.sqrt(np.mean(output**2, axis=(0, 2, 3))), 1, rtol=0.01)
+    assert len(report.rows[0].factors) == 3
+
+
+@pytest.mark.parametrize("kind", [layers.SimpleRNN, layers.GRU, layers.LSTM])
+def test_each_gate_of_a_recurrent_kernel_is_scaled_and_the_recurrent_kernel_is_not(kind):
+    model, x = functional((7, 5), kind(6), layers.Dense(2)), data(64, 7, 5)
+    report = keras_inits.calibrate(model, x, seed=0)
+    cell = model.layers[1].cell
+    product = x @ keras.ops.convert_to_numpy(cell.kernel)
+    for gate in np.split(product, product.shape[-1] // 6, axis=-1):
+        assert np.sqrt(np.mean(gate**2)) == pytest.approx(1, rel=0.01)
+    recurrent = report.rows[1]
+    assert "its own output" in recurrent.left_alone
+    assert recurrent.meant
+    assert report.ok
+    assert report.rows[2].after == pytest.approx(1, rel=0.01)
+
+
+def test_stacked_bidirectional_convolutional_and_repeated_layers_are_calibrated():
+    stacked = layers.RNN(layers.StackedRNNCells([layers.LSTMCell(4), layers.GRUCell(3)]))
+    model = functional(
+        (5, 6, 6, 2),
+        layers.ConvLSTM2D(3, 3, return_sequences=True),
+        layers.TimeDistributed(layers.Conv2D(2, 3, activation="relu")),
+        layers.Reshape((5, 8)),
+        layers.Bidirectional(layers.GRU(4, return_sequences=True)),
+        stacked,
+    )
+    report = keras_inits.calibrate(model, data(32, 5, 6, 6, 2), seed=0)
+    assert report.ok, report
+    assert all(row.after == pytest.approx(1, rel=0.01) for row in report.rows if row.factors)
+    assert sum(bool(row.factors) for row in report.rows) == 6
+
+
+def test_a_separable_convolution_has_both_kernels_scaled():
+    model, x = functional((9, 9, 4), layers.SeparableConv2D(5, 3)), data(32, 9, 9, 4)
+    report = check(model, x)
+    assert [len(row.factors) for row in report.rows] == [1, 1]
+
+
+def test_an_embedding_has_its_lookup_scaled_and_a_tied_table_is_left_alone():
+    inputs = keras.Input((7,), dtype="int32")
+    table = layers.Embedding(20, 8)
+    tied = layers.ReversibleEmbedding(20, 8)
+    x = tied(inputs)
+    model = keras.Model(inputs, [table(inputs), tied(x, reverse=True)])
+    tokens = RNG.integers(0, 20, (32, 7))
+    report = keras_inits.calibrate(model, tokens, seed=0)
+    looked_up = keras.ops.convert_to_numpy(model(tokens)[0])
+    assert np.sqrt(np.mean(looked_up**2)) == pytest.approx(1, rel=0.01)
+    (row,) = [row for row in report.rows if row.path.startswith(tied.name)]
+    assert "makes logits" in row.left_alone
+    assert report.ok
+
+
+def test_a_shared_layer_is_scaled_at_its_first_call():
+    shared = layers.Dense(8)
+    inputs = keras.Input((8,))
+    first = shared(inputs)
+    model = keras.Model(inputs, [first, shared(first * 7.0)])
+    x = data(64, 8)
+    report = keras_inits.calibrate(model, x, seed=0)
+    first, second = map(keras.ops.convert_to_numpy, model(x))
+    assert np.sqrt(np.mean(first**2)) == pytest.approx(1, rel=0.01)
+    assert np.sqrt(np.mean(second**2)) > 2
+    assert len(report.rows) == 1
+
+
+def test_biases_that_are_not_zero_are_taken_into_account():
+    model = functional(
+        (8,),
+        layers.Dense(16, "relu", bias_initializer=keras.initializers.RandomNormal(stddev=0.3)),
+        layers.Dense(16, bias_initializer="ones"),
+    )
+    x = data(64, 8)
+    report = keras_inits.calibrate(model, x, seed=0)
+    assert report.rows[0].after == pytest.approx(1, rel=0.01)
+    sizes = sizes_without_activation(model, x, model.layers[1:2])
+    assert next(iter(sizes.values())) == pytest.approx(1, rel=0.01)
+    assert "its bias alone" in report.rows[1].left_alone
+    assert not report.ok
+
+
+def test_center_gives_each_unit_mean_0_and_the_size_asked_for():
+    model, x = branches(), data(256, 12)
+    report = check(model, x, 0.7, center=True)
+    first = model.layers[1]
+    first.activation = None
+    output = keras.ops.convert_to_numpy(first(x))
+    np.testing.assert_allclose(output.mean(axis=0), 0, atol=1e-3)
+    assert {row.note for row in report.rows} == {""}
+
+
+def test_frozen_weights_and_moving_statistics_stay():
+    model = convolutions()
+    model.layers[1].trainable = False
+    before = [values(w) for w in model.layers[1].weights + model.layers[2].weights]
+    report = keras_inits.calibrate(model, data(32, 8, 8, 3), seed=0)
+    after = [values(w) for w in model.layers[1].weights + model.layers[2].weights]
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert "frozen" in report.rows[0].left_alone
+    assert report.ok
+
+
+def test_a_seed_gives_the_same_weights_and_none_keeps_the_directions_of_the_present_ones():
+    x = data(32, 6)
+    model = nested()
+    keras_inits.calibrate(model, x, seed=5)
+    first = [values(w) for w in model.weights]
+    keras_inits.calibrate(model, x, seed=6)
+    assert not np.allclose(values(model.weights[0]), first[0])
+    keras_inits.calibrate(model, x, seed=5)
+    for one, other in zip(first, model.weights, strict=True):
+        np.testing.assert_array_equal(one, values(other))
+    report = keras_inits.calibrate(model, x, 2.0, scheme=None)
+    np.testing.assert_allclose(values(model.weights[0]), 2 * first[0], rtol=1e-5)
+    assert report.scheme == ""
+
+
+def test_batches_are_joined_until_there_are_enough_examples():
+    import tensorflow as tf
+
+    x = data(96, 6)
+    arrays, batches = nested(), nested()
+    keras_inits.calibrate(arrays, x, seed=0, examples=64)
+    dataset = tf.data.Dataset.from_tensor_slices((x, x)).batch(10)
+    report = keras_inits.calibrate(batches, dataset, seed=0, examples=64)
+    assert report.examples == 64
+    for one, other in zip(arrays.weights, batches.weights, strict=True):
+        np.testing.assert_allclose(values(one), values(other), rtol=1e-5)
+
+
+def test_a_model_of_several_named_inputs_takes_a_dict():
+    a, b = keras.Input((4,), name="a"), keras.Input((3,), name="b")
+    joined = layers.Concatenate()([layers.Dense(5)(a), layers.Dense(5)(b)])
+    model = keras.Model({"a": a, "b": b}, layers.Dense(2)(joined))
+    report = keras_inits.calibrate(model, {"a": data(32, 4), "b": data(32, 3)}, seed=0)
+    assert [row.after for row in report.rows] == pytest.approx([1, 1, 1], rel=0.01)
+
+
+def test_mixed_precision_is_calibrated():
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = functional((8,), layers.Dense(64, "relu"), layers.Dense(32))
+    finally:
+        keras.config.set_dtype_policy(policy)
+    report = keras_inits.calibrate(model, data(64, 8), seed=0)
+    assert all(row.after == pytest.approx(1, rel=0.02) for row in report.rows)
+
+
+class Opaque(layers.Layer):
+    def build(self, shape):
+        self.mixer = self.add_weight(shape=(shape[-1], 4), name="mixer")
+
+    def call(self, x):
+        return keras.ops.tanh(x @ self.mixer)
+
+
+def test_what_cannot_be_scaled_is_reported_with_the_reason():
+    model = functional(
+        (8,),
+        layers.Dense(8, kernel_initializer="zeros", name="silent"),
+        Opaque(),
+    )
+    report = keras_inits.calibrate(model, data(16, 8), scheme=None)
+    silent, opaque = report.rows
+    assert silent.left_alone == "its output is 0 for every example"
+    assert "register" in opaque.left_alone
+    assert len(report.findings) == 1
+    assert "silent" in report.summary()
+
+
+def test_a_failed_pass_leaves_the_model_as_it_was():
+    model = nested()
+    before = [values(w) for w in model.weights]
+    with pytest.raises(keras_inits.InputError, match="does not take `x`"):
+        keras_inits.calibrate(model, data(16, 7), seed=0)
+    for one, other in zip(before, model.weights, strict=True):
+        np.testing.assert_array_equal(one, values(other))
+
+
+@pytest.mark.parametrize(
+    ("x", "arguments", "message"),
+    [
+        (None, {}, "must be data"),
+        (np.zeros((0, 6)), {}, "at least 1"),
+        ([], {}, "at least 1"),
+        (iter([]), {}, "at least one batch"),
+        ("digits", {}, "type str"),
+        ({"a": np.zeros((3, 2)), "b": np.zeros((4, 2))}, {}, "same number"),
+        (np.zeros((3, 6)), {"target": 0}, "`target` must be a positive number"),
+        (np.zeros((3, 6)), {"examples": 0}, "`examples` must be a whole number from 1"),
+    ],
+)
+def test_bad_input_gets_a_sentence(x, arguments, message):
+    with pytest.raises(keras_inits.InputError, match=message):
+        keras_inits.calibrate(nested(), x, **arguments)
+
+
+def test_a_model_that_is_not_built_is_refused():
+    with pytest.raises(keras_inits.InputError, match="before it can be calibrated"):
+        keras_inits.calibrate(keras.Sequential([layers.Dense(3)]), np.zeros((2, 2)))
+
+
+def test_the_report_survives_json():
+    report = keras_inits.calibrate(nested(), data(16, 6), seed=0)
+    assert keras_inits.CalibrationReport.from_dict(report.to_dict()) == report
+
+
+def test_layout_of_a_channels_first_convolution_has_its_channels_first():
+    layer = layers.Conv2D(8, 3, groups=2, data_format="channels_first")
+    layer.build((None, 4, 9, 9))
+    geometry = keras_inits.geometry(layer, layer.kernel)
+    found = layout(layer, geometry, (2, 8, 7, 7))
+    assert found.bias_shape == (1, 8, 1, 1)
+    assert found.axes[0].output == 1

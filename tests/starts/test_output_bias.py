@@ -1,0 +1,185 @@
+"""A net whose last kernel is silent has exactly the loss that the report says."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import keras_inits
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(400, 6)).astype("float32")
+LABELS = RNG.choice(4, 400, p=[0.7, 0.2, 0.08, 0.02])
+RATES = (RNG.random((400, 3)) < [0.9, 0.3, 0.02]).astype("float32")
+VALUES = RNG.normal([5.0, -2.0], [1.0, 3.0], (400, 2)).astype("float32")
+
+
+def net(units, activation=None, kernel="zeros", **arguments):
+    return keras.Sequential(
+        [
+            keras.Input((6,)),
+            layers.Dense(8, "relu"),
+            layers.Dense(units, activation, kernel_initializer=kernel, **arguments),
+        ]
+    )
+
+
+def one_hot(labels):
+    return np.eye(4, dtype="float32")[labels]
+
+
+CASES = {
+    "sparse": (4, "softmax", "sparse_categorical_crossentropy", LABELS),
+    "logits": (4, None, keras.losses.SparseCategoricalCrossentropy(from_logits=True), LABELS),
+    "one-hot": (4, "softmax", "categorical_crossentropy", one_hot(LABELS)),
+    "smoothed": (
+        4,
+        "softmax",
+        keras.losses.CategoricalCrossentropy(label_smoothing=0.2),
+        one_hot(LABELS),
+    ),
+    "binary": (3, "sigmoid", "binary_crossentropy", RATES),
+    "binary smoothed": (
+        3,
+        None,
+        keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.1),
+        RATES,
+    ),
+    "one unit": (1, "sigmoid", "binary_crossentropy", RATES[:, 1]),
+    "squares": (2, None, "mse", VALUES),
+    "absolute": (2, None, keras.losses.MeanAbsoluteError(), VALUES),
+    "positive": (2, "softplus", "mse", np.abs(VALUES)),
+    "exponential": (2, "exponential", "mse", np.abs(VALUES)),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_first_loss_is_that_of_the_base_rate_and_the_least_of_all_constants(case):
+    units, activation, loss, y = CASES[case]
+    model = net(units, activation)
+    model.compile(loss=loss, run_eagerly=True)
+    report = keras_inits.fit_output_bias(model, y)
+    measured = model.evaluate(X, y, verbose=0, batch_size=400)
+    assert report.rows[0].loss == pytest.approx(measured, rel=1e-4)
+    bias = model.layers[-1].bias
+    fitted = keras.ops.convert_to_numpy(bias)
+    np.testing.assert_allclose(report.rows[0].bias, fitted, rtol=1e-5)
+    for unit in range(units):
+        for step in (-0.1, 0.1):
+            moved = np.array(fitted)
+            moved[unit] += step
+            bias.assign(moved)
+            assert model.evaluate(X, y, verbose=0, batch_size=400) > measured
+
+
+@pytest.mark.parametrize("case", ["sparse", "one-hot", "binary", "squares"])
+def test_without_a_loss_the_activation_says_what_the_targets_are(case):
+    units, activation, loss, y = CASES[case]
+    compiled, bare = net(units, activation), net(units, activation)
+    compiled.compile(loss=loss)
+    first = keras_inits.fit_output_bias(compiled, y).rows[0]
+    second = keras_inits.fit_output_bias(bare, y).rows[0]
+    assert first.bias == second.bias
+    assert first.rule == second.rule
+
+
+def test_a_random_kernel_starts_nearer_to_the_base_rate_than_before():
+    model = net(4, "softmax", kernel="glorot_uniform")
+    model.compile(loss="sparse_categorical_crossentropy", run_eagerly=True)
+    before = model.evaluate(X, LABELS, verbose=0)
+    loss = keras_inits.fit_output_bias(model, LABELS).rows[0].loss
+    after = model.evaluate(X, LABELS, verbose=0)
+    assert abs(after - loss) < 0.5 * abs(before - loss)
+
+
+def test_a_class_without_an_example_has_a_finite_bias_and_is_noted():
+    model = net(6, "softmax")
+    row = keras_inits.fit_output_bias(model, LABELS).rows[0]
+    assert np.all(np.isfinite(row.bias))
+    assert "2 classes without an example" in row.note
+
+
+def test_a_convolution_over_pixels_and_an_activation_layer():
+    model = keras.Sequential(
+        [
+            keras.Input((4, 4, 2)),
+            layers.Conv2D(3, 1, kernel_initializer="zeros"),
+            layers.Activation("softmax"),
+        ]
+    )
+    model.compile(loss="sparse_categorical_crossentropy", run_eagerly=True)
+    y = RNG.choice(3, (20, 4, 4), p=[0.5, 0.4, 0.1])
+    report = keras_inits.fit_output_bias(model, y)
+    shares = np.bincount(y.reshape(-1)) / y.size
+    np.testing.assert_allclose(np.exp(report.rows[0].bias), shares, rtol=1e-6)
+
+
+def test_several_outputs_by_name_and_batches_of_a_dataset():
+    import tensorflow as tf
+
+    inputs = keras.Input((6,))
+    a = layers.Dense(4, "softmax", name="a")(inputs)
+    b = layers.Dense(2, name="b")(inputs)
+    model = keras.Model(inputs, {"a": a, "b": b})
+    model.compile(loss={"a": "sparse_categorical_crossentropy", "b": "mse"})
+    y = {"a": LABELS, "b": VALUES}
+    report = keras_inits.fit_output_bias(model, y)
+    assert {row.path: row.rule for row in report.rows} == {
+        "a/bias": "log p",
+        "b/bias": "mean of y",
+    }
+    data = tf.data.Dataset.from_tensor_slices((X, y)).batch(64)
+    again = keras_inits.fit_output_bias(model, data)
+    np.testing.assert_allclose(again.rows[1].bias, report.rows[1].bias, rtol=1e-5)
+
+
+def compiled(model, loss):
+    model.compile(loss=loss, run_eagerly=True)
+    return model
+
+
+def frozen():
+    model = net(4, "softmax")
+    model.layers[-1].trainable = False
+    return model
+
+
+def normalized():
+    return keras.Sequential([keras.Input((6,)), layers.Dense(3), layers.LayerNormalization()])
+
+
+def scaled():
+    return keras.Sequential([keras.Input((6,)), layers.Dense(3), layers.PReLU()])
+
+
+@pytest.mark.parametrize(
+    ("make", "y", "message"),
+    [
+        (lambda: net(4, "softmax", use_bias=False), LABELS, "has no bias"),
+        (frozen, LABELS, "frozen"),
+        (normalized, VALUES, "does not end in one layer"),
+        (lambda: net(3, "softmax"), LABELS, "class numbers from 0 to 2"),
+        (lambda: net(2, "sigmoid"), RATES, "each of the 2 units"),
+        (lambda: net(4), LABELS, "classes or values"),
+        (lambda: net(3, "sigmoid"), 2 * RATES - 1, "0 to 1"),
+        (lambda: compiled(net(4), "sparse_categorical_crossentropy"), LABELS, "from_logits"),
+        (lambda: compiled(net(1, "tanh"), "hinge"), LABELS, "no rule for the loss hinge"),
+        (lambda: net(1, "tanh"), VALUES[:, :1], "does not give out the mean"),
+        (lambda: net(2, "relu"), -np.abs(VALUES), "does not give out the mean"),
+        (lambda: net(2), np.full((3, 2), np.nan), "finite"),
+        (lambda: net(2), [], "at least one target"),
+        (lambda: net(2), 3, "must be targets"),
+        (lambda: net(2), [VALUES, VALUES], "has 1 outputs"),
+        (lambda: net(2), {"c": VALUES}, "keys must be"),
+        (lambda: keras.Sequential([layers.Dense(2)]), VALUES, "before it can be"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_a_sentence(make, y, message):
+    with pytest.raises(keras_inits.InputError, match=message):
+        keras_inits.fit_output_bias(make(), y)
+
+
+def test_the_report_survives_json():
+    report = keras_inits.fit_output_bias(net(4, "softmax"), LABELS)
+    assert keras_inits.OutputBiasReport.from_dict(report.to_dict()) == report
+    assert "log p" in report.summary()
