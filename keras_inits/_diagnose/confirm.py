@@ -1,13 +1,13 @@
 """Proof by change: a remedy is applied to the weights, measured, and taken back."""
 
 import dataclasses
+import importlib
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 
-import keras_inits
 from keras_inits._diagnose.evidence import Evidence
 from keras_inits._diagnose.state import State
 from keras_inits._reporting import Finding
@@ -62,7 +62,9 @@ def _applied(remedies: Sequence[str], evidence: Evidence) -> Any:
 
     They are code that this package wrote; of the model it holds names alone, as literals.
     """
-    names = {"keras": keras, "keras_inits": keras_inits, "model": evidence.model}
+    # The whole package, by name: a remedy is written for its users, and stands above this module.
+    package = importlib.import_module("keras_inits")
+    names = {"keras": keras, "keras_inits": package, "model": evidence.model}
     single = hasattr(evidence.inputs, "numpy")
     if single:
         names["x"] = evidence.inputs.numpy()
