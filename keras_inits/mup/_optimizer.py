@@ -83,15 +83,18 @@ def optimizer(like: Any, model: keras.Model, base: keras.Model) -> keras.optimiz
     'MupAdam'
     """
     like = keras.optimizers.get(like)
-    family = next((f for f, classes in _FAMILIES.items() if type(like) in classes), None)
-    if family is None:
+    # On torch Keras makes subclasses of its own classes; those of others may step in other ways.
+    own = type(like).__module__.partition(".")[0] == "keras"
+    cls = next((cls for cls in type(like).__mro__ if cls in _SCALED), None) if own else None
+    if cls is None:
         known = ", ".join(cls.__name__ for cls in _SCALED)
         raise InputError(
             f"muP's learning rates are known for {known}. Received: {type(like).__name__}"
         )
+    family = next(family for family, classes in _FAMILIES.items() if cls in classes)
     factors = {
         one.path: factor
         for one in scaling(model, base).weights
         if (factor := one.rate_factor(family)) != 1
     }
-    return _SCALED[type(like)].from_config({**like.get_config(), "rate_factors": factors})
+    return _SCALED[cls].from_config({**like.get_config(), "rate_factors": factors})
