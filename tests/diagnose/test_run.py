@@ -143,7 +143,12 @@ def test_the_model_is_left_as_it_was(language_model):
 
 def test_the_layers_are_released_when_the_model_fails():
     call = keras.layers.Layer.__call__
-    model = keras.Sequential([keras.Input((3,)), layers.Dense(2)])
+
+    def fails(x):
+        raise ValueError("incompatible")
+
+    inner = layers.Lambda(fails, output_shape=(3,))
+    model = keras.Sequential([layers.Dense(3), inner, layers.Dense(2)])
     with pytest.raises(ValueError, match="incompatible"):
         ki.diagnose(model, np.ones((2, 4)))
     assert keras.layers.Layer.__call__ is call
