@@ -59,7 +59,7 @@ from keras_inits._starts import (
 from keras_inits._wiring import Wiring, wiring
 
 if TYPE_CHECKING:
-    from keras_inits import datasets, experiments, plots  # noqa: F401
+    from keras_inits import datasets, experiments, mup, plots  # noqa: F401
     from keras_inits._diagnose import LayerReport, SignalReport, Thresholds, diagnose
     from keras_inits._monitor import SignalMonitor
 
@@ -140,7 +140,7 @@ _LAZY = {
     "Thresholds": "_diagnose",
     "diagnose": "_diagnose",
 }
-_SUBMODULES = ("datasets", "experiments", "plots")
+_SUBMODULES = ("datasets", "experiments", "mup", "plots")
 
 
 def __getattr__(name: str) -> Any:

@@ -6,6 +6,7 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_inits._errors import InputError, InputTypeError
@@ -133,10 +134,16 @@ def built(model: Any, purpose: str) -> Any:
         InputTypeError: something that is no layer.
         InputError: a layer that is not built.
     """
-    if not hasattr(model, "weights") or not hasattr(model, "built"):
+    if not isinstance(model, keras.Layer):
+        legacy = any(cls.__module__.startswith("tf_keras.") for cls in type(model).__mro__)
+        hint = (
+            ", which is Keras 2: make the model with `import keras`, and unset TF_USE_LEGACY_KERAS "
+            "where that makes `tf.keras` another package"
+        )
         raise InputTypeError(
             "`model` must be a built Keras model or layer. "
-            f"Received: model={model!r} of type {type(model).__name__}"
+            f"Received: model={model!r} of type {type(model).__module__}.{type(model).__name__}"
+            + (hint if legacy else "")
         )
     if not model.built:
         raise InputError(

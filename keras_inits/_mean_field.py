@@ -182,6 +182,8 @@ def depth_scale(activation: Any, *, sigma_w: float, sigma_b: float = 0.0) -> flo
 
         c = _bisect(excess, -1.0 if excess(-1.0) > 0 else 0.0, 1 - 1e-4)
         slope = (excess(c + 1e-5) - excess(c - 1e-5)) / 2e-5 + 1
+    if slope == 0:  # one layer makes all samples equal
+        return 0.0
     # |chi - 1| below 1e-6 is what the moments are good for.
     return math.inf if abs(slope - 1) < 1e-6 else -1 / math.log(abs(slope))
 

@@ -1,6 +1,8 @@
-"""A Keras callback that runs `diagnose` every N epochs."""
+"""A Keras callback that watches a training: faults that come with it, and where they arise."""
 
 import importlib.util
+import itertools
+import math
 from pathlib import Path
 from typing import Any
 
@@ -8,27 +10,43 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_inits._diagnose import SignalReport, TensorStatistics, Thresholds, diagnose
+from keras_inits._diagnose import SignalReport, TensorStatistics, Thresholds, signal_report
 from keras_inits._errors import InputError
+from keras_inits._reporting import Finding
+
+# Weights are kept after every step of models up to this size; after every second step of models
+# of twice as many, and so on: a copy of 5e6 float32 takes a few milliseconds.
+_KEPT_EACH_STEP = 5_000_000
+# The loss is judged over this many epochs: fewer go up and down by the order of their batches.
+_EPOCHS = 6
+_LOUD, _FLAT = 0.2, 0.01  # a rise that is no noise; a whole range that is nothing
 
 
 class SignalMonitor(keras.callbacks.Callback):
-    """Diagnoses the model on one fixed batch, before training and then every `every` epochs.
+    """Watches a model while `fit` runs, and diagnoses it every `every` epochs on one fixed batch.
 
-    Each diagnosis costs about two steps of training on that batch (benchmarks/diagnose.py);
-    training itself goes on as it would have: weights, statistics, seeds and compiled functions are
-    as they were.
+    Watched at every step is whether the loss is finite: when it ceases to be, the weights of before
+    are looked at, and `findings` says where it first arose. Watched at each diagnosis: units that
+    died and gradients that vanished since the training began. Watched at each epoch: a loss that
+    oscillates, or has never moved.
+
+    A diagnosis costs about two steps of training on that batch (benchmarks/diagnose.py); training
+    itself goes on as it would have: weights, statistics, seeds and compiled functions are as they
+    were.
 
     Args:
         x: the fixed batch, as `diagnose` takes it; some dozens of samples are enough.
         y: its targets; a random cotangent goes back if None.
         every: how many epochs from one diagnosis to the next.
+        stop: whether to end the training at the first finding that came with it.
         log_dir: a folder for TensorBoard: scalars and histograms per layer, and the figure of
             `plots.depth_figure` (if matplotlib is installed). None writes nothing.
         thresholds: as in `diagnose`.
 
     Attributes:
         history: pairs of how many epochs had passed and the report.
+        findings: what came with the training, in order; `numbers["epoch"]` says when.
+        report: the diagnosis that goes with the last finding, or else the last one.
 
     Raises:
         InputError: `every` is no positive number of epochs.
@@ -36,10 +54,10 @@ class SignalMonitor(keras.callbacks.Callback):
     >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
     >>> model.compile(loss="mse")
     >>> x, y = np.ones((8, 4)), np.ones((8, 1))
-    >>> monitor = SignalMonitor(x, y)
+    >>> monitor = SignalMonitor(x, y, stop=True)
     >>> _ = model.fit(x, y, epochs=2, verbose=0, callbacks=[monitor])
-    >>> [epoch for epoch, _ in monitor.history]
-    [0, 1, 2]
+    >>> [epoch for epoch, _ in monitor.history], monitor.findings
+    ([0, 1, 2], [])
     """
 
     def __init__(
@@ -48,6 +66,7 @@ class SignalMonitor(keras.callbacks.Callback):
         y: Any = None,
         *,
         every: int = 1,
+        stop: bool = False,
         log_dir: str | Path | None = None,
         thresholds: Thresholds | None = None,
     ) -> None:
@@ -57,31 +76,116 @@ class SignalMonitor(keras.callbacks.Callback):
                 f"`every` must be a number of epochs, 1 or more. Received: every={every!r}"
             )
         self.x, self.y, self.every, self.thresholds = x, y, every, thresholds
+        self.stop = stop
         self.log_dir = log_dir
         self.history: list[tuple[int, SignalReport]] = []
+        self.findings: list[Finding] = []
+        self.report: SignalReport | None = None
         self._writer: Any = None
+        self._start()
+
+    def _start(self) -> None:
+        self.history, self.findings, self.report = [], [], None
+        self._losses: list[float] = []
+        self._kept: list[NDArray[Any]] = []
+        self._epoch, self._every_step, self._broken = 0, 1, False
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Diagnoses the model before its first step."""
-        self.history = []
+        self._start()
+        self._every_step = 1 + self.model.count_params() // _KEPT_EACH_STEP
         self._diagnose(0)
+        self._keep()
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Takes note of the epoch."""
+        self._epoch = epoch + 1
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Looks where a loss that is not finite comes from; keeps the weights of one that is."""
+        loss = (logs or {}).get("loss")
+        if loss is None or self._broken:
+            return
+        if not math.isfinite(float(loss)):
+            self._broken = True
+            self._add(self._not_finite(batch))
+        elif batch % self._every_step == 0:
+            self._keep()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Diagnoses the model if it is time."""
+        """Looks at the loss, and diagnoses the model if it is time."""
+        loss = (logs or {}).get("loss")
+        if loss is not None and math.isfinite(float(loss)):
+            self._losses.append(float(loss))
+            self._add(_course(self._losses, self._epoch))
         if (epoch + 1) % self.every == 0:
             self._diagnose(epoch + 1)
+            if not self._broken:
+                for finding in _came(self.history[0][1], self.history[-1][1], self._epoch):
+                    self._add(finding)
 
     def on_train_end(self, logs: Any = None) -> None:
         """Closes TensorBoard's file."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+        self._kept = []
+
+    def _add(self, finding: Finding | None) -> None:
+        """Takes note of a finding, once for each kind and place, and stops if that is asked."""
+        if finding is None:
+            return
+        if any((f.kind, f.where) == (finding.kind, finding.where) for f in self.findings):
+            return
+        self.findings.append(finding)
+        if self.stop:
+            self.model.stop_training = True
+
+    def _keep(self) -> None:
+        values = [v.numpy() for v in self.model.variables if _is_float(v)]
+        if all(np.isfinite(float(np.sum(v, dtype=np.float64))) for v in values):
+            self._kept = values
+
+    def _not_finite(self, batch: int) -> Finding:
+        """Returns where a loss that is not finite arose, from the last weights that were finite."""
+        variables = [v for v in self.model.variables if _is_float(v)]
+        now = [v.numpy() for v in variables]
+        bad = [v.path for v, n in zip(variables, now, strict=True) if not np.isfinite(n).all()]
+        for variable, value in zip(variables, self._kept, strict=True):
+            variable.assign(value)
+        try:
+            self.report = signal_report(self.model, self.x, self.y, self.thresholds)
+        finally:
+            for variable, value in zip(variables, now, strict=True):
+                variable.assign(value)
+        place = f"at step {batch + 1} of epoch {self._epoch} the loss is not finite"
+        cause = next(iter(self.report.findings), None)
+        if cause is not None:
+            seen = f"; with the last finite weights: {cause.kind}, {cause.evidence}"
+            where, remedy = cause.where, cause.remedy
+        else:
+            largest = max(self.report.layers, key=lambda layer: layer.output.second_moment)
+            size = largest.output.second_moment**0.5
+            seen = (
+                f"; with the last finite weights all is finite on the fixed batch, the largest "
+                f"output, of root mean square {size:.3g}, that of {largest.name}"
+            )
+            where, remedy = (largest.name,), _slower(self.model)
+        spoilt = f", {len(bad)} of {len(now)} variables hold NaN since" if bad else ""
+        return Finding(
+            "not finite",
+            where,
+            place + spoilt + seen,
+            "Every weight that the step reached is lost",
+            remedy,
+            {"epoch": self._epoch, "step": batch + 1},
+        )
 
     def _diagnose(self, epoch: int) -> None:
-        report = diagnose(
-            self.model, self.x, self.y, thresholds=self.thresholds, jacobian_samples=0
-        )
+        report = signal_report(self.model, self.x, self.y, self.thresholds)
         self.history.append((epoch, report))
+        if not self._broken:  # else the report of before says more
+            self.report = report
         if self.log_dir is not None:
             self._log(report, epoch)
 
@@ -105,6 +209,80 @@ class SignalMonitor(keras.callbacks.Callback):
                 png = plots.figure_bytes(plots.depth_figure(report), dpi=100)
                 tf.summary.image("depth", tf.image.decode_png(png)[None], epoch)
         self._writer.flush()
+
+
+def _came(first: SignalReport, now: SignalReport, epoch: int) -> list[Finding]:
+    """Returns what is wrong now and was not before the training: dead units, lost gradients."""
+    before = {layer.name: layer for layer in first.layers}
+    found = []
+    for finding in now.findings:
+        known = finding.where and finding.where[0] in before
+        if finding.kind in ("dying", "saturated", "no gradient", "vanishing") and known:
+            old = before[finding.where[0]]
+            if any(f.kind == finding.kind and f.where == finding.where for f in first.findings):
+                continue
+            was = f"; before the training it was {old.verdict}"
+            if finding.kind == "dying":
+                was += f" ({old.output.dead_units:.0%} of its units 0)"
+            found.append(
+                Finding(
+                    finding.kind,
+                    finding.where,
+                    f"after epoch {epoch}: {finding.evidence}{was}",
+                    finding.consequence,
+                    _slower_of(now) if finding.kind == "dying" else finding.remedy,
+                    {**finding.numbers, "epoch": epoch},
+                )
+            )
+    return found
+
+
+def _course(losses: list[float], epoch: int) -> Finding | None:
+    """Returns what is wrong with the course of the loss over the last epochs."""
+    last = losses[-_EPOCHS:]
+    if len(last) < _EPOCHS:
+        return None
+    size = max(map(abs, last))
+    rises = sum(b - a > _LOUD * size for a, b in itertools.pairwise(last))
+    numbers = {"epoch": epoch, "first": last[0], "last": last[-1]}
+    if rises >= 2 and min(last[_EPOCHS // 2 :]) > 0.9 * min(last[: _EPOCHS // 2]):
+        return Finding(
+            "oscillating",
+            ("loss",),
+            f"over the last {_EPOCHS} epochs the loss rose {rises} times by more than "
+            f"{_LOUD:.0%} of its largest value and its lowest did not fall: "
+            + ", ".join(f"{value:.3g}" for value in last),
+            "Steps go past the minimum instead of into it",
+            "model.optimizer.learning_rate = 0.1 * float(model.optimizer.learning_rate)",
+            numbers,
+        )
+    if max(last) - min(last) <= _FLAT * size and min(losses) > (1 - 2 * _FLAT) * losses[0]:
+        return Finding(
+            "stalled",
+            ("loss",),
+            f"over the last {_EPOCHS} epochs the loss stayed within {_FLAT:.0%} of {last[-1]:.3g}, "
+            f"and it never was lower by more than {2 * _FLAT:.0%} than after the first epoch",
+            "Nothing is learned",
+            "model.optimizer.learning_rate = 10 * float(model.optimizer.learning_rate)",
+            numbers,
+        )
+    return None
+
+
+def _slower(model: Any) -> str:
+    if getattr(model, "optimizer", None) is None:
+        return ""
+    return "model.optimizer.learning_rate = 0.1 * float(model.optimizer.learning_rate)"
+
+
+def _slower_of(report: SignalReport) -> str:
+    dead = next((f for f in report.findings if f.kind == "dying"), None)
+    rate = "model.optimizer.learning_rate = 0.1 * float(model.optimizer.learning_rate)"
+    return f"{dead.remedy}; {rate}" if dead is not None and dead.remedy else rate
+
+
+def _is_float(variable: Any) -> bool:
+    return "float" in keras.backend.standardize_dtype(variable.dtype)
 
 
 def _values(statistics: TensorStatistics) -> NDArray[np.float64]:

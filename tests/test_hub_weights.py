@@ -115,7 +115,7 @@ def keras_hub():
     return pytest.importorskip("keras_hub")
 
 
-@pytest.mark.filterwarnings("ignore:Layer .* looks like it has unbuilt state", "ignore:.*mask")
+@pytest.mark.filterwarnings("ignore:.*unbuilt state", "ignore:.*mask")
 @pytest.mark.parametrize(
     "name", [n if n in FAST else pytest.param(n, marks=pytest.mark.slow) for n in CONFIGURED]
 )

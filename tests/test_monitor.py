@@ -52,3 +52,75 @@ def test_tensorboard_gets_scalars_histograms_and_a_figure(data, tmp_path):
 def test_every_is_a_number_of_epochs(data, every):
     with pytest.raises(ValueError, match="`every` must be a number of epochs"):
         ki.SignalMonitor(*data, every=every)
+
+
+def regression(activation="relu", rate=0.01):
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential(
+        [
+            keras.Input((8,)),
+            keras.layers.Dense(32, activation, name="hidden"),
+            keras.layers.Dense(4, name="head"),
+        ]
+    )
+    model.compile(keras.optimizers.SGD(rate), "mse")
+    return model
+
+
+def kinds(monitor):
+    return {finding.kind for finding in monitor.findings}
+
+
+def test_a_sound_training_has_no_findings(data):
+    monitor = ki.SignalMonitor(*data, every=4, stop=True)
+    history = regression(rate=0.05).fit(*data, epochs=8, verbose=0, callbacks=[monitor])
+    assert monitor.findings == []
+    assert len(history.history["loss"]) == 8
+
+
+def test_a_loss_that_is_not_finite_is_named_with_its_layer_and_stops(data):
+    x, y = data
+    monitor = ki.SignalMonitor(x, y, stop=True)
+    history = regression(rate=30.0).fit(
+        x, y, epochs=60, batch_size=8, verbose=0, callbacks=[monitor]
+    )
+    assert len(history.history["loss"]) < 60
+    finding = next(f for f in monitor.findings if f.kind == "not finite")
+    assert set(finding.where) & {"hidden", "head"}
+    assert "the loss is not finite" in finding.evidence
+    assert finding.numbers["epoch"] >= 1
+    assert all(layer.output.finite for layer in monitor.report.layers[:1])
+
+
+def test_units_that_die_in_training_are_named(data):
+    class Kills(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 1:
+                self.model.get_layer("hidden").bias.assign(np.full(32, -50.0))
+
+    monitor = ki.SignalMonitor(*data, stop=True)
+    model = regression()
+    history = model.fit(*data, epochs=5, verbose=0, callbacks=[Kills(), monitor])
+    assert len(history.history["loss"]) == 2
+    finding = next(f for f in monitor.findings if f.kind == "dying")
+    assert finding.where == ("hidden",)
+    assert "before the training it was healthy" in finding.evidence
+    exec(finding.remedy, {"keras_inits": ki, "keras": keras, "model": model})
+    assert model.get_layer("hidden").bias.numpy().max() == 0
+
+
+@pytest.mark.parametrize(
+    ("losses", "kind"),
+    [
+        ([1.0, 3.0, 1.1, 2.8, 1.0, 3.1], "oscillating"),
+        ([2.3, 2.3, 2.301, 2.299, 2.3, 2.3], "stalled"),
+        ([1.0, 0.8, 0.85, 0.6, 0.62, 0.5], None),
+        ([2.3, 1.0, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5], None),
+        ([3.0, 1.0, 2.0, 0.7, 1.4, 0.4], None),
+    ],
+)
+def test_the_course_of_the_loss_is_judged_over_epochs(losses, kind):
+    from keras_inits._monitor import _course
+
+    found = _course(losses, 6)
+    assert (found and found.kind) == kind

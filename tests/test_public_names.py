@@ -8,7 +8,7 @@ import pytest
 
 import keras_inits
 
-MODULES = {"datasets", "experiments", "plots"}
+MODULES = {"datasets", "experiments", "mup", "plots"}
 PUBLIC = MODULES | {
     *("AuditReport", "Comparison", "Default", "Difference", "Execution", "Finding"),
     *("GaussianMoments", "Wiring", "wiring"),

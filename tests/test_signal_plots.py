@@ -29,6 +29,15 @@ def test_the_line_is_the_measured_root_mean_square_on_a_log_axis(report):
     assert {text.get_text() for text in ax.get_legend().get_texts()} >= {"measured", "theory"}
 
 
+def test_the_band_holds_two_standard_deviations_of_the_theory(report):
+    ax = plots.plot_depth(report)
+    (band,) = (c for c in ax.collections if c.get_label() == "theory, 95 %")
+    heights = band.get_paths()[0].vertices[:, 1]
+    last = report.layers[-1]
+    edge = last.predicted_second_moment**0.5 * np.exp(last.predicted_deviation)
+    assert np.isclose(heights, edge, rtol=1e-5).any()
+
+
 def test_there_is_one_histogram_a_layer_up_to_40(report):
     figure = plots.plot_histograms(report)
     assert isinstance(figure, Figure)

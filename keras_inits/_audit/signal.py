@@ -93,11 +93,11 @@ def _summed(call: Call, known: Sequence[Signal]) -> Signal | None:
     names = {"add": np.add, "subtract": np.subtract, "maximum": np.maximum, "minimum": np.minimum}
     name = call.type.lower()
     if name == "average":
-        return sum(known) / len(known)  # type: ignore[no-any-return]
+        return np.asarray(np.mean(np.stack(known), axis=0))
     function = names.get(name)
     if function is None:
         return None
-    total = functools.reduce(function, known)  # type: ignore[arg-type]
+    total = functools.reduce(function, known)
     return np.clip(total, -_RANGE, _RANGE)
 
 

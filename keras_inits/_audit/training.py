@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from keras import initializers, layers, ops
 
-from keras_inits._audit.drawn import has_moved, surprise
+from keras_inits._audit.drawn import LIMIT, surprise
 from keras_inits._audit.kernel import Judgement, Kernel, copies
 from keras_inits._audit.orthogonality import has_left_orthogonality
 from keras_inits._layers import OwnedWeight
@@ -62,8 +62,8 @@ def evidence_of_training(
     near = [kernel.path for kernel in kernels if has_left_orthogonality(kernel)]
     if near:
         return f"{near[0]} is near an orthogonal start, and not at it"
-    if has_moved(kernels):
-        _, strange, judged = surprise(kernels)
+    deviation, strange, judged = surprise(kernels)
+    if deviation > LIMIT:
         many = f"{strange} of {judged} kernels" if judged > 1 else "its kernel"
         return f"the values of {many} are no longer independent draws of one law"
     return ""

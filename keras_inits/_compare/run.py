@@ -139,7 +139,7 @@ def _prepare(
         name: None if count is None else integer(name, count, minimum=1)
         for name, count in counts.items()
     }
-    if choices["batches"] not in ("shared", "own"):
+    if not isinstance(choices["batches"], str) or choices["batches"] not in ("shared", "own"):
         raise InputError(
             f"`batches` must be 'shared' or 'own'. Received: batches={choices['batches']!r}"
         )

@@ -15,6 +15,7 @@ from keras_inits._initialize.plan import AUTO, OWN, Step, plan
 from keras_inits._initialize.seeds import run_seed, stable_paths, weight_seed
 from keras_inits._initialize.writing import values_for
 from keras_inits._layers import LeftAlone, owned_weights, role
+from keras_inits._recipes import find
 
 Weights = list[NDArray[Any]]
 
@@ -57,7 +58,9 @@ def labelled(schemes: Any) -> dict[str, Any]:
     if not schemes:
         raise InputError("`schemes` must name one scheme or more. Received: none")
     return {
-        label: spec if isinstance(spec, GivenWeights) or by_model(spec) else _registry.get(spec)
+        label: spec
+        if isinstance(spec, GivenWeights) or by_model(spec)
+        else find(spec) or _registry.get(spec)
         for label, spec in schemes.items()
     }
 
@@ -128,7 +131,9 @@ def _drawn_weights(model: keras.Model, scheme: Any) -> _Drawn:
     plans = _plans.setdefault(model, {})
     if key not in plans:
         owned = owned_weights(model)
-        steps = zip(plan(owned, scheme), stable_paths(owned), strict=True)
+        recipe = find(scheme)
+        chosen = recipe.on(model, owned) if recipe else scheme
+        steps = zip(plan(owned, chosen, model=model), stable_paths(owned), strict=True)
         plans[key] = scheme, {id(step.owned.weight): (step, path) for step, path in steps}
     return plans[key][1]
 

@@ -9,7 +9,7 @@ from keras_inits._diagnose.report import (
     SignalReport,
     WeightReport,
 )
-from keras_inits._diagnose.run import diagnose
+from keras_inits._diagnose.run import diagnose, signal_report
 from keras_inits._diagnose.standard_input import StandardInput, draw_input, standard_input
 from keras_inits._diagnose.statistics import TensorStatistics
 from keras_inits._diagnose.thresholds import Thresholds
@@ -24,5 +24,6 @@ __all__ = [
     "WeightReport",
     "diagnose",
     "draw_input",
+    "signal_report",
     "standard_input",
 ]

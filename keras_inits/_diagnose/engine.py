@@ -1,5 +1,6 @@
 """One pass forward and one back through a model on TensorFlow, and the report of both."""
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,6 +11,7 @@ import tensorflow as tf
 
 from keras_inits._diagnose import jacobian as jacobians
 from keras_inits._diagnose.batch import Batch
+from keras_inits._diagnose.confirm import confirmed
 from keras_inits._diagnose.evidence import Evidence
 from keras_inits._diagnose.measuring import moments
 from keras_inits._diagnose.objective import (
@@ -18,16 +20,17 @@ from keras_inits._diagnose.objective import (
     loss_scale,
     objective,
 )
-from keras_inits._diagnose.paths import bypassed
 from keras_inits._diagnose.recording import Recorder, Silencer
 from keras_inits._diagnose.report import (
     JacobianReport,
     LayerReport,
     SignalReport,
     WeightReport,
+    by_severity,
 )
 from keras_inits._diagnose.setting import Setting, examine
 from keras_inits._diagnose.state import State, left_as_it_was
+from keras_inits._diagnose.streams import WHOLE
 from keras_inits._diagnose.theory import predict
 from keras_inits._diagnose.thresholds import Thresholds
 from keras_inits._diagnose.verdicts import judge, worst
@@ -45,12 +48,16 @@ class _Pass:
         loss: None where a random cotangent went back.
         gradients: of each trainable weight, by its `id`; absent where nothing came back.
         ends: the sources of the outputs.
+        needed: the calls without which nothing reaches one of the outputs, as bits.
+        outputs: second moments of the outputs.
     """
 
     recorder: Recorder
     loss: float | None
     gradients: dict[int, Any]
     ends: list[int]
+    needed: int
+    outputs: list[float]
 
 
 def report(
@@ -61,6 +68,7 @@ def report(
     thresholds: Thresholds,
     training: bool,
     jacobian_samples: int,
+    confirm: bool,
     seed: int,
     notes: tuple[str, ...],
     own_data: bool = True,
@@ -93,23 +101,37 @@ def report(
                 given = replace(batch, y=None)
                 seen = _standard_step(model, given, state, loss=None, training=training, rng=rng)
                 notes += (f"loss: none, {type(error).__name__}; a random cotangent went back",)
-        recorder = seen.recorder
-        weights = {
-            id(w): _weight(w, seen.gradients.get(id(w)), recorder.scale)
-            for w in model.trainable_weights
-        }
-        evidence = Evidence(
-            model=model,
-            calls=recorder.calls,
-            around=bypassed(recorder.calls, recorder.given, seen.ends),
-            ends=[end for end in seen.ends if end >= 0],
-            cuts=recorder.cuts,
-            weights=weights,
-            loss=seen.loss,
-            thresholds=thresholds,
-        )
-        findings, dismissed = setting.weigh(judge(evidence))
         jacobian, more = _jacobian(model, batch.x, state, training, jacobian_samples, rng)
+        evidence = _evidence(model, batch, seen, thresholds, jacobian)
+        found = judge(evidence)
+        # Kernels drawn anew one by one, by which the others are weighed, do not calm a stream.
+        whole = tuple(f for f in found if WHOLE & f.numbers.keys())
+        weighed, dismissed = setting.weigh([f for f in found if f not in whole])
+        findings = by_severity((*whole, *weighed))
+        if not seen.recorder.sees_operations:
+            notes += ("operations between layers were not seen: this TensorFlow has no callbacks",)
+        if confirm:
+
+            def again(x: Any) -> Evidence:
+                given = (
+                    replace(batch, x=x) if seen.loss is not None else replace(batch, x=x, y=None)
+                )
+                if own_step:
+                    other = _own_step(model, given, state)
+                else:
+                    other = _standard_step(
+                        model,
+                        given,
+                        state,
+                        loss=None if given.y is None else loss,
+                        training=training,
+                        rng=np.random.default_rng(seed),
+                    )
+                fresh = np.random.default_rng(seed)
+                response, _ = _jacobian(model, x, state, training, jacobian_samples, fresh)
+                return _evidence(model, given, other, thresholds, response)
+
+            findings = confirmed(findings, evidence, state, judge, again)
     return SignalReport(
         model=model.name,
         batch=batch.size,
@@ -119,6 +141,33 @@ def report(
         findings=setting.findings + findings,
         notes=notes + more + setting.notes + dismissed,
         first_steps=setting.first_steps,
+    )
+
+
+def _evidence(
+    model: keras.Model,
+    batch: Batch,
+    seen: _Pass,
+    thresholds: Thresholds,
+    jacobian: JacobianReport | None,
+) -> Evidence:
+    recorder = seen.recorder
+    weights = {
+        id(w): _weight(w, seen.gradients.get(id(w)), recorder.scale)
+        for w in model.trainable_weights
+    }
+    return Evidence(
+        model=model,
+        inputs=batch.x,
+        calls=recorder.calls,
+        needed=seen.needed,
+        ends=[end for end in seen.ends if end >= 0],
+        cuts=recorder.cuts,
+        weights=weights,
+        loss=seen.loss,
+        thresholds=thresholds,
+        outputs=seen.outputs,
+        jacobian=jacobian,
     )
 
 
@@ -175,7 +224,8 @@ def _standard_step(
                 total = objective(model, loss)(batch.x, batch.y, outputs, batch.sample_weight)
                 value, cotangents = float(total), None
                 targets = [total * tf.cast(scale, total.dtype)]
-        ends = [recorder.source(t) for t in keras.tree.flatten(outputs) if tf.is_tensor(t)]
+        made = [t for t in keras.tree.flatten(outputs) if tf.is_tensor(t)]
+        ends = [recorder.source(t) for t in made]
         weights = model.trainable_weights
         gradients = tape.gradient(targets, [w.value for w in weights], cotangents)
         known = {id(w): g for w, g in zip(weights, gradients, strict=True) if g is not None}
@@ -184,7 +234,8 @@ def _standard_step(
             scale /= 2
             state.restore()
             continue
-        return _Pass(recorder, value, known, ends)
+        needed = functools.reduce(int.__or__, map(recorder.origins.needs, made), 0)
+        return _Pass(recorder, value, known, ends, needed, [_size(t) for t in made])
 
 
 def _own_step(model: keras.Model, batch: Batch, state: State) -> _Pass:
@@ -197,7 +248,15 @@ def _own_step(model: keras.Model, batch: Batch, state: State) -> _Pass:
         logs = model.train_step(batch.packed())
     gradients = {key: sum(map(tf.convert_to_tensor, parts)) for key, parts in found.items()}
     loss = logs.get("loss") if isinstance(logs, dict) else None
-    return _Pass(recorder, None if loss is None else float(loss), gradients, [])
+    # What the model made is not kept: its last call stands for it.
+    last = 1 << len(recorder.calls) >> 1
+    value = None if loss is None else float(loss)
+    return _Pass(recorder, value, gradients, [], recorder.needed or last, [])
+
+
+def _size(tensor: Any) -> float:
+    """Returns the second moment of a floating tensor, NaN of another one."""
+    return moments(tf.cast(tensor, tf.float32))[1] if tensor.dtype.is_floating else np.nan
 
 
 def _cotangents(outputs: Any, rng: np.random.Generator) -> tuple[Any, Any]:
@@ -241,7 +300,7 @@ def _layers(
     reported: set[int] = set()
     reports = []
     predictions = predict(evidence.calls)
-    for call, (second_moment, gradient) in zip(evidence.calls, predictions, strict=True):
+    for call, expected in zip(evidence.calls, predictions, strict=True):
         own = [
             w
             for w in call.layer.trainable_weights
@@ -254,12 +313,14 @@ def _layers(
                 kind=type(call.layer).__name__,
                 output=call.output,
                 gradient=call.gradient,
-                predicted_second_moment=second_moment,
-                predicted_gradient=gradient,
+                predicted_second_moment=expected.second_moment,
+                predicted_gradient=expected.gradient,
                 weights=tuple(evidence.weights[id(w)] for w in own),
                 verdict=worst(f for f in findings if call.name in f.where)
                 if call.name in blamed
                 else "healthy",
+                predicted_deviation=expected.deviation,
+                predicted_gradient_deviation=expected.gradient_deviation,
                 findings=tuple(f for f in findings if call.name in f.where),
             )
         )

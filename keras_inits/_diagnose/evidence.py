@@ -3,12 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import keras
 
+from keras_inits._diagnose import picture
 from keras_inits._diagnose.calls import Call, Cut
-from keras_inits._diagnose.report import WeightReport
+from keras_inits._diagnose.picture import Picture, takes_scale_away
+from keras_inits._diagnose.report import JacobianReport, WeightReport
 from keras_inits._diagnose.thresholds import Thresholds
+from keras_inits._layers.kinds import KEEPS_SCALE, Kind, kind
 
 
 @dataclass(frozen=True)
@@ -17,23 +21,63 @@ class Evidence:
 
     Attributes:
         model: the model.
+        inputs: what it was given.
         calls: in the order in which they ended.
-        around: whether the signal has a way around each.
+        needed: the calls without which nothing reaches one of the outputs, as bits.
         ends: the calls that made the model's outputs.
         cuts: the operations that hand no gradient back.
         weights: the model's trainable weights, by `id`.
         loss: None where a random cotangent went back.
         thresholds: where a figure becomes a verdict.
+        outputs: second moments of the model's outputs.
+        jacobian: of outputs by inputs; None where there is none.
     """
 
     model: keras.Model
+    inputs: Any
     calls: Sequence[Call]
-    around: Sequence[bool]
+    needed: int
     ends: Sequence[int]
     cuts: Sequence[Cut]
     weights: Mapping[int, WeightReport]
     loss: float | None
     thresholds: Thresholds
+    outputs: Sequence[float] = ()
+    jacobian: JacobianReport | None = None
+
+    @cached_property
+    def around(self) -> list[bool]:
+        """Whether the signal reaches every output without each call, as around a branch."""
+        return [not self.needed >> index & 1 for index in range(len(self.calls))]
+
+    @cached_property
+    def picture(self) -> Picture | None:
+        """How the model is wired; None where that cannot be traced."""
+        return picture.draw(self.model, self.inputs, self.calls, self.outputs)
+
+    def is_normalized(self, index: int) -> bool:
+        """Says whether a normalization takes the scale of a call's output away, on every way."""
+        if self.picture is not None and index in self.picture.places:
+            found = self.picture.normalizations(index)
+        else:
+            found = self._normalizations(index)
+        return takes_scale_away(self.calls, found, self.thresholds.growth)
+
+    def _normalizations(self, index: int) -> list[int]:
+        """Returns the same as `Picture.normalizations`, from the recorded calls alone."""
+        found: list[int] = []
+        for taker in self.leads_to[index]:
+            call = self.calls[taker]
+            if kind(call.layer) is Kind.NORMALIZATION:
+                found.append(taker)
+            elif kind(call.layer) in KEEPS_SCALE | {Kind.POOLING}:
+                behind = self._normalizations(taker)
+                if not behind:
+                    return []
+                found += behind
+            else:
+                return []
+        return found
 
     @cached_property
     def consumers(self) -> list[list[int]]:

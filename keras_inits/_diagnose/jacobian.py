@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_inits._diagnose.report import JacobianReport
+from keras_inits._keras_internals import logits_of
 
 # How far a sample is moved, relative to its norm, to see where the way forward turns a vector: past
 # float32's rounding, and short of most kinks.
@@ -55,11 +56,19 @@ def estimate(
         vectors = [b - a for a, b in zip(outputs, there, strict=True)]
         sizes = np.maximum(_norms(vectors), 1e-30)
         vectors = [v / _column(sizes, v) for v in vectors]
-    return JacobianReport(mean_square, largest, int(given[0].shape[0]))
+    # Of several inputs with deviations of their own, the mean square over all.
+    spread = math.sqrt(
+        sum(float(tf.reduce_sum(tf.square(x - tf.reduce_mean(x)))) for x in given)
+        / max(1, sum(int(tf.size(x)) for x in given))
+    )
+    response = spread * math.sqrt(mean_square * smaller / _size(outputs))
+    return JacobianReport(mean_square, largest, int(given[0].shape[0]), response)
 
 
 def _real(outputs: Any) -> Any:
-    return [y for y in keras.tree.flatten(outputs) if y.dtype.is_floating]
+    """Returns the floating outputs, the logits of what is a softmax or sigmoid of them."""
+    real = [y for y in keras.tree.flatten(outputs) if y.dtype.is_floating]
+    return [y if (logits := logits_of(y)) is None else logits for y in real]
 
 
 def _norms(tensors: Any) -> Any:

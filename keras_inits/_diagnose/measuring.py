@@ -11,6 +11,7 @@ from keras_inits._diagnose.statistics import (
     TensorStatistics,
     effective_rank,
     equal_columns,
+    mean_cosine,
     sample_correlation,
 )
 
@@ -57,6 +58,7 @@ def measure(
         finite=True,
         histogram=_histogram(matrix, edges),
         edges=edges,
+        alignment=mean_cosine(columns),
     )
     return statistics, columns
 
@@ -94,6 +96,7 @@ def measure_gradient(
         finite=True,
         histogram=np.zeros(BINS, np.int64),
         edges=np.linspace(-1, 1, BINS + 1),
+        alignment=mean_cosine(columns),
     ), columns
 
 
@@ -119,7 +122,7 @@ def _sample_matrix(x: tf.Tensor, units: int) -> NDArray[np.floating]:
     stride = max(1, -(-features // _FEATURES))
     while math.gcd(stride, units) > 1:  # else it would see some units only
         stride += 1
-    matrix: NDArray[np.floating] = np.ascontiguousarray(flat.numpy()[:, ::stride])
+    matrix: NDArray[np.floating] = flat[:, ::stride].numpy()  # sliced first: `numpy` copies
     return matrix
 
 
@@ -138,7 +141,7 @@ def unit_columns(x: tf.Tensor, axis: int) -> NDArray[np.floating]:
         x = tf.experimental.numpy.moveaxis(x[: _ROWS // 2], axis, -1)
     rows = tf.reshape(x, (-1, x.shape[-1] if x.shape.rank else 1))
     chosen = np.unique(np.linspace(0, rows.shape[0] - 1, _ROWS).astype(int))
-    columns: NDArray[np.floating] = rows.numpy()[chosen]
+    columns: NDArray[np.floating] = tf.gather(rows, chosen).numpy()
     return columns
 
 

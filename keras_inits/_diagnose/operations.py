@@ -5,88 +5,131 @@ recurrent layer, `x + y`) is seen by TensorFlow's callbacks on operations, which
 """
 
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-# No public name; TensorFlow's own debugger (tf.debugging.experimental) is built on it. Tried with
-# TensorFlow 2.18 to 2.21.
-from tensorflow.python.framework import op_callbacks
-
 from keras_inits._diagnose.calls import UNKNOWN, Cut, Squashed
 from keras_inits._diagnose.measuring import Bounds, near_bounds
+from keras_inits._keras_internals import operation_callbacks
 
-# Operations that squash: their bounds, and whether they are exactly 0 on one side. A rectifier's 0
-# is no bound: half of its units are there by design.
-_SQUASHING: dict[str, tuple[Bounds | None, bool]] = {
-    "Relu": (None, True),
-    "Relu6": ((None, 6.0), True),
-    "Tanh": ((-1.0, 1.0), False),
-    "Sigmoid": ((0.0, 1.0), False),
+
+@dataclass(frozen=True)
+class Bend:
+    """Where an operation flattens out.
+
+    Attributes:
+        bounds: the values that it tends to; None for none. A rectifier's floor is no bound: half
+            of its units are there by design.
+        floor: the value of everything below some input; None for none.
+    """
+
+    bounds: Bounds | None = None
+    floor: float | None = None
+
+
+_BENDS = {
+    "Relu": Bend(None, 0.0),
+    "Relu6": Bend((None, 6.0), 0.0),
+    "Tanh": Bend((-1.0, 1.0)),
+    "Softsign": Bend((-1.0, 1.0)),
+    "Sigmoid": Bend((0.0, 1.0)),
 }
 # Floating in and floating out, and a derivative that is 0 or None.
 _FLAT = frozenset({"Round", "Rint", "Sign", "Floor", "Ceil", "FloorDiv", "StopGradient"})
+# One of their inputs may be silent, and the others still go through.
+_JOINS = frozenset({"AddV2", "Add", "AddN", "Sub", "Maximum", "Minimum"})
 
 _NOWHERE: frozenset[int] = frozenset()
 
 
 class Origins:
-    """From which calls of layers each tensor was computed."""
+    """From which calls of layers each tensor was computed, and which of them it needs.
+
+    A sum needs what all of its parts need; anything else needs what any of its inputs does. A gate
+    that is computed from what it multiplies is not needed: silent, it is a constant. Sets of needed
+    calls are numbers, one bit for each call.
+    """
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[Any, frozenset[int]]] = {}
+        self._known: dict[int, tuple[Any, frozenset[int], int]] = {}
 
-    def set(self, tensor: Any, origins: frozenset[int]) -> None:
-        """Takes note of a tensor's origins."""
-        self._known[id(tensor)] = (weakref.ref(tensor), origins)
+    def set(self, tensor: Any, origins: frozenset[int], needs: int) -> None:
+        """Takes note of a tensor's origins and of the calls without which nothing reaches it."""
+        self._known[id(tensor)] = (weakref.ref(tensor), origins, needs)
+
+    def _of(self, tensor: Any) -> tuple[frozenset[int], int]:
+        reference, origins, needs = self._known.get(id(tensor), (None, _NOWHERE, 0))
+        known = reference is not None and reference() is tensor
+        return (origins, needs) if known else (_NOWHERE, 0)
 
     def of(self, tensor: Any) -> frozenset[int]:
         """Returns a tensor's origins; none where it was computed from weights or constants."""
-        reference, origins = self._known.get(id(tensor), (None, _NOWHERE))
-        return origins if reference is not None and reference() is tensor else _NOWHERE
+        return self._of(tensor)[0]
 
-    def union(self, tensors: Iterable[Any]) -> frozenset[int]:
-        """Returns the origins of all of `tensors`."""
-        found = [origins for t in tensors if (origins := self.of(t))]
-        return found[0] if len(found) == 1 else _NOWHERE.union(*found)
+    def needs(self, tensor: Any) -> int:
+        """Returns the calls without which nothing reaches a tensor, as bits."""
+        return self._of(tensor)[1]
+
+    def pass_on(self, name: str, inputs: Iterable[Any], outputs: Iterable[Any]) -> frozenset[int]:
+        """Takes note of what an operation made, and returns its origins."""
+        found = [known for tensor in inputs if (known := self._of(tensor))[0]]
+        if not found:
+            return _NOWHERE
+        origins, needs = found[0]
+        for more, needed in found[1:]:
+            if more is not origins:
+                origins = origins | more
+            gates = name == "Mul" and needs & needed in (needs, needed)
+            needs = needs & needed if gates or name in _JOINS else needs | needed
+        for tensor in outputs:
+            self.set(tensor, origins, needs)
+        return origins
 
 
 class Squashing:
     """What an activation did over all the steps in which it ran."""
 
-    def __init__(self, operation: str, units: int) -> None:
-        self.operation = operation
+    def __init__(self, operation: str, units: int, bend: Bend) -> None:
+        self.operation, self.bend = operation, bend
         self._near: list[float] = []
         self._alive = np.zeros(units, bool)
 
     def add(self, x: Any, unit_axis: int) -> None:
         """Takes note of the output of one run."""
-        bounds, rectifies = _SQUASHING[self.operation]
         x = tf.cast(x, tf.float32)
-        if bounds is not None:
-            self._near.append(near_bounds(x, bounds))
-        if rectifies and not self._alive.all():
+        if self.bend.bounds is not None:
+            self._near.append(near_bounds(x, self.bend.bounds))
+        if self.bend.floor is not None and not self._alive.all():
             axis = unit_axis % x.shape.rank
             others = [a for a in range(x.shape.rank) if a != axis]
-            self._alive |= tf.reduce_any(tf.not_equal(x, 0), others).numpy()
+            self._alive |= tf.reduce_any(tf.not_equal(x, self.bend.floor), others).numpy()
 
     def result(self) -> Squashed:
         """Returns the shares over all runs."""
-        rectifies = _SQUASHING[self.operation][1]
         return Squashed(
             self.operation,
             saturated=float(np.mean(self._near)) if self._near else np.nan,
-            dead_units=float(np.mean(~self._alive)) if rectifies else np.nan,
+            dead_units=np.nan if self.bend.floor is None else float(np.mean(~self._alive)),
         )
 
 
 @contextmanager
-def operations(see: Callable[[str, Any, Any], None]) -> Iterator[None]:
-    """Calls `see(name, inputs, outputs)` after each eager operation of this thread."""
+def operations(see: Callable[[str, Any, Any], None]) -> Iterator[bool]:
+    """Calls `see(name, inputs, outputs)` after each eager operation of this thread.
+
+    Yields:
+        Whether this TensorFlow lets operations be seen.
+    """
+    callbacks = operation_callbacks()
+    if callbacks is None:
+        yield False
+        return
 
     def callback(
         op_type: Any, inputs: Any, attrs: Any, outputs: Any, op_name: Any = None, graph: Any = None
@@ -95,16 +138,58 @@ def operations(see: Callable[[str, Any, Any], None]) -> Iterator[None]:
             name = op_type.decode() if isinstance(op_type, bytes) else op_type
             see(name, inputs, outputs)
 
-    op_callbacks.add_op_callback(callback)
+    callbacks.add_op_callback(callback)
     try:
-        yield
+        yield True
     finally:
-        op_callbacks.remove_op_callback(callback)
+        callbacks.remove_op_callback(callback)
 
 
-def squashes(name: str, inputs: Any, outputs: Any) -> bool:
-    """Says whether an operation is an activation whose saturation or death can be seen."""
-    return name in _SQUASHING and outputs[0].shape.rank > 1
+def bend(name: str, inputs: Sequence[Any], outputs: Sequence[Any], origins: Origins) -> Bend | None:
+    """Returns where an operation flattens out, if it is an activation that can saturate or die.
+
+    Read from what it does: `maximum(x, 0)` is a rectifier, `clip(x, -1, 1)` is bounded, and so is
+    a quotient such as `x / (1 + |x|)` whose values all lie within 1.
+    """
+    if not outputs or outputs[0].shape.rank is None or outputs[0].shape.rank < 2:
+        return None
+    if (known := _BENDS.get(name)) is not None:
+        return known
+    if name not in ("Maximum", "Minimum", "ClipByValue", "RealDiv"):
+        return None
+    numbers = [_number(t) for t in inputs if not origins.of(t)]
+    if name == "RealDiv":
+        return _quotient(inputs, outputs[0], numbers, origins)
+    if not numbers or None in numbers or len(numbers) != len(inputs) - 1:
+        return None
+    if name == "Maximum":
+        return Bend(None, numbers[0])
+    upper = numbers[-1]
+    if not upper:
+        return None
+    if name == "Minimum":
+        return Bend((None, upper))
+    lower = numbers[0] or 0.0
+    return Bend((lower, upper)) if lower < 0 else Bend((None, upper), lower)
+
+
+def _number(tensor: Any) -> float | None:
+    """Returns the value of a constant of one entry."""
+    single = tensor.shape.num_elements() == 1 and tensor.dtype.is_floating
+    return float(tf.reshape(tensor, ())) if single else None
+
+
+def _quotient(inputs: Any, output: Any, numbers: Any, origins: Origins) -> Bend | None:
+    above, below = inputs
+    one = bool(numbers) and numbers[0] is not None and not origins.of(above)
+    if not one and above.shape != below.shape:
+        return None
+    if not origins.of(below) or not (one or origins.of(above) == origins.of(below)):
+        return None
+    low, high = float(tf.reduce_min(output)), float(tf.reduce_max(output))
+    if not (one or low < 0) or not -1 <= low <= high <= 1:
+        return None
+    return Bend((0.0, 1.0)) if one and low >= 0 else Bend((-1.0, 1.0))
 
 
 def cut(

@@ -69,6 +69,9 @@ class Recorder(Silencer):
         calls: in the order in which they ended.
         cuts: the operations that hand no gradient back.
         given: of each layer that was called, in the order of entering: the sources of its inputs.
+        origins: what each tensor was computed from.
+        sees_operations: whether operations between and inside layers are seen.
+        needed: the calls without which nothing reaches the model's first output, as bits.
     """
 
     model: keras.Model
@@ -78,6 +81,8 @@ class Recorder(Silencer):
     cuts: list[Cut] = field(default_factory=list)
     given: list[tuple[int, ...]] = field(default_factory=lambda: [(INPUT,)])
     origins: operations.Origins = field(default_factory=operations.Origins)
+    sees_operations: bool = True
+    needed: int = 0
     _made: dict[int, tuple[Any, int]] = field(default_factory=dict)
     _measured: dict[int, TensorStatistics] = field(default_factory=dict)
     _stack: list[_Frame] = field(default_factory=list)
@@ -88,7 +93,7 @@ class Recorder(Silencer):
     @contextmanager
     def recording(self) -> Iterator[None]:
         """Records what this thread runs, for the time of a forward pass."""
-        with watching(self), operations.operations(self._see):
+        with watching(self), operations.operations(self._see) as self.sees_operations:
             yield
         for index, squashing in self._behind.items():
             self.calls[index].squashed += [entry.result() for entry in squashing]
@@ -96,7 +101,7 @@ class Recorder(Silencer):
     def add_input(self, tensor: Any) -> None:
         """Takes note of a tensor that the model is given."""
         self._made[id(tensor)] = (weakref.ref(tensor), INPUT)
-        self.origins.set(tensor, frozenset({INPUT}))
+        self.origins.set(tensor, frozenset({INPUT}), 0)
 
     def source(self, tensor: Any) -> int:
         """Returns the index of the call that made `tensor`, `INPUT` or `UNKNOWN`."""
@@ -132,6 +137,8 @@ class Recorder(Silencer):
         layer = frame.layer
         flat = keras.tree.flatten(outputs)
         main = next((i for i, t in enumerate(flat) if _is_real(t)), None)
+        if layer is self.model and main is not None:
+            self.needed |= self.origins.needs(flat[main])
         for outer in self._stack:
             outer.inside += 1
         silent = isinstance(layer, keras.Model | keras.layers.InputLayer)
@@ -140,7 +147,12 @@ class Recorder(Silencer):
             return outputs
         tensor, index, composite = flat[main], len(self.calls), frame.inside > 0
         call_origins = tuple(self.origins.of(t) for t in given)
-        made_from = self.origins.of(tensor) or frozenset[int]().union(*call_origins)
+        made_from = self.origins.of(tensor)
+        needs = self.origins.needs(tensor) | 1 << index
+        if not made_from:  # what computes it is not seen
+            made_from = frozenset[int]().union(*call_origins)
+            for each in given:
+                needs |= self.origins.needs(each)
         with self._measure():  # an activation that is a layer runs when its law is asked for
             activation = None if composite else elementwise(layer)
             bounds = saturation_bounds(activation)
@@ -159,7 +171,7 @@ class Recorder(Silencer):
         self.calls.append(call)
         flat[main] = self._marked(tensor, call)
         self._made[id(flat[main])] = (weakref.ref(flat[main]), index)
-        self.origins.set(flat[main], frozenset({index}))
+        self.origins.set(flat[main], frozenset({index}), needs)
         return keras.tree.pack_sequence_as(outputs, flat)
 
     def _statistics_of(self, tensor: Any, source: int) -> TensorStatistics:
@@ -218,7 +230,7 @@ class Recorder(Silencer):
         marked = self._identity(sequence, measured)
         copy_tensor_notes(sequence, marked)
         self._made[id(marked)] = (weakref.ref(marked), self.source(sequence))
-        self.origins.set(marked, self.origins.of(sequence))
+        self.origins.set(marked, self.origins.of(sequence), self.origins.needs(sequence))
         return marked
 
     def _identity(self, tensor: Any, measured: Any) -> Any:
@@ -240,20 +252,21 @@ class Recorder(Silencer):
     def _see(self, name: str, inputs: Any, outputs: Any) -> None:
         if self._measuring:
             return
-        origins = self.origins.union(inputs)
+        origins = self.origins.pass_on(name, inputs, outputs)
         if not origins:
             return
-        for tensor in outputs:
-            self.origins.set(tensor, origins)
         frame = self._stack[-1] if self._stack else None
-        if operations.squashes(name, inputs, outputs):
-            with self._measure():
-                self._squash(name, outputs[0], origins, frame)
+        with self._measure():
+            bend = operations.bend(name, inputs, outputs, self.origins)
+            if bend is not None:
+                self._squash(name, bend, outputs[0], origins, frame)
         found = operations.cut(name, frame and frame.layer, inputs, outputs, origins)
         if found is not None:
             self.cuts.append(found)
 
-    def _squash(self, name: str, output: Any, origins: frozenset[int], frame: Any) -> None:
+    def _squash(
+        self, name: str, bend: Any, output: Any, origins: frozenset[int], frame: Any
+    ) -> None:
         outside = frame is None or isinstance(frame.layer, keras.Model)
         known = not outside and frame.inside == 0 and not is_opaque(frame.layer)
         if known and elementwise(frame.layer) is not None:
@@ -262,7 +275,7 @@ class Recorder(Silencer):
         owner = next(iter(origins)) if len(origins) == 1 else UNKNOWN
         if owner >= (0 if outside else frame.first):  # what squashes a layer's output belongs to it
             axis = unit_axis(self.calls[owner].layer)
-            squashing = operations.Squashing(name, output.shape[axis])
+            squashing = operations.Squashing(name, output.shape[axis], bend)
             self._behind.setdefault(owner, []).append(squashing)
         elif outside:
             return
@@ -270,7 +283,7 @@ class Recorder(Silencer):
             axis = unit_axis(frame.layer)
             key = (name, output.shape[axis]) if is_opaque(frame.layer) else len(frame.squashing)
             squashing = frame.squashing.setdefault(
-                key, operations.Squashing(name, output.shape[axis])
+                key, operations.Squashing(name, output.shape[axis], bend)
             )
         squashing.add(output, axis)
 

@@ -1,5 +1,6 @@
 """Remedies as code that runs, for a model called `model`."""
 
+import json
 import re
 from typing import Any
 
@@ -10,7 +11,14 @@ from keras_inits._diagnose.evidence import Evidence
 from keras_inits._diagnose.traits import activation_of, has_kernel
 
 # What an operation of TensorFlow is called in Keras.
-_NAMES = {"Relu": "relu", "Relu6": "relu6", "Tanh": "tanh", "Sigmoid": "sigmoid"}
+_NAMES = {
+    "Relu": "relu",
+    "Relu6": "relu6",
+    "Tanh": "tanh",
+    "Sigmoid": "sigmoid",
+    "Softsign": "softsign",
+    "Maximum": "relu",
+}
 
 
 def reference(model: keras.Model, call: Call) -> str | None:
@@ -19,7 +27,7 @@ def reference(model: keras.Model, call: Call) -> str | None:
     for part in re.sub(r":\d+$", "", call.name).split("/"):
         inner = _listed(holder, part)
         if inner is not None:
-            expression += f".get_layer({part!r})".replace("'", '"')
+            expression += f".get_layer({json.dumps(part, ensure_ascii=False)})"
         else:
             attribute, inner = _held(holder, part)
             expression += f".{attribute}"
@@ -38,6 +46,8 @@ def _listed(holder: Any, name: str) -> Any:
 
 def _held(holder: Any, name: str) -> tuple[str, Any]:
     for attribute, value in vars(holder).items():
+        if not attribute.isidentifier():
+            continue  # what is made of it must stay one name
         if isinstance(value, keras.layers.Layer) and value.name == name:
             return attribute, value
     return "", None
@@ -71,6 +81,14 @@ def redraw(evidence: Evidence, index: int, scheme: str | None = None) -> str:
     return f"keras_inits.initialize({expression}, {scheme or fitting(evidence, found)}{bias})"
 
 
+def scale_input(evidence: Evidence, limit: float = 10.0) -> str:
+    """Returns code that standardizes the input, if it is far from what layers expect; else ""."""
+    first = next((call.inputs for call in evidence.calls if call.inputs is not None), None)
+    if first is None or first.second_moment <= limit**2:
+        return ""
+    return "x = (x - x.mean(axis=0)) / (x.std(axis=0) + 1e-7)"
+
+
 def fitting(evidence: Evidence, index: int) -> str:
     """Returns the expression of the initializer that keeps a signal's size through a layer."""
     name = activation_name(evidence, index)
@@ -82,7 +100,7 @@ def activation_name(evidence: Evidence, index: int) -> str:
     call = evidence.calls[index]
     name = _named(activation_of(call.layer))
     if not name and call.squashed:
-        name = _NAMES[call.squashed[0].operation]
+        name = _NAMES.get(call.squashed[0].operation, "")
     followers = evidence.consumers[index]
     if not name and len(followers) == 1:
         follower = evidence.calls[followers[0]].layer

@@ -1,5 +1,6 @@
 """What a diagnosis finds, as plain data."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -57,6 +58,10 @@ class LayerReport:
         predicted_gradient: the second moment that theory expects of the gradient there.
         weights: its trainable weights, reported at its first call.
         verdict: the worst that was found of it, or `"healthy"`.
+        predicted_deviation: standard deviation of the natural logarithm of the second moment, over
+            nets of this width (half of it is that of the root mean square); None without a
+            prediction.
+        predicted_gradient_deviation: the same of the gradient.
         findings: those of the report that name it; in JSON they are the report's alone.
     """
 
@@ -68,6 +73,8 @@ class LayerReport:
     predicted_gradient: float | None
     weights: tuple[WeightReport, ...]
     verdict: str
+    predicted_deviation: float | None = None
+    predicted_gradient_deviation: float | None = None
     findings: tuple[Finding, ...] = field(default=(), metadata={"json": False})
 
 
@@ -75,16 +82,21 @@ class LayerReport:
 class JacobianReport:
     """The Jacobian of a model's outputs by its floating inputs, on a few samples.
 
+    Of outputs behind a softmax or sigmoid it is that of the logits.
+
     Attributes:
         mean_squared_singular_value: the sum of the squared singular values over the smaller of
             both sizes, estimated without bias.
         largest_singular_value: the largest that power iteration found, from below.
         samples: how many samples were looked at.
+        response: root mean square over the outputs of what independent changes of the inputs, each
+            of its input's standard deviation, do to them to first order.
     """
 
     mean_squared_singular_value: float
     largest_singular_value: float
     samples: int
+    response: float = math.nan
 
 
 @dataclass(frozen=True)

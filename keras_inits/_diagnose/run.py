@@ -22,6 +22,7 @@ def diagnose(
     thresholds: Thresholds | None = None,
     training: bool = True,
     jacobian_samples: int = 2,
+    confirm: bool = False,
     seed: int = 0,
 ) -> SignalReport:
     """Returns what is wrong with the setting of a training, and what each layer does to the signal.
@@ -57,6 +58,10 @@ def diagnose(
         training: whether normalization uses the statistics of the batch, as at the first step of
             training, or its moving ones.
         jacobian_samples: how many samples' Jacobians to look at; 0 for none.
+        confirm: whether to apply the remedies of what was found of the signal to the weights, look
+            again, and put the weights back. Each such finding then says in `evidence` whether it is
+            confirmed and what was measured before and after, and in `numbers` under
+            `"confirmed"`, `"before"` and `"after"`. It costs a pass forward and back for each kind.
         seed: of the random vectors.
 
     Raises:
@@ -89,9 +94,32 @@ def diagnose(
         thresholds=thresholds or Thresholds(),
         training=training,
         jacobian_samples=jacobian_samples,
+        confirm=confirm,
         seed=seed,
         notes=notes,
         own_data=not notes,
+    )
+
+
+def signal_report(
+    model: keras.Model, x: Any, y: Any = None, thresholds: Thresholds | None = None
+) -> SignalReport:
+    """Returns what each layer of `model` does to the signal, without a look at its setting."""
+    _check_model(model)
+    from keras_inits._diagnose import engine
+    from keras_inits._diagnose.batch import first_batch
+
+    return engine.report(
+        model,
+        first_batch(x, y, None, None),
+        loss=None,
+        thresholds=thresholds or Thresholds(),
+        training=True,
+        jacobian_samples=0,
+        confirm=False,
+        seed=0,
+        notes=(),
+        own_data=False,
     )
 
 

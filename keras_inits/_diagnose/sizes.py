@@ -1,13 +1,13 @@
 """Checks of sizes: signals and gradients that grow or shrink, over layers and over time steps."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import keras
 
 from keras_inits._diagnose.calls import UNKNOWN, Call
 from keras_inits._diagnose.evidence import Evidence
-from keras_inits._diagnose.remedies import redraw, reference
+from keras_inits._diagnose.remedies import redraw, reference, scale_input
 from keras_inits._diagnose.traits import is_judged
 from keras_inits._layers.kinds import Kind, is_a
 from keras_inits._reporting import Finding
@@ -95,29 +95,45 @@ def _drift(
         what: is followed, for the evidence.
     """
     calls, limit = evidence.calls, evidence.thresholds.growth
-    total = [1.0] * len(calls)  # the product of the ratios of judged layers, along the best path
+    # The ratios of judged layers along the best path, by call; their product is what drifts.
+    counted: list[dict[int, float]] = [{}] * len(calls)
     limits = f"(limits 1/{limit:g} and {limit:g})"
     for index in order:
         call = calls[index]
         if is_a(call.layer, Kind.NORMALIZATION):
             continue
-        paths = [total[i] for i in before(index)]
-        total[index] = min(paths, key=lambda product: abs(math.log(product)), default=1.0)
+        ways = before(index)
+        # Where a branch comes in, or goes off, a stream is judged as a whole (streams.py).
+        if len(ways) < 2 or not any(evidence.around[i] for i in ways):
+            paths = [counted[i] for i in ways]
+            counted[index] = min(paths, key=lambda path: abs(math.log(_product(path))), default={})
         factor = ratio(index)
         if not (0 < factor < math.inf) or call.composite or not is_judged(call.layer):
             continue
         if _fewest_units(call) < evidence.thresholds.units:
             continue
-        if not 1 / limit <= factor <= limit:
-            grounds = f"it multiplies {what} by {factor:.2g} {limits}"
-            yield index, _finding(evidence, index, factor, grounds)
+        if _far(factor, limit):
+            if not evidence.is_normalized(index):
+                grounds = f"it multiplies {what} by {factor:.2g} {limits}"
+                yield index, _finding(evidence, index, factor, grounds)
             continue
         if evidence.around[index]:
             continue
-        total[index] *= factor
-        if not 1 / limit <= total[index] <= limit:
-            grounds = f"{what} is {total[index]:.2g} times what it was where its path began"
-            yield index, _finding(evidence, index, total[index], f"{grounds} {limits}")
+        path = {**counted[index], index: factor}
+        if _far(_product(path), limit):  # what a normalization takes away does not count
+            path = {i: each for i, each in path.items() if not evidence.is_normalized(i)}
+        counted[index], total = path, _product(path)
+        if _far(total, limit):
+            grounds = f"{what} is {total:.2g} times what it was where its path began"
+            yield index, _finding(evidence, index, total, f"{grounds} {limits}")
+
+
+def _product(path: Mapping[int, float]) -> float:
+    return math.prod(path.values())
+
+
+def _far(factor: float, limit: float) -> bool:
+    return not 1 / limit <= factor <= limit
 
 
 def _finding(evidence: Evidence, index: int, factor: float, grounds: str) -> Finding:
@@ -232,10 +248,8 @@ def _plain_descent(model: keras.Model) -> bool:
 
 
 def _calmer(evidence: Evidence, rate: float) -> str:
-    first = next((call.inputs for call in evidence.calls if call.inputs is not None), None)
-    if first is not None and first.second_moment > 100:  # 10 times what layers expect
-        return "x = (x - x.mean(axis=0)) / (x.std(axis=0) + 1e-7)"
-    return f"model.optimizer.learning_rate = {rate:.1g}"
+    # 10 times what layers expect
+    return scale_input(evidence, limit=10.0) or f"model.optimizer.learning_rate = {rate:.1g}"
 
 
 def _fewest_units(call: Call) -> int:

@@ -12,6 +12,7 @@ from keras_inits._errors import InputError
 # Where a model leaves a length open (text, sound, images of any size).
 _OPEN_LENGTH = 64
 # Channels of an image: grey, colour, colour with transparency.
+_CONTRAST = 58.0  # standard deviation of ImageNet's pixels: 0.228 of 255
 _CHANNELS = (1, 3, 4)
 _SMALLEST_IMAGE = 8  # pixels on each side; below it a spectrum means nothing
 
@@ -92,8 +93,12 @@ def draw_input(model: keras.Model, batch: int = 32, seed: int = 0) -> StandardIn
             kinds.append("tokens by Zipf's law")
             return _tokens(rng, known, shape).astype(dtype)
         if _is_image(shape):
+            images = _images(rng, shape)
+            if _takes_pixels(model):
+                kinds.append("images with a 1/f spectrum, of pixels 0 to 255")
+                return np.clip(127.5 + _CONTRAST * images, 0, 255).astype(dtype)
             kinds.append("images with a 1/f spectrum")
-            return _images(rng, shape).astype(dtype)
+            return images.astype(dtype)
         kinds.append("standard normal values")
         return rng.standard_normal(shape).astype(dtype)
 
@@ -114,6 +119,17 @@ def _is_image(shape: tuple[int, ...]) -> bool:
     last = shape[3] in _CHANNELS and min(shape[1:3]) >= _SMALLEST_IMAGE
     first = shape[1] in _CHANNELS and min(shape[2:]) >= _SMALLEST_IMAGE
     return last or first
+
+
+def _takes_pixels(model: keras.Model) -> bool:
+    """Says whether a model scales pixels itself: it divides by 64 or more, or takes off a mean."""
+    for layer in _all(model):
+        if isinstance(layer, keras.layers.Rescaling) and np.max(layer.scale) <= 1 / 64:
+            return True
+        mean = getattr(layer, "input_mean", None)
+        if isinstance(layer, keras.layers.Normalization) and mean is not None:
+            return bool(np.mean(mean) > 10)
+    return False
 
 
 def _images(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:

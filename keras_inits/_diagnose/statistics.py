@@ -30,6 +30,8 @@ class TensorStatistics:
         finite: whether there is neither NaN nor infinity.
         histogram: counts in 60 equal bins; all 0 for gradients.
         edges: their 61 edges.
+        alignment: mean cosine between the vectors of units at two positions or samples; NaN where
+            it is not known.
     """
 
     shape: tuple[int, ...]
@@ -46,6 +48,7 @@ class TensorStatistics:
     finite: bool
     histogram: NDArray[np.int64]
     edges: NDArray[np.float64]
+    alignment: float = math.nan
 
     @property
     def squared_length(self) -> float:
@@ -58,8 +61,10 @@ def sample_correlation(matrix: NDArray[np.floating]) -> float:
 
     NaN where fewer than two rows vary or there are fewer than 8 features, too few to say.
     """
-    if matrix.shape[1] < 8:
+    size = np.abs(matrix).max(initial=0.0)
+    if matrix.shape[1] < 8 or not 0 < size < math.inf:
         return math.nan
+    matrix = matrix / size  # so that no square overflows
     centred = matrix - matrix.mean(axis=1, keepdims=True)
     norms = np.linalg.norm(centred, axis=1)
     varying = norms > 1e-6 * np.linalg.norm(matrix, axis=1)
@@ -69,6 +74,21 @@ def sample_correlation(matrix: NDArray[np.floating]) -> float:
     directions = centred[varying] / norms[varying, None]
     total = np.linalg.norm(directions.sum(axis=0)) ** 2
     return float((total - count) / (count * (count - 1)))
+
+
+def mean_cosine(rows: NDArray[np.floating]) -> float:
+    """Returns the mean cosine between two rows of `(rows, units)`; NaN of fewer than two."""
+    size = np.abs(rows).max(initial=0.0)
+    if not 0 < size < math.inf:
+        return math.nan
+    scaled = rows.astype(np.float64) / size
+    norms = np.linalg.norm(scaled, axis=1)
+    known = norms > 0
+    count = int(known.sum())
+    if count < 2:
+        return math.nan
+    total = float(np.sum(np.sum(scaled[known] / norms[known, None], axis=0) ** 2))
+    return (total - count) / (count * (count - 1))
 
 
 def effective_rank(matrix: NDArray[np.floating]) -> float:

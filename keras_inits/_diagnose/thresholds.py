@@ -31,6 +31,9 @@ class Thresholds:
             what the first one asks for a thousand times too far.
         step: how many times a kernel's own norm the gradient of a loss may be. 100, one over the
             0.01 that is SGD's default rate: one step replaces the kernel.
+        response: how far, in root mean square, a change of the inputs by their standard deviation
+            may move the model's outputs, before a softmax or sigmoid. 1e3: losses and rates are
+            made for outputs of the order of 1. 100 times as far in a net with normalizations.
     """
 
     growth: float = 10.0
@@ -42,11 +45,13 @@ class Thresholds:
     forgotten: float = 1e7
     amplified: float = 1e3
     step: float = 100.0
+    response: float = 1e3
 
     def __post_init__(self) -> None:
         for name in ("growth", "forgotten", "amplified"):
             real(name, getattr(self, name), above=1)
         real("step", self.step, above=0)
+        real("response", self.response, above=0)
         integer("units", self.units)
         for name in ("saturated", "dead", "correlation", "equal"):
             real(name, getattr(self, name), minimum=0, maximum=1)

@@ -7,9 +7,7 @@ import keras
 import numpy as np
 
 from keras_inits._gains import Activation, resolve
-from keras_inits._kernel_geometry import KernelGeometry
-from keras_inits._layers import geometry
-from keras_inits._layers.kinds import PLAIN_MAPS, Kind, classes, is_a, kind
+from keras_inits._layers.kinds import Kind, classes, is_a
 
 
 def is_noise(layer: keras.Layer) -> bool:
@@ -72,16 +70,6 @@ def elementwise(layer: Any) -> Activation | None:
 def has_kernel(layer: keras.Layer) -> bool:
     """Says whether a layer has a weight of two or more axes."""
     return any(len(weight.shape) > 1 for weight in layer.weights)
-
-
-def kernel_geometry(layer: Any) -> KernelGeometry | None:
-    """Returns the geometry of a layer's kernel, where the layer is a plain map by one kernel."""
-    # Subclasses, such as the depthwise and the transposed convolutions, are maps of another form.
-    kernel = next((weight for weight in layer.weights if weight.name == "kernel"), None)
-    if kernel is None or not keras.backend.is_float_dtype(kernel.dtype):
-        return None  # integers of a quantized layer stand for other numbers
-    found = geometry(layer, kernel) if kind(layer) in PLAIN_MAPS else None
-    return found if isinstance(found, KernelGeometry) else None
 
 
 def is_judged(layer: Any) -> bool:

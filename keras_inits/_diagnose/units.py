@@ -1,12 +1,13 @@
 """Checks of single layers: finite values, equal, dead and saturated units, samples grown alike."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 
 from keras_inits._diagnose.calls import Call
 from keras_inits._diagnose.evidence import Evidence
-from keras_inits._diagnose.remedies import activation_name, redraw
+from keras_inits._diagnose.remedies import activation_name, redraw, scale_input
 from keras_inits._diagnose.statistics import equal_columns
 from keras_inits._diagnose.traits import has_kernel, is_judged, rectifies
 from keras_inits._reporting import Finding
@@ -26,7 +27,8 @@ def not_finite(evidence: Evidence) -> Found:
             origin, remedy = f"weights {', '.join(w.path for w in bad)}", redraw(evidence, index)
         else:
             origin = "from finite weights and inputs"
-            remedy = "Lower the scale of its weights or of its input."
+            remedy = scale_input(evidence, limit=1e6) or redraw(evidence, index)
+        overflow = {} if call.composite or bad else {"overflow": 1.0}
         yield (
             index,
             Finding(
@@ -35,6 +37,7 @@ def not_finite(evidence: Evidence) -> Found:
                 f"its output has NaN or infinity: {origin}",
                 "All that follows it is NaN, and so is every weight after one step",
                 remedy,
+                overflow,
             ),
         )
         return
@@ -49,6 +52,7 @@ def not_finite(evidence: Evidence) -> Found:
                     "its output is finite, the gradient there is not",
                     "Every weight before it is NaN after one step",
                     "Look at the loss, or at the layers after it, for 0/0 or a root at 0.",
+                    {"overflow": 1.0},
                 ),
             )
             return
@@ -86,7 +90,7 @@ def dying(evidence: Evidence) -> Found:
         if not call.composite and rectifies(call.activation):
             shares.append(call.output.dead_units)
         share = np.nanmax([0.0, *shares])
-        if _has_signal(call) and share > limit:
+        if _has_signal(call) and share > _dead_limit(call, limit):
             yield (
                 index,
                 Finding(
@@ -100,6 +104,18 @@ def dying(evidence: Evidence) -> Found:
             )
 
 
+def _dead_limit(call: Call, limit: float) -> float:
+    """Returns the share of dead units that is more than chance.
+
+    Of samples that are alike half of the units are 0 for all at once, give or take: the binomial
+    deviation, of which three happen once in 700 layers.
+    """
+    if call.inputs is None or not call.inputs.correlation > 0.9:
+        return limit
+    chance = 0.5 + 3 * math.sqrt(0.25 / max(1, call.output.units))
+    return min(max(limit, chance), 1 - 1e-9)
+
+
 def saturated(evidence: Evidence) -> Found:
     """Yields layers most of whose outputs, or gates, are at a bound of their activation."""
     limit = evidence.thresholds.saturated
@@ -108,7 +124,7 @@ def saturated(evidence: Evidence) -> Found:
         if not call.composite:
             shares.append(call.output.saturated)
         share = np.nanmax([0.0, *shares])
-        if _has_signal(call) and share > limit:
+        if _has_signal(call) and share > _dead_limit(call, limit):
             loud = call.inputs is not None and call.inputs.second_moment > 100  # 10 deviations
             remedy = redraw(evidence, index)
             yield (

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from keras_inits._diagnose import lost, sizes, units
+from keras_inits._diagnose import lost, sizes, streams, units
 from keras_inits._diagnose.evidence import Evidence
 from keras_inits._diagnose.report import Verdict, by_severity
 from keras_inits._reporting import Finding
@@ -26,18 +26,21 @@ class Check:
         find: yields the index of the call, or None where no layer is to blame, and what was found.
         excused_by_bypass: whether it does no harm where the signal has a way around the layer.
         explained_by: kinds of findings about the same layer of which it is a mere consequence.
+        unless: kinds of findings about any layer of which it is a mere consequence.
     """
 
     verdict: Verdict
     find: Callable[[Evidence], Found]
     excused_by_bypass: bool = False
     explained_by: frozenset[str] = frozenset()
+    unless: frozenset[str] = frozenset()
 
 
 _BROKEN = frozenset({"not finite", "symmetric", "dying", "saturated"})
 
 # In the order in which they are asked: what explains comes before what it explains.
 CHECKS = (
+    Check("exploding", streams.exploding),
     Check("not finite", units.not_finite),
     Check("symmetric", units.symmetric),
     Check("dying", units.dying),
@@ -46,7 +49,9 @@ CHECKS = (
     Check("exploding", sizes.exploding, explained_by=_BROKEN),
     Check("exploding", sizes.amplifying),
     Check("vanishing", sizes.vanishing, excused_by_bypass=True, explained_by=_BROKEN),
+    Check("vanishing", streams.vanishing),
     Check("vanishing", sizes.forgetting),
+    Check("exploding", streams.responding, unless=frozenset({"exploding", "not finite"})),
     Check("rank-collapsed", units.alike, excused_by_bypass=True),
 )
 
@@ -56,11 +61,15 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
     found: list[Finding] = []
     kinds: dict[str, set[str]] = defaultdict(set)
     for check in CHECKS:
+        if any(finding.kind in check.unless for finding in found):
+            continue
         for index, finding in check.find(evidence):
             if check.excused_by_bypass and index is not None and evidence.around[index]:
                 continue
             if any(kinds[name] & check.explained_by for name in finding.where):
                 continue
+            if "overflow" in finding.numbers and any("overflow" in f.numbers for f in found):
+                continue  # what grows until it overflows was named already
             for name in finding.where:
                 kinds[name].add(check.verdict)
             found.append(finding)

@@ -23,19 +23,19 @@ def heading(report: "SignalReport") -> str:
 def layer_table(report: "SignalReport") -> Table:
     """Returns one row for each layer, legible at 80 columns."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("layer", no_wrap=True, overflow="ellipsis", max_width=25)
+    table.add_column("layer", no_wrap=True, overflow="ellipsis", max_width=20)
     for head in ("std", "rms", "theory", "grad rms", "theory"):
         table.add_column(head, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     for layer in report.layers:
         back = math.nan if layer.gradient is None else layer.gradient.second_moment
         table.add_row(
-            plain_text(_tail(layer.name, 25)),
+            plain_text(_tail(layer.name, 20)),
             _short(layer.output.std),
             _short(_root(layer.output.second_moment)),
-            _short(_root(layer.predicted_second_moment)),
+            _banded(layer.predicted_second_moment, layer.predicted_deviation),
             _short(_root(back)),
-            _short(_root(layer.predicted_gradient)),
+            _banded(layer.predicted_gradient, layer.predicted_gradient_deviation),
             plain_text(layer.verdict, _style(layer.verdict)),
         )
     return table
@@ -91,6 +91,15 @@ def _short(value: float) -> str:
     if math.isnan(value):
         return "·"
     return f"{value:.3f}" if 1e-3 <= value < 1e3 else f"{value:.0e}" if value else "0"
+
+
+def _banded(second_moment: float | None, deviation: float | None) -> str:
+    """Returns a predicted root mean square with its standard deviation in per cent."""
+    shown = _short(_root(second_moment))
+    if not deviation or shown in ("·", "0"):
+        return shown
+    per_cent = 50 * deviation  # of the root
+    return f"{shown} ±{per_cent:.0f}%" if 0.5 <= per_cent < 1000 else shown
 
 
 def _tail(name: str, width: int) -> str:

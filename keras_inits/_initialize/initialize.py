@@ -1,12 +1,13 @@
 """`initialize`: every weight of a model set as its layer needs it."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 import keras
 
 from keras_inits import _checks, _registry
 from keras_inits._errors import InputError, InputTypeError
+from keras_inits._initialize.auto import Residual
 from keras_inits._initialize.plan import AUTO, OWN, Step, plan
 from keras_inits._initialize.report import InitializationReport, WeightRow
 from keras_inits._initialize.seeds import root_seed, weight_seeds
@@ -16,6 +17,7 @@ from keras_inits._layers import LeftAlone, Unknown, owned_weights
 from keras_inits._recipes import find
 from keras_inits._schemes import GeometricInit
 from keras_inits._schemes.base import Scheme
+from keras_inits._schemes.checks import choice
 from keras_inits._schemes.laws import expected_stddev
 
 
@@ -24,6 +26,7 @@ def initialize(
     scheme: Any = "initkit_he",
     *,
     overrides: Mapping[str, Any] | None = None,
+    residual: Residual = "sqrt",
     seed: int | None = None,
 ) -> InitializationReport:
     """Sets every weight of `model` in place, kernels by `scheme` in their true geometry.
@@ -41,20 +44,34 @@ def initialize(
     its layer has, as building the model does, with a seed of its own. The layers keep their
     initializers, and two layers that share a seeded one no longer start equal.
 
+    `initialize(model, "auto")` reads how the model is wired (`keras_inits.wiring`) and carries
+    second moments through it, call by call, from inputs of second moment 1. Each kernel gets the
+    normal law at which its output has the second moment asked for, given what reaches it: the one
+    at which the activation that follows keeps signal and gradient over the layers of its kind in a
+    row; what came in, on a shortcut; a share of the stream's, at the end of a branch (`residual`);
+    0.1 for logits, which then add 0.05 to the loss of a guess; and 1 where the output meets a
+    kernel, or something that is not understood, which the row's note then says. A kernel whose
+    scale a normalization takes away has gain² / fan_in. Dropout counts as in training.
+
     All or nothing: if any weight cannot be drawn, the model is as it was. (Where the draw itself is
     interrupted, a model of more than 16 MiB may be left half set.)
 
     Args:
         model: a built model or layer.
         scheme: the name, configuration or instance of an initializer, ours or Keras's; or
-            `"auto"`, a normal law of variance gain² / fan_in with the gain that fits the activation
-            that follows each layer (`keras_inits.gain`; 1 in recurrent cells); or `"own"`; or a
-            recipe for a whole net (`keras_inits.recipes()`), by name, such as `"gpt2"`, or with
-            options, `keras_inits.recipe("gpt2", stddev=0.01)`.
+            `"auto"`, the scale that the model's graph asks for; or `"own"`; or a recipe for a whole
+            net (`keras_inits.recipes()`), by name, such as `"gpt2"`, or with options,
+            `keras_inits.recipe("gpt2", stddev=0.01)`.
         overrides: patterns of weight paths, such as `"*/embeddings"`, to schemes; the first that
             fits counts. None in place of a scheme leaves the weights alone. An override may also
             name a bias, or a weight that the library does not know: the scheme then reads the
             shape.
+        residual: what `"auto"` has each of the L branches of a residual stream add to the stream's
+            second moment, through its last kernel, or the scale of a normalization behind that
+            where it starts at 1. `"sqrt"`: 1 / L of what the stream starts with, standard
+            deviations times L^-1/2 (GPT-2), so that it ends at twice that. `"depth"`: 1 / (2 (l +
+            1)) in block l, of two sums each where there is attention (OLMo, torchtitan). `"zero"`:
+            nothing (Goyal et al. 2017; Fixup).
         seed: root of all seeds, a whole number from 0; None takes a new one, which the report
             gives. Each weight's own seed follows from it and the weight's path.
 
@@ -66,6 +83,13 @@ def initialize(
             that fits no weight, a scheme that cannot fill a kernel, a recipe for another kind of
             model.
         InputTypeError: something that is no model, no scheme or no seed.
+
+    Reference:
+        Radford et al. 2019, section 2.3 (L^-1/2).
+        https://cdn.openai.com/better-language-models/language_models_are_unsupervised_multitask_learners.pdf
+        Zhang, Dauphin & Ma 2019 (residual nets without normalization).
+        https://arxiv.org/abs/1901.09321
+        Goyal et al. 2017, section 5.1 (a last scale of 0). https://arxiv.org/abs/1706.02677
 
     >>> import keras
     >>> model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(256, "relu")])
@@ -86,7 +110,8 @@ def initialize(
     weights = owned_weights(model)
     if recipe := find(scheme):
         default = recipe.on(model, weights)
-    steps = plan(weights, default, own)
+    ends = choice("residual", residual, get_args(Residual))
+    steps = plan(weights, default, own, model=model, residual=ends)
     set_all(steps, weight_seeds(root, [step.owned for step in steps]))
     rows = tuple(_row(step) for step in steps)
     return InitializationReport(model=model.name, seed=root, rows=rows)
@@ -121,6 +146,7 @@ def _row(step: Step) -> WeightRow:
         left_alone=step.role.reason if isinstance(step.role, LeftAlone) and not is_set else "",
         unknown=isinstance(step.role, Unknown) and not is_set,
         note=step.note,
+        second_moment=step.second_moment,
     )
 
 

@@ -1,23 +1,29 @@
 """What is to be done with each weight of a model, before anything is done."""
 
 import fnmatch
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import keras
+import numpy as np
+from keras import ops
 
 from keras_inits import _gains, _registry
 from keras_inits._errors import InputError
+from keras_inits._initialize.auto import Choice, Residual, Weight, choose
+from keras_inits._initialize.statistics import mean_square
 from keras_inits._kernel_geometry import KernelGeometry
-from keras_inits._layers import LeftAlone, OwnedWeight, Role, Unknown, role
-from keras_inits._layers.activations import Following, activation_name, following, is_seen
+from keras_inits._layers import Default, LeftAlone, OwnedWeight, Role, Unknown, geometry, role
+from keras_inits._layers.activations import activation_name
 from keras_inits._layers.ownership import kept_initializer
 from keras_inits._recipes import Bound
-from keras_inits._schemes import GeometricInit, XavierInit
+from keras_inits._schemes import ConstantInit, GeometricInit, XavierInit, ZerosInit
 from keras_inits._schemes.base import KernelScheme
+from keras_inits._schemes.laws import expected_stddev
+from keras_inits._wiring import wiring
 
-AUTO = "auto"  # the gain of the activation that follows
+AUTO = "auto"  # as the graph of the model asks for
 OWN = "own"  # the initializer that the layer has
 
 
@@ -32,6 +38,7 @@ class Step:
         kept: whether its layer is to keep the initializer.
         note: how the initializer was chosen, where that needs saying.
         drawn_in: the geometry to draw in, where that is not the one of its role.
+        second_moment: what a kernel's output is to have, where that was chosen.
     """
 
     owned: OwnedWeight
@@ -40,6 +47,7 @@ class Step:
     kept: bool = False
     note: str = ""
     drawn_in: KernelGeometry | None = None
+    second_moment: float | None = None
 
     @property
     def kernel(self) -> KernelGeometry | None:
@@ -52,8 +60,23 @@ class Step:
         return self.drawn_in or self.kernel or KernelGeometry.from_shape(self.owned.weight.shape)
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """One weight, what it is in its layer, and what is to draw it."""
+
+    owned: OwnedWeight
+    role: Role
+    spec: Any  # an initializer, AUTO or OWN; None to leave it alone
+    pattern: str = ""  # the override that says so
+
+
 def plan(
-    weights: Sequence[OwnedWeight], scheme: Any, overrides: Mapping[str, Any] | None = None
+    weights: Sequence[OwnedWeight],
+    scheme: Any,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    model: Any = None,
+    residual: Residual = "sqrt",
 ) -> tuple[Step, ...]:
     """Returns a step for each weight.
 
@@ -62,6 +85,8 @@ def plan(
         scheme: an initializer, a recipe with its model, `AUTO` or `OWN`.
         overrides: the same by pattern of weight paths, None to leave a weight alone; the first
             pattern that fits counts.
+        model: the model, for `AUTO`.
+        residual: how `AUTO` scales the ends of branches.
 
     Raises:
         InputError: a pattern that fits no weight, a registered geometry of another shape.
@@ -73,44 +98,107 @@ def plan(
                 f"The pattern {pattern!r} in `overrides` fits no weight. Paths are such as "
                 + ", ".join(repr(owned.path) for owned in weights[:3])
             )
-    return tuple(_steps(weights, scheme, overrides))
+    wanted = [_wanted(owned, scheme, overrides) for owned in weights]
+    if not any(_is_chosen(each) for each in wanted):
+        return tuple(_step(each, {}, "") for each in wanted)
+    choices, reason = _choices(model, wanted, residual)
+    return tuple(_step(each, choices, reason) for each in wanted)
 
 
-def _steps(
-    weights: Sequence[OwnedWeight], scheme: Any, overrides: Mapping[str, Any]
-) -> Iterator[Step]:
-    for owned in weights:
-        found = role(owned.layer, owned.weight)
-        if isinstance(found, KernelGeometry) and found.shape != tuple(owned.weight.shape):
-            raise InputError(
-                f"The geometry registered for {type(owned.layer).__name__} has shape {found.shape}"
-                f", but {owned.path!r} has shape {tuple(owned.weight.shape)}"
-            )
-        fitting = next((p for p in overrides if fnmatch.fnmatchcase(owned.path, p)), None)
-        if fitting is not None:
-            yield _overridden(owned, found, overrides[fitting], fitting)
-        elif isinstance(scheme, Bound):
-            yield _by_recipe(owned, found, scheme)
-        elif scheme == OWN and isinstance(found, KernelGeometry | Unknown):
-            yield _own(owned, found)
-        elif isinstance(found, KernelGeometry):
-            yield _by_scheme(owned, found, scheme)
-        elif isinstance(found, LeftAlone):
-            yield Step(owned, found, None)
-        else:
-            yield Step(owned, found, _registry.get(found.initializer))
+def _wanted(owned: OwnedWeight, scheme: Any, overrides: Mapping[str, Any]) -> _Wanted:
+    found = role(owned.layer, owned.weight)
+    if isinstance(found, KernelGeometry) and found.shape != tuple(owned.weight.shape):
+        raise InputError(
+            f"The geometry registered for {type(owned.layer).__name__} has shape {found.shape}"
+            f", but {owned.path!r} has shape {tuple(owned.weight.shape)}"
+        )
+    fitting = next((p for p in overrides if fnmatch.fnmatchcase(owned.path, p)), None)
+    if fitting is None:
+        return _Wanted(owned, found, scheme)
+    return _Wanted(owned, found, overrides[fitting], fitting)
 
 
-def _overridden(owned: OwnedWeight, found: Role, spec: Any, pattern: str) -> Step:
+def _is_chosen(wanted: _Wanted) -> bool:
+    """Says whether the graph decides the scale of a weight, given what is a kernel."""
+    if not isinstance(wanted.spec, str) or wanted.spec != AUTO:
+        return False
+    return isinstance(wanted.role, KernelGeometry)
+
+
+def _step(wanted: _Wanted, choices: Mapping[str, Choice], reason: str) -> Step:
+    owned, found, spec = wanted.owned, wanted.role, wanted.spec
+    if choice := choices.get(owned.path):
+        return Step(owned, found, choice.initializer, True, choice.note, None, choice.second_moment)
+    if wanted.pattern:
+        return _overridden(owned, found, spec, wanted.pattern, reason)
+    if isinstance(spec, Bound):
+        return _by_recipe(owned, found, spec)
+    if isinstance(spec, str) and spec == OWN and isinstance(found, KernelGeometry | Unknown):
+        return _own(owned, found)
+    if isinstance(found, KernelGeometry):
+        return _by_scheme(owned, found, spec, reason)
+    if isinstance(found, LeftAlone):
+        return Step(owned, found, None)
+    return Step(owned, found, _registry.get(found.initializer))
+
+
+def _choices(
+    model: Any, wanted: Sequence[_Wanted], residual: Residual
+) -> tuple[Mapping[str, Choice], str]:
+    """Returns what the graph of the model decides, and why it does not decide the rest."""
+    try:
+        found = wiring(model)
+    except InputError as error:
+        return {}, str(error).rstrip(".")
+    weights = {each.owned.path: _weight(each) for each in wanted}
+    return choose(model, found, weights, residual), "no call of it was seen"
+
+
+def _weight(wanted: _Wanted) -> Weight:
+    owned, found, spec = wanted.owned, wanted.role, wanted.spec
+    if isinstance(found, KernelGeometry) and _is_chosen(wanted):
+        return Weight(found, math.nan, chosen=True)
+    step = _step(wanted, {}, "")
+    if step.initializer is None:
+        return Weight(_what_it_is(owned), mean_square(owned.weight))
+    law = expected_stddev(step.initializer, step.geometry) if step.kernel else None
+    if law is not None:
+        return Weight(step.kernel, law**2)
+    if not isinstance(found, Default):
+        return Weight(step.kernel, mean_square(owned.weight))
+    shape = tuple(owned.weight.shape)
+    start = np.asarray(ops.convert_to_numpy(step.initializer(shape, dtype="float32")))
+    by_us = isinstance(step.initializer, ConstantInit | ZerosInit)  # an earlier "auto"
+    is_scale = (
+        isinstance(spec, str)
+        and spec == AUTO
+        and owned.weight.trainable  # moving variances start at 1 too
+        and (by_us or bool(np.all(start == 1)))
+    )
+    return Weight(None, float(np.mean(start**2)), is_scale=is_scale)
+
+
+def _what_it_is(owned: OwnedWeight) -> KernelGeometry | None:
+    """Returns the geometry of a weight that stays as it is, frozen, say."""
+    found = geometry(owned.layer, owned.weight)
+    if isinstance(found, KernelGeometry):
+        return found
+    is_matrix = isinstance(found, Unknown) and len(owned.weight.shape) > 1
+    return KernelGeometry.from_shape(owned.weight.shape) if is_matrix else None
+
+
+def _overridden(owned: OwnedWeight, found: Role, spec: Any, pattern: str, reason: str) -> Step:
     if isinstance(found, LeftAlone) and not isinstance(found, Unknown):
         return Step(owned, found, None)
     if spec is None:
         return Step(owned, LeftAlone(f"the override {pattern!r} says so"), None)
-    return _own(owned, found) if spec == OWN else _by_scheme(owned, found, spec)
+    if isinstance(spec, str) and spec == OWN:
+        return _own(owned, found)
+    return _by_scheme(owned, found, spec, reason)
 
 
-def _by_scheme(owned: OwnedWeight, found: Role, spec: Any) -> Step:
-    initializer, note = _fitting(spec, owned)
+def _by_scheme(owned: OwnedWeight, found: Role, spec: Any, reason: str) -> Step:
+    initializer, note = _alone(owned, reason) if isinstance(spec, str) else (spec, "")
     if isinstance(initializer, KernelScheme) and initializer.has_axes:  # the caller knows better
         found = initializer.geometry(tuple(owned.weight.shape))
     elif isinstance(found, Unknown):
@@ -124,7 +212,7 @@ def _by_recipe(owned: OwnedWeight, found: Role, recipe: Bound) -> Step:
         return Step(owned, found, None)
     line = recipe.line(owned.path)
     if line.initializer is not None:
-        return Step(owned, found, line.initializer, True, line.note)
+        return replace(_by_scheme(owned, found, line.initializer, ""), note=line.note)
     if line.role:
         return Step(owned, LeftAlone(line.note), None)
     return replace(_own(owned, found), note=line.note if isinstance(found, KernelGeometry) else "")
@@ -145,28 +233,15 @@ def _own(owned: OwnedWeight, found: Role) -> Step:
     return Step(owned, found, initializer, note="its layer's own", drawn_in=drawn_in)
 
 
-def _fitting(scheme: Any, owned: OwnedWeight) -> tuple[Any, str]:
-    """Returns the initializer for a kernel, with a note on how it was chosen."""
-    if scheme != AUTO:
-        return scheme, ""
+def _alone(owned: OwnedWeight, reason: str) -> tuple[Any, str]:
+    """Returns the initializer for a kernel by its layer alone, where the graph does not show it."""
     if hasattr(owned.layer, "state_size"):  # a recurrent cell: it is stepped through many times
         return XavierInit(), "recurrent: gain 1"
-    # Nothing stands between the two kernels of a separable convolution.
-    separable = owned.weight.name == "depthwise_kernel"
-    found = Following() if separable else following(owned.layer)
-    if found.met:
-        return (
-            XavierInit(),
-            f"{found.met} {'follow' if ' and ' in found.met else 'follows'}: gain 1",
-        )
-    activation = found.activation
-    if activation is None and not is_seen(owned.layer):
-        return XavierInit(), "nothing seen after it: gain 1"
+    activation = getattr(owned.layer, "activation", None)
     name = activation_name(activation)
+    note = f"judged by its layer alone, {name}"
     try:
         gain = _gains.gain(activation)
     except ValueError:
-        return XavierInit(), f"no gain known for {name}: 1"
-    if gain != 1 and getattr(keras.activations, name, None) is activation:  # a name says more
-        return XavierInit(activation=name), f"gain {gain:.4g}"
-    return XavierInit(gain), f"{name}: gain {gain:.4g}"
+        gain, note = 1.0, f"{note}, of no known gain"
+    return XavierInit(gain), f"{note}: gain {gain:.4g}; {reason}"

@@ -22,6 +22,8 @@ class WeightRow:
         left_alone: why the weight keeps its values; empty where it was set.
         unknown: whether it keeps them because the library does not know what it is.
         note: how the scheme was chosen, where that needs saying.
+        second_moment: what `"auto"` expects of the layer's output before its activation; None for
+            other schemes and for weights that are no kernels.
     """
 
     path: str
@@ -33,6 +35,7 @@ class WeightRow:
     left_alone: str = ""
     unknown: bool = False
     note: str = ""
+    second_moment: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

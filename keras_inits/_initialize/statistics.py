@@ -24,6 +24,16 @@ def pieces(weight: Any) -> Iterator[NDArray[Any]]:
 
 def standard_deviation(weight: Any) -> float:
     """Returns the standard deviation of all entries; NaN for an empty weight."""
+    mean, square = _moments(weight)
+    return math.sqrt(max(0.0, square - mean**2))
+
+
+def mean_square(weight: Any) -> float:
+    """Returns the mean square of all entries; NaN for an empty weight."""
+    return _moments(weight)[1]
+
+
+def _moments(weight: Any) -> tuple[float, float]:
     count, total, squares = 0, 0.0, 0.0
     for fetched in pieces(weight):
         for start in range(0, fetched.size, _SUMMED):
@@ -32,7 +42,4 @@ def standard_deviation(weight: Any) -> float:
             count += values.size
             total += float(values.sum(dtype="float64"))
             squares += float(np.dot(values, values))
-    if not count:
-        return math.nan
-    mean = total / count
-    return math.sqrt(max(0.0, squares / count - mean**2))
+    return (total / count, squares / count) if count else (math.nan, math.nan)

@@ -61,7 +61,7 @@ class Bound:
             law = law(place)
         if law is None:
             return Line(None, role, f"{name}: left alone by the line {role}")
-        return Line(_registry.get(law), role, f"{name}: {role}")
+        return Line(_unseeded(law, name, role), role, f"{name}: {role}")
 
 
 @dataclass(frozen=True)
@@ -144,6 +144,19 @@ class Recipe:
                 f"Received: scheme={self.name!r}"
             )
         return Bound(self, found)
+
+
+def _unseeded(law: Law, name: str, role: str) -> Any:
+    """Returns the initializer that a law means, after checking that it has no seed of its own."""
+    initializer = _registry.get(law)
+    config = initializer.get_config() if hasattr(initializer, "get_config") else {}
+    if config.get("seed") is not None:
+        raise InputError(
+            f"The line {role!r} of the recipe {name!r} has a seed of its own, which would make "
+            "weights equal: `initialize` gives each weight one. "
+            f"Received: {initializer!r} with seed={config['seed']!r}"
+        )
+    return initializer
 
 
 def recipe(spec: Any = None, /, *, needs: Sequence[str] = (), **options: Any) -> Any:

@@ -54,7 +54,7 @@ def find_following(graph: Graph, call: Call) -> Following:
         if len(consumers) > 1:
             return _several(graph, consumers, tuple(between))
         (at,) = consumers
-        if at.kind not in _SEEN_THROUGH:
+        if at.kind not in _SEEN_THROUGH and not _is_linear(at):
             linear = at.is_map or at.kind in _NEXT
             met = "" if linear else f"{at.type} ({at.kind})"
             return Following("linear" if linear else "", (), tuple(between), met)
@@ -81,12 +81,12 @@ def _region(graph: Graph, start: int) -> tuple[int, ...]:
     So `x * sigmoid(x)` or `maximum(x, 0.1 * x)`: every way from `start` goes through these calls,
     and ends in the last of them, which is the first where all ways meet again.
     """
-    inside, shape = {start}, graph.calls[start].shape
+    inside, first = {start}, graph.calls[start]
     for call in graph.calls[start + 1 :]:
         if not inside.intersection(call.signals):
             continue
         learned = call.weights and call.kind is not Kind.ACTIVATION
-        if learned or call.kind not in _SINGLE_VALUES or call.shape != shape:
+        if learned or call.kind not in _SINGLE_VALUES or not _same_shape(first, call):
             return ()
         if not inside.issuperset(call.signals):
             return ()
@@ -99,8 +99,19 @@ def _region(graph: Graph, start: int) -> tuple[int, ...]:
     return ()
 
 
+def _is_linear(call: Call) -> bool:
+    """Says whether a call is an activation that does nothing, as `Activation("linear")` is."""
+    return call.kind is Kind.ACTIVATION and not call.activation
+
+
+def _same_shape(call: Call, other: Call) -> bool:
+    if call.over_time and not other.over_time:  # the other has the steps of time too
+        return call.shape == (*other.shape[:1], *other.shape[2:])
+    return call.shape == other.shape
+
+
 def _bends(call: Call) -> bool:
-    return call.kind in _BENDS or call.type.lower() in _BENDING_SUMS
+    return (call.kind in _BENDS and not _is_linear(call)) or call.type.lower() in _BENDING_SUMS
 
 
 def _name(calls: tuple[Call, ...]) -> str:

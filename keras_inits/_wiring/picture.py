@@ -16,7 +16,7 @@ from keras_inits._wiring.attention import Attention
 from keras_inits._wiring.following import Following, find_following, find_normalizations
 from keras_inits._wiring.graph import Call, Graph
 from keras_inits._wiring.streams import Stream, Sum
-from keras_inits._wiring.tracing import Step, replayed, variables_of
+from keras_inits._wiring.tracing import Step, replayed, signals_of, variables_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +144,29 @@ class Wiring(Report):
             value: a tensor of the backend, or an array.
         """
         return replayed({index: self._steps[index] for index in calls}, value)
+
+    def function_of(self, call: Call) -> Callable[[Any], Any]:
+        """Returns what an operation, with its constants, makes of the signals that it is given."""
+        steps = {call.index: self._steps[call.index]}
+        return lambda value: replayed(steps, value)
+
+    def step(self, call: Call) -> Step:
+        """Returns a call with its arguments; not for a wiring read from JSON."""
+        return self._steps[call.index]
+
+    def shapes_into(self, call: Call) -> tuple[tuple[int, ...], ...]:
+        """Returns the shapes of the signals that a call takes, in the order of `call.signals`."""
+        return tuple(tuple(tensor.shape) for tensor in signals_of(self._steps[call.index]))
+
+    def outputs_into(self, call: Call) -> tuple[int, ...]:
+        """Returns which output of its source each of `call.signals` is, from 0."""
+        return tuple(
+            next((i for i, made in enumerate(self._outputs(s)) if made is tensor), 0)
+            for s, tensor in zip(call.signals, signals_of(self._steps[call.index]), strict=False)
+        )
+
+    def _outputs(self, source: int) -> tuple[Any, ...]:
+        return self._steps[source].outputs if source >= 0 else ()
 
     def normalized_after(self, call: Call) -> tuple[Call, ...]:
         """Returns the normalizations behind a kernel that take its scale away on every way.

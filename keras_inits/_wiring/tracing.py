@@ -45,6 +45,7 @@ class Step:
         shape: of its first output.
         carries: whether a gradient comes through it.
         over_time: whether it runs once for each step of a sequence.
+        outputs: the symbolic tensors that it made.
         problem: why a layer could not be entered; else empty.
     """
 
@@ -58,6 +59,7 @@ class Step:
     shape: tuple[int | None, ...]
     carries: bool
     over_time: bool
+    outputs: tuple[Any, ...] = ()
     problem: str = ""
 
     @property
@@ -216,6 +218,7 @@ class Trace:
             shape=tuple(flat[0].shape) if flat else (),
             carries=through and any(keras.backend.is_float_dtype(t.dtype) for t in flat),
             over_time=self._over_time > 0,
+            outputs=tuple(flat),
             problem=problem,
         )
         for tensor in flat:
@@ -340,6 +343,17 @@ def replayed(steps: Mapping[int, Step], value: Any) -> Any:
         layer = isinstance(step.subject, keras.layers.Layer)
         made[index] = (step.subject if layer else step.subject.call)(*args, **kwargs)
     return made[index]
+
+
+def signals_of(step: Step) -> list[Any]:
+    """Returns the symbolic tensors that a step takes signals from, in the order of `signals`."""
+    tensors, wanted = _symbolic(step.arguments), list(step.signals)
+    found = []
+    for source, tensor in zip(step.sources, tensors, strict=False):
+        if wanted and source == wanted[0]:
+            found.append(tensor)
+            wanted.pop(0)
+    return found
 
 
 def variables_of(step: Step) -> list[Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from keras_inits._files import write_whole
 from keras_inits._progress import Clock, Progress
 from keras_inits.datasets import Source
-from keras_inits.experiments._experiment import Experiment, OnProgress, Say
+from keras_inits.experiments._experiment import Experiment, OnProgress, Say, refuse_backend
 from keras_inits.experiments._html import html
 from keras_inits.experiments._page import Page
 
@@ -52,8 +52,10 @@ def run_all(
 
     Raises:
         DataError: MNIST could not be had.
-        InputError: the folder holds runs of another recipe.
+        InputError: the folder holds runs of another recipe, or one of them needs another backend.
     """
+    for experiment in experiments:  # before any of them has taken its time
+        refuse_backend(experiment.name, needed=experiment.needs_tensorflow)
     pages: list[Page] = []
     files: list[Path] = []
     clock = Clock(0, sum(experiment.seconds for experiment in experiments), on_progress)

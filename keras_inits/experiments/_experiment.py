@@ -149,6 +149,7 @@ class Experiment:
         what: what is run.
         published: what the results are compared with.
         side_by_side: whether a configuration trains models side by side.
+        needs_tensorflow: whether its default configuration runs on that backend alone.
     """
 
     title: str
@@ -160,6 +161,7 @@ class Experiment:
     what: str
     published: str
     side_by_side: Callable[[Any], bool] = field(default=lambda config: True)
+    needs_tensorflow: bool = False
 
     @property
     def name(self) -> str:
@@ -199,11 +201,7 @@ def started(
     Raises:
         InputError: another backend, or a folder that belongs to another experiment.
     """
-    if needs_tensorflow and (backend := keras.backend.backend()) != "tensorflow":
-        raise InputError(
-            f"`{result.experiment}` needs Keras on TensorFlow. Received: backend={backend}. "
-            "Set KERAS_BACKEND=tensorflow."
-        )
+    refuse_backend(result.experiment, needed=needs_tensorflow)
     if config.out is not None:
         refuse_others(config.out, result.experiment)
         write_whole(config.out / MARKER, f'{{"experiment": "{result.experiment}"}}\n')
@@ -214,6 +212,15 @@ def started(
             on_progress(progress)
 
         yield versions(), listen
+
+
+def refuse_backend(experiment: str, *, needed: bool) -> None:
+    """Raises an `InputError` if TensorFlow is needed, and Keras runs on another backend."""
+    if needed and (backend := keras.backend.backend()) != "tensorflow":
+        raise InputError(
+            f"`{experiment}` needs Keras on TensorFlow. Received: backend={backend}. "
+            "Set KERAS_BACKEND=tensorflow."
+        )
 
 
 def refuse_others(out: Path, experiment: str) -> None:

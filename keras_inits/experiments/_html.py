@@ -2,8 +2,9 @@
 
 import base64
 from collections.abc import Sequence
-from html import escape
+from html import escape as escape_markup
 
+from keras_inits._reporting import plain_text
 from keras_inits.experiments._experiment import versions
 from keras_inits.experiments._page import Page, Picture, Table
 
@@ -33,6 +34,11 @@ a { color: var(--mark); } code { font-size: .92em; }
 @media (max-width: 40rem) { dl { display: block; } dd { margin-bottom: .5rem; } }
 @media print { section { break-before: page; } .wide { overflow: visible; } }
 """
+
+
+def escape(text: str) -> str:
+    """Returns text for HTML: what would be markup escaped, control characters visible."""
+    return escape_markup(plain_text(text).plain)
 
 
 def html(pages: Sequence[Page], command: str) -> str:

@@ -11,7 +11,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from keras_inits._reporting import WIDTH
+from keras_inits._reporting import WIDTH, plain_text
 from keras_inits.experiments._published import Article
 
 if TYPE_CHECKING:  # matplotlib is an extra
@@ -28,12 +28,17 @@ class Table:
 
     def __rich__(self) -> RichTable:
         shown = RichTable(
-            title=Text(self.title, "italic"), title_justify="left", box=SIMPLE_HEAD, pad_edge=False
+            title=plain_text(self.title, "italic"),
+            title_justify="left",
+            box=SIMPLE_HEAD,
+            pad_edge=False,
         )
         for index, column in enumerate(self.columns):
-            shown.add_column(Text(column), justify="right" if index else "left", overflow="fold")
+            shown.add_column(
+                plain_text(column), justify="right" if index else "left", overflow="fold"
+            )
         for row in self.rows:
-            shown.add_row(*map(Text, row))
+            shown.add_row(*map(plain_text, row))
         return shown
 
 
@@ -92,7 +97,7 @@ class Page:
     def parts(self) -> Iterator[RenderableType]:
         """Yields sources, tables and sentences for `rich`."""
         for source in self.sources:
-            yield Text(f"Source: {source}")
+            yield plain_text(f"Source: {source}")
         for table in self.tables:
             yield Text()
             yield table
@@ -102,7 +107,7 @@ class Page:
         ):
             if sentences:
                 yield Text(f"\n{heading}", "bold")
-                yield from map(Text, sentences)
+                yield from map(plain_text, sentences)
 
     def summary(self) -> str:
         """Returns the page as text of at most 80 columns."""

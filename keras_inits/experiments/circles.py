@@ -421,4 +421,5 @@ EXPERIMENT = Experiment(
     seconds=30,
     what="2-10-5-1 on two circles from zeros, randn × 10 and × 0.01, Xavier and He, 15,000 steps",
     published="the published draw, digit by digit, and 20 seeds",
+    needs_tensorflow=True,
 )

@@ -377,4 +377,5 @@ EXPERIMENT = Experiment(
     ),
     published="the article's words, and the infinitely wide net",
     side_by_side=lambda config: False,
+    needs_tensorflow=True,
 )

@@ -90,7 +90,8 @@ def plot_depth(
 ) -> Axes:
     """Draws the root mean square of the signal, or of the gradient, over the layers.
 
-    Measured values are a line, the theory's open circles; unhealthy layers are marked at the foot.
+    Measured values are a line, the theory's open circles, with a band that holds 95 % of nets of
+    this width; unhealthy layers are marked at the foot.
     The root mean square is the standard deviation where the mean is 0, and what theory predicts.
 
     Args:
@@ -111,6 +112,11 @@ def plot_depth(
     ax.plot(depth, measured, color=color, lw=1.2, marker=None if dense else ".", label="measured")
     shown = slice(None, None, max(1, len(depth) // 60))
     ax.plot(depth[shown], predicted[shown], "o", ms=4, mfc="none", mec="0.35", lw=0, label="theory")
+    name = "predicted_deviation" if signal else "predicted_gradient_deviation"
+    halves = np.array([getattr(layer, name) or 0.0 for layer in report.layers]) / 2  # of the root
+    # Two deviations to both sides: 19 nets of 20 lie in there.
+    low, high = predicted * np.exp(-2 * halves), predicted * np.exp(2 * halves)
+    ax.fill_between(depth, low, high, color="0.5", alpha=0.2, lw=0, label="theory, 95 %")
     ill = np.array([layer.verdict != "healthy" for layer in report.layers])
     if ill.any():
         feet, foot = np.full(int(ill.sum()), 0.015), ax.get_xaxis_transform()

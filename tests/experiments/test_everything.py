@@ -2,10 +2,13 @@ import json
 import os
 import re
 import shutil
+from html import escape as html_escape
 from html.parser import HTMLParser
 
+import keras
 import pytest
 
+from keras_inits import InputError
 from keras_inits.experiments import EXPERIMENTS, EverythingConfig, Page, Picture, Table, run_all
 from keras_inits.experiments._html import html
 
@@ -171,3 +174,25 @@ def test_the_browser_finds_what_is_wrong(browser, tmp_path):
     broken = re.sub(r"base64,[^\"]*", "base64,AAAA", text)
     page.write_text(broken.replace("</body>", "<script>nothing()</script></body>"))
     assert look(browser, page, DESKTOP).keys() == {"missing images", "console"}
+
+
+def test_texts_are_no_markup_in_the_terminal_and_in_html():
+    hostile = "a[b] [/b] $x^$ <b> & \x1b[31m"
+    visible = r"a[b] [/b] $x^$ <b> & \x1b[31m"
+    table = Table(hostile, (hostile, "x"), ((hostile, hostile),))
+    page = Page("n", hostile, hostile, (), ((hostile, hostile),), (table,), (), (hostile,), ())
+    text = page.summary()
+    assert visible in text
+    assert "\x1b" not in text
+    report = html([page], hostile)
+    assert html_escape(visible) in report
+    assert "\x1b" not in report
+    assert "<b>" not in report
+
+
+def test_another_backend_is_refused_before_anything_is_trained(tmp_path, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    monkeypatch.setattr("keras_inits.experiments.mnist_log.run", None)
+    with pytest.raises(InputError, match=r"needs Keras on TensorFlow.*backend=jax"):
+        run_all(EXPERIMENTS, EverythingConfig(tmp_path / "out", source="digits"))
+    assert not (tmp_path / "out").exists()

@@ -9,6 +9,7 @@ from keras import layers
 
 import keras_inits
 from keras_inits import CutNormalInit, InputError, RandomInit
+from keras_inits._compare.weights import draw, labelled
 from keras_inits._layers import owned_weights
 from keras_inits._recipes.recipe import _recipes
 from keras_inits._recipes.roles import places
@@ -153,6 +154,13 @@ def test_a_line_of_none_leaves_a_weight_alone():
     assert np.array_equal(model.get_layer("zig").get_weights()[0], before)
 
 
+@pytest.mark.parametrize("name", ["gpt2", "mitchell", "neox"])
+def test_audit_does_not_blame_what_a_recipe_set(name):
+    model = transformer(4)
+    keras_inits.initialize(model, name, seed=1)
+    assert keras_inits.audit(model).findings == ()
+
+
 def test_overrides_come_last():
     report = keras_inits.initialize(transformer(1), "gpt2", overrides={"zig/*": "ones"}, seed=1)
     rows = {row.path: row for row in report.rows}
@@ -176,6 +184,26 @@ def test_a_clone_draws_by_the_law_of_the_recipe():
     clone = keras.models.clone_model(model)
     end = clone.get_layer("dense_1").kernel
     assert np.std(end) == pytest.approx(0.02 / math.sqrt(6), rel=0.1)
+
+
+def test_compare_trains_from_what_initialize_sets():
+    inputs = np.random.default_rng(0).normal(size=(32, 16)).astype("float32")
+
+    def net():
+        x = entry = keras.Input((16,))
+        x = x + layers.Dense(16)(layers.Dense(24, "relu")(x))
+        return keras.Model(entry, layers.Dense(3, "softmax")(x))
+
+    model = net()
+    drawn = draw(model, labelled({"depth": "fixup"})["depth"], 7, 0)
+    keras_inits.initialize(model, "fixup", seed=7)
+    for ours, theirs in zip(drawn, model.get_weights(), strict=True):
+        assert np.array_equal(ours, theirs)
+    result = keras_inits.compare(
+        net, {"he": "he", "depth": "fixup"}, (inputs, np.arange(32) % 3),
+        optimizer="sgd", loss="sparse_categorical_crossentropy", epochs=1, seeds=2,
+    )  # fmt: skip
+    assert "depth" in result.summary()
 
 
 # --- mistakes -----------------------------------------------------------------------------------
@@ -208,6 +236,9 @@ def test_gates_are_not_for_irnn():
          "'kernal', which is no role.*kernel"),
         (lambda: keras_inits.initialize(dense_net(), keras_inits.recipe({"kernel": "onse"})),
          "onse"),
+        (lambda: keras_inits.initialize(
+            dense_net(), keras_inits.recipe({"kernel": RandomInit(seed=3)})),
+         "'kernel'.*a seed of its own"),
     ],
 )  # fmt: skip
 def test_mistakes_are_named(make, says):

@@ -1,0 +1,213 @@
+"""The second moment that each kernel is to give its output: from what follows it."""
+
+import functools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_inits._gains import Activation, gaussian_moments
+from keras_inits._layers.activations import activation_of_operation
+from keras_inits._layers.kinds import Kind
+from keras_inits._moments import resolved
+from keras_inits._wiring import Call, Following, Wiring
+from keras_inits._working_point import WorkingPoint, working_point
+
+# Outputs for which a guess is the same for all classes if they are small.
+_GUESSES = frozenset({"linear", "softmax", "Softmax", "log_softmax", "sigmoid"})
+# Behind these a chain of layers ends: the signal's scale is set anew.
+_RESTARTS = frozenset({Kind.NORMALIZATION, Kind.RECURRENT, Kind.CELL, Kind.EMBEDDING,
+                       Kind.CONTRACTION, Kind.ATTENTION})  # fmt: skip
+# Where two activations are compared; away from 0 and each other.
+_POINTS = np.array([-7.3, -3.1, -1.7, -0.9, -0.31, -0.012, 0.012, 0.31, 0.9, 1.7, 3.1, 7.3])
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What one kernel's output is to be.
+
+    Attributes:
+        variance: its second moment, $q$.
+        why: a short text for the report.
+        activation: what follows, if it is a function of single values and not linear.
+        is_guess: whether the output is linear, or probabilities.
+    """
+
+    variance: float
+    why: str
+    activation: Activation | None = None
+    is_guess: bool = False
+
+
+@dataclass(frozen=True)
+class _Met:
+    """What a kernel's output meets, and with how many others it is added before."""
+
+    activation: Activation | None
+    name: str
+    problem: str
+    operands: int = 1
+
+
+def find_aims(wiring: Wiring) -> dict[int, Aim]:
+    """Returns an aim for each call with a kernel, as if no residual sum followed it."""
+    known: dict[tuple[float, ...], Activation] = {}
+    met = {call.index: _met(wiring, call, known) for call in wiring.maps}
+    depths = _depths(wiring, {i: each.activation for i, each in met.items()})
+    return {index: _aim(each, depths[index]) for index, each in met.items()}
+
+
+def _aim(met: _Met, depth: int) -> Aim:
+    guess = met.name in _GUESSES
+    if met.activation is None:
+        return Aim(1.0 / met.operands, _with_operands(met.problem, met), None, guess)
+    if met.activation.slopes is not None:
+        # Any variance is as good as any other: the one at which 1 comes out (He et al. 2015).
+        variance = 1 / gaussian_moments(met.activation).second_moment
+        return Aim(variance / met.operands, _with_operands(met.name, met), met.activation, guess)
+    point = _point(met.activation, depth)
+    if point is None:
+        return Aim(1.0 / met.operands, f"no working point known for {met.name}", None, guess)
+    said = f"{met.name} at {point}" if depth > 1 else met.name
+    return Aim(point.q / met.operands, _with_operands(said, met), met.activation, guess)
+
+
+@functools.lru_cache(maxsize=256)
+def _point(activation: Activation, depth: int) -> WorkingPoint | None:
+    try:
+        return working_point(activation, depth)
+    except (TypeError, ValueError):  # without finite moments
+        return None
+
+
+def _with_operands(text: str, met: _Met) -> str:
+    return text if met.operands == 1 else f"{text} of a sum of {met.operands}"
+
+
+def _met(wiring: Wiring, call: Call, known: dict[tuple[float, ...], Activation]) -> _Met:
+    following, operands = wiring.activation_after(call), 1
+    start = call
+    summed = _plain_sum(wiring, call, following)
+    if summed is not None:
+        start, operands = summed, len(set(summed.signals))
+        following = wiring.activation_after(summed)
+    name = following.activation
+    if name in ("", "linear"):
+        problem = _problem(wiring, start, following)
+        if not problem:  # a kernel follows, or nothing
+            name = problem = "linear"
+        return _Met(None, name, problem, operands)
+    if _is_gate(wiring, following):
+        return _Met(None, "gate", f"a gate, {name}, follows", operands)
+    if name.lower() in ("softmax", "log_softmax"):
+        return _Met(None, name, f"{name} follows", operands)
+    try:
+        activation = resolved(_function(wiring, start, following))
+    except (TypeError, ValueError):
+        return _Met(None, "", f"not understood: {name} follows", operands)
+    with np.errstate(all="ignore"):
+        fingerprint = tuple(np.round(activation.function(_POINTS), 5).tolist())
+    activation = known.setdefault(fingerprint, activation)
+    if activation.slopes == (1.0, 1.0):
+        return _Met(None, "linear", "linear", operands)
+    return _Met(activation, name, "", operands)
+
+
+def _function(wiring: Wiring, start: Call, following: Following) -> Any:
+    """Returns what follows as a layer or function that is met again and again, where it is one."""
+    if not following.calls:
+        return wiring.subjects[start.index].activation
+    computing = [i for i in following.calls if wiring.calls[i].kind is not Kind.IDENTITY]
+    if len(computing) == 1:
+        subject = wiring.subjects[computing[0]]
+        if isinstance(subject, keras.layers.Layer):
+            return subject
+        if (function := activation_of_operation(subject)) not in (None, subject):
+            return function
+    return wiring.activation_function(start)
+
+
+def _problem(wiring: Wiring, call: Call, following: Following) -> str:
+    """Returns what stopped the search for an activation; empty if nothing follows but kernels."""
+    at = wiring.calls[following.between[-1]] if following.between else call
+    next_ = [wiring.calls[i] for i in wiring.graph.consumers.get(at.index, ())]
+    unknown = [c for c in next_ if c.is_unknown]
+    if unknown:
+        return f"not understood: {unknown[0].type} {unknown[0].path!r} follows"
+    several = " and " in following.met
+    return f"{following.met} follow{'' if several else 's'}" if following.met else ""
+
+
+def _plain_sum(wiring: Wiring, call: Call, following: Following) -> Call | None:
+    """Returns the sum that a call goes into and nowhere else, if it is of branches side by side."""
+    at = following.between[-1] if following.between else call.index
+    consumers = wiring.graph.consumers.get(at, ())
+    if following.activation or len(consumers) != 1:
+        return None
+    found = wiring.calls[consumers[0]]
+    residual = any(each.call == found.index for each in wiring.sums)
+    return found if found.kind is Kind.SUM and not residual else None
+
+
+def _is_gate(wiring: Wiring, following: Following) -> bool:
+    """Says whether an activation multiplies one part of a signal by a function of another."""
+    taken: dict[int, set[int]] = {}
+    for index in following.calls:
+        call = wiring.calls[index]
+        for source, output in zip(call.signals, wiring.outputs_into(call), strict=False):
+            taken.setdefault(source, set()).add(output)
+    return any(len(outputs) > 1 for outputs in taken.values())
+
+
+def _depths(wiring: Wiring, activations: Mapping[int, Activation | None]) -> dict[int, int]:
+    """Returns, for each kernel, how many layers of its activation follow each other around it.
+
+    A chain ends at a normalization, a residual sum, attention or a recurrent layer. Linear kernels
+    in between do not count.
+    """
+    residual = frozenset(each.call for each in wiring.sums)
+    before = {index: tuple(_kernels_before(wiring, index, residual)) for index in activations}
+    after: dict[int, list[int]] = {index: [] for index in activations}
+    for index, earlier in before.items():
+        for each in earlier:
+            after[each].append(index)
+    back = _chains(activations, sorted(activations), before)
+    ahead = _chains(activations, sorted(activations, reverse=True), after)
+    return {
+        index: 1 if a is None else back[index][a] + ahead[index][a] - 1
+        for index, a in activations.items()
+    }
+
+
+def _chains(
+    activations: Mapping[int, Activation | None],
+    order: list[int],
+    neighbours: Mapping[int, Any],
+) -> dict[int, dict[Activation, int]]:
+    chains: dict[int, dict[Activation, int]] = {}
+    for index in order:
+        known = [chains[each] for each in neighbours[index]]
+        longest: dict[Activation, int] = {}
+        for chain in known:
+            for activation, length in chain.items():
+                longest[activation] = max(length, longest.get(activation, 0))
+        own = activations[index]
+        chains[index] = longest if own is None else {own: longest.get(own, 0) + 1}
+    return chains
+
+
+def _kernels_before(wiring: Wiring, index: int, residual: frozenset[int]) -> Iterator[int]:
+    seen: set[int] = set()
+    open_ = list(wiring.calls[index].signals)
+    while open_:
+        at = open_.pop()
+        if at < 0 or at in seen:
+            continue
+        seen.add(at)
+        call = wiring.calls[at]
+        if call.is_map:
+            yield at
+        elif call.kind not in _RESTARTS and at not in residual:
+            open_ += call.signals

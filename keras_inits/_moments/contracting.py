@@ -1,0 +1,79 @@
+"""Products of two signals, summed over an axis, attention among them."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from keras_inits._layers.kinds import Kind
+from keras_inits._moments.pooling import mean_of_places
+from keras_inits._moments.signal import Signal, normal
+from keras_inits._wiring.graph import PASSED, Call
+
+if TYPE_CHECKING:
+    from keras_inits._moments.rules import Place
+
+
+def contracted(place: Place) -> Signal | None:
+    """Returns the sum of products of two signals; of attention, a mean of the values.
+
+    Attention weights that come from scores of variance s are as uneven as the exponentials of
+    normal variables: their mean square is e^s times that of equal ones, so that n tokens average
+    out as n / e^s equal ones would. Whether a mask hides what comes later is not seen, so that the
+    number is the geometric mean of that with a causal mask and that without.
+    """
+    call, shapes = place.call, place.wiring.shapes_into(place.call)
+    if call.kind is Kind.ATTENTION:
+        if len(place.given) < 3 or len(shapes) < 3:
+            return None
+        query, key, value = place.given[:3]
+        uneven = math.exp(min(query.second_moment * key.second_moment, 10.0))
+        return mean_of_places(value, _averaged(shapes[1][1], uneven), call.index)
+    if len(place.given) != 2 or len(shapes) != 2:
+        return None
+    for mine, other in ((0, 1), (1, 0)):
+        if softmax := _softmax_behind(place, call.signals[mine]):
+            weights, value = place.given[mine], place.given[other]
+            uneven = weights.second_moment / weights.mean**2 if weights.mean else 1.0
+            return mean_of_places(value, _averaged(softmax.shape[-1], uneven), call.index)
+    count = _summed(call, shapes)
+    if count is None:
+        return None
+    one, two = place.given
+    square = count * one.second_moment * two.second_moment
+    square += count * (count - 1) * (one.mean * two.mean) ** 2
+    return normal(square, one.alike * two.alike, call.index, place.reason)
+
+
+def _averaged(tokens: int, uneven: float) -> float:
+    """Returns how many equal weights average as much out."""
+    seen = np.arange(1, tokens + 1)
+    causal = 1 / np.mean(np.minimum(1.0, uneven / seen))
+    return math.sqrt(max(1.0, tokens / uneven) * float(causal))
+
+
+def _softmax_behind(place: Place, source: int) -> Call | None:
+    """Returns the softmax that made a signal, through noise and the like."""
+    graph = place.wiring.graph
+    while source >= 0:
+        call = graph.calls[source]
+        if call.kind is Kind.ACTIVATION:
+            return call if call.activation.lower() == "softmax" else None
+        if call.kind not in PASSED or len(call.signals) != 1:
+            return None
+        (source,) = call.signals
+    return None
+
+
+def _summed(call: Call, shapes: tuple[tuple[int, ...], ...]) -> int | None:
+    """Returns over how many values a product is summed; None where that is not clear."""
+    name, _, equation = call.type.partition(" ")
+    if "->" in equation:
+        operands, result = equation.replace(" ", "").replace("...", "").split("->")
+        one, two = operands.split(",")
+        sizes = {**dict(zip(one[::-1], shapes[0][::-1], strict=False)),
+                 **dict(zip(two[::-1], shapes[1][::-1], strict=False))}  # fmt: skip
+        return math.prod(sizes.get(label, 1) for label in sizes if label not in result)
+    return shapes[0][-1] if name in ("matmul", "dot", "inner") else None

@@ -1,0 +1,114 @@
+"""Pooling, and reductions along an axis."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from keras_inits._moments.signal import PLACES, Array, Signal
+
+if TYPE_CHECKING:
+    from keras_inits._moments.rules import Place
+
+_REDUCTIONS = frozenset({"Mean", "Average", "Sum", "Max", "Amax", "Min", "Amin", "Var", "Std"})
+
+
+def pooled(place: Place) -> Signal | None:
+    """Returns what pooling makes of a signal, whose places are as alike as they are.
+
+    The entries of a window are places of one column: of a smooth image the maximum is the value
+    itself, of white noise the largest of independent ones.
+    """
+    (signal, *_), subject = place.given, place.subject
+    name = type(subject).__name__
+    shapes = place.wiring.shapes_into(place.call)
+    if name in _REDUCTIONS:
+        return _reduced(signal, name, subject, shapes)
+    if not shapes:
+        return None
+    window = _window(subject, shapes[0], place.call.shape)
+    if "Max" in name:
+        return extreme_of_places(signal, window, np.max, place.call.index)
+    return mean_of_places(signal, window, place.call.index) if "Average" in name else None
+
+
+def _window(subject: Any, given: tuple[int, ...], made: tuple[int, ...]) -> int:
+    """Returns how many values a window has: as said, or else all that are gone."""
+    size = getattr(subject, "pool_size", None)
+    if size is None:
+        return max(1, round(math.prod(given) / math.prod(made)))
+    return math.prod(size) if isinstance(size, tuple | list) else int(size) ** (len(given) - 2)
+
+
+def over_places(signal: Signal, count: int, function: Any, key: int) -> Signal:
+    """Returns a function of `count` places, at each place of others."""
+    if count <= 1:
+        return signal
+    rng = np.random.default_rng([key, 3])
+    chosen = [rng.permutation(PLACES)[:count] for _ in range(PLACES)]
+    return signal.with_values(np.stack([function(signal.values[c], axis=0) for c in chosen]))
+
+
+def extreme_of_places(signal: Signal, count: int, function: Any, key: int) -> Signal:
+    """Returns the largest, or the smallest, of `count` places.
+
+    Of more places than the sample has it is taken further out as that of normal values goes, by
+    sqrt(log count).
+    """
+    made = over_places(signal, min(count, PLACES), function, key)
+    if count <= PLACES:
+        return made
+    middle = signal.values.mean(axis=0)
+    further = math.sqrt(math.log(count) / math.log(PLACES))
+    return signal.with_values(middle + (made.values - middle) * further)
+
+
+def mean_of_places(signal: Signal, count: float, key: int) -> Signal:
+    """Returns the mean of `count` places: E[x^2] (alike + (1 - alike) / count)."""
+    if count < PLACES:
+        return over_places(signal, round(count), np.mean, key)
+    common = np.broadcast_to(signal.values.mean(axis=0), signal.values.shape)
+    found = float(np.mean(common**2))
+    wanted = signal.second_moment * (signal.alike + (1 - signal.alike) / count)
+    made = signal.with_values(common)
+    return made.scaled(math.sqrt(wanted / found)) if found else made
+
+
+def _reduced(
+    signal: Signal, name: str, subject: Any, shapes: tuple[tuple[int, ...], ...]
+) -> Signal | None:
+    """Returns a reduction along axes: of the features, if the last is among them."""
+    if not shapes:
+        return None
+    rank = len(shapes[0])
+    axis = getattr(subject, "axis", None)
+    axes = range(rank) if axis is None else axis if isinstance(axis, tuple | list) else (axis,)
+    axes = sorted({a % rank for a in axes})
+    count = math.prod(shapes[0][a] for a in axes)
+    if rank - 1 in axes:
+        return signal.with_values(np.full_like(signal.values, _constant(signal, name, count)))
+    key = rank * 1000 + count
+    if name in ("Max", "Amax", "Min", "Amin"):
+        extreme = np.max if "ax" in name else np.min
+        return extreme_of_places(signal, count, extreme, key)
+    if name in ("Mean", "Average", "Sum"):
+        mean = mean_of_places(signal, count, key)
+        return mean.scaled(float(count)) if name == "Sum" else mean
+    spread: Array = np.broadcast_to(signal.values.var(axis=0), signal.values.shape)
+    return signal.with_values(spread if name == "Var" else np.sqrt(spread))
+
+
+def _constant(signal: Signal, name: str, count: int) -> float:
+    """Returns a statistic of many features, of which one value hardly matters."""
+    variance = signal.second_moment - signal.mean**2
+    return {
+        "Mean": signal.mean,
+        "Average": signal.mean,
+        "Sum": signal.mean * count,
+        "Var": variance,
+        "Std": math.sqrt(max(0.0, variance)),
+        "Min": float(signal.values.min()),
+        "Amin": float(signal.values.min()),
+    }.get(name, float(signal.values.max()))

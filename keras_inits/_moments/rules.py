@@ -1,0 +1,355 @@
+"""What each kind of call makes of a signal: one table from kinds to rules.
+
+A rule takes a `Place` and returns a `Signal`. Biases and the offsets of normalizations are taken
+to start at 0, noise to be on, as in training, and interpolation to repeat values.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_inits._gains import Activation, gaussian_moments, resolve
+from keras_inits._layers.activations import activation_of_operation
+from keras_inits._layers.kinds import KERNELS, Kind
+from keras_inits._moments.applying import applied
+from keras_inits._moments.contracting import contracted
+from keras_inits._moments.pooling import pooled
+from keras_inits._moments.recurrence import recurrent_output
+from keras_inits._moments.signal import ENTRIES, Signal, normal, unknown
+from keras_inits._wiring.graph import Call
+from keras_inits._wiring.picture import Wiring
+from keras_inits._wiring.tracing import Step
+
+
+@dataclass(frozen=True)
+class Place:
+    """A call, and what reaches it.
+
+    Attributes:
+        wiring: the model.
+        call: the call.
+        given: a signal for each of `call.signals`.
+        power: what the weights of the call do to a second moment: of a kernel the factor, fan_in
+            times its variance; of a table the second moment of its entries; of a learned scale its
+            mean square.
+    """
+
+    wiring: Wiring
+    call: Call
+    given: tuple[Signal, ...]
+    power: float = 1.0
+
+    @property
+    def subject(self) -> Any:
+        """The layer or operation."""
+        return self.wiring.subjects[self.call.index]
+
+    @property
+    def step(self) -> Step:
+        """The call with its arguments."""
+        return self.wiring.step(self.call)
+
+    @property
+    def reason(self) -> str:
+        """Why nothing is known of what comes in; empty if all is known."""
+        return next((signal.reason for signal in self.given if signal.reason), "")
+
+
+def carried(place: Place) -> Signal:
+    """Returns what comes out of a call."""
+    call = place.call
+    if call.is_map:
+        return through_activation(place, _kernel(place))
+    rule = _RULES.get(call.kind)
+    if rule is None or call.problem or not (place.given or call.kind in _STARTS):
+        return not_understood(call)
+    with np.errstate(all="ignore"):
+        made = rule(place)
+    if made is None or not np.isfinite(made.second_moment):
+        return not_understood(call)
+    return made
+
+
+def not_understood(call: Call) -> Signal:
+    """Returns the signal behind a call that has no rule."""
+    return unknown(f"{call.type} {call.path!r} is not understood", call.index)
+
+
+def through_activation(place: Place, signal: Signal) -> Signal:
+    """Returns a signal behind the activation that a kernel's layer has itself."""
+    if not place.call.activation:
+        return signal
+    made = _activation_of(place, place.subject.activation, signal)
+    return not_understood(place.call) if made is None else made
+
+
+def activated(activation: Activation, signal: Signal) -> Signal:
+    """Returns what a function of single values makes of a signal."""
+    if activation.slopes is not None:
+        below, above = activation.slopes
+        if below == above:
+            return signal.scaled(below)
+        made = signal.with_values(np.where(signal.values < 0, below, above) * signal.values)
+    else:
+        values = activation.function(signal.values.ravel()).reshape(signal.values.shape)
+        made = signal.with_values(values)
+    if not signal.variance:
+        return made
+    exact = _second_moment(activation, signal.variance)
+    # The integral is better than the sample, and free where it is a closed form.
+    return made.scaled(math.sqrt(exact / made.second_moment)) if made.second_moment else made
+
+
+@functools.lru_cache(maxsize=1024)
+def _second_moment(activation: Activation, variance: float) -> float:
+    return gaussian_moments(activation, variance).second_moment
+
+
+def resolved(function: Any) -> Activation:
+    """Returns an activation ready for integration; layers of one configuration are one.
+
+    Raises:
+        InputError: as in `keras_inits.gain`.
+    """
+    if not isinstance(function, keras.layers.Layer) or function.weights:
+        return resolve(function)
+    config = {k: v for k, v in function.get_config().items() if k not in ("name", "dtype")}
+    return _resolved_layer(_Alike((type(function), repr(sorted(config.items()))), function))
+
+
+@dataclass(frozen=True)
+class _Alike:
+    """A layer, equal to every other one of its class and configuration."""
+
+    key: tuple[type, str]
+    layer: Any = field(compare=False)
+
+
+@functools.lru_cache(maxsize=64)
+def _resolved_layer(alike: _Alike) -> Activation:
+    return resolve(alike.layer)
+
+
+def _activation_of(place: Place, function: Any, signal: Signal) -> Signal | None:
+    name = str(getattr(function, "__name__", type(function).__name__)).lower()
+    if name in ("softmax", "log_softmax"):
+        return _softmax(place, signal, name)
+    try:
+        return activated(resolved(function), signal)
+    except (TypeError, ValueError):  # no function of single values, or without finite moments
+        return None
+
+
+def _softmax(place: Place, signal: Signal, name: str) -> Signal:
+    exponentials = np.exp(signal.values - signal.values.max())
+    share = exponentials / (exponentials.mean() * place.call.shape[-1])
+    return signal.with_values(share if name == "softmax" else np.log(share))
+
+
+def _kernel(place: Place) -> Signal:
+    if not place.given:
+        return not_understood(place.call)
+    (signal, *_) = place.given
+    if place.call.kind is Kind.DEPTHWISE and signal.second_moment > 0:
+        # Each channel is a map of its own, so that a large one stays large.
+        sizes = np.sqrt(place.power * np.mean(signal.values**2, axis=0))
+        drawn = normal(1.0, signal.alike, place.call.index)
+        made = signal.with_values(drawn.values * sizes)
+        return made.scaled(math.sqrt(place.power * signal.second_moment / made.second_moment))
+    # Weights of mean 0 make a normal sum; two places are as alike as what reaches them.
+    return normal(place.power * signal.second_moment, signal.alike, place.call.index, signal.reason)
+
+
+def _same(place: Place) -> Signal:
+    return place.given[0]
+
+
+def _table(place: Place) -> Signal:
+    return normal(place.power, 0.0, place.call.index)  # each token has a row of its own
+
+
+def _recurrent(place: Place) -> Signal:
+    (signal, *_), layer = place.given, place.subject
+    last = not getattr(layer, "return_sequences", False)
+    cell = getattr(layer, "cell", layer)
+    variance = place.power * signal.second_moment
+    return recurrent_output(cell, variance, signal, place.call.index, last)
+
+
+def _activation(place: Place) -> Signal | None:
+    function = place.subject
+    if not isinstance(function, keras.layers.Layer):
+        if place.call.activation in ("softmax", "log_softmax"):
+            return _softmax(place, place.given[0], place.call.activation)
+        return _elementwise(place)
+    return _activation_of(place, getattr(function, "activation", function), place.given[0])
+
+
+def _elementwise(place: Place) -> Signal | None:
+    # The function itself, and its integral where the input is normal.
+    (signal, *_), step = place.given, place.step
+    made = applied(step, place.call.signals, place.given)
+    if made is None or not signal.variance or len(place.given) > 1:
+        return made
+    whole = activation_of_operation(place.subject)
+    if whole in (None, place.subject):
+        whole = place.wiring.function_of(place.call)
+    try:
+        return activated(resolve(whole), signal)
+    except (TypeError, ValueError):
+        return made
+
+
+def _normalization(place: Place) -> Signal:
+    (signal, *_), subject = place.given, place.subject
+    name = type(subject).__name__
+    centred = isinstance(subject, _CENTRING) or name in ("LayerNorm", "BatchNorm")
+    values = signal.values - signal.mean if centred else signal.values
+    square = float(np.mean(values**2))
+    size = square + float(getattr(subject, "epsilon", 0.0) or 0.0)
+    if name in ("UnitNormalization", "Normalize"):
+        size = square * place.call.shape[-1]  # the norm of a vector is 1
+    if not size > 0:
+        return signal
+    factor = math.sqrt(place.power / size)
+    return signal.scaled(factor) if signal.variance else signal.with_values(values * factor)
+
+
+_CENTRING = (
+    keras.layers.BatchNormalization,
+    keras.layers.LayerNormalization,
+    keras.layers.GroupNormalization,
+)
+
+
+def _noise(place: Place) -> Signal:
+    (signal, *_), layer = place.given, place.subject
+    if isinstance(layer, keras.layers.GaussianNoise):
+        return normal_added(signal, layer.stddev**2, place.call.index)
+    if isinstance(layer, keras.layers.AlphaDropout):  # it keeps mean and variance
+        return signal
+    rate = float(getattr(layer, "rate", 0.0) or 0.0)
+    # What is kept is divided by 1 - rate: E[x^2] (1 - rate) / (1 - rate)^2.
+    if not 0 < rate < 1:
+        return signal if rate <= 0 else signal.scaled(0.0)
+    factor = (1 - rate) ** -0.5
+    if type(layer) is not keras.layers.Dropout:  # whole maps or examples, the same at all places
+        return signal.scaled(factor)
+    kept = np.random.default_rng([place.call.index, 4]).random(signal.values.shape) >= rate
+    made = signal.with_values(signal.values * kept)
+    return made.scaled(factor * math.sqrt(signal.second_moment / (made.second_moment or 1.0)))
+
+
+def normal_added(signal: Signal, variance: float, key: int) -> Signal:
+    """Returns a signal with independent normal noise added."""
+    return signal.with_values(signal.values + normal(variance, 0.0, key).values)
+
+
+def _reshaping(place: Place) -> Signal:
+    (signal, *_) = place.given
+    given = place.wiring.shapes_into(place.call)
+    # A part of a signal holds other entries than another part.
+    taken = bool(given) and math.prod(place.call.shape) < math.prod(given[0])
+    return signal.shuffled(place.call.index) if taken else signal
+
+
+def _scaling(place: Place) -> Signal | None:
+    (signal, *_), subject = place.given, place.subject
+    if not isinstance(subject, keras.layers.Layer):
+        return applied(place.step, place.call.signals, place.given) or signal
+    if place.call.weights:
+        return signal.scaled(math.sqrt(place.power))
+    factor = getattr(subject, "scale", getattr(subject, "multiplier", None))
+    return signal.scaled(float(factor)) if isinstance(factor, float | int) else None
+
+
+def _shift(place: Place) -> Signal:
+    # A mask that is added, say, is no signal and cannot be applied: the rest is kept.
+    return applied(place.step, place.call.signals, place.given) or place.given[0]
+
+
+_MERGES: dict[type, Callable[[Any], Any]] = {
+    keras.layers.Add: lambda parts: np.sum(parts, axis=0),
+    keras.layers.Average: lambda parts: np.mean(parts, axis=0),
+    keras.layers.Maximum: lambda parts: np.max(parts, axis=0),
+    keras.layers.Minimum: lambda parts: np.min(parts, axis=0),
+    keras.layers.Subtract: lambda parts: parts[0] - parts[1],
+    keras.layers.Multiply: lambda parts: np.prod(parts, axis=0),
+}
+
+
+def _merge(place: Place) -> Signal | None:
+    merge = next((m for t, m in _MERGES.items() if isinstance(place.subject, t)), None)
+    if merge is None:
+        return applied(place.step, place.call.signals, place.given)
+    return Signal(merge([s.values for s in place.given]), None, place.reason)
+
+
+def _product(place: Place) -> Signal | None:
+    if isinstance(place.subject, keras.layers.Dot):
+        return contracted(place)
+    return _merge(place)
+
+
+def _concatenation(place: Place) -> Signal | None:
+    given, axis = place.given, getattr(place.subject, "axis", -1)
+    shapes = place.wiring.shapes_into(place.call)
+    if len(shapes) != len(given):
+        return None
+    widths = [1 if axis is None or not s else s[axis % len(s)] for s in shapes]
+    ends = np.cumsum(widths) / sum(widths) * ENTRIES
+    order = np.random.default_rng([place.call.index, 2]).permutation(ENTRIES)
+    part = np.searchsorted(ends, order, side="right").clip(0, len(given) - 1)
+    values = np.choose(part, [signal.values for signal in given])
+    variances = {signal.variance for signal in given}
+    return Signal(values, variances.pop() if len(variances) == 1 else None, place.reason)
+
+
+def _preprocessing(place: Place) -> Signal:
+    (signal, *_), layer = place.given, place.subject
+    if isinstance(layer, keras.layers.Rescaling):
+        scale, offset = (float(np.mean(value)) for value in (layer.scale, layer.offset))
+        return signal.with_values(signal.values * scale + offset)
+    if isinstance(layer, keras.layers.Normalization) and not _is_plain(layer):
+        return normal(1.0, signal.alike, place.call.index)  # it was adapted to the data
+    return signal
+
+
+def _is_plain(layer: Any) -> bool:
+    mean, variance = (
+        np.asarray(keras.ops.convert_to_numpy(v)) for v in (layer.mean, layer.variance)
+    )
+    return bool(np.all(mean == 0) and np.all(variance == 1))
+
+
+_STARTS = frozenset({Kind.EMBEDDING, Kind.POSITION})
+_RULES: dict[Kind, Callable[[Place], Signal | None]] = {
+    **dict.fromkeys(KERNELS, _kernel),
+    Kind.EMBEDDING: _table,
+    Kind.POSITION: _table,
+    Kind.RECURRENT: _recurrent,
+    Kind.ACTIVATION: _activation,
+    Kind.ELEMENTWISE: _elementwise,
+    Kind.NORMALIZATION: _normalization,
+    Kind.NOISE: _noise,
+    Kind.RESHAPING: _reshaping,
+    Kind.PADDING: _same,
+    Kind.UPSAMPLING: _same,
+    Kind.IDENTITY: _same,
+    Kind.INPUT: _same,
+    Kind.ROTATION: _same,
+    Kind.POOLING: pooled,
+    Kind.SCALING: _scaling,
+    Kind.SHIFT: _shift,
+    Kind.SUM: _merge,
+    Kind.PRODUCT: _product,
+    Kind.CONTRACTION: contracted,
+    Kind.ATTENTION: contracted,
+    Kind.CONCATENATION: _concatenation,
+    Kind.PREPROCESSING: _preprocessing,
+}

@@ -1,0 +1,71 @@
+"""`mup.initialize`: a wide model at the scale that its narrow base was tuned for."""
+
+from typing import Any
+
+import keras
+
+from keras_inits import _registry
+from keras_inits._errors import InputError
+from keras_inits._initialize import InitializationReport
+from keras_inits._initialize import initialize as initialize_weights
+from keras_inits._schemes import RandomInit, ZerosInit
+from keras_inits._schemes.laws import expected_stddev
+from keras_inits.mup._scaling import scaling
+
+
+def initialize(
+    model: keras.Model,
+    base: keras.Model,
+    scheme: Any = "initkit_he",
+    *,
+    delta: keras.Model | None = None,
+    zero_output: bool = True,
+    seed: int | None = None,
+) -> InitializationReport:
+    r"""Sets every weight of `model` in place by muP, with `scheme` as the law of the base.
+
+    With $m$ the width against the base, kernels of which both axes widen have the base's standard
+    deviation times $m^{-1/2}$, those of which the inputs alone widen times $1/m$, all others the
+    base's. This is table 3 of the paper, which needs no multiplier in the model; the learning rates
+    that go with it come from `mup.optimizer`. Attention is the model's to bring: its logits are to
+    be query · key / d, not / sqrt(d), for heads that widen.
+
+    Args:
+        model: the wide model, built.
+        base: its narrow sibling, built; its weights are not used.
+        scheme: the law of the base, an initializer with a known standard deviation.
+        delta: as in `mup.scaling`: what shows which axes widen, for a model as wide as its base.
+        zero_output: kernels of which the inputs alone widen start at 0, as the paper advises: the
+            start is then the same at every width.
+        seed: as in `keras_inits.initialize`.
+
+    Returns:
+        As `keras_inits.initialize`.
+
+    Raises:
+        InputError: the two models differ by more than widths, or the scheme has no known scale.
+
+    Reference:
+        Yang et al. 2022, Tensor Programs V, table 3. https://arxiv.org/abs/2203.03466
+    """
+    law = _registry.get(scheme)
+    overrides: dict[str, Any] = {}
+    for one in scaling(model, base, delta).weights:
+        if one.geometry is None or one.base is None:
+            continue
+        stddev = expected_stddev(law, one.base)
+        if not stddev:
+            raise InputError(
+                "`scheme` must have a known standard deviation above 0, which muP scales. "
+                f"Received: scheme={scheme!r}"
+            )
+        zero = zero_output and one.kind == "output"
+        overrides[_literal(one.path)] = (
+            ZerosInit() if zero else RandomInit(stddev * one.stddev_factor)
+        )
+    return initialize_weights(model, "own", overrides=overrides, seed=seed)
+
+
+def _literal(path: str) -> str:
+    """Returns the pattern that fits this path alone."""
+    return "".join(f"[{c}]" if c in "*?[" else c for c in path)

@@ -1,0 +1,217 @@
+"""Kernels that are judged by what stands around them."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+import keras_inits as ki
+
+RandomNormal = keras.initializers.RandomNormal
+ZEROS = {"kernel_initializer": "zeros"}
+ONES = {"kernel_initializer": "ones"}
+
+
+def stack(*inner, shape=(64,)):
+    return keras.Sequential([keras.Input(shape), *inner])
+
+
+def net(shape, function):
+    inputs = keras.Input(shape)
+    return keras.Model(inputs, function(inputs))
+
+
+def subclassed(function, *inner, shape):
+    class Net(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.inner = list(inner)
+
+        def call(self, x):
+            return function(x, *self.inner)
+
+    model = Net()
+    model(np.ones((1, *shape), "float32"))
+    return model
+
+
+@keras.saving.register_keras_serializable("test_around")
+class Repeated(keras.initializers.Initializer):
+    """ICNR: each filter of an enlargement four times."""
+
+    def __call__(self, shape, dtype=None):
+        filters = keras.initializers.HeNormal(seed=3)((*shape[:-1], shape[-1] // 4))
+        return ops.cast(ops.repeat(filters, 4, axis=-1), dtype or "float32")
+
+    def get_config(self):
+        return {}
+
+
+def shuffle(y):
+    _, height, width, channels = y.shape
+    y = ops.reshape(y, (-1, height, width, channels // 4, 2, 2))
+    y = ops.transpose(y, (0, 1, 4, 2, 5, 3))
+    return ops.reshape(y, (-1, 2 * height, 2 * width, channels // 4))
+
+
+def icnr(filters=12):
+    return layers.Conv2D(filters, 3, padding="same", kernel_initializer=Repeated())
+
+
+def sines(width, limit):
+    law = keras.initializers.RandomUniform
+    return layers.Dense(width, kernel_initializer=law(-limit, limit))
+
+
+def residual(blocks, *, end="he_normal", inside="he_normal", normalized=False, relu=False):
+    x = inputs = keras.Input((64,))
+    for _ in range(blocks):
+        h = layers.LayerNormalization()(x) if normalized else x
+        h = layers.Dense(64, "relu", kernel_initializer=inside)(h)
+        x = x + layers.Dense(64, kernel_initializer=end() if callable(end) else end)(h)
+        x = ops.relu(x) if relu else x
+    return keras.Model(inputs, layers.Dense(3)(x))
+
+
+SOUND = {
+    "pixel shuffle by ops, at the end": lambda: net((8, 8, 16), lambda x: shuffle(icnr()(x))),
+    "pixel shuffle by ops, to one channel, before a kernel": lambda: net(
+        (8, 8, 16), lambda x: layers.Conv2D(3, 3)(shuffle(icnr(4)(x)))
+    ),
+    "pixel shuffle in a Lambda": lambda: stack(icnr(), layers.Lambda(shuffle), shape=(8, 8, 16)),
+    "pixel shuffle in a subclass": lambda: subclassed(
+        lambda x, a, b: b(shuffle(a(x))), icnr(), layers.Conv2D(3, 3), shape=(8, 8, 16)
+    ),
+    "sines in a subclass": lambda: subclassed(
+        lambda x, a, b, c: c(ops.sin(30 * b(ops.sin(30 * a(x))))),
+        sines(64, 0.5),
+        sines(64, (6 / 64) ** 0.5 / 30),
+        layers.Dense(1),
+        shape=(2,),
+    ),
+    "a zero head in a subclass": lambda: subclassed(
+        lambda x, a, b: b(ops.relu(a(x))), layers.Dense(64), layers.Dense(3, **ZEROS), shape=(8,)
+    ),
+    "a depthwise kernel before a normalization, in a subclass": lambda: subclassed(
+        lambda x, a, b: ops.relu(b(a(x))),
+        layers.DepthwiseConv2D(3),
+        layers.BatchNormalization(),
+        shape=(8, 8, 64),
+    ),
+    "zeros at the end of a branch": lambda: residual(3, end="zeros"),
+    "a first convolution of DCGAN, grey": lambda: stack(
+        layers.Conv2D(64, 3, strides=2, padding="same", kernel_initializer=RandomNormal(0, 0.02)),
+        layers.LeakyReLU(0.2),
+        layers.Conv2D(64, 3, kernel_initializer=RandomNormal(0, 0.02)),
+        layers.BatchNormalization(),
+        shape=(28, 28, 1),
+    ),
+    "ones in a gate of which the other half differs": lambda: net(
+        (16,), lambda x: layers.Dense(2)(layers.Dense(32, **ONES)(x) * layers.Dense(32)(x))
+    ),
+    "attention": lambda: net(
+        (5, 16), lambda x: layers.Dense(2)(layers.MultiHeadAttention(2, 8)(x, x))
+    ),
+    "a recurrent kernel of zeros": lambda: stack(
+        layers.SimpleRNN(16, recurrent_initializer="zeros"), layers.Dense(2), shape=(9, 4)
+    ),
+    "the identity behind ReLU over 784 steps": lambda: stack(
+        layers.SimpleRNN(
+            100,
+            "relu",
+            kernel_initializer=RandomNormal(0, 0.001),
+            recurrent_initializer="identity",
+        ),
+        shape=(784, 1),
+    ),
+    "gated cells over 100 steps": lambda: stack(
+        layers.LSTM(64, return_sequences=True), layers.GRU(64), shape=(100, 8)
+    ),
+    "few sums": lambda: residual(4),
+    "sums with a normalization in each branch": lambda: residual(8, normalized=True),
+    "ends by the root of the number of sums": lambda: residual(
+        60, end=lambda: RandomNormal(0, (2 / 64 / 60) ** 0.5)
+    ),
+}
+
+FAULTY = {
+    "units alike through two layers of a subclass": (
+        "constant kernel",
+        lambda: subclassed(
+            lambda x, a, b, c: c(ops.tanh(b(ops.tanh(a(x))))),
+            layers.Dense(32, **ONES),
+            layers.Dense(32, **ONES),
+            layers.Dense(3),
+            shape=(8,),
+        ),
+    ),
+    "units that are summed": (
+        "constant kernel",
+        lambda: net((8,), lambda x: ops.sum(ops.tanh(layers.Dense(32, **ONES)(x)), -1)),
+    ),
+    "a recurrence of N(0, 1)": (
+        "recurrence",
+        lambda: stack(
+            layers.SimpleRNN(64, recurrent_initializer=RandomNormal(0, 1.0)), shape=(100, 8)
+        ),
+    ),
+    "a gated recurrence of N(0, 1)": (
+        "recurrence",
+        lambda: stack(layers.LSTM(64, recurrent_initializer=RandomNormal(0, 1.0)), shape=(9, 8)),
+    ),
+    "1.5 times the identity behind ReLU": (
+        "recurrence",
+        lambda: stack(
+            layers.SimpleRNN(16, "relu", recurrent_initializer=keras.initializers.Identity(1.5)),
+            shape=(100, 8),
+        ),
+    ),
+    "a state that is forgotten": (
+        "recurrence",
+        lambda: stack(
+            layers.SimpleRNN(32, recurrent_initializer=RandomNormal(0, 0.001)), shape=(9, 8)
+        ),
+    ),
+    "24 sums": ("residual stream", lambda: residual(24)),
+    "60 sums with a ReLU behind each": ("residual stream", lambda: residual(60, relu=True)),
+}
+
+
+@pytest.mark.parametrize("kind", SOUND)
+def test_what_stands_around_a_kernel_can_make_it_sound(kind):
+    report = ki.audit(SOUND[kind]())
+    assert report.ok, str(report)
+    assert report.remarks == (), str(report)
+
+
+@pytest.mark.parametrize("kind", FAULTY)
+def test_a_fault_of_the_surroundings_is_found_and_its_remedy_removes_it(kind):
+    expected, make = FAULTY[kind]
+    model = make()
+    found = ki.audit(model).findings
+    assert expected in [f.kind for f in found]
+    assert max(map(len, str(ki.audit(model)).splitlines())) <= 80
+    while found:
+        exec(found[0].remedy, {"keras_inits": ki, "model": model})
+        left = ki.audit(model).findings
+        assert len(left) < len(found), str(left)
+        found = left
+
+
+def test_the_predicted_growth_of_a_stream_is_the_measured_one():
+    keras.utils.set_random_seed(0)
+    model = residual(24)
+    (finding,) = ki.audit(model).findings
+    stream = keras.Model(model.inputs, model.layers[-2].output)
+    x = np.random.default_rng(0).normal(size=(256, 64)).astype("float32")
+    measured = float(np.sqrt(np.mean(np.square(stream.predict(x, verbose=0).astype("float64")))))
+    assert finding.numbers["growth"] == pytest.approx(measured, rel=1.0)
+    assert finding.numbers["growth"] > 1e5
+
+
+def test_findings_are_in_order_of_gravity():
+    model = stack(layers.Dense(64), layers.Dense(64), layers.Dense(64))
+    first, second, _ = model.layers
+    second.kernel.assign(3 * second.kernel)
+    first.kernel.assign(first.kernel * float("nan"))
+    assert [f.kind for f in ki.audit(model).findings] == ["not finite", "scale"]

@@ -1,0 +1,332 @@
+"""`initialize(model, "auto")`: what comes out of each kernel is what was asked for."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+import keras_inits as ki
+from keras_inits._layers import owned_weights
+
+WHITE = np.random.default_rng(0).normal(size=(64, 64)).astype("float32")
+IMAGES = np.random.default_rng(1).normal(size=(8, 16, 16, 3)).astype("float32")
+
+
+def sequence(shape, *stack):
+    return keras.Sequential([keras.Input(shape), *stack])
+
+
+def rows(model, **arguments):
+    return ki.initialize(model, "auto", seed=1, **arguments).rows
+
+
+def kernels(model, **arguments):
+    return [row for row in rows(model, **arguments) if row.geometry]
+
+
+def residual_net(blocks, relu=False, width=64):
+    x = inputs = keras.Input((width,))
+    for _ in range(blocks):
+        x = x + layers.Dense(width)(layers.Dense(width, "relu")(x))
+        x = layers.ReLU()(x) if relu else x
+    return keras.Model(inputs, x)
+
+
+def stds(model, scheme, seeds):
+    found = []
+    for seed in range(seeds):
+        ki.initialize(model, scheme, seed=seed)
+        found.append(float(np.std(model(WHITE))))
+    return np.array(found)
+
+
+@pytest.mark.parametrize("relu", [False, True])
+def test_a_residual_net_of_24_blocks_keeps_its_scale(relu):
+    found = stds(model := residual_net(24, relu), "auto", 5)
+    assert found.min() > 0.5
+    assert found.max() < 2
+    assert stds(model, "initkit_he", 1).min() > 100  # what the scaled ends make up for
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("blocks", [24, 60, 200])
+def test_deep_residual_nets_keep_their_scale_over_20_seeds(blocks, relu):
+    found = stds(residual_net(blocks, relu), "auto", 20)
+    assert found.min() > 0.5
+    assert found.max() < 2
+
+
+def test_branches_add_what_was_asked():
+    model = residual_net(4)
+    ends = [row.second_moment for row in kernels(model)][1::2]
+    assert ends == pytest.approx([1 / 4] * 4, rel=0.1)
+    ends = [row.second_moment for row in kernels(model, residual="depth")][1::2]
+    assert ends == pytest.approx([1 / 2, 1 / 4, 1 / 6, 1 / 8], rel=0.1)
+    report = kernels(model, residual="zero")
+    assert [row.second_moment for row in report][1::2] == [0] * 4
+    np.testing.assert_array_equal(model(WHITE), WHITE)
+    with pytest.raises(ValueError, match=r"`residual`(?s:.*)'half'"):
+        rows(model, residual="half")
+
+
+def test_a_branch_that_ends_in_a_normalization_is_scaled_there():
+    x = inputs = keras.Input((8, 8, 4))
+    for i in range(4):
+        y = layers.Conv2D(4, 3, padding="same", activation="relu")(x)
+        y = layers.BatchNormalization(name=f"norm_{i}")(layers.Conv2D(4, 3, padding="same")(y))
+        x = layers.Add()([x, y])
+    model = keras.Model(inputs, x)
+    scales = {row.path: row for row in rows(model) if row.path.endswith("gamma")}
+    assert len(scales) == 4
+    for row in scales.values():
+        assert row.note.startswith("end of a branch")
+    np.testing.assert_allclose(model.get_layer("norm_3").gamma, 0.5, rtol=0.1)
+    assert np.all(model.get_layer("norm_3").moving_variance.numpy() == 1)
+    rows(model, residual="zero")
+    assert np.all(model.get_layer("norm_3").gamma.numpy() == 0)
+    rows(model, overrides={"*norm_3/gamma": None})
+    assert np.all(model.get_layer("norm_3").gamma.numpy() == 0)
+    again = keras.models.clone_model(model)
+    np.testing.assert_allclose(again.get_layer("norm_2").gamma, 0.5, rtol=0.1)
+
+
+def test_a_branch_behind_an_activation_is_solved_for():
+    x = inputs = keras.Input((64,))
+    for _ in range(4):
+        x = x + layers.Dense(64, "tanh")(x)
+    model = keras.Model(inputs, x)
+    ki.initialize(model, "auto", seed=1)
+    assert np.mean(np.square(model(WHITE))) == pytest.approx(2, rel=0.3)
+
+
+WAYS = {
+    "argument": lambda x: layers.Dense(64, "relu")(x),
+    "layer": lambda x: layers.ReLU()(layers.Dense(64)(x)),
+    "named layer": lambda x: layers.Activation("relu")(layers.Dense(64)(x)),
+    "operation": lambda x: ops.relu(layers.Dense(64)(x)),
+    "maximum": lambda x: ops.maximum(layers.Dense(64)(x), 0.0),
+    "lambda": lambda x: layers.Lambda(keras.activations.relu)(layers.Dense(64)(x)),
+    "nested": lambda x: layers.ReLU()(sequence((32,), layers.Dense(64))(x)),
+    "wrapper": lambda x: layers.ReLU()(layers.SpectralNormalization(layers.Dense(64))(x)),
+    "dropout": lambda x: layers.ReLU()(layers.Dropout(0.3)(layers.Dense(64)(x))),
+    "time": lambda x: layers.ReLU()(
+        layers.TimeDistributed(layers.Dense(64))(layers.RepeatVector(3)(x))
+    ),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_one_function_gets_one_scale_however_it_is_written(way):
+    inputs = keras.Input((32,))
+    row = kernels(keras.Model(inputs, WAYS[way](inputs)))[0]
+    assert row.target_stddev == pytest.approx((2 / 32) ** 0.5)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (lambda x: x * ops.sigmoid(x), layers.Activation("silu")),
+        (lambda x: ops.leaky_relu(x, negative_slope=0.3), layers.LeakyReLU(0.3)),
+        (lambda x: ops.maximum(x, 0.3 * x), layers.LeakyReLU(0.3)),
+    ],
+)
+def test_what_operations_make_together_is_one_activation(one, other):
+    targets = []
+    for function in (one, other):
+        x = inputs = keras.Input((32,))
+        for _ in range(3):
+            x = function(layers.Dense(64)(x))
+        targets.append([row.target_stddev for row in kernels(keras.Model(inputs, x))])
+    np.testing.assert_allclose(*targets, rtol=1e-3)
+
+
+def test_pooling_before_and_after_an_activation_is_the_same():
+    one = sequence((16, 16, 3), layers.Conv2D(8, 3), layers.ReLU(), layers.MaxPooling2D())
+    other = sequence((16, 16, 3), layers.Conv2D(8, 3), layers.MaxPooling2D(), layers.ReLU())
+    assert kernels(one)[0].target_stddev == kernels(other)[0].target_stddev
+
+
+def test_a_gate_is_not_taken_for_an_activation():
+    inputs = keras.Input((32,))
+    one, other = ops.split(layers.Dense(128)(inputs), 2, axis=-1)
+    gated = one * ops.sigmoid(other)
+    first, last = kernels(keras.Model(inputs, layers.Dense(3)(gated)))
+    assert "gate" in first.note
+    # E[x^2] E[sigmoid(y)^2] = 0.293 of independent normals; x sigmoid(x) would have 0.356.
+    assert last.second_moment / (last.target_stddev**2 * 64) == pytest.approx(0.293, rel=0.05)
+
+
+def test_heads_start_from_the_loss_of_a_guess():
+    model = sequence((64,), layers.Dense(64, "relu"), layers.Dense(10, "softmax"))
+    excess = []
+    for seed in range(10):
+        report = ki.initialize(model, "auto", seed=seed)
+        labels = np.random.default_rng(seed).integers(0, 10, 64)
+        loss = keras.losses.sparse_categorical_crossentropy(labels, model(WHITE))
+        excess.append(float(np.mean(loss)) - np.log(10))
+    assert np.mean(excess) == pytest.approx(0.05, abs=0.03)
+    assert report.rows[2].note.startswith("head")
+    # A feature behind a ReLU is no guess.
+    assert "head" not in kernels(sequence((64,), layers.Dense(8, "relu")))[0].note
+
+
+def rms_ratios(model, data, seeds=3, training=False):
+    """What each kernel's output has, divided by what was asked of it: root mean squares."""
+    outputs = {}
+
+    def recording(layer):
+        plain = layer.activation
+
+        def activation(z):
+            outputs.setdefault(id(layer), float(ops.sqrt(ops.mean(ops.square(z)))))
+            return z if plain is None else plain(z)
+
+        return activation
+
+    wanted = {
+        owned.path: owned.layer
+        for owned in owned_weights(model)
+        if owned.weight.name in ("kernel", "pointwise_kernel")
+        and not hasattr(owned.layer, "state_size")
+    }
+    watched = {id(layer): (layer, layer.activation) for layer in wanted.values()}
+    found = []
+    for seed in range(seeds):
+        report = ki.initialize(model, "auto", seed=seed)
+        outputs.clear()
+        for layer, _ in watched.values():
+            layer.activation = recording(layer)
+        model(data, training=training)
+        for layer, plain in watched.values():
+            layer.activation = plain
+        asked = {row.path: row.second_moment**0.5 for row in report.rows if row.path in wanted}
+        found.append([outputs[id(wanted[path])] / value for path, value in asked.items()])
+    return np.median(found, axis=0)
+
+
+def branches_of_all_kinds():
+    x = inputs = keras.Input((16, 16, 3))
+    x = layers.Conv2D(32, 3, padding="same", activation="silu")(x)
+    x = layers.MaxPooling2D()(x)
+    parts = [
+        layers.Conv2D(16, 1, activation="relu")(x),
+        layers.SeparableConv2D(16, 3, padding="same", activation="tanh")(x),
+        layers.AveragePooling2D(2, 1, padding="same")(x),
+    ]
+    x = layers.Concatenate()(parts)
+    x = layers.Dropout(0.5)(layers.Conv2D(32, 3, padding="same")(x))
+    squeezed = layers.Dense(8, "relu")(layers.GlobalAveragePooling2D(keepdims=True)(x))
+    x = layers.Multiply()([x, layers.Dense(32, "sigmoid")(squeezed)])
+    x = layers.ReLU()(layers.Conv2D(32, 3, padding="same")(x) + layers.Conv2D(32, 1)(x))
+    x = layers.Conv2DTranspose(16, 4, strides=2, padding="same", activation="gelu")(x)
+    return keras.Model(inputs, layers.Dense(5)(layers.GlobalMaxPooling2D()(x)))
+
+
+def vgg():
+    stack = []
+    for width in (16, 16, 32, 32):
+        stack += [layers.Conv2D(width, 3, padding="same", activation="relu") for _ in range(3)]
+        stack += [layers.MaxPooling2D()]
+    return sequence((16, 16, 3), *stack[:-1], layers.Flatten(), layers.Dense(10, "softmax"))
+
+
+def unnormalized_resnet():
+    x = inputs = keras.Input((16, 16, 3))
+    x = layers.Conv2D(16, 3, padding="same", activation="relu")(x)
+    for width in (16, 32, 64):
+        shortcut = layers.Conv2D(width, 1, strides=2)(x)
+        for i in range(4):
+            y = layers.Conv2D(width, 3, strides=1 + (i == 0), padding="same")(x)
+            y = layers.Conv2D(width, 3, padding="same")(layers.ReLU()(y))
+            x = layers.ReLU()(layers.Add()([shortcut if i == 0 else x, y]))
+    return keras.Model(inputs, layers.Dense(10)(layers.GlobalAveragePooling2D()(x)))
+
+
+def smooth(images):
+    return np.repeat(np.repeat(images[:, ::4, ::4], 4, 1), 4, 2)
+
+
+@pytest.mark.parametrize("net", [vgg, branches_of_all_kinds, unnormalized_resnet])
+@pytest.mark.parametrize("data", [IMAGES, smooth(IMAGES)], ids=["white", "smooth"])
+def test_each_kernel_gives_what_was_asked_of_it(net, data):
+    model = net()
+    ratios = rms_ratios(model, data, training=net is branches_of_all_kinds)
+    assert ratios.min() > 0.5
+    assert ratios.max() < 2
+
+
+def test_the_measure_of_what_was_asked_fails_for_another_law():
+    model = vgg()
+    first, last = (rms_ratios(model, factor * IMAGES) for factor in (1.0, 3.0))
+    np.testing.assert_allclose(last / first, 3.0, rtol=0.05)
+
+
+@pytest.mark.parametrize("cell", [layers.LSTM, layers.GRU, layers.SimpleRNN])
+def test_what_comes_out_of_a_recurrent_layer_is_known(cell):
+    model = sequence((20, 16), layers.Bidirectional(cell(64)), layers.Dense(64), layers.Dense(3))
+    data = np.random.default_rng(0).normal(size=(64, 20, 16)).astype("float32")
+    assert 0.5 < rms_ratios(model, data)[0] < 2
+
+
+@pytest.mark.parametrize("activation", ["tanh", "silu", "selu"])
+def test_twenty_layers_work_where_their_activation_keeps_signal_and_gradient(activation):
+    model = sequence((64,), *[layers.Dense(64, activation) for _ in range(20)], layers.Dense(3))
+    report = kernels(model)
+    assert all("for 20 layers" in row.note for row in report[:-1])
+    assert rms_ratios(model, WHITE)[:-1].min() > 0.5
+    assert "for 20 layers" not in kernels(sequence((64,), layers.Dense(64, activation)))[0].note
+
+
+def test_a_normalization_ends_a_chain_of_layers():
+    stack = [f() for _ in range(20)
+             for f in (lambda: layers.Dense(64, "tanh"), layers.LayerNormalization)]  # fmt: skip
+    model = sequence((64,), *stack)
+    assert {row.note.split(" at ")[0][:5] for row in kernels(model)[1:]} == {"tanh:"}
+
+
+def test_siren_works_where_its_paper_draws_it():
+    stack = [layers.Dense(256, lambda x: ops.sin(30 * x)) for _ in range(4)]
+    found = kernels(sequence((2,), *stack, layers.Dense(1)))
+    for row in found[1:-1]:  # U(+-sqrt(6 / n) / 30), Sitzmann et al. 2020
+        assert row.target_stddev == pytest.approx((2 / 256) ** 0.5 / 30, rel=0.5)
+
+
+def test_inputs_that_the_model_rescales_are_pixels():
+    model = sequence((8, 8, 3), layers.Rescaling(1 / 127.5, -1), layers.Conv2D(4, 3), layers.ReLU())
+    assert kernels(model)[0].target_stddev ** 2 * 27 == pytest.approx(2 * 3, rel=0.02)
+
+
+def test_a_shared_layer_is_set_by_its_first_call():
+    shared = layers.Dense(64, "relu")
+    inputs = keras.Input((64,))
+    (row,) = kernels(keras.Model(inputs, shared(0.1 * shared(inputs))))
+    assert "shared" in row.note
+    assert row.target_stddev == pytest.approx((2 / 64) ** 0.5)
+
+
+def test_a_model_that_cannot_be_traced_is_judged_layer_by_layer():
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.first, self.last = layers.Dense(8, "relu"), layers.Dense(2)
+
+        def call(self, x):
+            return self.last(self.first(np.asarray(x) * 1.0))
+
+    model = Own()
+    model.first.build((None, 4))
+    model.last.build((None, 8))
+    model.built = True
+    first, last = kernels(model)
+    assert first.target_stddev == pytest.approx((2 / 4) ** 0.5)
+    assert "judged by its layer alone, relu: gain 1.414; " in first.note
+    assert last.target_stddev == pytest.approx(8**-0.5)
+
+
+def test_weights_that_stay_are_carried_as_they_are():
+    model = sequence((64,), layers.Dense(64, name="kept"), layers.Dense(64), layers.Dense(2))
+    model.get_layer("kept").trainable = False
+    model.get_layer("kept").kernel.assign(5 * np.eye(64))
+    second, _ = kernels(model)  # a frozen kernel has no geometry in the report
+    assert second.target_stddev == pytest.approx(1 / 5 / 8, rel=0.02)
