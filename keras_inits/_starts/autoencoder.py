@@ -134,12 +134,12 @@ class DenoisingAutoencoder(keras.Model):
             each = ops.square(decoded - wanted) / 2
         return ops.sum(ops.reshape(each, (ops.shape(each)[0], -1)), axis=-1)
 
-    def error(self, inputs: NDArray[Any], batch_size: int) -> float:
-        """Returns the mean squared error of the reconstruction of clean inputs."""
+    def error(self, inputs: NDArray[Any], batch_size: int, *, noisy: bool = False) -> float:
+        """Returns the mean squared error of the reconstruction, of clean or of noisy inputs."""
         total = 0.0
         for start in range(0, len(inputs), batch_size):
             batch = ops.convert_to_tensor(inputs[start : start + batch_size])
-            decoded = self(batch, training=False)
+            decoded = self(batch, training=noisy)
             if self._decoder.activation == "sigmoid":
                 decoded = ops.sigmoid(decoded)
             total += float(ops.convert_to_numpy(ops.sum(ops.square(decoded - batch))))

@@ -205,15 +205,15 @@ class _Store:
             if weight.shape != kept[weight.name].shape:
                 raise InputError(f"{path} holds a layer of another shape. Choose another `out`.")
             weight.assign(kept[weight.name])
-        before, error = map(float, kept["errors"])
+        before, error, noisy = map(float, kept["errors"])
         decoder, loss = map(str, kept["decoder"])
-        return PretrainRow(plan.path, decoder, loss, before, error)
+        return PretrainRow(plan.path, decoder, loss, before, error, noisy)
 
     def write(self, plan: _Plan, row: PretrainRow) -> None:
         """Keeps a layer that is done."""
         if (path := self._path(plan)) is not None:
             weights = {w.name: ops.convert_to_numpy(w) for w in plan.layer.weights}
-            write_arrays(path, errors=np.array([row.error_before, row.error]),
+            write_arrays(path, errors=np.array([row.error_before, row.error, row.error_noisy]),
                          decoder=np.array([row.decoder, row.loss]), **weights)  # fmt: skip
 
     def _path(self, plan: _Plan) -> Path | None:
@@ -328,6 +328,7 @@ def _trained(
         decoder.loss,
         before,
         encoder.error(inputs, _BATCH),
+        encoder.error(inputs, _BATCH, noisy=True),
         time.monotonic() - begun,
     )
     store.write(plan, row)

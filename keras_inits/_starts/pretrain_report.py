@@ -18,6 +18,7 @@ class PretrainRow:
         loss: what the reconstruction was compared by.
         error_before: mean squared error of the reconstruction of clean inputs, before training.
         error: the same after it.
+        error_noisy: the same after it, of inputs with noise: what training makes small.
         seconds: how long it took; 0 for a layer that was read from `out`.
         left_alone: why the layer was not trained.
         meant: whether that was to be expected: a head, a frozen layer.
@@ -28,6 +29,7 @@ class PretrainRow:
     loss: str = ""
     error_before: float = math.nan
     error: float = math.nan
+    error_noisy: float = math.nan
     seconds: float = 0.0
     left_alone: str = ""
     meant: bool = False

@@ -230,10 +230,13 @@ def test_the_recipe_on_mnist_gives_the_errors_and_the_accuracy_found_by_trial(mn
     report = keras_inits.pretrain(
         model, x, epochs=8, batch_size=50, level=0.25, optimizer=keras.optimizers.SGD(0.1), seed=0
     )
-    errors = [row.error for row in report.rows[:5]]
-    # found with NumPy, with other draws: within a third
-    np.testing.assert_allclose(errors, [0.012, 0.030, 0.020, 0.014, 0.011], rtol=0.35)
-    model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy", ["accuracy"])
+    # A NumPy program found these, of the noisy inputs that it trained on, with other draws.
+    errors = [row.error_noisy for row in report.rows[:5]]
+    np.testing.assert_allclose(errors, [0.012, 0.030, 0.020, 0.014, 0.011], rtol=0.2)
+    assert all(row.error < row.error_noisy for row in report.rows[:5])
+    model.compile(
+        keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
     model.fit(x, y, batch_size=100, epochs=1, verbose=0)
     accuracy = model.evaluate(data.test_images, data.test_labels, verbose=0)[1]
     assert accuracy > 0.83  # .869; random starts are at chance then
