@@ -119,7 +119,7 @@ def shape(value: Any) -> tuple[int, ...]:
             f"Received: shape={value!r}"
         ) from error
     if min(sizes, default=0) < 0:
-        raise InputError(f"`shape` must hold integers from 0. Received: shape={value!r}")
+        raise InputError(f"`shape` must be of integers from 0. Received: shape={value!r}")
     return sizes
 
 

@@ -354,7 +354,7 @@ def test_an_unknown_layer_is_never_guessed_and_can_be_registered():
             self.mixer = self.add_weight(name="mixer", shape=(6, shape[-1]))
             self.offset = self.add_weight(name="offset", shape=(6,))
 
-    layer = Mixer()
+    layer = Mixer(name="mixer")
     layer.build((None, 4))
     before = layer.get_weights()
     report = keras_inits.initialize(layer)

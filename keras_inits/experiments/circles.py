@@ -65,7 +65,7 @@ class CirclesConfig(SeededConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.require(iterations=RECORDED_EVERY)
+        self.require(iterations=1)
         if self.iterations % RECORDED_EVERY:
             raise InputError(
                 f"`iterations` must be a multiple of {RECORDED_EVERY}, the distance between two "
