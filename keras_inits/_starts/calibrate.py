@@ -14,7 +14,7 @@ from keras_inits._starts.calibration_report import CalibrationReport
 from keras_inits._starts.examples import check_taken, first_examples
 from keras_inits._starts.passing import Pass
 
-_EXAMPLES = 256  # the batch that Mishkin & Matas tried last; larger ones changed nothing
+_EXAMPLES = 256  # the standard error of a second moment over 256 examples is below 10 %
 
 
 def calibrate(
