@@ -13,8 +13,8 @@ from keras_inits._diagnose.setting.steps import Trial
 from keras_inits._reporting import Finding
 
 SIZE = 30.0  # root mean square of targets from which on the pace is looked at
-# A sweep over nets of 2 hidden layers of 16 and 64 (Adam, RMSprop, 1,250 steps of 32) shows R2 lost
-# where some thousands of steps are ahead; the limit is a choice within that range, not a measured edge.
+# A sweep over nets of 2 hidden layers of 16 and 64 (Adam, RMSprop, 1,250 steps of 32) shows R2
+# lost where some thousands of steps are ahead; the limit is a choice within that range.
 AHEAD = 3000.0
 SLOWER = 50.0  # times as many steps as with scaled targets
 TINY = 1e-3  # Adam's first step moves an output by more
