@@ -205,6 +205,8 @@ def _name(thing: Any) -> bytes:
 def _from_package(module: str | None) -> bool:
     """Returns whether a module belongs to Python or an installed package, rather than the user."""
     root = (module or "").partition(".")[0]
+    if root == "__main__":  # what runs, a notebook too, is the user's, whatever launched it
+        return False
     if root in sys.stdlib_module_names or root == "keras_inits":
         return True
     file = getattr(sys.modules.get(root), "__file__", None)

@@ -124,7 +124,11 @@ def signal_report(
 
 
 def _check_shape(model: keras.Model, x: Any) -> None:
-    """Refuses a batch whose shape a model of one input does not take, before anything is hooked."""
+    """Refuses a batch that cannot go into a model of one input, before anything is hooked.
+
+    The number of axes and the last one, the features, have to fit; whether other sizes do is up to
+    the layers, as in Keras.
+    """
     inputs = getattr(model, "inputs", None) or []
     if len(inputs) != 1 or keras.tree.is_nested(x):
         return
@@ -132,9 +136,7 @@ def _check_shape(model: keras.Model, x: Any) -> None:
     # Keras itself adds or drops a last axis of size 1.
     fits = [expected, (*expected, 1), expected[:-1] if expected[-1:] == (1,) else expected]
     if not any(
-        len(shape) == len(given)
-        and all(a is None or a == b for a, b in zip(shape, given, strict=True))
-        for shape in fits
+        len(shape) == len(given) and (shape[-1] is None or shape[-1] == given[-1]) for shape in fits
     ):
         raise InputError(
             f"`x` must have the shape that the model takes, {expected}, None for any size. "

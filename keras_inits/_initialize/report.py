@@ -1,5 +1,6 @@
 """What `initialize` did, as plain data and as a table."""
 
+import re
 from dataclasses import dataclass
 
 from rich.table import Table
@@ -91,7 +92,7 @@ class InitializationReport(Report):
         table.add_column("target", justify="right")
         table.add_column("std", justify="right")
         for row in self.rows:
-            scheme = f"left alone: {row.left_alone}" if row.left_alone else row.scheme
+            scheme = f"left alone: {row.left_alone}" if row.left_alone else shortened(row.scheme)
             table.add_row(
                 plain_text(row.path),
                 "x".join(map(str, row.shape)),
@@ -111,6 +112,15 @@ def fans(geometry: KernelGeometry | None) -> str:
     maps, _, _ = geometry.matrix_shape
     several = f"{maps}x " if maps > 1 else ""
     return f"{several}{geometry.fan_in:g}/{geometry.fan_out:g}"
+
+
+def shortened(text: str) -> str:
+    """Returns a text with its long numbers cut to four digits.
+
+    >>> shortened("XavierInit(gain=2.2521780175586824)")
+    'XavierInit(gain=2.252)'
+    """
+    return re.sub(r"\d+\.\d{5,}", lambda found: f"{float(found.group()):.4g}", text)
 
 
 def number(value: float | None) -> str:
