@@ -68,8 +68,12 @@ SLOW = {
     "bidirectional": (reshaped, lambda: layers.Bidirectional(layers.GRU(4))),
     "attention": (reshaped, Attention, FLAT),
     "time distributed": (reshaped, lambda: layers.TimeDistributed(layers.Dense(3)), FLAT),
-    "einsum": (reshaped, lambda: layers.EinsumDense("abc,cd->abd", (None, 4), "d"), FLAT),
-    "pooling": (layers.AveragePooling2D, layers.GlobalMaxPooling2D),
+    "einsum": (
+        reshaped,
+        lambda: layers.EinsumDense("abc,cd->abd", (None, 4), bias_axes="d"),
+        layers.GlobalAveragePooling1D,
+    ),
+    "pooling": (lambda: layers.AveragePooling2D(2), layers.GlobalMaxPooling2D),
 }
 
 
