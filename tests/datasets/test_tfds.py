@@ -256,7 +256,7 @@ def test_a_download_is_prepared_and_checked(official, use_folder, serve, tmp_pat
     monkeypatch.setattr(mnist, "url_infos", infos)
     lines = []
     downloaded = _tfds.load(None, lines.append)
-    assert str(folder) in lines[0]
+    assert any(str(folder) in line for line in lines)
     hashes = [hashlib.sha256(_idx.encode(values)).hexdigest() for values in downloaded]
     assert hashes == [file.sha256 for file in _idx.FILES.values()]
 
@@ -268,7 +268,7 @@ def test_a_run_killed_while_preparing_leaves_no_broken_cache(
     folder = use_folder(tmp_path)
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     load = "import sys, pathlib; from keras_inits.datasets import _tfds; "
-    load += "tfds.load(pathlib.Path(sys.argv[1]), print)"
+    load += "_tfds.load(pathlib.Path(sys.argv[1]), print)"
     run = subprocess.Popen(
         [sys.executable, "-c", load, str(official)],
         stdout=subprocess.DEVNULL,
