@@ -124,7 +124,7 @@ def test_time_distributed_and_wrappers_are_looked_through():
             keras.Input((6, 4)),
             layers.TimeDistributed(layers.Dense(3, name="inner"), name="over"),
             layers.SpectralNormalization(layers.Dense(3, name="outer"), name="spectral"),
-            layers.Bidirectional(layers.LSTM(2), name="both"),
+            layers.Bidirectional(layers.LSTM(2, name="lstm"), name="both"),
         ]
     )
     found = wiring(model)
