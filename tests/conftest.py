@@ -1,6 +1,7 @@
 import os
 from pathlib import Path
 
+import keras
 import pytest
 
 from keras_inits.datasets import _idx, _npm
@@ -11,6 +12,12 @@ def keras_home(tmp_path, monkeypatch):
     """No test sees or leaves anything in the caches of whoever runs it."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     return tmp_path / "keras"
+
+
+@pytest.fixture(autouse=True)
+def fresh_names():
+    """The names that Keras makes up (`dense_1`) do not depend on the tests before."""
+    keras.utils.clear_session(free_memory=False)
 
 
 @pytest.fixture(scope="session")
