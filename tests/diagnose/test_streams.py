@@ -115,12 +115,12 @@ NORMS = {
 }
 BETWEEN = {
     "nothing": (),
-    "pooling": (layers.AveragePooling2D(2),),
-    "rectifier": (layers.ReLU(),),
+    "pooling": (layers.AveragePooling2D(2, name="between"),),
+    "rectifier": (layers.ReLU(name="between"),),
     "reshaping and dropout": (
-        layers.Reshape((100, 64)),
-        layers.Dropout(0.3),
-        layers.Reshape((10, 10, 64)),
+        layers.Reshape((100, 64), name="flattened"),
+        layers.Dropout(0.3, name="dropped"),
+        layers.Reshape((10, 10, 64), name="as_it_was"),
     ),
 }
 
