@@ -65,6 +65,7 @@ def test_a_table_that_is_embedding_and_head_does_not_start_at_zero():
     assert report.rows[0].stddev == pytest.approx((2 / 16) ** 0.5, rel=0.1)
 
 
+@pytest.mark.slow
 def test_a_third_sibling_shows_what_widens_in_the_base_itself():
     assert set(kinds(mup.scaling(net(16), net(16)))) == {"fixed"}
     found = mup.scaling(net(16), net(16), net(32))
@@ -117,6 +118,7 @@ def movement(width, like, rate, *, scaled):
     return float(np.sqrt(np.mean(np.square(model(DATA) - before))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("like", "rate"), [("adam", 1e-3), ("sgd", 0.05)])
 def test_steps_move_the_output_alike_at_every_width(like, rate):
     scaled = [movement(width, like, rate, scaled=True) for width in (32, 512)]
