@@ -80,7 +80,7 @@ def test_the_decoder_is_the_transposed_kernel():
     x = RNG.normal(size=(7, 5)).astype("float32")
     kernel = values(layer.kernel)
     expected = np.tanh(x @ kernel + values(layer.bias)) @ kernel.T + values(encoder.decoder_bias)
-    np.testing.assert_allclose(values(encoder(x)), expected, rtol=1e-5)
+    np.testing.assert_allclose(values(encoder(x)), expected, rtol=1e-5, atol=1e-6)
     assert encoder.error(x, 3) == pytest.approx(np.mean((expected - x) ** 2), rel=1e-5)
     loss = values(encoder.loss_of(x, encoder(x)))
     np.testing.assert_allclose(loss, ((expected - x) ** 2).sum(axis=1) / 2, rtol=1e-4)
