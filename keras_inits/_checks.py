@@ -30,7 +30,7 @@ def integer(name: str, value: Any, *, minimum: int | None = 0) -> int:
     3
     """
     try:
-        if isinstance(value, bool):
+        if isinstance(value, bool | np.bool_):  # NumPy 1.26 takes its own for an index
             raise TypeError("a truth value")
         number = operator.index(value)
     except (TypeError, AttributeError) as error:  # the latter of TensorFlow's scalars

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from keras import layers
 from more_hub import MORE
+from versions import HAS_RENORM
 from wiring.hub import BACKBONES, GROUPED
 
 from keras_inits import audit, initialize, portable
@@ -19,7 +20,7 @@ from keras_inits._layers import Default, Unknown, geometry, hub, owned_weights
 # Arguments of classes that cannot do without, and the shape of what each takes.
 ARGUMENTS = {
     "Attention": {"use_scale": True, "score_mode": "concat"},
-    "BatchNormalization": {"renorm": True},
+    "BatchNormalization": {"renorm": True} if HAS_RENORM else {},
     "Bidirectional": (layers.LSTM(3),),
     "Dense": (4,),
     "EinsumDense": ("abc,cd->abd", (None, 4), None, "d"),

@@ -189,7 +189,9 @@ def test_a_keras_that_hides_its_strings_is_said_in_one_warning(tmp_path):
 
 
 def test_the_keras_at_hand_gives_no_warning_and_keeps_no_probe():
-    script = "import warnings; warnings.simplefilter('error', UserWarning); import keras_inits"
+    script = (
+        "import keras, warnings; warnings.simplefilter('error', UserWarning); import keras_inits"
+    )
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
     assert "initkit_probe" not in keras.saving.get_custom_objects()
 
