@@ -371,6 +371,13 @@ def test_integers_of_numpy_are_integers(kind):
     assert gates == keras_inits.GeometricInit("initkit_he", blocks=4, output_stride=2)
 
 
+@pytest.mark.parametrize("inner", [lambda shape: ops.zeros(shape), np.ones((2, 3), "float32")])
+def test_what_cannot_fill_a_kernel_in_its_geometry_is_said(inner):
+    scheme = keras_inits.GeometricInit(inner, batch_axes=0)
+    with pytest.raises(InputError, match=r"cannot fill a kernel of shape \(4, 5\)"):
+        scheme((4, 5))
+
+
 # --- constants
 
 
