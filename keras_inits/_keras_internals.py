@@ -273,8 +273,23 @@ def symbolic_calls_through(
         calls_through(keras.layers.Layer, "__call__", layer_call),
         calls_through(keras.Operation, "symbolic_call", operation_call),
         calls_through(keras.layers.Layer, "add_loss", add_loss),
+        calls_through(keras.layers.MultiHeadAttention, "_compute_attention", _by_operations),
     ):
         yield
+
+
+def _by_operations(plain: Any, layer: Any, query: Any, key: Any, value: Any, *args: Any,
+                   **kwargs: Any) -> Any:  # fmt: skip
+    """Computes attention by an operation of `keras.ops` where the layer itself cannot.
+
+    Keras 3.16 computes it by the backend's own function, which takes no symbolic tensors.
+    """
+    try:
+        return plain(layer, query, key, value, *args, **kwargs)
+    except Exception:
+        if not isinstance(query, keras.KerasTensor) or len(query.shape) != 4:
+            raise
+    return keras.ops.dot_product_attention(query, key, value), None
 
 
 # --- watching a running model --------------------------------------------------------------------
