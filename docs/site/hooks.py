@@ -1,4 +1,4 @@
-"""What the site takes from outside `docs/`: notebooks, and the files at the top of the repository."""
+"""What the site takes from outside `docs/`: notebooks, and files at the top of the repository."""
 
 import html
 import re
