@@ -29,7 +29,7 @@ from keras_inits._mean_field import (
     fixed_point,
     variance_map,
 )
-from keras_inits._recipes import CutNormalInit, Place, Recipe, recipe, recipes, roles
+from keras_inits._recipes import Place, Recipe, recipe, recipes, roles
 from keras_inits._registry import get, names, register
 from keras_inits._reporting import Finding
 from keras_inits._schemes import *  # noqa: F403
@@ -69,7 +69,6 @@ __all__ = [
     "CalibrationReport",
     "CalibrationRow",
     "Comparison",
-    "CutNormalInit",
     "Default",
     "Difference",
     "Execution",

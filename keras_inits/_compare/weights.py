@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from keras_inits import _registry
 from keras_inits._errors import InputError, InputTypeError
-from keras_inits._initialize.plan import AUTO, OWN, Step, plan
-from keras_inits._initialize.seeds import run_seed, stable_paths, weight_seed
+from keras_inits._initialize.plan import AUTO, OWN, plan
+from keras_inits._initialize.seeds import run_seed, weight_seed
+from keras_inits._initialize.step import Step, seed_paths
 from keras_inits._initialize.writing import values_for
 from keras_inits._layers import LeftAlone, owned_weights, role
 from keras_inits._recipes import find
@@ -133,8 +134,14 @@ def _drawn_weights(model: keras.Model, scheme: Any) -> _Drawn:
         owned = owned_weights(model)
         recipe = find(scheme)
         chosen = recipe.on(model, owned) if recipe else scheme
-        steps = zip(plan(owned, chosen, model=model), stable_paths(owned), strict=True)
-        plans[key] = scheme, {id(step.owned.weight): (step, path) for step, path in steps}
+        steps = plan(owned, chosen, model=model)
+        plans[key] = (
+            scheme,
+            {
+                id(step.owned.weight): (step, path)
+                for step, path in zip(steps, seed_paths(steps), strict=True)
+            },
+        )
     return plans[key][1]
 
 

@@ -8,11 +8,12 @@ import keras
 from keras_inits import _checks, _registry
 from keras_inits._errors import InputError, InputTypeError
 from keras_inits._initialize.auto import Residual
-from keras_inits._initialize.plan import AUTO, OWN, Step, plan
+from keras_inits._initialize.plan import AUTO, OWN, plan
 from keras_inits._initialize.report import InitializationReport, WeightRow
-from keras_inits._initialize.seeds import root_seed, weight_seeds
+from keras_inits._initialize.seeds import root_seed, weight_seed
 from keras_inits._initialize.setting import set_all
 from keras_inits._initialize.statistics import standard_deviation
+from keras_inits._initialize.step import Step, seed_paths
 from keras_inits._layers import LeftAlone, Unknown, owned_weights
 from keras_inits._recipes import find
 from keras_inits._schemes import GeometricInit
@@ -112,7 +113,7 @@ def initialize(
         default = recipe.on(model, weights)
     ends = choice("residual", residual, get_args(Residual))
     steps = plan(weights, default, own, model=model, residual=ends)
-    set_all(steps, weight_seeds(root, [step.owned for step in steps]))
+    set_all(steps, [weight_seed(root, path) for path in seed_paths(steps)])
     rows = tuple(_row(step) for step in steps)
     return InitializationReport(model=model.name, seed=root, rows=rows)
 

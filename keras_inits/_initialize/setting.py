@@ -12,7 +12,7 @@ from keras import initializers, ops
 
 from keras_inits._errors import InputError, InputTypeError
 from keras_inits._initialize.keeping import kept_schemes
-from keras_inits._initialize.plan import Step
+from keras_inits._initialize.step import Step
 from keras_inits._initialize.writing import values_for
 from keras_inits._schemes import (
     ConstantInit,

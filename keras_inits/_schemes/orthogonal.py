@@ -113,12 +113,16 @@ class OrthogonalInit(GainScheme):
     """
 
     def sample(self, geometry: KernelGeometry, dtype: str, seed: Any) -> Any:
-        matrices = haar_orthogonal(geometry.matrix_shape, self.effective_gain, dtype, seed)
+        matrices = haar_orthogonal(geometry.matrix_shape, self.gain_in(geometry), dtype, seed)
         return geometry.from_matrices(matrices)
 
     def expected_stddev(self, geometry: KernelGeometry) -> float:
         _, rows, columns = geometry.matrix_shape
-        return self.effective_gain / math.sqrt(max(1, rows, columns))
+        return self.gain_in(geometry) / math.sqrt(max(1, rows, columns))
+
+    def gain_in(self, geometry: KernelGeometry) -> float:
+        """Returns the singular values of a kernel of `geometry`."""
+        return self.effective_gain
 
 
 @scheme

@@ -64,6 +64,8 @@ def _variance_scaling(
     scheme: VarianceScalingInit, geometry: KernelGeometry | None
 ) -> tuple[Any, str]:
     seed = _seed(scheme)
+    if scheme.cut not in (None, 2.0):
+        raise NoCounterpartError("Keras cuts at two standard deviations alone")
     if geometry is not None and not _reads_alike(scheme, geometry):
         return _of_stddev(scheme, geometry, seed)
     if scheme.has_axes:
@@ -114,7 +116,13 @@ def _geometric(scheme: GeometricInit, geometry: KernelGeometry | None) -> tuple[
 def _orthogonal(scheme: OrthogonalInit, geometry: KernelGeometry | None) -> tuple[Any, str]:
     if scheme.has_axes or (geometry is not None and not _reads_alike(scheme, geometry)):
         raise NoCounterpartError("Keras's Orthogonal reads one matrix off the shape")
-    return initializers.Orthogonal(gain=scheme.effective_gain, seed=_seed(scheme)), ""
+    if type(scheme).gain_in is not OrthogonalInit.gain_in:
+        if geometry is None:
+            raise NoCounterpartError("its gain follows from the shape")
+        gain, note = scheme.gain_in(geometry), "its gain is that of this shape alone"
+    else:
+        gain, note = scheme.effective_gain, ""
+    return initializers.Orthogonal(gain=gain, seed=_seed(scheme)), note
 
 
 @keras_counterpart.register(ZerosInit)
