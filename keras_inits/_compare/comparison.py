@@ -51,6 +51,8 @@ class Comparison(Report):
         notes: sentences that a reader must know: why `fit`, which weights no scheme drew.
         settings: what decides the numbers, the root seed (`seed`) among them.
         weights: by scheme and seed what `model.set_weights` takes, if they were kept; not in JSON.
+        costs: by scheme that is a `Start`, `(seeds, 2)`: the seconds that it took before training,
+            and how often it passed data forward through the model or a part of it.
     """
 
     schemes: tuple[str, ...]
@@ -65,6 +67,7 @@ class Comparison(Report):
     weights: Mapping[tuple[str, int], tuple[NDArray[Any], ...]] = field(
         default_factory=dict, metadata={"json": False}
     )
+    costs: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         expected = (len(self.schemes), len(self.seeds))
@@ -196,7 +199,9 @@ class Comparison(Report):
         table = Table(box=SIMPLE_HEAD, pad_edge=False)
         table.add_column("scheme", overflow="fold")
         to_target = f"epochs to\n{sign} {number_text(target)}"
-        for name in ("final, 95 % interval", "best", to_target, "failed"):
+        columns = ["final, 95 % interval", "best", to_target, "failed"]
+        columns += ["start:\nseconds", "passes"] if self.costs else []
+        for name in columns:
             table.add_column(name, justify="right", no_wrap="interval" in name)
         finals, bests = self.intervals(), self.intervals(best=True)
         for i, scheme in enumerate(self.schemes):
@@ -206,8 +211,18 @@ class Comparison(Report):
                 number_text(bests[scheme].mean),
                 epochs_text(epochs[i], self.epochs),
                 f"{int(failed[i].sum())} of {len(self.seeds)}",
+                *self._cost_texts(scheme),
             )
         return table
+
+    def _cost_texts(self, scheme: str) -> tuple[str, ...]:
+        """Returns mean seconds and passes of a start for the table, if it has these columns."""
+        if not self.costs:
+            return ()
+        if scheme not in self.costs:
+            return ("-", "-")
+        seconds, passes = self.costs[scheme].mean(axis=0)
+        return (f"{seconds:.2g}", f"{passes:.3g}")
 
     def differences_table(self) -> Table:
         """Returns a row for each pair of schemes: paired difference, number of pairs, p-value."""
