@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from keras_inits import _keras_internals
 from keras_inits._kernel_geometry import KernelGeometry
-from keras_inits._schemes import VarianceScalingInit
+from keras_inits._schemes import OrthogonalInit, VarianceScalingInit
 from keras_inits._schemes.geometric import draw
 from keras_inits._schemes.laws import kernel_scheme
-from keras_inits._schemes.sampling import Distribution, cut_stddev
+from keras_inits._schemes.orthogonal import is_small, small_haar_orthogonal
+from keras_inits._schemes.sampling import Distribution, cut_stddev, stream
 
 # Numbers that one thread draws at a time: 4 MiB in float32, which stays in the processor's cache.
 # The values follow from it: another size gives other weights from the same seed.
@@ -48,7 +49,21 @@ def values_for(initializer: Any, geometry: KernelGeometry, dtype: str, seed: int
             scheme.distribution, geometry.shape, stddev, working, seed, cut=scheme.cut
         )
         return values if working == dtype else ops.cast(values, dtype)
+    if _is_small_orthogonal(scheme, geometry, dtype):
+        gain = scheme.gain_in(geometry)
+        matrices = small_haar_orthogonal(geometry.matrix_shape, gain, dtype, stream(seed))
+        return geometry.from_matrices(matrices)
     return draw(scheme or initializer, geometry, dtype, seed)
+
+
+def _is_small_orthogonal(scheme: Any, geometry: KernelGeometry, dtype: str) -> bool:
+    return (
+        isinstance(scheme, OrthogonalInit)
+        and type(scheme).sample is OrthogonalInit.sample
+        and bool(geometry.input_axes or geometry.output_axes)
+        and scheme.working_dtype(dtype) == dtype
+        and is_small(geometry.matrix_shape)
+    )
 
 
 def independent_values(

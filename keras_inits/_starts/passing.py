@@ -54,7 +54,7 @@ class Pass:
     def run(self, model: Any, inputs: Any) -> None:
         """Runs the model once and corrects its kernels; everything else keeps its values."""
         # Moving statistics and the states of random generators.
-        kept = [(v, np.array(ops.convert_to_numpy(v))) for v in model.non_trainable_variables]
+        kept = [(v, values_of(v)) for v in model.non_trainable_variables]
         token = _active.set(self)
         try:
             with calls_through(keras.layers.Layer, "__call__", _layer_call):
@@ -163,7 +163,7 @@ class Pass:
         center, note = self._center, ""
         if center and (bias is None or not bias.trainable):
             center, note = False, "no bias to centre"
-        is_zero = bias is None or not np.any(ops.convert_to_numpy(bias))
+        is_zero = bias is None or not np.any(_array(bias))
         shaped = None if is_zero else ops.reshape(bias, places.bias_shape)
         try:
             done = scaling(output, shaped, places, self._target, center=center)
@@ -171,8 +171,9 @@ class Pass:
             self._leave(owned, str(error))
             return None
         over_kernel = places.over_kernel(done.factors, tuple(owned.weight.shape))
-        values = np.asarray(ops.convert_to_numpy(ops.cast(owned.weight.value, "float32")))
-        owned.weight.assign(ops.cast(values * over_kernel.astype("float32"), owned.weight.dtype))
+        owned.weight.assign(
+            _in_dtype(_array(owned.weight) * over_kernel.astype("float32"), owned.weight.dtype)
+        )
         if done.bias is not None:
             bias.assign(ops.cast(ops.reshape(done.bias, bias.shape), bias.dtype))  # type: ignore[union-attr]
         factors = tuple(float(f) for f in done.factors.reshape(-1))
@@ -186,6 +187,28 @@ class Pass:
 
 
 _active: contextvars.ContextVar[Pass | None] = contextvars.ContextVar("pass", default=None)
+
+
+def values_of(variable: Any) -> Any:
+    """Returns the values that a variable has now, whatever it is assigned later."""
+    if keras.backend.backend() == "torch":  # which assigns in place
+        return np.array(ops.convert_to_numpy(variable))
+    return ops.convert_to_tensor(variable.value)
+
+
+def _array(variable: Any) -> Any:
+    """Returns the values of a variable as an array of float32, without Keras's own checks."""
+    value = variable.value
+    if variable.dtype != "float32":
+        value = ops.cast(value, "float32")
+    numpy = getattr(value, "numpy", None)  # TensorFlow's, on the processor
+    if numpy is not None and keras.backend.backend() == "tensorflow":
+        return numpy()
+    return ops.convert_to_numpy(value)
+
+
+def _in_dtype(values: Any, dtype: str) -> Any:
+    return values if dtype == "float32" else ops.cast(values, dtype)
 
 
 def _layer_call(plain: Any, layer: Any, *args: Any, **kwargs: Any) -> Any:
