@@ -70,7 +70,7 @@ def test_all_sub_pixel_filters_are_equal_and_drawn_in_their_own_fans(rank, copie
     parts = np.split(kernel, copies, axis=-1)
     for part in parts[1:]:
         np.testing.assert_array_equal(part, parts[0])
-    assert len(np.unique(parts[0])) == parts[0].size
+    assert len(np.unique(parts[0])) > 0.99 * parts[0].size
     values = parts[0].ravel() * (3**rank * 64) ** 0.5  # fan_out of 64 channels, not of all
     assert stats.kstest(values, "norm").pvalue > 1e-3
     assert stats.kstest(values * copies**-0.5, "norm").pvalue < 1e-3  # the control
@@ -111,14 +111,14 @@ def test_audit_takes_equal_sub_pixel_filters_for_what_they_are():
     assert audited(net) == []
     # control: a filter that is equal to another one by no scheme is still found
     kernel = net.get_layer("first").kernel
-    values = np.array(kernel)
+    values = np.asarray(kernel).copy()
     values[..., 1] = values[..., 0]
     kernel.assign(values)
     assert "equal units" in audited(net)
     again = model()
     ki.initialize(again, "initkit_he", overrides={"*/enlarge/kernel": "initkit_icnr"}, seed=1)
     kernel = again.get_layer("enlarge").kernel
-    values = np.array(kernel)
+    values = np.asarray(kernel).copy()
     values[..., 1] = values[..., 0]  # two channels, not two pixels of one
     kernel.assign(values)
     assert "equal units" in audited(again)
@@ -135,16 +135,19 @@ def siren(depth=6, width=512, omega=30.0, hidden="initkit_siren", first="initkit
     return model, net
 
 
-def test_siren_activations_are_arcsine_and_sums_standard_normal_at_every_depth():
+def test_siren_activations_are_arcsine_and_sums_normal_at_every_depth():
     _model, net = siren()
     x = RNG.uniform(-1, 1, (512, 2)).astype("float32")
     for layer in net:
         z = 30 * (x @ np.asarray(layer.kernel) + np.asarray(layer.bias))
         x = np.sin(z)
         if layer is net[0]:
+            assert x.std() == pytest.approx(0.5**0.5, rel=0.1)
             continue
-        assert z.std() == pytest.approx(1.0, rel=0.06)  # theorem 1.8
-        assert x.std() == pytest.approx(0.5**0.5, rel=0.1)
+        # Theorem 1.8 has 1 and .71, for inputs of the arcsine law; a sine of N(0, v) has the second
+        # moment (1 - exp(-2 v)) / 2, and v = 1 - exp(-2 v) at .797.
+        assert z.std() == pytest.approx(0.893, rel=0.07)
+        assert x.std() == pytest.approx(0.631, rel=0.07)
         # a few values of each unit, since those of one unit depend on each other
         assert stats.kstest(z[::64, ::16].ravel(), "norm").statistic < 0.12
     _wrong, net = siren(hidden="initkit_he")  # the control: hundreds of periods
@@ -291,7 +294,7 @@ def test_biases_are_drawn_by_the_fan_of_the_kernel_beside():
             layers.Dense(2048, name="dense"),
         ]
     )
-    kernels = {name: np.array(model.get_layer(name).kernel) for name in ("conv", "dense")}
+    kernels = {name: np.asarray(model.get_layer(name).kernel).copy() for name in ("conv", "dense")}
     overrides = {"*/bias": "initkit_bias_uniform", "*": None}
     ki.initialize(model, overrides=overrides, seed=1)
     for name, fan_in in (("conv", 144), ("dense", 4096)):

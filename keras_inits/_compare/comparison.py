@@ -199,9 +199,7 @@ class Comparison(Report):
         table = Table(box=SIMPLE_HEAD, pad_edge=False)
         table.add_column("scheme", overflow="fold")
         to_target = f"epochs to\n{sign} {number_text(target)}"
-        columns = ["final, 95 % interval", "best", to_target, "failed"]
-        columns += ["start:\nseconds", "passes"] if self.costs else []
-        for name in columns:
+        for name in ("final, 95 % interval", "best", to_target, "failed"):
             table.add_column(name, justify="right", no_wrap="interval" in name)
         finals, bests = self.intervals(), self.intervals(best=True)
         for i, scheme in enumerate(self.schemes):
@@ -211,18 +209,24 @@ class Comparison(Report):
                 number_text(bests[scheme].mean),
                 epochs_text(epochs[i], self.epochs),
                 f"{int(failed[i].sum())} of {len(self.seeds)}",
-                *self._cost_texts(scheme),
             )
         return table
 
-    def _cost_texts(self, scheme: str) -> tuple[str, ...]:
-        """Returns mean seconds and passes of a start for the table, if it has these columns."""
-        if not self.costs:
-            return ()
-        if scheme not in self.costs:
-            return ("-", "-")
-        seconds, passes = self.costs[scheme].mean(axis=0)
-        return (f"{seconds:.2g}", f"{passes:.3g}")
+    def costs_table(self) -> Table:
+        """Returns a row for each scheme that is a `Start`: what it costs a run, over the seeds."""
+        table = Table(box=SIMPLE_HEAD, pad_edge=False)
+        table.add_column("start", overflow="fold")
+        for name in ("seconds, median", "least to most", "forward passes"):
+            table.add_column(name, justify="right")
+        for scheme, costs in self.costs.items():
+            seconds, passes = costs.T
+            table.add_row(
+                plain_text(scheme),
+                f"{np.median(seconds):.3g}",
+                f"{seconds.min():.3g} to {seconds.max():.3g}",
+                f"{np.median(passes):g}",
+            )
+        return table
 
     def differences_table(self) -> Table:
         """Returns a row for each pair of schemes: paired difference, number of pairs, p-value."""
@@ -244,6 +248,8 @@ class Comparison(Report):
         """Yields what is printed: heading, tables and conclusions."""
         yield plain_text(self.heading())
         yield self.table()
+        if self.costs:
+            yield self.costs_table()
         if len(self.schemes) > 1 and len(self.seeds) > 1:
             yield self.differences_table()
         for sentence in self.conclusions():

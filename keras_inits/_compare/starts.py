@@ -171,14 +171,16 @@ def carried_out(start: Start, model: keras.Model, x: Any, y: Any, root: int, run
 def start_settings(start: Start) -> dict[str, Any]:
     """Returns, ready for JSON, what decides the numbers of a start but for its scheme.
 
-    Models that the functions know (the source of a warm start) count with their weights, files
-    with their content.
+    Models that the functions take from (the source of a warm start) count with their weights, and
+    files that they are given with their content.
     """
     known = [thing for function in start.functions for thing in _known(function)]
+    given = [thing for function in start.functions for thing in _given(function)]
+    digests = [*map(_weights_of, [*given, *known]), *map(_file_of, given)]
     return {
         "class_name": "Start",
         "code": code_digest(*start.functions),
-        "knows": [found for thing in known if (found := _content(thing)) is not None],
+        "takes_from": [digest for digest in digests if digest],
     }
 
 
@@ -188,10 +190,16 @@ def _arguments(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[s
     return {name: given[name] for name in _GIVEN if name in parameters and name not in fixed}
 
 
-def _known(function: Any) -> Iterator[Any]:
-    """Yields the values that a function was given beforehand, or refers to."""
+def _given(function: Any) -> Iterator[Any]:
+    """Yields the arguments that a function was given beforehand."""
     if isinstance(function, functools.partial):
         yield from (*function.args, *function.keywords.values())
+        yield from _given(function.func)
+
+
+def _known(function: Any) -> Iterator[Any]:
+    """Yields the values that a function of the user's refers to."""
+    if isinstance(function, functools.partial):
         yield from _known(function.func)
     elif isinstance(function, types.FunctionType):
         if function.__module__.partition(".")[0] == "keras_inits":
@@ -203,17 +211,23 @@ def _known(function: Any) -> Iterator[Any]:
         yield from (function.__defaults__ or ())
 
 
-def _content(thing: Any) -> str | None:
-    """Returns a digest of a model's weights or of a file; None for anything else."""
-    hashed = hashlib.blake2b(digest_size=8)
-    if isinstance(thing, keras.Layer):
-        for weight in thing.weights:
-            hashed.update(np.ascontiguousarray(keras.ops.convert_to_numpy(weight)).tobytes())
-        return hashed.hexdigest()
-    if isinstance(thing, str | Path) and len(str(thing)) < 4096 and Path(thing).is_file():
-        hashed.update(Path(thing).read_bytes())
-        return hashed.hexdigest()
-    return None
+def _weights_of(thing: Any) -> str:
+    """Returns a digest of a model's weights; nothing for anything else."""
+    if not isinstance(thing, keras.Layer):
+        return ""
+    arrays = [np.ascontiguousarray(keras.ops.convert_to_numpy(w)) for w in thing.weights]
+    return _digest(b"".join(array.tobytes() for array in arrays))
+
+
+def _file_of(thing: Any) -> str:
+    """Returns a digest of the content of a file; nothing for anything else."""
+    if not isinstance(thing, str | Path) or not Path(thing).is_file():
+        return ""
+    return _digest(Path(thing).read_bytes())
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=8).hexdigest()
 
 
 def _name(function: Any) -> str:

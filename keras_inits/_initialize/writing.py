@@ -49,17 +49,16 @@ def values_for(initializer: Any, geometry: KernelGeometry, dtype: str, seed: int
             scheme.distribution, geometry.shape, stddev, working, seed, cut=scheme.cut
         )
         return values if working == dtype else ops.cast(values, dtype)
-    if _is_small_orthogonal(scheme, geometry, dtype):
+    if isinstance(scheme, OrthogonalInit) and _is_small(scheme, geometry, dtype):
         gain = scheme.gain_in(geometry)
         matrices = small_haar_orthogonal(geometry.matrix_shape, gain, dtype, stream(seed))
         return geometry.from_matrices(matrices)
     return draw(scheme or initializer, geometry, dtype, seed)
 
 
-def _is_small_orthogonal(scheme: Any, geometry: KernelGeometry, dtype: str) -> bool:
+def _is_small(scheme: OrthogonalInit, geometry: KernelGeometry, dtype: str) -> bool:
     return (
-        isinstance(scheme, OrthogonalInit)
-        and type(scheme).sample is OrthogonalInit.sample
+        type(scheme).sample is OrthogonalInit.sample
         and bool(geometry.input_axes or geometry.output_axes)
         and scheme.working_dtype(dtype) == dtype
         and is_small(geometry.matrix_shape)

