@@ -10,7 +10,7 @@ from keras_inits._errors import InputError
 from keras_inits._initialize.initialize import scheme_names, set_by
 from keras_inits._initialize.seeds import root_seed
 from keras_inits._starts.calibration_report import CalibrationReport
-from keras_inits._starts.examples import check_taken, first_examples
+from keras_inits._starts.examples import check_taken, finite, first_examples
 from keras_inits._starts.passing import Pass, values_of
 
 _EXAMPLES = 256  # the standard error of a second moment over 256 examples is below 10 %
@@ -74,7 +74,7 @@ def calibrate(
     _checks.built(model, "calibrated")
     if not isinstance(target, int | float | np.number) or not 0 < float(target) < np.inf:
         raise InputError(f"`target` must be a positive number. Received: target={target!r}")
-    batch = first_examples(x, examples)
+    batch = finite(first_examples(x, examples))
     root = root_seed(seed)
     before = [values_of(weight) for weight in model.weights]
     try:

@@ -11,7 +11,7 @@ from keras import layers, ops
 
 from keras_inits._keras_internals import calls_through
 from keras_inits._kernel_geometry import KernelGeometry
-from keras_inits._layers import LeftAlone, OwnedWeight, owned_weights, role
+from keras_inits._layers import Default, LeftAlone, OwnedWeight, geometry, owned_weights, role
 from keras_inits._layers.kinds import KERNELS, Kind, is_a, kind
 from keras_inits._starts.blocks import Layout, gates, layout
 from keras_inits._starts.calibration_report import CalibrationRow
@@ -48,7 +48,9 @@ class Pass:
                     continue
                 self._kernels.setdefault(id(owned.layer), []).append((owned, found))
                 self._leave(owned, "the pass did not come to it")
-            elif isinstance(found, LeftAlone):
+            elif isinstance(found, LeftAlone) and not isinstance(
+                geometry(owned.layer, owned.weight), Default
+            ):
                 self._leave(owned, found.reason, True)
 
     def run(self, model: Any, inputs: Any) -> None:

@@ -227,3 +227,12 @@ def test_large_outputs_are_not_blamed_on_the_base_rate():
     kernel.assign(100 * kernel)
     found = keras_inits.diagnose(model, FEATURES, RARE).findings
     assert not any("fit_output_bias" in each.remedy for each in found)
+
+
+@pytest.mark.parametrize("shape", [(10, 7), (10, 1, 1)])
+def test_labels_of_another_shape_than_the_output_are_refused(shape):
+    model = net(4, "softmax")
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    with pytest.raises(keras_inits.InputError, match=r"a class number for each.*Received: y of"):
+        keras_inits.fit_output_bias(model, np.zeros(shape))
+    keras_inits.fit_output_bias(model, np.zeros((10, 1)))
