@@ -138,14 +138,14 @@ class Pass:
         cells = getattr(cell, "cells", [cell])
         for index, each in enumerate(cells):
             self._corrected.add(id(each))
-            for owned, geometry in self._kernels.get(id(each), ()):
+            for owned, shaped in self._kernels.get(id(each), ()):
                 if owned.weight.name != "kernel":
                     self._leave(owned, _RECURRENT, True)
                 elif getattr(each, "data_format", "") == "channels_first":
                     self._leave(owned, "its channels come first")
                 else:
                     product = _input_part(each, sequence)
-                    self._apply((owned, geometry), gates(geometry), product)
+                    self._apply((owned, shaped), gates(shaped), product)
             if index + 1 < len(cells):
                 with _uncorrected():
                     sequence = layers.RNN(each, return_sequences=True)(sequence)
