@@ -142,7 +142,7 @@ def test_siren_activations_are_arcsine_and_sums_normal_at_every_depth():
         if layer is net[0]:
             assert x.std() == pytest.approx(0.5**0.5, rel=0.1)
             continue
-        # Theorem 1.8 has 1 and .71, for inputs of the arcsine law, as behind the first layer. A sine
+        # Theorem 1.8 has 1 and .71, for inputs of the arcsine law, as behind layer 0. A sine
         # of N(0, v) has the second moment (1 - exp(-2 v)) / 2; v = 1 - exp(-2 v) at .797.
         assert z.std() == pytest.approx(v**0.5, rel=0.08)
         assert x.std() == pytest.approx((0.5 - 0.5 * np.exp(-2 * v)) ** 0.5, rel=0.08)
@@ -429,3 +429,33 @@ def test_a_cut_that_keras_lacks_is_reported_by_portable():
     ki.initialize(model, ki.HeInit(distribution="truncated_normal", cut=3.0), seed=1)
     report = ki.portable(model)
     assert any("two standard deviations" in str(row) for row in report.rows)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "overrides", "bound"),
+    [
+        ("initkit_siren", {}, (6 / 16) ** 0.5 / 30),
+        ("initkit_he", {"*/bias": "initkit_bias_uniform"}, 0.25),
+    ],
+)
+def test_uniform_laws_of_a_fan_are_portable_as_numbers(scheme, overrides, bound):
+    model = keras.Sequential([keras.Input((16,)), layers.Dense(4096)])
+    ki.initialize(model, scheme, overrides=overrides, seed=1)
+    ki.portable(model)
+    layer = model.layers[0]
+    kept = layer.bias_initializer if overrides else layer.kernel_initializer
+    assert type(kept) is keras.initializers.RandomUniform
+    assert kept.maxval == -kept.minval == pytest.approx(bound)
+
+
+def test_a_cut_at_two_is_keras_truncated_normal():
+    for given in ({}, {"before_cut": False}):
+        model = keras.Sequential([keras.Input((512,)), layers.Dense(512)])
+        scheme = ki.CutNormalInit(0.05, 2.0, **given)
+        ki.initialize(model, scheme, seed=1)
+        ki.portable(model)
+        kept = model.layers[0].kernel_initializer
+        assert type(kept) is keras.initializers.TruncatedNormal
+        drawn = np.asarray(kept((512, 512)))
+        expected = scheme.expected_stddev(KernelGeometry.from_shape((512, 512)))
+        assert drawn.std() == pytest.approx(expected, rel=0.01)

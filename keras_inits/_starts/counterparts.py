@@ -9,12 +9,15 @@ from keras import initializers
 
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._schemes import (
+    BiasUniformInit,
     ConstantInit,
+    CutNormalInit,
     GeometricInit,
     IdentityInit,
     OnesInit,
     OrthogonalInit,
     RandomInit,
+    SirenInit,
     TruncatedNormalInit,
     UniformInit,
     VarianceScalingInit,
@@ -155,6 +158,29 @@ def _normal(scheme: RandomInit, geometry: KernelGeometry | None) -> tuple[Any, s
 @keras_counterpart.register(UniformInit)
 def _uniform(scheme: UniformInit, geometry: KernelGeometry | None) -> tuple[Any, str]:
     return initializers.RandomUniform(scheme.minval, scheme.maxval, seed=_seed(scheme)), ""
+
+
+@keras_counterpart.register(SirenInit)
+@keras_counterpart.register(BiasUniformInit)
+def _uniform_by_fan(
+    scheme: SirenInit | BiasUniformInit, geometry: KernelGeometry | None
+) -> tuple[Any, str]:
+    given = isinstance(scheme, BiasUniformInit) and scheme.fan_in is not None
+    if geometry is None and not given:
+        raise NoCounterpartError("its bound follows from the fan, which is not known here")
+    # A bias that was given its fan asks nothing of the geometry.
+    bound = math.sqrt(3) * scheme.expected_stddev(geometry or KernelGeometry.from_shape(()))
+    return initializers.RandomUniform(-bound, bound, seed=_seed(scheme)), (
+        "its scale is a number: another shape would need another"
+    )
+
+
+@keras_counterpart.register(CutNormalInit)
+def _cut(scheme: CutNormalInit, geometry: KernelGeometry | None) -> tuple[Any, str]:
+    if scheme.cut != 2.0:
+        raise NoCounterpartError("Keras cuts at two standard deviations alone")
+    stddev = scheme.stddev if scheme.before_cut else scheme.stddev / TRUNCATED_STDDEV
+    return initializers.TruncatedNormal(0.0, stddev, seed=_seed(scheme)), ""
 
 
 @keras_counterpart.register(TruncatedNormalInit)
