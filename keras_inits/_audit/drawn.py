@@ -19,7 +19,7 @@ from keras_inits._schemes import (
     UniformInit,
     VarianceScalingInit,
 )
-from keras_inits._schemes.sampling import TRUNCATED_STDDEV
+from keras_inits._schemes.sampling import cut_stddev
 
 _INDEPENDENT = (
     initializers.RandomNormal,
@@ -81,7 +81,7 @@ def _deviation(kernel: Kernel, by_path: Mapping[str, Kernel]) -> float | None:
         return None
     w = (matrix - matrix.mean()) / spread
     found = [
-        _shape(kernel.values),
+        _shape(kernel.values, getattr(kernel.scheme, "cut", None)),
         _tails(w),
         *_margins(w),
         *_margins(w.T),
@@ -158,20 +158,20 @@ def _spectrum(w: NDArray[Any]) -> float:
     return ((largest - edge**2) / width - mean) / deviation
 
 
-def _shape(values: NDArray[Any]) -> float:
+def _shape(values: NDArray[Any], cut: float | None) -> float:
     """Returns how far values are from uniform, normal and truncated normal, whatever their scale.
+
+    The last are cut at two standard deviations, and at `cut` if given.
 
     The Kolmogorov distance of the nearest, as a standard normal number.
     """
     flat = values.reshape(-1)
     sample = np.sort(flat[:: max(1, flat.size // _PROBED)].astype("float64"))
     sample = (sample - sample.mean()) / sample.std()
-    low, high = _NORMAL.cdf(-2.0), _NORMAL.cdf(2.0)
-    laws = (
-        (sample + math.sqrt(3.0)) / math.sqrt(12.0),
-        _normal_cdf(sample),
-        (_normal_cdf(sample * TRUNCATED_STDDEV) - low) / (high - low),
-    )
+    laws = [(sample + math.sqrt(3.0)) / math.sqrt(12.0), _normal_cdf(sample)]
+    for end in {2.0, cut or 2.0}:
+        low, high = _NORMAL.cdf(-end), _NORMAL.cdf(end)
+        laws.append((_normal_cdf(sample * cut_stddev(end)) - low) / (high - low))
     distance = min(_distance(np.clip(share, 0.0, 1.0)) for share in laws)
     chance = min(1.0, 2 * math.exp(-2 * distance**2 * sample.size))
     return _quantile(chance)

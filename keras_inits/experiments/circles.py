@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_inits._compare import Comparison, Execution, GivenWeights, compare
+from keras_inits._compare.starts import labelled
 from keras_inits._compare.statistics import mean_interval, paired_differences
-from keras_inits._compare.weights import draw, labelled
+from keras_inits._compare.weights import draw
 from keras_inits._compare.words import difference_sentence, interval_text
 from keras_inits._errors import InputError
 from keras_inits._progress import part_of

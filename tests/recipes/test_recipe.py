@@ -9,7 +9,8 @@ from keras import layers
 
 import keras_inits
 from keras_inits import CutNormalInit, InputError, RandomInit
-from keras_inits._compare.weights import draw, labelled
+from keras_inits._compare.starts import labelled
+from keras_inits._compare.weights import draw
 from keras_inits._layers import owned_weights
 from keras_inits._recipes.recipe import _recipes
 from keras_inits._recipes.roles import places

@@ -22,7 +22,7 @@ from keras_inits._diagnose.setting import (
 )
 from keras_inits._diagnose.setting.case import SAMPLES, Case
 from keras_inits._diagnose.setting.ends import Entrance, entrances
-from keras_inits._diagnose.setting.guess import guess, start_finding
+from keras_inits._diagnose.setting.guess import even_guess, guess, start_finding
 from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE, targets_of
 from keras_inits._diagnose.setting.steps import BATCH, STEPS, Trial, rate_of, work
 from keras_inits._reporting import Finding
@@ -219,7 +219,11 @@ def _tried(
         changed += [judged] if judged else []
         kinds = {kind.name for _, _, kind in case.parts}
         shares = kinds <= {*BINARY, *CATEGORICAL, *SPARSE}
-        late = start_finding(own, best, norms[2], cross_entropy=shares) if not judged else None
+        even = [even_guess(t, kind, end.units) for t, end, kind in case.parts]
+        late = None
+        if not judged:
+            equal = None if None in even else float(sum(value or 0.0 for value in even))
+            late = start_finding(own, best, norms[2], cross_entropy=shares, even=equal)
         changed += [late] if late else []
     first = FirstSteps(rate, own.start, own.end, best, spent[0])
 
