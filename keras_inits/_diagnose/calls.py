@@ -1,5 +1,6 @@
 """What was seen of one call of one layer."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,33 @@ from keras_inits._gains import Activation
 
 INPUT = -1  # as a source: the model's own input
 UNKNOWN = -2  # as a source: something computed outside of any layer
+
+
+@dataclass(eq=False)
+class Structure:
+    """How a call's signal and gradient are spread over sites: all but their sizes.
+
+    Each is None, or NaN, where it was not looked at.
+
+    Attributes:
+        given: mean products of what its kernel sees at two sites, `(maps, sites, sites)`.
+        back: the same of the gradient at its output.
+        inside: share of a convolution's windows that is signal, not padding.
+        inverse: of a batch normalization the mean over channels of its squared slope.
+        places: share of its output's second moment that two places of a sample have in common.
+        given_places: that of its input.
+        back_places: that of the gradient at its output.
+        profile: second moments of the gradient at its output, step by step.
+    """
+
+    given: NDArray[np.float64] | None = None
+    back: NDArray[np.float64] | None = None
+    inside: float | None = None
+    inverse: float | None = None
+    places: float = math.nan
+    given_places: float = math.nan
+    back_places: float = math.nan
+    profile: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +91,8 @@ class Call:
         made_from: the calls that its output was computed from: its sources, or layers inside it.
         columns: a part of its output, `(rows, units)`, and `gradient_columns` of its gradient.
         gradient_columns: see `columns`.
+        structure: how alike what it sees at several sites is; what theory takes from the
+            measurement.
         squashed: the activations that ran as operations, in it or right behind it.
         steps: of a recurrent layer that returns its last step: root mean square of the gradient at
             its input, in the order of its steps.
@@ -81,6 +111,7 @@ class Call:
     made_from: frozenset[int] = frozenset()
     columns: NDArray[np.floating] | None = None
     gradient_columns: NDArray[np.floating] | None = None
+    structure: Structure = field(default_factory=Structure)
     squashed: list[Squashed] = field(default_factory=list)
     steps: list[float] = field(default_factory=list)
 

@@ -1,0 +1,117 @@
+r"""What normalizations make of a gradient.
+
+Of $m$ values that are normalized together, $y = \gamma (x - \mu) / \sigma$, the gradient at $x$ is
+$\gamma / \sigma$ times that at $y$ without its parts along $(1, \ldots, 1)$, where a mean is taken
+away, and along $\hat x$ (Ioffe & Szegedy 2015, section 3). $\sigma^2$ is the variance of a channel
+over the batch, which is less than the second moment wherever samples are alike: behind ReLU by the
+factor $1 - 1/\pi$, so that gradients grow by 1.21 at each batch normalization (Yang et al. 2019,
+https://arxiv.org/abs/1902.08129).
+"""
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_inits._diagnose.calls import Call
+
+Array = NDArray[np.float64]
+
+
+def slope_of_normalization(layer: Any, call: Call, columns: Array | None) -> float | None:
+    """Returns by what a normalization multiplies the second moment of a gradient.
+
+    Args:
+        layer: the normalization.
+        call: of it.
+        columns: some sites of its input, `(sites, units)`; None if there are none.
+    """
+    if isinstance(layer, keras.layers.BatchNormalization):
+        return _of_batch(call)
+    if isinstance(layer, keras.layers.RMSNormalization):
+        return _of_sites(layer, call, columns, centred=False)
+    if isinstance(layer, keras.layers.LayerNormalization):
+        return _of_sites(layer, call, columns, centred=True)
+    if isinstance(layer, keras.layers.GroupNormalization):
+        groups = layer.groups if layer.groups > 0 else call.output.units
+        together = math.prod(call.output.shape[1:]) // max(1, groups)
+        return _plain(layer, call, together, lost=2)
+    return None
+
+
+def _of_batch(call: Call) -> float | None:
+    inverse = call.structure.inverse
+    together = math.prod(call.output.shape) // max(1, call.output.units)
+    if inverse is None:
+        return _plain(call.layer, call, together, lost=2)
+    return inverse * max(0.0, 1 - _lost(call, together))
+
+
+def _lost(call: Call, together: int) -> float:
+    """Returns the share of a gradient along (1, ..., 1) and along the normalized values.
+
+    Gradients of many places may be nearly one, as behind global pooling: then most is lost.
+    """
+    back, made = call.gradient_columns, call.columns
+    if back is None or made is None or back.shape != made.shape or len(back) < 3:
+        return 2 / together
+    gradient, values = back.astype(np.float64), made.astype(np.float64)
+    values = values - values.mean(axis=0)
+    deviation = values.std(axis=0)
+    values = values / np.where(deviation > 0, deviation, 1.0)
+    total = float(np.mean(gradient**2))
+    if not total > 0:
+        return 2 / together
+    return sum(_share(part, together) for part in (gradient, gradient * values)) / total
+
+
+def _share(products: Array, together: int) -> float:
+    """Returns the mean over channels of the square of a mean over all values of a channel.
+
+    From some of the values: pairs of different ones stand for all pairs.
+    """
+    sites = len(products)
+    own = float(np.mean(products**2))
+    pairs = float(np.mean(products.sum(axis=0) ** 2)) - sites * own
+    between = pairs / (sites * (sites - 1))
+    return max(0.0, own / together + (1 - 1 / together) * between)
+
+
+def _of_sites(layer: Any, call: Call, columns: Array | None, *, centred: bool) -> float | None:
+    """Returns the factor of a normalization of each site by itself."""
+    axis = layer.axis if isinstance(layer.axis, int) else tuple(layer.axis)
+    axis = axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
+    rank, lost = len(call.output.shape), 2 if centred else 1
+    if columns is None or not isinstance(axis, int) or axis % rank != rank - 1:
+        axes = [axis] if isinstance(axis, int) else list(axis)
+        together = math.prod(call.output.shape[a] for a in axes)
+        return _plain(layer, call, together, lost=lost)
+    values = columns - columns.mean(axis=1, keepdims=True) if centred else columns
+    sizes = np.mean(values**2, axis=1) + layer.epsilon
+    if not np.all(sizes > 0):
+        return None
+    kept = max(0.0, 1 - lost / columns.shape[1])
+    return _squared_gamma(layer) * float(np.mean(1 / sizes)) * kept
+
+
+def _plain(layer: Any, call: Call, together: int, *, lost: int) -> float | None:
+    """Returns the factor where only the mean of all variances is known."""
+    assert call.inputs is not None
+    size = call.inputs.second_moment if lost == 1 else call.inputs.std**2
+    size += float(layer.epsilon)
+    if not size > 0:
+        return None
+    kept = max(0.0, 1 - lost / together)
+    if together > lost + 1:  # 1 / variance is averaged, not the variance; of normal values:
+        kept *= (together - lost + 1) / (together - lost - 1)
+    return _squared_gamma(layer) / size * kept
+
+
+def _squared_gamma(layer: Any) -> float:
+    gamma = getattr(layer, "gamma", None)
+    gamma = getattr(layer, "scale", None) if gamma is None else gamma
+    if not hasattr(gamma, "numpy"):
+        return 1.0
+    return float(np.mean(np.square(keras.ops.convert_to_numpy(gamma).astype(np.float64))))
