@@ -24,7 +24,7 @@ class Structure:
         given: mean products of what its kernel sees at two sites, `(maps, sites, sites)`.
         back: the same of the gradient at its output.
         inside: share of a convolution's windows that is signal, not padding.
-        inverse: of a batch normalization the mean over channels of its squared slope.
+        slopes: of a batch normalization the squared slopes, channel by channel.
         places: share of its output's second moment that two places of a sample have in common.
         given_places: that of its input.
         back_places: that of the gradient at its output.
@@ -34,7 +34,7 @@ class Structure:
     given: NDArray[np.float64] | None = None
     back: NDArray[np.float64] | None = None
     inside: float | None = None
-    inverse: float | None = None
+    slopes: NDArray[np.float64] | None = None
     places: float = math.nan
     given_places: float = math.nan
     back_places: float = math.nan

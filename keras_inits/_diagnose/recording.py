@@ -161,7 +161,12 @@ class Recorder(Silencer):
             real = [(t, s) for t, s in zip(given, sources, strict=True) if _is_real(t)]
             inputs = self._statistics_of(*real[0]) if real else None
             structure = (
-                _structure(layer, tf.stop_gradient(real[0][0]), tf.stop_gradient(tensor))
+                _structure(
+                    layer,
+                    tf.stop_gradient(real[0][0]),
+                    tf.stop_gradient(tensor),
+                    masked=mask_of(real[0][0]) is not None,
+                )
                 if real and not composite and output.finite
                 else Structure()
             )
@@ -307,7 +312,7 @@ class Recorder(Silencer):
         return name if self._names[name] == 1 else f"{name}:{self._names[name]}"
 
 
-def _structure(layer: Any, given: tf.Tensor, made: tf.Tensor) -> Structure:
+def _structure(layer: Any, given: tf.Tensor, made: tf.Tensor, *, masked: bool) -> Structure:
     """Returns how a call's signal is spread over sites."""
     what, shape = kind(layer), tuple(made.shape)
     found = Structure(given=sites.given_products(layer, given, shape))
@@ -315,10 +320,10 @@ def _structure(layer: Any, given: tf.Tensor, made: tf.Tensor) -> Structure:
     if padded and what in (Kind.CONVOLUTION, Kind.DEPTHWISE, Kind.SEPARABLE):
         found.inside = sites.share_inside(layer, given, shape)
     if what is Kind.NORMALIZATION and isinstance(layer, keras.layers.BatchNormalization):
-        found.inverse = sites.mean_inverse_variance(layer, given)
+        found.slopes = sites.squared_slopes(layer, given)
     if what in (Kind.DENSE, Kind.EINSUM):
         found.places = sites.likeness_over_places(made)
-    if what is Kind.RECURRENT:
+    if what is Kind.RECURRENT and not masked:
         found.given_places = sites.likeness_over_places(given)
     return found
 

@@ -187,8 +187,8 @@ def likeness_over_places(x: tf.Tensor) -> float:
     return (common / square * places - 1) / (places - 1)
 
 
-def mean_inverse_variance(layer: Any, x: tf.Tensor) -> float | None:
-    r"""Returns the mean over channels of $\gamma^2 / (\sigma^2 + \epsilon)$ of a batch.
+def squared_slopes(layer: Any, x: tf.Tensor) -> NDArray[np.float64] | None:
+    r"""Returns $\gamma^2 / (\sigma^2 + \epsilon)$ of each channel of a batch normalization.
 
     Channels differ in their variances, and the mean of the inverse is more than the inverse of the
     mean.
@@ -201,4 +201,5 @@ def mean_inverse_variance(layer: Any, x: tf.Tensor) -> float | None:
     variances = tf.math.reduce_variance(rows, axis=0).numpy().astype(np.float64)
     gamma = getattr(layer, "gamma", None)
     scale = 1.0 if gamma is None else keras.ops.convert_to_numpy(gamma).astype(np.float64)
-    return float(np.mean(scale**2 / (variances + layer.epsilon)))
+    found: NDArray[np.float64] = scale**2 / (variances + layer.epsilon)
+    return found

@@ -103,7 +103,7 @@ def mixed(tokens: Tokens, value: Moments, scores: float) -> Moments | None:
     factor = alike + (1 - alike) * tokens.unevenness(scores)
     # What is left differs little from token to token: fewer vectors to average over than values.
     sites = spread.sites_of(out.call)
-    own = 2 * spread.of_a_product(sites.given, sites.count, sites.inputs)
+    own = 2 * spread.of_a_square(sites.given, sites.count, sites.inputs)
     width = math.prod(tokens.net.nodes[tokens.value].shape[2:])
     own *= sites.inputs / max(1, width)
     moment = value.second_moment * factor

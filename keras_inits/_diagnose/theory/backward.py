@@ -119,7 +119,7 @@ def _at(
         # The product of two of them has mean 0, and this variance over the units.
         sites = net.sites(node)
         crossed = 2 * (total**2 - sum(part.second_moment**2 for part in parts))
-        weighted += crossed * spread.of_a_product(sites.back, sites.count, sites.units)
+        weighted += crossed * spread.of_a_square(sites.back, sites.count, sites.units)
     return Back(total, weighted / total**2)
 
 
@@ -130,7 +130,10 @@ def _kernel(taken: Taken) -> Back | None:
     gain, before = edge_gain(node.subject, call), _before(taken)
     if gain is None or before is None:
         return None
-    slope, variance = _slope(taken, call.activation, before)
+    found = _slope(taken, call.activation, before)
+    if found is None:
+        return None
+    slope, variance = found
     sites = taken.net.sites(node)
     variance += taken.gradient.variance + spread.of_inputs(call.activation, before, sites)
     # The sum of a map's squared entries, once by outputs and once by inputs.
@@ -142,25 +145,43 @@ def _before(taken: Taken) -> float | None:
     return law.before if law is not None and law.before > 0 else None
 
 
-def _slope(taken: Taken, activation: Activation, before: float) -> tuple[float, float]:
-    """Returns the mean squared slope where the gradient comes back, and the variance it adds."""
+def _slope(taken: Taken, activation: Activation, before: float) -> tuple[float, float] | None:
+    """Returns the mean squared slope where the gradient comes back, and the variance it adds.
+
+    None where it comes back to picked values and it is not known which these are.
+    """
     net, node = taken.net, taken.node
-    if (values := _picked(net, node)) is not None:
-        return slope_at(activation, values), 0.0
+    if activation.slopes is not None and activation.slopes[0] ** 2 == activation.slopes[1] ** 2:
+        return activation.slopes[0] ** 2, 0.0
     sites = net.sites(node)
-    sizes = sites.sizes
-    _, _, slope = through(activation, before, sizes)
+    if is_picked(net, node):
+        values = _picked(net, node)
+        return None if values is None else slope_at(activation, values)
+    _, _, slope = through(activation, before, sites.sizes)
     return float(slope), spread.of_slopes(activation, before, sites)
 
 
+def is_picked(net: Net, node: Node) -> bool:
+    """Says whether maximum pooling picks the values of a node to which a gradient comes back."""
+    for taker, _ in net.consumers.get(node.index, ()):
+        if taker.kind is Kind.POOLING and "Max" in type(taker.subject).__name__:
+            return True
+        if taker.kind not in _MIXING and is_picked(net, taker):
+            return True
+    return False
+
+
+# Behind these a gradient has nothing to do with single values.
+_MIXING = KERNELS | {Kind.RECURRENT, Kind.ATTENTION, Kind.CONTRACTION}
+
+
 def _picked(net: Net, node: Node) -> np.ndarray | None:
-    """Returns the values at which a gradient comes back, if maximum pooling picks them."""
+    """Returns the values that maximum pooling picks, if nothing but it takes them."""
     takers = net.consumers.get(node.index, ())
     while len(takers) == 1:
         taker = takers[0][0]
         if taker.kind is Kind.POOLING:
-            picks = "Max" in type(taker.subject).__name__ and taker.call is not None
-            columns = taker.call.columns if picks and taker.call is not None else None
+            columns = None if taker.call is None else taker.call.columns
             return None if columns is None else columns.astype(np.float64)
         if taker.kind not in KEEPS_SCALE:
             return None
@@ -172,7 +193,10 @@ def _activation(taken: Taken) -> Back | None:
     activation, before = activation_of(taken.node), _before(taken)
     if activation is None or before is None:
         return None
-    slope, variance = _slope(taken, activation, before)
+    found = _slope(taken, activation, before)
+    if found is None:
+        return None
+    slope, variance = found
     return Back(taken.gradient.second_moment * slope, taken.gradient.variance + variance)
 
 
@@ -184,6 +208,26 @@ def _spread_out(taken: Taken) -> Back:
     """Returns the gradient of a part: as large there, and 0 elsewhere."""
     reached = min(1.0, taken.reached)
     return Back(taken.gradient.second_moment * reached, taken.gradient.variance)
+
+
+def _part(taken: Taken) -> Back | None:
+    """Returns the gradient of one part of a concatenation: its share of what came back to all."""
+    node, call = taken.node, taken.node.call
+    axis = getattr(node.subject, "axis", -1)
+    rank = len(node.shape)
+    last = isinstance(axis, int) and axis % rank == rank - 1 and len(node.shapes) > taken.place
+    if not last or call is None or call.gradient_columns is None:
+        return taken.gradient
+    columns = call.gradient_columns.astype(np.float64)
+    start = sum(shape[-1] for shape in node.shapes[: taken.place])
+    mine, mean = columns[:, start : start + node.shapes[taken.place][-1]], np.mean(columns**2)
+    if not mean > 0:
+        return None
+    share = float(np.mean(mine**2) / mean)
+    # From some sites of all.
+    each = np.mean(mine**2, axis=1) / mean
+    error = float(np.var(each)) / len(each)
+    return Back(taken.gradient.second_moment * share, taken.gradient.variance + error)
 
 
 def _pooling(taken: Taken) -> Back | None:
@@ -219,7 +263,7 @@ def _sum(taken: Taken) -> Back | None:
 
 def _product(taken: Taken) -> Back | None:
     node, net = taken.node, taken.net
-    if taken.laws.get(node.index) is None or len(node.sources) != 2:
+    if taken.laws.get(node.index) is None or len(node.sources) != 2 or is_picked(net, node):
         return None
     other = known(net, node, taken.laws)[1 - taken.place]
     if other is None:
@@ -235,12 +279,13 @@ def _normalization(taken: Taken) -> Back | None:
     if call is None or call.inputs is None or not call.inputs.std > 0:
         return None
     if is_frozen(layer, training=taken.net.training):
-        factor: float | None = frozen_slope(layer)
+        found: Back | None = Back(frozen_slope(layer))
     else:
-        factor = slope_of_normalization(layer, call, _columns_into(taken))
-    if factor is None:
+        found = slope_of_normalization(layer, call, _columns_into(taken))
+    if found is None:
         return None
-    return Back(taken.gradient.second_moment * factor, taken.gradient.variance)
+    gradient = taken.gradient
+    return Back(gradient.second_moment * found.second_moment, gradient.variance + found.variance)
 
 
 def _columns_into(taken: Taken) -> np.ndarray | None:
@@ -271,7 +316,7 @@ _RULES: dict[Kind, Callable[[Taken], Back | None]] = {
     Kind.ACTIVATION: _activation,
     Kind.NORMALIZATION: _normalization,
     **dict.fromkeys((Kind.NOISE, Kind.IDENTITY, Kind.ROTATION, Kind.SHIFT), _same),
-    Kind.CONCATENATION: _same,
+    Kind.CONCATENATION: _part,
     **dict.fromkeys((Kind.RESHAPING, Kind.PADDING), _spread_out),
     Kind.POOLING: _pooling,
     Kind.SUM: _sum,

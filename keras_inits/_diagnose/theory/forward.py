@@ -1,5 +1,6 @@
 """What comes out of a node, given what theory knows of its inputs: a table from kinds to rules."""
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -220,17 +221,30 @@ def _sum(given: Given) -> Moments | None:
     if not total > 0:
         return Moments(total, 0.0, gaussian=False, before=total)
     parts = sum(m**2 * law.variance for m, law in zip(moments, laws, strict=True))
-    sites = given.net.sites(node)
-    seen = sites.given
-    if node.call is not None and node.call.columns is not None:
-        seen = products(node.call.columns)
-    # The product of a branch with the rest has mean 0, and this variance over the units.
-    crossed = 2 * float(moments.sum() ** 2 - (moments**2).sum())
-    variance = crossed * spread.of_a_product(seen, sites.count, sites.units)
+    variance = _crossed(given, moments)
     gaussian = all(law.gaussian for law in laws)
     known = min(1, *(law.known for law in laws))
     made = Moments(total, float(means.sum()), gaussian, total, (parts + variance) / total**2, known)
     return made.times(len(laws) ** power)
+
+
+def _crossed(given: Given, moments: np.ndarray) -> float:
+    """Returns the variance of the products of the parts of a sum, which are 0 on average."""
+    net, node = given.net, given.node
+    sites = net.sites(node)
+    seen = [seen_at(net, source) for source in node.sources]
+    crossed = 0.0
+    for i, j in itertools.combinations(range(len(moments)), 2):
+        one, other = (sites.given if s is None else s for s in (seen[i], seen[j]))
+        part = spread.of_a_product(one, other, sites.count, sites.units)
+        crossed += 4 * float(moments[i] * moments[j]) * part
+    return crossed
+
+
+def seen_at(net: Net, source: int | None) -> np.ndarray | None:
+    """Returns the mean products of a signal at two sites, where a layer made it."""
+    call = net.nodes[source].call if source is not None and source >= 0 else None
+    return None if call is None or call.columns is None else products(call.columns)
 
 
 def _product(given: Given) -> Moments | None:
@@ -246,7 +260,7 @@ def _product(given: Given) -> Moments | None:
     # Of two normal factors the square has a relative variance of 9 - 1.
     sites = net.sites(node)
     variance = sum(law.variance for law in laws)
-    variance += 8 * spread.of_a_product(sites.given, sites.count, sites.units)
+    variance += 8 * spread.of_a_square(sites.given, sites.count, sites.units)
     return Moments(moment, mean, gaussian=False, before=moment, variance=variance)
 
 
@@ -293,22 +307,37 @@ def _normalization(given: Given) -> Moments | None:
         return None
     if is_frozen(layer, training=given.net.training):
         return _frozen(layer, law)
-    epsilon = float(getattr(layer, "epsilon", 0.0))
-    if isinstance(layer, keras.layers.RMSNormalization):
-        size, known = law.second_moment, 1
-    elif isinstance(layer, _CENTRING):
-        # Variance 1 but for epsilon; the mean that is taken away is known where there is none.
-        size, known = law.second_moment if law.gaussian else call.inputs.std**2, 2
-    else:
+    known = 2 if isinstance(layer, _CENTRING) else 1
+    shares = _shares(given, law)
+    if shares is None:
         return None
-    share = size / (size + epsilon) if size + epsilon > 0 else 0.0
+    share = float(np.mean(shares))
+    relative = float(np.var(shares)) / share**2 / len(shares) if share > 0 else 0.0
     gamma, beta = (getattr(layer, name, None) for name in ("gamma", "beta"))
     scale = getattr(layer, "scale", None) if gamma is None else gamma
     square = share * (_mean_square(scale) if hasattr(scale, "numpy") else 1.0)
     shift = _mean_square(beta)
     mean = 0.0 if beta is None else float(np.mean(beta.numpy()))
     plain = law.gaussian and shift == 0
-    return Moments(square + shift, mean, plain, square + shift, known=known)
+    return Moments(square + shift, mean, plain, square + shift, relative, known)
+
+
+def _shares(given: Given, law: Moments) -> np.ndarray | None:
+    """Returns size / (size + epsilon) of what is normalized together: 1 but for epsilon."""
+    layer, call = given.node.subject, given.node.call
+    epsilon = float(getattr(layer, "epsilon", 0.0))
+    assert call is not None and call.inputs is not None
+    if isinstance(layer, keras.layers.RMSNormalization):
+        sizes = np.array([law.second_moment])
+    elif call.structure.slopes is not None:  # gamma^2 / (size + epsilon)
+        scale = 1.0 if layer.gamma is None else keras.ops.convert_to_numpy(layer.gamma) ** 2
+        sizes = np.maximum(0.0, scale / call.structure.slopes - epsilon)
+    elif isinstance(layer, _CENTRING):
+        # The mean that is taken away is known where there is none.
+        sizes = np.array([law.second_moment if law.gaussian else call.inputs.std**2])
+    else:
+        return None
+    return sizes / (sizes + epsilon) if np.all(sizes + epsilon > 0) else np.zeros(1)
 
 
 _CENTRING = (

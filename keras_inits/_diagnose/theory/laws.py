@@ -117,13 +117,19 @@ def _branch(activation: Activation) -> tuple[Array, Array]:
     return np.maximum.accumulate(values[start:]), slopes[start:]
 
 
-def slope_at(activation: Activation, values: Array) -> float:
+def slope_at(activation: Activation, values: Array) -> tuple[float, float]:
     """Returns the mean squared slope at the points where an activation has these values.
 
     Maximum pooling picks large ones, and to these its gradient goes.
+
+    Returns:
+        The mean, and the relative variance that it has as the mean of a sample.
     """
     if activation.slopes is not None:
         below, above = activation.slopes
-        return float(np.mean(np.where(values > 0, above**2, below**2)))
-    rising, slopes = _branch(activation)
-    return float(np.mean(np.interp(values, rising, slopes)))
+        slopes = np.where(values > 0, above**2, below**2)
+    else:
+        rising, squared = _branch(activation)
+        slopes = np.interp(values, rising, squared)
+    mean = float(np.mean(slopes))
+    return mean, float(np.var(slopes)) / mean**2 / slopes.size if mean > 0 else 0.0

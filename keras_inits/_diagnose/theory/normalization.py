@@ -16,17 +16,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_inits._diagnose.calls import Call
+from keras_inits._diagnose.theory.laws import Back
 
 Array = NDArray[np.float64]
 
 
-def slope_of_normalization(layer: Any, call: Call, columns: Array | None) -> float | None:
+def slope_of_normalization(layer: Any, call: Call, columns: Array | None) -> Back | None:
     """Returns by what a normalization multiplies the second moment of a gradient.
 
     Args:
         layer: the normalization.
         call: of it.
         columns: some sites of its input, `(sites, units)`; None if there are none.
+
+    Returns:
+        The factor, with the variance of its logarithm; None where it is not known.
     """
     if isinstance(layer, keras.layers.BatchNormalization):
         return _of_batch(call)
@@ -41,45 +45,53 @@ def slope_of_normalization(layer: Any, call: Call, columns: Array | None) -> flo
     return None
 
 
-def _of_batch(call: Call) -> float | None:
-    inverse = call.structure.inverse
-    together = math.prod(call.output.shape) // max(1, call.output.units)
-    if inverse is None:
-        return _plain(call.layer, call, together, lost=2)
-    return inverse * max(0.0, 1 - _lost(call, together))
+def _of_batch(call: Call) -> Back | None:
+    """Returns the factor of a batch normalization.
 
-
-def _lost(call: Call, together: int) -> float:
-    """Returns the share of a gradient along (1, ..., 1) and along the normalized values.
-
-    Gradients of many places may be nearly one, as behind global pooling: then most is lost.
+    It is the mean over channels of the squared slope, times what is left of the gradient. Gradients
+    of many places may be nearly one, as behind global pooling: then much is lost.
     """
+    slopes = call.structure.slopes
     back, made = call.gradient_columns, call.columns
+    together = math.prod(call.output.shape) // max(1, call.output.units)
+    if slopes is None:
+        return _plain(call.layer, call, together, lost=2)
     if back is None or made is None or back.shape != made.shape or len(back) < 3:
-        return 2 / together
+        return Back(float(np.mean(slopes)) * max(0.0, 1 - 2 / together))
     gradient, values = back.astype(np.float64), made.astype(np.float64)
     values = values - values.mean(axis=0)
     deviation = values.std(axis=0)
     values = values / np.where(deviation > 0, deviation, 1.0)
-    total = float(np.mean(gradient**2))
-    if not total > 0:
-        return 2 / together
-    return sum(_share(part, together) for part in (gradient, gradient * values)) / total
+    energy = np.mean(gradient**2, axis=0)
+    if not 0 < (mean := float(energy.mean())) < math.inf:
+        return None
+    along = _common(gradient * values, together) / mean
+    lost = _common(gradient, together) / mean + along
+    kept = max(0.0, 1 - float(np.mean(lost)))
+    factor = float(np.mean(slopes)) * kept
+    if not factor > 0:
+        return None
+    # What each channel keeps is not in proportion to what it gets; and what is lost along the
+    # values is lost where these are large, which layers before it see.
+    energy = energy / mean
+    each = slopes * (energy - lost) / factor - energy
+    variance = float(np.mean(each**2)) / len(energy) + float(np.mean(along)) ** 2
+    return Back(factor, variance)
 
 
-def _share(products: Array, together: int) -> float:
-    """Returns the mean over channels of the square of a mean over all values of a channel.
+def _common(products: Array, together: int) -> Array:
+    """Returns for each channel the square of the mean over all its values.
 
     From some of the values: pairs of different ones stand for all pairs.
     """
     sites = len(products)
-    own = float(np.mean(products**2))
-    pairs = float(np.mean(products.sum(axis=0) ** 2)) - sites * own
-    between = pairs / (sites * (sites - 1))
-    return max(0.0, own / together + (1 - 1 / together) * between)
+    own = np.mean(products**2, axis=0)
+    between = (products.sum(axis=0) ** 2 - sites * own) / (sites * (sites - 1))
+    found: Array = own / together + (1 - 1 / together) * between
+    return found
 
 
-def _of_sites(layer: Any, call: Call, columns: Array | None, *, centred: bool) -> float | None:
+def _of_sites(layer: Any, call: Call, columns: Array | None, *, centred: bool) -> Back | None:
     """Returns the factor of a normalization of each site by itself."""
     axis = layer.axis if isinstance(layer.axis, int) else tuple(layer.axis)
     axis = axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
@@ -93,10 +105,14 @@ def _of_sites(layer: Any, call: Call, columns: Array | None, *, centred: bool) -
     if not np.all(sizes > 0):
         return None
     kept = max(0.0, 1 - lost / columns.shape[1])
-    return _squared_gamma(layer) * float(np.mean(1 / sizes)) * kept
+    slopes = 1 / sizes
+    mean = float(np.mean(slopes))
+    # Sites differ in what they get as well; how both go together is not known.
+    variance = float(np.var(slopes)) / mean**2 / len(slopes)
+    return Back(_squared_gamma(layer) * mean * kept, variance)
 
 
-def _plain(layer: Any, call: Call, together: int, *, lost: int) -> float | None:
+def _plain(layer: Any, call: Call, together: int, *, lost: int) -> Back | None:
     """Returns the factor where only the mean of all variances is known."""
     assert call.inputs is not None
     size = call.inputs.second_moment if lost == 1 else call.inputs.std**2
@@ -106,7 +122,7 @@ def _plain(layer: Any, call: Call, together: int, *, lost: int) -> float | None:
     kept = max(0.0, 1 - lost / together)
     if together > lost + 1:  # 1 / variance is averaged, not the variance; of normal values:
         kept *= (together - lost + 1) / (together - lost - 1)
-    return _squared_gamma(layer) / size * kept
+    return Back(_squared_gamma(layer) / size * kept)
 
 
 def _squared_gamma(layer: Any) -> float:

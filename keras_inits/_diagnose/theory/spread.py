@@ -156,15 +156,35 @@ def of_inputs(activation: Activation, q: float, sites: Sites) -> float:
     return max(0.0, found) / sites.inputs
 
 
-def of_a_product(seen: Array, count: int, units: int) -> float:
-    """Returns what is left of the variance of a product of two independent directions.
+def of_a_product(one: Array, other: Array, count: int, units: int) -> float:
+    """Returns the relative variance of the mean product of two tensors of unrelated entries.
 
     Args:
-        seen: mean products of one of them at two sites.
+        one: mean products of the first of them at two sites.
+        other: those of the second, at the same sites; found from other units, so that the noise of
+            both averages out.
         count: how many sites there are.
         units: over how many the product is averaged.
     """
-    return _over_pairs(np.square, seen, count, weighted=True) / units
+    if one.shape[-1] != other.shape[-1]:
+        one, other = (of_one_cosine(_between(_cosines(seen))) for seen in (one, other))
+    cosines = _cosines(other.mean(axis=0, keepdims=True))
+
+    def excess(c: Array) -> Array:
+        return c * cosines
+
+    seen = one.mean(axis=0, keepdims=True)
+    return _over_pairs(excess, seen, count, weighted=True) / units
+
+
+def of_a_square(seen: Array, count: int, units: int) -> float:
+    """Returns the same of a tensor with another one that is spread over sites as it is.
+
+    The cosine of two directions that have nothing to do with each other has mean square 1 / units,
+    which is taken off.
+    """
+    found = _over_pairs(np.square, seen, count, weighted=True)
+    return max(0.0, found - (1 - 1 / count) / units) / units
 
 
 @functools.lru_cache(maxsize=512)
