@@ -26,9 +26,9 @@ class Structure:
         inside: share of a convolution's windows that is signal, not padding.
         slopes: of a batch normalization the squared slopes, channel by channel.
         places: share of its output's second moment that two places of a sample have in common.
-        given_places: that of its input.
         back_places: that of the gradient at its output.
-        profile: second moments of the gradient at its output, step by step.
+        given_steps: of a recurrent layer the mean products of its input at two steps.
+        back_steps: the same of the gradient at its output.
     """
 
     given: NDArray[np.float64] | None = None
@@ -36,9 +36,9 @@ class Structure:
     inside: float | None = None
     slopes: NDArray[np.float64] | None = None
     places: float = math.nan
-    given_places: float = math.nan
     back_places: float = math.nan
-    profile: NDArray[np.float64] | None = None
+    given_steps: NDArray[np.float64] | None = None
+    back_steps: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)

@@ -324,7 +324,7 @@ def _structure(layer: Any, given: tf.Tensor, made: tf.Tensor, *, masked: bool) -
     if what in (Kind.DENSE, Kind.EINSUM):
         found.places = sites.likeness_over_places(made)
     if what is Kind.RECURRENT and not masked:
-        found.given_places = sites.likeness_over_places(given)
+        found.given_steps = sites.products_of_steps(given)
     return found
 
 
@@ -339,10 +339,8 @@ def _add_structure_back(call: Call, gradient: tf.Tensor) -> None:
         structure.back = sites.products(call.gradient_columns)
     if what in (Kind.DENSE, Kind.EINSUM):
         structure.back_places = sites.likeness_over_places(gradient)
-    if what is Kind.RECURRENT and gradient.shape.rank == 3:
-        structure.back_places = sites.likeness_over_places(gradient)
-        squares = tf.reduce_mean(tf.square(tf.cast(gradient, tf.float32)), axis=(0, 2))
-        structure.profile = squares.numpy().astype("float64")
+    if what is Kind.RECURRENT:
+        structure.back_steps = sites.products_of_steps(gradient)
 
 
 def _is_real(value: Any) -> bool:

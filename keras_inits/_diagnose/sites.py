@@ -17,6 +17,7 @@ from keras_inits._layers import geometry
 from keras_inits._layers.kinds import Kind, kind
 
 SITES = 64  # at most; the mean over their 2016 pairs is good to a few per cent
+STEPS = 256  # of a sequence; theory goes through them one by one
 _CHANNELS = 16  # of a depthwise kernel
 _ROWS = 2048  # from which a channel's variance is estimated, to 3 %
 _SAMPLES = 4  # whose padding is looked at
@@ -185,6 +186,18 @@ def likeness_over_places(x: tf.Tensor) -> float:
     if not 0 < square < math.inf:
         return math.nan
     return (common / square * places - 1) / (places - 1)
+
+
+def products_of_steps(x: tf.Tensor) -> NDArray[np.float64] | None:
+    """Returns the mean products of a sequence, `(batch, steps, units)`, at any two steps.
+
+    None of what is no such sequence, and of one of more than `STEPS` steps.
+    """
+    if x.shape.rank != 3 or not 0 < (x.shape[1] or 0) <= STEPS:
+        return None
+    x = tf.cast(x, tf.float32)
+    found = tf.einsum("bsu,btu->st", x, x).numpy().astype(np.float64)
+    return found / (x.shape[0] * x.shape[2]) if np.all(np.isfinite(found)) else None
 
 
 def squared_slopes(layer: Any, x: tf.Tensor) -> NDArray[np.float64] | None:

@@ -45,15 +45,26 @@ def equations(cell: Any) -> Equations | None:
     return None
 
 
-def _function(activation: Any) -> Callable[[Array], Array]:
-    found = resolve(activation).function
-    return lambda x: found(x.ravel()).reshape(x.shape)
+class _Function:
+    """An activation and its slope, from a table: a cell asks for both at every step."""
 
+    _X = np.linspace(-20.0, 20.0, 8001)
 
-def _slope(function: Callable[[Array], Array], x: Array) -> Array:
-    step = 1e-3
-    slope: Array = (function(x + step) - function(x - step)) / (2 * step)
-    return slope
+    def __init__(self, activation: Any) -> None:
+        function, step = resolve(activation).function, 1e-3
+        self._values = function(self._X)
+        self._slopes = (function(self._X + step) - function(self._X - step)) / (2 * step)
+
+    def __call__(self, x: Array) -> Array:
+        inside = np.clip(x, self._X[0], self._X[-1])
+        ends = np.where(x > 0, self._slopes[-1], self._slopes[0])
+        found: Array = np.interp(inside, self._X, self._values) + ends * (x - inside)
+        return found
+
+    def slope(self, x: Array) -> Array:
+        """Returns the derivative."""
+        found: Array = np.interp(x, self._X, self._slopes)
+        return found
 
 
 def _back(gradient: Array, kernel: Array) -> Array:
@@ -63,14 +74,14 @@ def _back(gradient: Array, kernel: Array) -> Array:
 
 @equations.register(layers.SimpleRNNCell)
 def _simple(cell: Any) -> Equations:
-    function = _function(cell.activation)
+    function = _Function(cell.activation)
 
     def step(inputs: Array, state: State, kernels: Array) -> tuple[State, Any]:
         before = inputs[0] + state[0] @ kernels[0]
         return (function(before),), before
 
     def back(kept: Any, gradient: State, kernels: Array) -> tuple[Array, State]:
-        given = gradient[0] * _slope(function, kept)
+        given = gradient[0] * function.slope(kept)
         return given[None], (_back(given, kernels[0]),)
 
     return Equations(1, 1, step, back)
@@ -78,7 +89,7 @@ def _simple(cell: Any) -> Equations:
 
 @equations.register(layers.LSTMCell)
 def _lstm(cell: Any) -> Equations:
-    function, gate = _function(cell.activation), _function(cell.recurrent_activation)
+    function, gate = _Function(cell.activation), _Function(cell.recurrent_activation)
 
     def step(inputs: Array, state: State, kernels: Array) -> tuple[State, Any]:
         hidden, memory = state
@@ -91,13 +102,13 @@ def _lstm(cell: Any) -> Equations:
     def back(kept: Any, gradient: State, kernels: Array) -> tuple[Array, State]:
         before, i, f, o, candidate, memory, after = kept
         at_hidden, at_memory = gradient
-        at_memory = at_memory + at_hidden * o * _slope(function, after)
+        at_memory = at_memory + at_hidden * o * function.slope(after)
         given = np.stack(
             [
-                at_memory * candidate * _slope(gate, before[0]),
-                at_memory * memory * _slope(gate, before[1]),
-                at_memory * i * _slope(function, before[2]),
-                at_hidden * function(after) * _slope(gate, before[3]),
+                at_memory * candidate * gate.slope(before[0]),
+                at_memory * memory * gate.slope(before[1]),
+                at_memory * i * function.slope(before[2]),
+                at_hidden * function(after) * gate.slope(before[3]),
             ]
         )
         return given, (_back(given, kernels).sum(axis=0), at_memory * f)
@@ -107,7 +118,7 @@ def _lstm(cell: Any) -> Equations:
 
 @equations.register(layers.GRUCell)
 def _gru(cell: Any) -> Equations:
-    function, gate = _function(cell.activation), _function(cell.recurrent_activation)
+    function, gate = _Function(cell.activation), _Function(cell.recurrent_activation)
     after = bool(cell.reset_after)
 
     def step(inputs: Array, state: State, kernels: Array) -> tuple[State, Any]:
@@ -123,14 +134,14 @@ def _gru(cell: Any) -> Equations:
     def back(kept: Any, gradient: State, kernels: Array) -> tuple[Array, State]:
         before, z, r, seen, sum_, candidate, hidden = kept
         (at_hidden,) = gradient
-        at_sum = at_hidden * (1 - z) * _slope(function, sum_)
-        at_z = at_hidden * (hidden - candidate) * _slope(gate, before[0])
+        at_sum = at_hidden * (1 - z) * function.slope(sum_)
+        at_z = at_hidden * (hidden - candidate) * gate.slope(before[0])
         if after:
             at_r, earlier = at_sum * seen, _back(at_sum * r, kernels[2])
         else:
             at_product = _back(at_sum, kernels[2])
             at_r, earlier = at_product * hidden, at_product * r
-        at_r = at_r * _slope(gate, before[1])
+        at_r = at_r * gate.slope(before[1])
         given = np.stack([at_z, at_r, at_sum])
         earlier = earlier + at_hidden * z + _back(given[:2], kernels[:2]).sum(axis=0)
         return given, (earlier,)

@@ -22,8 +22,8 @@ from keras_inits._diagnose.theory.laws import Back, Moments
 
 _DRAWS = 12  # the error of their mean is a third of the band
 _SAMPLES = 4
+_WHOLE = 256  # units; wider layers would take seconds
 _UNITS = 128  # of a wider layer as many are drawn, and the variance is in proportion to 1 / units
-_STEPS = 256  # longer sequences would take seconds
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,13 @@ def recurrent_back(layer: Any, law: Moments, call: Call, gradient: Back) -> Back
 
 
 def _draw(layer: Any, given: float, call: Call) -> _Drawn | None:
-    alike = call.structure.given_places
-    shape = () if call.inputs is None else call.inputs.shape
-    known = len(shape) == 3 and 0 < given < math.inf and not math.isnan(alike)
+    seen = call.structure.given_steps
     found = equations(getattr(layer, "cell", None))
-    if found is None or not known or not 0 < shape[1] <= _STEPS:
+    if found is None or seen is None or call.inputs is None or not 0 < given < math.inf:
+        return None
+    if not np.trace(seen) > 0:
+        return None
+    if not _is_random(_blocks(layer.cell.recurrent_kernel, found.gates)):
         return None
     return _drawn(_Layer(layer, found, call), float(f"{given:.6e}"))
 
@@ -87,21 +89,17 @@ def _drawn(layer: _Layer, given: float) -> _Drawn:
     cell, equations_, call = layer.cell, layer.equations, layer.call
     assert call.inputs is not None
     steps, gates = call.inputs.shape[1], equations_.gates
-    units = min(int(cell.units), _UNITS)
+    units = int(cell.units) if int(cell.units) <= _WHOLE else _UNITS
     samples = min(_SAMPLES, call.inputs.shape[0])
     shape = (_DRAWS, samples, units)
     kernel = _blocks(cell.kernel, gates)
     power = np.mean(kernel**2, axis=(0, 2)) * kernel.shape[0]
-    recurrent = _recurrent_kernels(cell, gates, units, rng)
+    recurrent = _recurrent_kernels(_blocks(cell.recurrent_kernel, gates), units, rng)
     biases = _biases(cell, gates)
-    alike = max(0.0, call.structure.given_places)
-    common = rng.standard_normal((gates, *shape))
-    inputs = np.empty((steps, gates, *shape))
-    for step in range(steps):
-        own = rng.standard_normal((gates, *shape))
-        mixed = math.sqrt(alike) * common + math.sqrt(1 - alike) * own
-        inputs[step] = mixed * np.sqrt(power * given)[:, None, None, None]
-        inputs[step] += biases[:, None, None, None]
+    seen = call.structure.given_steps
+    assert seen is not None
+    inputs = _alike(seen, (gates, *shape), rng)
+    inputs = inputs * np.sqrt(power * given)[:, None, None, None] + biases[:, None, None, None]
     state: State = tuple(np.zeros(shape) for _ in range(equations_.states))
     kept, made = [], []
     for step in range(steps):
@@ -134,31 +132,33 @@ def _ratios(
     rng: np.random.Generator,
 ) -> Array:
     """Returns, for each draw, the mean square at the inputs over that at the outputs."""
-    equations_, structure = layer.equations, layer.call.structure
-    steps = len(kept)
-    profile = np.zeros(steps)
-    profile[-1] = 1.0
-    alike = 0.0
-    if layer.sequences:
-        found = structure.profile
-        profile = np.ones(steps) if found is None or len(found) != steps else found / found.mean()
-        alike = 0.0 if math.isnan(structure.back_places) else max(0.0, structure.back_places)
-    common = rng.standard_normal(shape)
+    equations_, steps = layer.equations, len(kept)
+    seen = layer.call.structure.back_steps
+    came = np.zeros((steps, *shape))
+    if not layer.sequences:
+        came[-1] = rng.standard_normal(shape)
+    else:
+        came = _alike(np.eye(steps) if seen is None or not np.trace(seen) > 0 else seen, shape, rng)
+    at_outputs = np.mean(came**2, axis=(2, 3)).sum(axis=0) / (steps if layer.sequences else 1)
     gradient: State = tuple(np.zeros(shape) for _ in range(equations_.states))
-    at_inputs, at_outputs = np.zeros(shape[0]), np.zeros(shape[0])
+    at_inputs = np.zeros(shape[0])
     for step in reversed(range(steps)):
-        own = rng.standard_normal(shape)
-        came = math.sqrt(alike) * common + math.sqrt(1 - alike) * own
-        came *= math.sqrt(profile[step])
-        at_outputs += np.mean(came**2, axis=(1, 2))
-        gradient = (gradient[0] + came, *gradient[1:])
+        gradient = (gradient[0] + came[step], *gradient[1:])
         given, gradient = equations_.back(kept[step], gradient, recurrent)
         # Through the input kernel: independent weights, summed over the units of all gates.
         energy = np.mean(given**2, axis=(2, 3)) * int(layer.cell.units)
         at_inputs += squares @ energy
-    outputs = at_outputs / (steps if layer.sequences else 1)
-    found_ratios: Array = at_inputs / steps / outputs
-    return found_ratios
+    found: Array = at_inputs / steps / at_outputs
+    return found
+
+
+def _alike(seen: Array, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """Returns normal values of mean square 1, step by step as alike and as large as was seen."""
+    steps = len(seen)
+    values, vectors = np.linalg.eigh(seen / np.trace(seen) * steps)
+    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    found: Array = np.tensordot(root, rng.standard_normal((steps, *shape)), axes=1)
+    return found
 
 
 def _blocks(weight: Any, gates: int) -> NDArray[np.float64]:
@@ -167,26 +167,35 @@ def _blocks(weight: Any, gates: int) -> NDArray[np.float64]:
     return values.reshape(values.shape[0], gates, -1)
 
 
-def _recurrent_kernels(cell: Any, gates: int, units: int, rng: np.random.Generator) -> Array:
-    """Returns kernels like the layer's: orthogonal if that is, else normal."""
-    actual = _blocks(cell.recurrent_kernel, gates)
-    size = int(cell.units)
-    gains = np.sqrt(np.mean(actual**2, axis=(0, 2)) * size)
-    drawn = rng.standard_normal((_DRAWS, gates * units, units))
-    if _is_orthogonal(actual.reshape(size, -1)):
-        drawn = np.linalg.qr(drawn)[0] * math.sqrt(gates)
+def _recurrent_kernels(actual: Array, units: int, rng: np.random.Generator) -> Array:
+    """Returns kernels drawn anew: the layer's own in another order, with other signs.
+
+    So an orthogonal kernel stays orthogonal. Of a wide layer fewer units are drawn, from a normal
+    law.
+    """
+    size, gates = actual.shape[:2]
+    if units == size:
+        kernels = np.empty((_DRAWS, size, gates, size))
+        for draw in kernels:
+            rows = actual[rng.permutation(size)] * rng.choice([-1.0, 1.0], (size, 1, 1))
+            for gate in range(gates):
+                order, signs = rng.permutation(size), rng.choice([-1.0, 1.0], size)
+                draw[:, gate] = rows[:, gate, order] * signs
     else:
-        drawn /= math.sqrt(units)
-    kernels = np.swapaxes(drawn.reshape(_DRAWS, gates, units, units), -1, -2)
-    found: Array = np.swapaxes(kernels, 0, 1) * gains[:, None, None, None]
-    return found
+        gains = np.sqrt(np.mean(actual**2, axis=(0, 2)) * size / units)
+        kernels = rng.standard_normal((_DRAWS, units, gates, units)) * gains[:, None]
+    return np.ascontiguousarray(np.transpose(kernels, (2, 0, 1, 3)))
 
 
-def _is_orthogonal(rows: Array) -> bool:
-    products = rows @ rows.T
-    scale = float(np.mean(np.diag(products)))
-    apart = products - scale * np.eye(len(products))
-    return scale > 0 and float(np.max(np.abs(apart))) < 1e-3 * scale
+def _is_random(actual: Array) -> bool:
+    """Says whether a recurrent kernel, `(units, gates, units)`, may be taken for a random one.
+
+    The trace of a random one is within a few times the square root of its size, in units of its
+    entries; that of the identity (Le et al. 2015) is far out.
+    """
+    size = float(np.sqrt(np.mean(actual**2)))
+    traces = np.einsum("ugu->g", actual)
+    return bool(size > 0 and np.all(np.abs(traces) < 6 * size * math.sqrt(len(actual))))
 
 
 def _biases(cell: Any, gates: int) -> Array:
