@@ -29,6 +29,7 @@ class Structure:
         back_places: that of the gradient at its output.
         given_steps: of a recurrent layer the mean products of its input at two steps.
         back_steps: the same of the gradient at its output.
+        gain: by what its kernel multiplies a second moment, once it was asked for.
     """
 
     given: NDArray[np.float64] | None = None
@@ -39,6 +40,7 @@ class Structure:
     back_places: float = math.nan
     given_steps: NDArray[np.float64] | None = None
     back_steps: NDArray[np.float64] | None = None
+    gain: tuple[float | None] | None = None
 
 
 @dataclass(frozen=True)

@@ -316,8 +316,8 @@ def _structure(layer: Any, given: tf.Tensor, made: tf.Tensor, *, masked: bool) -
     """Returns how a call's signal is spread over sites."""
     what, shape = kind(layer), tuple(made.shape)
     found = Structure(given=sites.given_products(layer, given, shape))
-    padded = getattr(layer, "padding", "valid") != "valid"
-    if padded and what in (Kind.CONVOLUTION, Kind.DEPTHWISE, Kind.SEPARABLE):
+    windows = what in (Kind.CONVOLUTION, Kind.DEPTHWISE, Kind.SEPARABLE)
+    if windows and max(layer.kernel_size) > 1:
         found.inside = sites.share_inside(layer, given, shape)
     if what is Kind.NORMALIZATION and isinstance(layer, keras.layers.BatchNormalization):
         found.slopes = sites.squared_slopes(layer, given)

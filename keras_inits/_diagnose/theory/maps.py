@@ -29,6 +29,12 @@ def map_gain(layer: Any, call: Call) -> float | None:
 
 def edge_gain(layer: Any, call: Call) -> float | None:
     """Returns the same for a signal that is as large at the edges as it is elsewhere."""
+    if call.structure.gain is None:
+        call.structure.gain = (_edge_gain(layer, call),)
+    return call.structure.gain[0]
+
+
+def _edge_gain(layer: Any, call: Call) -> float | None:
     gain = _GAINS.get(kind(layer))
     weights = [w for w in layer.weights if len(w.shape) > 1]
     # Integers of a quantized layer stand for other numbers.

@@ -119,7 +119,7 @@ def of_units(activation: Activation, q: float, sites: Sites, *, known: int = 0) 
         return 0.0
     # The Hermite polynomials of degree 1 and 2 are the mean and the second moment.
     left_out = {0: (), 1: (2,), 2: (1, 2)}[known]
-    excess = _covariance(activation, _rounded(q), False, left_out)
+    excess = _covariance(activation, _rounded(activation, q), False, left_out)
     linear = activation.slopes is not None
     found = _over_pairs(excess, sites.given, sites.count, weighted=linear)
     if not known and sites.fan_in:  # the mean square of the weights is known, not drawn
@@ -131,7 +131,7 @@ def of_slopes(activation: Activation, q: float, sites: Sites) -> float:
     """Returns the variance that the slopes of an activation add to a gradient's logarithm."""
     if activation.slopes == (1.0, 1.0) or not 0 < q < math.inf:
         return 0.0
-    slopes = _covariance(activation, _rounded(q), True, ())(sites.matched)
+    slopes = _covariance(activation, _rounded(activation, q), True, ())(sites.matched)
 
     # Of a normal gradient E[g^2 g'^2] = (1 + 2 c^2) E[g^2] E[g'^2].
     def excess(c: Array) -> Array:
@@ -145,7 +145,7 @@ def of_inputs(activation: Activation, q: float, sites: Sites) -> float:
     if not 0 < q < math.inf:
         return 0.0
     # Two sites share part of their slopes only.
-    shared = _slopes_together(activation, _rounded(q))(sites.matched)
+    shared = _slopes_together(activation, _rounded(activation, q))(sites.matched)
 
     def excess(c: Array) -> Array:
         return 2 * (c * shared) ** 2
@@ -240,12 +240,19 @@ def _over_pairs(excess: Excess, seen: Array, count: int, *, weighted: bool) -> f
     sizes = sizes / mean
     covariances = excess(_cosines(seen)) * sizes[:, :, None] * sizes[:, None, :]
     own = float(np.einsum("mii->", covariances)) / (len(seen) * sites)
-    return max(0.0, own / count + (1 - 1 / count) * _between(covariances))
+    between = _between(covariances)
+    if 2 < sites < count:  # of some pairs only: what they may be off is added
+        rows = (covariances.sum(axis=-1) - np.einsum("mii->mi", covariances)) / (sites - 1)
+        between += 2 * float(np.std(rows.mean(axis=0))) / math.sqrt(sites)
+    return max(0.0, own / count + (1 - 1 / count) * between)
 
 
-def _rounded(q: float) -> float:
-    """Returns `q` to two digits: the variance of a variance needs no more."""
-    return float(f"{q:.1e}")
+def _rounded(activation: Activation, q: float) -> float:
+    """Returns `q` to two digits, since the variance of a variance needs no more.
+
+    Straight lines look the same at any size.
+    """
+    return 1.0 if activation.slopes is not None else float(f"{q:.1e}")
 
 
 @functools.lru_cache(maxsize=512)
