@@ -24,8 +24,8 @@ from keras_inits._diagnose.traits import (
     unit_axis,
 )
 from keras_inits._diagnose.watching import watching
-from keras_inits._layers.kinds import Kind, kind
 from keras_inits._keras_internals import copy_tensor_notes, logits_of, mask_of, set_logits
+from keras_inits._layers.kinds import Kind, kind
 
 
 @dataclass(eq=False)

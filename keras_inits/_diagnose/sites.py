@@ -138,10 +138,11 @@ def _positions(
 
 def _steps(layer: Any) -> tuple[list[int], list[int]]:
     count = len(layer.kernel_size)
-    each = []
-    for value in (layer.strides, layer.dilation_rate):
-        each.append([value] * count if isinstance(value, int) else list(value))
-    return each[0], each[1]
+    strides, dilations = (
+        [value] * count if isinstance(value, int) else list(value)
+        for value in (layer.strides, layer.dilation_rate)
+    )
+    return strides, dilations
 
 
 def share_inside(layer: Any, x: tf.Tensor, shape: tuple[int, ...]) -> float | None:

@@ -146,13 +146,12 @@ def back_of(
 
 
 def _fused(net: Net, node: Node, step: Step) -> Tokens | None:
-    if len(node.sources) != 3 or len(node.shapes) != 3:
+    query, key, value = (*node.sources, None, None, None)[:3]
+    if len(node.sources) != 3 or query is None or key is None or value is None:
         return None
     arguments = _named(step)
     if arguments.get("mask") is not None or arguments.get("bias") is not None:
         return None
-    query, key, value = node.sources
-    assert query is not None and key is not None and value is not None
     width, count = node.shapes[0][-1], node.shapes[1][1]
     scale = getattr(node.subject, "scale", None)
     squared = 1 / width if scale is None else float(scale) ** 2
@@ -188,9 +187,7 @@ def _separate(net: Net, node: Node) -> Tokens | None:
         query = second if key == first else first
         if width is None:
             return None
-        return Tokens(
-            net, query, key, value, product.index, node.index, count, width, 1.0, False
-        )
+        return Tokens(net, query, key, value, product.index, node.index, count, width, 1.0, False)
     return None
 
 

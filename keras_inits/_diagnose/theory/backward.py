@@ -13,18 +13,17 @@ import numpy as np
 
 from keras_inits._diagnose.theory import spread
 from keras_inits._diagnose.theory.attention import Tokens, back_of
-from keras_inits._diagnose.theory.forward import (
-    activation_of,
-    frozen_slope,
-    is_frozen,
-    known,
-    sizes_together,
-    squared_factor,
-)
+from keras_inits._diagnose.theory.factors import squared_factor
+from keras_inits._diagnose.theory.forward import activation_of
+from keras_inits._diagnose.theory.given import known
 from keras_inits._diagnose.theory.laws import Back, Moments, slope_at, through
 from keras_inits._diagnose.theory.maps import edge_gain
 from keras_inits._diagnose.theory.nodes import Net, Node, entries
-from keras_inits._diagnose.theory.normalization import slope_of_normalization
+from keras_inits._diagnose.theory.normalization import (
+    frozen_slope,
+    is_frozen,
+    slope_of_normalization,
+)
 from keras_inits._diagnose.theory.recurrence import recurrent_back
 from keras_inits._gains import Activation
 from keras_inits._layers.kinds import KEEPS_SCALE, KERNELS, Kind

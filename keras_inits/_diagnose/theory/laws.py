@@ -86,7 +86,9 @@ def through(activation: Activation, q: float, sizes: Array, added: float = 0.0) 
     one = _integrals(activation, np.array([total]))[:, 0]
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = each / one
-    return np.where(np.isfinite(ratio) & (np.abs(one) > 1e-9), exact * ratio, exact)
+    usable = np.isfinite(ratio) & (np.abs(one) > 1e-9)
+    corrected: Array = np.where(usable, exact * ratio, exact)
+    return corrected
 
 
 def _integrals(activation: Activation, q: Array) -> Array:
@@ -102,8 +104,7 @@ def _integrals(activation: Activation, q: Array) -> Array:
         values = value(_NODES)
         slopes = (value(_NODES + step) - value(_NODES - step)) / (2 * step * scale)
         weights = _WEIGHTS / _WEIGHTS.sum()
-        found = np.stack([values @ weights, values**2 @ weights, slopes**2 @ weights])
-    return np.nan_to_num(found, nan=float("nan"))
+        return np.stack([values @ weights, values**2 @ weights, slopes**2 @ weights])
 
 
 @functools.lru_cache(maxsize=128)

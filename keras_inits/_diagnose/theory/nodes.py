@@ -10,8 +10,8 @@ from keras_inits._diagnose.calls import INPUT, UNKNOWN, Call
 from keras_inits._diagnose.picture import Picture
 from keras_inits._diagnose.theory import spread
 from keras_inits._layers.kinds import KERNELS, Kind, kind
-from keras_inits._wiring import Wiring
 from keras_inits._wiring import Call as Place
+from keras_inits._wiring import Wiring
 
 # A signal does not come out of these as a function of what went in, entry by entry.
 _ROOTS = KERNELS | {Kind.EMBEDDING, Kind.POSITION, Kind.RECURRENT, Kind.CELL, Kind.CONTRACTION}
@@ -143,10 +143,7 @@ def _drawn(picture: Picture, training: bool) -> Net:
     for place in wiring.calls:
         call = calls[recorded[place.index]] if place.index in recorded else None
         shapes = wiring.shapes_into(place)
-        if call is not None:
-            shape = call.output.shape
-        else:  # a batch of any size
-            shape = place.shape
+        shape = place.shape if call is None else call.output.shape
         nodes.append(
             Node(place.index, wiring.subjects[place.index], place.kind, place.signals, shape,
                  shapes, call, place)

@@ -1,4 +1,4 @@
-r"""What normalizations make of a gradient.
+r"""What normalizations make of a signal and of its gradient.
 
 Of $m$ values that are normalized together, $y = \gamma (x - \mu) / \sigma$, the gradient at $x$ is
 $\gamma / \sigma$ times that at $y$ without its parts along $(1, \ldots, 1)$, where a mean is taken
@@ -16,9 +16,79 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_inits._diagnose.calls import Call
-from keras_inits._diagnose.theory.laws import Back
+from keras_inits._diagnose.theory.given import Given, mean_square
+from keras_inits._diagnose.theory.laws import Back, Moments
 
 Array = NDArray[np.float64]
+
+
+def normalized(given: Given) -> Moments | None:
+    """Returns the law of what comes out of a normalization."""
+    layer, (law, *_), call = given.node.subject, given.moments, given.node.call
+    if call is None or call.inputs is None:
+        return None
+    if is_frozen(layer, training=given.net.training):
+        return _frozen(layer, law)
+    known = 2 if isinstance(layer, _CENTRING) else 1
+    shares = _shares(given, law)
+    if shares is None:
+        return None
+    share = float(np.mean(shares))
+    relative = float(np.var(shares)) / share**2 / len(shares) if share > 0 else 0.0
+    gamma, beta = (getattr(layer, name, None) for name in ("gamma", "beta"))
+    scale = getattr(layer, "scale", None) if gamma is None else gamma
+    square = share * (mean_square(scale) if hasattr(scale, "numpy") else 1.0)
+    shift = mean_square(beta)
+    mean = 0.0 if beta is None else float(np.mean(beta.numpy()))
+    plain = law.gaussian and shift == 0
+    return Moments(square + shift, mean, plain, square + shift, relative, known)
+
+
+def _shares(given: Given, law: Moments) -> np.ndarray | None:
+    """Returns size / (size + epsilon) of what is normalized together: 1 but for epsilon."""
+    layer, call = given.node.subject, given.node.call
+    epsilon = float(getattr(layer, "epsilon", 0.0))
+    assert call is not None
+    assert call.inputs is not None
+    if isinstance(layer, keras.layers.RMSNormalization):
+        sizes = np.array([law.second_moment])
+    elif call.structure.slopes is not None:  # gamma^2 / (size + epsilon)
+        scale = 1.0 if layer.gamma is None else keras.ops.convert_to_numpy(layer.gamma) ** 2
+        sizes = np.maximum(0.0, scale / call.structure.slopes - epsilon)
+    elif isinstance(layer, _CENTRING):
+        # The mean that is taken away is known where there is none.
+        sizes = np.array([law.second_moment if law.gaussian else call.inputs.std**2])
+    else:
+        return None
+    return sizes / (sizes + epsilon) if np.all(sizes + epsilon > 0) else np.zeros(1)
+
+
+_CENTRING = (
+    keras.layers.BatchNormalization,
+    keras.layers.LayerNormalization,
+    keras.layers.GroupNormalization,
+)
+
+
+def is_frozen(layer: Any, *, training: bool) -> bool:
+    """Says whether a batch normalization runs with its stored statistics."""
+    batch = isinstance(layer, keras.layers.BatchNormalization)
+    return batch and not (training and layer.trainable)
+
+
+def _frozen(layer: Any, law: Moments) -> Moments | None:
+    if mean_square(layer.moving_mean) > 0:
+        return None
+    square, shift = law.second_moment * frozen_slope(layer), mean_square(layer.beta)
+    plain = law.gaussian and shift == 0
+    return Moments(square + shift, math.nan, plain, square + shift, law.variance)
+
+
+def frozen_slope(layer: Any) -> float:
+    """Returns the mean squared slope of a batch normalization with stored statistics."""
+    variance = layer.moving_variance.numpy().astype(np.float64) + layer.epsilon
+    gamma = 1.0 if layer.gamma is None else layer.gamma.numpy().astype(np.float64)
+    return float(np.mean(gamma**2 / variance))
 
 
 def slope_of_normalization(layer: Any, call: Call, columns: Array | None) -> Back | None:

@@ -163,8 +163,8 @@ def _alike(seen: Array, shape: tuple[int, ...], rng: np.random.Generator) -> Arr
 
 def _blocks(weight: Any, gates: int) -> NDArray[np.float64]:
     """Returns a kernel as `(inputs, gates, units)`."""
-    values = keras.ops.convert_to_numpy(weight).astype(np.float64)
-    return values.reshape(values.shape[0], gates, -1)
+    values = np.asarray(keras.ops.convert_to_numpy(weight), np.float64)
+    return np.reshape(values, (values.shape[0], gates, -1))
 
 
 def _recurrent_kernels(actual: Array, units: int, rng: np.random.Generator) -> Array:

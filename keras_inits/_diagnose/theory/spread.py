@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 
 from keras_inits._diagnose.calls import Call
 from keras_inits._diagnose.sites import products
-from keras_inits._gains import Activation, gaussian_moments
 from keras_inits._diagnose.theory.maps import kernel_fans
+from keras_inits._gains import Activation, gaussian_moments
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import geometry
 from keras_inits._layers.kinds import Kind, is_a
@@ -98,7 +98,7 @@ def sites_of(call: Call) -> Sites:
     return Sites(given, back, _count(call.output.shape, units), units, inputs, *fans)
 
 
-def sites_between(shape: tuple[int, ...], columns: Array | None) -> Sites:
+def sites_between(shape: tuple[int, ...], columns: NDArray[np.floating] | None) -> Sites:
     """Returns the sites of an operation between layers, of which the columns are known at most."""
     units = max(1, shape[-1] if shape else 1)
     seen = of_one_cosine(math.nan) if columns is None else products(columns)
@@ -211,16 +211,17 @@ def _cosines(seen: Array) -> Array:
     sizes = np.sqrt(np.einsum("mii->mi", seen))
     with np.errstate(invalid="ignore", divide="ignore"):
         cosines = seen / (sizes[:, :, None] * sizes[:, None, :])
-    return np.clip(np.nan_to_num(cosines), -1.0, 1.0)
+    found: Array = np.clip(np.nan_to_num(cosines), -1.0, 1.0)
+    return found
 
 
-def _between(products: Array) -> float:
+def _between(seen: Array) -> float:
     """Returns the mean over pairs of two different sites."""
     sites = products.shape[-1]
     if sites < 2:
-        return float(products.mean())
-    own = float(np.einsum("mii->", products))
-    return (float(products.sum()) - own) / (len(products) * sites * (sites - 1))
+        return float(seen.mean())
+    own = float(np.einsum("mii->", seen))
+    return (float(seen.sum()) - own) / (len(seen) * sites * (sites - 1))
 
 
 def _over_pairs(excess: Excess, seen: Array, count: int, *, weighted: bool) -> float:
@@ -244,7 +245,7 @@ def _over_pairs(excess: Excess, seen: Array, count: int, *, weighted: bool) -> f
     if 2 < sites < count:  # of some pairs only: what they may be off is added
         rows = (covariances.sum(axis=-1) - np.einsum("mii->mi", covariances)) / (sites - 1)
         between += 2 * float(np.std(rows.mean(axis=0))) / math.sqrt(sites)
-    return max(0.0, own / count + (1 - 1 / count) * between)
+    return max(0.0, float(own / count + (1 - 1 / count) * between))
 
 
 def _rounded(activation: Activation, q: float) -> float:
