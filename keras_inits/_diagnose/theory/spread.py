@@ -66,7 +66,15 @@ class Sites:
         """The second moments of what is seen, site by site, over their mean."""
         sizes = np.einsum("mii->mi", self.given).ravel()
         mean = sizes.mean()
-        found: Array = sizes / mean if 0 < mean < math.inf else np.ones(1)
+        if not 0 < mean < math.inf:
+            return np.ones(1)
+        sizes = sizes / mean
+        if self.fan_in is None and np.ptp(sizes) > 0:
+            # Seen as the mean square of some normal units, whose own variance is 2 / units.
+            variance = float(np.var(sizes))
+            left = max(0.0, variance - 2 / self.units)
+            sizes = np.maximum(0.0, 1 + (sizes - 1) * math.sqrt(left / variance))
+        found: Array = sizes
         return found
 
     @functools.cached_property
@@ -217,7 +225,7 @@ def _cosines(seen: Array) -> Array:
 
 def _between(seen: Array) -> float:
     """Returns the mean over pairs of two different sites."""
-    sites = products.shape[-1]
+    sites = seen.shape[-1]
     if sites < 2:
         return float(seen.mean())
     own = float(np.einsum("mii->", seen))
@@ -245,7 +253,8 @@ def _over_pairs(excess: Excess, seen: Array, count: int, *, weighted: bool) -> f
     if 2 < sites < count:  # of some pairs only: what they may be off is added
         rows = (covariances.sum(axis=-1) - np.einsum("mii->mi", covariances)) / (sites - 1)
         between += 2 * float(np.std(rows.mean(axis=0))) / math.sqrt(sites)
-    return max(0.0, float(own / count + (1 - 1 / count) * between))
+    found: float = own / count + (1 - 1 / count) * between
+    return max(0.0, found)
 
 
 def _rounded(activation: Activation, q: float) -> float:
