@@ -25,7 +25,7 @@ from keras_inits._diagnose.theory.normalization import (
     slope_of_normalization,
 )
 from keras_inits._diagnose.theory.recurrence import recurrent_back
-from keras_inits._gains import Activation
+from keras_inits._gains import Activation, resolve
 from keras_inits._layers.kinds import KEEPS_SCALE, KERNELS, Kind
 
 
@@ -135,6 +135,8 @@ def _kernel(taken: Taken) -> Back | None:
     slope, variance = found
     sites = taken.net.sites(node)
     variance += taken.gradient.variance + spread.of_inputs(call.activation, before, sites)
+    if node.kind is Kind.SEPARABLE:  # two kernels
+        variance += spread.of_inputs(resolve(None), before, sites)
     # The sum of a map's squared entries, once by outputs and once by inputs.
     return Back(taken.gradient.second_moment * slope * gain * taken.reached, variance)
 

@@ -229,7 +229,7 @@ def _between(seen: Array) -> float:
     if sites < 2:
         return float(seen.mean())
     own = float(np.einsum("mii->", seen))
-    return (float(seen.sum()) - own) / (len(seen) * sites * (sites - 1))
+    return (float(seen.sum()) - own) / float(len(seen) * sites * (sites - 1))
 
 
 def _over_pairs(excess: Excess, seen: Array, count: int, *, weighted: bool) -> float:
@@ -253,8 +253,7 @@ def _over_pairs(excess: Excess, seen: Array, count: int, *, weighted: bool) -> f
     if 2 < sites < count:  # of some pairs only: what they may be off is added
         rows = (covariances.sum(axis=-1) - np.einsum("mii->mi", covariances)) / (sites - 1)
         between += 2 * float(np.std(rows.mean(axis=0))) / math.sqrt(sites)
-    found: float = own / count + (1 - 1 / count) * between
-    return max(0.0, found)
+    return max(0.0, float(own) / count + (1 - 1 / count) * between)
 
 
 def _rounded(activation: Activation, q: float) -> float:
