@@ -185,16 +185,68 @@ def share_within(values, width, off=1.0):
     return np.mean(inside[~np.isnan(values[..., 0])])
 
 
-@pytest.mark.parametrize("name", KINDS)
+# One of each way in which theory works; the others are slow, not because one takes long.
+QUICK = {"maximum pooling", "batch normalization", "attention", "sum by +", "lstm", "transposed"}
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
+             for name in KINDS]
+)  # fmt: skip
 def test_one_net_lies_within_the_band(name):
     found = deviations(name, [7])
-    signal = found["signal"][0]
-    assert not np.isnan(signal[1:, 0]).any()  # each kind of layer has a prediction
-    assert np.isnan(found["gradient"][0, :-1, 0]).all() == (name in SILENT_BACK) or (
-        not np.isnan(found["gradient"][0, 0, 0])
-    )
+    assert not np.isnan(found["signal"][0, 1:, 0]).any()  # each kind of layer has a prediction
+    assert np.isnan(found["gradient"][0, 1, 0]) == (name in SILENT_BACK)
     for what, values in found.items():
         assert share_within(values, 4) == 1, what
+        assert share_within(values, 4, off=3.0) < 1, what  # one that is off is noticed
+
+
+def test_theory_is_silent_on_what_it_does_not_know():
+    class Own(layers.Layer):
+        def call(self, x):
+            return keras.ops.cumsum(x, axis=1) * keras.ops.max(x)
+
+    draw, inputs = Draws(1), keras.Input((48,))
+    h = layers.Dense(48, "relu", kernel_initializer=draw())(inputs)
+    h = layers.Dense(48, kernel_initializer=draw(), name="before")(Own(name="own")(h))
+    twice = layers.Add(name="twice")([h, layers.Activation("relu", name="relu")(h)])
+    model = keras.Model(inputs, layers.Dense(4, kernel_initializer=draw(1.0), name="end")(twice))
+    report = signal_report(model, vectors(0))
+    assert report["own"].predicted_second_moment is None
+    assert report["twice"].predicted_second_moment is None  # both depend on one kernel
+    for name in ("before", "relu", "end"):  # behind a dot it starts from what was measured
+        layer = report[name]
+        off = np.log(layer.output.second_moment / layer.predicted_second_moment)
+        assert abs(off) < 4 * layer.predicted_deviation
+
+
+def test_trained_recurrent_and_masked_sequences_have_no_prediction():
+    tokens = np.random.default_rng(0).integers(0, 9, (6, 10))
+    model = keras.Sequential(
+        [layers.Embedding(9, 16, mask_zero=True), layers.LSTM(16, name="lstm")]
+    )
+    model.build((None, 10))
+    assert signal_report(model, tokens)["lstm"].predicted_second_moment is None
+    irnn = layers.SimpleRNN(32, "relu", recurrent_initializer="identity", name="irnn")
+    model = keras.Sequential([keras.Input((10, 32)), irnn])
+    assert signal_report(model, sequences(0))["irnn"].predicted_second_moment is None
+
+
+def test_the_gradient_behind_batch_normalization_and_relu_grows_as_in_deep_nets():
+    # By pi / (pi - 1) in the second moment, a layer (Yang et al. 2019, section 3).
+    draw, inputs = Draws(3), keras.Input((128,))
+    x = inputs
+    for i in range(4):
+        x = layers.Dense(128, use_bias=False, kernel_initializer=draw())(x)
+        x = layers.Activation("relu")(layers.BatchNormalization(name=f"norm_{i}")(x))
+    model = keras.Model(inputs, layers.Dense(32, kernel_initializer=draw(1.0))(x))
+    x = np.random.default_rng(0).standard_normal((256, 128), dtype="float32")
+    report = signal_report(model, x)
+    first, last = report["norm_0"], report["norm_3"]
+    growth = (first.predicted_gradient / last.predicted_gradient) ** (1 / 3)
+    assert growth == pytest.approx(np.pi / (np.pi - 1), rel=0.1)
+    assert first.gradient.second_moment == pytest.approx(first.predicted_gradient, rel=0.35)
 
 
 @pytest.mark.slow
@@ -208,10 +260,9 @@ def test_the_band_holds_its_share_of_seeds(name):
         known = np.nanmean(values[..., 1])
         assert known < 0.5, what
         # a mean of 40 nets that is 20 % off is noticed (in the root mean square: 10 %)
-        for layer in range(values.shape[1]):
-            logs = values[:, layer, 0]
-            if np.isnan(logs).any():
-                continue
-            error = max(np.std(logs, ddof=1) / 40**0.5, 1e-3)
-            half = np.nanmean(values[:, layer, 1] ** 2) / 2  # E log = log E - variance / 2
-            assert abs(np.mean(logs) + half) < max(4 * error, 0.1), (what, layer)
+        logs, half = values[..., 0], np.nanmean(values[..., 1] ** 2, axis=0) / 2
+        complete = ~np.isnan(logs).any(axis=0)
+        mean = np.mean(logs[:, complete], axis=0) + half[complete]  # E log = log E - variance / 2
+        error = np.maximum(np.std(logs[:, complete], axis=0, ddof=1) / 40**0.5, 0.02)
+        assert np.all(np.abs(mean) < 4 * error), what
+        assert np.any(np.abs(mean - np.log(1.2)) > 4 * error), what
