@@ -221,7 +221,7 @@ def test_theory_is_silent_on_what_it_does_not_know():
         assert abs(off) < 4 * layer.predicted_deviation
 
 
-def test_trained_recurrent_and_masked_sequences_have_no_prediction():
+def test_masked_sequences_and_recurrence_by_the_identity_have_no_prediction():
     tokens = np.random.default_rng(0).integers(0, 9, (6, 10))
     model = keras.Sequential(
         [layers.Embedding(9, 16, mask_zero=True), layers.LSTM(16, name="lstm")]
