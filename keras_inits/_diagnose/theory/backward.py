@@ -56,6 +56,13 @@ class Taken:
         given = node.shapes[self.place] if self.place < len(node.shapes) else ()
         return entries(node.shape) / entries(given)
 
+    @property
+    def is_broadcast(self) -> bool:
+        """Whether the signal is repeated, over samples too, so that its gradients add up."""
+        node = self.node
+        shape = node.shape if node.place is None else node.place.shape
+        return self.place >= len(node.shapes) or tuple(node.shapes[self.place]) != tuple(shape)
+
 
 def backward(net: Net, laws: Mapping[int, Moments]) -> dict[int, Back]:
     """Returns what theory expects of the gradient at each node of which it knows something."""
@@ -256,7 +263,7 @@ def _window(layer: Any) -> int | None:
 
 def _sum(taken: Taken) -> Back | None:
     name = type(taken.node.subject).__name__
-    if name not in ("Add", "Subtract", "Average") or taken.reached != 1:
+    if name not in ("Add", "Subtract", "Average") or taken.is_broadcast:
         return None
     share = len(taken.node.sources) ** -2.0 if name == "Average" else 1.0
     return Back(taken.gradient.second_moment * share, taken.gradient.variance)
@@ -265,6 +272,8 @@ def _sum(taken: Taken) -> Back | None:
 def _product(taken: Taken) -> Back | None:
     node, net = taken.node, taken.net
     if taken.laws.get(node.index) is None or len(node.sources) != 2 or is_picked(net, node):
+        return None
+    if taken.is_broadcast:
         return None
     other = known(net, node, taken.laws)[1 - taken.place]
     if other is None:

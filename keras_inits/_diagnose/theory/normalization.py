@@ -174,12 +174,21 @@ def _of_sites(layer: Any, call: Call, columns: Array | None, *, centred: bool) -
     sizes = np.mean(values**2, axis=1) + layer.epsilon
     if not np.all(sizes > 0):
         return None
-    kept = max(0.0, 1 - lost / columns.shape[1])
     slopes = 1 / sizes
-    mean = float(np.mean(slopes))
-    # Sites differ in what they get as well; how both go together is not known.
-    variance = float(np.var(slopes)) / mean**2 / len(slopes)
-    return Back(_squared_gamma(layer) * mean * kept, variance)
+    kept = 1 - lost / columns.shape[1]
+    back = call.gradient_columns
+    if back is None or back.shape != columns.shape or not np.any(back):
+        return Back(_squared_gamma(layer) * float(np.mean(slopes)) * max(0.0, kept))
+    # A loss does not send its gradient back evenly: which sites get most, and what is lost.
+    gradient, unit = back.astype(np.float64), values * np.sqrt(slopes)[:, None]
+    energy = np.mean(gradient**2, axis=1)
+    gone = np.mean(gradient * unit, axis=1) ** 2
+    gone += np.mean(gradient, axis=1) ** 2 if centred else 0.0
+    factor = float(np.mean(slopes * (energy - gone)) / np.mean(energy))
+    if not factor > 0:
+        return None
+    each = (slopes * (energy - gone) / factor - energy) / np.mean(energy)
+    return Back(_squared_gamma(layer) * factor, float(np.var(each)) / len(each))
 
 
 def _plain(layer: Any, call: Call, together: int, *, lost: int) -> Back | None:
