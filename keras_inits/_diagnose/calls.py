@@ -25,6 +25,7 @@ class Structure:
         back: the same of the gradient at its output.
         inside: share of a convolution's windows that is signal, not padding.
         slopes: of a batch normalization the squared slopes, channel by channel.
+        rows: of a normalization by sites some sites of its input, `(sites, units)`.
         places: share of its output's second moment that two places of a sample have in common.
         back_places: that of the gradient at its output.
         given_steps: of a recurrent layer the mean products of its input at two steps.
@@ -36,6 +37,7 @@ class Structure:
     back: NDArray[np.float64] | None = None
     inside: float | None = None
     slopes: NDArray[np.float64] | None = None
+    rows: NDArray[np.floating] | None = None
     places: float = math.nan
     back_places: float = math.nan
     given_steps: NDArray[np.float64] | None = None

@@ -321,6 +321,8 @@ def _structure(layer: Any, given: tf.Tensor, made: tf.Tensor, *, masked: bool) -
         found.inside = sites.share_inside(layer, given, shape)
     if what is Kind.NORMALIZATION and isinstance(layer, keras.layers.BatchNormalization):
         found.slopes = sites.squared_slopes(layer, given)
+    elif what is Kind.NORMALIZATION and given.shape.rank > 1:
+        found.rows = sites.rows_of(given, given.shape[-1])
     if what in (Kind.DENSE, Kind.EINSUM):
         found.places = sites.likeness_over_places(made)
     if what is Kind.RECURRENT and not masked:
