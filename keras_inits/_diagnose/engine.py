@@ -136,7 +136,7 @@ def report(
         model=model.name,
         batch=batch.size,
         loss=seen.loss,
-        layers=_layers(evidence, {n for f in findings for n in f.where}, findings),
+        layers=_layers(evidence, {n for f in findings for n in f.where}, findings, training),
         jacobian=jacobian,
         findings=setting.findings + findings,
         notes=notes + more + setting.notes + dismissed,
@@ -295,11 +295,11 @@ def _jacobian(
 
 
 def _layers(
-    evidence: Evidence, blamed: set[str], findings: Sequence[Any]
+    evidence: Evidence, blamed: set[str], findings: Sequence[Any], training: bool
 ) -> tuple[LayerReport, ...]:
     reported: set[int] = set()
     reports = []
-    predictions = predict(evidence.calls)
+    predictions = predict(evidence.calls, lambda: evidence.picture, training=training)
     for call, expected in zip(evidence.calls, predictions, strict=True):
         own = [
             w
