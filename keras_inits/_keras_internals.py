@@ -92,7 +92,7 @@ def refuse_strings_in_keras_2(strings: Iterable[str]) -> None:
     """
     if (tf_keras := sys.modules.get("tf_keras")) is None:
         return
-    table = getattr(getattr(tf_keras, "utils", None), "get_custom_objects", dict)()
+    table: dict[str, type] = getattr(getattr(tf_keras, "utils", None), "get_custom_objects", dict)()
     for string in strings:
         table[string] = type("OfKeras3", (_OfKeras3,), {"string": string})
 
