@@ -80,7 +80,7 @@ FAULTY = {
 
 def shared_instance():
     scheme = keras.initializers.HeNormal(seed=1)
-    sizes = [(64, 32), (32, 16)]
+    sizes = [(64, 32), (32, 32)]
     return keras.Sequential(
         [keras.Input((64,)), *(dense(scheme, units, inputs) for inputs, units in sizes)]
     )
