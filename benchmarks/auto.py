@@ -1,6 +1,6 @@
 """What `initialize(model, "auto")` makes of deep nets, next to Keras's defaults and AnyInit.
 
-    python benchmarks/auto.py [--seeds 20] [--part residual plain kernels time]
+    python benchmarks/auto.py [--seeds 20] [--part residual plain kernels time] [--nets ResNet50]
 
 `residual`: h + Dense(Dense(h, relu)), width 64: standard deviation of the output, of an input of 1;
 median, least and largest over seeds. `plain`: 50 Dense layers of width 256: factors by which signal
@@ -85,8 +85,7 @@ def by_auto(model, seed):
 def by_anyinit(model, seed):
     import anyinit
 
-    keras.utils.set_random_seed(seed)
-    anyinit.initialize(model)
+    anyinit.initialize(model, seed=seed)
 
 
 def ways():
@@ -189,18 +188,18 @@ def kernel_outputs(model, data):
     return found
 
 
-def kernels(seeds):
+def kernels(seeds, names=APPLICATIONS):
     print("kernels, rms: least and largest median; of auto over what was asked, share within 2")
     rng = np.random.default_rng(0)
-    for name in APPLICATIONS:
+    for name in names:
         keras.utils.clear_session()
-        model = getattr(keras.applications, name)(weights=None, input_shape=(96, 96, 3))
-        pixels = any(isinstance(layer, layers.Rescaling) for layer in model.layers)
-        model = without_normalizations(model)
+        whole = getattr(keras.applications, name)(weights=None, input_shape=(96, 96, 3))
+        pixels = any(isinstance(layer, layers.Rescaling) for layer in whole.layers)
         for kind, side in (("white", 96), ("smooth", 12)):
             data = rng.normal(size=(2, side, side, 3)).astype("float32")
             data = data.repeat(96 // side, 1).repeat(96 // side, 2)
             data = data * 60 + 127 if pixels else data
+            model = without_normalizations(whole)  # with the initializers of its layers
             cells = []
             for label, way in ways().items():
                 try:
@@ -249,9 +248,11 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--part", nargs="*", default=list(PARTS), choices=PARTS)
+    parser.add_argument("--nets", nargs="*", default=APPLICATIONS, help="of the part `kernels`")
     arguments = parser.parse_args()
     for part in arguments.part:
-        PARTS[part](arguments.seeds)
+        more = (arguments.nets,) if part == "kernels" else ()
+        PARTS[part](arguments.seeds, *more)
 
 
 if __name__ == "__main__":
