@@ -7,8 +7,8 @@ median, least and largest over seeds. `plain`: 50 Dense layers of width 256: fac
 and gradient change from the first pre-activation to the last. `kernels`: nets of
 `keras.applications` without their normalizations, on white noise and on smooth images; root mean
 square of each kernel's output: the least and the largest of the medians over seeds, and of auto
-also divided by what was asked. `time`: seconds, next to building. AnyInit (`pip install anyinit`) is left out if it is
-not installed; a net that it does not take shows a dash.
+also divided by what was asked. `time`: seconds, next to building. AnyInit (`pip install anyinit`)
+is left out if it is not installed; a net that it does not take shows a dash.
 """
 
 import argparse

@@ -204,7 +204,7 @@ def _distance(shares: NDArray[Any]) -> float:
 
 
 def _normal_cdf(z: NDArray[Any]) -> NDArray[Any]:
-    return np.interp(z, *_cdf_table())
+    return np.asarray(np.interp(z, *_cdf_table()))
 
 
 @functools.cache

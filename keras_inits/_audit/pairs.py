@@ -76,8 +76,9 @@ def one_stream(kernels: Sequence[Kernel], wiring: Wiring | None) -> Iterator[Jud
     """Yields what there is to say of kernels of different shapes that one seed drew.
 
     It is a fault where their matrices hold the same numbers at the same places, as those of as many
-    outputs do, and they read one signal or one reads the other's units. Else the numbers meet other inputs
-    and other outputs, so that what comes out is as independent as that of two seeds: a remark.
+    outputs do, and they read one signal or one reads the other's units. Else the numbers meet other
+    inputs and other outputs, so that what comes out is as independent as that of two seeds: a
+    remark.
 
     Args:
         kernels: those that are not constant.

@@ -1,5 +1,6 @@
 """How much of its window a kernel sees: padding holds zeros."""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,4 +57,4 @@ def reach(layer: Any, given: tuple[int, ...], made: tuple[int, ...]) -> Reach:
 
 def kept_of_padding(given: tuple[int, ...], made: tuple[int, ...]) -> float:
     """Returns which share of what padding makes is no zero."""
-    return min(1.0, float(np.prod(given[1:]) / max(1.0, np.prod(made[1:]))))
+    return min(1.0, math.prod(given[1:]) / max(1, math.prod(made[1:])))
