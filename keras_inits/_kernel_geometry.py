@@ -214,12 +214,14 @@ class KernelGeometry:
         The inverse of `from_matrices`.
 
         Args:
-            kernel: tensor of shape `self.shape`.
+            kernel: tensor or array of shape `self.shape`; of an array it is a view where it can be.
 
         Raises:
             ValueError: as `from_matrices`.
         """
         view, order = self._matrix_view()
+        if isinstance(kernel, np.ndarray):
+            return kernel.reshape(view).transpose(order).reshape(self.matrix_shape)
         return ops.reshape(ops.transpose(ops.reshape(kernel, view), order), self.matrix_shape)
 
     def _matrix_view(self) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -160,8 +160,8 @@ def _fresh(
                 yield from check(kernel, kernels)
         else:
             yield from constant(kernel, kernels)
-    for finding in (*pairs.equal_kernels(varied), *pairs.one_stream(varied)):
-        yield Judgement(finding)
+    yield from pairs.equal_kernels(varied, surroundings.wiring)
+    yield from pairs.one_stream(varied, surroundings.wiring)
     if surroundings.wiring is not None:
         yield from growing_streams(surroundings.wiring, kernels)
     elif surroundings.is_net:
