@@ -10,7 +10,7 @@ from keras_inits._initialize import InitializationReport
 from keras_inits._initialize import initialize as initialize_weights
 from keras_inits._schemes import RandomInit, ZerosInit
 from keras_inits._schemes.laws import expected_stddev
-from keras_inits.mup._scaling import scaling
+from keras_inits.mup._scaling import weight_scalings
 
 
 def initialize(
@@ -27,8 +27,9 @@ def initialize(
     With $m$ the width against the base, kernels of which both axes widen have the base's standard
     deviation times $m^{-1/2}$, those of which the inputs alone widen times $1/m$, all others the
     base's. This is table 3 of the paper, which needs no multiplier in the model; the learning rates
-    that go with it come from `mup.optimizer`. Attention is the model's to bring: its logits are to
-    be query · key / d, not / sqrt(d), for heads that widen.
+    that go with it come from `mup.optimizer`. What the model has to bring is in `mup.scaling`: logits
+    of attention are to be query · key / d, not / sqrt(d), for heads that widen, and those of a
+    table that is embedding too are to be divided by m.
 
     Args:
         model: the wide model, built.
@@ -50,7 +51,7 @@ def initialize(
     """
     law = _registry.get(scheme)
     overrides: dict[str, Any] = {}
-    for one in scaling(model, base, delta).weights:
+    for _, one in weight_scalings(model, base, delta):
         if one.geometry is None or one.base is None:
             continue
         stddev = expected_stddev(law, one.base)
