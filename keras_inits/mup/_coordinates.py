@@ -173,13 +173,17 @@ def coordinate_check(
     (2, 2, 3, 4)
     """
     choice("parametrization", parametrization, get_args(Parametrization))
-    steps, seeds = (_checks.integer(n, v, minimum=1) for n, v in (("steps", steps), ("seeds", seeds)))
+    steps, seeds = (
+        _checks.integer(n, v, minimum=1) for n, v in (("steps", steps), ("seeds", seeds))
+    )
     sizes = sorted({_checks.integer("widths", width, minimum=1) for width in widths})
     if len(sizes) < 2:
         raise InputError(f"`widths` must be two or more. Received: widths={widths!r}")
     models = [build(width) for width in sizes]
     base, widest = build(sizes[0]), models[-1]
-    numbers = [int(s) for s in np.random.SeedSequence(_checks.integer("seed", seed)).generate_state(seeds)]
+    numbers = [
+        int(s) for s in np.random.SeedSequence(_checks.integer("seed", seed)).generate_state(seeds)
+    ]
     found = []
     for model in models:
         like = keras.optimizers.get(optimizer)

@@ -42,9 +42,8 @@ def movement(
 
 def start_anew(optimizer: keras.optimizers.Optimizer) -> None:
     """Sets what an optimizer has gathered back to zeros; its learning rate stays."""
-    rate = getattr(optimizer, "_learning_rate", None)
     for variable in optimizer.variables:
-        if variable is not rate:
+        if variable.name != "learning_rate":
             variable.assign(ops.zeros(variable.shape, variable.dtype))
 
 

@@ -124,6 +124,8 @@ def optimizer(like: Any, model: keras.Model, base: keras.Model) -> keras.optimiz
             f"muP's learning rates are known for {known}. Received: {type(like).__name__}"
         )
     family = next(family for family, classes in _FAMILIES.items() if cls in classes)
-    factors = {id(each.weight): one.rate_factor(family) for each, one in weight_scalings(model, base)}
+    factors = {
+        id(each.weight): one.rate_factor(family) for each, one in weight_scalings(model, base)
+    }
     rates = [(v.path, factors.get(id(v), 1.0)) for v in model.trainable_variables]
     return _SCALED[cls].from_config({**like.get_config(), "rates": rates})
