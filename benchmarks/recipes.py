@@ -1,6 +1,6 @@
 """What recipes bring to deep nets, measured by `compare`: the table of docs/recipes.md.
 
-    python benchmarks/recipes.py --out runs/recipes [--blocks 6 24 60] [--seeds 20] [--part NAME ...]
+    python benchmarks/recipes.py --out runs/recipes [--blocks 6 24 60] [--seeds 20] [--part NAME]
 
 Small nets on MNIST, averaged to 7 x 7 pixels, 100 steps of 64 images, every scheme from the same
 seeds and with the same batches. Each part sets a recipe next to the start that it is meant to
@@ -104,7 +104,9 @@ SCALED = keras_inits.recipe(
 )
 MEGATRON = keras_inits.recipe("megatron", stddev=WIDTH**-0.5)
 FLAT = keras_inits.recipe({r: law for r, law in MEGATRON.table().items() if r != "branch_end"})
-XAVIER = keras_inits.recipe(dict.fromkeys(keras_inits.recipe("deepnorm").table(), GlorotInit()))
+XAVIER = keras_inits.recipe(
+    {**dict.fromkeys(keras_inits.recipe("deepnorm").table(), GlorotInit()), "bias": "zeros"}
+)
 GAMMA_1 = keras_inits.recipe("resnet", zero_gamma=False)
 
 STARTS = {"He": "he", "He, ends / √L": SCALED, "fixup": "fixup"}
@@ -131,9 +133,8 @@ def measured(name, blocks, images, args):
     inputs, optimizer, builds = PARTS[name]
     found = {}
     for number, (build, schemes) in enumerate(builds.items()):
-        out = (
-            args.out and args.out / name.replace(", ", "-").replace(" ", "-") / f"{blocks}-{number}"
-        )
+        folder = name.replace(",", "").replace(" ", "-")
+        out = args.out and args.out / folder / f"{blocks}-{number}"
         result = keras_inits.compare(
             functools.partial(build, blocks),
             schemes,
