@@ -31,7 +31,7 @@ import numpy as np
 from keras import layers, ops
 
 import keras_inits
-from keras_inits import GlorotInit, HeInit
+from keras_inits import GlorotInit, XavierInit
 from keras_inits.datasets import load_mnist
 
 SIDE, STEPS, BATCH, WIDTH, NARROW = 7, 100, 64, 32, 16
@@ -100,7 +100,7 @@ def deep_norm(blocks):
 
 
 SCALED = keras_inits.recipe(
-    {"kernel": HeInit(), "branch_end": lambda place: HeInit(place.branches**-0.5)}
+    {"kernel": "he", "branch_end": lambda place: XavierInit((2 / place.branches) ** 0.5)}
 )
 MEGATRON = keras_inits.recipe("megatron", stddev=WIDTH**-0.5)
 FLAT = keras_inits.recipe({r: law for r, law in MEGATRON.table().items() if r != "branch_end"})

@@ -435,8 +435,8 @@ def _unsupported(result: MupTransferResult) -> Iterator[str]:
     if not result.data["comparable"]:
         yield "Anything about MNIST: " + not_mnist(result.data)
     yield (
-        f"Training to the end, or other nets: these made {result.config.steps} steps. The paper has "
-        "transformers with Adam and widths up to 8192."
+        f"Training to the end, or other nets: these made {result.config.steps} steps. The paper "
+        "trains transformers, up to 6.7 billion weights."
     )
     ends = [
         f"{PARAMETRIZATIONS[name]} at {width}"

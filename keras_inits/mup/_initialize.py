@@ -26,10 +26,10 @@ def initialize(
 
     With $m$ the width against the base, kernels of which both axes widen have the base's standard
     deviation times $m^{-1/2}$, those of which the inputs alone widen times $1/m$, all others the
-    base's. This is table 3 of the paper, which needs no multiplier in the model; the learning rates
-    that go with it come from `mup.optimizer`. What the model has to bring is in `mup.scaling`: logits
-    of attention are to be query · key / d, not / sqrt(d), for heads that widen, and those of a
-    table that is embedding too are to be divided by m.
+    base's. This is table 3 of the paper, in which a start and a rate take the place of multipliers;
+    the rates that go with it come from `mup.optimizer`. What the model has to bring all the same is
+    in the report of `mup.scaling`: for heads that widen, logits of attention are to be query · key
+    / d, not / sqrt(d); those of a table that is embedding too are to be divided by m.
 
     Args:
         model: the wide model, built.

@@ -147,7 +147,7 @@ def test_frozen_layers_are_left_out():
 def test_the_variables_of_another_model_are_refused():
     optimizer = mup.optimizer("adam", net(16), net(4))
     other = keras.Sequential([keras.Input((4,)), layers.Dense(3, name="else")])
-    with pytest.raises(keras_inits.InputError, match="without '.*else/kernel'.*2 variables"):
+    with pytest.raises(keras_inits.InputError, match=r"without '.*else/kernel'.*2 variables"):
         optimizer.build(other.trainable_variables)
 
 
