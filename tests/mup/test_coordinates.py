@@ -37,7 +37,7 @@ def test_steps_of_adam_are_flat_in_mup_and_grow_without():
     assert where(growing) >= {"hidden_2", "head", "output"}  # the control
     assert "hidden_1" not in where(growing)  # its inputs do not widen
     assert np.nanmean(growing.exponents()[:, -1]) > 0.4
-    assert "move more at one learning rate" in growing.summary()
+    assert "move more at one learning rate" in " ".join(growing.summary().split())
 
 
 @pytest.mark.slow
@@ -47,7 +47,7 @@ def test_steps_of_sgd_are_flat_in_mup_and_the_first_layer_stands_still_without()
     shrinking = check("standard", optimizer=keras.optimizers.SGD(0.05))
     assert "hidden_1" in where(shrinking)
     assert np.nanmean(shrinking.exponents()[:, 0]) < -0.3
-    assert "move less" in shrinking.summary()
+    assert "move less" in " ".join(shrinking.summary().split())
 
 
 def language(divided):

@@ -179,7 +179,7 @@ def test_an_override_may_be_a_recipe():
     assert rows["dense_1/kernel"].note == "gpt2: branch_end"
     assert rows["multi_head_attention/query/kernel"].scheme == "HeInit()"
     assert rows["zig/kernel"].scheme == "Ones"
-    with pytest.raises(InputError, match="'vit' is for models with.*no patch"):
+    with pytest.raises(InputError, match=r"'vit' is for models with.*no patch"):
         keras_inits.initialize(transformer(1), "he", overrides={"dense*": "vit"})
 
 
