@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import ArrayLike
 
 from keras_inits.mup import CoordinateCheck
@@ -109,7 +110,10 @@ def plot_rates(
     ax.set_xscale("log", base=2)
     ax.set_yscale("log")
     bottom = float(values.min())
-    ax.set_ylim(0.85 * bottom, _TALLEST * bottom)
+    ax.set_ylim(0.9 * bottom, _TALLEST * bottom)
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_formatter(NullFormatter())
     ax.set(xlabel="learning rate", ylabel=ylabel)
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(alpha=0.2)
@@ -136,7 +140,13 @@ def transfer_figure(
     for ax, (title, values) in zip(axes, losses.items(), strict=True):
         plot_rates(values, widths, rates, ylabel=ylabel if ax is axes[0] else "", ax=ax)
         ax.set_title(literal(title), fontsize=10)
+    # The axes are one: the last to be drawn has set its ends.
+    axes[0].set_ylim(top=_TALLEST * _lowest(losses), bottom=0.9 * _lowest(losses))
     axes[-1].legend(
         title="width", frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9
     )
     return figure
+
+
+def _lowest(losses: Mapping[str, ArrayLike]) -> float:
+    return float(min(np.ma.masked_invalid(np.asarray(v, float)).min() for v in losses.values()))

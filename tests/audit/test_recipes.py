@@ -70,6 +70,14 @@ def recurrent():
     return keras.Model(steps, layers.Dense(5, "softmax")(x))
 
 
+def residual():
+    x = inputs = keras.Input((20,))
+    x = layers.Dense(32)(x)
+    for _ in range(4):
+        x = layers.add([x, layers.Dense(32)(layers.Dense(32, "relu")(x))])
+    return keras.Model(inputs, layers.Dense(5, "softmax")(x))
+
+
 MODELS = {
     "dcgan": generator,
     "deepnorm": lambda: transformer(alpha=6**0.25),
@@ -85,13 +93,30 @@ MODELS = {
 }
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_what_a_recipe_sets_is_no_fault(name):
-    model = MODELS[name]()
+@pytest.mark.parametrize(("name", "make"), [*MODELS.items(), ("fixup", residual)])
+def test_what_a_recipe_sets_is_no_fault(name, make):
+    model = make()
     keras_inits.initialize(model, name, seed=1)
     report = keras_inits.audit(model)
     assert report.findings == ()
     assert [remark.kind for remark in report.remarks] == []  # above all not that it was trained
+
+
+def branches_of_zeros(*, shortcut):
+    """Residual blocks that end in zeros, and a head of zeros; the last one may have no shortcut."""
+    x = inputs = keras.Input((8,))
+    x = layers.Dense(16)(x)
+    for block in range(3):
+        h = layers.Dense(16, "relu")(x)
+        h = layers.Dense(16, kernel_initializer="zeros", name=f"end_{block}")(h)
+        x = layers.add([x, h]) if block < 2 or shortcut else h
+    return keras.Model(inputs, layers.Dense(3, kernel_initializer="zeros", name="head")(x))
+
+
+def test_the_last_branch_before_a_head_of_zeros_is_no_fault_and_zeros_behind_zeros_are():
+    assert keras_inits.audit(branches_of_zeros(shortcut=True)).findings == ()
+    (found,) = keras_inits.audit(branches_of_zeros(shortcut=False)).findings
+    assert (found.kind, found.where) == ("constant kernel", ("end_2/kernel",))
 
 
 def normalized_branches(blocks, width=256, inner=512):
