@@ -15,7 +15,7 @@ from keras_inits.plots._training import COLORS, literal
 # The part of viridis that is dark enough for a line on white.
 _DARKEST, _LIGHTEST = 0.0, 0.85
 # A loss above so many times the lowest is off the picture.
-_TALLEST = 12.0
+_TALLEST = 10.0
 
 
 def plot_coordinates(result: CoordinateCheck, *, ax: Axes | None = None) -> Axes:
@@ -71,6 +71,8 @@ def coordinate_figure(*results: CoordinateCheck) -> Figure:
     axes = figure.subplots(1, len(results), squeeze=False, sharey=True)[0]
     for ax, result in zip(axes, results, strict=True):
         plot_coordinates(result, ax=ax)
+    for ax in axes[1:]:
+        ax.set_ylabel("")
     axes[-1].legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
