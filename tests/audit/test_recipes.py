@@ -143,3 +143,19 @@ def test_flat_ends_of_many_branches_are_a_fault_and_scaled_ones_are_not():
     assert keras_inits.audit(model).findings == ()
     ends = np.std(model.get_layer(found.where[0].split("/")[0]).get_weights()[0])
     assert ends == pytest.approx(0.02 / 48**0.5, rel=0.1)
+
+
+def test_diagnose_knows_that_branches_of_zeros_wake_up_with_the_head():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(16, 8)).astype("float32"), rng.integers(0, 3, 16)
+    verdicts = []
+    for shortcut in (True, False):
+        model = branches_of_zeros(shortcut=shortcut)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile("sgd", loss, jit_compile=False)
+        verdicts.append(keras_inits.diagnose(model, x, y).verdict)
+        for _ in range(3):
+            model.train_on_batch(x, y)
+        kernel = model.get_layer("end_1").get_weights()[0]
+        assert bool(np.ptp(kernel)) == shortcut  # the claim itself
+    assert verdicts == ["healthy", "symmetric"]
