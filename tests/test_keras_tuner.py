@@ -62,6 +62,7 @@ def test_every_name_is_a_choice(tuner):
     assert len(refused) < len(keras_inits.names()) / 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("build", "name", "count"), [(by_layer, "init", 4), (by_recipe, "start", 3)]
 )
@@ -87,6 +88,7 @@ def test_starts_differ_between_the_choices(tuner):
     assert ends["fixup"] == 0 < ends["own"]
 
 
+@pytest.mark.slow
 def test_the_page_runs(tuner, tmp_path, monkeypatch):
     page = (Path(__file__).parents[1] / "docs" / "tuning.md").read_text()
     monkeypatch.chdir(tmp_path)
