@@ -112,7 +112,10 @@ def _parts(
         case "kernel":
             if not known:
                 return None
-            return any(_treats_differently(each, kernel, units, meeting) for each in known)
+            # What comes in next to the units differs from one to the other (a stream, to which a
+            # branch of zeros is added), and so does the first gradient of the kernel behind.
+            added = "" in meeting.mixed or any(k.is_random for k in kernels.at(meeting.mixed))
+            return added or any(_treats_differently(each, kernel, units, meeting) for each in known)
     return None
 
 

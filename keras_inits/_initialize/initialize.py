@@ -15,7 +15,7 @@ from keras_inits._initialize.setting import set_all
 from keras_inits._initialize.statistics import standard_deviation
 from keras_inits._initialize.step import Step, seed_paths
 from keras_inits._layers import LeftAlone, Unknown, owned_weights
-from keras_inits._recipes import find
+from keras_inits._recipes import Recipe, find
 from keras_inits._schemes import GeometricInit
 from keras_inits._schemes.base import Scheme
 from keras_inits._schemes.checks import choice
@@ -64,9 +64,9 @@ def initialize(
             net (`keras_inits.recipes()`), by name, such as `"gpt2"`, or with options,
             `keras_inits.recipe("gpt2", stddev=0.01)`.
         overrides: patterns of weight paths, such as `"*/embeddings"`, to schemes; the first that
-            fits counts. None in place of a scheme leaves the weights alone. An override may also
-            name a bias, or a weight that the library does not know: the scheme then reads the
-            shape.
+            fits counts. None in place of a scheme leaves the weights alone; a recipe gives each of
+            them the line of its role. An override may also name a bias, or a weight that the
+            library does not know: the scheme then reads the shape.
         residual: what `"auto"` has each of the L branches of a residual stream add to the stream's
             second moment, through its last kernel, or the scale of a normalization behind that
             where it starts at 1. `"sqrt"`: 1 / L of what the stream starts with, standard
@@ -132,10 +132,13 @@ def set_by(
             "`overrides` must be a dict from patterns of weight paths to schemes. "
             f"Received: overrides={overrides!r}"
         )
-    own = {pattern: _scheme(spec) for pattern, spec in (overrides or {}).items()}
+    own = {pattern: find(spec) or _scheme(spec) for pattern, spec in (overrides or {}).items()}
     weights = owned_weights(model)
-    if recipe := find(scheme):
-        default = recipe.on(model, weights)
+    default, *rest = (
+        each.on(model, weights) if isinstance(each, Recipe) else each
+        for each in (default, *own.values())
+    )
+    own = dict(zip(own, rest, strict=True))
     ends = choice("residual", residual, get_args(Residual))
     steps = plan(weights, default, own, model=model, residual=ends)
     seeds = [weight_seed(root, path) for path in seed_paths(steps)]

@@ -173,6 +173,8 @@ def _overridden(owned: OwnedWeight, found: Role, spec: Any, pattern: str, reason
         return Step(owned, LeftAlone(f"the override {pattern!r} says so"), None)
     if isinstance(spec, str) and spec == OWN:
         return _own(owned, found)
+    if isinstance(spec, Bound):
+        return _by_recipe(owned, found, spec)
     return _by_scheme(owned, found, spec, reason)
 
 

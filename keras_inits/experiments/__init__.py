@@ -1,10 +1,10 @@
 """The classic experiments: a configuration, a run and a result each.
 
 >>> [experiment.name for experiment in EXPERIMENTS]
-['mnist-log', 'zero-init', 'circles', 'depth']
+['mnist-log', 'zero-init', 'circles', 'depth', 'mup-transfer']
 """
 
-from keras_inits.experiments import circles, depth, mnist_log, zero_init
+from keras_inits.experiments import circles, depth, mnist_log, mup_transfer, zero_init
 from keras_inits.experiments._everything import EverythingConfig, run_all
 from keras_inits.experiments._experiment import (
     Experiment,
@@ -17,6 +17,7 @@ from keras_inits.experiments._published import Article, TrainingLog
 from keras_inits.experiments.circles import CirclesConfig, CirclesResult
 from keras_inits.experiments.depth import DepthConfig, DepthResult
 from keras_inits.experiments.mnist_log import MnistLogConfig, MnistLogResult
+from keras_inits.experiments.mup_transfer import MupTransferConfig, MupTransferResult
 from keras_inits.experiments.zero_init import ZeroInitConfig, ZeroInitResult
 
 EXPERIMENTS: tuple[Experiment, ...] = (
@@ -24,6 +25,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     zero_init.EXPERIMENT,
     circles.EXPERIMENT,
     depth.EXPERIMENT,
+    mup_transfer.EXPERIMENT,
 )
 
 __all__ = [
@@ -39,6 +41,8 @@ __all__ = [
     "MnistConfig",
     "MnistLogConfig",
     "MnistLogResult",
+    "MupTransferConfig",
+    "MupTransferResult",
     "Page",
     "Picture",
     "SeededConfig",
@@ -50,6 +54,7 @@ __all__ = [
     "depth",
     "markdown_table",
     "mnist_log",
+    "mup_transfer",
     "run_all",
     "zero_init",
 ]

@@ -50,6 +50,12 @@ WHY_NOT_ZERO = Article(
     "Li Kangyu",
     address="a blog in Chinese; its code is of 2019-05-08",
 )
+TENSOR_PROGRAMS_5 = Article(
+    "Tensor Programs V: Tuning Large Neural Networks via Zero-Shot Hyperparameter Transfer",
+    "Yang, Hu, Babuschkin et al.",
+    "2022-03-07",
+    "https://arxiv.org/abs/2203.03466",
+)
 
 
 @dataclass(frozen=True)
@@ -119,6 +125,10 @@ CIRCLES: Mapping[str, tuple[str, str]] = {
     "random_large": ("0.38", "0.83"),
     "he": ("0.07", "0.96"),
 }
+
+# TENSOR_PROGRAMS_5, abstract and figure 1: in muP "many optimal HPs remain stable even as model
+# size changes"; in the standard parametrization the optimum of the rate shifts with the width.
+MUP_CLAIM: Mapping[str, str] = {"standard": "shifts", "mup": "remains stable"}
 
 
 def rounds_to(value: float, printed: str) -> bool:
