@@ -1,10 +1,18 @@
 """The classic experiments: a configuration, a run and a result each.
 
 >>> [experiment.name for experiment in EXPERIMENTS]
-['mnist-log', 'zero-init', 'circles', 'depth', 'trainability', 'he-depth']
+['mnist-log', 'zero-init', 'circles', 'depth', 'pretraining', 'trainability', 'he-depth']
 """
 
-from keras_inits.experiments import circles, depth, he_depth, mnist_log, trainability, zero_init
+from keras_inits.experiments import (
+    circles,
+    depth,
+    he_depth,
+    mnist_log,
+    pretraining,
+    trainability,
+    zero_init,
+)
 from keras_inits.experiments._everything import EverythingConfig, run_all
 from keras_inits.experiments._experiment import (
     Experiment,
@@ -18,6 +26,7 @@ from keras_inits.experiments.circles import CirclesConfig, CirclesResult
 from keras_inits.experiments.depth import DepthConfig, DepthResult
 from keras_inits.experiments.he_depth import HeDepthConfig, HeDepthResult
 from keras_inits.experiments.mnist_log import MnistLogConfig, MnistLogResult
+from keras_inits.experiments.pretraining import PretrainingConfig, PretrainingResult
 from keras_inits.experiments.trainability import TrainabilityConfig, TrainabilityResult
 from keras_inits.experiments.zero_init import ZeroInitConfig, ZeroInitResult
 
@@ -26,6 +35,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     zero_init.EXPERIMENT,
     circles.EXPERIMENT,
     depth.EXPERIMENT,
+    pretraining.EXPERIMENT,
     trainability.EXPERIMENT,
     he_depth.EXPERIMENT,
 )
@@ -47,6 +57,8 @@ __all__ = [
     "MnistLogResult",
     "Page",
     "Picture",
+    "PretrainingConfig",
+    "PretrainingResult",
     "SeededConfig",
     "Table",
     "TrainabilityConfig",
@@ -59,6 +71,7 @@ __all__ = [
     "he_depth",
     "markdown_table",
     "mnist_log",
+    "pretraining",
     "run_all",
     "trainability",
     "zero_init",

@@ -79,6 +79,13 @@ WHY_PRE_TRAINING = Article(
     "https://jmlr.org/papers/v11/erhan10a.html",
 )
 
+UNDERSTANDING_DIFFICULTY = Article(
+    "Understanding the difficulty of training deep feedforward neural networks",
+    "Glorot & Bengio",
+    "2010",
+    "https://proceedings.mlr.press/v9/glorot10a.html",
+)
+
 
 @dataclass(frozen=True)
 class TrainingLog:
@@ -158,6 +165,10 @@ HE_DEPTH_CLAIMS: Mapping[tuple[int, str], str] = {
     (30, "xavier"): "stalls",
     (30, "he"): "learns",
 }
+
+# UNDERSTANDING_DIFFICULTY, section 3.1, of deep sigmoid nets from random weights, and
+# WHY_PRE_TRAINING of pre-trained ones: within 20 epochs, by scheme.
+PRETRAINING_CLAIMS: Mapping[str, str] = {"standard": "stays at chance", "pretrained": "learns"}
 
 
 def rounds_to(value: float, printed: str) -> bool:

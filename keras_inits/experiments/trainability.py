@@ -108,7 +108,9 @@ class TrainabilityResult(ExperimentResult):
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """The nets that are trained, or not, against the theory by more than a factor of two."""
+        """The nets that are trained, or not, a factor of two or more away from the limit."""
+        if not self.data["comparable"] or self.config.steps < TrainabilityConfig.steps:
+            return ()
         found = []
         for depth, row in zip(self.config.depths, self.trained(), strict=True):
             reach = TRAINABLE_SCALES * self.scales
@@ -308,8 +310,8 @@ def _limits(result: TrainabilityResult) -> Table:
         rows.append(
             (
                 str(depth),
-                _range(config.variances, accuracy.mean(axis=-1) >= TRAINED),
-                _range(config.variances, theory >= depth),
+                ranges(config.variances, accuracy.mean(axis=-1) >= TRAINED),
+                ranges(config.variances, theory >= depth),
                 interval_text(mean_interval(best, config.seed), "{:.2f}".format),
                 interval_text(mean_interval(accuracy.max(axis=0), config.seed), "{:.3f}".format),
             )
@@ -327,7 +329,7 @@ def _limits(result: TrainabilityResult) -> Table:
     )
 
 
-def _range(variances: Sequence[float], which: NDArray[np.bool_]) -> str:
+def ranges(variances: Sequence[float], which: NDArray[np.bool_]) -> str:
     """Returns the first and the last variance of those marked, and how many between are not."""
     if not which.any():
         return "none"
