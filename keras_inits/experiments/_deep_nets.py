@@ -13,30 +13,6 @@ from keras_inits.datasets import ImageDataset
 Floats = NDArray[np.float32]
 
 CLASSES = 10
-BIAS_VARIANCE = 0.05  # of the tanh nets' hidden layers; Schoenholz et al. 2017, figure 5
-
-
-def tanh_net(pixels: int, depth: int, units: int, variance: float = 1.0) -> keras.Model:
-    """Returns a tanh net; its outputs are logits.
-
-    Args:
-        pixels: inputs.
-        depth: hidden layers.
-        units: of each.
-        variance: of the hidden weights, times fan_in.
-    """
-    hidden = [
-        keras.layers.Dense(
-            units,
-            "tanh",
-            kernel_initializer=_normal(variance),
-            bias_initializer=keras.initializers.RandomNormal(stddev=BIAS_VARIANCE**0.5),
-            name=f"hidden_{number}",
-        )
-        for number in range(1, depth + 1)
-    ]
-    head = keras.layers.Dense(CLASSES, kernel_initializer=_normal(1.0), name="head")
-    return keras.Sequential([keras.Input((pixels,)), *hidden, head])
 
 
 def relu_net(pixels: int, layers: int, units: int) -> keras.Model:
@@ -52,10 +28,6 @@ def relu_net(pixels: int, layers: int, units: int) -> keras.Model:
     ]
     head = keras.layers.Dense(CLASSES, name="head")
     return keras.Sequential([keras.Input((pixels,)), *hidden, head])
-
-
-def _normal(variance: float) -> keras.initializers.Initializer:
-    return keras.initializers.VarianceScaling(variance, "fan_in", "untruncated_normal")
 
 
 def laws_of(net: keras.Model, root: int) -> GivenWeights:

@@ -21,6 +21,7 @@ from keras_inits._files import (
 )
 from keras_inits._starts import pretrain
 
+TITLE = "Pre-training against random starts"
 CLASSES, HIDDEN, UNITS, BATCH, LEARNING_RATE = 10, 5, 200, 100, 0.1
 
 # By scheme, the law of the hidden kernels: equation 1, equation 16 and section 4.2.1 of Glorot &
@@ -35,6 +36,16 @@ BEFORE = "glorot_4"  # what pre-training starts from
 
 # Denoising autoencoders; the recipe was found by trial.
 LEVEL, AUTOENCODER_BATCH = 0.25, 50  # share of the inputs masked; images a step
+
+PRETRAINED = "pretrained"
+TITLES = {
+    "standard": "standard",
+    "glorot": "Glorot",
+    "glorot_4": "Glorot × 4",
+    PRETRAINED: "pre-trained",
+}
+TARGET = 0.90  # test accuracy whose cost is reported
+STEPS = 100  # between two measurements, with few labels: one epoch of 10,000 images
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,54 +5,33 @@ against the random starts of Glorot & Bengio 2010: what each brings, and what it
 """
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_inits._compare import Comparison, Execution, GivenWeights, compare, mean_interval
+from keras_inits._compare import Comparison, Execution, GivenWeights, compare
 from keras_inits._compare.data import TrainingData
 from keras_inits._compare.statistics import median_epoch
-from keras_inits._compare.words import difference_sentence, epochs_text, interval_text
 from keras_inits._progress import Clock, part_of
 from keras_inits._reporting import Finding
 from keras_inits.datasets import ImageDataset, load_mnist
 from keras_inits.experiments import _sigmoid_nets as nets
 from keras_inits.experiments._deep_nets import laws_of
 from keras_inits.experiments._experiment import (
-    NOT_COMPARABLE,
     Experiment,
     ExperimentResult,
     MnistConfig,
     OnProgress,
     Say,
-    not_mnist,
     started,
 )
-from keras_inits.experiments._page import Page, Picture, Table
-from keras_inits.experiments._published import (
-    DENOISING_AUTOENCODERS,
-    GREEDY_TRAINING,
-    PRETRAINING_CLAIMS,
-    UNDERSTANDING_DIFFICULTY,
-    WHY_PRE_TRAINING,
-)
-
-if TYPE_CHECKING:  # matplotlib is an extra
-    from matplotlib.figure import Figure
-
-PRETRAINED = "pretrained"
-TITLES = {
-    "standard": "standard",
-    "glorot": "Glorot",
-    "glorot_4": "Glorot × 4",
-    PRETRAINED: "pre-trained",
-}
-TARGET = 0.90  # test accuracy whose cost is reported
-STEPS = 100  # between two measurements, with few labels: one epoch of 10,000 images
+from keras_inits.experiments._page import Page
+from keras_inits.experiments._pretraining_page import page
+from keras_inits.experiments._published import PRETRAINING_CLAIMS
 
 
 @dataclass(frozen=True)
@@ -116,7 +95,7 @@ class PretrainingResult(ExperimentResult):
         return tuple(
             Finding(
                 kind="published claim",
-                where=(TITLES[scheme],),
+                where=(nets.TITLES[scheme],),
                 evidence=f"it {claim}, say the papers; {stuck} of {self.config.seeds} runs never "
                 "left chance",
                 numbers={"never left chance": stuck},
@@ -130,7 +109,7 @@ class PretrainingResult(ExperimentResult):
         """Returns the test accuracy of all runs, `(seeds, epochs)`.
 
         Args:
-            scheme: a key of `TITLES`.
+            scheme: one of the starts, such as `"pretrained"`.
             few: whether with few labels.
         """
         compared = self.few if few else self.many
@@ -143,12 +122,12 @@ class PretrainingResult(ExperimentResult):
 
     def epochs_to_target(self, scheme: str) -> NDArray[np.float64]:
         """Returns the epochs until the target, `(seeds,)`; infinity where it was not reached."""
-        reached = self.many.epochs_to(TARGET, "test_accuracy")
+        reached = self.many.epochs_to(nets.TARGET, "test_accuracy")
         return np.asarray(reached[self.many.schemes.index(scheme)])
 
     def cost(self, scheme: str) -> float:
         """Returns the seconds until the target, pre-training included; the median of the seeds."""
-        before = self.seconds if scheme == PRETRAINED else np.zeros_like(self.seconds)
+        before = self.seconds if scheme == nets.PRETRAINED else np.zeros_like(self.seconds)
         return median_epoch(before + self.epochs_to_target(scheme) * self.epoch_seconds)
 
     def page(self) -> Page:
@@ -175,7 +154,7 @@ def run(
         InputError: `config.out` holds runs of another recipe, or of another experiment.
     """
     before = config.seeds * nets.HIDDEN * config.pretraining_epochs
-    once = len(TITLES) * config.seeds * config.epochs
+    once = len(nets.TITLES) * config.seeds * config.epochs
     total = before + 2 * once
     with started(PretrainingResult, config, on_progress) as (versions, listen):
         images = load_mnist(config.source, config.data_dir, report=report)
@@ -186,7 +165,9 @@ def run(
             scheme: laws_of(nets.build(data.x.shape[1], scheme), config.seed)
             for scheme in nets.LAWS
         } | {
-            PRETRAINED: GivenWeights(functools.partial(nets.given, [net.weights for net in found]))
+            nets.PRETRAINED: GivenWeights(
+                functools.partial(nets.given, [net.weights for net in found])
+            )
         }
         folder = config.state("seconds")
         seconds = nets.epoch_seconds(
@@ -212,7 +193,7 @@ def run(
                 ),
             )
             for number, (name, labelled, steps) in enumerate(
-                [("many", data, None), ("few", _data(images, some), STEPS)]
+                [("many", data, None), ("few", _data(images, some), nets.STEPS)]
             )
         )
     return PretrainingResult(
@@ -261,185 +242,8 @@ def _pre_trained(
     return found
 
 
-def page(result: PretrainingResult) -> Page:
-    """Returns the page of the experiment."""
-    config = result.config
-    return Page(
-        name=result.experiment,
-        title=EXPERIMENT.title,
-        question=(
-            "What does a deep sigmoid net gain from layers that have learnt to reconstruct their "
-            "inputs, against random weights, and what does that cost?"
-        ),
-        sources=(
-            GREEDY_TRAINING,
-            DENOISING_AUTOENCODERS,
-            WHY_PRE_TRAINING,
-            UNDERSTANDING_DIFFICULTY,
-        ),
-        recipe=(
-            (
-                "model",
-                f"{nets.HIDDEN} layers of {nets.UNITS} units, sigmoid, softmax cross-entropy; "
-                "biases and last kernel 0",
-            ),
-            ("data", f"{result.data['description']}; the first {config.images:,} for training"),
-            (
-                "random starts",
-                "standard: U(±1/sqrt(fan_in)); Glorot: U(±sqrt(6/(fan_in + fan_out))); Glorot × 4, "
-                "the advice for this sigmoid: four times that",
-            ),
-            (
-                "pre-training",
-                "from Glorot × 4: denoising autoencoders with tied weights, a quarter of the "
-                f"inputs masked, cross-entropy, SGD {nets.LEARNING_RATE:g}, batches of "
-                f"{nets.AUTOENCODER_BATCH}, {config.pretraining_epochs} epochs a layer",
-            ),
-            (
-                "training",
-                f"SGD {nets.LEARNING_RATE:g}, batches of {nets.BATCH}, {config.epochs} epochs; "
-                f"with {config.labels_per_class} labels a class as many times {STEPS} steps",
-            ),
-            ("seeds", f"{config.seeds} per start, from root seed {config.seed}"),
-        ),
-        tables=(_epochs(result), _costs(result), _labels(result)),
-        pictures=(
-            Picture(
-                "curves.png",
-                "Test accuracy in training, with all labels and with few: mean and standard "
-                "deviation of the seeds as lines and bands",
-                lambda: _figure(result),
-            ),
-        ),
-        supported=tuple(_supported(result)),
-        unsupported=tuple(_unsupported(result)),
-    )
-
-
-def _epochs(result: PretrainingResult) -> Table:
-    epochs, several = result.config.epochs, result.config.seeds > 1
-    shown = [epoch for epoch in (1, 5, 10, 20) if epoch <= epochs]
-
-    def cell(values: NDArray[np.float64]) -> str:
-        return f"{values.mean():.3f}" + (f" ± {values.std(ddof=1):.3f}" if several else "")
-
-    rows = []
-    for scheme, title in TITLES.items():
-        accuracy = result.accuracy(scheme)
-        cells = (cell(accuracy[:, epoch - 1]) for epoch in shown)
-        rows.append((title, PRETRAINING_CLAIMS.get(scheme, ""), *cells))
-    return Table(
-        "Test accuracy after epochs" + (", mean ± standard deviation" if several else ""),
-        ("start", "the papers", *map(str, shown)),
-        tuple(rows),
-    )
-
-
-def _costs(result: PretrainingResult) -> Table:
-    rows = []
-    for scheme, title in TITLES.items():
-        cost = result.cost(scheme)
-        before = mean_interval(result.seconds, result.config.seed)
-        rows.append(
-            (
-                title,
-                interval_text(before, "{:.1f}".format) if scheme == PRETRAINED else "0",
-                epochs_text(result.epochs_to_target(scheme), result.config.epochs),
-                f"{cost:.1f}" if np.isfinite(cost) else "not reached",
-                f"{result.stuck(scheme)} of {result.config.seeds}",
-            )
-        )
-    return Table(
-        f"What {TARGET:.2f} costs; an epoch takes {result.epoch_seconds:.2f} s",
-        (
-            "start",
-            "seconds before\n[95 % interval]",
-            f"epochs to {TARGET:.2f}",
-            f"seconds to {TARGET:.2f}",
-            "never left\nchance",
-        ),
-        tuple(rows),
-    )
-
-
-def _labels(result: PretrainingResult) -> Table:
-    finals = [compared.intervals("test_accuracy") for compared in (result.many, result.few)]
-    return Table(
-        "Test accuracy in the end, mean [95 % interval]",
-        ("start", "all labels", f"{result.config.labels_per_class} labels a class"),
-        tuple(
-            (title, *(interval_text(final[scheme], "{:.4f}".format) for final in finals))
-            for scheme, title in TITLES.items()
-        ),
-    )
-
-
-def _supported(result: PretrainingResult) -> Iterator[str]:
-    first = {scheme: result.accuracy(scheme)[:, 0].mean() for scheme in TITLES}
-    yield (
-        f"After one epoch the pre-trained net is at {first[PRETRAINED]:.3f}, Glorot × 4 at "
-        f"{first['glorot_4']:.3f}. Of standard and Glorot, {result.stuck('standard')} and "
-        f"{result.stuck('glorot')} of {result.config.seeds} runs never leave chance."
-    )
-    errors = ", ".join(f"{error:.3f}" for error in result.errors.mean(axis=0))
-    yield f"The layers' reconstruction errors after pre-training: {errors} (mean squared)."
-    if result.config.seeds > 1:
-        for what, compared in (
-            ("all labels", result.many),
-            (f"{result.config.labels_per_class} labels a class", result.few),
-        ):
-            wanted = {"glorot_4", PRETRAINED}
-            (difference,) = (
-                d for d in compared.differences("test_accuracy") if {d.a, d.b} == wanted
-            )
-            yield f"With {what}: {difference_sentence(difference, higher_is_better=True)}"
-    ours, theirs = result.cost(PRETRAINED), result.cost("glorot_4")
-    if np.isfinite(ours) and np.isfinite(theirs):
-        faster = "sooner" if ours < theirs else "later"
-        yield (
-            f"In seconds the pre-trained net is at {TARGET:.2f} {faster} than Glorot × 4: "
-            f"{ours:.1f} s and {theirs:.1f} s, pre-training included."
-        )
-
-
-def _unsupported(result: PretrainingResult) -> Iterator[str]:
-    if not result.data["comparable"]:
-        yield f"{NOT_COMPARABLE}: {not_mnist(result.data)}"
-    yield from (f"{finding}." for finding in result.findings)
-    yield (
-        "That pre-training is needed: ReLU and its kind, Adam or normalization train such nets "
-        "from random weights; none of them was tried here."
-    )
-    yield "The seconds on another machine, and those of nets trained side by side."
-    yield (
-        "That standard and Glorot would stay at chance with more epochs: Glorot & Bengio see such "
-        "nets leave it after a hundred."
-    )
-    yield "All seeds saw the same batches: the intervals cover weights and pre-training alone."
-    yield from dict.fromkeys((*result.many.notes, *result.few.notes))
-
-
-def _figure(result: PretrainingResult) -> "Figure":
-    from matplotlib.figure import Figure
-
-    from keras_inits.plots import plot_training_curves
-
-    figure = Figure(figsize=(10, 3.8), layout="constrained")
-    for ax, few in zip(figure.subplots(1, 2), (False, True), strict=True):
-        plot_training_curves(
-            {title: result.accuracy(scheme, few=few) for scheme, title in TITLES.items()},
-            ylabel="test accuracy",
-            xlabel=f"steps (× {STEPS})" if few else "epoch",
-            ylim=(0, 1),
-            ax=ax,
-        )
-        labels = f"{result.config.labels_per_class} labels a class" if few else "all labels"
-        ax.set_title(labels, fontsize=10)
-    return figure
-
-
 EXPERIMENT = Experiment(
-    title="Pre-training against random starts",
+    title=nets.TITLE,
     config=PretrainingConfig,
     result=PretrainingResult,
     run=run,

@@ -59,7 +59,7 @@ def test_it_reconstructs_and_reports_what_it_costs(digits):
 
 
 def test_random_starts_have_their_law():
-    assert list(pretraining.TITLES) == [*nets.LAWS, "pretrained"]
+    assert list(nets.TITLES) == [*nets.LAWS, "pretrained"]
     for scheme, bound in {
         "standard": 200**-0.5,
         "glorot": (6 / 400) ** 0.5,

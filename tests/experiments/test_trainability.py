@@ -6,6 +6,8 @@ import pytest
 
 from keras_inits.experiments import TrainabilityConfig, TrainabilityResult, trainability
 from keras_inits.experiments import _deep_nets as nets
+from keras_inits.experiments import _trainability_recipe as recipe
+from keras_inits.experiments._trainability_page import ranges
 
 
 def quiet(*_):
@@ -58,8 +60,8 @@ def test_the_depth_scale_between_two_nets_is_interpolated(digits):
 
 
 def test_each_weight_starts_by_its_own_law_and_every_variance_from_the_same_draw():
-    narrow, wide = (nets.tanh_net(64, 2, 200, variance) for variance in (1.0, 4.0))
-    model = nets.tanh_net(64, 2, 200)
+    narrow, wide = (recipe.tanh_net(64, 2, 200, variance) for variance in (1.0, 4.0))
+    model = recipe.tanh_net(64, 2, 200)
     ones = nets.laws_of(narrow, 7).draw(model, 0)
     fours = nets.laws_of(wide, 7).draw(model, 0)
     names = [variable.path for variable in model.trainable_variables]
@@ -113,8 +115,8 @@ def test_its_figure_shows_every_net_and_the_theory(digits):
 
 def test_a_range_with_gaps_says_so():
     which = np.array([False, True, False, True])
-    assert trainability.ranges((1.0, 1.2, 1.4, 1.6), which) == "1.2 to 1.6 less 1"
-    assert trainability.ranges((1.0, 1.2, 1.4, 1.6), ~which[:4] & False) == "none"
+    assert ranges((1.0, 1.2, 1.4, 1.6), which) == "1.2 to 1.6 less 1"
+    assert ranges((1.0, 1.2, 1.4, 1.6), ~which[:4] & False) == "none"
 
 
 @pytest.mark.parametrize(
