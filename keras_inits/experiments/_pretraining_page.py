@@ -1,5 +1,6 @@
 """What the experiment on pre-training shows: accuracies, costs, and both kinds of curves."""
 
+import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -153,10 +154,9 @@ def _supported(result: "PretrainingResult") -> Iterator[str]:
             (f"{result.config.labels_per_class} labels a class", result.few),
         ):
             wanted = {"glorot_4", nets.PRETRAINED}
-            (difference,) = (
-                d for d in compared.differences("test_accuracy") if {d.a, d.b} == wanted
-            )
-            yield f"With {what}: {difference_sentence(difference, higher_is_better=True)}"
+            (found,) = (d for d in compared.differences("test_accuracy") if {d.a, d.b} == wanted)
+            named = dataclasses.replace(found, a=nets.TITLES[found.a], b=nets.TITLES[found.b])
+            yield f"With {what}: {difference_sentence(named, higher_is_better=True)}"
     ours, theirs = result.cost(nets.PRETRAINED), result.cost("glorot_4")
     if np.isfinite(ours) and np.isfinite(theirs):
         faster = "sooner" if ours < theirs else "later"
@@ -176,8 +176,8 @@ def _unsupported(result: "PretrainingResult") -> Iterator[str]:
     )
     yield "The seconds on another machine, and those of nets trained side by side."
     yield (
-        "That standard and Glorot would stay at chance with more epochs: Glorot & Bengio see such "
-        "nets leave it after a hundred."
+        "That standard and Glorot would stay at chance with more epochs: the last layer of Glorot "
+        "& Bengio's net of four sigmoid layers leaves its saturation around epoch 100."
     )
     yield "All seeds saw the same batches: the intervals cover weights and pre-training alone."
     yield from dict.fromkeys((*result.many.notes, *result.few.notes))

@@ -4,6 +4,7 @@ He et al. 2015, section 2.2 and figures 2 and 3, small: dense nets on MNIST in p
 nets on ImageNet.
 """
 
+import dataclasses
 import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -304,8 +305,9 @@ def _supported(result: HeDepthResult) -> Iterator[str]:
             "runs never leave chance."
         )
         if result.config.seeds > 1:
-            for difference in result.runs[str(depth)].differences("test_accuracy"):
-                yield f"In the end: {difference_sentence(difference, higher_is_better=True)}"
+            (found,) = result.runs[str(depth)].differences("test_accuracy")
+            named = dataclasses.replace(found, a=TITLES[found.a], b=TITLES[found.b])
+            yield f"In the end: {difference_sentence(named, higher_is_better=True)}"
 
 
 def _unsupported(result: HeDepthResult) -> Iterator[str]:
