@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_inits._checks import real
+from keras_inits._checks import integer, real
 from keras_inits._compare import Execution, compare
 from keras_inits._errors import InputError
 from keras_inits._mean_field import critical_sigma_w, depth_scale
@@ -57,10 +57,12 @@ class TrainabilityConfig(MnistConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.require(units=1, steps=recipe.RECORDED_EVERY)
+        for depth in self.depths:
+            integer("depths", depth, minimum=1)
+        for variance in self.variances:
+            real("variances", variance, above=0)
         for name in ("depths", "variances"):
             values = getattr(self, name)
-            for value in values:
-                real(name, value, above=0)
             if not values or list(values) != sorted(set(values)):
                 raise InputError(
                     f"`{name}` must be ascending, and at least one. Received: {name}={values}"
