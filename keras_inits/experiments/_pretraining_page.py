@@ -1,6 +1,5 @@
 """What the experiment on pre-training shows: accuracies, costs, and both kinds of curves."""
 
-import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -8,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_inits._compare import mean_interval
-from keras_inits._compare.words import difference_sentence, epochs_text, interval_text
+from keras_inits._compare.words import epochs_text, interval_text
 from keras_inits.experiments import _sigmoid_nets as nets
 from keras_inits.experiments._experiment import NOT_COMPARABLE, not_mnist
 from keras_inits.experiments._page import Page, Picture, Table
@@ -149,14 +148,17 @@ def _supported(result: "PretrainingResult") -> Iterator[str]:
     errors = ", ".join(f"{error:.3f}" for error in result.errors.mean(axis=0))
     yield f"The layers' reconstruction errors after pre-training: {errors} (mean squared)."
     if result.config.seeds > 1:
-        for what, compared in (
-            ("all labels", result.many),
-            (f"{result.config.labels_per_class} labels a class", result.few),
+        for what, few in (
+            ("all labels", False),
+            (f"{result.config.labels_per_class} a class", True),
         ):
-            wanted = {"glorot_4", nets.PRETRAINED}
-            (found,) = (d for d in compared.differences("test_accuracy") if {d.a, d.b} == wanted)
-            named = dataclasses.replace(found, a=nets.TITLES[found.a], b=nets.TITLES[found.b])
-            yield f"With {what}: {difference_sentence(named, higher_is_better=True)}"
+            ends = [
+                result.accuracy(scheme, few=few)[:, -1] for scheme in (nets.PRETRAINED, "glorot_4")
+            ]
+            gap = interval_text(
+                mean_interval(ends[0] - ends[1], result.config.seed), "{:+.4f}".format
+            )
+            yield f"With {what}, the pre-trained net ends {gap} from Glorot × 4, seed by seed."
     ours, theirs = result.cost(nets.PRETRAINED), result.cost("glorot_4")
     if np.isfinite(ours) and np.isfinite(theirs):
         faster = "sooner" if ours < theirs else "later"
