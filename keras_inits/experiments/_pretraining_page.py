@@ -81,7 +81,7 @@ def page(result: "PretrainingResult") -> Page:
 
 
 def _epochs(result: "PretrainingResult") -> Table:
-    epochs, several = result.config.epochs, result.config.seeds > 1
+    epochs, several = result.many.epochs, result.config.seeds > 1
     shown = [epoch for epoch in (1, 5, 10, 20) if epoch <= epochs]
 
     def cell(values: NDArray[np.float64]) -> str:
@@ -108,7 +108,7 @@ def _costs(result: "PretrainingResult") -> Table:
             (
                 title,
                 interval_text(before, "{:.1f}".format) if scheme == nets.PRETRAINED else "0",
-                epochs_text(result.epochs_to_target(scheme), result.config.epochs),
+                epochs_text(result.epochs_to_target(scheme), result.many.epochs),
                 f"{cost:.1f}" if np.isfinite(cost) else "not reached",
                 f"{result.stuck(scheme)} of {result.config.seeds}",
             )

@@ -4,6 +4,8 @@ import json
 import numpy as np
 import pytest
 
+from keras_inits import Comparison, PretrainReport, PretrainRow
+from keras_inits._progress import Progress
 from keras_inits.experiments import PretrainingConfig, PretrainingResult, pretraining
 from keras_inits.experiments import _sigmoid_nets as nets
 
@@ -13,7 +15,8 @@ def quiet(*_):
 
 
 @pytest.fixture(scope="module")
-def digits(tmp_path_factory):
+def trained(tmp_path_factory):
+    """A real run on the digits, which takes half a minute."""
     config = PretrainingConfig(
         seeds=2,
         epochs=10,
@@ -30,32 +33,80 @@ def digits(tmp_path_factory):
     return result
 
 
-def test_a_pre_trained_net_learns_and_standard_weights_stay_at_chance(digits):
-    assert digits.stuck("standard") == 2
-    assert digits.stuck("pretrained") == 0
-    pretrained, standard = digits.accuracy("pretrained"), digits.accuracy("standard")
+@pytest.mark.slow
+def test_a_pre_trained_net_learns_and_standard_weights_stay_at_chance(trained):
+    assert trained.stuck("standard") == 2
+    assert trained.stuck("pretrained") == 0
+    pretrained, standard = trained.accuracy("pretrained"), trained.accuracy("standard")
     assert pretrained.shape == (2, 10)
     assert pretrained[:, -1].min() > 0.4
     assert standard.max() < 0.3
 
 
-def test_pre_training_brings_more_than_the_random_weights_that_it_starts_from(digits):
+@pytest.mark.slow
+def test_pre_training_brings_more_than_the_random_weights_that_it_starts_from(trained):
     for few in (False, True):
-        gap = digits.accuracy("pretrained", few=few) - digits.accuracy("glorot_4", few=few)
+        gap = trained.accuracy("pretrained", few=few) - trained.accuracy("glorot_4", few=few)
         assert gap[:, -1].min() > 0.05
 
 
-def test_it_reconstructs_and_reports_what_it_costs(digits):
-    assert digits.errors.shape == (2, 5)
-    assert 0 < digits.errors.max() < 0.1
-    assert digits.seconds.min() > 0
-    assert digits.epoch_seconds > 0
-    early = dataclasses.replace(digits, seconds=np.array([3.0, 5.0]), epoch_seconds=0.5)
-    history = {"loss": np.ones((4, 2, 2)), "test_accuracy": np.zeros((4, 2, 2))}
-    history["test_accuracy"][3] = [[0.5, 0.95], [0.95, 0.95]]
-    costs = dataclasses.replace(early, many=dataclasses.replace(digits.many, history=history))
-    assert costs.cost("pretrained") == 3 + 2 * 0.5  # the earlier one of the middle two
-    assert costs.cost("glorot") == np.inf
+@pytest.mark.slow
+def test_it_reconstructs_and_says_how_long_it_took(trained):
+    assert trained.errors.shape == (2, 5)
+    assert 0 < trained.errors.max() < 0.1
+    assert trained.seconds.min() > 0
+    assert trained.epoch_seconds > 0
+
+
+@pytest.mark.slow
+def test_it_resumes_from_what_is_there(trained, monkeypatch):
+    def train(*_, **__):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr("keras_inits._compare.chunks.train_population", train)
+    monkeypatch.setattr(nets, "pretrain", train)
+    assert pretraining.run(trained.config, report=quiet) == trained
+
+
+def comparison(accuracy):
+    """What `compare` would give for final accuracies `(schemes, seeds, epochs)`."""
+    accuracy = np.asarray(accuracy, float)
+    return Comparison(
+        schemes=tuple(nets.TITLES),
+        seeds=tuple(range(accuracy.shape[1])),
+        history={"loss": 1 - accuracy, "test_accuracy": accuracy},
+        metric="test_accuracy",
+        chance={"test": 0.1135},
+        samples={"test": 10_000},
+        trainer="population",
+        notes=(),
+        settings={"seed": 0},
+    )
+
+
+@pytest.fixture
+def made():
+    """A result such as MNIST gives, made by hand: two seeds, three epochs."""
+    stuck = [[0.10, 0.1135, 0.1135], [0.098, 0.1135, 0.10]]
+    scaled = [[0.2, 0.6, 0.85], [0.3, 0.7, 0.91]]
+    ahead = [[0.87, 0.89, 0.92], [0.86, 0.91, 0.93]]
+    return PretrainingResult(
+        PretrainingConfig(seeds=2, epochs=20),
+        {"keras": "3"},
+        data={"source": "idx", "description": "MNIST", "comparable": True},
+        many=comparison([stuck, stuck, scaled, ahead]),
+        few=comparison([stuck, stuck, np.multiply(scaled, 0.8), np.multiply(ahead, 0.95)]),
+        errors=np.full((2, 5), 0.02),
+        seconds=np.array([3.0, 5.0]),
+        epoch_seconds=0.5,
+    )
+
+
+def test_the_cost_of_the_target_counts_pre_training(made):
+    assert made.epochs_to_target("pretrained").tolist() == [3, 2]
+    assert made.cost("pretrained") == min(3 + 3 * 0.5, 5 + 2 * 0.5)  # the earlier of the middle two
+    assert made.cost("glorot_4") == 3 * 0.5
+    assert made.cost("standard") == np.inf
 
 
 def test_random_starts_have_their_law():
@@ -70,19 +121,16 @@ def test_random_starts_have_their_law():
         assert np.abs(second).max() > 0.98 * bound
 
 
-def test_it_resumes_from_what_is_there(digits, monkeypatch):
-    def train(*_, **__):
-        raise AssertionError("trained again")
-
-    monkeypatch.setattr("keras_inits._compare.chunks.train_population", train)
-    monkeypatch.setattr(nets, "pretrain", train)
-    assert pretraining.run(digits.config, report=quiet) == digits
-    longer = dataclasses.replace(digits.config, pretraining_epochs=7)
-    with pytest.raises(ValueError, match=r"seed-0.npz holds runs with other settings: epochs=6"):
-        pretraining.run(longer, report=quiet)
-
-
 def test_a_killed_run_keeps_the_nets_that_are_pre_trained(tmp_path, monkeypatch):
+    calls = []
+
+    def pretrain(model, x, *, epochs, progress, **options):
+        calls.append(options["seed"])
+        model.trainable_variables[0].assign(model.trainable_variables[0] + 1)
+        progress(Progress(epochs, epochs, None))
+        return PretrainReport("net", 0, len(x), epochs, "", (PretrainRow("hidden_1", seconds=2.0),))
+
+    monkeypatch.setattr(nets, "pretrain", pretrain)
     config = PretrainingConfig(
         seeds=2, epochs=1, images=200, pretraining_epochs=1, source="digits", out=tmp_path
     )
@@ -91,40 +139,64 @@ def test_a_killed_run_keeps_the_nets_that_are_pre_trained(tmp_path, monkeypatch)
         pass
 
     def kill(progress):
-        if progress.done == 7:
+        if progress.done == 10:
             raise KilledError
 
     with pytest.raises(KilledError):
         pretraining.run(config, report=quiet, on_progress=kill)
-    assert [p.name for p in (tmp_path / "state" / "pretrained").iterdir()] == ["seed-0.npz"]
+    file = tmp_path / "state" / "pretrained" / "seed-0.npz"
+    assert file.exists()
+    assert len(set(calls)) == 2
+    kept = file.read_bytes()
+    again = {
+        "epochs": 1,
+        "root": 0,
+        "seed": 0,
+        "file": file,
+        "settings": json.loads(str(np.load(file)["settings"])),
+        "tell": quiet,
+    }
+    net = nets.pre_trained(np.zeros((1, 64), "float32"), **again)
+    assert net.seconds == 2.0
+    assert net.weights[0].mean() == pytest.approx(1, abs=0.05)
+    assert file.read_bytes() == kept
+    with pytest.raises(ValueError, match=r"seed-0.npz holds runs with other settings: epochs=1"):
+        pretraining.run(dataclasses.replace(config, pretraining_epochs=2), report=quiet)
 
 
-def test_what_the_papers_say_and_the_seeds_do_not_show_is_a_finding(digits):
-    digits.assert_ok()  # digits are not MNIST: nothing is claimed of them
-    config = dataclasses.replace(digits.config, epochs=20, images=10_000, pretraining_epochs=8)
-    mnist = dataclasses.replace(digits, config=config, data={**digits.data, "comparable": True})
-    mnist.assert_ok()
-    swapped = dataclasses.replace(digits.many, schemes=digits.many.schemes[::-1])
-    wrong = dataclasses.replace(mnist, many=swapped)
+def test_what_the_papers_say_and_the_seeds_do_not_show_is_a_finding(made):
+    made.assert_ok()
+    swapped = dataclasses.replace(made.many, schemes=made.many.schemes[::-1])
+    wrong = dataclasses.replace(made, many=swapped)
     assert [finding.where for finding in wrong.findings] == [("standard",), ("pre-trained",)]
+    with pytest.raises(AssertionError, match="it stays at chance, say the papers; 0 of 2 runs"):
+        wrong.assert_ok()
+    short = dataclasses.replace(wrong, config=PretrainingConfig(seeds=2, epochs=2))
+    short.assert_ok()  # of two epochs nothing is claimed
 
 
-def test_the_page_fits_80_columns_and_its_files_are_written(digits, tmp_path):
-    page = digits.page()
+def test_the_page_fits_80_columns_and_its_files_are_written(made, tmp_path):
+    page = made.page()
     assert max(map(len, page.summary().splitlines())) <= 80
     assert "…" not in page.summary()
-    assert "NOT comparable" in " ".join(page.unsupported)
-    digits.write(tmp_path, page)
+    assert "With 100 a class, the pre-trained net ends +0.1" in " ".join(page.supported)
+    epochs, costs, labels = page.tables
+    assert [row[1] for row in epochs.rows] == ["stays at chance", "", "", "learns"]
+    assert [row[3] for row in costs.rows] == ["not reached", "not reached", "1.5", "4.5"]
+    assert labels.columns[2] == "100 labels a class"
+    made.write(tmp_path, page)
     assert {p.name for p in tmp_path.iterdir()} == {"result.json", "curves.png"}
     stored = json.loads((tmp_path / "result.json").read_text())
-    assert PretrainingResult.from_dict(stored) == digits
+    assert PretrainingResult.from_dict(stored) == made
+    digits = dataclasses.replace(made, data={**made.data, "comparable": False})
+    assert "NOT comparable" in " ".join(digits.page().unsupported)
 
 
-def test_its_figure_shows_all_starts_with_many_and_with_few_labels(digits):
-    many, few = digits.page().pictures[0].draw().axes
-    assert (many.get_title(), few.get_title()) == ("all labels", "30 labels a class")
+def test_its_figure_shows_all_starts_with_many_and_with_few_labels(made):
+    many, few = made.page().pictures[0].draw().axes
+    assert (many.get_title(), few.get_title()) == ("all labels", "100 labels a class")
     np.testing.assert_allclose(
-        few.lines[3].get_ydata(), digits.accuracy("pretrained", few=True).mean(axis=0)
+        few.lines[3].get_ydata(), made.accuracy("pretrained", few=True).mean(axis=0)
     )
 
 
