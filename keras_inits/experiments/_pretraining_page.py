@@ -114,7 +114,8 @@ def _costs(result: "PretrainingResult") -> Table:
             )
         )
     return Table(
-        f"What {nets.TARGET:.2f} costs; an epoch takes {result.epoch_seconds:.2f} s",
+        f"What {nets.TARGET:.2f} costs, in processor seconds; an epoch takes "
+        f"{result.epoch_seconds:.2f}",
         (
             "start",
             "seconds before\n[95 % interval]",
@@ -163,8 +164,8 @@ def _supported(result: "PretrainingResult") -> Iterator[str]:
     if np.isfinite(ours) and np.isfinite(theirs):
         faster = "sooner" if ours < theirs else "later"
         yield (
-            f"In seconds the pre-trained net is at {nets.TARGET:.2f} {faster} than Glorot × 4: "
-            f"{ours:.1f} s and {theirs:.1f} s, pre-training included."
+            f"In processor seconds the pre-trained net is at {nets.TARGET:.2f} {faster} than "
+            f"Glorot × 4: {ours:.1f} and {theirs:.1f}, pre-training included."
         )
 
 
@@ -176,7 +177,7 @@ def _unsupported(result: "PretrainingResult") -> Iterator[str]:
         "That pre-training is needed: ReLU and its kind, Adam or normalization train such nets "
         "from random weights; none of them was tried here."
     )
-    yield "The seconds on another machine, and those of nets trained side by side."
+    yield "The seconds on another machine, or on several threads."
     yield (
         "That standard and Glorot would stay at chance with more epochs: the last layer of Glorot "
         "& Bengio's net of four sigmoid layers leaves its saturation around epoch 100."

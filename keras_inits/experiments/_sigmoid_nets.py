@@ -55,7 +55,7 @@ class PreTrained:
     Attributes:
         weights: in the order of `trainable_variables`.
         errors: mean squared reconstruction error of each hidden layer, `(5,)`.
-        seconds: what it took.
+        seconds: what it took, in processor seconds: another program's do not count.
     """
 
     weights: Weights
@@ -109,6 +109,7 @@ def pre_trained(
         model.trainable_variables, draw(model, "own", root, seed), strict=True
     ):
         variable.assign(value)
+    start = time.process_time()
     done = pretrain(
         model,
         x,
@@ -120,11 +121,12 @@ def pre_trained(
         seed=derived_seeds(root, seed, 1)[0],
         progress=lambda progress: tell(progress.done),
     )
+    seconds = time.process_time() - start
     trained = [row for row in done.rows if not row.left_alone]
     found = PreTrained(
         [keras.ops.convert_to_numpy(variable) for variable in model.trainable_variables],
         np.array([row.error for row in trained]),
-        sum(row.seconds for row in trained),
+        seconds,
     )
     if file is not None:
         write_arrays(
@@ -143,7 +145,7 @@ def given(nets: Sequence[Weights], model: keras.Model, seed: int) -> Weights:
 
 
 def epoch_seconds(x: NDArray[np.float32], y: NDArray[np.int32], file: Path | None) -> float:
-    """Returns what an epoch of training takes one net alone, read from `file` if that holds it."""
+    """Returns the processor seconds of an epoch of one net, read from `file` if that holds them."""
     if file is not None and file.exists():
         return float(read_json(file)["seconds"])
     model = build(x.shape[1])
@@ -154,9 +156,9 @@ def epoch_seconds(x: NDArray[np.float32], y: NDArray[np.int32], file: Path | Non
     )
     order = {"batch_size": BATCH, "shuffle": False, "verbose": 0}
     model.fit(x[:BATCH], y[:BATCH], **order)  # traced
-    start = time.monotonic()
+    start = time.process_time()
     model.fit(x, y, **order)
-    seconds = time.monotonic() - start
+    seconds = time.process_time() - start
     if file is not None:
         write_whole(file, json.dumps({"seconds": seconds}) + "\n")
     return seconds

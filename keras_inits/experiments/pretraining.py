@@ -65,8 +65,8 @@ class PretrainingResult(ExperimentResult):
         many: the four starts, trained with all labels.
         few: the same, trained with some labels of each class.
         errors: mean squared reconstruction error after pre-training, `(seeds, hidden layers)`.
-        seconds: what the pre-training of each seed took, `(seeds,)`.
-        epoch_seconds: what an epoch with all labels takes one net that is trained alone.
+        seconds: processor seconds of the pre-training of each seed, `(seeds,)`.
+        epoch_seconds: those of an epoch with all labels, of one net that is trained alone.
     """
 
     experiment: ClassVar[str] = "pretraining"
@@ -126,7 +126,7 @@ class PretrainingResult(ExperimentResult):
         return np.asarray(reached[self.many.schemes.index(scheme)])
 
     def cost(self, scheme: str) -> float:
-        """Returns the seconds until the target, pre-training included; the median of the seeds."""
+        """Returns the processor seconds until the target, pre-training included; the median."""
         before = self.seconds if scheme == nets.PRETRAINED else np.zeros_like(self.seconds)
         return median_epoch(before + self.epochs_to_target(scheme) * self.epoch_seconds)
 

@@ -157,7 +157,7 @@ def test_a_killed_run_keeps_the_nets_that_are_pre_trained(tmp_path, monkeypatch)
         "tell": quiet,
     }
     net = nets.pre_trained(np.zeros((1, 64), "float32"), **again)
-    assert net.seconds == 2.0
+    assert 0 <= net.seconds < 60
     assert net.weights[0].mean() == pytest.approx(1, abs=0.05)
     assert file.read_bytes() == kept
     with pytest.raises(ValueError, match=r"seed-0.npz holds runs with other settings: epochs=1"):
