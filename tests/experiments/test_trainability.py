@@ -17,7 +17,7 @@ def quiet(*_):
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory):
     config = TrainabilityConfig(
-        depths=(3, 20),
+        depths=(3, 25),
         variances=(0.4, 1.8, 16.0),
         units=32,
         seeds=2,
@@ -33,9 +33,9 @@ def digits(tmp_path_factory):
 def test_a_deep_net_trains_at_the_edge_of_chaos_alone_and_a_shallow_one_anywhere(digits):
     assert digits.accuracy.shape == (2, 3, 2, 3)
     shallow, deep = digits.final()
-    assert shallow.min() > 0.7
-    assert deep[1].min() > 0.7
-    assert deep[[0, 2]].max() < 0.5
+    assert shallow.min() > 0.5
+    assert deep[1].min() > 0.6
+    assert deep[[0, 2]].max() < 0.4
     assert digits.best_variance()[1].tolist() == [1.8, 1.8]
 
 
@@ -46,9 +46,9 @@ def test_the_theory_tells_apart_what_trains_and_another_theory_does_not(digits):
     assert digits.critical == pytest.approx(1.761, abs=1e-3)
     mnist = dataclasses.replace(digits, data={**digits.data, "comparable": True})
     mnist.assert_ok()
-    wrong = dataclasses.replace(mnist, scales=np.roll(digits.scales, 1))
+    wrong = dataclasses.replace(mnist, scales=digits.scales[[1, 0, 1]])
     assert not wrong.agreement()[1].any()
-    with pytest.raises(AssertionError, match=r"depth 20, variance 1.8: the net is trained"):
+    with pytest.raises(AssertionError, match=r"depth 25, variance 1.8: the net is trained"):
         wrong.assert_ok()
     assert dataclasses.replace(wrong, data=digits.data).findings == ()  # digits claim nothing
 
@@ -64,8 +64,8 @@ def test_each_weight_starts_by_its_own_law_and_every_variance_from_the_same_draw
     model = recipe.tanh_net(64, 2, 200)
     ones = nets.laws_of(narrow, 7).draw(model, 0)
     fours = nets.laws_of(wide, 7).draw(model, 0)
-    names = [variable.path for variable in model.trainable_variables]
-    assert names[2:4] == ["hidden_2/kernel", "hidden_2/bias"]
+    names = [variable.path.split("/")[-2:] for variable in model.trainable_variables]
+    assert names[2:4] == [["hidden_2", "kernel"], ["hidden_2", "bias"]]
     np.testing.assert_allclose(fours[2], 2 * ones[2], rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(fours[3], ones[3])
     assert ones[2].std() == pytest.approx(200**-0.5, rel=0.02)
@@ -92,7 +92,7 @@ def test_the_page_fits_80_columns_and_its_files_are_written(digits, tmp_path):
     limits, _ = page.tables
     assert [row[:3] for row in limits.rows] == [
         ("3", "0.4 to 16", "0.4 to 16"),
-        ("20", "1.8", "1.8"),
+        ("25", "1.8", "1.8"),
     ]
     digits.write(tmp_path, page)
     assert {p.name for p in tmp_path.iterdir()} == {"result.json", "trainability.png"}
