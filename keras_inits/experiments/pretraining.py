@@ -227,6 +227,10 @@ def _pre_trained(
     settings = {"seed": config.seed, "epochs": config.pretraining_epochs, "data": data.digest()}
     found = []
     for seed in range(config.seeds):
+
+        def tell(done: int, before: int = seed * per_net) -> None:
+            clock.tell(before + done)
+
         found.append(
             nets.pre_trained(
                 data.x,
@@ -235,7 +239,7 @@ def _pre_trained(
                 seed=seed,
                 file=None if folder is None else folder / f"seed-{seed}.npz",
                 settings=settings,
-                tell=lambda done, seed=seed: clock.tell(seed * per_net + done),
+                tell=tell,
             )
         )
         clock.tell((seed + 1) * per_net)

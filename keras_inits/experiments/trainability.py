@@ -128,7 +128,7 @@ class TrainabilityResult(ExperimentResult):
 
     def final(self) -> NDArray[np.float64]:
         """Returns the accuracy after the last step, `(depths, variances, seeds)`."""
-        return self.accuracy[..., -1]
+        return np.asarray(self.accuracy[..., -1])
 
     def best_variance(self) -> NDArray[np.float64]:
         """Returns the variance at which a seed trains best, `(depths, seeds)`."""
@@ -193,7 +193,8 @@ def run(
     sigma_b = recipe.BIAS_VARIANCE**0.5
     models = len(config.variances) * config.seeds * (config.steps // recipe.RECORDED_EVERY)
     total = models * sum(config.depths)
-    accuracy, notes = [], []
+    accuracy: list[NDArray[np.float64]] = []
+    notes: list[str] = []
     with started(TrainabilityResult, config, on_progress) as (versions, listen):
         images = load_mnist(config.source, config.data_dir, report=report)
         report(images.description)
