@@ -143,10 +143,11 @@ def _supported(result: "TrainabilityResult") -> Iterator[str]:
 def _unsupported(result: "TrainabilityResult") -> Iterator[str]:
     if not result.data["comparable"]:
         yield f"{NOT_COMPARABLE}: {not_mnist(result.data)}"
+    right = result.agreement()
     if wrong := len(result.findings):
         yield (
-            f"{wrong} nets are trained, or are not, a factor of two or more away from the limit of "
-            f"{TRAINABLE_SCALES:g} depth scales."
+            f"The limit for {wrong} of {right.size} nets: trained or not, they are a factor of two "
+            "or more on the wrong side of it."
         )
     yield (
         f"The six is no constant of nature: it depends on the {result.config.steps} steps, the "
@@ -179,7 +180,7 @@ def _draw_map(result: "TrainabilityResult", ax: "Axes") -> None:
         vmax=1,
     )
     low, high = ax.get_ylim()
-    ax.set(yscale="log", xlabel="weight variance σ_w²", ylabel="hidden layers")
+    ax.set(yscale="log", xlabel=r"weight variance $\sigma_w^2$", ylabel="hidden layers")
     fine = np.linspace(*ax.get_xlim(), 400)
     fine = fine[(fine >= variances[0]) & (fine <= variances[-1])]
     limit = TRAINABLE_SCALES * result.scale_at(fine)
@@ -209,6 +210,7 @@ def _draw_over_scale(result: "TrainabilityResult", ax: "Axes") -> None:
         )
     ax.axvline(TRAINABLE_SCALES, color="0.3", ls="--", lw=1)
     ax.set(xscale="log", xlabel="depth, in depth scales", ylabel="training accuracy", ylim=(0, 1))
+    ax.xaxis.set_major_formatter("{x:g}")
     ax.legend(frameon=False, fontsize=8, loc="lower left")
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(alpha=0.2)
