@@ -143,11 +143,10 @@ def _supported(result: "TrainabilityResult") -> Iterator[str]:
 def _unsupported(result: "TrainabilityResult") -> Iterator[str]:
     if not result.data["comparable"]:
         yield f"{NOT_COMPARABLE}: {not_mnist(result.data)}"
-    right = result.agreement()
     if wrong := len(result.findings):
         yield (
-            f"The limit for {wrong} of {right.size} nets: trained or not, they are a factor of two "
-            "or more on the wrong side of it."
+            f"The limit for {wrong} of {result.trained().size} nets: trained or not, they are a "
+            "factor of two or more on the wrong side of it."
         )
     yield (
         f"The six is no constant of nature: it depends on the {result.config.steps} steps, the "
