@@ -82,7 +82,7 @@ def page(result: "PretrainingResult") -> Page:
 
 def _epochs(result: "PretrainingResult") -> Table:
     epochs, several = result.many.epochs, result.config.seeds > 1
-    shown = [epoch for epoch in (1, 5, 10, 20) if epoch <= epochs]
+    shown = [epoch for epoch in (1, 5, 20) if epoch <= epochs]
 
     def cell(values: NDArray[np.float64]) -> str:
         return f"{values.mean():.3f}" + (f" ± {values.std(ddof=1):.3f}" if several else "")
@@ -133,7 +133,7 @@ def _labels(result: "PretrainingResult") -> Table:
         "Test accuracy in the end, mean [95 % interval]",
         ("start", "all labels", f"{result.config.labels_per_class} labels a class"),
         tuple(
-            (title, *(interval_text(final[scheme], "{:.4f}".format) for final in finals))
+            (title, *(interval_text(final[scheme], "{:.3f}".format) for final in finals))
             for scheme, title in nets.TITLES.items()
         ),
     )

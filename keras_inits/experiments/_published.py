@@ -160,7 +160,7 @@ TRAINABLE_SCALES = 6.0
 
 # DELVING_DEEP, section 2.2 and figures 2 and 3: by depth and scheme.
 HE_DEPTH_CLAIMS: Mapping[tuple[int, str], str] = {
-    (22, "xavier"): "learns, later",
+    (22, "xavier"): "learns later",
     (22, "he"): "learns",
     (30, "xavier"): "stalls",
     (30, "he"): "learns",

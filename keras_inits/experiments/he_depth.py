@@ -234,7 +234,6 @@ def _ends(result: HeDepthResult) -> Table:
             rows.append(
                 (
                     f"{depth}, {title}",
-                    HE_DEPTH_CLAIMS.get((depth, scheme), ""),
                     f"{signal(depth, scheme):.1g}",
                     interval_text(finals[scheme], "{:.3f}".format),
                     epochs_text(halves, compared.epochs),
@@ -242,11 +241,10 @@ def _ends(result: HeDepthResult) -> Table:
                 )
             )
     return Table(
-        f"After {result.config.epochs} epochs; signal: rms of the logits at the start, predicted, "
-        "relative to the inputs'",
+        f"After {result.config.epochs} epochs; signal: predicted rms of the first logits, over the "
+        "inputs'",
         (
             "layers",
-            "the paper",
             "signal",
             "test accuracy\n[95 % interval]",
             f"epochs\nto {HALF:g}",
@@ -278,17 +276,21 @@ def signal(layers: int, scheme: str) -> float:
 
 def _epochs(result: HeDepthResult) -> Table:
     epochs = result.config.epochs
-    shown = np.unique(np.linspace(1, epochs, min(5, epochs)).round().astype(int))
+    shown = np.unique(np.linspace(1, epochs, min(4, epochs)).round().astype(int))
     several = result.config.seeds > 1
 
     def cell(values: NDArray[np.float64]) -> str:
         return f"{values.mean():.2f}" + (f" ± {values.std(ddof=1):.2f}" if several else "")
 
     return Table(
-        "Test accuracy after each epoch" + (", mean ± standard deviation" if several else ""),
-        ("layers", *map(str, shown)),
+        "Test accuracy after epochs" + (", mean ± standard deviation" if several else ""),
+        ("layers", "the paper", *map(str, shown)),
         tuple(
-            (f"{depth}, {title}", *map(cell, result.accuracy(depth, scheme).T[shown - 1]))
+            (
+                f"{depth}, {title}",
+                HE_DEPTH_CLAIMS.get((depth, scheme), ""),
+                *map(cell, result.accuracy(depth, scheme).T[shown - 1]),
+            )
             for depth in result.config.depths
             for scheme, title in TITLES.items()
         ),

@@ -86,10 +86,15 @@ def comparison(accuracy):
 
 @pytest.fixture
 def made():
-    """A result such as MNIST gives, made by hand: two seeds, three epochs."""
-    stuck = [[0.10, 0.1135, 0.1135], [0.098, 0.1135, 0.10]]
-    scaled = [[0.2, 0.6, 0.85], [0.3, 0.7, 0.91]]
-    ahead = [[0.87, 0.89, 0.92], [0.86, 0.91, 0.93]]
+    """A result such as MNIST gives, made by hand: two seeds, twenty epochs."""
+    stuck, scaled, ahead = (
+        np.repeat([first, second], [1, 1, 18], axis=1)
+        for first, second in (
+            ([0.10, 0.1135, 0.1135], [0.098, 0.1135, 0.10]),
+            ([0.2, 0.6, 0.85], [0.3, 0.7, 0.91]),
+            ([0.87, 0.89, 0.92], [0.86, 0.91, 0.93]),
+        )
+    )
     return PretrainingResult(
         PretrainingConfig(seeds=2, epochs=20),
         {"keras": "3"},
