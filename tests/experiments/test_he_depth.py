@@ -105,7 +105,7 @@ def test_a_wrong_configuration_is_refused(wrong):
 def test_mnist_shows_what_the_paper_says(mnist_dir):
     config = HeDepthConfig(depths=(22, 30), seeds=2, source="idx", data_dir=mnist_dir)
     result = he_depth.run(config, report=quiet)
-    # The paper's net of thirty layers stalls. Ours is at chance for two epochs, then begins to learn.
+    # The paper's net of thirty layers stalls. Ours is at chance for two epochs, then learns.
     assert {finding.where for finding in result.findings} <= {("30 layers", "Xavier")}
     assert result.accuracy(30, "xavier")[:, :2].max() < 0.2
     assert result.accuracy(30, "xavier")[:, -1].max() < result.accuracy(30, "he")[:, -1].min()
