@@ -276,7 +276,7 @@ def signal(layers: int, scheme: str) -> float:
 
 def _epochs(result: HeDepthResult) -> Table:
     epochs = result.config.epochs
-    shown = np.unique(np.linspace(1, epochs, min(4, epochs)).round().astype(int))
+    shown = np.unique(np.linspace(1, epochs, min(3, epochs)).round().astype(int))
     several = result.config.seeds > 1
 
     def cell(values: NDArray[np.float64]) -> str:
@@ -303,8 +303,8 @@ def _supported(result: HeDepthResult) -> Iterator[str]:
         firsts = {t: result.accuracy(depth, s)[:, 0].mean() for s, t in TITLES.items()}
         yield (
             f"{depth} layers: after the first epoch Xavier is at {firsts['Xavier']:.2f}, He at "
-            f"{firsts['He']:.2f}; {stuck['Xavier']} and {stuck['He']} of {result.config.seeds} "
-            "runs never leave chance."
+            f"{firsts['He']:.2f}; {stuck['Xavier']} of Xavier's and {stuck['He']} of He's "
+            f"{result.config.seeds} runs never leave chance."
         )
         if result.config.seeds > 1:
             (found,) = result.runs[str(depth)].differences("test_accuracy")
