@@ -107,7 +107,7 @@ def _costs(result: "PretrainingResult") -> Table:
         rows.append(
             (
                 title,
-                interval_text(before, "{:.1f}".format) if scheme == nets.PRETRAINED else "0",
+                interval_text(before, "{:.0f}".format) if scheme == nets.PRETRAINED else "0",
                 epochs_text(result.epochs_to_target(scheme), result.many.epochs),
                 f"{cost:.1f}" if np.isfinite(cost) else "not reached",
                 f"{result.stuck(scheme)} of {result.config.seeds}",
@@ -119,8 +119,8 @@ def _costs(result: "PretrainingResult") -> Table:
         (
             "start",
             "seconds before\n[95 % interval]",
-            f"epochs to {nets.TARGET:.2f}",
-            f"seconds to {nets.TARGET:.2f}",
+            f"epochs to\n{nets.TARGET:.2f}",
+            f"seconds to\n{nets.TARGET:.2f}",
             "never left\nchance",
         ),
         tuple(rows),
@@ -151,7 +151,7 @@ def _supported(result: "PretrainingResult") -> Iterator[str]:
     if result.config.seeds > 1:
         for what, few in (
             ("all labels", False),
-            (f"{result.config.labels_per_class} a class", True),
+            (f"{result.config.labels_per_class} labels a class", True),
         ):
             ends = [
                 result.accuracy(scheme, few=few)[:, -1] for scheme in (nets.PRETRAINED, "glorot_4")

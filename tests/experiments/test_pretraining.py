@@ -184,7 +184,7 @@ def test_the_page_fits_80_columns_and_its_files_are_written(made, tmp_path):
     page = made.page()
     assert max(map(len, page.summary().splitlines())) <= 80
     assert "…" not in page.summary()
-    assert "With 100 a class, the pre-trained net ends +0.1" in " ".join(page.supported)
+    assert "With 100 labels a class, the pre-trained net ends +0.1" in " ".join(page.supported)
     epochs, costs, labels = page.tables
     assert [row[1] for row in epochs.rows] == ["stays at chance", "", "", "learns"]
     assert [row[3] for row in costs.rows] == ["not reached", "not reached", "1.5", "4.5"]
