@@ -132,7 +132,7 @@ class TrainabilityResult(ExperimentResult):
 
     def best_variance(self) -> NDArray[np.float64]:
         """Returns the variance at which a seed trains best, `(depths, seeds)`."""
-        return np.array(self.config.variances)[self.final().argmax(axis=1)]
+        return np.asarray(np.array(self.config.variances)[self.final().argmax(axis=1)])
 
     def scale_at(self, variance: Any) -> NDArray[np.float64]:
         """Returns the depth scale at any variance, interpolated between those of the nets.
