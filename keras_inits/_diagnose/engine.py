@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from keras_inits._diagnose import jacobian as jacobians
 from keras_inits._diagnose.batch import Batch
+from keras_inits._diagnose.cleaning import cleaned
 from keras_inits._diagnose.confirm import confirmed
 from keras_inits._diagnose.evidence import Evidence
 from keras_inits._diagnose.measuring import moments
@@ -37,6 +38,8 @@ from keras_inits._diagnose.verdicts import judge, worst
 from keras_inits._diagnose.watching import watching
 from keras_inits._errors import InputError
 from keras_inits._keras_internals import all_layers
+
+_REFUSED = {"targets", "output", "loss"}
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,9 @@ def report(
         if own_data:
             goals = None if own_step else batch.y
             setting = examine(model, batch.x, goals, loss=loss)
+            if not setting.usable:
+                batch, cleaning = cleaned(batch, model)
+                notes += cleaning
         if own_step:
             seen = _own_step(model, batch, state)
             notes += ("loss and gradients: of the model's own train_step",)
@@ -94,8 +100,8 @@ def report(
             try:
                 seen = _standard_step(model, batch, state, loss=loss, training=training, rng=rng)
             except Exception as error:
-                # Targets that the loss refuses are a finding; the signal can be looked at still.
-                if not any("targets" in finding.where for finding in setting.findings):
+                # What the loss refuses is a finding; the signal can be looked at still.
+                if not any(_REFUSED & {*finding.where} for finding in setting.findings):
                     raise
                 state.restore()
                 given = replace(batch, y=None)

@@ -66,7 +66,7 @@ def diagnose(
 
     Raises:
         InputTypeError: `model` is no Keras model, or `x` holds no arrays.
-        InputError: an empty or not finite `x`, `y` without a loss, or another backend.
+        InputError: an empty `x`, `y` without a loss, or another backend.
 
     >>> import keras_inits
     >>> import numpy as np
@@ -85,7 +85,7 @@ def diagnose(
     notes: tuple[str, ...] = ()
     if isinstance(drawn, StandardInput):
         drawn, notes = drawn.x, (f"input: {drawn.description}, since no data was given",)
-    batch = first_batch(drawn, y, sample_weight, class_weight)
+    batch = first_batch(drawn, y, sample_weight, class_weight, finite=False)
     _check_shape(model, batch.x)
     return engine.report(
         model,

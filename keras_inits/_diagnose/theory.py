@@ -143,7 +143,7 @@ def _(layer: Any, given: list[Moments], call: Call) -> Moments | None:
     squares = sum(moments.second_moment**2 for moments in given)
     # The product of a branch with the rest has mean 0, and this variance over the units.
     cross = 2 * (total**2 - squares) * spread.averaged(call, call.output.alignment)
-    variance = (parts + cross / call.output.units) / total**2 if total > 0 else 0.0
+    variance = (parts + cross / call.output.units) / total / total if total > 0 else 0.0
     return Moments(total, all(moments.gaussian for moments in given), total, variance)
 
 
@@ -232,7 +232,8 @@ def _gradients(calls: Sequence[Call], forward: Sequence[Moments | None]) -> list
         if len(known) == len(parts):
             total = sum(size for size, _ in known)
             weighted = sum(size**2 * variance for size, variance in known)
-            predicted[index] = total, weighted / total**2 if total > 0 else 0.0
+            # Not by the square, which is 0 of what is below 1e-162.
+        predicted[index] = total, weighted / total / total if total > 0 else 0.0
     measured_from = {
         i for i, call in enumerate(calls) if not consumers[i] and call.gradient is not None
     }

@@ -26,6 +26,7 @@ class Case:
         y: the targets, nested as the loss takes them.
         copy: copies of its variables, to try steps on.
         parts: of each output that has a loss, its targets, its end and the loss.
+        places: of these outputs, among all.
     """
 
     model: keras.Model
@@ -33,6 +34,7 @@ class Case:
     y: Any
     copy: Copy
     parts: list[tuple[Targets, End, LossKind]]
+    places: list[int]
 
     @classmethod
     def of(cls, model: keras.Model, x: Any, y: Any, loss: Any, *, own: bool) -> "Case | str":
@@ -51,10 +53,11 @@ class Case:
             )
         parts = [
             (targets_of(goal.numpy()), end.of(total), loss_kind(own_loss))
-            for goal, end, own_loss in zip(flat, ends(model, outputs), losses, strict=True)
+            for goal, end, own_loss in zip(flat, ends(model, outputs, some), losses, strict=True)
             if own_loss is not None
         ]
-        return cls(model, tensors, goals, copy, parts)
+        places = [index for index, own_loss in enumerate(losses) if own_loss is not None]
+        return cls(model, tensors, goals, copy, parts, places)
 
 
 def _tensor(array: Any) -> Any:

@@ -6,6 +6,7 @@ from keras_inits._diagnose.setting.plain import (
     BINARY,
     CATEGORICAL,
     REGRESSION,
+    SHARES,
     SPARSE,
     End,
     LossKind,
@@ -38,6 +39,10 @@ def check(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
         return [_one_softmax(targets, end, loss)]
     if end.activation == "softmax" and end.before == "softmax":
         return [_twice(end)]
+    if end.activation == "softmax" and (found := _other_axis(end, loss)):
+        return [found]
+    if loss.name in SHARES and end.units == 1:
+        return [_one_share(targets, end, loss)]
     if loss.name in BINARY:
         return _binary(targets, end, loss)
     if loss.name in (*CATEGORICAL, *SPARSE):
@@ -88,6 +93,34 @@ def _twice(end: End) -> Finding:
         f"No probability can pass e / (e + {k - 1}) = {most:.3g}, and gradients are flat",
         "Leave one of them out",
         {"largest": float(most)},
+    )
+
+
+def _other_axis(end: End, loss: LossKind) -> Finding | None:
+    """Returns the finding that a softmax makes shares along another axis than the loss takes."""
+    classes = loss.axis % len(end.shape)
+    if not end.axes or classes in end.axes or loss.name not in (*BINARY, *CATEGORICAL, *SPARSE):
+        return None
+    axes = ", ".join(map(str, end.axes))
+    return Finding(
+        "output activation",
+        ("output",),
+        f"the softmax of {end.layer} goes along axis {axes} of {end.shape}, and {loss.name} takes "
+        f"axis {classes} for the classes",
+        "The outputs of one place are no probabilities of its classes: they sum to 1 over others",
+        f"axis={loss.axis} in {end.layer}",
+        {"axis": end.axes[0], "classes": classes},
+    )
+
+
+def _one_share(targets: Targets, end: End, loss: LossKind) -> Finding:
+    return Finding(
+        "loss",
+        ("loss",),
+        f"{loss.name} compares distributions, and {end.layer} has one unit",
+        "Targets of 0 have no part in it: the outputs only grow",
+        f"End in {_head(targets)}",
+        {"units": 1},
     )
 
 
@@ -143,8 +176,14 @@ def _binary(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
         return []
     if gives is False:
         return [_no_probabilities(targets, end, loss)]
-    if end.activation == "sigmoid" and targets.one_hot and end.units > 2 and _many(targets):
+    if targets.values.shape != end.shape or end.units == 1 or not _many(targets):
+        return []
+    if end.activation == "sigmoid" and targets.one_hot and end.units > 2:
         return [_not_exclusive(targets, end, loss)]
+    if end.activation == "softmax" and targets.one_hot and end.units > 2:
+        return [_yes_or_no_of_shares(targets, end, loss)]
+    if end.activation == "softmax" and targets.binary and not targets.exclusive:
+        return _several_of_shares(targets, end)
     return []
 
 
@@ -174,6 +213,38 @@ def _not_exclusive(targets: Targets, end: End, loss: LossKind) -> Finding:
         f'activation="softmax" in {end.layer} and compile(loss="categorical_crossentropy", ...)',
         {"units": k, "rows": len(targets.rows())},
     )
+
+
+def _yes_or_no_of_shares(targets: Targets, end: End, loss: LossKind) -> Finding:
+    k = end.units
+    return Finding(
+        "loss",
+        ("loss",),
+        f"{loss.name} asks {k} questions of yes or no, and {end.layer} gives shares of {k} classes "
+        "that exclude each other",
+        f"Of the mean over {k} units {k - 1} are zeros: the loss is small from the start, its "
+        f'gradient {k} times smaller, and metrics="accuracy" counts the zeros as right',
+        'compile(loss="categorical_crossentropy", ...)',
+        {"units": k, "rows": len(targets.rows())},
+    )
+
+
+def _several_of_shares(targets: Targets, end: End) -> list[Finding]:
+    sums = targets.rows().sum(1)
+    several = float((sums > 1).mean())
+    if several <= UNREACHED:
+        return []
+    return [
+        Finding(
+            "output activation",
+            ("output",),
+            f"{several:.0%} of the rows of targets have several 1s (up to {sums.max():g} of "
+            f"{end.units}), and softmax in {end.layer} gives shares that sum to 1",
+            "Where one output rises others fall: two labels get one half each at most",
+            f'activation="sigmoid" in {end.layer}',
+            {"several": several},
+        )
+    ]
 
 
 def _exclusive(targets: Targets, end: End, loss: LossKind) -> list[Finding]:

@@ -26,12 +26,15 @@ def collapsed(trial: Trial) -> bool:
     return trial.spread < 1e-3
 
 
-def too_high(own: Trial, attempt: Callable[[float], Trial]) -> Finding | None:
+def too_high(
+    own: Trial, attempt: Callable[[float], Trial], *, scheduled: bool = False
+) -> Finding | None:
     """Returns the finding that the loss rises, or stays, where smaller rates make it fall.
 
     Args:
         own: the trial at the compiled rate.
         attempt: returns the trial at another.
+        scheduled: whether the rate is that of a schedule.
     """
     peak = max(own.losses, default=0.0)
     overshot = not own.end <= 1.5 * own.start or not peak <= 10 * own.start
@@ -57,19 +60,28 @@ def too_high(own: Trial, attempt: Callable[[float], Trial]) -> Finding | None:
             f"in {len(own.losses)} steps at {own.rate:.3g}, on a copy, the loss {what}; at "
             f"{other.rate:.3g} it falls from {other.start:.3g} to {other.end:.3g}",
             "Steps go past the minimum, and throw the weights to where gradients are 0 or huge",
-            f"model.optimizer.learning_rate = {other.rate:.2g}",
+            _set(other.rate, scheduled),
             {"rate": own.rate, "better": other.rate, "end": own.end, "better_end": other.end},
         )
     return None
 
 
-def too_low(own: Trial, attempt: Callable[[float], Trial], optimizer: str) -> Finding | None:
+def _set(rate: float, scheduled: bool) -> str:
+    if scheduled:  # to an optimizer with a schedule, Keras lets no rate be assigned
+        return f"Let the schedule begin near {rate:.2g}, and compile again"
+    return f"model.optimizer.learning_rate = {rate:.2g}"
+
+
+def too_low(
+    own: Trial, attempt: Callable[[float], Trial], optimizer: str, *, scheduled: bool = False
+) -> Finding | None:
     """Returns the finding that far larger rates still make the loss fall, and this one does not.
 
     Args:
         own: the trial at the compiled rate.
         attempt: returns the trial at another.
         optimizer: the name of its class.
+        scheduled: whether the rate is that of a schedule.
     """
     if fall(own) > FALLS / 10 or own.end > 1.001 * own.start:
         return None
@@ -93,7 +105,7 @@ def too_low(own: Trial, attempt: Callable[[float], Trial], optimizer: str) -> Fi
             f"{max(fall(own), 0):.2g} of itself; at {other.rate:.3g}, {factor:g} times as much, "
             f"it falls from {other.start:.3g} to {other.end:.3g}",
             "Training takes hundreds of times as long as it must",
-            f"model.optimizer.learning_rate = {other.rate / 10:.2g}"
+            _set(other.rate / 10, scheduled)
             + (', or optimizer="adam"' if optimizer == "SGD" else ""),
             {"rate": own.rate, "better": other.rate, "end": own.end, "better_end": other.end},
         )

@@ -13,6 +13,7 @@ from keras_inits._diagnose.report import FirstSteps
 from keras_inits._diagnose.setting import (
     data,
     linearity,
+    lookups,
     output,
     pace,
     proof,
@@ -21,7 +22,7 @@ from keras_inits._diagnose.setting import (
     targets,
 )
 from keras_inits._diagnose.setting.case import SAMPLES, Case
-from keras_inits._diagnose.setting.ends import Entrance, entrances
+from keras_inits._diagnose.setting.entrances import Entrance, embeddings, entrances, first_met
 from keras_inits._diagnose.setting.guess import guess, start_finding
 from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE, targets_of
 from keras_inits._diagnose.setting.steps import BATCH, STEPS, Trial, rate_of, work
@@ -30,6 +31,7 @@ from keras_inits._reporting import Finding
 # What the user must change first: a later one may be a mere consequence.
 ORDER = (
     "input not finite",
+    "input values",
     "labels",
     "target shape",
     "output units",
@@ -47,6 +49,7 @@ ORDER = (
     "learning rate too high",
     "learning rate too low",
 )
+UNUSABLE = ("input not finite", "input values")  # nothing can be computed from them
 _EXPLAINING = ("input padding", "input scale", "target scale", "regularization")
 BUDGET = 1e11  # multiplications of the steps of one trial: seconds on two cores
 LAYERS = 100  # the graph of more takes longer to make than to run
@@ -60,12 +63,15 @@ class Setting:
         findings: what is wrong, in the order in which to change it.
         notes: what could not be looked at, and why.
         first_steps: what the compiled optimizer does to the loss; None if no steps were tried.
+        usable: whether a loss can be computed from the data; else they hold NaN, infinity or
+            numbers that an embedding has no row for.
         weigh: parts findings of the signal into those that matter and notes, by trial steps.
     """
 
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
     first_steps: FirstSteps | None = None
+    usable: bool = True
     weigh: Callable[[Sequence[Finding]], tuple[tuple[Finding, ...], tuple[str, ...]]] = (
         lambda findings: (tuple(findings), ())
     )
@@ -89,10 +95,14 @@ def examine(
     """
     inputs = [np.asarray(t)[:SAMPLES] for t in keras.tree.flatten(x)]
     names = [""] if len(inputs) == 1 else [f"input {i}" for i in range(len(inputs))]
-    meets = entrances(model, len(inputs))
+    meets = entrances(model, len(inputs), x)
     found, suspects = _inputs(inputs, names, meets)
+    for given, name, met in zip(inputs, names, first_met(model, len(inputs), x), strict=True):
+        found += lookups.check(given, embeddings(met), name)
     chosen = getattr(model, "loss", None) if loss is None else loss
-    if y is None or chosen is None or any(f.kind == "input not finite" for f in found):
+    if any(f.kind in UNUSABLE for f in found):
+        return Setting(_ordered([*found, *_scales(suspects, names)]), usable=False)
+    if y is None or chosen is None:
         return Setting(_ordered([*found, *_scales(suspects, names)]))
     case = Case.of(model, x, y, chosen, own=loss is None)
     if isinstance(case, str):
@@ -107,7 +117,8 @@ def examine(
     best = None if None in known else float(sum(value or 0.0 for value in known))
     wrong = [f for f in found if f.where[0] in ("targets", "output", "loss")]
     if wrong or not trials or getattr(model, "optimizer", None) is None:
-        return Setting(_ordered([*found, *_scales(suspects, names)]))
+        usable = all(np.isfinite(goal.values).all() for goal, _, _ in case.parts)
+        return Setting(_ordered([*found, *_scales(suspects, names)]), usable=usable)
     try:
         return _tried(case, found, suspects, names, best)
     except Exception as error:  # whatever the model's own code raises: the rest stands
@@ -193,11 +204,6 @@ def _tried(
         spent[0] += len(made.losses)
         return made
 
-    if rate is None:
-        return Setting(
-            _ordered([*found, *_scales(suspects, names)]),
-            ("no steps were tried: the learning rate has a schedule",),
-        )
     norms = case.copy.penalties(case.x, case.y)
     weight = strength.penalty(*norms)
     found = [*found, weight] if weight else found
@@ -209,23 +215,25 @@ def _tried(
             f"multiplications (limits {LAYERS} and {BUDGET:.0g})"
         )
         return Setting(_ordered([*found, *_scales(suspects, names)]), (note,))
-    own = attempt(rate)
+    own = attempt(rate.value)
     changed = found + _proved_scales(case, suspects, names, own, attempt, best)
     changed += _target_scale(case, own, attempt, best)
     # A rate, or a loss, that these explain is not named on top.
     if not any(f.kind in _EXPLAINING for f in changed):
         name = type(getattr(optimizer, "inner_optimizer", optimizer)).__name__
-        judged = rates.too_high(own, attempt) or rates.too_low(own, attempt, name)
+        judged = rates.too_high(own, attempt, scheduled=rate.scheduled)
+        if not judged and not rate.rises:
+            judged = rates.too_low(own, attempt, name, scheduled=rate.scheduled)
         changed += [judged] if judged else []
         kinds = {kind.name for _, _, kind in case.parts}
         shares = kinds <= {*BINARY, *CATEGORICAL, *SPARSE}
         late = start_finding(own, best, norms[2], cross_entropy=shares) if not judged else None
         changed += [late] if late else []
-    first = FirstSteps(rate, own.start, own.end, best, spent[0])
+    first = FirstSteps(rate.value, own.start, own.end, best, spent[0])
 
     def again() -> Trial:
         start = proof.redrawn(case.copy)
-        return case.copy.trial(case.x, case.y, optimizer, rate, start=start)
+        return case.copy.trial(case.x, case.y, optimizer, rate.value, start=start)
 
     def weigh(findings: Sequence[Finding]) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
         return proof.weighed(findings, own, again)
@@ -233,7 +241,7 @@ def _tried(
     # Where the setting has a fault, the signal is what comes of it.
     if changed:
         return Setting(_ordered(changed), (), first)
-    return Setting((), (), first, weigh)
+    return Setting((), (), first, weigh=weigh)
 
 
 def _proved_scales(
@@ -268,15 +276,19 @@ def _proved_scales(
 def _target_scale(
     case: Case, own: Trial, attempt: Callable[..., Trial], best: float | None
 ) -> list[Finding]:
-    if len(case.parts) != 1 or not best:
+    if not best:
         return []
-    goal, _, kind = case.parts[0]
-    if kind.name not in ("mean_squared_error", "mean_absolute_error") or goal.one_hot:
-        return []
-    if not pace.suspicious(goal):
-        return []
-    scaled = pace.standardized(goal)
-    other = attempt(own.rate, y=ops.cast(tf.convert_to_tensor(scaled), case.y.dtype))
-    again = guess(targets_of(scaled), kind) or 1.0
-    found = pace.finding(goal, own, best, other, again)
-    return [found] if found else []
+    found = []
+    flat = keras.tree.flatten(case.y)
+    for index, (goal, _, kind) in zip(case.places, case.parts, strict=True):
+        if kind.name not in ("mean_squared_error", "mean_absolute_error") or goal.one_hot:
+            continue
+        if not pace.suspicious(goal):
+            continue
+        scaled = pace.standardized(goal)
+        given = [*flat]
+        given[index] = ops.cast(tf.convert_to_tensor(scaled), flat[index].dtype)
+        other = attempt(own.rate, y=keras.tree.pack_sequence_as(case.y, given))
+        again = best - (guess(goal, kind) or 0.0) + (guess(targets_of(scaled), kind) or 1.0)
+        found += [pace.finding(goal, own, best, other, again)]
+    return [each for each in found if each]

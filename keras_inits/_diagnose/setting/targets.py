@@ -2,6 +2,8 @@
 accident.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from keras_inits._diagnose.setting.plain import (
@@ -137,6 +139,8 @@ def _categorical(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
                     {"classes": shape[-1], "units": k},
                 )
             ]
+        if targets.one_hot or (not wide and targets.values.size % end.shape[0]):
+            return _shape(targets, end)
         if not wide:
             return [
                 Finding(
@@ -201,7 +205,8 @@ def _sparse(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
                 {"units": k},
             )
         ]
-    if k > 1 and (targets.high >= k or targets.low < 0):
+    counted = targets.values[targets.values != loss.ignored]
+    if k > 1 and counted.size and (counted.max() >= k or counted.min() < 0):
         remedy = (
             f"y = np.unique(y, return_inverse=True)[1], or end in {int(targets.high) + 1} units"
         )
@@ -209,13 +214,15 @@ def _sparse(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
             Finding(
                 "labels",
                 ("targets",),
-                f"class numbers go from {targets.low:g} to {targets.high:g}, those of {k} outputs "
-                f"from 0 to {k - 1}",
+                f"class numbers go from {counted.min():g} to {counted.max():g}, those of {k} "
+                f"outputs from 0 to {k - 1}",
                 "The loss is NaN, or cannot be computed",
                 remedy,
                 {"low": targets.low, "high": targets.high, "units": k},
             )
         ]
+    if k > 1 and loss.axis % len(end.shape) == len(end.shape) - 1:
+        return _shape(targets, replace(end, shape=(*end.shape[:-1], 1)), classes=k)
     return []
 
 
@@ -223,8 +230,11 @@ def _regression(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
     return _shape(targets, end)
 
 
-def _shape(targets: Targets, end: End) -> list[Finding]:
-    """Returns the finding that targets and outputs differ in shape."""
+def _shape(targets: Targets, end: End, classes: int = 0) -> list[Finding]:
+    """Returns the finding that targets and outputs differ in shape.
+
+    Where each output tells of `classes` classes, `end` has them as one unit.
+    """
     target, output = aligned(targets.values.shape, end.shape)
     if target == output:
         return []
@@ -234,6 +244,9 @@ def _shape(targets: Targets, end: End) -> list[Finding]:
         consequence = "The loss cannot be computed"
     else:
         consequence = f"Both are broadcast to {both}: all outputs of a sample learn one number"
+    if classes:
+        consequence = "The loss cannot be computed"
+    shape = (*end.shape[:-1], classes) if classes else end.shape
     if len(targets.values) != end.shape[0]:
         remedy = "Give as many targets as samples"
     elif targets.values.size == end.shape[0] and len(end.shape) > 2:
@@ -241,13 +254,16 @@ def _shape(targets: Targets, end: End) -> list[Finding]:
         remedy += ", or put keras.layers.Flatten() before the last Dense"
     elif targets.values.size == end.shape[0]:
         remedy = "End in one unit, Dense(1)"
+    elif len(end.shape) > targets.values.ndim and shape[-1] == targets.values.shape[-1]:
+        remedy = "Put keras.layers.Flatten() before the first Dense, or pool over the other axes"
     else:
-        remedy = f"Give y the shape {end.shape}, or end in {targets.values.shape[1:]} values"
+        wanted = end.shape[:-1] if classes else end.shape
+        remedy = f"Give y the shape {wanted}, or end in {targets.values.shape[1:]} values"
     return [
         Finding(
             "target shape",
             ("targets",),
-            f"the targets have shape {targets.values.shape}, the output {end.shape}",
+            f"the targets have shape {targets.values.shape}, the output {shape}",
             consequence,
             remedy,
             {"targets": targets.values.size, "outputs": float(np.prod(end.shape))},
