@@ -25,11 +25,12 @@ def cleaned(batch: Batch, model: keras.Model) -> tuple[Batch, tuple[str, ...]]:
             finite = tf.math.is_finite(tf.reshape(tensor, (batch.size, -1)))
             good &= tf.reduce_all(finite, 1).numpy()
     if good.any() and not good.all():
-        batch = Batch(*(_rows(part, good) for part in (batch.x, batch.y, batch.sample_weight)))
+        x, y, weights = (_rows(part, good) for part in (batch.x, batch.y, batch.sample_weight))
+        batch = Batch(x, y, weights)
         notes.append(f"signal: of the {good.sum()} samples that are finite")
     elif not good.any():
-        zeroed = keras.tree.map_structure(_zeroed, (batch.x, batch.y))
-        batch = Batch(*zeroed, batch.sample_weight)
+        x, y = keras.tree.map_structure(_zeroed, (batch.x, batch.y))
+        batch = replace(batch, x=x, y=y)
         notes.append("signal: with 0 for what is not finite, since no sample is finite")
     flat = keras.tree.flatten(batch.x)
     for index, met in enumerate(first_met(model, len(flat), batch.x)):

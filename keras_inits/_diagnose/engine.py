@@ -12,7 +12,6 @@ import tensorflow as tf
 from keras_inits._diagnose import jacobian as jacobians
 from keras_inits._diagnose.batch import Batch
 from keras_inits._diagnose.cleaning import cleaned
-from keras_inits._diagnose.confirm import confirmed
 from keras_inits._diagnose.evidence import Evidence
 from keras_inits._diagnose.measuring import moments
 from keras_inits._diagnose.objective import (
@@ -21,6 +20,7 @@ from keras_inits._diagnose.objective import (
     loss_scale,
     objective,
 )
+from keras_inits._diagnose.proof import confirmed
 from keras_inits._diagnose.recording import Recorder, Silencer
 from keras_inits._diagnose.report import (
     JacobianReport,
@@ -116,6 +116,12 @@ def report(
         findings = by_severity((*whole, *weighed))
         if not seen.recorder.sees_operations:
             notes += ("operations between layers were not seen: this TensorFlow has no callbacks",)
+        if seen.recorder.unseen:
+            places = ", ".join(name or "the model" for name in seen.recorder.unseen)
+            notes += (
+                f"not seen: what runs inside a tf.function, in {places}; without the decorator it "
+                "is",
+            )
         if confirm:
 
             def again(x: Any) -> Evidence:

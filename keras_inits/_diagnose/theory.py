@@ -233,7 +233,7 @@ def _gradients(calls: Sequence[Call], forward: Sequence[Moments | None]) -> list
             total = sum(size for size, _ in known)
             weighted = sum(size**2 * variance for size, variance in known)
             # Not by the square, which is 0 of what is below 1e-162.
-        predicted[index] = total, weighted / total / total if total > 0 else 0.0
+            predicted[index] = total, weighted / total / total if total > 0 else 0.0
     measured_from = {
         i for i, call in enumerate(calls) if not consumers[i] and call.gradient is not None
     }

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from keras_inits._diagnose import proof
 from keras_inits._diagnose.report import FirstSteps
 from keras_inits._diagnose.setting import (
     data,
@@ -16,7 +17,6 @@ from keras_inits._diagnose.setting import (
     lookups,
     output,
     pace,
-    proof,
     rates,
     strength,
     targets,
