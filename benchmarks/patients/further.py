@@ -669,7 +669,7 @@ def _(rng):
     return broken, broken.but(model=mlp(16, [64, 64], 4, "softmax"))
 
 
-@program("deep-sigmoid", "hidden activation@0, initialization@0")
+@program("deep-sigmoid", "gradient@6, gradient@0, hidden activation@0")
 def _(rng):
     x, y = blobs(rng, 500, 16, 4)
     m = mlp(16, [64] * 8, 4, "softmax", "sigmoid")
@@ -722,7 +722,7 @@ def _(rng):
     return broken, broken.but(model=mlp(64, [128] * 4, 4, "softmax", "tanh"), optimizer=sgd(0.05))
 
 
-@program("normal-one-relu", "initialization@0")
+@program("normal-one-relu", "initialization@0, initialization@1")
 def _(rng):
     x, y = blobs(rng, 600, 32, 4)
     draw = normal(1.0)
@@ -915,7 +915,7 @@ def _(rng):
 # --- gradients that are lost
 
 
-@program("rounded-output", "gradient@1")
+@program("rounded-output", "gradient@2")
 def _(rng):
     x, y = blobs(rng, 400, 10)
 
@@ -942,7 +942,7 @@ def _(rng):
     return broken, broken.but(model=picked(False))
 
 
-@program("frozen-by-mistake", "gradient@0")
+@program("frozen-by-mistake", "gradient@model")
 def _(rng):
     x, y = blobs(rng, 500, 20, 4)
     m = mlp(20, [32], 4, "softmax")

@@ -37,7 +37,7 @@ NAMED_BY: dict[str, tuple[str, ...]] = {
     "capacity": ("missing activation", "dying"),
     "layers": ("target shape", "output units", "missing activation"),
     "epochs": ("learning rate too low",),
-    "gradient": ("no gradient",),
+    "gradient": ("no gradient", "vanishing"),
 }
 # The end, the loss and the targets are three sides of one mismatch: each names the place to look.
 _END = {"output", "loss", "targets"}

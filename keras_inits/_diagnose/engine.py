@@ -38,6 +38,7 @@ from keras_inits._diagnose.verdicts import judge, worst
 from keras_inits._diagnose.watching import watching
 from keras_inits._errors import InputError
 from keras_inits._keras_internals import all_layers
+from keras_inits._reporting import Finding
 
 _REFUSED = {"targets", "output", "loss"}
 
@@ -150,10 +151,16 @@ def report(
         loss=seen.loss,
         layers=_layers(evidence, {n for f in findings for n in f.where}, findings),
         jacobian=jacobian,
-        findings=setting.findings + findings,
+        findings=_in_order(setting, findings),
         notes=notes + more + setting.notes + dismissed,
         first_steps=setting.first_steps,
     )
+
+
+def _in_order(setting: Setting, signal: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """Returns all findings, the setting first; a rate that only these weights forbid comes last."""
+    rate = [f for f in setting.findings if setting.of_weights and f.where == ("optimizer",)]
+    return (*(f for f in setting.findings if f not in rate), *signal, *rate)
 
 
 def _evidence(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from keras_inits._diagnose.calls import Call, Cut
 from keras_inits._diagnose.evidence import Evidence
 from keras_inits._diagnose.remedies import reference
 from keras_inits._diagnose.report import WeightReport
@@ -62,6 +63,11 @@ def no_gradient(evidence: Evidence) -> Found:
             ),
         )
         return
+    last = max((i for i, taught in enumerate(learns) if taught), default=None)
+    cuts = [] if last is None else [cut for cut in evidence.cuts if last in cut.origins]
+    if cuts and not any(map(_any_gradient, evidence.calls)):
+        yield last, _behind(evidence, last or 0, cuts)
+        return
     for index, call in enumerate(evidence.calls):
         if not learns[index]:
             continue
@@ -116,6 +122,23 @@ def _own_gradient_is_zero(evidence: Evidence, index: int) -> bool:
         return False
     # Nor does anything come back from it: else the weights are unused, not cut off.
     return not any(_alive(evidence, source) for source in call.before)
+
+
+def _any_gradient(call: Call) -> bool:
+    return call.gradient is not None and call.gradient.second_moment != 0
+
+
+def _behind(evidence: Evidence, index: int, cuts: Sequence[Cut]) -> Finding:
+    name = evidence.calls[index].name
+    operations = [cut.operation for cut in cuts]
+    return Finding(
+        "no gradient",
+        (name,),
+        f"no gradient comes back to {name}, the last layer that could learn: "
+        + ", ".join(dict.fromkeys(operations)),
+        _STUCK,
+        _differentiable(operations),
+    )
 
 
 def _between(evidence: Evidence, lost: int, taker: int) -> Finding:

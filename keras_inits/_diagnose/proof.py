@@ -30,6 +30,7 @@ SCALES = ("exploding", "vanishing", "dying", "saturated", "rank-collapsed")
 # Of the distance between the start and the lower end: more than two draws of one scheme differ by.
 GAIN = 0.2
 LOWER = 0.2  # of the loss itself, where next to no distance was made
+STILL, MOVES = 0.005, 0.05  # the falls of a loss that stays, and of one that does not
 
 
 def confirmed(
@@ -194,8 +195,44 @@ def redrawn(copy: Copy, *, seed: int = 0) -> list[Any]:
     return values
 
 
+def rectified(model: keras.Model) -> keras.Model | None:
+    """Returns a copy with ReLU in the place of hidden sigmoids, kernels and biases as `redrawn`.
+
+    None where there are none, or the model cannot be copied layer by layer.
+    """
+    if not isinstance(model, keras.Sequential) and not hasattr(model, "operations"):
+        return None
+    changed = [la for la in model.layers[:-1] if _sigmoid(la)]
+    if not changed:
+        return None
+
+    def clone(layer: Any) -> Any:
+        config = layer.get_config()
+        if layer in changed:
+            config |= {"activation": "relu", "kernel_initializer": "he_normal"}
+        return type(layer).from_config(config)
+
+    try:
+        other = keras.models.clone_model(model, clone_function=clone)
+        for old, new in zip(model.layers, other.layers, strict=True):
+            if old not in changed:
+                new.set_weights(old.get_weights())
+    except Exception:  # a layer of the user's own that its configuration does not make
+        return None
+    return other
+
+
+def _sigmoid(layer: Any) -> bool:
+    name = getattr(getattr(layer, "activation", None), "__name__", "")
+    plain = isinstance(layer, keras.layers.Dense | keras.layers.Conv1D | keras.layers.Conv2D)
+    return name in ("sigmoid", "hard_sigmoid") and plain
+
+
 def weighed(
-    findings: Sequence[Finding], own: Trial, attempt: Callable[[], Trial]
+    findings: Sequence[Finding],
+    own: Trial,
+    attempt: Callable[[], Trial],
+    without_sigmoids: Callable[[], Trial | None],
 ) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
     """Returns the findings of the signal that matter, and the others as notes.
 
@@ -203,17 +240,43 @@ def weighed(
         findings: of the signal.
         own: the trial of the model as it is.
         attempt: returns that with its kernels drawn anew.
+        without_sigmoids: returns that of the net with ReLU for its hidden sigmoids; None if it
+            has none. For sigmoids no scale of kernels keeps the gradient.
     """
     doubtful = [finding for finding in findings if finding.kind in SCALES]
     if not doubtful or not np.isfinite(own.end):
         return tuple(findings), ()
     other = attempt()
-    low = min(own.end, other.end)
-    if other.end <= own.end - max(GAIN * (own.start - low), LOWER * own.end):
+    if _better(other, own):
         return tuple(findings), ()
+    if any(finding.kind == "vanishing" for finding in doubtful):
+        changed = without_sigmoids()
+        if changed is not None and _better(changed, own):
+            return tuple(_of_sigmoids(f, own, changed) for f in findings), ()
     notes = tuple(
         f"no alarm: {finding.kind}, {', '.join(finding.where)}: {finding.evidence}; with kernels "
         f"drawn anew, {len(other.losses)} steps lead to {other.end:.3g}, as it is to {own.end:.3g}"
         for finding in doubtful
     )
     return tuple(f for f in findings if f not in doubtful), notes
+
+
+def _better(other: Trial, own: Trial) -> bool:
+    if not np.isfinite(other.end) or other.end >= own.end:
+        return False
+    first, second = (1 - each.end / each.start if each.start > 0 else 0.0 for each in (own, other))
+    if first < STILL and second >= max(MOVES, 20 * first):
+        return True
+    return other.end <= own.end - max(GAIN * (own.start - other.end), LOWER * own.end)
+
+
+def _of_sigmoids(finding: Finding, own: Trial, changed: Trial) -> Finding:
+    if finding.kind != "vanishing":
+        return finding
+    return dataclasses.replace(
+        finding,
+        evidence=f"{finding.evidence}; with ReLU for the hidden sigmoids, {len(own.losses)} steps "
+        f"lead to {changed.end:.3g}, as it is to {own.end:.3g}",
+        remedy='activation="relu", or "tanh", in the hidden layers: the derivative of a sigmoid is '
+        "1/4 at most, whatever its kernel",
+    )

@@ -28,8 +28,9 @@ def diagnose(
     """Returns what is wrong with the setting of a training, and what each layer does to the signal.
 
     The setting: data, targets, the end of the model against the loss, and, of a compiled model with
-    targets, 20 steps or more (120 at most, of 32 samples) of its optimizer on a copy of the
-    weights; models of more than 100 layers or 1e11 multiplications a trial are left out of that.
+    targets, some 100 steps (of 32 samples) of its optimizer on a copy of the weights, 20 of models
+    that are not small; models of more than 100 layers or 1e11 multiplications a trial are left out
+    of that.
 
     The signal: one pass forward and one back over `x`, and a few over `jacobian_samples` of its
     samples. The loss and the gradients are those of the first step of `fit` on that batch, whatever

@@ -56,6 +56,7 @@ def parts(report: "SignalReport") -> Iterator[RenderableType]:
         yield Text(
             f"First steps at learning rate {steps.rate:.3g}, on a copy: loss {steps.start:.3g} to "
             f"{steps.after:.3g}{guess} ({steps.steps} steps tried in all)"
+            + _span(steps.lowest, steps.highest)
         )
     for note in report.notes:
         yield plain_text(note)
@@ -72,6 +73,14 @@ def parts(report: "SignalReport") -> Iterator[RenderableType]:
             yield plain_text(f"  {finding.consequence}.")
         if finding.remedy:
             yield plain_text(f"  {finding.remedy}")
+
+
+def _span(low: float, high: float) -> str:
+    if math.isnan(low):
+        return ""
+    if low == high:
+        return f"; no other rate within two decades does as well as {low:.3g}"
+    return f"; rates from {low:.3g} to {high:.3g} do as well, or half as well"
 
 
 def _grouped(findings: tuple[Finding, ...]) -> list[tuple[Finding, int]]:

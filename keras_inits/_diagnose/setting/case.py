@@ -27,6 +27,8 @@ class Case:
         copy: copies of its variables, to try steps on.
         parts: of each output that has a loss, its targets, its end and the loss.
         places: of these outputs, among all.
+        loss: what `compile` takes as a loss.
+        own: whether it is the compiled one.
     """
 
     model: keras.Model
@@ -35,6 +37,8 @@ class Case:
     copy: Copy
     parts: list[tuple[Targets, End, LossKind]]
     places: list[int]
+    loss: Any
+    own: bool
 
     @classmethod
     def of(cls, model: keras.Model, x: Any, y: Any, loss: Any, *, own: bool) -> "Case | str":
@@ -57,7 +61,7 @@ class Case:
             if own_loss is not None
         ]
         places = [index for index, own_loss in enumerate(losses) if own_loss is not None]
-        return cls(model, tensors, goals, copy, parts, places)
+        return cls(model, tensors, goals, copy, parts, places, loss, own)
 
 
 def _tensor(array: Any) -> Any:

@@ -13,6 +13,11 @@ LOW = 300.0
 # Adaptive optimizers move each weight by about the rate, whatever the gradient: from 1e-5
 # (fine-tuning, Devlin et al. 2019) on, the rate is a choice.
 ADAPTIVE_LOW = 3e-6
+# Zeiler 2012 has no rate at all, which is 1; Keras's default is 0.001.
+ADADELTA_LOW = 0.05
+# A loss that stays: 20 steps change it by less than a thousandth. Then a fall of a hundredth is
+# one, since both trials see the same samples in the same order.
+STAYS, STIRS = 1e-3, 0.01
 ADAPTIVE = ("Adam", "AdamW", "Nadam", "Adamax", "RMSprop", "Lion", "Lamb", "Adafactor", "Adagrad")
 
 
@@ -26,8 +31,25 @@ def collapsed(trial: Trial) -> bool:
     return trial.spread < 1e-3
 
 
+def span(own: Trial, attempt: Callable[[float], Trial]) -> tuple[float, float]:
+    """Returns the least and the largest rate that make half of the best fall, or more, in decades.
+
+    Args:
+        own: the trial at the compiled rate.
+        attempt: returns the trial at another: two decades to each side are tried.
+    """
+    trials = [own, *(attempt(own.rate * factor) for factor in (0.01, 0.1, 10.0, 100.0))]
+    best = max(map(fall, trials))
+    good = [each.rate for each in trials if fall(each) >= best / 2 > 0 and not collapsed(each)]
+    return (min(good), max(good)) if good else (own.rate, own.rate)
+
+
 def too_high(
-    own: Trial, attempt: Callable[[float], Trial], *, scheduled: bool = False
+    own: Trial,
+    attempt: Callable[[float], Trial],
+    *,
+    scheduled: bool = False,
+    momentum: float = 0.0,
 ) -> Finding | None:
     """Returns the finding that the loss rises, or stays, where smaller rates make it fall.
 
@@ -35,6 +57,7 @@ def too_high(
         own: the trial at the compiled rate.
         attempt: returns the trial at another.
         scheduled: whether the rate is that of a schedule.
+        momentum: of the optimizer.
     """
     peak = max(own.losses, default=0.0)
     overshot = not own.end <= 1.5 * own.start or not peak <= 10 * own.start
@@ -60,7 +83,8 @@ def too_high(
             f"in {len(own.losses)} steps at {own.rate:.3g}, on a copy, the loss {what}; at "
             f"{other.rate:.3g} it falls from {other.start:.3g} to {other.end:.3g}",
             "Steps go past the minimum, and throw the weights to where gradients are 0 or huge",
-            _set(other.rate, scheduled),
+            _set(other.rate, scheduled)
+            + (f", or momentum=0.9 in place of {momentum:g}" if momentum > 0.9 else ""),
             {"rate": own.rate, "better": other.rate, "end": own.end, "better_end": other.end},
         )
     return None
@@ -90,10 +114,16 @@ def too_low(
         if own.rate > ADAPTIVE_LOW:
             return None
         factors = [10_000.0, 1000.0]
+    if optimizer == "Adadelta":
+        if own.rate > ADADELTA_LOW:
+            return None
+        factors = [1000.0]
     still = fall(own) < FALLS / 40  # half a percent in all the steps
+    stays = fall(own) < STAYS and (optimizer in ADAPTIVE or optimizer == "Adadelta")
     for factor in factors:
         other = attempt(own.rate * factor)
-        enough = fall(other) >= FALLS or (still and fall(other) >= FALLS / 4)
+        needed = STIRS if stays else FALLS / 4 if still else FALLS
+        enough = fall(other) >= needed
         if not enough or fall(other) < 20 * fall(own) or collapsed(other):
             continue
         if any(later > 1.5 * other.losses[0] for later in other.losses):

@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_inits._diagnose import proof
+from keras_inits._diagnose.objective import objective
 from keras_inits._diagnose.report import FirstSteps
 from keras_inits._diagnose.setting import (
     data,
@@ -25,7 +26,15 @@ from keras_inits._diagnose.setting.case import SAMPLES, Case
 from keras_inits._diagnose.setting.entrances import Entrance, embeddings, entrances, first_met
 from keras_inits._diagnose.setting.guess import guess, start_finding
 from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE, targets_of
-from keras_inits._diagnose.setting.steps import BATCH, STEPS, Trial, rate_of, work
+from keras_inits._diagnose.setting.steps import (
+    BATCH,
+    Copy,
+    Trial,
+    momentum_of,
+    rate_of,
+    steps_of,
+    work,
+)
 from keras_inits._reporting import Finding
 
 # What the user must change first: a later one may be a mere consequence.
@@ -65,6 +74,8 @@ class Setting:
         first_steps: what the compiled optimizer does to the loss; None if no steps were tried.
         usable: whether a loss can be computed from the data; else they hold NaN, infinity or
             numbers that an embedding has no row for.
+        of_weights: whether the rate is too high only for these weights: with kernels drawn anew,
+            it does. Then what the signal shows is to be changed first.
         weigh: parts findings of the signal into those that matter and notes, by trial steps.
     """
 
@@ -72,6 +83,7 @@ class Setting:
     notes: tuple[str, ...] = ()
     first_steps: FirstSteps | None = None
     usable: bool = True
+    of_weights: bool = False
     weigh: Callable[[Sequence[Finding]], tuple[tuple[Finding, ...], tuple[str, ...]]] = (
         lambda findings: (tuple(findings), ())
     )
@@ -83,8 +95,8 @@ def examine(
     """Returns what is wrong with data, targets, end, loss and optimizer of a training.
 
     The model is left as it is: the trial steps are done on copies of its variables. They cost, on a
-    batch of 32, 20 steps for the compiled rate and as many for each change that is to be proved,
-    120 at most.
+    batch of 32, 20 steps for the compiled rate and as many for each change that is to be proved; of
+    small models, as many for each of four other rates.
 
     Args:
         model: a built model; the optimizer is the compiled one.
@@ -111,6 +123,8 @@ def examine(
         found += targets.check(*part)
         if not any(f.kind == "labels" for f in found):
             found += output.check(*part)
+    if model.weights and not model.trainable_weights and loss is None:
+        return Setting((_frozen(model),))
     found += strength.dropout(strength.dropouts_of(model)) + strength.hidden_softmax(model)
     found += _missing_activation(case)
     known = [guess(t, k) for t, _, k in case.parts]
@@ -124,6 +138,17 @@ def examine(
     except Exception as error:  # whatever the model's own code raises: the rest stands
         note = f"no steps were tried: {type(error).__name__}: {error}"
         return Setting(_ordered([*found, *_scales(suspects, names)]), (note,))
+
+
+def _frozen(model: keras.Model) -> Finding:
+    return Finding(
+        "no gradient",
+        ("model",),
+        f"none of its {len(model.weights)} weights is trainable",
+        "Nothing is learned",
+        "model.trainable = True, and trainable = True for the layers that are to learn; then "
+        "compile again",
+    )
 
 
 def _ordered(found: Sequence[Finding]) -> tuple[Finding, ...]:
@@ -197,51 +222,74 @@ def _tried(
 ) -> Setting:
     optimizer = case.model.optimizer
     rate = rate_of(optimizer)
+    steps = steps_of(optimizer)
     spent = [0]
 
     def attempt(rate: float, x: Any = case.x, y: Any = case.y) -> Trial:
-        made = case.copy.trial(x, y, optimizer, rate)
+        made = case.copy.trial(x, y, optimizer, rate, steps=steps)
         spent[0] += len(made.losses)
         return made
 
     norms = case.copy.penalties(case.x, case.y)
-    weight = strength.penalty(*norms)
-    found = [*found, weight] if weight else found
+    weights = (
+        strength.penalty(*norms, l1=strength.l1_of(case.model)),
+        strength.decay(getattr(optimizer, "inner_optimizer", optimizer), rate.value),
+    )
+    found = [*found, *(f for f in weights if f)]
     layers, cost = work(case.model)
-    cost *= BATCH * STEPS
+    cost *= BATCH * steps
     if cost > BUDGET or layers > LAYERS:
         note = (
-            f"no steps were tried: {STEPS} of them through {layers} layers are {cost:.1g} "
+            f"no steps were tried: {steps} of them through {layers} layers are {cost:.1g} "
             f"multiplications (limits {LAYERS} and {BUDGET:.0g})"
         )
         return Setting(_ordered([*found, *_scales(suspects, names)]), (note,))
     own = attempt(rate.value)
     changed = found + _proved_scales(case, suspects, names, own, attempt, best)
     changed += _target_scale(case, own, attempt, best)
+
+    def again() -> Trial:
+        start = proof.redrawn(case.copy)
+        return case.copy.trial(case.x, case.y, optimizer, rate.value, steps=steps, start=start)
+
     # A rate, or a loss, that these explain is not named on top.
+    of_weights = False
     if not any(f.kind in _EXPLAINING for f in changed):
         name = type(getattr(optimizer, "inner_optimizer", optimizer)).__name__
-        judged = rates.too_high(own, attempt, scheduled=rate.scheduled)
-        if not judged and not rate.rises:
+        momentum = momentum_of(optimizer)
+        judged = rates.too_high(own, attempt, scheduled=rate.scheduled, momentum=momentum)
+        if judged:
+            of_weights = rates.fall(again()) >= rates.FALLS
+        elif not rate.rises:
             judged = rates.too_low(own, attempt, name, scheduled=rate.scheduled)
         changed += [judged] if judged else []
         kinds = {kind.name for _, _, kind in case.parts}
         shares = kinds <= {*BINARY, *CATEGORICAL, *SPARSE}
         late = start_finding(own, best, norms[2], cross_entropy=shares) if not judged else None
         changed += [late] if late else []
-    first = FirstSteps(rate.value, own.start, own.end, best, spent[0])
-
-    def again() -> Trial:
-        start = proof.redrawn(case.copy)
-        return case.copy.trial(case.x, case.y, optimizer, rate.value, start=start)
+    around = {}
+    if not changed and cost < BUDGET / 10:
+        low, high = rates.span(own, attempt)
+        around = {"lowest": low, "highest": high}
+    first = FirstSteps(rate.value, own.start, own.end, best, spent[0], **around)
 
     def weigh(findings: Sequence[Finding]) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
-        return proof.weighed(findings, own, again)
+        return proof.weighed(findings, own, again, lambda: _rectified(case, own))
 
     # Where the setting has a fault, the signal is what comes of it.
     if changed:
-        return Setting(_ordered(changed), (), first)
+        return Setting(_ordered(changed), (), first, of_weights=of_weights)
     return Setting((), (), first, weigh=weigh)
+
+
+def _rectified(case: Case, own: Trial) -> Trial | None:
+    """Returns the trial of the net with ReLU for its sigmoids; None if it has none to change."""
+    other = proof.rectified(case.model)
+    if other is None:
+        return None
+    copy = Copy(other, objective(case.model, None if case.own else case.loss))
+    optimizer = case.model.optimizer
+    return copy.trial(case.x, case.y, optimizer, own.rate, steps=steps_of(optimizer))
 
 
 def _proved_scales(
@@ -264,7 +312,7 @@ def _proved_scales(
     )
     # Where the raw input has taught something in these steps, it must be the worse teacher; where
     # it has not, its scale stands as the reason.
-    learned = rates.fall(own) > rates.FALLS and own.end < (best or own.end)
+    learned = rates.fall(own) > rates.FALLS and own.end < 0.9 * (best or own.end)
     limit = {"strong": 0.95 if learned else np.inf, "weak": 0.5}
     return [
         data.scale_finding(scale, proof, names[index])

@@ -246,6 +246,18 @@ def rate_of(optimizer: Any) -> Rate:
     return Rate(ahead[STEPS] if rises else ahead[0], True, rises)
 
 
+def momentum_of(optimizer: Any) -> float:
+    """Returns the momentum of gradient descent; 0 of other optimizers."""
+    value = getattr(getattr(optimizer, "inner_optimizer", optimizer), "momentum", 0.0)
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def steps_of(optimizer: Any) -> int:
+    """Returns how many steps a trial takes: twice the memory of a momentum, 20 to 200."""
+    memory = 1 / max(1 - momentum_of(optimizer), 1e-3)
+    return int(min(max(STEPS, round(2 * memory)), 10 * STEPS))
+
+
 def _batches(samples: int, steps: int, seed: int) -> list[np.ndarray]:
     rng = np.random.default_rng(seed)
     size = min(BATCH, samples)
