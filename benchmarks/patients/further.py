@@ -457,15 +457,6 @@ def _(rng):
     return broken, broken.but(model=cnn((24, 24, 3), 4, "softmax"), x=x, optimizer=sgd(0.05))
 
 
-@program("pixels-flat-adam", "input@input")
-def _(rng):
-    x, y = digits(rng, 600)
-    x = x.reshape(-1, 784)
-    m = mlp(784, [64, 64], 10, "softmax", "sigmoid")
-    broken = Training(m, x, y, SPARSE, "adam", accuracy(y), steps=400)
-    return broken, broken.but(model=mlp(784, [64, 64], 10, "softmax", "relu"), x=x / 255)
-
-
 @program("salary-and-age", "input@input")
 def _(rng):
     age, salary = rng.uniform(18, 60, 400), rng.uniform(15000, 150000, 400)

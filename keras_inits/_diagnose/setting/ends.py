@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_inits._diagnose.setting.endings import reference
 from keras_inits._diagnose.setting.plain import End
 from keras_inits._diagnose.setting.reading import drawn, shapes, tensors_of
 from keras_inits._wiring import Wiring
@@ -99,7 +100,18 @@ def _end(model: keras.Model, chain: list[Any], output: np.ndarray) -> End:
     if activation == "unknown" and _sums_to_one(output):
         activation = "softmax"
     axes = {a % max(output.ndim, 1) for a in (axis if isinstance(axis, tuple) else (axis,))}
-    return End(activation, tuple(output.shape), layer, before, tuple(sorted(axes)))
+    last = chain[0] if chain else None
+    named = next((op for op in chain if getattr(op, "name", "") == layer), None)
+    whole = bool(tensors_of(model, "inputs")) and isinstance(last, L.Dense)
+    return End(
+        activation,
+        tuple(output.shape),
+        layer,
+        before,
+        tuple(sorted(axes)),
+        reference(model, named),
+        whole and model.layers[-1] is last,
+    )
 
 
 def _sums_to_one(output: np.ndarray) -> bool:

@@ -11,6 +11,7 @@ BINARY = ("binary_crossentropy", "binary_focal_crossentropy")
 SPARSE = ("sparse_categorical_crossentropy",)
 CATEGORICAL = ("categorical_crossentropy", "categorical_focal_crossentropy")
 SHARES = ("kl_divergence",)  # of distributions: both sides sum to 1
+DIRECTIONS = ("cosine_similarity",)
 SQUARES = ("mean_squared_error", "log_cosh", "huber")  # their best constant is near the mean
 REGRESSION = (
     *SQUARES,
@@ -55,7 +56,7 @@ LossKind(name='binary_crossentropy', from_logits=True))
         name = getattr(loss, "__name__", "other")
         own = getattr(loss, "__module__", "").startswith("keras.")
         config = {}
-    known = (*BINARY, *SPARSE, *CATEGORICAL, *REGRESSION, *SHARES)
+    known = (*BINARY, *SPARSE, *CATEGORICAL, *REGRESSION, *SHARES, *DIRECTIONS)
     axis = config.get("axis", -1)
     return LossKind(
         name if own and name in known else "other",
@@ -147,6 +148,8 @@ class End:
         layer: the name of the layer that has the activation.
         before: the activation right before, with nothing trained between.
         axes: of a softmax, those whose values sum to 1.
+        reference: an expression for that layer, where its activation can be set; or empty.
+        replaceable: whether it is the model's last layer, of Keras's, and has the kernel.
     """
 
     activation: str
@@ -154,6 +157,8 @@ class End:
     layer: str
     before: str = "linear"
     axes: tuple[int, ...] = ()
+    reference: str = ""
+    replaceable: bool = False
 
     @property
     def units(self) -> int:

@@ -40,7 +40,8 @@ def dropout(layers: Sequence[tuple[str, float, int]]) -> list[Finding]:
                 (name,),
                 evidence,
                 "What gets through is mostly noise",
-                f'model.get_layer("{name}").rate = {better}, and compile again',
+                f'model.get_layer("{name}").rate = {better}; '
+                "model.compile(model.optimizer, loss=model.loss)",
                 {"rate": rate, "units": units, "silent": silent},
             )
         )
@@ -139,7 +140,8 @@ def hidden_softmax(model: keras.Model) -> list[Finding]:
                 (layer.name,),
                 f"softmax makes shares of 1 of its {units} units, {1 / units:.2g} on average",
                 "One unit can only rise where others fall, and little differs between samples",
-                f'activation="relu" in {layer.name}',
+                f'model.get_layer("{layer.name}").activation = keras.activations.relu; '
+                "model.compile(model.optimizer, loss=model.loss)",
                 {"units": units},
             )
         )

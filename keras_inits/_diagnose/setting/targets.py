@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from keras_inits._diagnose.setting.endings import new_activation, new_end, new_loss
 from keras_inits._diagnose.setting.plain import (
     BINARY,
     CATEGORICAL,
@@ -17,7 +18,6 @@ from keras_inits._diagnose.setting.plain import (
 )
 from keras_inits._reporting import Finding
 
-_SPARSE_LOSS = 'compile(loss="sparse_categorical_crossentropy", ...)'
 FEW = 16  # samples from which on it says something that all belong to one class
 
 
@@ -76,7 +76,6 @@ def _binary(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
     shape = _shape(targets, end)
     low, high, k = targets.low, targets.high, end.units
     if targets.integral and low >= 0 and high >= 2 and targets.classes:
-        number = int(high) + 1
         return [
             Finding(
                 "labels",
@@ -85,16 +84,14 @@ def _binary(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
                 f"cross-entropy takes 0 or 1 for each of {k} output unit{'s' * (k > 1)}",
                 "The loss has no minimum for targets above 1: its gradient pushes the outputs to "
                 "1 for all of these",
-                f'End in Dense({number}, activation="softmax") and {_SPARSE_LOSS}',
+                new_end(end, targets),
                 {"low": low, "high": high, "units": k},
             )
         ]
     if low < 0 or high > 1:
         signs = targets.integral and targets.distinct == 2
         remedy = (
-            f"y = (y - {low:g}) / {high - low:g}"
-            if signs
-            else 'End in Dense(units) without activation and compile(loss="mse", ...)'
+            f"y = (y - {low:g}) / {high - low:g}" if signs else new_activation(end, "linear", "mse")
         )
         what = "two values" if signs else "measurements"
         return [
@@ -116,7 +113,7 @@ def _binary(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
                 f"one class index for each sample, {targets.values.shape}, is compared with each "
                 f"of {k} outputs, {end.shape}",
                 "It is broadcast: all outputs learn the same number",
-                f"{_SPARSE_LOSS}, or y = keras.utils.to_categorical(y, {k})",
+                new_loss(SPARSE[0]),
                 {"units": k},
             )
         ]
@@ -135,7 +132,7 @@ def _categorical(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
                     ("targets",),
                     f"the targets have {shape[-1]} classes, the output {k}",
                     "The loss cannot be computed",
-                    f"End in {shape[-1]} units, or y = keras.utils.to_categorical(labels, {k})",
+                    new_end(end, targets),
                     {"classes": shape[-1], "units": k},
                 )
             ]
@@ -149,7 +146,7 @@ def _categorical(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
                     f"the targets are class indices {shape}, categorical cross-entropy compares "
                     f"one-hot rows {end.shape}",
                     "The loss cannot be computed, or is that of numbers that are no shares",
-                    f"{_SPARSE_LOSS}, or y = keras.utils.to_categorical(y, {k})",
+                    new_loss(SPARSE[0]),
                     {"units": k},
                 )
             ]
@@ -159,11 +156,11 @@ def _categorical(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
         sums = targets.rows().sum(1)
         wrong = float((np.abs(sums - 1) > 1e-3).mean())
         if targets.low < 0:
-            remedy = 'compile(loss="mse", ...) with a linear end'
+            remedy = new_activation(end, "linear", "mse")
         elif targets.binary:
-            remedy = 'End in activation="sigmoid" and compile(loss="binary_crossentropy", ...)'
+            remedy = new_activation(end, "sigmoid", "binary_crossentropy")
         else:
-            remedy = 'y = y / y.sum(-1, keepdims=True), or compile(loss="mse", ...)'
+            remedy = "y = y / y.sum(-1, keepdims=True)"
         # Rows of zeros alone are samples left out on purpose.
         if wrong > 0.01 and not (np.isclose(sums, 0) | np.isclose(sums, 1)).all():
             return [
@@ -201,15 +198,14 @@ def _sparse(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
                 ("targets",),
                 f"the targets are one-hot rows {shape}, sparse cross-entropy takes class numbers",
                 "The loss cannot be computed",
-                'compile(loss="categorical_crossentropy", ...), or y = y.argmax(-1)',
+                new_loss("categorical_crossentropy"),
                 {"units": k},
             )
         ]
     counted = targets.values[targets.values != loss.ignored]
     if k > 1 and counted.size and (counted.max() >= k or counted.min() < 0):
-        remedy = (
-            f"y = np.unique(y, return_inverse=True)[1], or end in {int(targets.high) + 1} units"
-        )
+        renumbered = len(np.unique(counted)) <= k
+        remedy = "y = np.unique(y, return_inverse=True)[1]" if renumbered else new_end(end, targets)
         return [
             Finding(
                 "labels",
