@@ -79,8 +79,8 @@ def _span(low: float, high: float) -> str:
     if math.isnan(low):
         return ""
     if low == high:
-        return f"; no other rate within two decades does as well as {low:.3g}"
-    return f"; rates from {low:.3g} to {high:.3g} do as well, or half as well"
+        return f"; of five rates, a decade apart, {low:.3g} alone makes half of the best fall"
+    return f"; of five rates, a decade apart, {low:.3g} to {high:.3g} make half of the best fall"
 
 
 def _grouped(findings: tuple[Finding, ...]) -> list[tuple[Finding, int]]:

@@ -89,27 +89,19 @@ _kind.register(L.TimeDistributed, lambda operation: _kind(operation.layer))
 _kind.register(L.Bidirectional, lambda operation: _kind(operation.forward_layer))
 
 
-def entrances(model: keras.Model, number: int, x: Any = None) -> list[set[Entrance]]:
-    """Returns, for each of a model's `number` inputs, what its values meet first.
-
-    `"kernel"` is a layer of Keras's with a kernel, `"normalized"` one that sets scales,
-    `"lookup"` one that takes the values as names of things, and `"unknown"` all else.
-
-    Args:
-        model: built.
-        number: of inputs.
-        x: a batch; without it subclassed models are not read.
-    """
-    return [_kinds(meetings) for meetings in first_met(model, number, x)]
-
-
 def embeddings(meetings: Sequence[Meeting]) -> list[keras.layers.Embedding]:
     """Returns the embeddings among what an input meets."""
     return [operation for operation, _ in meetings if isinstance(operation, L.Embedding)]
 
 
 def first_met(model: keras.Model, number: int, x: Any = None) -> list[list[Meeting]]:
-    """Returns, for each input, the operations that its values meet, and what follows these."""
+    """Returns, for each input, the operations that its values meet, and what follows these.
+
+    Args:
+        model: built.
+        number: of inputs.
+        x: a batch; without it subclassed models are not read.
+    """
     if isinstance(model, keras.Sequential):
         return [_in_row(model.layers, x)] * number
     inputs = tensors_of(model, "inputs")
@@ -121,7 +113,12 @@ def first_met(model: keras.Model, number: int, x: Any = None) -> list[list[Meeti
     return [_in_picture(picture, -1 - place) for place in range(number)]
 
 
-def _kinds(meetings: Sequence[Meeting]) -> set[Entrance]:
+def kinds(meetings: Sequence[Meeting]) -> set[Entrance]:
+    """Returns what the values of an input meet first.
+
+    `"kernel"` is a layer of Keras's with a kernel, `"normalized"` one that sets scales,
+    `"lookup"` one that takes the values as names of things, and `"unknown"` all else.
+    """
     found: set[Entrance] = set()
     for operation, following in meetings:
         kind = _kind(operation)

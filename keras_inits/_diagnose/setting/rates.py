@@ -1,5 +1,6 @@
 """The compiled learning rate, judged by what a few steps on a copy do to the loss."""
 
+import math
 from collections.abc import Callable
 
 from keras_inits._diagnose.setting.steps import Trial
@@ -34,6 +35,8 @@ def collapsed(trial: Trial) -> bool:
 def span(own: Trial, attempt: Callable[[float], Trial]) -> tuple[float, float]:
     """Returns the least and the largest rate that make half of the best fall, or more, in decades.
 
+    NaN where the loss falls at none.
+
     Args:
         own: the trial at the compiled rate.
         attempt: returns the trial at another: two decades to each side are tried.
@@ -41,7 +44,7 @@ def span(own: Trial, attempt: Callable[[float], Trial]) -> tuple[float, float]:
     trials = [own, *(attempt(own.rate * factor) for factor in (0.01, 0.1, 10.0, 100.0))]
     best = max(map(fall, trials))
     good = [each.rate for each in trials if fall(each) >= best / 2 > 0 and not collapsed(each)]
-    return (min(good), max(good)) if good else (own.rate, own.rate)
+    return (min(good), max(good)) if good else (math.nan, math.nan)
 
 
 def too_high(

@@ -23,7 +23,7 @@ from keras_inits._diagnose.setting import (
     targets,
 )
 from keras_inits._diagnose.setting.case import SAMPLES, Case
-from keras_inits._diagnose.setting.entrances import Entrance, embeddings, entrances, first_met
+from keras_inits._diagnose.setting.entrances import Entrance, embeddings, first_met, kinds
 from keras_inits._diagnose.setting.guess import guess, start_finding
 from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE, targets_of
 from keras_inits._diagnose.setting.steps import (
@@ -107,9 +107,9 @@ def examine(
     """
     inputs = [np.asarray(t)[:SAMPLES] for t in keras.tree.flatten(x)]
     names = [""] if len(inputs) == 1 else [f"input {i}" for i in range(len(inputs))]
-    meets = entrances(model, len(inputs), x)
-    found, suspects = _inputs(inputs, names, meets)
-    for given, name, met in zip(inputs, names, first_met(model, len(inputs), x), strict=True):
+    meetings = first_met(model, len(inputs), x)
+    found, suspects = _inputs(inputs, names, [kinds(met) for met in meetings])
+    for given, name, met in zip(inputs, names, meetings, strict=True):
         found += lookups.check(given, embeddings(met), name)
     chosen = getattr(model, "loss", None) if loss is None else loss
     if any(f.kind in UNUSABLE for f in found):
@@ -263,8 +263,8 @@ def _tried(
         elif not rate.rises:
             judged = rates.too_low(own, attempt, name, scheduled=rate.scheduled)
         changed += [judged] if judged else []
-        kinds = {kind.name for _, _, kind in case.parts}
-        shares = kinds <= {*BINARY, *CATEGORICAL, *SPARSE}
+        losses = {kind.name for _, _, kind in case.parts}
+        shares = losses <= {*BINARY, *CATEGORICAL, *SPARSE}
         late = start_finding(own, best, norms[2], cross_entropy=shares) if not judged else None
         changed += [late] if late else []
     around = {}
