@@ -198,6 +198,7 @@ class Own(keras.Model):
         return self.end(self.last(self.first(x)))
 
 
+@pytest.mark.filterwarnings("ignore:You are using a softmax")
 @pytest.mark.parametrize(
     ("units", "end", "y", "loss", "kind"),
     [

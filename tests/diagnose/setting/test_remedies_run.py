@@ -90,6 +90,8 @@ def _quality(model, y):
     return float(1 - ((made[:, 0] - y) ** 2).sum() / ((y - y.mean()) ** 2).sum())
 
 
+# Keras itself warns of some: of one unit under softmax, of shapes under cross-entropy.
+@pytest.mark.filterwarnings("ignore:You are using a softmax", "ignore:In loss")
 @pytest.mark.parametrize("case", SETTINGS)
 def test_the_remedy_runs_and_helps(case):
     keras.utils.set_random_seed(0)
