@@ -102,7 +102,7 @@ def test_the_remedy_runs_and_helps(case):
     first = examine(model, X, y).findings[0]
     assert first.kind == case.split(",")[0]
     code = first.remedy.split(": ", 1)[1] if first.remedy.startswith("End in") else first.remedy
-    names = {"keras": keras, "keras_inits": keras_inits, "model": model, "x": X, "y": y}
+    names = {"keras": keras, "np": np, "model": model, "x": X, "y": y}
     exec(code.split("; or ")[0].split(", or ")[0], names)
     after = examine(names["model"], X, names["y"])
     assert first.kind not in [finding.kind for finding in after.findings]
