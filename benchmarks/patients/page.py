@@ -14,15 +14,15 @@ How `diagnose(model, x, y)` judges programs that people reported as broken, befo
 training; written by `python benchmarks/patients --page docs/patients.md`. Each program is a net
 with data of the reported shape and scale (generated), its loss and optimizer, and a repair. A
 program counts as found if there is a finding; cause and place are those of the first finding alone.
-There were {seeds} with other initial weights, of which the majority counts; intervals are
-Wilson's, over programs.
+The end, the loss and the targets of a mismatch count as one place, since to change either mends it.
+Initial weights: {seeds}, of which the majority counts; intervals are Wilson's, over programs.
 
 """
 _COLLECTED = """\
 ## Collected programs
 
-{count} questions from Stack Overflow and GitHub, as gathered by DeepLocalize, DeepFD and
-deepmufl. The limits of `diagnose` were chosen with an eye on these.
+Questions from Stack Overflow and GitHub, as gathered by DeepLocalize, DeepFD and deepmufl; {count}
+of {total} were run. The limits of `diagnose` were chosen with an eye on programs of these collections.
 
 """
 _PUBLISHED = """\
@@ -37,8 +37,8 @@ An independent comparison finds a precision of .18 to .21 for all of them.
 _FURTHER = """\
 ## Further programs
 
-{count} of our own, of the same kinds, written after the limits had been chosen. Of these {early}
-were found at first; kinds that were not seen were then added (ends of subclassed models, values
+Our own, of the same kinds, written after the limits had been chosen; {count} of {total} were run.
+Of the 94, {early} were found at first; kinds that were not seen were then added (ends of subclassed models, values
 that an embedding cannot look up, a softmax along another axis, schedules, decay, momentum), so
 that the figures below are no longer of programs unseen.
 
@@ -62,7 +62,9 @@ def write(
         if not rows.get(part):
             continue
         mine = rows[part]
-        text += head.format(count=len({row["key"] for row in mine}), early=_EARLY)
+        text += head.format(
+            count=len({row["key"] for row in mine}), early=_EARLY, total=len(parts[part])
+        )
         text += "\n".join(summary(mine)) + "\n"
         text += _PUBLISHED.format(table=PUBLISHED) if part == "collected" else "\n"
         text += "\n".join(each_program(parts[part], mine)) + "\n\n"
