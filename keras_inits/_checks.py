@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits._errors import InputError, InputTypeError
+from keras_inits._errors import InputError, InputTypeError, keras_2_hint
 
 
 def integer(name: str, value: Any, *, minimum: int | None = 0) -> int:
@@ -30,7 +30,7 @@ def integer(name: str, value: Any, *, minimum: int | None = 0) -> int:
     3
     """
     try:
-        if isinstance(value, bool):
+        if isinstance(value, bool | np.bool_):  # NumPy 1.26 takes its own for an index
             raise TypeError("a truth value")
         number = operator.index(value)
     except (TypeError, AttributeError) as error:  # the latter of TensorFlow's scalars
@@ -135,15 +135,10 @@ def built(model: Any, purpose: str) -> Any:
         InputError: a layer that is not built.
     """
     if not isinstance(model, keras.Layer):
-        legacy = any(cls.__module__.startswith("tf_keras.") for cls in type(model).__mro__)
-        hint = (
-            ", which is Keras 2: make the model with `import keras`, and unset TF_USE_LEGACY_KERAS "
-            "where that makes `tf.keras` another package"
-        )
         raise InputTypeError(
             "`model` must be a built Keras model or layer. "
             f"Received: model={model!r} of type {type(model).__module__}.{type(model).__name__}"
-            + (hint if legacy else "")
+            + keras_2_hint(model)
         )
     if not model.built:
         raise InputError(

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class InputError(ValueError):
@@ -53,3 +54,13 @@ def question(names: Iterable[str]) -> str:
     """Returns "Did you mean 'a' or 'b'? " with a space at its end, or "" for no names."""
     quoted = " or ".join(map(repr, dict.fromkeys(names)))
     return f"Did you mean {quoted}? " if quoted else ""
+
+
+def keras_2_hint(thing: Any) -> str:
+    """Returns what to add to a message about an object of Keras 2; nothing for any other."""
+    if not any(cls.__module__.startswith("tf_keras.") for cls in type(thing).__mro__):
+        return ""
+    return (
+        ", which is Keras 2: make the model with `import keras`, and unset TF_USE_LEGACY_KERAS "
+        "where that makes `tf.keras` another package"
+    )

@@ -11,7 +11,7 @@ import math
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +19,8 @@ from typing import Any
 import keras
 import numpy as np
 from numpy.typing import NDArray
+
+from keras_inits._errors import InputError
 
 # --- names ---------------------------------------------------------------------------------------
 
@@ -77,6 +79,44 @@ def _warn_once() -> None:
         "configurations, saved models, keras_inits.initialize. Update keras-inits.",
         stacklevel=2,
     )
+
+
+# --- Keras 2 -------------------------------------------------------------------------------------
+
+
+def refuse_strings_in_keras_2(strings: Iterable[str]) -> None:
+    """Lets layers of Keras 2 say what is wrong with our strings, instead of that they are unknown.
+
+    Keras 2 is `tf_keras`, which is also `tf.keras` where TF_USE_LEGACY_KERAS is set; Keras has
+    loaded it then. Nothing is done where it is not loaded. Its table of custom objects is public.
+    """
+    if (tf_keras := sys.modules.get("tf_keras")) is None:
+        return
+    table = getattr(getattr(tf_keras, "utils", None), "get_custom_objects", dict)()
+    for string in strings:
+        table[string] = type("OfKeras3", (_OfKeras3,), {"string": string})
+
+
+class _OfKeras3:
+    """What one of our strings means to Keras 2: an error that says so.
+
+    Attributes:
+        string: the string.
+    """
+
+    string = ""
+
+    def __init__(self) -> None:
+        raise InputError(
+            f"{self.string!r} names an initializer of Keras 3, and this layer is one of Keras 2 "
+            "(`tf_keras`, or `tf.keras` with TF_USE_LEGACY_KERAS set): make the layer with "
+            "`import keras`, and unset TF_USE_LEGACY_KERAS where it is set."
+        )
+
+    @classmethod
+    def from_config(cls, config: Any, **_: Any) -> "_OfKeras3":
+        """Raises the error: Keras 2 makes its objects here."""
+        return cls()
 
 
 # --- memory --------------------------------------------------------------------------------------
@@ -233,8 +273,23 @@ def symbolic_calls_through(
         calls_through(keras.layers.Layer, "__call__", layer_call),
         calls_through(keras.Operation, "symbolic_call", operation_call),
         calls_through(keras.layers.Layer, "add_loss", add_loss),
+        calls_through(keras.layers.MultiHeadAttention, "_compute_attention", _by_operations),
     ):
         yield
+
+
+def _by_operations(plain: Any, layer: Any, query: Any, key: Any, value: Any, *args: Any,
+                   **kwargs: Any) -> Any:  # fmt: skip
+    """Computes attention by an operation of `keras.ops` where the layer itself cannot.
+
+    Keras 3.16 computes it by the backend's own function, which takes no symbolic tensors.
+    """
+    try:
+        return plain(layer, query, key, value, *args, **kwargs)
+    except Exception:
+        if not isinstance(query, keras.KerasTensor) or len(query.shape) != 4:
+            raise
+    return keras.ops.dot_product_attention(query, key, value), None
 
 
 # --- watching a running model --------------------------------------------------------------------

@@ -224,9 +224,10 @@ class KernelGeometry:
     def _matrix_view(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Returns `shape` with an axis for the blocks, and its axes in the order of a matrix."""
         named = (*self.batch_axes, *self.input_axes, *self.output_axes)
-        if len(set(named)) < len(named) or not (self.input_axes or self.output_axes):
+        if len(set(named)) < len(named) or not named:
             raise InputError(
-                "A matrix needs at least one input axis or output axis, each in one role. "
+                "A matrix needs at least one input axis, output axis or batch axis, each in one "
+                "role. "
                 f"Received: shape={self.shape} with input_axes={self.input_axes}, "
                 f"output_axes={self.output_axes}, batch_axes={self.batch_axes}"
             )

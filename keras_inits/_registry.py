@@ -8,7 +8,7 @@ import keras
 
 from keras_inits._errors import InputError, InputTypeError, near_matches, question
 from keras_inits._foreign_names import FOREIGN, plain
-from keras_inits._keras_internals import enter_strings
+from keras_inits._keras_internals import enter_strings, refuse_strings_in_keras_2
 
 PACKAGE = "initkit"
 PREFIX = f"{PACKAGE}_"
@@ -130,7 +130,9 @@ def _enter(name: str, cls: type[keras.initializers.Initializer]) -> None:
     # The table must hold the class: of an instance Keras would silently drop the arguments.
     keras.saving.get_custom_objects()[name] = cls
     _enter_for_files(cls)
-    enter_strings({name: cls, f"{PACKAGE}>{name.removeprefix(PREFIX)}": cls})
+    strings = {name: cls, f"{PACKAGE}>{name.removeprefix(PREFIX)}": cls}
+    enter_strings(strings)
+    refuse_strings_in_keras_2(strings)
 
 
 def _enter_for_files(cls: type[keras.initializers.Initializer]) -> None:

@@ -203,11 +203,6 @@ def saved_model(tmp_path):
     return save
 
 
-# Keras 3.15 hands TensorFlow's variables to NumPy in a way that NumPy 2 deprecates.
-keras_saves = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
-
-@keras_saves
 def test_diagnose_writes_what_it_found_and_exits_with_1_if_unhealthy(
     keras_inits_command, saved_model, tmp_path
 ):
@@ -221,7 +216,6 @@ def test_diagnose_writes_what_it_found_and_exits_with_1_if_unhealthy(
     assert json.loads(report.read_text())["verdict"] == "vanishing"
 
 
-@keras_saves
 def test_diagnose_takes_data_and_exits_with_0_if_healthy(
     keras_inits_command, saved_model, tmp_path
 ):

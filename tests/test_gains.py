@@ -189,8 +189,6 @@ def test_an_activation_survives_the_configuration(cls, activation):
     assert scheme != cls()
 
 
-# Keras 3.15 hands TensorFlow's variables to NumPy in a way that NumPy 2 deprecates.
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_an_activation_survives_a_saved_model(tmp_path):
     layer = keras.layers.Dense(
         4, kernel_initializer=ki.XavierInit(activation=keras.layers.LeakyReLU(0.3))

@@ -5,6 +5,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from versions import HANDS_AXES
 
 import keras_inits as ki
 from keras_inits import KernelGeometry, _gains
@@ -118,7 +119,8 @@ def test_clones_and_loaded_models_draw_by_the_same_law(scheme, tmp_path):
     assert all(equal(model, loaded))
     for again in (keras.models.clone_model(model), keras.models.clone_model(loaded)):
         for row, weight, drawn in zip(report.rows, again.weights, model.weights, strict=True):
-            if row.geometry:
+            # Keras < 3.15 makes attention's clones from the bare shape, whatever it is told.
+            if row.geometry and (HANDS_AXES or not row.path.startswith("attention/")):
                 assert np.std(weight) == pytest.approx(
                     row.target_stddev, rel=5 / (2 * np.size(weight)) ** 0.5
                 )

@@ -109,6 +109,16 @@ def test_a_kernel_without_inputs_and_outputs_is_no_matrix(shape):
         KernelGeometry.from_shape(shape).from_matrices(np.zeros(shape))
 
 
+def test_a_kernel_of_taps_alone_is_a_column_for_each_map():
+    # (channels, taps): the filters of a gated delta net
+    geometry = KernelGeometry.from_shape((32, 4), (), (), 0)
+    assert geometry.matrix_shape == (32, 4, 1)
+    kernel = np.arange(128.0).reshape(32, 4)
+    columns = np.asarray(geometry.to_matrices(kernel))
+    np.testing.assert_array_equal(columns[..., 0], kernel)
+    np.testing.assert_array_equal(geometry.from_matrices(columns), kernel)
+
+
 @pytest.mark.parametrize(("shape", "tap"), [((3, 3, 1, 1), 4), ((4, 1, 1), 1), ((2, 5, 1, 1), 2)])
 def test_center_tap_is_the_earlier_of_two(shape, tap):
     assert KernelGeometry.from_shape(shape).center_tap == tap

@@ -1,5 +1,6 @@
 """What the random schemes draw, against SciPy's laws and JAX's formulas."""
 
+import keras
 import numpy as np
 import pytest
 from scipy import stats
@@ -155,6 +156,25 @@ def test_no_value_is_a_hundred_standard_deviations_out(seed):
     )
     # 2^24 values of a normal reach 5.2 standard deviations; 6 is one draw of them in 30
     assert 4.8 < np.abs(values).max() / 0.02 < 6
+
+
+@pytest.mark.parametrize(
+    ("bounds", "dtype"),
+    [
+        ((2.7125, 3.6078), "bfloat16"),
+        ((-7.31, -7.27), "bfloat16"),
+        ((-7.31, -7.27), "float16"),
+        ((-0.001, 0.001), "float16"),
+    ],
+)
+def test_half_precision_keeps_the_bounds_that_were_given(bounds, dtype):
+    low, high = bounds
+    scheme = ki.TruncatedNormalInit((low + high) / 2, high - low, minval=low, maxval=high, seed=0)
+    values = np.asarray(scheme((300, 300), dtype)).astype("float64")
+    assert low <= values.min() <= values.max() <= high
+    # Rounded without a look at them, values are past them.
+    rounded = np.asarray(keras.ops.cast(scheme((300, 300)), dtype)).astype("float64")
+    assert rounded.min() < low or rounded.max() > high
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,10 @@ import tensorflow as tf
 from keras import layers, ops
 from saved_models import make
 from test_saving import fresh_process
+from versions import HANDS_AXES, needs_axes
 
 import keras_inits
 from keras_inits import KernelGeometry
-
-# Keras 3.15 is the first to tell initializers the axes of an EinsumDense or attention kernel.
-HANDS_AXES = tuple(map(int, keras.__version__.split(".")[:2])) >= (3, 15)
-needs_axes = pytest.mark.skipif(not HANDS_AXES, reason="Keras < 3.15 hands over the bare shape")
 
 LAYERS = {  # how to make the layer, and the shapes that it is built for
     "Dense": (lambda s: layers.Dense(6, kernel_initializer=s), [(None, 4)]),

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import types
 from importlib.util import find_spec
 
 import keras
@@ -188,9 +189,51 @@ def test_a_keras_that_hides_its_strings_is_said_in_one_warning(tmp_path):
 
 
 def test_the_keras_at_hand_gives_no_warning_and_keeps_no_probe():
-    script = "import warnings; warnings.simplefilter('error', UserWarning); import keras_inits"
+    script = (
+        "import keras, warnings; warnings.simplefilter('error', UserWarning); import keras_inits"
+    )
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
     assert "initkit_probe" not in keras.saving.get_custom_objects()
+
+
+def test_keras_2_says_that_our_strings_are_not_for_it(monkeypatch):
+    # What tf_keras does with a string: its table of custom objects, then `from_config`.
+    objects = {}
+    tf_keras = types.ModuleType("tf_keras")
+    tf_keras.utils = types.SimpleNamespace(get_custom_objects=lambda: objects)
+    monkeypatch.setitem(sys.modules, "tf_keras", tf_keras)
+    keras_inits.register()
+    assert {*keras_inits.names()} < {*objects}
+    for string in ("initkit_he", "initkit>he"):
+        for make in (objects[string], lambda string=string: objects[string].from_config({})):
+            with pytest.raises(InputError, match=f"'{string}' .* of Keras 3.* `import keras`"):
+                make()
+    assert not isinstance(keras_inits.get("initkit_he"), objects["initkit_he"])
+
+
+@pytest.mark.slow  # a process with two Keras
+def test_the_real_keras_2_says_so_too():
+    pytest.importorskip("tf_keras")
+    code = """
+import keras_inits, tensorflow as tf
+for make in (
+    lambda: tf.keras.layers.Dense(3, kernel_initializer="initkit_he"),
+    lambda: keras_inits.initialize(tf.keras.Sequential([tf.keras.layers.Dense(3)])),
+):
+    try:
+        make()
+    except keras_inits.InputError as error:
+        assert "Keras 2" in str(error)
+    else:
+        raise AssertionError("no error")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"TF_USE_LEGACY_KERAS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_no_builtin_is_shadowed():

@@ -10,7 +10,7 @@ import numpy as np
 from keras_inits._compare.data import take
 from keras_inits._compare.plan import Plan
 from keras_inits._compare.weights import GivenWeights, Weights, by_model, derived_seeds, draw
-from keras_inits._errors import InputError
+from keras_inits._errors import InputError, keras_2_hint
 from keras_inits._schemes.geometric import with_seed
 
 
@@ -29,6 +29,7 @@ def compiled_model(plan: Plan, label: str | None = None, run: int = 0) -> keras.
     if not isinstance(model, keras.Model):
         raise InputError(
             f"`build` must return a keras.Model. Received: build() of type {type(model).__name__}"
+            + keras_2_hint(model)
         )
     if not model.built:
         # A call, since `build` of a subclassed model makes none of its layers' variables.

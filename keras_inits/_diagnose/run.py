@@ -8,7 +8,7 @@ import keras
 from keras_inits._diagnose.report import SignalReport
 from keras_inits._diagnose.standard_input import StandardInput, draw_input
 from keras_inits._diagnose.thresholds import Thresholds
-from keras_inits._errors import InputError, InputTypeError
+from keras_inits._errors import InputError, InputTypeError, keras_2_hint
 
 
 def diagnose(
@@ -154,5 +154,5 @@ def _check_model(model: Any) -> None:
     if not isinstance(model, keras.Model):
         raise InputTypeError(
             "`model` must be a keras.Model; wrap a layer in keras.Sequential([layer]). "
-            f"Received: model={model!r} of type {type(model).__name__}"
+            f"Received: model={model!r} of type {type(model).__name__}" + keras_2_hint(model)
         )

@@ -299,8 +299,10 @@ class _Walk:
             return 1 / (2 * (each.place // of_block + 1))
         return 1 / stream.branches
 
-    def _reference(self, each: Sum) -> float:
+    def _reference(self, each: Sum) -> float | None:
         """Returns what the stream of a sum started with, as far as it is still of that scale.
+
+        None where the stream starts only after the kernel that is asked about has been called.
 
         What earlier branches have added to it is taken off. A kernel on the stream itself, between
         two stages, sets another scale: hence not the start itself.
@@ -313,8 +315,10 @@ class _Walk:
             found = self.signals[shortcut.source].second_moment
         elif shortcut.end is not None and shortcut.end != shortcut.kernel:
             found = 1.0  # a normalization makes it
-        else:
+        elif each.fork in self.signals:
             found = self.signals[each.fork].second_moment
+        else:
+            return None
         return found / (1 + earlier)
 
     def _end_words(self, each: Sum) -> str:
@@ -324,7 +328,9 @@ class _Walk:
     def _end(self, call: Call, aim: Aim) -> Aim:
         """Returns the aim of a branch's last kernel: what the branch adds, seen through its end."""
         each, branch = self.ends[call.index]
-        wanted, why = self._reference(each) * self._share(each), self._end_words(each)
+        if (reference := self._reference(each)) is None:
+            return aim
+        wanted, why = reference * self._share(each), self._end_words(each)
         if wanted == 0:
             return Aim(0.0, why)
         variance = wanted

@@ -9,6 +9,7 @@ import keras
 
 from keras_inits import _registry
 from keras_inits._checks import integer
+from keras_inits._errors import InputError, InputTypeError
 from keras_inits._kernel_geometry import Axes, KernelGeometry, standardize_axes
 from keras_inits._schemes.base import Scheme
 from keras_inits._schemes.laws import counterpart, expected_stddev
@@ -124,7 +125,16 @@ class GeometricInit(Scheme):
         return getattr(self.scheme, "seed", None)
 
     def sample(self, geometry: KernelGeometry, dtype: str, seed: Any) -> Any:
-        return draw(self.scheme, self.geometry(geometry.shape), dtype, seed)
+        try:
+            return draw(self.scheme, self.geometry(geometry.shape), dtype, seed)
+        except InputError:
+            raise
+        except (TypeError, ValueError) as error:  # an array of another shape, any function
+            wrong = InputTypeError if isinstance(error, TypeError) else InputError
+            raise wrong(
+                f"{self.scheme!r} cannot fill a kernel of shape {geometry.shape} and type {dtype}: "
+                f"{' '.join(str(error).split())}"
+            ) from error
 
     def expected_stddev(self, geometry: KernelGeometry) -> float | None:
         return expected_stddev(self.scheme, self.geometry(geometry.shape))

@@ -139,6 +139,13 @@ class TruncatedNormalInit(Scheme, keras.initializers.TruncatedNormal):
             geometry.shape, self.mean, self.stddev, self._bounds(), dtype, seed
         )
 
+    def draw(self, geometry: KernelGeometry, dtype: Any, seed: Any) -> Any:
+        values = super().draw(geometry, dtype, seed)
+        if self.minval is None and self.maxval is None:
+            return values
+        # Half precision rounds past a bound that it has not got.
+        return sampling.keep_inside(values, *self._bounds())
+
     def expected_stddev(self, geometry: KernelGeometry) -> float:
         _, stddev = sampling.normal_moments_between(self.mean, self.stddev, self._bounds())
         return stddev

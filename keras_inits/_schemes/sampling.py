@@ -130,6 +130,19 @@ def inside(low: float, high: float, dtype: str) -> tuple[float, float]:
     return float(first), float(last)
 
 
+def keep_inside(values: Any, low: float, high: float) -> Any:
+    """Returns half-precision values moved to the numbers of their type from `low` to `high`.
+
+    Values of another type are returned as they are, and so are those of a type without any number
+    there.
+    """
+    dtype = keras.backend.standardize_dtype(values.dtype)
+    if dtype not in ("float16", "bfloat16"):
+        return values
+    first, last = inside(low, high, dtype)
+    return ops.clip(values, first, last) if first <= last else values
+
+
 def normal_moments_between(
     mean: float, stddev: float, bounds: tuple[float, float]
 ) -> tuple[float, float]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from keras_inits import _checks
 from keras_inits._errors import InputError
 from keras_inits._layers import owned_weights
 from keras_inits._layers.activations import activation_name, activation_of_operation
@@ -48,11 +49,7 @@ def wiring(model: keras.Model, inputs: Any = None) -> Wiring:
     >>> [found.calls[end].path for end in found.sums[0].branch_ends]
     ['out']
     """
-    if not isinstance(model, keras.layers.Layer) or not model.built:
-        raise InputError(
-            "`model` must be a built Keras model or layer: call it on data, or `model.build(...)`, "
-            f"first. Received: model={model!r}"
-        )
+    _checks.built(model, "traced")
     trace, tensors = _traced(model, inputs)
     paths = {id(owned.weight): owned.path for owned in owned_weights(model)}
     names: Counter[str] = Counter()

@@ -45,13 +45,17 @@ class SeededConfig:
         self.require(seeds=1, seed=0)
 
     def require(self, **least: int) -> None:
-        """Raises an `InputError` if a number of the configuration is less than it may be.
+        """Keeps numbers of the configuration as Python's integers.
 
         Args:
             least: smallest value by field.
+
+        Raises:
+            InputError: a number that is less than it may be, or no integer.
         """
         for name, number in least.items():
-            integer(name, getattr(self, name), minimum=number)
+            # NumPy's would overflow in what is computed from them, and do not go into JSON.
+            object.__setattr__(self, name, integer(name, getattr(self, name), minimum=number))
 
     def state(self, name: str) -> Path | None:
         """Returns the folder for the unfinished runs of one part; None without `out`."""

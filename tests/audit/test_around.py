@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
+from versions import needs_axes
 
 import keras_inits as ki
 
@@ -177,7 +178,9 @@ FAULTY = {
 }
 
 
-@pytest.mark.parametrize("kind", SOUND)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(k, marks=needs_axes) if k == "attention" else k for k in SOUND]
+)
 def test_what_stands_around_a_kernel_can_make_it_sound(kind):
     report = ki.audit(SOUND[kind]())
     assert report.ok, str(report)

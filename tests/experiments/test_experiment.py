@@ -10,9 +10,10 @@ import types
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 
-from keras_inits import experiments
+from keras_inits import InputError, experiments
 from keras_inits.experiments import (
     EXPERIMENTS,
     CirclesConfig,
@@ -97,6 +98,15 @@ def test_an_experiment_is_one_value():
     result = new.run(new.quick_form(SeededConfig()), report=quiet, on_progress=quiet)
     assert result.config == SeededConfig(seeds=1)
     assert Result.from_dict(json.loads(result.to_json())) == result
+
+
+@pytest.mark.parametrize("small", [np.uint8, np.int16, np.int64])
+def test_configurations_keep_numbers_as_plain_integers(small):
+    config = CirclesConfig(seeds=small(3), seed=small(100), iterations=2000)
+    assert config == CirclesConfig(seeds=3, seed=100, iterations=2000)
+    assert (type(config.seeds), type(config.seed)) == (int, int)
+    with pytest.raises(InputError, match="multiple of 1000"):
+        CirclesConfig(iterations=small(100))
 
 
 def test_a_folder_of_another_experiment_is_refused_and_left_as_it_is(tmp_path):
