@@ -22,7 +22,8 @@ _COLLECTED = """\
 ## Collected programs
 
 Questions from Stack Overflow and GitHub, as gathered by DeepLocalize, DeepFD and deepmufl; {count}
-of {total} were run. The limits of `diagnose` were chosen with an eye on programs of these collections.
+of {total} were run. The limits of `diagnose` were chosen with an eye on programs of these
+collections.
 
 """
 _PUBLISHED = """\
