@@ -27,6 +27,9 @@ from keras_inits._diagnose.watching import watching
 from keras_inits._keras_internals import copy_tensor_notes, logits_of, mask_of, set_logits
 from keras_inits._layers.kinds import Kind, kind
 
+# How TensorFlow names the call of a traced function.
+_FUNCTIONS = ("__forward_", "__inference_", "PartitionedCall", "StatefulPartitionedCall")
+
 
 @dataclass(eq=False)
 class Silencer:
@@ -73,6 +76,7 @@ class Recorder(Silencer):
         origins: what each tensor was computed from.
         sees_operations: whether operations between and inside layers are seen.
         needed: the calls without which nothing reaches the model's first output, as bits.
+        unseen: the layers that ran a `tf.function`, whose inside is not seen; "" for the model.
     """
 
     model: keras.Model
@@ -84,6 +88,7 @@ class Recorder(Silencer):
     origins: operations.Origins = field(default_factory=operations.Origins)
     sees_operations: bool = True
     needed: int = 0
+    unseen: dict[str, None] = field(default_factory=dict)
     _made: dict[int, tuple[Any, int]] = field(default_factory=dict)
     _measured: dict[int, TensorStatistics] = field(default_factory=dict)
     _stack: list[_Frame] = field(default_factory=list)
@@ -270,6 +275,9 @@ class Recorder(Silencer):
     def _see(self, name: str, inputs: Any, outputs: Any) -> None:
         if self._measuring:
             return
+        if name.startswith(_FUNCTIONS):
+            names = [f.layer.name for f in self._stack if f.layer is not self.model]
+            self.unseen["/".join(names)] = None
         origins = self.origins.pass_on(name, inputs, outputs)
         if not origins:
             return

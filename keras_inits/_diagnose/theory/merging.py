@@ -38,7 +38,9 @@ def summed(given: Given) -> Moments | None:
     variance = _crossed(given, moments)
     gaussian = all(law.gaussian for law in laws)
     known = min(1, *(law.known for law in laws))
-    made = Moments(total, float(means.sum()), gaussian, total, (parts + variance) / total**2, known)
+    made = Moments(
+        total, float(means.sum()), gaussian, total, (parts + variance) / total / total, known
+    )
     return made.times(len(laws) ** power)
 
 
@@ -114,4 +116,4 @@ def concatenated(given: Given) -> Moments | None:
     gaussian = bool(alike) and all(law.gaussian for law in laws)
     mean = float(shares @ [law.mean for law in laws])
     known = min(law.known for law in laws)
-    return Moments(total, mean, gaussian, total, float(variance / total**2), known)
+    return Moments(total, mean, gaussian, total, float(variance / total / total), known)
