@@ -98,7 +98,7 @@ def test_a_second_call_resumes_and_another_recipe_is_refused(result, tmp_path):
     kept = sorted((tmp_path / "state").glob("*.json"))
     assert len(kept) == 2 * 2 * 2
     text = kept[0].read_text()
-    kept[0].write_text(text.replace(f"{first.losses[1, 1, 0, 0]!r}", "0.125"))
+    kept[0].write_text(text.replace(repr(float(first.losses[1, 1, 0, 0])), "0.125"))
     again = mup_transfer.run(asked, report=quiet)
     assert again.losses[1, 1, 0, 0] == 0.125  # read, not trained
     with pytest.raises(ValueError, match="steps=8"):
