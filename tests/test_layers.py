@@ -93,21 +93,29 @@ def fills(scheme, shape, holder=None):
     if isinstance(scheme, keras_inits.DeltaOrthogonalInit):
         _, fan_in, outputs = kernel.matrix_shape
         return bool(kernel.tap_axes) and fan_in <= outputs * kernel.taps
-    if isinstance(scheme, keras_inits.OrthogonalInit | keras_inits.SparseInit):
+    if isinstance(scheme, keras_inits.IcnrInit):
+        copies = scheme.factor ** len(kernel.tap_axes)
+        return bool(kernel.tap_axes) and len(kernel.output_axes) == 1 and shape[-1] % copies == 0
+    if isinstance(scheme, keras_inits.ChronoInit):
+        of_gru = len(shape) == 2 and shape[0] == 2 and shape[1] % 3 == 0
+        return of_gru or (len(shape) == 1 and shape[0] % 4 == 0)
+    if isinstance(
+        scheme,
+        keras_inits.BiasUniformInit
+        | keras_inits.OrthogonalInit
+        | keras_inits.SparseInit
+        | keras_inits.SpectralInit,
+    ):
         return len(shape) >= 2
     return True
 
 
 def kernel_of_one(name, spec, dtype=None):
-    """The kernel of a layer that the scheme fits."""
+    """The weight of a layer that the scheme fills."""
     layer, *_ = make.layers(name, spec, "one")
     layer.dtype_policy = dtype
     layer.build((None, 3, 3, 4))
-    return layer.kernel
-
-
-def fitting_shape(name):
-    return (3, 3, 4, 6) if name in make.NEEDS_TAPS else (8, 6)
+    return make.filled_weight(name, layer)
 
 
 @every_scheme
@@ -207,7 +215,7 @@ def test_layers_that_share_an_instance_start_equal_unless_it_has_a_generator(nam
 
 @random_schemes
 def test_a_clone_by_config_repeats_what_has_a_seed(name):
-    shape = fitting_shape(name)
+    shape = make.fitting_shape(name)
     for seed, equal in [(7, True), (None, False), (keras.random.SeedGenerator(7), True)]:
         scheme = make.with_arguments(name, seed=seed)
         clone = type(scheme).from_config(scheme.get_config())
@@ -217,7 +225,7 @@ def test_a_clone_by_config_repeats_what_has_a_seed(name):
 
 @every_scheme
 def test_a_graph_draws_what_eager_code_draws(name):
-    scheme, shape = make.with_arguments(name), fitting_shape(name)
+    scheme, shape = make.with_arguments(name), make.fitting_shape(name)
     graph = tf.function(lambda: scheme(shape))
     np.testing.assert_allclose(graph(), scheme(shape), atol=1e-6)
 
@@ -227,7 +235,7 @@ def test_a_generator_advances_at_each_call_of_a_graph(name):
     scheme, eager = (
         make.with_arguments(name, seed=keras.random.SeedGenerator(7)) for _ in range(2)
     )
-    shape = fitting_shape(name)
+    shape = make.fitting_shape(name)
     graph = tf.function(lambda: scheme(shape))
     first, second = graph().numpy(), graph().numpy()
     assert np.any(first != second)
@@ -237,7 +245,7 @@ def test_a_generator_advances_at_each_call_of_a_graph(name):
 
 @every_scheme
 def test_xla_compiles_the_draw(name):
-    scheme, shape = make.with_arguments(name), fitting_shape(name)
+    scheme, shape = make.with_arguments(name), make.fitting_shape(name)
     value = tf.function(lambda: scheme(shape), jit_compile=True)()
     assert value.shape == shape
     # XLA draws other numbers of the same law
@@ -260,9 +268,9 @@ from saved_models import make
 strategy, equal = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]), {}
 for name in keras_inits.names():
     with strategy.scope():
-        model = make.chain(*make.layers(name, name, "mirrored"))
+        model = make.chain(*(made := make.layers(name, name, "mirrored")))
     replicas = [weight.value.values for weight in model.weights]
-    scheme, shape = keras_inits.get(name), tuple(model.weights[0].shape)
+    scheme, shape = keras_inits.get(name), tuple(make.filled_weight(name, made[0]).shape)
     replicas.append(strategy.run(lambda: scheme(shape)).values)
     equal[name] = [len(two) == 2 and bool(np.array_equal(*two)) for two in replicas]
 print(json.dumps(equal))

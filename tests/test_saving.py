@@ -105,7 +105,7 @@ def check_model(model, path, *, drawn_afresh):
     assert len(model.layers) == len(meant) * len(make.layers(path.name, path.name, "probe"))
     for layer in model.layers:
         label = layer.name.partition("_")[2]
-        scheme = layer.kernel_initializer
+        scheme = make.filling_scheme(path.name, layer)
         assert scheme == meant[label], layer.name
         if label == "arguments":  # equality alone overlooks an argument left out of configs
             for argument in make.ARGUMENTS.keys() & inspect.signature(type(scheme)).parameters:

@@ -25,12 +25,6 @@ from keras_inits._schemes.variance_scaling import MODES
 CHOICES = {*MODES, *DISTRIBUTIONS}
 
 
-def fitting_shape(name):
-    if name in make.NEEDS_VECTOR:
-        return (24,)
-    return (4, 6) if name in make.NEEDS_MATRIX else (3, 3, 4, 8)
-
-
 def seeded(name, seed=7):
     """An instance of the scheme with that seed, if it takes one."""
     cls = type(keras_inits.get(name))
@@ -44,15 +38,15 @@ random_schemes = [n for n in keras_inits.names() if "seed" in keras_inits.get(n)
 @every_scheme
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64", None])
 def test_shape_and_dtype_are_those_asked_for(name, dtype):
-    value = seeded(name)(fitting_shape(name), dtype)
-    assert value.shape == fitting_shape(name)
+    value = seeded(name)(make.fitting_shape(name), dtype)
+    assert value.shape == make.fitting_shape(name)
     assert keras.backend.standardize_dtype(value.dtype) == (dtype or "float32")
     assert np.all(np.isfinite(ops.convert_to_numpy(ops.cast(value, "float32"))))
 
 
 @every_scheme
 def test_low_precision_is_the_rounded_float32_draw(name):
-    scheme, shape = seeded(name), fitting_shape(name)
+    scheme, shape = seeded(name), make.fitting_shape(name)
     rounded = ops.cast(scheme(shape, "float32"), "bfloat16")
     assert bool(ops.all(scheme(shape, "bfloat16") == rounded))
 
@@ -67,7 +61,7 @@ def test_the_config_holds_the_arguments_and_makes_an_equal_scheme(name):
     assert hash(again) == hash(scheme)
     assert again.get_config() == config
     assert again != keras.initializers.Zeros()
-    np.testing.assert_array_equal(again(fitting_shape(name)), scheme(fitting_shape(name)))
+    np.testing.assert_array_equal(again(make.fitting_shape(name)), scheme(make.fitting_shape(name)))
 
 
 @every_scheme
@@ -93,7 +87,7 @@ def test_different_arguments_are_different_schemes(name):
 
 @pytest.mark.parametrize("name", random_schemes)
 def test_unseeded_instances_and_their_clones_draw_afresh(name):
-    scheme, shape = keras_inits.get(name), fitting_shape(name)
+    scheme, shape = keras_inits.get(name), make.fitting_shape(name)
     first = np.asarray(scheme(shape))
     np.testing.assert_array_equal(first, scheme(shape))
     assert np.any(first != np.asarray(keras_inits.get(name)(shape)))
@@ -103,7 +97,7 @@ def test_unseeded_instances_and_their_clones_draw_afresh(name):
 
 @pytest.mark.parametrize("name", random_schemes)
 def test_a_seed_generator_gives_new_values_at_each_call_and_the_same_sequence_again(name):
-    cls, shape = type(keras_inits.get(name)), fitting_shape(name)
+    cls, shape = type(keras_inits.get(name)), make.fitting_shape(name)
     scheme = cls(seed=keras.random.SeedGenerator(3))
     first, second = np.asarray(scheme(shape)), np.asarray(scheme(shape))
     assert np.any(first != second)
@@ -120,7 +114,7 @@ def test_integers_are_for_constants_alone(name, dtype):
         assert keras.backend.standardize_dtype(value.dtype) == dtype
         return
     with pytest.raises(ValueError, match="floating type") as error:
-        keras_inits.get(name)(fitting_shape(name), dtype)
+        keras_inits.get(name)(make.fitting_shape(name), dtype)
     assert f"{dtype!r}" in str(error.value)
 
 
@@ -344,7 +338,7 @@ SEEDS += [2**128 - 1, 10**60, -1, -(2**40)]
 
 @pytest.mark.parametrize("name", random_schemes)
 def test_every_integer_has_a_stream_of_its_own(name):
-    cls, shape = type(keras_inits.get(name)), fitting_shape(name)
+    cls, shape = type(keras_inits.get(name)), make.fitting_shape(name)
     drawn = [np.asarray(cls(seed=seed)(shape)).tobytes() for seed in SEEDS]
     assert len({*drawn}) == len(SEEDS)
     again = cls.from_config(json.loads(json.dumps(cls(seed=SEEDS[-5]).get_config())))
@@ -469,7 +463,8 @@ from pathlib import Path
 exec(example)
 import keras, keras_inits
 
-model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(96)])
+dense = [keras.layers.Dense(96, "tanh"), keras.layers.Dense(9)]
+model = keras.Sequential([keras.Input((64,)), *dense])
 (row, *_) = keras_inits.initialize(model, "initkit_arcsine", seed=1).rows
 before = len(keras_inits.audit(model).findings)
 kernel = model.layers[0].kernel

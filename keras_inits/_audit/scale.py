@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,6 +33,10 @@ _NORMALIZABLE_GAIN = math.sqrt(1e-3)
 _SLOPE = 1e-3  # step of the difference that tells whether an activation is flat
 
 
+# With their losses (mean squared error, cross-entropy) a model of one such layer is convex.
+_CONVEX = (None, keras.activations.linear, keras.activations.sigmoid, keras.activations.softmax)
+
+
 def scale(kernel: Kernel, kernels: Kernels) -> Iterator[Judgement]:
     """Yields a finding if the scale does not fit the true fans of the kernel.
 
@@ -52,7 +57,8 @@ def scale(kernel: Kernel, kernels: Kernels) -> Iterator[Judgement]:
         found = _off_the_law(kernel, measured, meant, gain)
     elif not kernel.is_lookup and kernel.cell != "recurrent":
         found = _fixed_scale(kernel, measured, gain)
-    linear = kernel.context.is_head and len(kernels.all) == 1
+    around = kernel.context
+    linear = around.is_head and len(kernels.all) == 1 and around.activation in _CONVEX
     for judgement in found:
         yield replace(judgement, is_fault=judgement.is_fault and not linear)
 

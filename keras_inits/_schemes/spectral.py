@@ -93,7 +93,7 @@ class SpectralInit(GainScheme):
         if self.distribution != "orthogonal":
             stddev = self.expected_stddev(geometry)
             return draw(self.distribution, geometry.shape, stddev, dtype, seed)
-        return OrthogonalInit(self.effective_gain * aspect(geometry)).sample(geometry, dtype, seed)
+        return aspect(geometry) * OrthogonalInit(self.effective_gain).sample(geometry, dtype, seed)
 
     def expected_stddev(self, geometry: KernelGeometry) -> float:
         # in^-1/2 min(1, (out/in)^1/2), written for both: an orthogonal kernel has max(in, out)^-1/2

@@ -50,6 +50,23 @@ NEEDS_MATRIX = {"initkit_identity"}
 NEEDS_VECTOR = {"initkit_chrono"}
 
 
+def fitting_shape(name: str) -> tuple[int, ...]:
+    """Returns a shape that the scheme of that name fills."""
+    if name in NEEDS_VECTOR:
+        return (24,)
+    return (4, 6) if name in NEEDS_MATRIX else (3, 3, 4, 8)
+
+
+def filled_weight(name: str, layer: keras.Layer) -> keras.Variable:
+    """Returns the weight of one of `layers` that the scheme fills."""
+    return layer.bias if name in NEEDS_VECTOR else layer.kernel
+
+
+def filling_scheme(name: str, layer: keras.Layer) -> keras.initializers.Initializer:
+    """Returns the initializer of that weight."""
+    return layer.bias_initializer if name in NEEDS_VECTOR else layer.kernel_initializer
+
+
 def with_arguments(name: str, **arguments: Any) -> keras.initializers.Initializer:
     """Returns the scheme with no argument left at its default, but for `arguments`."""
     cls = type(keras_inits.get(name))
@@ -69,7 +86,7 @@ def layers(name: str, spec: Any, label: str) -> list[keras.Layer]:
         label: what sets these layers apart from others in the same model.
     """
     if name in NEEDS_VECTOR:
-        return [keras.layers.Dense(4, bias_initializer=spec, name=f"dense_{label}")]
+        return [keras.layers.Dense(4, "tanh", True, "zeros", spec, name=f"dense_{label}")]
     cls = type(keras_inits.get(name))
     of_kernels = issubclass(cls, keras.initializers.VarianceScaling)
     bias = "zeros" if of_kernels or name in NEEDS_TAPS | NEEDS_MATRIX else spec
