@@ -19,6 +19,9 @@ ADADELTA_LOW = 0.05
 # A loss that stays: 20 steps change it by less than a thousandth. Then a fall of a hundredth is
 # one, since both trials see the same samples in the same order.
 STAYS, STIRS = 1e-3, 0.01
+# How far below a rate that holds for some steps the one is that is advised: a longer training meets
+# steeper places (Smith 2017, arXiv:1506.01186, takes the upper bound from below it for that reason).
+MARGIN = 3.0
 ADAPTIVE = ("Adam", "AdamW", "Nadam", "Adamax", "RMSprop", "Lion", "Lamb", "Adafactor", "Adagrad")
 
 
@@ -73,6 +76,8 @@ def too_high(
             continue
         if not collapsed(own) and other.end > 0.8 * own.end:
             continue
+        tamer = attempt(other.rate / MARGIN)
+        other = tamer if fall(tamer) >= needed else other
         what = f"goes from {own.start:.3g} to {own.end:.3g}"
         if own.end == float("inf"):
             what = f"goes from {own.start:.3g} to NaN or infinity"

@@ -122,7 +122,7 @@ CUTS = {
     "round": (ops.round, lambda x: x + ops.stop_gradient(ops.round(x) - x)),
     "sign": (ops.sign, lambda x: x + ops.stop_gradient(ops.sign(x) - x)),
     "argmax": (lambda x: ops.one_hot(ops.argmax(x, -1), 8), lambda x: ops.softmax(x / 0.5)),
-    "greater": (
+    "x > a": (
         lambda x: ops.cast(x > 0.1, "float32"),
         lambda x: ops.sigmoid((x - 0.1) / 0.1),
     ),
