@@ -20,7 +20,7 @@ ADADELTA_LOW = 0.05
 # one, since both trials see the same samples in the same order.
 STAYS, STIRS = 1e-3, 0.01
 # How far below a rate that holds for some steps the one is that is advised: a longer training meets
-# steeper places (Smith 2017, arXiv:1506.01186, takes the upper bound from below it for that reason).
+# steeper places (Smith 2017, arXiv:1506.01186: a third or a fourth of the largest that converges).
 MARGIN = 3.0
 ADAPTIVE = ("Adam", "AdamW", "Nadam", "Adamax", "RMSprop", "Lion", "Lamb", "Adafactor", "Adagrad")
 
