@@ -149,7 +149,7 @@ def warm_start(
     _checks.built(source, "a source")
     root = root_seed(seed)
     transfer = _Transfer(model, source, dict(layers or {}), np.random.default_rng(root), noise)
-    if not any(row.source for row, _ in transfer.steps):
+    if not transfer.shares:
         raise InputError(
             f"No weight of the source {source.name!r} fits one of {model.name!r}: give `layers`, "
             f"names to names. Received: weights {transfer.names(model)} and "
@@ -202,6 +202,17 @@ class _Transfer:
         for link in self._chain or ():
             self._map_outputs(link)
         self.steps = self._with_their_kernels([self._step(owned) for owned in self.owned])
+
+    @property
+    def shares(self) -> bool:
+        """Whether something is taken, or a kernel has a counterpart of as many axes."""
+        return any(row.source for row, _ in self.steps) or any(
+            pair is not None
+            and isinstance(role(owned.layer, owned.weight), KernelGeometry)
+            and len(pair.weight.shape) == len(owned.weight.shape)
+            for owned in self.owned
+            for pair in [self._pairs.get(owned.path)]
+        )
 
     def _with_their_kernels(
         self, steps: list[tuple[WarmStartRow, NDArray[Any] | None]]
