@@ -260,9 +260,9 @@ def test_the_band_holds_its_share_of_seeds(name):
         known = np.nanmean(values[..., 1])
         assert known < 0.5, what
         # a mean of 40 nets that is 20 % off is noticed (in the root mean square: 10 %)
-        logs, half = values[..., 0], np.nanmean(values[..., 1] ** 2, axis=0) / 2
-        complete = ~np.isnan(logs).any(axis=0)
-        mean = np.mean(logs[:, complete], axis=0) + half[complete]  # E log = log E - variance / 2
-        error = np.maximum(np.std(logs[:, complete], axis=0, ddof=1) / 40**0.5, 0.02)
+        complete = ~np.isnan(values[..., 0]).any(axis=0)
+        logs, half = values[:, complete, 0], np.mean(values[:, complete, 1] ** 2, axis=0) / 2
+        mean = np.mean(logs, axis=0) + half  # E log = log E - variance / 2
+        error = np.maximum(np.std(logs, axis=0, ddof=1) / 40**0.5, 0.02)
         assert np.all(np.abs(mean) < 4 * error), what
         assert np.any(np.abs(mean - np.log(1.2)) > 4 * error), what
