@@ -1,13 +1,14 @@
 """What `initialize(model, "auto")` makes of deep nets, next to Keras's defaults and AnyInit.
 
-    python benchmarks/auto.py [--seeds 20] [--part residual plain kernels time]
+    python benchmarks/auto.py [--seeds 20] [--part residual plain kernels time] [--nets ResNet50]
 
 `residual`: h + Dense(Dense(h, relu)), width 64: standard deviation of the output, of an input of 1;
 median, least and largest over seeds. `plain`: 50 Dense layers of width 256: factors by which signal
-and gradient change from the first pre-activation to the last. `kernels`: nets without their
-normalizations, and Keras Hub's with them: root mean square of each kernel's output, divided by what
-was asked. `time`: seconds, next to building. AnyInit (`pip install anyinit`) is left out if it is
-not installed; a net that it does not take shows a dash.
+and gradient change from the first pre-activation to the last. `kernels`: nets of
+`keras.applications` without their normalizations, on white noise and on smooth images; root mean
+square of each kernel's output: the least and the largest of the medians over seeds, and of auto
+also divided by what was asked. `time`: seconds, next to building. AnyInit (`pip install anyinit`)
+is left out if it is not installed; a net that it does not take shows a dash.
 """
 
 import argparse
@@ -47,8 +48,8 @@ ACTIVATIONS = [
     "tanh",
     "tanh_shrink",
 ]
-APPLICATIONS = ("ResNet50", "ResNet50V2", "MobileNetV2", "DenseNet121", "ConvNeXtTiny", "VGG16",
-                "EfficientNetB0", "MobileNetV3Small")  # fmt: skip
+APPLICATIONS = ("VGG16", "ResNet50", "ResNet50V2", "MobileNetV2", "DenseNet121", "ConvNeXtTiny",
+                "Xception", "InceptionResNetV2", "MobileNetV3Small", "EfficientNetB0")  # fmt: skip
 
 
 class Gone(layers.Identity):
@@ -84,8 +85,7 @@ def by_auto(model, seed):
 def by_anyinit(model, seed):
     import anyinit
 
-    keras.utils.set_random_seed(seed)
-    anyinit.initialize(model)
+    anyinit.initialize(model, seed=seed)
 
 
 def ways():
@@ -188,27 +188,43 @@ def kernel_outputs(model, data):
     return found
 
 
-def kernels(seeds):
-    print("kernels, rms over what was asked: share within 2, least and largest median")
+def kernels(seeds, names=APPLICATIONS):
+    print("kernels, rms: least and largest median; of auto over what was asked, share within 2")
     rng = np.random.default_rng(0)
-    for name in APPLICATIONS:
+    for name in names:
         keras.utils.clear_session()
-        model = getattr(keras.applications, name)(weights=None, input_shape=(96, 96, 3))
-        pixels = any(isinstance(layer, layers.Rescaling) for layer in model.layers)
-        model = without_normalizations(model)
+        whole = getattr(keras.applications, name)(weights=None, input_shape=(96, 96, 3))
+        pixels = any(isinstance(layer, layers.Rescaling) for layer in whole.layers)
         for kind, side in (("white", 96), ("smooth", 12)):
             data = rng.normal(size=(2, side, side, 3)).astype("float32")
             data = data.repeat(96 // side, 1).repeat(96 // side, 2)
-            found = []
-            for seed in range(seeds):
-                report = by_auto(model, seed)
-                made = kernel_outputs(model, data * 60 + 127 if pixels else data)
-                found.append([made[row.path] / row.second_moment**0.5 for row in report.rows
-                              if row.path in made and row.second_moment])  # fmt: skip
-            median = np.median(found, axis=0)
-            near = np.mean((median > 0.5) & (median < 2))
-            print(f"  {name:18}{kind:8}{len(median):4} kernels {near:5.0%}  "
-                  f"{median.min():.3g} to {median.max():.3g}", flush=True)  # fmt: skip
+            data = data * 60 + 127 if pixels else data
+            model = without_normalizations(whole)  # with the initializers of its layers
+            cells = []
+            for label, way in ways().items():
+                try:
+                    cells.append(f"{label} {_of_kernels(model, way, data, seeds)}")
+                except Exception as error:
+                    cells.append(f"{label} - {type(error).__name__}")
+            print(f"  {name:18}{kind:8}", "; ".join(cells), flush=True)
+
+
+def _of_kernels(model, way, data, seeds):
+    made, ratios = [], []
+    for seed in range(seeds):
+        report = way(model, seed)
+        found = kernel_outputs(model, data)
+        made.append(list(found.values()))
+        if way is by_auto:
+            asked = {row.path: row.second_moment for row in report.rows if row.second_moment}
+            ratios.append([found[path] / asked[path] ** 0.5 for path in found if path in asked])
+    median = np.median(made, axis=0)
+    text = f"{median.min():.2g} to {median.max():.2g}"
+    if ratios:
+        ratio = np.median(ratios, axis=0)
+        near = np.mean((ratio > 0.5) & (ratio < 2))
+        text += f", {near:.0%} of {len(ratio)} ({ratio.min():.2g} to {ratio.max():.2g})"
+    return text
 
 
 def seconds(seeds):
@@ -232,9 +248,11 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--part", nargs="*", default=list(PARTS), choices=PARTS)
+    parser.add_argument("--nets", nargs="*", default=APPLICATIONS, help="of the part `kernels`")
     arguments = parser.parse_args()
     for part in arguments.part:
-        PARTS[part](arguments.seeds)
+        more = (arguments.nets,) if part == "kernels" else ()
+        PARTS[part](arguments.seeds, *more)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """`calibrate` next to AnyInit's empirical mode and the `lsuv` package: sizes and seconds.
 
 `python benchmarks/calibrate.py [blocks]` (60 of width 64; the others take minutes there). `pip
-install anyinit lsuv torch` first; what is not installed is left out.
+install anyinit lsuv torch` first; what is not installed is left out. Seconds are those of the
+processors, which a busy machine changes less than those of the clock.
 """
 
 import contextlib
@@ -56,10 +57,10 @@ def with_lsuv(blocks, x):
 
     model, found = torch.nn.Sequential(*(Block() for _ in range(blocks))), []
     batch = torch.tensor(x)
-    begun = time.perf_counter()
+    begun = time.process_time()
     with contextlib.redirect_stdout(io.StringIO()):
         LSUVinit(model, batch, std_tol=0.02, verbose=False)
-    seconds = time.perf_counter() - begun
+    seconds = time.process_time() - begun
     for layer in model.modules():
         if isinstance(layer, torch.nn.Linear):
             layer.register_forward_hook(lambda _, __, z: found.append(float((z**2).mean())))
@@ -77,9 +78,9 @@ def main():
     # `lsuv` draws orthogonal weights, AnyInit normal ones.
     for name, scheme in (("orthogonal", "initkit_orthogonal"), ("normal", "initkit_xavier")):
         model = net(blocks)
-        begun = time.perf_counter()
+        begun = time.process_time()
         keras_inits.calibrate(model, x, scheme=scheme, seed=0)
-        seconds[name] = time.perf_counter() - begun
+        seconds[name] = time.process_time() - begun
         _print(f"ours, {name}", seconds[name], second_moments(model, x, blocks), seconds[name])
     if importlib.util.find_spec("lsuv") and importlib.util.find_spec("torch"):
         _print("lsuv", *with_lsuv(blocks, x), seconds["orthogonal"])
@@ -87,9 +88,9 @@ def main():
         import anyinit
 
         model = net(blocks)
-        begun = time.perf_counter()
+        begun = time.process_time()
         anyinit.initialize(model, "empirical", x, seed=0)
-        took = time.perf_counter() - begun
+        took = time.process_time() - begun
         _print("anyinit", took, second_moments(model, x, blocks), seconds["normal"])
 
 

@@ -12,6 +12,7 @@ from keras_inits._compare import (
     Execution,
     GivenWeights,
     Interval,
+    Start,
     compare,
     mean_interval,
     one_thread_per_operation,
@@ -29,7 +30,7 @@ from keras_inits._mean_field import (
     fixed_point,
     variance_map,
 )
-from keras_inits._recipes import CutNormalInit, Place, Recipe, recipe, recipes, roles
+from keras_inits._recipes import Place, Recipe, recipe, recipes, roles
 from keras_inits._registry import get, names, register
 from keras_inits._reporting import Finding
 from keras_inits._schemes import *  # noqa: F403
@@ -69,7 +70,6 @@ __all__ = [
     "CalibrationReport",
     "CalibrationRow",
     "Comparison",
-    "CutNormalInit",
     "Default",
     "Difference",
     "Execution",
@@ -94,6 +94,7 @@ __all__ = [
     "SignalReport",
     "SkipReport",
     "Skipped",
+    "Start",
     "Thresholds",
     "VocabularyReport",
     "WarmStartReport",

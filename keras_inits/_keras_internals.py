@@ -92,7 +92,7 @@ def refuse_strings_in_keras_2(strings: Iterable[str]) -> None:
     """
     if (tf_keras := sys.modules.get("tf_keras")) is None:
         return
-    table = getattr(getattr(tf_keras, "utils", None), "get_custom_objects", dict)()
+    table: dict[str, type] = getattr(getattr(tf_keras, "utils", None), "get_custom_objects", dict)()
     for string in strings:
         table[string] = type("OfKeras3", (_OfKeras3,), {"string": string})
 
@@ -352,3 +352,16 @@ def operation_callbacks() -> Any:
         return None
     wanted = ("add_op_callback", "remove_op_callback")
     return module if all(callable(getattr(module, name, None)) for name in wanted) else None
+
+
+# --- optimizers ----------------------------------------------------------------------------------
+
+
+def variable_index(optimizer: keras.optimizers.Optimizer, variable: Any) -> int:
+    """Returns the place of a variable, as `update_step` is given it, among those of `build`.
+
+    On TensorFlow that may be the tensor inside of Keras's variable, or its copy on one device.
+    Every optimizer of Keras's asks for its own state so. Tried with Keras 3.15.1 on TensorFlow and
+    JAX.
+    """
+    return optimizer._get_variable_index(variable)  # type: ignore[no-any-return]

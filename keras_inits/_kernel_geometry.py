@@ -195,17 +195,18 @@ class KernelGeometry:
         """Returns the kernel, of shape `self.shape`, whose maps are `matrices`.
 
         Args:
-            matrices: tensor of shape `self.matrix_shape`; the rows run over the taps first, then
-                over the inputs, as in a flattened Keras convolution kernel.
+            matrices: tensor or array of shape `self.matrix_shape`; the rows run over the taps
+                first, then over the inputs, as in a flattened Keras convolution kernel.
 
         Raises:
             ValueError: the kernel is no matrix: a scalar, or a vector by its shape alone.
         """
         view, order = self._matrix_view()
-        kernel = ops.reshape(matrices, [view[axis] for axis in order])
+        xp: Any = np if isinstance(matrices, np.ndarray) else ops
+        kernel = xp.reshape(matrices, [view[axis] for axis in order])
         if order != tuple(range(len(order))):
-            kernel = ops.transpose(kernel, sorted(range(len(order)), key=order.__getitem__))
-        return kernel if view == self.shape else ops.reshape(kernel, self.shape)
+            kernel = xp.transpose(kernel, sorted(range(len(order)), key=order.__getitem__))
+        return kernel if view == self.shape else xp.reshape(kernel, self.shape)
 
     def to_matrices(self, kernel: Any) -> Any:
         """Returns the maps of `kernel` as a tensor of shape `self.matrix_shape`.
@@ -213,12 +214,14 @@ class KernelGeometry:
         The inverse of `from_matrices`.
 
         Args:
-            kernel: tensor of shape `self.shape`.
+            kernel: tensor or array of shape `self.shape`; of an array it is a view where it can be.
 
         Raises:
             ValueError: as `from_matrices`.
         """
         view, order = self._matrix_view()
+        if isinstance(kernel, np.ndarray):
+            return kernel.reshape(view).transpose(order).reshape(self.matrix_shape)
         return ops.reshape(ops.transpose(ops.reshape(kernel, view), order), self.matrix_shape)
 
     def _matrix_view(self) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -135,7 +135,7 @@ def _drift(activation: Activation, depth: int) -> tuple[Array, Array]:
         at = position + deviation
         for _ in range(depth - 1):
             at = position + np.interp(at, known, values) - start
-        signal = np.fmax(signal, np.abs(at - position))
+        signal = np.maximum(signal, np.abs(at - position))  # NaN: it leaves what is known
     unknown = ~(np.isfinite(gradient) & np.isfinite(signal))
     return np.where(unknown, np.inf, gradient), np.where(unknown, np.inf, signal)
 

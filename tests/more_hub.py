@@ -1,6 +1,8 @@
 """Small backbones of Keras Hub for the walk over all weights, next to those of `wiring.hub`."""
 
-from wiring.hub import BACKBONES, GROUPED, IMAGE, VISION
+import importlib
+
+from wiring.hub import BACKBONES, GROUPED, IMAGE, VISION, _inner
 
 GATED_DELTA = {
     "layer_types": ["linear_attention", "linear_attention", "full_attention"],
@@ -84,6 +86,57 @@ def _metaclip(models):
     )
 
 
+def _d_fine(models):
+    encoder = models.HGNetV2Backbone(
+        stem_channels=[3, 8, 8],
+        stackwise_stage_filters=[
+            [8, 8, 16, 1, 3, 3],
+            [16, 8, 32, 1, 3, 3],
+            [32, 16, 48, 1, 3, 5],
+            [48, 16, 64, 1, 3, 5],
+        ],
+        apply_downsample=[False, True, True, True],
+        use_lightweight_conv_block=[False, False, True, True],
+        depths=[1, 1, 1, 1],
+        hidden_sizes=[16, 32, 48, 64],
+        embedding_size=8,
+        use_learnable_affine_block=True,
+        hidden_act="relu",
+        image_shape=(None, None, 3),
+        out_features=["stage3", "stage4"],
+    )
+    return models.DFineBackbone(
+        backbone=encoder,
+        decoder_in_channels=[16, 16],
+        encoder_hidden_dim=16,
+        num_denoising=0,
+        num_labels=5,
+        hidden_dim=16,
+        learn_initial_query=False,
+        num_queries=10,
+        anchor_image_size=(64, 64),
+        feat_strides=[16, 32],
+        num_feature_levels=2,
+        encoder_in_channels=[48, 64],
+        encode_proj_layers=[1],
+        num_attention_heads=2,
+        encoder_ffn_dim=32,
+        num_encoder_layers=1,
+        hidden_expansion=0.5,
+        depth_multiplier=0.5,
+        eval_idx=-1,
+        num_decoder_layers=2,
+        decoder_attention_heads=2,
+        decoder_ffn_dim=32,
+        decoder_n_points=[3, 3],
+        lqe_hidden_dim=8,
+        num_lqe_layers=2,
+        out_features=["stage3", "stage4"],
+        image_shape=(None, None, 3),
+        seed=0,
+    )
+
+
 def _mobilenet_v5(models):
     blocks = {
         "block_types": ["uir", "uir"],
@@ -117,6 +170,82 @@ def _mobilenet_v5(models):
     )
 
 
+def _gemma3n(models):
+    builder = importlib.import_module("keras_hub.src.models.mobilenetv5.mobilenetv5_builder")
+    vision = models.MobileNetV5Backbone(
+        **builder.convert_arch_def_to_stackwise([["er_r1_k3_s1_e1_c16"]]),
+        num_features=4,
+        image_shape=(224, 224, 3),
+        use_msfa=False,
+    )
+    audio = _inner("gemma3n.gemma3n_audio_encoder.Gemma3nAudioEncoder")(
+        hidden_size=8,
+        input_feat_size=32,
+        sscp_conv_channel_size=[4, 8],
+        sscp_conv_kernel_size=[(3, 3), (3, 3)],
+        sscp_conv_stride_size=[(2, 2), (2, 2)],
+        sscp_conv_group_norm_eps=1e-5,
+        num_hidden_layers=1,
+        rms_norm_eps=1e-6,
+        gradient_clipping=1.0,
+        residual_weight=0.5,
+        num_attention_heads=1,
+        attention_chunk_size=4,
+        num_attention_context_right=5,
+        num_attention_context_left=5,
+        attention_logit_cap=50.0,
+        conv_kernel_size=5,
+        reduction_factor=1,
+    )
+    return models.Gemma3nBackbone(
+        text_vocab_size=50,
+        text_hidden_size=8,
+        num_hidden_layers=1,
+        pad_token_id=0,
+        num_attention_heads=1,
+        num_key_value_heads=1,
+        head_dim=8,
+        intermediate_size=[16],
+        hidden_activation="gelu_approximate",
+        layer_types=["full_attention"],
+        sliding_window=4,
+        rope_theta=10000.0,
+        max_position_embeddings=16,
+        vocab_size_per_layer_input=50,
+        hidden_size_per_layer_input=2,
+        altup_num_inputs=2,
+        laurel_rank=1,
+        vision_encoder_config=vision.get_config(),
+        vision_hidden_size=16,
+        audio_encoder_config=audio.get_config(),
+        audio_hidden_size=8,
+    )
+
+
+def _stable_diffusion_3(models):
+    def text(name):
+        encoder = _inner("clip.clip_text_encoder.CLIPTextEncoder")
+        return encoder(50, 16, 16, 2, 2, 32, "quick_gelu", -2, name=name)
+
+    vae = _inner("vae.vae_backbone.VAEBackbone")(
+        [32] * 4, [1] * 4, [32] * 4, [1] * 4, latent_channels=4, image_shape=(64, 64, 3)
+    )
+    return models.StableDiffusion3Backbone(
+        mmdit_patch_size=2,
+        mmdit_hidden_dim=32,
+        mmdit_num_layers=2,
+        mmdit_num_heads=2,
+        mmdit_position_size=8,
+        mmdit_qk_norm="rms_norm",
+        mmdit_dual_attention_indices=(0,),
+        vae=vae,
+        clip_l=text("clip_l"),
+        clip_g=text("clip_g"),
+        latent_channels=4,
+        image_shape=(64, 64, 3),
+    )
+
+
 MORE = {
     "CSPNet": lambda m: m.CSPNetBackbone(
         stem_filters=8,
@@ -129,6 +258,7 @@ MORE = {
         stage_type="dark",
         **IMAGE,
     ),
+    "DFine": _d_fine,
     "EdRec": lambda m: m.EdRecBackbone(
         vocab_size=50,
         num_layers_enc=2,
@@ -163,6 +293,7 @@ MORE = {
         num_experts_per_token=2,
         **GROUPED,
     ),
+    "Gemma3n": _gemma3n,
     "HGNetV2": lambda m: m.HGNetV2Backbone(
         depths=[1, 2],
         embedding_size=8,
@@ -228,6 +359,7 @@ MORE = {
         image_encoder=BACKBONES["MiT"](m), projection_filters=8
     ),
     "SmolLM": lambda m: m.SmolLMBackbone(**SMOLLM),
+    "StableDiffusion3": _stable_diffusion_3,
     "T5Gemma2": lambda m: m.T5Gemma2Backbone(
         vocabulary_size=50,
         **_two_stacks(

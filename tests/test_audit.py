@@ -3,7 +3,7 @@ import json
 import keras
 import numpy as np
 import pytest
-from keras import layers
+from keras import layers, ops
 
 import keras_inits as ki
 
@@ -80,10 +80,39 @@ FAULTY = {
 
 def shared_instance():
     scheme = keras.initializers.HeNormal(seed=1)
-    sizes = [(64, 32), (32, 16)]
+    sizes = [(64, 32), (32, 32)]
     return keras.Sequential(
         [keras.Input((64,)), *(dense(scheme, units, inputs) for inputs, units in sizes)]
     )
+
+
+def test_one_seed_is_a_fault_only_where_units_come_out_alike():
+    scheme = keras.initializers.HeNormal(seed=1)
+    found = {}
+    for last in (32, 16):
+        stack = [layers.Dense(n, "relu", kernel_initializer=scheme) for n in (32, last)]
+        report = ki.audit(keras.Sequential([keras.Input((64,)), *stack]))
+        found[last] = [f.kind for f in report.findings], [f.kind for f in report.remarks]
+        # What the two kernels make of one signal: as alike as that of two seeds, or equal.
+        rows = np.random.default_rng(0).normal(size=(4096, 32))
+        one, other = (rows @ layer.kernel.numpy()[:32] for layer in stack)
+        between = np.corrcoef(one.T, other.T)[:32, 32:]
+        assert (between.max() > 0.99) == (last == 32)
+    assert found == {32: (["one seed"], []), 16: ([], ["one seed"])}
+
+
+def test_keys_that_equal_values_are_no_fault_and_queries_that_equal_keys_are():
+    x = inputs = keras.Input((8, 32))
+    parts = [layers.Dense(32, use_bias=False) for _ in range(4)]
+    query, key, value = (part(x) for part in parts[:3])
+    weights = ops.softmax(ops.matmul(query, ops.transpose(key, (0, 2, 1))) / 32**0.5)
+    model = keras.Model(inputs, parts[3](ops.matmul(weights, value)))
+    parts[2].kernel.assign(parts[1].kernel)
+    report = ki.audit(model)
+    assert report.ok, str(report)
+    assert [remark.kind for remark in report.remarks] == ["equal weights"]
+    parts[0].kernel.assign(parts[1].kernel)
+    assert [found.kind for found in ki.audit(model).findings] == ["equal weights"]
 
 
 @pytest.mark.parametrize("kind", FAULTY)

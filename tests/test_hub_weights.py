@@ -105,7 +105,7 @@ def test_every_weight_of_a_layer_of_keras_is_known(name):
 FAST = ["DINOV2", "GptOss", "Mixtral", "Qwen3_5Moe", "RWKV7"]
 # Their configurations hold several models; what their weights are called, the next test reads.
 NOT_BUILT_HERE = {
-    *("BLIP2", "DFine", "DepthAnything", "Gemma3n", "SAM3PromptableConcept", "StableDiffusion3"),
+    *("BLIP2", "DepthAnything", "SAM3PromptableConcept"),
     *("", "FeaturePyramid"),  # bases
 }
 CONFIGURED = {**BACKBONES, **MORE}

@@ -247,6 +247,64 @@ def smooth(images):
     return np.repeat(np.repeat(images[:, ::4, ::4], 4, 1), 4, 2)
 
 
+def squeezed():
+    """Depthwise kernels and gates on small maps, as in EfficientNet and MobileNetV3."""
+    x = inputs = keras.Input((16, 16, 3))
+    x = layers.Conv2D(32, 3, strides=2, padding="same", activation="silu")(x)
+    for width in (24, 32, 48):
+        y = layers.Conv2D(4 * width, 1, activation="silu")(x)
+        y = layers.DepthwiseConv2D(3, padding="same", activation="silu")(y)
+        gate = layers.Conv2D(width, 1, activation="silu")(
+            layers.GlobalAveragePooling2D(keepdims=True)(y)
+        )
+        y = layers.Multiply()([y, layers.Conv2D(4 * width, 1, activation="sigmoid")(gate)])
+        x = layers.Conv2D(width, 1)(y)
+    return keras.Model(inputs, layers.Dense(10)(layers.GlobalAveragePooling2D()(x)))
+
+
+def pooled_on_small_maps():
+    """Maximum pooling of maps of which padding is a good part, as at the end of VGG."""
+    stack = []
+    for _ in range(4):
+        stack += [layers.Conv2D(64, 3, padding="same", activation="relu") for _ in range(4)]
+        stack += [layers.MaxPooling2D(2, strides=1)]
+    return sequence((7, 7, 3), *stack, layers.Flatten(), layers.Dense(10))
+
+
+@pytest.mark.parametrize("net", [squeezed, pooled_on_small_maps])
+@pytest.mark.parametrize("smoothed", [False, True])
+def test_each_kernel_gives_what_was_asked_of_it_on_small_maps(net, smoothed):
+    model = net()
+    side = model.inputs[0].shape[1]
+    images = np.random.default_rng(1).normal(size=(8, side, side, 3)).astype("float32")
+    images = np.repeat(np.repeat(images[:, ::4, ::4], 4, 1), 4, 2) if smoothed else images
+    ratios = rms_ratios(model, images[:, :side, :side], seeds=5)
+    assert ratios.min() > 0.5
+    assert ratios.max() < 2
+
+
+def test_zeros_that_a_layer_pads_are_made_up_for():
+    inside = layers.Conv2D(16, 3, padding="same")
+    targets = []
+    for stack in ([inside], [layers.ZeroPadding2D(1), layers.Conv2D(16, 3)]):
+        model = sequence((4, 4, 8), *stack, layers.ReLU())
+        targets.append(kernels(model)[0].target_stddev)
+    # 3 x 3 taps on 4 x 4 pixels: 0.69 of them see the image; of 6 x 6 values 0.44 are no zeros.
+    plain = (2 / (9 * 8)) ** 0.5
+    np.testing.assert_allclose(targets, [plain / 0.694**0.5, plain / 0.444**0.5], rtol=0.02)
+
+
+def test_chains_of_layers_go_on_along_a_stream():
+    x = inputs = keras.Input((64,))
+    for _ in range(6):
+        x = layers.Dense(64, "silu")(x)
+        x = x + layers.Dense(64)(layers.Dense(64, "silu")(x))
+    on_stream = kernels(keras.Model(inputs, layers.Dense(3)(x)))[:-1:3]
+    assert len(on_stream) == 6
+    # As many as there are, and the last branch's.
+    assert all("for 7 layers" in r.note or "for 6 layers" in r.note for r in on_stream)
+
+
 @pytest.mark.parametrize("net", [vgg, branches_of_all_kinds, unnormalized_resnet])
 @pytest.mark.parametrize("data", [IMAGES, smooth(IMAGES)], ids=["white", "smooth"])
 def test_each_kernel_gives_what_was_asked_of_it(net, data):

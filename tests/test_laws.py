@@ -49,6 +49,16 @@ CASES = [
     (ki.VarianceScalingInit(3, mode="fan_geo_avg", seed=1), DENSE, normal(3 / 362.0387**0.5)),
     (ki.HeInit(input_axes=1, output_axes=0, seed=1), DENSE, normal((2 / 256) ** 0.5)),
     (ki.HeInit(batch_axes=0, seed=1), (4, 128, 256), normal((2 / 128) ** 0.5)),
+    (ki.CutNormalInit(0.5, 3.0, seed=1), DENSE, stats.truncnorm(-3, 3, scale=0.5)),
+    (
+        ki.LecunInit(distribution="truncated_normal", cut=3.0, seed=1),
+        DENSE,
+        stats.truncnorm(-3, 3, scale=512**-0.5 / stats.truncnorm(-3, 3).std()),
+    ),
+    (ki.SirenInit(20.0, seed=1), CONV, uniform((2 / 576) ** 0.5 / 20)),
+    (ki.SirenFirstInit(seed=1), DENSE, uniform(1 / 512 / 3**0.5)),
+    (ki.BiasUniformInit(100, seed=1), DENSE, uniform(1 / 300**0.5)),
+    (ki.SpectralInit(distribution="normal", seed=1), DENSE, normal(512**-0.5 * 0.5**0.5)),
 ]
 
 

@@ -23,11 +23,15 @@ PUBLIC = MODULES | {
     *("SkipReport", "Skipped", "skip_initialization"),
     *("VocabularyReport", "WarmStartReport", "WarmStartRow", "extend_vocabulary", "warm_start"),
     *("OutputBiasReport", "OutputBiasRow", "fit_output_bias"),
-    *("CutNormalInit", "Place", "Recipe", "recipe", "recipes", "roles"),
+    "Start",
+    *("Place", "Recipe", "recipe", "recipes", "roles"),
     "__version__",
 }
 # The schemes follow from the registry, and the two that mean nothing by name from the package.
-SCHEMES = {type(keras_inits.get(name)).__name__ for name in keras_inits.names()} | {"GeometricInit"}
+SCHEMES = {type(keras_inits.get(name)).__name__ for name in keras_inits.names()} | {
+    "GeometricInit",
+    "MimeticInit",
+}
 
 
 def test_dir_is_the_documented_list_and_nothing_else():

@@ -77,3 +77,10 @@ def test_what_no_variance_keeps_is_said():
     assert not point.keeps
     assert "no variance keeps" in str(point)
     assert "no variance" not in str(working_point("tanh", 20))
+
+
+def test_no_point_is_chosen_at_which_the_signal_is_lost():
+    # exp: chi = 1 at q = 1, where a signal twice as large becomes boundless within a few layers.
+    point = working_point("exponential", 50)
+    assert point.slope < 1
+    assert not point.keeps

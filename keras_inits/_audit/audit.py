@@ -13,7 +13,7 @@ from keras_inits._audit import pairs, saving
 from keras_inits._audit.context import Surroundings
 from keras_inits._audit.kernel import Judgement, Kernel, Kernels
 from keras_inits._audit.orthogonality import not_orthogonal
-from keras_inits._audit.recurrence import recurrent
+from keras_inits._audit.recurrence import bias_of_pieces, recurrent
 from keras_inits._audit.report import AuditReport
 from keras_inits._audit.scale import scale
 from keras_inits._audit.streams import growing_streams
@@ -102,6 +102,7 @@ def audit(model: keras.layers.Layer) -> AuditReport:
         judgements.append(Judgement(_trained(evidence), False))
     else:
         judgements += _fresh(surroundings, kernels, varied)
+        judgements += bias_of_pieces(owned)
     judgements += _not_savable(owned)
     findings = [one.finding for one in judgements if one.is_fault]
     return AuditReport(
@@ -159,8 +160,8 @@ def _fresh(
                 yield from check(kernel, kernels)
         else:
             yield from constant(kernel, kernels)
-    for finding in (*pairs.equal_kernels(varied), *pairs.one_stream(varied)):
-        yield Judgement(finding)
+    yield from pairs.equal_kernels(varied, surroundings.wiring)
+    yield from pairs.one_stream(varied, surroundings.wiring)
     if surroundings.wiring is not None:
         yield from growing_streams(surroundings.wiring, kernels)
     elif surroundings.is_net:

@@ -37,11 +37,14 @@ class Meeting:
             their own; a `"merging"` of all units into one; `"noise"`; or what is `"unknown"`.
         weights: the paths of the variables of that; of another signal, of the kernels that make it.
         laid_out: whether the units lie at several places of it, by a change of shape.
+        mixed: the paths of the kernels of other signals that were added on the way; `""` for an
+            input of the model.
     """
 
     kind: Literal["output", "kernel", "table", "other", "factor", "merging", "noise", "unknown"]
     weights: tuple[str, ...] = ()
     laid_out: bool = False
+    mixed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -210,7 +213,7 @@ class _Walk:
         elif call.backwards:
             yield Meeting("table", call.weights)
         elif call.is_map or call.kind in (Kind.RECURRENT, Kind.CELL):
-            yield Meeting("kernel", _taking_input(call), laid_out)
+            yield Meeting("kernel", _taking_input(call), laid_out, mixed)
         elif call.kind in (Kind.CONTRACTION, Kind.ATTENTION):
             if self._mixes_places(call, source):
                 yield from self.after(call.index, laid_out, mixed)

@@ -42,7 +42,7 @@ class Kernel:
     context: Context = field(default_factory=lambda: Context(alone=True))
     cell: str = ""
 
-    @property
+    @functools.cached_property
     def matrices(self) -> NDArray[Any]:
         """The maps, `(maps, rows, outputs)`."""
         return np.asarray(self.geometry.to_matrices(self.values))

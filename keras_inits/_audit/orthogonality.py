@@ -25,10 +25,11 @@ def not_orthogonal(kernel: Kernel, kernels: Kernels) -> Iterator[Judgement]:
     scheme = kernel.scheme
     if not isinstance(scheme, OrthogonalInit):
         return
-    matrices = kernel.matrices / scheme.effective_gain
+    gain = scheme.gain_in(kernel.geometry)
+    matrices = kernel.matrices / gain
     errors = [gram_error(matrix) for matrix in matrices]
     bad = [index for index, error in enumerate(errors) if error > _GRAM_TOLERANCE]
-    whole = as_keras_reads(kernel) / scheme.effective_gain
+    whole = as_keras_reads(kernel) / gain
     if not bad or (kernel.geometry.blocks > 1 and gram_error(whole) <= _GRAM_TOLERANCE):
         return
     worst = matrices[max(bad, key=errors.__getitem__)]

@@ -1,20 +1,34 @@
 """What can be wrong between kernels: one seed used twice."""
 
 import hashlib
+import itertools
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from keras_inits._audit.kernel import Kernel, remedy
+from keras_inits._audit.kernel import Judgement, Kernel, remedy
+from keras_inits._layers.kinds import Kind
 from keras_inits._reporting import Finding
+from keras_inits._wiring import Call, Wiring
 
 _MOST_BLOCKS = 256  # a kernel of more maps, such as an embedding, is compared as a whole
 _LEADING = 64  # leading values by which a random stream is known
+_ALIKE = 0.2  # correlation of two kernels, unit by unit, of which a net takes notice
 
 
-def equal_kernels(kernels: Sequence[Kernel]) -> Iterator[Finding]:
-    """Yields a finding for each set of kernels that hold equal blocks."""
+def equal_kernels(kernels: Sequence[Kernel], wiring: Wiring | None) -> Iterator[Judgement]:
+    """Yields what there is to say of each set of kernels that hold equal blocks.
+
+    It is a remark where each has another place in one attention, and queries and keys are not both
+    among them: keys that equal values, say, get other gradients than these from the first step on,
+    and no score depends on it. With Q = K each token attends to itself.
+
+    Args:
+        kernels: those that are not constant.
+        wiring: that of the model, if it is known.
+    """
     holders: dict[bytes, set[str]] = defaultdict(set)
     for kernel in kernels:
         blocks = kernel.matrices
@@ -30,19 +44,46 @@ def equal_kernels(kernels: Sequence[Kernel]) -> Iterator[Finding]:
             shared[tuple(sorted(paths))] += 1
     by_path = {kernel.path: kernel for kernel in kernels}
     for together, count in shared.items():
-        yield Finding(
+        apart = wiring is not None and _places_part(wiring, together)
+        finding = Finding(
             "equal weights",
             together,
             f"{count} block{'s' * (count > 1)} equal in all {len(together)} weights",
-            "layers that start equal are not independent: Q = K makes attention symmetric, equal "
-            "branches learn the same",
+            "their places in the attention part them at the first step"
+            if apart
+            else "layers that start equal are not independent: Q = K makes attention symmetric, "
+            "equal branches learn the same",
             remedy(*(by_path[path] for path in together[1:])),
             {"blocks": count, "weights": len(together)},
         )
+        yield Judgement(finding, not apart)
 
 
-def one_stream(kernels: Sequence[Kernel]) -> Iterator[Finding]:
-    """Yields a finding for each set of kernels of different shapes that one seed drew."""
+def _places_part(wiring: Wiring, paths: Sequence[str]) -> bool:
+    """Returns whether each of some kernels has a place of its own in one attention."""
+    calls = [wiring.of(path) for path in paths]
+    if not all(len(each) == 1 for each in calls):
+        return False
+    indices = [each[0].index for each in calls]
+    for attention in wiring.attentions:
+        places = (attention.query, attention.key, attention.value, attention.out)
+        if all(places.count(index) == 1 for index in indices):
+            return not {attention.query, attention.key}.issubset(indices)
+    return False
+
+
+def one_stream(kernels: Sequence[Kernel], wiring: Wiring | None) -> Iterator[Judgement]:
+    """Yields what there is to say of kernels of different shapes that one seed drew.
+
+    It is a fault where their matrices hold the same numbers at the same places, as those of as many
+    outputs do, and they read one signal or one reads the other's units. Else the numbers meet other
+    inputs and other outputs, so that what comes out is as independent as that of two seeds: a
+    remark.
+
+    Args:
+        kernels: those that are not constant.
+        wiring: that of the model, if it is known.
+    """
     random = [k for k in kernels if k.values.size >= _LEADING and k.values.std() > 0]
     leading = np.array([kernel.values.reshape(-1)[:_LEADING] for kernel in random], "float64")
     if len(random) < 2:
@@ -62,11 +103,57 @@ def one_stream(kernels: Sequence[Kernel]) -> Iterator[Finding]:
         if len(shapes) > 1:
             grouped.update(group)
             paths = tuple(random[other].path for other in group)
-            yield Finding(
-                "one seed",
-                paths,
-                f"their first {_LEADING} values are the same numbers but for scale",
-                "one seeded initializer in several layers makes them correlated",
-                remedy(*(random[other] for other in group[1:])),
-                {"weights": len(paths), "values": _LEADING},
+            members = [random[other] for other in group]
+            aligned = any(
+                _is_aligned(one, other) and (wiring is None or _meet(wiring, one, other))
+                for one, other in itertools.combinations(members, 2)
             )
+            yield Judgement(
+                Finding(
+                    "one seed",
+                    paths,
+                    f"their first {_LEADING} values are the same numbers but for scale",
+                    "one seeded initializer in several layers makes their units alike"
+                    if aligned
+                    else "one seeded initializer drew them, but no two units are alike",
+                    remedy(*(random[other] for other in group[1:])),
+                    {"weights": len(paths), "values": _LEADING},
+                ),
+                aligned,
+            )
+
+
+def _is_aligned(one: Kernel, other: Kernel) -> bool:
+    """Returns whether two kernels of different shapes have the same numbers at the same places."""
+    if other.values.shape == one.values.shape:
+        return False
+    sizes = zip(one.geometry.matrix_shape, other.geometry.matrix_shape, strict=True)
+    common = tuple(slice(min(pair)) for pair in sizes)
+    mine, theirs = (k.matrices[common].reshape(-1).astype("float64") for k in (one, other))
+    if mine.size < 2 or not (mine.std() > 0 and theirs.std() > 0):
+        return False
+    # 4 standard errors of the correlation of independent numbers, at least.
+    chance = max(_ALIKE, 4 / math.sqrt(mine.size))
+    return bool(np.corrcoef(mine, theirs)[0, 1] > chance)
+
+
+def _meet(wiring: Wiring, one: Kernel, other: Kernel) -> bool:
+    """Returns whether two kernels read one signal, or one the other's units.
+
+    Of one attention the places part them, as in `equal_kernels`.
+    """
+    if _places_part(wiring, (one.path, other.path)):
+        return False
+    pairs = [(a, b) for a in wiring.of(one.path) for b in wiring.of(other.path)]
+    return not pairs or any(
+        set(a.signals) & set(b.signals) or _feeds(wiring, a, b) or _feeds(wiring, b, a)
+        for a, b in pairs
+    )
+
+
+def _feeds(wiring: Wiring, one: Call, other: Call) -> bool:
+    """Returns whether a kernel reads the units of another, and nothing that was added to them."""
+    return any(
+        wiring.graph.behind(source, lambda c: c.is_map or c.kind is Kind.SUM) == (one.index,)
+        for source in other.signals
+    )

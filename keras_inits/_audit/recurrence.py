@@ -1,13 +1,16 @@
 """Recurrent kernels, judged over a sequence."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from keras_inits._audit.kernel import Judgement, Kernel, Kernels, activated
+from keras_inits._layers import OwnedWeight
+from keras_inits._layers.ownership import kept_initializer
 from keras_inits._reporting import Finding
+from keras_inits._schemes import ChronoInit
 
 # Orthogonal and Glorot kernels have a spectral radius near 1, He's 1.4 (circular law, Ginibre
 # 1965). At 3 the states of a tanh or sigmoid lie at its ends: no gradient comes through.
@@ -58,6 +61,27 @@ def recurrent(kernel: Kernel, kernels: Kernels) -> Iterator[Judgement]:
                 {"radius": radius, "singular value": largest, "steps": steps, "growth": growth},
             )
         )
+
+
+def bias_of_pieces(weights: Iterable[OwnedWeight]) -> Iterator[Judgement]:
+    """Yields a finding for each bias of which Keras asked `ChronoInit` piece by piece."""
+    for one in weights:
+        if (
+            one.weight.name == "bias"
+            and getattr(one.layer, "unit_forget_bias", False)
+            and isinstance(kept_initializer(one.layer, "bias"), ChronoInit)
+        ):
+            yield Judgement(
+                Finding(
+                    "recurrence",
+                    (one.path,),
+                    "with unit_forget_bias=True, Keras's default, ChronoInit drew pieces of the "
+                    "bias as if each were a whole one",
+                    "the gates start at no time constants that were asked for",
+                    f"keras_inits.initialize(model, overrides={{{one.path!r}: "
+                    '"initkit_chrono", "*": None})',
+                )
+            )
 
 
 def _growth(kernel: Kernel, kernels: Kernels, steps: int) -> float:

@@ -4,6 +4,7 @@ import functools
 import math
 import statistics
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,9 @@ def scale(kernel: Kernel, kernels: Kernels) -> Iterator[Judgement]:
     """Yields a finding if the scale does not fit the true fans of the kernel.
 
     None for a scale that a normalization takes away, and none for one below the law at the end of a
-    residual branch or in a head: there it is meant so (GPT-2, Fixup, zero heads).
+    residual branch or in a head: there it is meant so (GPT-2, Fixup, zero heads). Of a linear model
+    it is a remark: its loss is convex, so that any start learns, and a few trained values cannot be
+    told from drawn ones.
     """
     measured = float(kernel.values.std(dtype="float64"))
     if measured == 0.0 or isinstance(kernel.scheme, OrthogonalInit):
@@ -44,10 +47,14 @@ def scale(kernel: Kernel, kernels: Kernels) -> Iterator[Judgement]:
     if kernel.context.normalized and gain > _NORMALIZABLE_GAIN:
         return
     meant = None if kernel.scheme is None else expected_stddev(kernel.scheme, kernel.geometry)
+    found: Iterator[Judgement] = iter(())
     if meant:
-        yield from _off_the_law(kernel, measured, meant, gain)
+        found = _off_the_law(kernel, measured, meant, gain)
     elif not kernel.is_lookup and kernel.cell != "recurrent":
-        yield from _fixed_scale(kernel, measured, gain)
+        found = _fixed_scale(kernel, measured, gain)
+    linear = kernel.context.is_head and len(kernels.all) == 1
+    for judgement in found:
+        yield replace(judgement, is_fault=judgement.is_fault and not linear)
 
 
 def _off_the_law(kernel: Kernel, measured: float, meant: float, gain: float) -> Iterator[Judgement]:

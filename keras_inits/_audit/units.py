@@ -17,6 +17,7 @@ from keras_inits._audit.kernel import (
     remedy,
 )
 from keras_inits._reporting import Finding
+from keras_inits._schemes import IcnrInit
 
 _SLOPE = 1e-3  # step of the difference that tells whether an activation is flat
 
@@ -111,7 +112,10 @@ def _parts(
         case "kernel":
             if not known:
                 return None
-            return any(_treats_differently(each, kernel, units, meeting) for each in known)
+            # What comes in next to the units differs from one to the other (a stream, to which a
+            # branch of zeros is added), and so does the first gradient of the kernel behind.
+            added = "" in meeting.mixed or any(k.is_random for k in kernels.at(meeting.mixed))
+            return added or any(_treats_differently(each, kernel, units, meeting) for each in known)
     return None
 
 
@@ -167,10 +171,22 @@ def _equal_groups(kernel: Kernel) -> Sequence[NDArray[Any]]:
         for index, matrix in enumerate(kernel.matrices)
         for group in equal_rows(matrix.T)
     ]
+    if isinstance(kernel.scheme, IcnrInit):
+        # The pixels of a channel are equal by intention, and parted by their places in the image.
+        groups = [group for each in groups if len(group := _channels(each, kernel)) > 1]
     if kernel.bias is None or kernel.bias.size != kernel.units:
         return groups
     bias = kernel.bias.reshape(-1)
     return [group for group in groups if (bias[group] == bias[group[0]]).all()]
+
+
+def _channels(units: NDArray[np.intp], kernel: Kernel) -> NDArray[np.intp]:
+    """Returns one unit for each channel that some units of a sub-pixel convolution belong to."""
+    assert isinstance(kernel.scheme, IcnrInit)
+    copies_of = kernel.scheme.copies(kernel.geometry)
+    shuffled = kernel.scheme.order == "pixel_shuffle"
+    channel = units // copies_of if shuffled else units % (kernel.units // copies_of)
+    return np.asarray(units[np.unique(channel, return_index=True)[1]])
 
 
 def equal_blocks(kernel: Kernel, kernels: Kernels) -> Iterator[Judgement]:

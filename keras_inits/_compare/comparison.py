@@ -51,6 +51,8 @@ class Comparison(Report):
         notes: sentences that a reader must know: why `fit`, which weights no scheme drew.
         settings: what decides the numbers, the root seed (`seed`) among them.
         weights: by scheme and seed what `model.set_weights` takes, if they were kept; not in JSON.
+        costs: by scheme that is a `Start`, `(seeds, 2)`: the seconds that it took before training,
+            and how often it passed data forward through the model or a part of it.
     """
 
     schemes: tuple[str, ...]
@@ -65,6 +67,7 @@ class Comparison(Report):
     weights: Mapping[tuple[str, int], tuple[NDArray[Any], ...]] = field(
         default_factory=dict, metadata={"json": False}
     )
+    costs: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         expected = (len(self.schemes), len(self.seeds))
@@ -209,6 +212,22 @@ class Comparison(Report):
             )
         return table
 
+    def costs_table(self) -> Table:
+        """Returns a row for each scheme that is a `Start`: what it costs a run, over the seeds."""
+        table = Table(box=SIMPLE_HEAD, pad_edge=False)
+        table.add_column("start", overflow="fold")
+        for name in ("seconds, median", "least to most", "forward passes"):
+            table.add_column(name, justify="right")
+        for scheme, costs in self.costs.items():
+            seconds, passes = costs.T
+            table.add_row(
+                plain_text(scheme),
+                f"{np.median(seconds):.3g}",
+                f"{seconds.min():.3g} to {seconds.max():.3g}",
+                f"{np.median(passes):g}",
+            )
+        return table
+
     def differences_table(self) -> Table:
         """Returns a row for each pair of schemes: paired difference, number of pairs, p-value."""
         table = Table(box=SIMPLE_HEAD, pad_edge=False)
@@ -229,6 +248,8 @@ class Comparison(Report):
         """Yields what is printed: heading, tables and conclusions."""
         yield plain_text(self.heading())
         yield self.table()
+        if self.costs:
+            yield self.costs_table()
         if len(self.schemes) > 1 and len(self.seeds) > 1:
             yield self.differences_table()
         for sentence in self.conclusions():

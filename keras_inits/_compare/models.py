@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -9,8 +10,11 @@ import numpy as np
 
 from keras_inits._compare.data import take
 from keras_inits._compare.plan import Plan
+from keras_inits._compare.starts import Start, Started, carried_out
+from keras_inits._compare.store import EpochState
 from keras_inits._compare.weights import GivenWeights, Weights, by_model, derived_seeds, draw
 from keras_inits._errors import InputError, keras_2_hint
+from keras_inits._recipes import Recipe
 from keras_inits._schemes.geometric import with_seed
 
 
@@ -51,6 +55,39 @@ def compiled_model(plan: Plan, label: str | None = None, run: int = 0) -> keras.
     return model
 
 
+def started(
+    plan: Plan, template: keras.Model, label: str, run: int, state: EpochState | None = None
+) -> Started:
+    """Returns the values that all variables of a run start from, and what they cost.
+
+    Args:
+        plan: what the runs share.
+        template: a model of the plan, which is left as it is.
+        label: of the scheme.
+        run: number of the run.
+        state: where what a `Start` made is kept.
+    """
+    scheme = plan.schemes[label]
+    states = starting_states(plan, template, run)
+    if not isinstance(scheme, Start):
+        return Started(starting_weights(plan, template, label, run), states)
+    if state is not None and (kept := state.load_start(label, run, template)) is not None:
+        return kept
+    model = compiled_model(plan, label, run)
+    made = carried_out(scheme, model, plan.data.x, plan.data.y, plan.seed, run)
+    variables = zip(template.non_trainable_variables, made.states or (), states, strict=True)
+    seeded = [seed if is_random_state(v) else value for v, value, seed in variables]
+    made = replace(made, states=seeded)
+    if state is not None:
+        state.save_start(label, run, made)
+    return made
+
+
+def cost_of(plan: Plan, label: str, start: Started) -> tuple[float, ...]:
+    """Returns the seconds and passes of a `Start`; nothing for a draw."""
+    return (start.seconds, start.passes) if isinstance(plan.schemes[label], Start) else ()
+
+
 def starting_weights(plan: Plan, template: keras.Model, label: str, run: int) -> Weights:
     """Returns the values that the trainable variables of a run start from."""
     if takes_scheme(plan.build):
@@ -80,9 +117,9 @@ def takes_scheme(build: Callable[..., keras.Model]) -> bool:
 
 def refuse_without_argument(label: str, scheme: Any) -> None:
     """Raises an `InputError` if a scheme is none that a `build` with an argument can be given."""
-    if isinstance(scheme, GivenWeights) or by_model(scheme):
+    if isinstance(scheme, GivenWeights | Start | Recipe) or by_model(scheme):
         raise InputError(
-            "'auto', 'own' and given weights need a `build` without arguments. "
+            "'auto', 'own', recipes, starts and given weights need a `build` without arguments. "
             f"Received: {label!r} for a `build` that takes the scheme"
         )
 

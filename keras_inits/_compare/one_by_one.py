@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_inits._compare.data import take
-from keras_inits._compare.models import compiled_model, starting_states, starting_weights
+from keras_inits._compare.models import compiled_model, cost_of, started
 from keras_inits._compare.plan import EVALUATION_ROWS, Listener, Member, Plan, Run
 from keras_inits._compare.store import EpochState, History
 
@@ -46,10 +46,10 @@ def _train(
     plan: Plan, label: str, seed: int, on_epoch: Listener, state: EpochState | None, reason: str
 ) -> Run:
     model = compiled_model(plan, label, seed)
-    weights = starting_weights(plan, model, label, seed)
-    states = starting_states(plan, model, seed)
+    start = started(plan, model, label, seed, state)
     model.optimizer.build(model.trainable_variables)
-    _assign([*model.trainable_variables, *model.non_trainable_variables], [*weights, *states])
+    variables = [*model.trainable_variables, *model.non_trainable_variables]
+    _assign(variables, [*start.weights, *(start.states or ())])
     if type(model).train_step is not keras.Model.train_step:
         state = None  # it may move what no list of Keras's names, such as a second optimizer
     recorder = _Recorder(plan, on_epoch, state)
@@ -58,9 +58,9 @@ def _train(
     if finished < plan.epochs:
         _fit(plan, model, seed, finished, recorder)
     history = {metric: tuple(values) for metric, values in recorder.history.items()}
-    return Run(
-        label, seed, history, "fit", reason, tuple(model.get_weights()) if plan.keep_weights else ()
-    )
+    weights = tuple(model.get_weights()) if plan.keep_weights else ()
+    cost = cost_of(plan, label, start)
+    return Run(label, seed, history, "fit", reason, weights, cost)
 
 
 def _fit(

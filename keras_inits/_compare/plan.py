@@ -30,6 +30,7 @@ class Run:
         trainer: `"population"` or `"fit"`.
         reason: why it was trained by `fit`.
         weights: after the last epoch, as `model.get_weights` gives them, if they are kept.
+        cost: of a `Start`, its seconds and its forward passes; empty for a draw.
     """
 
     scheme: str
@@ -38,6 +39,7 @@ class Run:
     trainer: str
     reason: str = ""
     weights: tuple[NDArray[Any], ...] = ()
+    cost: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +63,7 @@ class Plan:
 
     Attributes:
         build: returns a model; takes nothing, or the scheme.
-        schemes: initializers or `GivenWeights` by label.
+        schemes: initializers, recipes, `GivenWeights` or `Start`s by label.
         data: what to train and to evaluate on.
         epochs: number of epochs.
         batch_size: samples per batch.

@@ -20,10 +20,11 @@ import keras
 import numpy as np
 
 from keras_inits._compare.data import sample_count, take
-from keras_inits._compare.models import compiled_model, starting_states, starting_weights
+from keras_inits._compare.models import compiled_model, cost_of, started
 from keras_inits._compare.plan import EVALUATION_ROWS, Listener, Member, Plan, Run
 from keras_inits._compare.store import EpochState
 from keras_inits._compare.vectorizing import compiled, refuse, refuse_assigned
+from keras_inits._compare.weights import Weights
 
 
 def train_population(
@@ -54,7 +55,9 @@ def train_population(
     # All Python code of the model runs here, in the caller's thread: the others do not know its
     # dtype policy and scopes.
     size = -(-len(members) // min(threads, len(members)))
-    parts = [_Population(shared, members[i : i + size]) for i in range(0, len(members), size)]
+    parts = [
+        _Population(shared, members[i : i + size], state) for i in range(0, len(members), size)
+    ]
     histories = (state and _restore(parts, state)) or [{} for _ in members]
     finished = len(histories[0].get("loss", ()))
     with ThreadPoolExecutor(len(parts)) as pool:
@@ -67,6 +70,7 @@ def train_population(
             if state is not None:
                 state.save([value for part in parts for value in part.values()], histories)
             on_epoch(epoch + 1)
+    costs = [cost for part in parts for cost in part.costs]
     kept = [weights for part in parts for weights in part.weights()] if plan.keep_weights else []
     return [
         Run(
@@ -75,6 +79,7 @@ def train_population(
             {m: tuple(v) for m, v in history.items()},
             "population",
             weights=kept[i] if kept else (),
+            cost=costs[i],
         )
         for i, ((label, seed), history) in enumerate(zip(members, histories, strict=True))
     ]
@@ -138,7 +143,9 @@ class _Population:
         CannotVectorizeError: they cannot be compiled.
     """
 
-    def __init__(self, shared: _Shared, members: Sequence[Member]) -> None:
+    def __init__(
+        self, shared: _Shared, members: Sequence[Member], state: EpochState | None = None
+    ) -> None:
         import tensorflow as tf  # not needed by the plugin, and slow to load
 
         plan, template = shared.plan, shared.template
@@ -151,8 +158,12 @@ class _Population:
 
         variables = template.trainable_variables
         self._axes = [stack_axis(v, first=i == 0) for i, v in enumerate(variables)]
-        self._weights = _stacked_weights(plan, template, members, self._axes)
-        states = [starting_states(plan, template, seed) for _, seed in members]
+        starts = [started(plan, template, label, seed, state) for label, seed in members]
+        self.costs = [
+            cost_of(plan, label, start) for (label, _), start in zip(members, starts, strict=True)
+        ]
+        self._weights = _stacked_weights(template, [s.weights for s in starts], self._axes)
+        states = [start.states or [] for start in starts]
         self._states = [tf.Variable(np.stack(v)) for v in zip(*states, strict=True)]
         optimizer = template.optimizer
         self._optimizer = type(optimizer).from_config(optimizer.get_config())
@@ -356,9 +367,8 @@ class _Population:
 
 
 def _stacked_weights(
-    plan: Plan, template: keras.Model, members: Sequence[Member], axes: Sequence[int]
+    template: keras.Model, starts: Sequence[Weights], axes: Sequence[int]
 ) -> list[keras.Variable]:
-    starts = [starting_weights(plan, template, label, seed) for label, seed in members]
     return [
         keras.Variable(np.stack(values, axis), dtype=v.dtype, name=v.name)
         for values, axis, v in zip(

@@ -23,9 +23,10 @@ from keras_inits._compare.memory import members_in_memory
 from keras_inits._compare.models import compiled_model, refuse_without_argument, takes_scheme
 from keras_inits._compare.plan import CompileOptions, Member, Plan, Run
 from keras_inits._compare.settings import run_settings, scheme_settings
+from keras_inits._compare.starts import labelled
 from keras_inits._compare.store import Store
 from keras_inits._compare.vectorizing import CannotVectorizeError, refuse
-from keras_inits._compare.weights import labelled, left_alone
+from keras_inits._compare.weights import left_alone
 from keras_inits._errors import InputError, InputTypeError, did_you_mean
 from keras_inits._progress import Clock
 
@@ -58,9 +59,10 @@ def compare(
         build: returns a Keras model. Without arguments, its kernels are drawn by the scheme, each
             in the geometry of its layer, and every other weight by its own layer's initializer,
             each from a seed of its own. With one argument, it is given the scheme.
-        schemes: names, initializers, or a dict from labels to them or to `GivenWeights`. As in
-            `initialize`, `"auto"` gives each kernel the gain of the activation that follows, and
-            `"own"` draws each by the initializer of its own layer.
+        schemes: names, initializers, or a dict from labels to anything that `initialize` takes
+            (recipes, `"auto"` and `"own"` too), to `GivenWeights`, or to starts from data or from
+            other models: `keras_inits.calibrate`, or a `Start` of it. What these cost is in the
+            table.
         data: `(x, y)`, `(train, test)`, each of arrays or, for models of several inputs or
             outputs, dicts of arrays; a `tf.data.Dataset` of batches (read into memory once and
             cut anew into batches of `batch_size`), or a name such as `"mnist"`.
@@ -230,7 +232,17 @@ def _assemble(
         notes=_notes(plan, template, runs),
         settings={**settings, "data_description": plan.data.description},
         weights={(run.scheme, run.seed): run.weights for run in runs if run.weights},
+        costs=_costs(runs, schemes),
     )
+
+
+def _costs(runs: Sequence[Run], schemes: Sequence[str]) -> dict[str, Any]:
+    """Returns by scheme what its starts cost, `(seeds, 2)`: seconds and passes."""
+    return {
+        scheme: np.array([run.cost for run in runs if run.scheme == scheme], float)
+        for scheme in schemes
+        if all(run.cost for run in runs if run.scheme == scheme)
+    }
 
 
 def _refuse_unmeasured(plan: Plan, metric: str) -> None:

@@ -18,6 +18,7 @@ from keras_inits._compare.models import (
     takes_scheme,
 )
 from keras_inits._compare.plan import Plan
+from keras_inits._compare.starts import Start, start_settings
 from keras_inits._compare.weights import GivenWeights, by_model, left_alone
 
 
@@ -69,6 +70,8 @@ def scheme_settings(scheme: Any) -> Any:
     """Returns, ready for JSON, what a scheme is."""
     if isinstance(scheme, GivenWeights):
         return {"class_name": "GivenWeights", "code": code_digest(scheme.draw)}
+    if isinstance(scheme, Start):
+        return {**start_settings(scheme), "scheme": scheme_settings(scheme.scheme)}
     if by_model(scheme):  # what that draws follows from the model and the version
         return {"class_name": scheme}
     config = serialized(scheme)

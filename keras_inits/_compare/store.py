@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from keras_inits._compare.plan import Member, Run
+from keras_inits._compare.starts import Started
 from keras_inits._files import (
     damaged,
     make_folder,
@@ -61,9 +63,45 @@ class EpochState:
             raise damaged(self._file, error) from error
         return values, histories
 
+    def save_start(self, label: str, run: int, start: Started) -> None:
+        """Keeps what a start made, until the runs are on disk as a whole."""
+        cost = json.dumps([start.seconds, start.passes])
+        values = [_known_to_numpy(v) for v in (*start.weights, *(start.states or ()))]
+        write_arrays(self._start_file(label, run), *values, cost=cost)
+
+    def load_start(self, label: str, run: int, model: keras.Model) -> Started | None:
+        """Returns what a start made; None where nothing is kept.
+
+        Args:
+            label: of its scheme.
+            run: number of the run.
+            model: whose variables it is for.
+
+        Raises:
+            InputError: a damaged file.
+        """
+        file = self._start_file(label, run)
+        if not file.exists():
+            return None
+        kept = read_arrays(file)
+        variables = [*model.trainable_variables, *model.non_trainable_variables]
+        try:
+            seconds, passes = map(float, json.loads(str(kept.pop("cost"))))
+            values = [kept[f"arr_{i}"] for i in range(len(kept))]
+            if [v.shape for v in values] != [tuple(v.shape) for v in variables]:
+                raise ValueError("weights of other shapes")
+        except _DAMAGE as error:
+            raise damaged(file, error) from error
+        count = len(model.trainable_variables)
+        return Started(values[:count], values[count:], seconds, passes)
+
     def discard(self) -> None:
         """Deletes what was kept, once the runs are on disk as a whole."""
-        self._file.unlink(missing_ok=True)
+        for file in (self._file, *self._file.parent.glob(f"{self._file.stem}-start-*.npz")):
+            file.unlink(missing_ok=True)
+
+    def _start_file(self, label: str, run: int) -> Path:
+        return self._file.with_name(f"{self._file.stem}-start-{_digest([label, run])}.npz")
 
 
 class Store:
@@ -126,7 +164,7 @@ class Store:
                 if enough and trainer in ("auto", run.trainer):
                     history = {metric: v[:epochs] for metric, v in run.history.items()}
                     found[run.scheme, run.seed] = Run(
-                        run.scheme, run.seed, history, run.trainer, run.reason, kept
+                        run.scheme, run.seed, history, run.trainer, run.reason, kept, run.cost
                     )
         return found
 
@@ -139,8 +177,7 @@ class Store:
         """Keeps the runs of a finished chunk, and discards the state of its epochs."""
         for run in runs:
             if run.weights:
-                # NumPy's files know no bfloat16, whose kind is V
-                kept = [np.asarray(w, "float32") if w.dtype.kind == "V" else w for w in run.weights]
+                kept = [_known_to_numpy(w) for w in run.weights]
                 write_arrays(self._weights_file(run, len(run.history["loss"])), *kept)
         # Python's JSON writes and reads NaN and Infinity, which is what a diverged run measured.
         entries = [
@@ -150,6 +187,7 @@ class Store:
                 "history": {metric: list(values) for metric, values in run.history.items()},
                 "trainer": run.trainer,
                 "reason": run.reason,
+                **({"cost": list(run.cost)} if run.cost else {}),
             }
             for run in runs
         ]
@@ -202,7 +240,17 @@ def _run(entry: Mapping[str, Any]) -> Run:
     for name, kind in (("scheme", str), ("seed", int), ("trainer", str), ("reason", str)):
         if not isinstance(entry[name], kind):
             raise TypeError(f"{name} is no {kind.__name__}")
-    return Run(entry["scheme"], entry["seed"], history, entry["trainer"], entry["reason"])
+    cost = tuple(map(_number, entry.get("cost", ())))
+    if len(cost) not in (0, 2):
+        raise ValueError("a cost of other numbers than seconds and passes")
+    return Run(
+        entry["scheme"], entry["seed"], history, entry["trainer"], entry["reason"], cost=cost
+    )
+
+
+def _known_to_numpy(values: NDArray[Any]) -> NDArray[Any]:
+    """Returns values that NumPy's files can hold: they know no bfloat16, whose kind is V."""
+    return np.asarray(values, "float32") if values.dtype.kind == "V" else values
 
 
 def _history(plain: Mapping[str, Any]) -> History:

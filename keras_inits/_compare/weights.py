@@ -1,7 +1,7 @@
 """What a run starts from: the variables of a model, drawn by a scheme as `initialize` draws."""
 
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_inits import _registry
-from keras_inits._errors import InputError, InputTypeError
-from keras_inits._initialize.plan import AUTO, OWN, Step, plan
-from keras_inits._initialize.seeds import run_seed, stable_paths, weight_seed
+from keras_inits._errors import InputError
+from keras_inits._initialize.plan import AUTO, OWN, plan
+from keras_inits._initialize.seeds import run_seed, weight_seed
+from keras_inits._initialize.step import Step, seed_paths
 from keras_inits._initialize.writing import values_for
 from keras_inits._layers import LeftAlone, owned_weights, role
 from keras_inits._recipes import find
@@ -32,37 +33,15 @@ class GivenWeights:
     draw: Callable[[keras.Model, int], Sequence[Any]]
 
 
-def labelled(schemes: Any) -> dict[str, Any]:
-    """Returns schemes by label, each an initializer, `"auto"`, `"own"` or `GivenWeights`.
-
-    Args:
-        schemes: a mapping from labels to anything that `initialize` takes or `GivenWeights`,
-            or a sequence of names and initializers, whose labels are then their names.
+def drawing(spec: Any) -> Any:
+    """Returns what draws weights in the form that `draw` takes.
 
     Raises:
-        InputError: no schemes, two of the same label, or an unknown name.
-
-    >>> list(labelled(["he", "xavier"]))
-    ['he', 'xavier']
+        InputError: an unknown name.
     """
-    if isinstance(schemes, str) or not isinstance(schemes, Mapping | Sequence):
-        raise InputTypeError(
-            "`schemes` must be a sequence of names or initializers, or a dict from labels to "
-            f"them. Received: schemes={schemes!r}"
-        )
-    if not isinstance(schemes, Mapping):
-        labels = [s if isinstance(s, str) else repr(s) for s in schemes]
-        if len(set(labels)) < len(labels):
-            raise InputError(f"`schemes` must name each scheme once. Received: {labels}")
-        schemes = dict(zip(labels, schemes, strict=True))
-    if not schemes:
-        raise InputError("`schemes` must name one scheme or more. Received: none")
-    return {
-        label: spec
-        if isinstance(spec, GivenWeights) or by_model(spec)
-        else find(spec) or _registry.get(spec)
-        for label, spec in schemes.items()
-    }
+    if isinstance(spec, GivenWeights) or by_model(spec):
+        return spec
+    return find(spec) or _registry.get(spec)
 
 
 def by_model(scheme: Any) -> bool:
@@ -133,8 +112,14 @@ def _drawn_weights(model: keras.Model, scheme: Any) -> _Drawn:
         owned = owned_weights(model)
         recipe = find(scheme)
         chosen = recipe.on(model, owned) if recipe else scheme
-        steps = zip(plan(owned, chosen, model=model), stable_paths(owned), strict=True)
-        plans[key] = scheme, {id(step.owned.weight): (step, path) for step, path in steps}
+        steps = plan(owned, chosen, model=model)
+        plans[key] = (
+            scheme,
+            {
+                id(step.owned.weight): (step, path)
+                for step, path in zip(steps, seed_paths(steps), strict=True)
+            },
+        )
     return plans[key][1]
 
 

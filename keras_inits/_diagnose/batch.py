@@ -43,6 +43,8 @@ def first_batch(
     y: Any = None,
     sample_weight: Any = None,
     class_weight: Mapping[int, float] | None = None,
+    *,
+    finite: bool = True,
 ) -> Batch:
     """Returns the first batch of `x` as tensors.
 
@@ -53,6 +55,7 @@ def first_batch(
         y: targets, next to arrays.
         sample_weight: as `fit` takes it, next to arrays.
         class_weight: factors of the loss by class, as `fit` takes them.
+        finite: whether NaN and infinity in `x` are refused.
 
     Raises:
         InputError: no sample, not finite values, targets given twice, or nothing of the kinds
@@ -71,7 +74,7 @@ def first_batch(
             )
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(_as_tuple(taken))
     inputs = keras.tree.map_structure(_tensor, x)
-    _check(inputs)
+    _check(inputs, finite)
     targets = None if y is None else keras.tree.map_structure(_tensor, y)
     weights = None if sample_weight is None else keras.tree.map_structure(_tensor, sample_weight)
     if class_weight is not None:
@@ -145,7 +148,7 @@ def _text(array: np.ndarray) -> Any:
         ) from error
 
 
-def _check(inputs: Any) -> None:
+def _check(inputs: Any, finite: bool) -> None:
     flat = [t for t in keras.tree.flatten(inputs) if t is not None]
     shapes = [tuple(t.shape) for t in flat]
     if not flat or any(not shape or shape[0] == 0 for shape in shapes):
@@ -155,7 +158,7 @@ def _check(inputs: Any) -> None:
         )
     for tensor in flat:
         real = isinstance(tensor, tf.Tensor) and tensor.dtype.is_floating
-        if real and not bool(tf.reduce_all(tf.math.is_finite(tensor))):
+        if finite and real and not bool(tf.reduce_all(tf.math.is_finite(tensor))):
             raise InputError(
                 "`x` must be finite; NaN or infinity says nothing about the model. "
                 f"Received: an input of shape {tuple(tensor.shape)} that is not"

@@ -1,5 +1,6 @@
 """What was seen of one call of one layer."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,37 @@ from keras_inits._gains import Activation
 
 INPUT = -1  # as a source: the model's own input
 UNKNOWN = -2  # as a source: something computed outside of any layer
+
+
+@dataclass(eq=False)
+class Structure:
+    """How a call's signal and gradient are spread over sites: all but their sizes.
+
+    Each is None, or NaN, where it was not looked at.
+
+    Attributes:
+        given: mean products of what its kernel sees at two sites, `(maps, sites, sites)`.
+        back: the same of the gradient at its output.
+        inside: share of a convolution's windows that is signal, not padding.
+        slopes: of a batch normalization the squared slopes, channel by channel.
+        rows: of a normalization by sites some sites of its input, `(sites, units)`.
+        places: share of its output's second moment that two places of a sample have in common.
+        back_places: that of the gradient at its output.
+        given_steps: of a recurrent layer the mean products of its input at two steps.
+        back_steps: the same of the gradient at its output.
+        gain: by what its kernel multiplies a second moment, once it was asked for.
+    """
+
+    given: NDArray[np.float64] | None = None
+    back: NDArray[np.float64] | None = None
+    inside: float | None = None
+    slopes: NDArray[np.float64] | None = None
+    rows: NDArray[np.floating] | None = None
+    places: float = math.nan
+    back_places: float = math.nan
+    given_steps: NDArray[np.float64] | None = None
+    back_steps: NDArray[np.float64] | None = None
+    gain: tuple[float | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +95,8 @@ class Call:
         made_from: the calls that its output was computed from: its sources, or layers inside it.
         columns: a part of its output, `(rows, units)`, and `gradient_columns` of its gradient.
         gradient_columns: see `columns`.
+        structure: how alike what it sees at several sites is; what theory takes from the
+            measurement.
         squashed: the activations that ran as operations, in it or right behind it.
         steps: of a recurrent layer that returns its last step: root mean square of the gradient at
             its input, in the order of its steps.
@@ -81,6 +115,7 @@ class Call:
     made_from: frozenset[int] = frozenset()
     columns: NDArray[np.floating] | None = None
     gradient_columns: NDArray[np.floating] | None = None
+    structure: Structure = field(default_factory=Structure)
     squashed: list[Squashed] = field(default_factory=list)
     steps: list[float] = field(default_factory=list)
 

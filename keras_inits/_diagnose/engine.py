@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from keras_inits._diagnose import jacobian as jacobians
 from keras_inits._diagnose.batch import Batch
-from keras_inits._diagnose.confirm import confirmed
+from keras_inits._diagnose.cleaning import cleaned
 from keras_inits._diagnose.evidence import Evidence
 from keras_inits._diagnose.measuring import moments
 from keras_inits._diagnose.objective import (
@@ -20,6 +20,7 @@ from keras_inits._diagnose.objective import (
     loss_scale,
     objective,
 )
+from keras_inits._diagnose.proof import confirmed
 from keras_inits._diagnose.recording import Recorder, Silencer
 from keras_inits._diagnose.report import (
     JacobianReport,
@@ -37,6 +38,9 @@ from keras_inits._diagnose.verdicts import judge, worst
 from keras_inits._diagnose.watching import watching
 from keras_inits._errors import InputError
 from keras_inits._keras_internals import all_layers
+from keras_inits._reporting import Finding
+
+_REFUSED = {"targets", "output", "loss"}
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,9 @@ def report(
         if own_data:
             goals = None if own_step else batch.y
             setting = examine(model, batch.x, goals, loss=loss)
+            if not setting.usable:
+                batch, cleaning = cleaned(batch, model)
+                notes += cleaning
         if own_step:
             seen = _own_step(model, batch, state)
             notes += ("loss and gradients: of the model's own train_step",)
@@ -94,8 +101,8 @@ def report(
             try:
                 seen = _standard_step(model, batch, state, loss=loss, training=training, rng=rng)
             except Exception as error:
-                # Targets that the loss refuses are a finding; the signal can be looked at still.
-                if not any("targets" in finding.where for finding in setting.findings):
+                # What the loss refuses is a finding; the signal can be looked at still.
+                if not any(_REFUSED & {*finding.where} for finding in setting.findings):
                     raise
                 state.restore()
                 given = replace(batch, y=None)
@@ -110,6 +117,12 @@ def report(
         findings = by_severity((*whole, *weighed))
         if not seen.recorder.sees_operations:
             notes += ("operations between layers were not seen: this TensorFlow has no callbacks",)
+        if seen.recorder.unseen:
+            places = ", ".join(name or "the model" for name in seen.recorder.unseen)
+            notes += (
+                f"not seen: what runs inside a tf.function, in {places}; without the decorator it "
+                "is",
+            )
         if confirm:
 
             def again(x: Any) -> Evidence:
@@ -136,12 +149,18 @@ def report(
         model=model.name,
         batch=batch.size,
         loss=seen.loss,
-        layers=_layers(evidence, {n for f in findings for n in f.where}, findings),
+        layers=_layers(evidence, {n for f in findings for n in f.where}, findings, training),
         jacobian=jacobian,
-        findings=setting.findings + findings,
+        findings=_in_order(setting, findings),
         notes=notes + more + setting.notes + dismissed,
         first_steps=setting.first_steps,
     )
+
+
+def _in_order(setting: Setting, signal: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """Returns all findings, the setting first; a rate that only these weights forbid comes last."""
+    rate = [f for f in setting.findings if setting.of_weights and f.where == ("optimizer",)]
+    return (*(f for f in setting.findings if f not in rate), *signal, *rate)
 
 
 def _evidence(
@@ -295,11 +314,11 @@ def _jacobian(
 
 
 def _layers(
-    evidence: Evidence, blamed: set[str], findings: Sequence[Any]
+    evidence: Evidence, blamed: set[str], findings: Sequence[Any], training: bool
 ) -> tuple[LayerReport, ...]:
     reported: set[int] = set()
     reports = []
-    predictions = predict(evidence.calls)
+    predictions = predict(evidence.calls, lambda: evidence.picture, training=training)
     for call, expected in zip(evidence.calls, predictions, strict=True):
         own = [
             w

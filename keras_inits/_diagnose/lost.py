@@ -1,7 +1,8 @@
 """Where a gradient is lost altogether: None, or 0 everywhere."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from keras_inits._diagnose.calls import Call, Cut
 from keras_inits._diagnose.evidence import Evidence
 from keras_inits._diagnose.remedies import reference
 from keras_inits._diagnose.report import WeightReport
@@ -10,6 +11,27 @@ from keras_inits._reporting import Finding
 Found = Iterator[tuple[int | None, Finding]]
 
 _STUCK = "No weight before it ever moves"
+
+
+def _straight(operation: str) -> str:
+    # Bengio, Léonard, Courville 2013, section 4: the straight-through estimator.
+    call = f"keras.ops.{operation}(x)"
+    return f"In the place of {call}: x + keras.ops.stop_gradient({call} - x)"
+
+
+_CHOICE = "In the place of one_hot(argmax(x)): keras.ops.softmax(x / 0.5), sharper the lower 0.5 is"
+_COMPARISON = "In the place of x > a: keras.ops.sigmoid((x - a) / 0.1), sharper the lower 0.1 is"
+# TensorFlow's names of operations, and what to write instead.
+_INSTEAD = {
+    **{name: _straight("round") for name in ("Round", "Rint")},
+    **{name: _straight(name.lower()) for name in ("Sign", "Floor", "Ceil")},
+    "FloorDiv": "In the place of x // a: x / a + keras.ops.stop_gradient(x // a - x / a)",
+    **dict.fromkeys(("ArgMax", "ArgMin", "TopKV2"), _CHOICE),
+    **dict.fromkeys(("Greater", "GreaterEqual", "Less", "LessEqual"), _COMPARISON),
+    "Cast": "Leave out the cast to whole numbers, or cast only what is not to learn",
+    "StopGradient": "Leave out keras.ops.stop_gradient; or, if it is meant, say so: "
+    "trainable = False for the layers before it",
+}
 
 
 def no_gradient(evidence: Evidence) -> Found:
@@ -40,6 +62,11 @@ def no_gradient(evidence: Evidence) -> Found:
                 'Use a loss that is differentiable and depends on the output, such as loss="mse".',
             ),
         )
+        return
+    last = max((i for i, taught in enumerate(learns) if taught), default=None)
+    cuts = [] if last is None else [cut for cut in evidence.cuts if last in cut.origins]
+    if cuts and not any(map(_any_gradient, evidence.calls)):
+        yield last, _behind(evidence, last or 0, cuts)
         return
     for index, call in enumerate(evidence.calls):
         if not learns[index]:
@@ -97,6 +124,23 @@ def _own_gradient_is_zero(evidence: Evidence, index: int) -> bool:
     return not any(_alive(evidence, source) for source in call.before)
 
 
+def _any_gradient(call: Call) -> bool:
+    return call.gradient is not None and call.gradient.second_moment != 0
+
+
+def _behind(evidence: Evidence, index: int, cuts: Sequence[Cut]) -> Finding:
+    name = evidence.calls[index].name
+    operations = [cut.operation for cut in cuts]
+    return Finding(
+        "no gradient",
+        (name,),
+        f"no gradient comes back to {name}, the last layer that could learn: "
+        + ", ".join(dict.fromkeys(operations)),
+        _STUCK,
+        _differentiable(operations),
+    )
+
+
 def _between(evidence: Evidence, lost: int, taker: int) -> Finding:
     before, after = evidence.calls[lost], evidence.calls[taker]
     cuts = [cut for cut in evidence.cuts if lost in cut.origins]
@@ -109,11 +153,16 @@ def _between(evidence: Evidence, lost: int, taker: int) -> Finding:
         (after.name, before.name),
         f"a gradient comes to {after.name} and {none} to {before.name} before it{how}",
         _STUCK,
-        "Replace it by something with a derivative: a softmax for argmax, a sigmoid for a "
-        "comparison, x + keras.ops.stop_gradient(keras.ops.round(x) - x) for rounding."
-        if cuts
-        else "",
+        _differentiable([cut.operation for cut in cuts]),
     )
+
+
+def _differentiable(operations: Sequence[str]) -> str:
+    """Returns the expression to write in the place of operations without a derivative."""
+    known = dict.fromkeys(_INSTEAD[name] for name in operations if name in _INSTEAD)
+    if not operations or known:
+        return "; ".join(known)
+    return "Compute it by operations of keras.ops that have a derivative"
 
 
 def _inside(evidence: Evidence, index: int) -> Finding:

@@ -10,8 +10,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_inits._diagnose import operations
-from keras_inits._diagnose.calls import INPUT, UNKNOWN, Call, Cut
+from keras_inits._diagnose import operations, sites
+from keras_inits._diagnose.calls import INPUT, UNKNOWN, Call, Cut, Structure
 from keras_inits._diagnose.measuring import measure, measure_gradient, moments
 from keras_inits._diagnose.state import State
 from keras_inits._diagnose.statistics import TensorStatistics
@@ -25,6 +25,10 @@ from keras_inits._diagnose.traits import (
 )
 from keras_inits._diagnose.watching import watching
 from keras_inits._keras_internals import copy_tensor_notes, logits_of, mask_of, set_logits
+from keras_inits._layers.kinds import Kind, kind
+
+# How TensorFlow names the call of a traced function.
+_FUNCTIONS = ("__forward_", "__inference_", "PartitionedCall", "StatefulPartitionedCall")
 
 
 @dataclass(eq=False)
@@ -72,6 +76,7 @@ class Recorder(Silencer):
         origins: what each tensor was computed from.
         sees_operations: whether operations between and inside layers are seen.
         needed: the calls without which nothing reaches the model's first output, as bits.
+        unseen: the layers that ran a `tf.function`, whose inside is not seen; "" for the model.
     """
 
     model: keras.Model
@@ -83,6 +88,7 @@ class Recorder(Silencer):
     origins: operations.Origins = field(default_factory=operations.Origins)
     sees_operations: bool = True
     needed: int = 0
+    unseen: dict[str, None] = field(default_factory=dict)
     _made: dict[int, tuple[Any, int]] = field(default_factory=dict)
     _measured: dict[int, TensorStatistics] = field(default_factory=dict)
     _stack: list[_Frame] = field(default_factory=list)
@@ -159,6 +165,20 @@ class Recorder(Silencer):
             output, columns = measure(tf.stop_gradient(tensor), unit_axis(layer), bounds)
             real = [(t, s) for t, s in zip(given, sources, strict=True) if _is_real(t)]
             inputs = self._statistics_of(*real[0]) if real else None
+            structure = (
+                _structure(
+                    layer,
+                    tf.stop_gradient(real[0][0]),
+                    tf.stop_gradient(tensor),
+                    masked=mask_of(real[0][0]) is not None,
+                )
+                if real and not composite and output.finite
+                else Structure()
+            )
+            if real and structure.given is None and kind(layer) is Kind.ACTIVATION:
+                source = real[0][1]
+                seen = self.calls[source].columns if source >= 0 else None
+                structure.given = None if seen is None else sites.products(seen)
         inside = self._stack[-1].given if self._stack else 0
         call = Call(
             self._name(layer),
@@ -167,6 +187,7 @@ class Recorder(Silencer):
             columns=columns,
             squashed=[squashing.result() for squashing in frame.squashing.values()],
             steps=frame.steps,
+            structure=structure,
         )
         self.calls.append(call)
         flat[main] = self._marked(tensor, call)
@@ -202,6 +223,8 @@ class Recorder(Silencer):
         def measured(gradient: Any) -> None:
             found, columns = measure_gradient(gradient, unit_axis(call.layer), self.scale)
             call.gradient, call.gradient_columns = found, columns
+            if found.finite:
+                _add_structure_back(call, gradient)
 
         def measured_at_logits(gradient: Any) -> None:
             if call.gradient is None:
@@ -252,6 +275,9 @@ class Recorder(Silencer):
     def _see(self, name: str, inputs: Any, outputs: Any) -> None:
         if self._measuring:
             return
+        if name.startswith(_FUNCTIONS):
+            names = [f.layer.name for f in self._stack if f.layer is not self.model]
+            self.unseen["/".join(names)] = None
         origins = self.origins.pass_on(name, inputs, outputs)
         if not origins:
             return
@@ -292,6 +318,39 @@ class Recorder(Silencer):
         name = "/".join([*outer, layer.name])
         self._names[name] += 1
         return name if self._names[name] == 1 else f"{name}:{self._names[name]}"
+
+
+def _structure(layer: Any, given: tf.Tensor, made: tf.Tensor, *, masked: bool) -> Structure:
+    """Returns how a call's signal is spread over sites."""
+    what, shape = kind(layer), tuple(made.shape)
+    found = Structure(given=sites.given_products(layer, given, shape))
+    windows = what in (Kind.CONVOLUTION, Kind.DEPTHWISE, Kind.SEPARABLE)
+    if windows and max(layer.kernel_size) > 1:
+        found.inside = sites.share_inside(layer, given, shape)
+    if what is Kind.NORMALIZATION and isinstance(layer, keras.layers.BatchNormalization):
+        found.slopes = sites.squared_slopes(layer, given)
+    elif what is Kind.NORMALIZATION and given.shape.rank > 1:
+        found.rows = sites.rows_of(given, given.shape[-1])
+    if what in (Kind.DENSE, Kind.EINSUM):
+        found.places = sites.likeness_over_places(made)
+    if what is Kind.RECURRENT and not masked:
+        found.given_steps = sites.products_of_steps(given)
+    return found
+
+
+def _add_structure_back(call: Call, gradient: tf.Tensor) -> None:
+    """Takes note of how the gradient at a call's output is spread over sites."""
+    structure, what = call.structure, kind(call.layer)
+    if what is Kind.EINSUM:
+        fans = sites.einsum_fans(call.layer)
+        if fans is not None and structure.given is not None:
+            structure.back = sites.products(sites.rows_of(gradient, fans[1]))
+    elif structure.given is not None and call.gradient_columns is not None:
+        structure.back = sites.products(call.gradient_columns)
+    if what in (Kind.DENSE, Kind.EINSUM):
+        structure.back_places = sites.likeness_over_places(gradient)
+    if what is Kind.RECURRENT:
+        structure.back_steps = sites.products_of_steps(gradient)
 
 
 def _is_real(value: Any) -> bool:

@@ -109,6 +109,9 @@ class FirstSteps:
         after: that after them; infinite if it was not finite.
         guess: that of the best guess that is the same for all samples; None if not known.
         steps: how many steps were tried in all, at this rate and for what was to be proved.
+        lowest: of the rates that were tried, in decades, the least that makes half of the best
+            fall or more; NaN where others were not tried.
+        highest: the largest such rate.
     """
 
     rate: float
@@ -116,6 +119,8 @@ class FirstSteps:
     after: float
     guess: float | None
     steps: int
+    lowest: float = math.nan
+    highest: float = math.nan
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,8 +28,9 @@ def diagnose(
     """Returns what is wrong with the setting of a training, and what each layer does to the signal.
 
     The setting: data, targets, the end of the model against the loss, and, of a compiled model with
-    targets, 20 steps or more (120 at most, of 32 samples) of its optimizer on a copy of the
-    weights; models of more than 100 layers or 1e11 multiplications a trial are left out of that.
+    targets, some 100 steps (of 32 samples) of its optimizer on a copy of the weights, 20 of models
+    that are not small; models of more than 100 layers or 1e11 multiplications a trial are left out
+    of that.
 
     The signal: one pass forward and one back over `x`, and a few over `jacobian_samples` of its
     samples. The loss and the gradients are those of the first step of `fit` on that batch, whatever
@@ -66,7 +67,7 @@ def diagnose(
 
     Raises:
         InputTypeError: `model` is no Keras model, or `x` holds no arrays.
-        InputError: an empty or not finite `x`, `y` without a loss, or another backend.
+        InputError: an empty `x`, `y` without a loss, or another backend.
 
     >>> import keras_inits
     >>> import numpy as np
@@ -85,7 +86,7 @@ def diagnose(
     notes: tuple[str, ...] = ()
     if isinstance(drawn, StandardInput):
         drawn, notes = drawn.x, (f"input: {drawn.description}, since no data was given",)
-    batch = first_batch(drawn, y, sample_weight, class_weight)
+    batch = first_batch(drawn, y, sample_weight, class_weight, finite=False)
     _check_shape(model, batch.x)
     return engine.report(
         model,

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 
+import keras
 import numpy as np
 
 from keras_inits._diagnose.calls import Call
@@ -67,6 +68,8 @@ def symmetric(evidence: Evidence) -> Found:
         if not has_kernel(call.layer) or units < 2:
             continue
         silent = call.output.second_moment == 0 and back.second_moment == 0
+        if silent and _wakes(evidence, index):
+            continue
         count = units if silent and _one_column(call) else _equal_units(call)
         if count > evidence.thresholds.equal * units:
             yield (
@@ -80,6 +83,27 @@ def symmetric(evidence: Evidence) -> Found:
                     {"equal": count, "units": units},
                 ),
             )
+
+
+def _wakes(evidence: Evidence, index: int) -> bool:
+    """Says whether a silent layer gets no gradient only for as long as a head of zeros stands.
+
+    So Fixup starts: branches and head end in zeros (Zhang et al. 2019). At the first step the head
+    learns from a stream that is not zero, a row for each unit, and at the second one gradients come
+    through it, others to each unit.
+    """
+    return any(
+        call.gradient is not None
+        and call.gradient.finite
+        and call.gradient.second_moment > 0
+        and call.inputs is not None
+        and call.inputs.second_moment > 0
+        and call.inputs.dead_units == 0
+        and has_kernel(call.layer)
+        and all(not np.any(keras.ops.convert_to_numpy(w)) for w in call.layer.weights)
+        for call in evidence.calls[index + 1 :]
+        if not call.composite
+    )
 
 
 def dying(evidence: Evidence) -> Found:

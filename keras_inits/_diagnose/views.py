@@ -56,6 +56,7 @@ def parts(report: "SignalReport") -> Iterator[RenderableType]:
         yield Text(
             f"First steps at learning rate {steps.rate:.3g}, on a copy: loss {steps.start:.3g} to "
             f"{steps.after:.3g}{guess} ({steps.steps} steps tried in all)"
+            + _span(steps.lowest, steps.highest)
         )
     for note in report.notes:
         yield plain_text(note)
@@ -72,6 +73,14 @@ def parts(report: "SignalReport") -> Iterator[RenderableType]:
             yield plain_text(f"  {finding.consequence}.")
         if finding.remedy:
             yield plain_text(f"  {finding.remedy}")
+
+
+def _span(low: float, high: float) -> str:
+    if math.isnan(low):
+        return ""
+    if low == high:
+        return f"; of five rates, a decade apart, {low:.3g} alone makes half of the best fall"
+    return f"; of five rates, a decade apart, {low:.3g} to {high:.3g} make half of the best fall"
 
 
 def _grouped(findings: tuple[Finding, ...]) -> list[tuple[Finding, int]]:

@@ -164,11 +164,12 @@ def _is_gate(wiring: Wiring, following: Following) -> bool:
 def _depths(wiring: Wiring, activations: Mapping[int, Activation | None]) -> dict[int, int]:
     """Returns, for each kernel, how many layers of its activation follow each other around it.
 
-    A chain ends at a normalization, a residual sum, attention or a recurrent layer. Linear kernels
-    in between do not count.
+    A chain ends at a normalization, attention or a recurrent layer. Through a residual sum it goes
+    along the stream, whose scale each branch is made for; what a branch adds is small. Linear
+    kernels in between do not count.
     """
-    residual = frozenset(each.call for each in wiring.sums)
-    before = {index: tuple(_kernels_before(wiring, index, residual)) for index in activations}
+    shortcuts = {each.call: each.shortcut.source for each in wiring.sums}
+    before = {index: tuple(_kernels_before(wiring, index, shortcuts)) for index in activations}
     after: dict[int, list[int]] = {index: [] for index in activations}
     for index, earlier in before.items():
         for each in earlier:
@@ -198,7 +199,7 @@ def _chains(
     return chains
 
 
-def _kernels_before(wiring: Wiring, index: int, residual: frozenset[int]) -> Iterator[int]:
+def _kernels_before(wiring: Wiring, index: int, shortcuts: Mapping[int, int]) -> Iterator[int]:
     seen: set[int] = set()
     open_ = list(wiring.calls[index].signals)
     while open_:
@@ -209,5 +210,7 @@ def _kernels_before(wiring: Wiring, index: int, residual: frozenset[int]) -> Ite
         call = wiring.calls[at]
         if call.is_map:
             yield at
-        elif call.kind not in _RESTARTS and at not in residual:
+        elif at in shortcuts:
+            open_.append(shortcuts[at])
+        elif call.kind not in _RESTARTS:
             open_ += call.signals

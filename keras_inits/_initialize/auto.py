@@ -23,7 +23,6 @@ from keras_inits._moments import (
     activated,
     carried,
     normal,
-    seen,
     through_activation,
 )
 from keras_inits._schemes import ConstantInit, XavierInit, ZerosInit
@@ -143,7 +142,7 @@ class _Walk:
             output = outputs[i] if i < len(outputs) else 0
             signal = signals[source]
             given.append(signal.shuffled(source * 64 + output) if output else signal)
-        return Place(self.wiring, call, tuple(given), self._power(call))
+        return Place(self.wiring, call, tuple(given), self._power(call), self.sizes_known)
 
     def _carried(self, call: Call, signals: Mapping[int, Signal]) -> Signal:
         return carried(self._place(call, signals))
@@ -179,14 +178,7 @@ class _Walk:
             return math.prod(map(self._square, call.weights))
         if call.kind in (Kind.RECURRENT, Kind.CELL):
             kernels = kernels[:1]
-        power = math.prod(g.fan_in * self._square(path) for path, g in kernels)
-        return power * self._seen(call)
-
-    def _seen(self, call: Call) -> float:
-        shapes = self.wiring.shapes_into(call)
-        if not (self.sizes_known and shapes):
-            return 1.0
-        return seen(self.wiring.subjects[call.index], shapes[0], call.shape)
+        return math.prod(g.fan_in * self._square(path) for path, g in kernels)
 
     def _choose(self, call: Call) -> None:
         new = [
@@ -237,7 +229,7 @@ class _Walk:
     def _choose_separable(self, call: Call, new: Sequence[tuple[str, KernelGeometry]]) -> None:
         (first, one), *rest = new
         place = self._place(call, self.signals)
-        given = place.given[0].second_moment * self._seen(call) or 1.0
+        given = place.given[0].second_moment * place.reach.seen or 1.0
         if "depthwise" in first:
             # Nothing stands between the two kernels.
             self._set(first, one, given**-0.5, f"depthwise: second moment 1 from {given:.3g}", 1.0)
@@ -250,7 +242,7 @@ class _Walk:
     ) -> None:
         place, aim = self._place(call, self.signals), self.aims[call.index]
         if given is None:
-            given = place.given[0].second_moment * self._seen(call) if place.given else 1.0
+            given = place.second_moment * place.reach.seen if place.given else 1.0
         because = _because(place.reason)
         normalizations = self.wiring.normalized_after(call)
         if call.index in self.ends:

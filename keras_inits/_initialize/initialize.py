@@ -1,6 +1,6 @@
 """`initialize`: every weight of a model set as its layer needs it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 import keras
@@ -8,13 +8,14 @@ import keras
 from keras_inits import _checks, _registry
 from keras_inits._errors import InputError, InputTypeError
 from keras_inits._initialize.auto import Residual
-from keras_inits._initialize.plan import AUTO, OWN, Step, plan
+from keras_inits._initialize.plan import AUTO, OWN, plan
 from keras_inits._initialize.report import InitializationReport, WeightRow
-from keras_inits._initialize.seeds import root_seed, weight_seeds
+from keras_inits._initialize.seeds import root_seed, weight_seed
 from keras_inits._initialize.setting import set_all
 from keras_inits._initialize.statistics import standard_deviation
+from keras_inits._initialize.step import Step, seed_paths
 from keras_inits._layers import LeftAlone, Unknown, owned_weights
-from keras_inits._recipes import find
+from keras_inits._recipes import Recipe, find
 from keras_inits._schemes import GeometricInit
 from keras_inits._schemes.base import Scheme
 from keras_inits._schemes.checks import choice
@@ -63,9 +64,9 @@ def initialize(
             net (`keras_inits.recipes()`), by name, such as `"gpt2"`, or with options,
             `keras_inits.recipe("gpt2", stddev=0.01)`.
         overrides: patterns of weight paths, such as `"*/embeddings"`, to schemes; the first that
-            fits counts. None in place of a scheme leaves the weights alone. An override may also
-            name a bias, or a weight that the library does not know: the scheme then reads the
-            shape.
+            fits counts. None in place of a scheme leaves the weights alone; a recipe gives each of
+            them the line of its role. An override may also name a bias, or a weight that the
+            library does not know: the scheme then reads the shape.
         residual: what `"auto"` has each of the L branches of a residual stream add to the stream's
             second moment, through its last kernel, or the scale of a normalization behind that
             where it starts at 1. `"sqrt"`: 1 / L of what the stream starts with, standard
@@ -98,6 +99,31 @@ def initialize(
     """
     _checks.built(model, "initialized")
     root = root_seed(seed)
+    steps = set_by(model, scheme, root, overrides, residual)
+    rows = tuple(_row(step) for step in steps)
+    return InitializationReport(model=model.name, seed=root, rows=rows)
+
+
+def set_by(
+    model: keras.layers.Layer,
+    scheme: Any,
+    root: int,
+    overrides: Mapping[str, Any] | None = None,
+    residual: Residual = "sqrt",
+    *,
+    keep_old: bool = True,
+) -> tuple[Step, ...]:
+    """Sets the weights of a built model as `initialize` does, and returns what was done with each.
+
+    Args:
+        model: a built model or layer.
+        scheme: as in `initialize`.
+        root: the root of all seeds.
+        overrides: as in `initialize`.
+        residual: as in `initialize`.
+        keep_old: whether the weights are put back where setting them fails; if not, that is the
+            caller's to do.
+    """
     default = find(scheme) or _scheme(scheme)
     if default is None:
         raise InputError("`scheme` must be an initializer, 'auto' or 'own'. Received: scheme=None")
@@ -106,15 +132,26 @@ def initialize(
             "`overrides` must be a dict from patterns of weight paths to schemes. "
             f"Received: overrides={overrides!r}"
         )
-    own = {pattern: _scheme(spec) for pattern, spec in (overrides or {}).items()}
+    own = {pattern: find(spec) or _scheme(spec) for pattern, spec in (overrides or {}).items()}
     weights = owned_weights(model)
-    if recipe := find(scheme):
-        default = recipe.on(model, weights)
+    default, *rest = (
+        each.on(model, weights) if isinstance(each, Recipe) else each
+        for each in (default, *own.values())
+    )
+    own = dict(zip(own, rest, strict=True))
     ends = choice("residual", residual, get_args(Residual))
     steps = plan(weights, default, own, model=model, residual=ends)
-    set_all(steps, weight_seeds(root, [step.owned for step in steps]))
-    rows = tuple(_row(step) for step in steps)
-    return InitializationReport(model=model.name, seed=root, rows=rows)
+    seeds = [weight_seed(root, path) for path in seed_paths(steps)]
+    set_all(steps, seeds, keep_old=keep_old)
+    return steps
+
+
+def scheme_names(steps: Sequence[Step]) -> tuple[str, ...]:
+    """Returns short texts for the initializers that drew kernels, each once, in order."""
+    drew = {
+        id(s.initializer): s.initializer for s in steps if s.kernel and s.initializer is not None
+    }
+    return tuple(sorted({_name(initializer) for initializer in drew.values()}))
 
 
 def _scheme(spec: Any) -> Any:

@@ -1,12 +1,13 @@
 """The schemes that layers keep as their initializers after `initialize`."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 
-from keras_inits._initialize.plan import Step
+from keras_inits._initialize.step import Step
 from keras_inits._layers.ownership import initializer_attribute
-from keras_inits._schemes import GeometricInit
+from keras_inits._schemes import ChronoInit, GeometricInit
 from keras_inits._schemes.geometric import with_seed
 
 _ByAttribute = dict[tuple[int, str], tuple[keras.layers.Layer, list[keras.Initializer]]]
@@ -14,7 +15,7 @@ _ByAttribute = dict[tuple[int, str], tuple[keras.layers.Layer, list[keras.Initia
 
 def kept_schemes(
     steps: Sequence[Step],
-) -> list[tuple[keras.layers.Layer, str, keras.Initializer]]:
+) -> list[tuple[keras.layers.Layer, str, Any]]:
     """Returns layers, attributes and the schemes to keep in them, unseeded.
 
     An attribute that serves several weights is kept only if all of them were given one scheme.
@@ -32,11 +33,20 @@ def kept_schemes(
         for parent in step.owned.parents:
             if attribute := initializer_attribute(parent, name):
                 around.setdefault((id(parent), attribute), (parent, []))[1].append(step.initializer)
-    return [
+    kept: list[tuple[keras.layers.Layer, str, Any]] = [
         # An instance for each layer: instances that are shared would draw equal weights.
         (layer, attribute, with_seed(schemes[0], None))
         for (_, attribute), (layer, schemes) in {**around, **own}.items()
         if all(scheme == schemes[0] for scheme in schemes[1:]) and _is_settable(layer, attribute)
+    ]
+    # Else Keras would make the bias of pieces, each of which the scheme would take for a whole one.
+    return [
+        *kept,
+        *(
+            (layer, "unit_forget_bias", False)
+            for layer, attribute, scheme in kept
+            if isinstance(scheme, ChronoInit) and getattr(layer, "unit_forget_bias", False)
+        ),
     ]
 
 

@@ -11,53 +11,29 @@ from keras import ops
 
 from keras_inits import _gains, _registry
 from keras_inits._errors import InputError
+from keras_inits._initialize.around import in_pairs, kernel_beside
 from keras_inits._initialize.auto import Choice, Residual, Weight, choose
 from keras_inits._initialize.statistics import mean_square
+from keras_inits._initialize.step import Step
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import Default, LeftAlone, OwnedWeight, Role, Unknown, geometry, role
 from keras_inits._layers.activations import activation_name
 from keras_inits._layers.ownership import kept_initializer
 from keras_inits._recipes import Bound
-from keras_inits._schemes import ConstantInit, GeometricInit, XavierInit, ZerosInit
+from keras_inits._schemes import (
+    BiasUniformInit,
+    ChronoInit,
+    ConstantInit,
+    GeometricInit,
+    XavierInit,
+    ZerosInit,
+)
 from keras_inits._schemes.base import KernelScheme
 from keras_inits._schemes.laws import expected_stddev
 from keras_inits._wiring import wiring
 
 AUTO = "auto"  # as the graph of the model asks for
 OWN = "own"  # the initializer that the layer has
-
-
-@dataclass(frozen=True)
-class Step:
-    """What is to be done with one weight.
-
-    Attributes:
-        owned: the weight.
-        role: what it is in its layer.
-        initializer: what draws it; None where it keeps its values.
-        kept: whether its layer is to keep the initializer.
-        note: how the initializer was chosen, where that needs saying.
-        drawn_in: the geometry to draw in, where that is not the one of its role.
-        second_moment: what a kernel's output is to have, where that was chosen.
-    """
-
-    owned: OwnedWeight
-    role: Role
-    initializer: Any
-    kept: bool = False
-    note: str = ""
-    drawn_in: KernelGeometry | None = None
-    second_moment: float | None = None
-
-    @property
-    def kernel(self) -> KernelGeometry | None:
-        """The geometry of a kernel; None for every other weight."""
-        return self.role if isinstance(self.role, KernelGeometry) else None
-
-    @property
-    def geometry(self) -> KernelGeometry:
-        """The geometry to draw in: that of the shape for a weight that is no kernel."""
-        return self.drawn_in or self.kernel or KernelGeometry.from_shape(self.owned.weight.shape)
 
 
 @dataclass(frozen=True)
@@ -99,10 +75,11 @@ def plan(
                 + ", ".join(repr(owned.path) for owned in weights[:3])
             )
     wanted = [_wanted(owned, scheme, overrides) for owned in weights]
-    if not any(_is_chosen(each) for each in wanted):
-        return tuple(_step(each, {}, "") for each in wanted)
-    choices, reason = _choices(model, wanted, residual)
-    return tuple(_step(each, choices, reason) for each in wanted)
+    choices: Mapping[str, Choice] = {}
+    reason = ""
+    if any(_is_chosen(each) for each in wanted):
+        choices, reason = _choices(model, wanted, residual)
+    return in_pairs([_step(each, choices, reason) for each in wanted], model, _own)
 
 
 def _wanted(owned: OwnedWeight, scheme: Any, overrides: Mapping[str, Any]) -> _Wanted:
@@ -139,6 +116,8 @@ def _step(wanted: _Wanted, choices: Mapping[str, Choice], reason: str) -> Step:
         return _by_scheme(owned, found, spec, reason)
     if isinstance(found, LeftAlone):
         return Step(owned, found, None)
+    if isinstance(spec, BiasUniformInit) and (kernel := kernel_beside(owned)):
+        return Step(owned, found, spec.for_bias(kernel), True)
     return Step(owned, found, _registry.get(found.initializer))
 
 
@@ -194,6 +173,8 @@ def _overridden(owned: OwnedWeight, found: Role, spec: Any, pattern: str, reason
         return Step(owned, LeftAlone(f"the override {pattern!r} says so"), None)
     if isinstance(spec, str) and spec == OWN:
         return _own(owned, found)
+    if isinstance(spec, Bound):
+        return _by_recipe(owned, found, spec)
     return _by_scheme(owned, found, spec, reason)
 
 
@@ -203,6 +184,12 @@ def _by_scheme(owned: OwnedWeight, found: Role, spec: Any, reason: str) -> Step:
         found = initializer.geometry(tuple(owned.weight.shape))
     elif isinstance(found, Unknown):
         found, note = KernelGeometry.from_shape(owned.weight.shape), "geometry by shape"
+    elif (
+        isinstance(initializer, BiasUniformInit | ChronoInit)
+        and isinstance(found, Default)
+        and (kernel := kernel_beside(owned))
+    ):
+        initializer = initializer.for_bias(kernel)
     return Step(owned, found, initializer, True, note)
 
 

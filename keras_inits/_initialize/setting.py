@@ -12,7 +12,7 @@ from keras import initializers, ops
 
 from keras_inits._errors import InputError, InputTypeError
 from keras_inits._initialize.keeping import kept_schemes
-from keras_inits._initialize.plan import Step
+from keras_inits._initialize.step import Step
 from keras_inits._initialize.writing import values_for
 from keras_inits._schemes import (
     ConstantInit,
@@ -49,7 +49,7 @@ _DRAW_ANY_SHAPE = frozenset(
 _SMALL = 2**22  # numbers of a model whose old values are all kept: 16 MiB in float32
 
 
-def set_all(steps: Sequence[Step], seeds: Sequence[int]) -> None:
+def set_all(steps: Sequence[Step], seeds: Sequence[int], *, keep_old: bool = True) -> None:
     """Draws and assigns every weight that a step sets, and has the layers keep their schemes.
 
     All or nothing: what can be checked without a draw is checked before the first weight changes.
@@ -61,6 +61,7 @@ def set_all(steps: Sequence[Step], seeds: Sequence[int]) -> None:
     Args:
         steps: the plan.
         seeds: one for each step.
+        keep_old: whether old values of weights are kept at all; if not, the caller keeps them.
 
     Raises:
         InputError: an initializer that cannot fill its weight; nothing has changed then.
@@ -73,13 +74,13 @@ def set_all(steps: Sequence[Step], seeds: Sequence[int]) -> None:
     try:
         for (step, seed), sure in zip(drawn, certain, strict=True):
             if not sure:
-                _set(step, seed, undo)
+                _set(step, seed, undo if keep_old else None)
         for layer, attribute, scheme in attributes:
             undo.append(functools.partial(setattr, layer, attribute, getattr(layer, attribute)))
             setattr(layer, attribute, scheme)
         for (step, seed), sure in zip(drawn, certain, strict=True):
             if sure:
-                _set(step, seed, undo if small else None)
+                _set(step, seed, undo if small and keep_old else None)
     except BaseException:
         for put_back in reversed(undo):
             put_back()

@@ -12,14 +12,17 @@ from numpy.typing import NDArray
 
 from keras_inits import _keras_internals
 from keras_inits._kernel_geometry import KernelGeometry
-from keras_inits._schemes import VarianceScalingInit
+from keras_inits._schemes import OrthogonalInit, VarianceScalingInit
 from keras_inits._schemes.geometric import draw
 from keras_inits._schemes.laws import kernel_scheme
-from keras_inits._schemes.sampling import TRUNCATED_STDDEV, Distribution
+from keras_inits._schemes.orthogonal import is_small, small_haar_orthogonal
+from keras_inits._schemes.sampling import Distribution, cut_stddev, stream
 
 # Numbers that one thread draws at a time: 4 MiB in float32, which stays in the processor's cache.
 # The values follow from it: another size gives other weights from the same seed.
 _PIECE = 2**20
+# Below it too many normal values are drawn again: the inverse of the distribution function serves.
+_LEAST_CUT = 0.5
 
 
 def values_for(initializer: Any, geometry: KernelGeometry, dtype: str, seed: int) -> Any:
@@ -39,16 +42,37 @@ def values_for(initializer: Any, geometry: KernelGeometry, dtype: str, seed: int
         An array or a tensor that a variable can be assigned.
     """
     scheme = kernel_scheme(initializer)
-    if isinstance(scheme, VarianceScalingInit):
+    if isinstance(scheme, VarianceScalingInit) and (scheme.cut is None or scheme.cut >= _LEAST_CUT):
         stddev = scheme.expected_stddev(geometry)
         working = scheme.working_dtype(dtype)
-        values = independent_values(scheme.distribution, geometry.shape, stddev, working, seed)
+        values = independent_values(
+            scheme.distribution, geometry.shape, stddev, working, seed, cut=scheme.cut
+        )
         return values if working == dtype else ops.cast(values, dtype)
+    if isinstance(scheme, OrthogonalInit) and _is_small(scheme, geometry, dtype):
+        gain = scheme.gain_in(geometry)
+        matrices = small_haar_orthogonal(geometry.matrix_shape, gain, dtype, stream(seed))
+        return geometry.from_matrices(matrices)
     return draw(scheme or initializer, geometry, dtype, seed)
 
 
+def _is_small(scheme: OrthogonalInit, geometry: KernelGeometry, dtype: str) -> bool:
+    return (
+        type(scheme).sample is OrthogonalInit.sample
+        and bool(geometry.input_axes or geometry.output_axes)
+        and scheme.working_dtype(dtype) == dtype
+        and is_small(geometry.matrix_shape)
+    )
+
+
 def independent_values(
-    distribution: Distribution, shape: tuple[int, ...], stddev: float, dtype: str, seed: int
+    distribution: Distribution,
+    shape: tuple[int, ...],
+    stddev: float,
+    dtype: str,
+    seed: int,
+    *,
+    cut: float | None = None,
 ) -> Any:
     """Returns independent values of mean 0 and standard deviation `stddev`, ready to be assigned.
 
@@ -61,12 +85,14 @@ def independent_values(
         stddev: the standard deviation of the values that come out.
         dtype: float32 or float64.
         seed: root of the seeds of the pieces.
+        cut: where a truncated normal is cut, in standard deviations; 2 if None.
     """
     tensor, values = _allocate(shape, dtype)
 
     def fill(index: int) -> None:
         piece = values[index * _PIECE : (index + 1) * _PIECE]
-        _fill(piece, distribution, stddev, np.random.Generator(np.random.SFC64([seed, index])))
+        generator = np.random.Generator(np.random.SFC64([seed, index]))
+        _fill(piece, distribution, stddev, generator, cut)
 
     pieces = -(-values.size // _PIECE)
     if pieces < 2:
@@ -92,7 +118,11 @@ def _allocate(shape: tuple[int, ...], dtype: str) -> tuple[Any, NDArray[Any]]:
 
 
 def _fill(
-    values: NDArray[Any], distribution: Distribution, stddev: float, generator: np.random.Generator
+    values: NDArray[Any],
+    distribution: Distribution,
+    stddev: float,
+    generator: np.random.Generator,
+    cut: float | None,
 ) -> None:
     dtype = values.dtype
     if distribution == "uniform":
@@ -102,9 +132,10 @@ def _fill(
         return
     generator.standard_normal(dtype=dtype, out=values)
     if distribution == "truncated_normal":
-        beyond = np.flatnonzero(np.abs(values) > 2)
-        while beyond.size:  # a value in 22 is drawn again
+        limit = 2.0 if cut is None else cut
+        beyond = np.flatnonzero(np.abs(values) > limit)
+        while beyond.size:  # of a cut at 2, a value in 22 is drawn again
             values[beyond] = generator.standard_normal(beyond.size, dtype=dtype)
-            beyond = beyond[np.abs(values[beyond]) > 2]
-        stddev /= TRUNCATED_STDDEV
+            beyond = beyond[np.abs(values[beyond]) > limit]
+        stddev /= cut_stddev(cut)
     values *= stddev

@@ -1,15 +1,32 @@
 """How much of its window a kernel sees: padding holds zeros."""
 
-from typing import Any
+import math
+from typing import Any, NamedTuple
 
 import numpy as np
 
 
-def seen(layer: Any, given: tuple[int, ...], made: tuple[int, ...]) -> float:
-    """Returns the mean share of a convolution's taps that lie on the input, not on its padding.
+class Reach(NamedTuple):
+    """What padding leaves of a kernel's taps.
+
+    Attributes:
+        seen: the mean share of the taps that lie on the input.
+        shared: of the taps that one place sees, the share that another one sees too, on average.
+    """
+
+    seen: float
+    shared: float
+
+
+WHOLE = Reach(1.0, 1.0)
+
+
+def reach(layer: Any, given: tuple[int, ...], made: tuple[int, ...]) -> Reach:
+    """Returns how much of a convolution's taps lies on the input, not on its padding.
 
     At 224 pixels nearly all do; of 3 x 3 taps on a map of 7 x 7 it is 0.82, and on one of 1 x 1 a
-    ninth.
+    ninth. The places at the edge add up fewer taps than those inside, so that two places are less
+    alike than what they see: on 7 x 7 pixels by 0.84.
 
     Args:
         layer: any layer; what is no convolution with `padding="same"` sees all.
@@ -17,9 +34,9 @@ def seen(layer: Any, given: tuple[int, ...], made: tuple[int, ...]) -> float:
         made: the shape of its output.
     """
     if getattr(layer, "padding", "valid") != "same" or not hasattr(layer, "dilation_rate"):
-        return 1.0
+        return WHOLE
     spatial = slice(1, -1) if layer.data_format != "channels_first" else slice(2, None)
-    share = 1.0
+    seen = shared = 1.0
     for n, m, k, stride, dilation in zip(
         given[spatial],
         made[spatial],
@@ -29,8 +46,15 @@ def seen(layer: Any, given: tuple[int, ...], made: tuple[int, ...]) -> float:
         strict=True,
     ):
         if m > n:  # transposed: it writes over the edge instead
-            return 1.0
+            return WHOLE
         padding = max(0, (m - 1) * stride + (k - 1) * dilation + 1 - n)
         positions = np.arange(m)[:, None] * stride + np.arange(k) * dilation - padding // 2
-        share *= float(np.mean((positions >= 0) & (positions < n)))
-    return share
+        on_input = np.mean((positions >= 0) & (positions < n), axis=0)  # of each tap, over places
+        seen *= float(on_input.mean())
+        shared *= float(np.sum(on_input**2) / np.sum(on_input))
+    return Reach(seen, shared)
+
+
+def kept_of_padding(given: tuple[int, ...], made: tuple[int, ...]) -> float:
+    """Returns which share of what padding makes is no zero."""
+    return min(1.0, math.prod(given[1:]) / max(1, math.prod(made[1:])))

@@ -19,6 +19,7 @@ from keras_inits._layers.kinds import KERNELS, Kind
 from keras_inits._moments.applying import applied
 from keras_inits._moments.contracting import contracted
 from keras_inits._moments.pooling import pooled
+from keras_inits._moments.reach import WHOLE, Reach, kept_of_padding, reach
 from keras_inits._moments.recurrence import recurrent_output
 from keras_inits._moments.signal import ENTRIES, Signal, normal, unknown
 from keras_inits._wiring.graph import Call
@@ -37,12 +38,15 @@ class Place:
         power: what the weights of the call do to a second moment: of a kernel the factor, fan_in
             times its variance; of a table the second moment of its entries; of a learned scale its
             mean square.
+        sized: whether the call's sizes are those that the model will meet; else padding is taken to
+            be far away.
     """
 
     wiring: Wiring
     call: Call
     given: tuple[Signal, ...]
     power: float = 1.0
+    sized: bool = False
 
     @property
     def subject(self) -> Any:
@@ -53,6 +57,18 @@ class Place:
     def step(self) -> Step:
         """The call with its arguments."""
         return self.wiring.step(self.call)
+
+    @functools.cached_property
+    def reach(self) -> Reach:
+        """What padding leaves of a kernel's taps."""
+        shapes = self.wiring.shapes_into(self.call)
+        return reach(self.subject, shapes[0], self.call.shape) if self.sized and shapes else WHOLE
+
+    @property
+    def second_moment(self) -> float:
+        """The second moment that the first signal typically has, over its channels."""
+        shapes = self.wiring.shapes_into(self.call)
+        return self.given[0].typical(shapes[0][-1]) if shapes else self.given[0].second_moment
 
     @property
     def reason(self) -> str:
@@ -155,18 +171,37 @@ def _kernel(place: Place) -> Signal:
     if not place.given:
         return not_understood(place.call)
     (signal, *_) = place.given
+    # Two places are as alike as what they see.
+    power, alike = place.power * place.reach.seen, signal.alike * place.reach.shared
     if place.call.kind is Kind.DEPTHWISE and signal.second_moment > 0:
         # Each channel is a map of its own, so that a large one stays large.
-        sizes = np.sqrt(place.power * np.mean(signal.values**2, axis=0))
-        drawn = normal(1.0, signal.alike, place.call.index)
+        sizes = np.sqrt(power * np.mean(signal.values**2, axis=0))
+        drawn = normal(1.0, alike, place.call.index)
         made = signal.with_values(drawn.values * sizes)
-        return made.scaled(math.sqrt(place.power * signal.second_moment / made.second_moment))
-    # Weights of mean 0 make a normal sum; two places are as alike as what reaches them.
-    return normal(place.power * signal.second_moment, signal.alike, place.call.index, signal.reason)
+        return made.scaled(math.sqrt(power * signal.second_moment / made.second_moment))
+    # Weights of mean 0 make a normal sum.
+    return normal(power * place.second_moment, alike, place.call.index, signal.reason)
 
 
 def _same(place: Place) -> Signal:
     return place.given[0]
+
+
+def _padding(place: Place) -> Signal:
+    (signal, *_) = place.given
+    shapes = place.wiring.shapes_into(place.call)
+    if not (place.sized and shapes):
+        return signal
+    kept = kept_of_padding(shapes[0], place.call.shape)
+    return zeroed(signal, kept, place.call.index) if kept < 1 else signal
+
+
+def zeroed(signal: Signal, kept: float, key: int) -> Signal:
+    """Returns a signal of which a share is kept, at random places, and the rest is 0."""
+    mask = np.random.default_rng([key, 4]).random(signal.values.shape) < kept
+    made = signal.with_values(signal.values * mask)
+    exact = kept * signal.second_moment
+    return made.scaled(math.sqrt(exact / made.second_moment)) if made.second_moment else made
 
 
 def _table(place: Place) -> Signal:
@@ -240,9 +275,7 @@ def _noise(place: Place) -> Signal:
     factor = (1 - rate) ** -0.5
     if type(layer) is not keras.layers.Dropout:  # whole maps or examples, the same at all places
         return signal.scaled(factor)
-    kept = np.random.default_rng([place.call.index, 4]).random(signal.values.shape) >= rate
-    made = signal.with_values(signal.values * kept)
-    return made.scaled(factor * math.sqrt(signal.second_moment / (made.second_moment or 1.0)))
+    return zeroed(signal, 1 - rate, place.call.index).scaled(1 / (1 - rate))
 
 
 def normal_added(signal: Signal, variance: float, key: int) -> Signal:
@@ -338,7 +371,7 @@ _RULES: dict[Kind, Callable[[Place], Signal | None]] = {
     Kind.NORMALIZATION: _normalization,
     Kind.NOISE: _noise,
     Kind.RESHAPING: _reshaping,
-    Kind.PADDING: _same,
+    Kind.PADDING: _padding,
     Kind.UPSAMPLING: _same,
     Kind.IDENTITY: _same,
     Kind.INPUT: _same,

@@ -23,6 +23,8 @@ Array = NDArray[np.float64]
 # a kernel is measured anew each time, so that such errors do not add up over layers.
 PLACES, ENTRIES = 16, 1024
 
+_RELU = 6.0  # E[x^4] / E[x^2]^2 behind a ReLU, of one size at all places
+
 
 @dataclass(frozen=True, eq=False)
 class Signal:
@@ -48,6 +50,24 @@ class Signal:
     def mean(self) -> float:
         """The mean over entries and places."""
         return float(np.mean(self.values))
+
+    def typical(self, channels: int) -> float:
+        """Returns the second moment that a net has at random, where some channels are large.
+
+        It is a mean over channels. Of few, whose sizes differ much, most nets have less than nets
+        have on average: of a variance of v, in units of the mean, the logarithm's mean is
+        log(1 + v) / 2 below (exact for a log-normal law; Hanin & Nica 2020). Up to what a ReLU
+        makes of normal channels nothing is taken off, so that its gain is He's.
+
+        Args:
+            channels: how many there are.
+        """
+        sizes = np.mean(self.values**2, axis=0)
+        mean = float(np.mean(sizes))
+        if not mean > 0:
+            return self.second_moment
+        uneven = float(np.mean(sizes**2)) / mean**2
+        return self.second_moment / math.sqrt(1 + max(0.0, uneven - _RELU) / channels)
 
     @functools.cached_property
     def alike(self) -> float:

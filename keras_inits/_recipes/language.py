@@ -2,10 +2,9 @@
 
 import math
 
-from keras_inits._recipes.cut_normal import CutNormalInit
 from keras_inits._recipes.place import Place
 from keras_inits._recipes.recipe import Table, recipe
-from keras_inits._schemes import RandomInit, ZerosInit
+from keras_inits._schemes import CutNormalInit, RandomInit, ZerosInit
 
 
 def _scaled(stddev: float) -> Table:

@@ -242,4 +242,6 @@ def find(spec: Any) -> Recipe | None:
     """Returns the recipe that `spec` is or names, or None."""
     if isinstance(spec, Recipe):
         return spec
-    return _recipes.get(spec) if isinstance(spec, str) else None
+    if not isinstance(spec, str):
+        return None
+    return _recipes.get(spec) or _recipes.get(spec.removeprefix(_registry.PREFIX))

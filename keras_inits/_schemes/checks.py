@@ -89,6 +89,13 @@ def choice(name: str, value: _Choice, options: Iterable[str]) -> _Choice:
     return value
 
 
+def boolean(name: str, value: Any) -> bool:
+    """Returns `value` if it is True or False, as a bool."""
+    if not isinstance(value, bool | np.bool_):
+        raise InputTypeError(f"`{name}` must be True or False. Received: {name}={value!r}")
+    return bool(value)
+
+
 def dtype(value: Any) -> str:
     """Returns the name of a dtype that Keras knows; `keras.config.floatx()` for None."""
     try:

@@ -17,6 +17,8 @@ from keras_inits._schemes.base import GainScheme
 # Columns that one matrix product takes at a time: the fastest of 128 to 1024 on two CPU cores
 # from 512 x 512 to 4096 x 4096 (benchmarks/schemes.py).
 _PANEL = 384
+# Numbers of a matrix up to which NumPy alone is faster, in an eager call.
+_SMALL = 2**13
 
 
 def haar_orthogonal(shape: tuple[int, int, int], gain: float, dtype: str, seed: Any) -> Any:
@@ -66,6 +68,33 @@ def haar_orthogonal(shape: tuple[int, int, int], gain: float, dtype: str, seed: 
     return q * ops.expand_dims(-gain * sign, 1)
 
 
+def small_haar_orthogonal(
+    shape: tuple[int, int, int], gain: float, dtype: str, seed: Any
+) -> NDArray[Any]:
+    """Returns what `haar_orthogonal` does, up to rounding, of matrices of one panel, by NumPy.
+
+    Small operations take a framework longer to call than to do.
+    """
+    count, rows, columns = shape
+    if rows < columns:
+        return small_haar_orthogonal((count, columns, rows), gain, dtype, seed).transpose(0, 2, 1)
+    drawn = ops.convert_to_numpy(keras.random.normal(shape, dtype=dtype, seed=seed))
+    normal = np.tril(drawn)
+    norm = np.maximum(np.sqrt(np.sum(np.square(normal), axis=1)), 1e-6)
+    sign = np.sign(np.diagonal(normal, axis1=1, axis2=2) + 1e-30)
+    eye = np.eye(rows, columns, dtype=dtype)
+    u = normal + (sign * norm)[:, None] * eye
+    transposed = u.transpose(0, 2, 1)
+    t_inverse = (transposed @ u) * _strict_upper_and_half_diagonal(columns)
+    q = eye - u @ np.linalg.solve(t_inverse, transposed[:, :, :columns])
+    return np.asarray(q * (-gain * sign)[:, None], dtype)
+
+
+def is_small(shape: tuple[int, int, int]) -> bool:
+    """Returns whether `small_haar_orthogonal` is the faster way for matrices of that shape."""
+    return 0 < math.prod(shape) <= _SMALL
+
+
 def _reflect(u: Any, eye: Any, q: Any = None) -> Any:
     """Returns the reflections by the columns of `u`, applied to `eye` and the block `q` after it.
 
@@ -113,12 +142,16 @@ class OrthogonalInit(GainScheme):
     """
 
     def sample(self, geometry: KernelGeometry, dtype: str, seed: Any) -> Any:
-        matrices = haar_orthogonal(geometry.matrix_shape, self.effective_gain, dtype, seed)
+        matrices = haar_orthogonal(geometry.matrix_shape, self.gain_in(geometry), dtype, seed)
         return geometry.from_matrices(matrices)
 
     def expected_stddev(self, geometry: KernelGeometry) -> float:
         _, rows, columns = geometry.matrix_shape
-        return self.effective_gain / math.sqrt(max(1, rows, columns))
+        return self.gain_in(geometry) / math.sqrt(max(1, rows, columns))
+
+    def gain_in(self, geometry: KernelGeometry) -> float:
+        """Returns the singular values of a kernel of `geometry`."""
+        return self.effective_gain
 
 
 @scheme

@@ -1,5 +1,6 @@
 """The one path by which independent values are drawn, whatever the scheme."""
 
+import functools
 import hashlib
 import math
 import numbers
@@ -57,20 +58,30 @@ def stream(seed: Any) -> Any:
 
 
 def draw(
-    distribution: Distribution, shape: tuple[int, ...], stddev: float, dtype: str, seed: Any
+    distribution: Distribution,
+    shape: tuple[int, ...],
+    stddev: float,
+    dtype: str,
+    seed: Any,
+    *,
+    cut: float | None = None,
 ) -> Any:
     """Returns independent values with mean 0 and standard deviation `stddev`.
 
     Args:
-        distribution: `"normal"`; `"truncated_normal"`, cut at two standard deviations of the
+        distribution: `"normal"`; `"truncated_normal"`, cut at `cut` standard deviations of the
             normal it comes from, which is widened so that `stddev` is what comes out; `"uniform"`.
         shape: the shape of the result.
         stddev: the standard deviation of the values that come out.
         dtype: float32 or float64.
         seed: what the functions of `keras.random` take.
+        cut: of the truncated normal; 2 if None.
     """
     if distribution == "normal":
         return keras.random.normal(shape, stddev=stddev, dtype=dtype, seed=seed)
+    if distribution == "truncated_normal" and cut is not None:
+        before = stddev / cut_stddev(cut)
+        return normal_between(shape, 0.0, before, (-cut * before, cut * before), dtype, seed)
     if distribution == "truncated_normal":
         return truncated_normal(shape, 0.0, stddev / TRUNCATED_STDDEV, dtype, seed)
     limit = math.sqrt(3.0) * stddev
@@ -117,6 +128,16 @@ def normal_between(
     share = ops.clip(share, -limit, limit)
     values = mean + (math.sqrt(2) * stddev) * ops.erfinv(share)
     return ops.clip(values, *inside(*bounds, dtype))
+
+
+@functools.lru_cache(maxsize=64)
+def cut_stddev(cut: float | None) -> float:
+    """Returns the standard deviation of N(0, 1) without its values beyond `cut`; 2 if None.
+
+    >>> round(cut_stddev(3.0), 4)
+    0.9866
+    """
+    return TRUNCATED_STDDEV if cut is None else truncated_normal_moments(-cut, cut)[1]
 
 
 def inside(low: float, high: float, dtype: str) -> tuple[float, float]:

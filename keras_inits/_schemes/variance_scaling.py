@@ -3,6 +3,7 @@
 import math
 from typing import Any, Literal, get_args
 
+from keras_inits._errors import InputError
 from keras_inits._kernel_geometry import Axes, KernelGeometry
 from keras_inits._registry import scheme
 from keras_inits._schemes import checks
@@ -33,11 +34,14 @@ class VarianceScalingInit(GainScheme):
     Args:
         mode: the fan: `"fan_in"` keeps the forward signal, `"fan_out"` the gradient, `"fan_avg"`
             (arithmetic mean) and `"fan_geo_avg"` (geometric mean) lie between.
-        distribution: `"normal"` (not truncated), `"truncated_normal"` (at two standard
-            deviations) or `"uniform"`; each has the variance asked for.
+        distribution: `"normal"` (not truncated), `"truncated_normal"` or `"uniform"`; each has the
+            variance asked for.
+        cut: of the truncated normal, where it is cut, in standard deviations of the normal before;
+            2 if None.
 
     Raises:
-        ValueError: an argument out of range; at the call, axes that do not fit the shape.
+        ValueError: an argument out of range, a cut of another distribution; at the call, axes that
+            do not fit the shape.
 
     >>> VarianceScalingInit(gain=2.0, mode="fan_out", seed=1)((3, 3, 8, 16)).shape
     TensorShape([3, 3, 8, 16])
@@ -50,6 +54,7 @@ class VarianceScalingInit(GainScheme):
         activation: Any = None,
         mode: Mode = "fan_in",
         distribution: Distribution = "normal",
+        cut: float | None = None,
         seed: Any = None,
         input_axes: Axes = None,
         output_axes: Axes = None,
@@ -65,9 +70,16 @@ class VarianceScalingInit(GainScheme):
         )
         self.mode = checks.choice("mode", mode, MODES)
         self.distribution = checks.choice("distribution", distribution, DISTRIBUTIONS)
+        self.cut = None if cut is None else checks.positive("cut", cut)
+        if cut is not None and distribution != "truncated_normal":
+            raise InputError(
+                '`cut` is of the truncated normal: give distribution="truncated_normal", too. '
+                f"Received: cut={cut!r} with distribution={distribution!r}"
+            )
 
     def sample(self, geometry: KernelGeometry, dtype: str, seed: Any) -> Any:
-        return draw(self.distribution, geometry.shape, self.expected_stddev(geometry), dtype, seed)
+        stddev = self.expected_stddev(geometry)
+        return draw(self.distribution, geometry.shape, stddev, dtype, seed, cut=self.cut)
 
     def expected_stddev(self, geometry: KernelGeometry) -> float:
         return self.effective_gain / math.sqrt(fan(geometry, self.mode))
@@ -95,7 +107,7 @@ class XavierInit(VarianceScalingInit, mode="fan_in"):
 
 
 @scheme
-class XavierUniformInit(XavierInit, distribution="uniform"):
+class XavierUniformInit(XavierInit, distribution="uniform", cut=None):
     """Uniform, variance gain² / fan_in: `XavierInit` drawn within ±gain √(3 / fan_in)."""
 
 
@@ -117,7 +129,7 @@ class GlorotInit(VarianceScalingInit, mode="fan_avg"):
 
 
 @scheme
-class GlorotUniformInit(GlorotInit, distribution="uniform"):
+class GlorotUniformInit(GlorotInit, distribution="uniform", cut=None):
     """Uniform, variance 2 gain² / (fan_in + fan_out): Glorot and Bengio's eq. 16, Keras's default.
 
     Reference:
@@ -155,6 +167,7 @@ class HeInit(VarianceScalingInit):
         activation: Any = None,
         mode: OneFan = "fan_in",
         distribution: Distribution = "normal",
+        cut: float | None = None,
         seed: Any = None,
         input_axes: Axes = None,
         output_axes: Axes = None,
@@ -167,6 +180,7 @@ class HeInit(VarianceScalingInit):
             activation=activation,
             mode=checks.choice("mode", mode, get_args(OneFan)),
             distribution=distribution,
+            cut=cut,
             seed=seed,
             input_axes=input_axes,
             output_axes=output_axes,
@@ -178,7 +192,7 @@ class HeInit(VarianceScalingInit):
 
 
 @scheme
-class HeUniformInit(HeInit, distribution="uniform"):
+class HeUniformInit(HeInit, distribution="uniform", cut=None):
     """Uniform, variance 2 / fan_in: `HeInit` drawn within ±√(6 / fan_in).
 
     Reference:
@@ -203,5 +217,5 @@ class LecunInit(VarianceScalingInit, gain=None, activation=None, mode="fan_in"):
 
 
 @scheme
-class LecunUniformInit(LecunInit, distribution="uniform"):
+class LecunUniformInit(LecunInit, distribution="uniform", cut=None):
     """Uniform, variance 1 / fan_in: `LecunInit` drawn within ±√(3 / fan_in)."""

@@ -4,15 +4,14 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
 from keras_inits import _checks
 from keras_inits._errors import InputError
-from keras_inits._initialize.initialize import initialize
+from keras_inits._initialize.initialize import scheme_names, set_by
 from keras_inits._initialize.seeds import root_seed
 from keras_inits._starts.calibration_report import CalibrationReport
-from keras_inits._starts.examples import check_taken, first_examples
-from keras_inits._starts.passing import Pass
+from keras_inits._starts.examples import check_taken, finite, first_examples
+from keras_inits._starts.passing import Pass, values_of
 
 _EXAMPLES = 256  # the standard error of a second moment over 256 examples is below 10 %
 
@@ -75,11 +74,11 @@ def calibrate(
     _checks.built(model, "calibrated")
     if not isinstance(target, int | float | np.number) or not 0 < float(target) < np.inf:
         raise InputError(f"`target` must be a positive number. Received: target={target!r}")
-    batch = first_examples(x, examples)
+    batch = finite(first_examples(x, examples))
     root = root_seed(seed)
-    before = [np.array(ops.convert_to_numpy(weight)) for weight in model.weights]
+    before = [values_of(weight) for weight in model.weights]
     try:
-        drawn = None if scheme is None else initialize(model, scheme, seed=root)
+        steps = () if scheme is None else set_by(model, scheme, root, keep_old=False)
         running = Pass(model, float(target), center=center)
         running.run(model, batch)
     except BaseException as error:
@@ -88,11 +87,10 @@ def calibrate(
         if isinstance(error, Exception):
             check_taken(model, batch)  # a better message, where it is the data
         raise
-    names = {row.scheme for row in drawn.rows if row.geometry} - {""} if drawn else set()
     return CalibrationReport(
         model=model.name,
         seed=root,
-        scheme=", ".join(sorted(names)),
+        scheme=", ".join(scheme_names(steps)),
         target=float(target),
         examples=len(keras.tree.flatten(batch)[0]),
         rows=tuple(running.rows.values()),

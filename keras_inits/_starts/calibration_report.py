@@ -56,6 +56,11 @@ class CalibrationReport(Report):
     rows: tuple[CalibrationRow, ...]
 
     @property
+    def passes(self) -> float:
+        """How often data went forward through the model."""
+        return 1.0
+
+    @property
     def findings(self) -> tuple[Finding, ...]:
         """A finding for each kernel that should have been scaled and was not."""
         return tuple(

@@ -9,12 +9,15 @@ from keras import initializers
 
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._schemes import (
+    BiasUniformInit,
     ConstantInit,
+    CutNormalInit,
     GeometricInit,
     IdentityInit,
     OnesInit,
     OrthogonalInit,
     RandomInit,
+    SirenInit,
     TruncatedNormalInit,
     UniformInit,
     VarianceScalingInit,
@@ -64,6 +67,8 @@ def _variance_scaling(
     scheme: VarianceScalingInit, geometry: KernelGeometry | None
 ) -> tuple[Any, str]:
     seed = _seed(scheme)
+    if scheme.cut not in (None, 2.0):
+        raise NoCounterpartError("Keras cuts at two standard deviations alone")
     if geometry is not None and not _reads_alike(scheme, geometry):
         return _of_stddev(scheme, geometry, seed)
     if scheme.has_axes:
@@ -114,7 +119,13 @@ def _geometric(scheme: GeometricInit, geometry: KernelGeometry | None) -> tuple[
 def _orthogonal(scheme: OrthogonalInit, geometry: KernelGeometry | None) -> tuple[Any, str]:
     if scheme.has_axes or (geometry is not None and not _reads_alike(scheme, geometry)):
         raise NoCounterpartError("Keras's Orthogonal reads one matrix off the shape")
-    return initializers.Orthogonal(gain=scheme.effective_gain, seed=_seed(scheme)), ""
+    if type(scheme).gain_in is not OrthogonalInit.gain_in:
+        if geometry is None:
+            raise NoCounterpartError("its gain follows from the shape")
+        gain, note = scheme.gain_in(geometry), "its gain is that of this shape alone"
+    else:
+        gain, note = scheme.effective_gain, ""
+    return initializers.Orthogonal(gain=gain, seed=_seed(scheme)), note
 
 
 @keras_counterpart.register(ZerosInit)
@@ -147,6 +158,29 @@ def _normal(scheme: RandomInit, geometry: KernelGeometry | None) -> tuple[Any, s
 @keras_counterpart.register(UniformInit)
 def _uniform(scheme: UniformInit, geometry: KernelGeometry | None) -> tuple[Any, str]:
     return initializers.RandomUniform(scheme.minval, scheme.maxval, seed=_seed(scheme)), ""
+
+
+@keras_counterpart.register(SirenInit)
+@keras_counterpart.register(BiasUniformInit)
+def _uniform_by_fan(
+    scheme: SirenInit | BiasUniformInit, geometry: KernelGeometry | None
+) -> tuple[Any, str]:
+    given = isinstance(scheme, BiasUniformInit) and scheme.fan_in is not None
+    if geometry is None and not given:
+        raise NoCounterpartError("its bound follows from the fan, which is not known here")
+    # A bias that was given its fan asks nothing of the geometry.
+    bound = math.sqrt(3) * scheme.expected_stddev(geometry or KernelGeometry.from_shape(()))
+    return initializers.RandomUniform(-bound, bound, seed=_seed(scheme)), (
+        "its scale is a number: another shape would need another"
+    )
+
+
+@keras_counterpart.register(CutNormalInit)
+def _cut(scheme: CutNormalInit, geometry: KernelGeometry | None) -> tuple[Any, str]:
+    if scheme.cut != 2.0:
+        raise NoCounterpartError("Keras cuts at two standard deviations alone")
+    stddev = scheme.stddev if scheme.before_cut else scheme.stddev / TRUNCATED_STDDEV
+    return initializers.TruncatedNormal(0.0, stddev, seed=_seed(scheme)), ""
 
 
 @keras_counterpart.register(TruncatedNormalInit)

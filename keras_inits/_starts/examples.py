@@ -41,6 +41,22 @@ def first_examples(x: Any, count: int, *, name: str = "x") -> Any:
     return _joined(_batches(x, name), count, name)
 
 
+def finite(batch: Any, *, name: str = "x") -> Any:
+    """Returns what `first_examples` returned, if all of its numbers are finite.
+
+    Raises:
+        InputError: NaN or infinities.
+    """
+    for leaf in keras.tree.flatten(batch):
+        if leaf.dtype.kind == "f" and not np.isfinite(leaf).all():
+            wrong = int((~np.isfinite(leaf)).sum())
+            raise InputError(
+                f"`{name}` must hold finite numbers. Received: {name} of shape {leaf.shape} with "
+                f"{wrong} that are NaN or infinite"
+            )
+    return batch
+
+
 def batches_of(x: Any, size: int, seed: int | None, *, name: str = "x") -> Iterable[Any]:
     """Yields batches of inputs, once through the data.
 

@@ -247,6 +247,7 @@ def _base_rate(layer: Any, call: Call, y: NDArray[Any], activation: str, loss: A
     if what == "values" and activation not in INVERSES:
         raise InputError(f"There is no rule for the last activation {activation!r}.")
     if what == "labels":
+        _refuse_other_shape(y, call)
         rate = softmax(class_shares(y, units), y.size, smoothing=smoothing)
     else:
         rows = _rows(y, units, call)
@@ -260,6 +261,16 @@ def _base_rate(layer: Any, call: Call, y: NDArray[Any], activation: str, loss: A
         else:
             return center(rows, activation, name or "mean_squared_error")
     return rate if name in _ENTROPIES else dataclasses.replace(rate, loss=math.nan)
+
+
+def _refuse_other_shape(y: NDArray[Any], call: Call) -> None:
+    """Raises an `InputError` if labels are not one for each row of units."""
+    rank, given = len(call.shape) - 1, y.ndim
+    if rank > 0 and given != rank and not (given == rank + 1 and y.shape[-1] == 1):
+        raise InputError(
+            f"`y` must hold a class number for each output of {call.path!r}, whose shape is "
+            f"{('batch', *call.shape[1:])}. Received: y of shape {y.shape}"
+        )
 
 
 def _rows(y: NDArray[Any], units: int, call: Call) -> NDArray[np.float64]:

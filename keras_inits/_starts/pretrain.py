@@ -34,7 +34,7 @@ from keras_inits._layers.kinds import PLAIN_MAPS, Kind, kind
 from keras_inits._progress import Clock, Progress
 from keras_inits._reporting import encode
 from keras_inits._starts.autoencoder import Batches, DenoisingAutoencoder, Noise, decoder_for
-from keras_inits._starts.examples import check_taken, first_examples
+from keras_inits._starts.examples import check_taken, finite, first_examples
 from keras_inits._starts.pretrain_report import PretrainReport, PretrainRow
 from keras_inits._wiring import Wiring, wiring
 
@@ -109,10 +109,11 @@ def pretrain(
     if not 0 <= level < (1 if noise == "masking" else math.inf):
         limit = "from 0 below 1" if noise == "masking" else "of at least 0"
         raise InputError(f"`level` must be a number {limit}. Received: level={level!r}")
-    data = first_examples(x, 2**62)
+    settings = _Settings(epochs, batch_size, noise, float(level), optimizer)
+    settings.new_optimizer()  # a mistake in it is said before anything is done
+    data = finite(first_examples(x, 2**62))
     check_taken(model, data)
     found = wiring(model)
-    settings = _Settings(epochs, batch_size, noise, float(level), optimizer)
     store = _Store(None if out is None else Path(out))
     root = store.open(settings, data, seed)
     plans = _plans(model, found)
@@ -150,7 +151,13 @@ class _Settings:
 
     def new_optimizer(self) -> Any:
         """Returns an optimizer of its own for one layer."""
-        given = keras.optimizers.get(self.optimizer)
+        try:
+            given = keras.optimizers.get(self.optimizer)
+        except (ValueError, TypeError) as error:
+            raise InputError(
+                "`optimizer` must be one that `compile` takes, such as 'adam'. "
+                f"Received: optimizer={self.optimizer!r}"
+            ) from error
         return type(given).from_config(given.get_config())
 
 

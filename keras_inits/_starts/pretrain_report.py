@@ -58,6 +58,11 @@ class PretrainReport(Report):
     rows: tuple[PretrainRow, ...]
 
     @property
+    def passes(self) -> float:
+        """How often all examples went forward: each epoch of a layer, and to see what it gets."""
+        return float(sum(self.epochs + 1 for row in self.rows if not row.left_alone))
+
+    @property
     def findings(self) -> tuple[Finding, ...]:
         """A finding for each layer that could not be trained."""
         return tuple(

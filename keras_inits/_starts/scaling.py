@@ -73,7 +73,7 @@ def scaling(
         corrected = corrected + added
     return Scaling(
         factors=factors,
-        output=ops.convert_to_tensor(ops.cast(corrected, output.dtype)),
+        output=ops.convert_to_tensor(corrected, dtype=output.dtype),
         bias=added if center else None,
         before=_root_mean_square(values),
         after=_root_mean_square(corrected),

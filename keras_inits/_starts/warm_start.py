@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from keras_inits import _checks
-from keras_inits._errors import InputError, InputTypeError
+from keras_inits._errors import InputError, InputFileError, InputTypeError
 from keras_inits._initialize.initialize import initialize
 from keras_inits._initialize.seeds import root_seed, stable_paths
 from keras_inits._kernel_geometry import KernelGeometry
@@ -140,7 +140,7 @@ def warm_start(
     """
     _checks.built(model, "started")
     if isinstance(source, str | Path):
-        source = keras.models.load_model(source)
+        source = _loaded(Path(source))
     if not isinstance(source, keras.layers.Layer):
         raise InputTypeError(
             "`source` must be a built Keras model or the path of a `.keras` file. "
@@ -169,6 +169,17 @@ def warm_start(
     )
 
 
+def _loaded(file: Path) -> Any:
+    try:
+        return keras.models.load_model(file)
+    except (ValueError, OSError, TypeError) as error:
+        reason = next((line for line in str(error).splitlines() if line.strip()), repr(error))
+        raise InputFileError(
+            "`source` must be a model, or the path of a `.keras` file that Keras loads. "
+            f"Received: source={str(file)!r}. {reason}"
+        ) from error
+
+
 class _Transfer:
     """What each weight of a model is made of; nothing is set."""
 
@@ -190,7 +201,24 @@ class _Transfer:
         }  # fmt: skip
         for link in self._chain or ():
             self._map_outputs(link)
-        self.steps = [self._step(owned) for owned in self.owned]
+        self.steps = self._with_their_kernels([self._step(owned) for owned in self.owned])
+
+    def _with_their_kernels(
+        self, steps: list[tuple[WarmStartRow, NDArray[Any] | None]]
+    ) -> list[tuple[WarmStartRow, NDArray[Any] | None]]:
+        """Returns the steps, in which no bias is taken of a layer whose kernel is not."""
+        kernels: dict[int, bool] = {}
+        for owned, (row, _) in zip(self.owned, steps, strict=True):
+            if isinstance(role(owned.layer, owned.weight), KernelGeometry):
+                found = kernels.get(id(owned.layer), False)
+                kernels[id(owned.layer)] = found or row.how != "drawn"
+        reason = "the kernel of its layer is drawn"
+        return [
+            (WarmStartRow(row.path, row.shape, "drawn", reason=reason), None)
+            if row.source and not kernels.get(id(owned.layer), True)
+            else (row, values)
+            for owned, (row, values) in zip(self.owned, steps, strict=True)
+        ]
 
     def _map_outputs(self, link: Link) -> None:
         for owned in self.owned:

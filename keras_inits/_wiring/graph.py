@@ -77,12 +77,23 @@ class Graph:
 
     @functools.cached_property
     def consumers(self) -> Mapping[int, tuple[int, ...]]:
-        """For each call and input the calls that its signal goes to, in order, each once."""
+        """For each call and input the calls that its signal goes to, in order, each once.
+
+        Where one of them reaches an output, those that do not are left out: a cache of keys and
+        values, say, that is not handed on.
+        """
         found: dict[int, list[int]] = {}
         for call in self.calls:
             for source in dict.fromkeys(call.signals):
                 found.setdefault(source, []).append(call.index)
-        return {source: tuple(calls) for source, calls in found.items()}
+        live = set(self.outputs)
+        for call in reversed(self.calls):
+            if call.index in live:
+                live.update(call.signals)
+        return {
+            source: tuple(i for i in calls if i in live) or tuple(calls)
+            for source, calls in found.items()
+        }
 
     @functools.cached_property
     def _ancestors(self) -> list[int]:

@@ -1,10 +1,19 @@
 """The classic experiments: a configuration, a run and a result each.
 
->>> [experiment.name for experiment in EXPERIMENTS]
+>>> [experiment.name for experiment in EXPERIMENTS][:4]
 ['mnist-log', 'zero-init', 'circles', 'depth']
 """
 
-from keras_inits.experiments import circles, depth, mnist_log, zero_init
+from keras_inits.experiments import (
+    circles,
+    depth,
+    he_depth,
+    mnist_log,
+    mup_transfer,
+    pretraining,
+    trainability,
+    zero_init,
+)
 from keras_inits.experiments._everything import EverythingConfig, run_all
 from keras_inits.experiments._experiment import (
     Experiment,
@@ -16,7 +25,11 @@ from keras_inits.experiments._page import Page, Picture, Table
 from keras_inits.experiments._published import Article, TrainingLog
 from keras_inits.experiments.circles import CirclesConfig, CirclesResult
 from keras_inits.experiments.depth import DepthConfig, DepthResult
+from keras_inits.experiments.he_depth import HeDepthConfig, HeDepthResult
 from keras_inits.experiments.mnist_log import MnistLogConfig, MnistLogResult
+from keras_inits.experiments.mup_transfer import MupTransferConfig, MupTransferResult
+from keras_inits.experiments.pretraining import PretrainingConfig, PretrainingResult
+from keras_inits.experiments.trainability import TrainabilityConfig, TrainabilityResult
 from keras_inits.experiments.zero_init import ZeroInitConfig, ZeroInitResult
 
 EXPERIMENTS: tuple[Experiment, ...] = (
@@ -24,6 +37,10 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     zero_init.EXPERIMENT,
     circles.EXPERIMENT,
     depth.EXPERIMENT,
+    pretraining.EXPERIMENT,
+    trainability.EXPERIMENT,
+    he_depth.EXPERIMENT,
+    mup_transfer.EXPERIMENT,
 )
 
 __all__ = [
@@ -36,21 +53,33 @@ __all__ = [
     "EverythingConfig",
     "Experiment",
     "ExperimentResult",
+    "HeDepthConfig",
+    "HeDepthResult",
     "MnistConfig",
     "MnistLogConfig",
     "MnistLogResult",
+    "MupTransferConfig",
+    "MupTransferResult",
     "Page",
     "Picture",
+    "PretrainingConfig",
+    "PretrainingResult",
     "SeededConfig",
     "Table",
+    "TrainabilityConfig",
+    "TrainabilityResult",
     "TrainingLog",
     "ZeroInitConfig",
     "ZeroInitResult",
     "circles",
     "depth",
+    "he_depth",
     "markdown_table",
     "mnist_log",
+    "mup_transfer",
+    "pretraining",
     "run_all",
+    "trainability",
     "zero_init",
 ]
 

@@ -1,6 +1,7 @@
 """Data, net and first weights of the circles, as in the NumPy program of "2-1 Initialization"."""
 
 from collections.abc import Callable, Mapping, Sequence
+from math import log
 from typing import Any
 
 import keras
@@ -19,6 +20,16 @@ SCALES: Mapping[str, Callable[[int], float]] = {
     "xavier": lambda fan_in: (1 / fan_in) ** 0.5,
     "he": lambda fan_in: (2 / fan_in) ** 0.5,
 }
+RECORDED_EVERY = 1000  # iterations between two recorded costs, as in the article
+TITLE = "Two circles, from five starts"
+TITLES = {
+    "zeros": "zeros",
+    "random_large": "random × 10",
+    "random_small": "random × 0.01",
+    "xavier": "Xavier",
+    "he": "He",
+}
+FAILED = log(2) / 2  # a cost above half of what guessing costs
 PUBLISHED_SEED = 3  # of NumPy's legacy generator
 LEARNING_RATE = 0.01
 GRID = np.linspace(-1.5, 1.5, 121)  # coordinates of both axes of a picture of the plane

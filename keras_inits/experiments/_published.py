@@ -50,6 +50,47 @@ WHY_NOT_ZERO = Article(
     "Li Kangyu",
     address="a blog in Chinese; its code is of 2019-05-08",
 )
+TENSOR_PROGRAMS_5 = Article(
+    "Tensor Programs V: Tuning Large Neural Networks via Zero-Shot Hyperparameter Transfer",
+    "Yang, Hu, Babuschkin et al.",
+    "2022-03-07",
+    "https://arxiv.org/abs/2203.03466",
+)
+
+DEEP_INFORMATION_PROPAGATION = Article(
+    "Deep information propagation",
+    "Schoenholz, Gilmer, Ganguli & Sohl-Dickstein",
+    "2017",
+    "https://arxiv.org/abs/1611.01232",
+)
+DELVING_DEEP = Article(
+    "Delving deep into rectifiers",
+    "He, Zhang, Ren & Sun",
+    "2015",
+    "https://arxiv.org/abs/1502.01852",
+)
+GREEDY_TRAINING = Article(
+    "Greedy layer-wise training of deep networks", "Bengio, Lamblin, Popovici & Larochelle", "2007"
+)
+DENOISING_AUTOENCODERS = Article(
+    "Extracting and composing robust features with denoising autoencoders",
+    "Vincent, Larochelle, Bengio & Manzagol",
+    "2008",
+    "https://doi.org/10.1145/1390156.1390294",
+)
+WHY_PRE_TRAINING = Article(
+    "Why does unsupervised pre-training help deep learning?",
+    "Erhan, Bengio, Courville, Manzagol, Vincent & Bengio",
+    "2010",
+    "https://jmlr.org/papers/v11/erhan10a.html",
+)
+
+UNDERSTANDING_DIFFICULTY = Article(
+    "Understanding the difficulty of training deep feedforward neural networks",
+    "Glorot & Bengio",
+    "2010",
+    "https://proceedings.mlr.press/v9/glorot10a.html",
+)
 
 
 @dataclass(frozen=True)
@@ -119,6 +160,24 @@ CIRCLES: Mapping[str, tuple[str, str]] = {
     "random_large": ("0.38", "0.83"),
     "he": ("0.07", "0.96"),
 }
+
+# TENSOR_PROGRAMS_5, abstract and figure 1: in muP "many optimal HPs remain stable even as model
+# size changes"; in the standard parametrization the optimum of the rate shifts with the width.
+MUP_CLAIM: Mapping[str, str] = {"standard": "shifts", "mup": "remains stable"}
+# DEEP_INFORMATION_PROPAGATION, figure 5: nets are trained down to this many depth scales.
+TRAINABLE_SCALES = 6.0
+
+# DELVING_DEEP, section 2.2 and figures 2 and 3: by depth and scheme.
+HE_DEPTH_CLAIMS: Mapping[tuple[int, str], str] = {
+    (22, "xavier"): "learns later",
+    (22, "he"): "learns",
+    (30, "xavier"): "stalls",
+    (30, "he"): "learns",
+}
+
+# UNDERSTANDING_DIFFICULTY, section 3.1, of deep sigmoid nets from random weights, and
+# WHY_PRE_TRAINING of pre-trained ones: within 20 epochs, by scheme.
+PRETRAINING_CLAIMS: Mapping[str, str] = {"standard": "stays at chance", "pretrained": "learns"}
 
 
 def rounds_to(value: float, printed: str) -> bool:

@@ -8,21 +8,20 @@ the same weights, and next to it the same schemes over many seeds.
 import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import log
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from keras_inits._compare import Comparison, Execution, GivenWeights, compare
-from keras_inits._compare.statistics import mean_interval, paired_differences
-from keras_inits._compare.weights import draw, labelled
-from keras_inits._compare.words import difference_sentence, interval_text
+from keras_inits._compare.starts import labelled
+from keras_inits._compare.weights import draw
 from keras_inits._errors import InputError
 from keras_inits._progress import part_of
 from keras_inits._reporting import Finding
 from keras_inits.experiments import _circles_recipe as recipe
+from keras_inits.experiments._circles_page import page
 from keras_inits.experiments._circles_recipe import SCALES, Floats, Points
 from keras_inits.experiments._experiment import (
     Experiment,
@@ -32,26 +31,8 @@ from keras_inits.experiments._experiment import (
     SeededConfig,
     started,
 )
-from keras_inits.experiments._page import Page, Picture, Table
-from keras_inits.experiments._published import (
-    CIRCLES,
-    COURSE_EXERCISE,
-    THING_OF_THE_PAST,
-    rounds_to,
-)
-
-if TYPE_CHECKING:  # matplotlib is an extra
-    from matplotlib.figure import Figure
-
-RECORDED_EVERY = 1000  # iterations between two recorded costs, as in the article
-TITLES = {
-    "zeros": "zeros",
-    "random_large": "random × 10",
-    "random_small": "random × 0.01",
-    "xavier": "Xavier",
-    "he": "He",
-}
-FAILED = log(2) / 2  # a cost above half of what guessing costs
+from keras_inits.experiments._page import Page
+from keras_inits.experiments._published import CIRCLES, rounds_to
 
 
 @dataclass(frozen=True)
@@ -66,10 +47,10 @@ class CirclesConfig(SeededConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.require(iterations=1)
-        if self.iterations % RECORDED_EVERY:
+        if self.iterations % recipe.RECORDED_EVERY:
             raise InputError(
-                f"`iterations` must be a multiple of {RECORDED_EVERY}, the distance between two "
-                f"recorded costs. Received: iterations={self.iterations}"
+                f"`iterations` must be a multiple of {recipe.RECORDED_EVERY}, the distance between "
+                f"two recorded costs. Received: iterations={self.iterations}"
             )
 
 
@@ -112,7 +93,7 @@ class CirclesResult(ExperimentResult):
                 evidence=f"its {what} is {ours:.6f}, and {printed} was printed",
                 numbers={what: ours},
             )
-            for scheme, what, printed, ours in _printed(self)
+            for scheme, what, printed, ours in self.printed()
             if not rounds_to(ours, printed)
         )
 
@@ -140,6 +121,20 @@ class CirclesResult(ExperimentResult):
         """Returns the accuracy of the published draw in the end."""
         return float(self.published.final(f"{on}_accuracy")[self.schemes.index(scheme), 0])
 
+    def printed(self) -> Iterator[tuple[str, str, str, float]]:
+        """Yields scheme, quantity, printed number and ours, if the recipe is the article's.
+
+        The article does not say on which points it measured. Its accuracy of random × 10 is that of
+        the training points, its accuracy of He that of the test points; that of zeros is the same
+        on both.
+        """
+        if self.config.iterations != CirclesConfig.iterations:
+            return
+        for scheme, (printed_cost, printed_accuracy) in CIRCLES.items():
+            yield scheme, "cost", printed_cost, float(self.published_costs(scheme)[-1])
+            on: Literal["train", "test"] = "train" if scheme == "random_large" else "test"
+            yield scheme, "accuracy", printed_accuracy, self.published_accuracy(scheme, on)
+
     def page(self) -> Page:
         """Returns question, recipe, tables, pictures and conclusions."""
         return page(self)
@@ -164,7 +159,7 @@ def run(
             runs on another backend than TensorFlow.
     """
     drawn = labelled(list(SCALES))
-    once = len(SCALES) * (config.iterations // RECORDED_EVERY)
+    once = len(SCALES) * (config.iterations // recipe.RECORDED_EVERY)
     total = once * (1 + config.seeds)
     with started(CirclesResult, config, on_progress, needs_tensorflow=True) as (versions, listen):
         train, test = recipe.points(1, 300), recipe.points(2, 100)
@@ -218,8 +213,8 @@ def _trained(config: CirclesConfig, schemes: Mapping[str, Any], **options: Any) 
         recipe.build,
         schemes,
         (columns["train"], columns),
-        epochs=config.iterations // RECORDED_EVERY,
-        steps_per_epoch=RECORDED_EVERY,
+        epochs=config.iterations // recipe.RECORDED_EVERY,
+        steps_per_epoch=recipe.RECORDED_EVERY,
         batch_size=None,
         shuffle=False,
         optimizer=keras.optimizers.SGD(recipe.DoubleRate(recipe.LEARNING_RATE)),
@@ -244,176 +239,8 @@ def _starts(schemes: Mapping[str, Any], train: Points, compared: Comparison) -> 
     )
 
 
-def page(result: CirclesResult) -> Page:
-    """Returns the page of the experiment."""
-    config = result.config
-    return Page(
-        name=result.experiment,
-        title=EXPERIMENT.title,
-        question=(
-            "How far does a small ReLU net come in 15,000 steps from zeros, from random weights "
-            "too large or too small, from Xavier and from He?"
-        ),
-        sources=(THING_OF_THE_PAST, COURSE_EXERCISE),
-        recipe=(
-            ("model", "2-10-5-1, ReLU, ReLU, sigmoid; binary cross-entropy; biases zero; float64"),
-            ("data", "two circles with noise 0.05, 300 points to train on, 100 to test"),
-            (
-                "training",
-                f"full-batch gradient descent, learning rate 0.01, {config.iterations:,} "
-                f"iterations, cost recorded every {RECORDED_EVERY:,}",
-            ),
-            ("published draw", "NumPy's legacy generator, seed 3, layer after layer"),
-            ("seeds", f"{config.seeds} per scheme, from root seed {config.seed}"),
-        ),
-        tables=(_published_table(result), _seeds_table(result)),
-        pictures=(
-            Picture(
-                "boundaries.png",
-                "The five nets from the published draw after training: probability of the inner "
-                "circle as colour, the training points on it",
-                lambda: _boundaries(result),
-            ),
-            Picture(
-                "costs.png",
-                "Training cost over the iterations: mean and standard deviation of the seeds as "
-                "lines and bands, the published draw as circles",
-                lambda: _costs(result),
-            ),
-        ),
-        supported=tuple(_supported(result)),
-        unsupported=tuple(_unsupported(result)),
-    )
-
-
-def _printed(result: CirclesResult) -> Iterator[tuple[str, str, str, float]]:
-    """Yields scheme, quantity, printed number and ours, if the recipe is the article's.
-
-    The article does not say on which points it measured. Its accuracy of random × 10 is that of the
-    training points, its accuracy of He that of the test points; that of zeros is the same on both.
-    """
-    if result.config.iterations != CirclesConfig.iterations:
-        return
-    for scheme, (printed_cost, printed_accuracy) in CIRCLES.items():
-        yield scheme, "cost", printed_cost, float(result.published_costs(scheme)[-1])
-        on: Literal["train", "test"] = "train" if scheme == "random_large" else "test"
-        yield scheme, "accuracy", printed_accuracy, result.published_accuracy(scheme, on)
-
-
-def _last(result: CirclesResult) -> str:
-    return f"{result.config.iterations - RECORDED_EVERY:,}"
-
-
-def _published_table(result: CirclesResult) -> Table:
-    printed = {(scheme, what): text for scheme, what, text, _ in _printed(result)}
-    return Table(
-        f"The published draw; cost at iteration {_last(result)}",
-        (
-            "scheme",
-            "cost\narticle",
-            "cost\nours",
-            "accuracy\narticle",
-            "train\naccuracy",
-            "test\naccuracy",
-        ),
-        tuple(
-            (
-                TITLES[scheme],
-                printed.get((scheme, "cost"), ""),
-                f"{result.published_costs(scheme)[-1]:.6f}",
-                printed.get((scheme, "accuracy"), ""),
-                f"{result.published_accuracy(scheme, 'train'):.4f}",
-                f"{result.published_accuracy(scheme):.2f}",
-            )
-            for scheme in result.schemes
-        ),
-    )
-
-
-def _seeds_table(result: CirclesResult) -> Table:
-    rows = []
-    for scheme in result.schemes:
-        final = result.costs(scheme)[:, -1]
-        intervals = [mean_interval(values) for values in (final, result.accuracy(scheme))]
-        rows.append(
-            (
-                TITLES[scheme],
-                *(interval_text(interval, "{:.3f}".format) for interval in intervals),
-                f"{int((final > FAILED).sum())} of {len(final)}",
-            )
-        )
-    return Table(
-        f"{result.config.seeds} seeds; cost at iteration {_last(result)}, mean [95 % interval]",
-        ("scheme", "cost", "test accuracy", f"failed\n(cost > {FAILED:.2f})"),
-        tuple(rows),
-    )
-
-
-def _supported(result: CirclesResult) -> Iterator[str]:
-    if agree := [rounds_to(ours, text) for _, _, text, ours in _printed(result)]:
-        yield (
-            f"{sum(agree)} of {len(agree)} numbers of the article's table come out of its draw. "
-            "Its accuracy of random × 10 is that on the training points, of He on the test points."
-        )
-    if result.config.seeds > 1:
-        costs = np.stack([result.costs(scheme)[:, -1] for scheme in result.schemes])
-        names = [TITLES[scheme] for scheme in result.schemes]
-        for difference in paired_differences(costs, names, result.config.seed):
-            yield difference_sentence(difference, higher_is_better=False)
-
-
-def _unsupported(result: CirclesResult) -> Iterator[str]:
-    small = result.published_costs("random_small")[-1]
-    yield (
-        "The article writes its random weights as randn × 0.01 and prints the numbers of "
-        f"randn × 10: × 0.01 ends at {small:.4f}, which is guessing."
-    )
-    for scheme in ("he", "xavier"):
-        costs, own = result.costs(scheme)[:, -1], result.published_costs(scheme)[-1]
-        yield (
-            f"The published draw of {TITLES[scheme]} is one of many: {int((costs < own).sum())} of "
-            f"{len(costs)} seeds end at a lower cost ({costs.min():.3f} to {costs.max():.3f})."
-        )
-    yield (
-        "The fifth decimal of the published draw × 10: training is chaotic there, and the decimal "
-        "depends on the order of summation (benchmarks/circles.py shows it in plain NumPy)."
-    )
-    yield "Nothing follows for other nets, data, learning rates or more iterations."
-
-
-def _boundaries(result: CirclesResult) -> "Figure":
-    from keras_inits.plots import boundary_figure  # matplotlib is an extra
-
-    titles = {
-        f"{TITLES[scheme]}: {result.published_accuracy(scheme):.0%} of the test": (
-            recipe.probability(result.weights[scheme])
-        )
-        for scheme in result.schemes
-    }
-    return boundary_figure(titles, recipe.GRID, *result.points)
-
-
-def _costs(result: CirclesResult) -> "Figure":
-    from matplotlib.figure import Figure
-
-    from keras_inits.plots import plot_training_curves
-
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    plot_training_curves(
-        {TITLES[s]: result.costs(s) for s in result.schemes},
-        {TITLES[s]: result.published_costs(s).tolist() for s in result.schemes},
-        ylabel="training cross-entropy (nats)",
-        xlabel="iteration (thousands)",
-        first=0,
-        published_label="the published draw",
-        ylim=(0, 1),  # random x 10 starts at hundreds
-        ax=figure.subplots(),
-    )
-    return figure
-
-
 EXPERIMENT = Experiment(
-    title="Two circles, from five starts",
+    title=recipe.TITLE,
     config=CirclesConfig,
     result=CirclesResult,
     run=run,

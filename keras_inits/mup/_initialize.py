@@ -10,7 +10,7 @@ from keras_inits._initialize import InitializationReport
 from keras_inits._initialize import initialize as initialize_weights
 from keras_inits._schemes import RandomInit, ZerosInit
 from keras_inits._schemes.laws import expected_stddev
-from keras_inits.mup._scaling import scaling
+from keras_inits.mup._scaling import weight_scalings
 
 
 def initialize(
@@ -26,9 +26,10 @@ def initialize(
 
     With $m$ the width against the base, kernels of which both axes widen have the base's standard
     deviation times $m^{-1/2}$, those of which the inputs alone widen times $1/m$, all others the
-    base's. This is table 3 of the paper, which needs no multiplier in the model; the learning rates
-    that go with it come from `mup.optimizer`. Attention is the model's to bring: its logits are to
-    be query · key / d, not / sqrt(d), for heads that widen.
+    base's. This is table 3 of the paper, in which a start and a rate take the place of multipliers;
+    the rates that go with it come from `mup.optimizer`. What the model has to bring all the same is
+    in the report of `mup.scaling`: for heads that widen, logits of attention are to be query · key
+    / d, not / sqrt(d); those of a table that is embedding too are to be divided by m.
 
     Args:
         model: the wide model, built.
@@ -50,7 +51,7 @@ def initialize(
     """
     law = _registry.get(scheme)
     overrides: dict[str, Any] = {}
-    for one in scaling(model, base, delta).weights:
+    for _, one in weight_scalings(model, base, delta):
         if one.geometry is None or one.base is None:
             continue
         stddev = expected_stddev(law, one.base)

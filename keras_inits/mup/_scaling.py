@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import keras
+from rich.console import RenderableType
 from rich.table import Table
 
 from keras_inits import _checks
@@ -12,6 +13,7 @@ from keras_inits._errors import InputError
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import OwnedWeight, owned_weights, role
 from keras_inits._reporting import Report, plain_text
+from keras_inits.mup._multipliers import Multiplier, multipliers
 
 Kind = Literal["hidden", "input", "output", "vector", "fixed"]
 
@@ -25,7 +27,7 @@ class WeightScaling:
         kind: by which of its axes widen. Of a kernel both: `"hidden"`; the outputs alone:
             `"input"`; the inputs alone: `"output"`. A bias or a scale that widens: `"vector"`.
             Nothing: `"fixed"`. A table that is embedding and head is an `"input"`: the model has to
-            divide its logits by the width.
+            divide its logits by the width; see `Scaling.multipliers`.
         geometry: that of a kernel in the wide model.
         base: the same in the base model.
         width: how often it is as wide: fan_in over that of the base for `"hidden"` and `"output"`,
@@ -64,10 +66,12 @@ class Scaling(Report):
     Attributes:
         model: the name of the wide model.
         weights: one for each of its weights.
+        multipliers: what neither starts nor learning rates can do, and the model has to bring.
     """
 
     model: str
     weights: tuple[WeightScaling, ...]
+    multipliers: tuple[Multiplier, ...] = ()
 
     def heading(self) -> str:
         """Returns one line: how many weights widen, and how."""
@@ -85,10 +89,11 @@ class Scaling(Report):
             )
         return table
 
-    def parts(self) -> Iterator[str | Table]:
-        """Yields the heading and the table."""
+    def parts(self) -> Iterator[RenderableType]:
+        """Yields the heading, the table, and what the model has to bring."""
         yield self.heading()
         yield self.table()
+        yield from (plain_text(f"The model has to bring: {each}") for each in self.multipliers)
 
 
 def scaling(model: keras.Model, base: keras.Model, delta: keras.Model | None = None) -> Scaling:
@@ -113,13 +118,21 @@ def scaling(model: keras.Model, base: keras.Model, delta: keras.Model | None = N
     >>> [one.kind for one in scaling(net(64), net(16)).weights]
     ['input', 'vector', 'hidden', 'vector', 'output', 'fixed']
     """
+    found = weight_scalings(model, base, delta)
+    return Scaling(model.name, tuple(one for _, one in found), multipliers(model, base))
+
+
+def weight_scalings(
+    model: keras.Model, base: keras.Model, delta: keras.Model | None = None
+) -> list[tuple[OwnedWeight, WeightScaling]]:
+    """Returns each weight of `model` with what becomes of it; see `scaling`."""
     models = (model, base, model if delta is None else delta)
     for each in models:
         _checks.built(each, "scaled")
     weights = [owned_weights(each) for each in models]
     for other in weights[1:]:
         _check_alike(weights[0], other)
-    return Scaling(model.name, tuple(_of_one(*each) for each in zip(*weights, strict=True)))
+    return [(each[0], _of_one(*each)) for each in zip(*weights, strict=True)]
 
 
 def _check_alike(wide: Sequence[OwnedWeight], narrow: Sequence[OwnedWeight]) -> None:

@@ -117,6 +117,9 @@ def plot_depth(
     # Two deviations to both sides: 19 nets of 20 lie in there.
     low, high = predicted * np.exp(-2 * halves), predicted * np.exp(2 * halves)
     ax.fill_between(depth, low, high, color="0.5", alpha=0.2, lw=0, label="theory, 95 %")
+    known = np.isfinite(predicted)
+    alone = known & ~np.roll(known, 1) & ~np.roll(known, -1)  # of these an area shows nothing
+    ax.vlines(depth[alone], low[alone], high[alone], color="0.5", alpha=0.3, lw=4)
     ill = np.array([layer.verdict != "healthy" for layer in report.layers])
     if ill.any():
         feet, foot = np.full(int(ill.sum()), 0.015), ax.get_xaxis_transform()

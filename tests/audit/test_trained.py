@@ -69,3 +69,18 @@ def test_gammas_of_zero_set_by_hand_are_no_training():
         layer.gamma.assign(0 * layer.gamma)
         layer.beta.assign(layer.beta + 1)
     assert ki.audit(model).remarks == ()
+
+
+@pytest.mark.parametrize(("units", "loss"), [(1, "sigmoid"), (4, "softmax"), (1, None)])
+def test_a_trained_linear_model_without_bias_has_no_finding(units, loss, data):
+    x, labels = data
+    target = {"sigmoid": labels % 2, "softmax": keras.utils.to_categorical(labels, 4)}
+    y = target.get(loss, 3.0 * x[:, 0])
+    model = keras.Sequential([keras.Input((16,)), layers.Dense(units, loss, use_bias=False)])
+    kernel = np.linalg.lstsq(x, 10.0 * np.reshape(y, (len(y), -1)), rcond=None)[0]
+    model.set_weights([kernel])
+    assert ki.audit(model).ok
+    # A hidden kernel as far off its law is a finding.
+    net = keras.Sequential([keras.Input((16,)), layers.Dense(32, "relu"), layers.Dense(1)])
+    net.layers[0].kernel.assign(3.0 * net.layers[0].kernel)
+    assert [found.kind for found in ki.audit(net).findings] == ["scale"]

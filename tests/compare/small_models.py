@@ -3,7 +3,7 @@ import numpy as np
 from keras import layers
 
 from keras_inits._compare.plan import CompileOptions, Plan
-from keras_inits._compare.weights import labelled
+from keras_inits._compare.starts import labelled
 
 
 def sequential(*layers):

@@ -15,7 +15,8 @@ from keras_inits._compare.memory import free_memory, members_in_memory
 from keras_inits._compare.models import compiled_model, starting_weights
 from keras_inits._compare.plan import CompileOptions, Plan
 from keras_inits._compare.population import train_population
-from keras_inits._compare.weights import draw, labelled
+from keras_inits._compare.starts import labelled
+from keras_inits._compare.weights import draw
 from keras_inits._errors import InputError, InputTypeError, MissingPackageError
 
 

@@ -5,6 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers, ops
 
 import keras_inits as ki
@@ -188,7 +189,6 @@ MODEL = keras.Sequential([keras.Input((3,)), layers.Dense(2)])
     [
         ((layers.Dense(2), np.ones((2, 3))), TypeError, "keras.Sequential"),
         ((MODEL, np.ones((0, 3))), ValueError, "at least one sample"),
-        ((MODEL, np.full((2, 3), np.nan)), ValueError, "must be finite"),
         ((MODEL, np.ones((2, 3)), np.ones((2, 2))), ValueError, "compile the model"),
     ],
 )
@@ -196,6 +196,34 @@ def test_what_cannot_be_diagnosed_is_refused(arguments, error, says):
     with pytest.raises(error, match=says) as raised:
         ki.diagnose(*arguments)
     assert "Received" in str(raised.value)
+
+
+@pytest.mark.parametrize("rows", [[5], range(16)], ids=["one", "all"])
+def test_an_input_that_is_not_finite_is_a_finding_and_the_signal_is_seen_without_it(rows):
+    x = rng.standard_normal((16, 3), dtype="float32")
+    x[list(rows), 1] = np.nan
+    report = ki.diagnose(MODEL, x)
+    assert [finding.kind for finding in report.findings] == ["input not finite"]
+    assert report.layers[0].output.finite
+    assert any(note.startswith("signal: ") for note in report.notes)
+
+
+def test_what_runs_in_a_tf_function_is_reported_as_unseen():
+    class Traced(layers.Layer):
+        def __init__(self):
+            super().__init__(name="traced")
+            self.inner = layers.Dense(16)
+
+        @tf.function
+        def call(self, x):
+            return tf.nn.relu(self.inner(x))
+
+    def notes(layer):
+        model = keras.Sequential([keras.Input((3,)), layer, layers.Dense(2)])
+        return ki.diagnose(model, rng.standard_normal((8, 3), dtype="float32")).notes
+
+    assert any("tf.function, in traced" in note for note in notes(Traced()))
+    assert not any("tf.function" in note for note in notes(layers.Dense(16, "relu")))
 
 
 def test_half_precision_is_measured_in_float32():

@@ -9,7 +9,9 @@ from keras import layers
 
 import keras_inits
 from keras_inits import CutNormalInit, InputError, RandomInit
-from keras_inits._compare.weights import draw, labelled
+from keras_inits._cli.schemes import list_schemes
+from keras_inits._compare.starts import labelled
+from keras_inits._compare.weights import draw
 from keras_inits._layers import owned_weights
 from keras_inits._recipes.recipe import _recipes
 from keras_inits._recipes.roles import places
@@ -166,6 +168,33 @@ def test_overrides_come_last():
     rows = {row.path: row for row in report.rows}
     assert rows["zig/kernel"].scheme == "Ones"
     assert rows["dense/kernel"].note == "gpt2: kernel"
+
+
+def test_an_override_may_be_a_recipe():
+    recipe = keras_inits.recipe("gpt2", stddev=0.5)
+    overrides = {"dense*": recipe, "zig/kernel": {"class_name": "Ones", "config": {}}}
+    report = keras_inits.initialize(transformer(2), "he", overrides=overrides, seed=1)
+    rows = {row.path: row for row in report.rows}
+    assert rows["dense/kernel"].target_stddev == 0.5
+    assert rows["dense_1/kernel"].target_stddev == pytest.approx(0.25)  # one of four branches
+    assert rows["dense_1/kernel"].note == "gpt2: branch_end"
+    assert rows["multi_head_attention/query/kernel"].scheme == "HeInit()"
+    assert rows["zig/kernel"].scheme == "Ones"
+    with pytest.raises(InputError, match=r"'vit' is for models with.*no patch"):
+        keras_inits.initialize(transformer(1), "he", overrides={"dense*": "vit"})
+
+
+@pytest.mark.usefixtures("registry")
+def test_one_s_own_recipe_stands_in_the_list(capsys):
+    @keras_inits.recipe(needs=["branch_end"])
+    def mine():
+        """Ones everywhere."""
+        return {"kernel": "ones"}
+
+    list_schemes("markdown")
+    assert "| `mine` | Ones everywhere. | branch_end |" in capsys.readouterr().out
+    with pytest.raises(InputError, match=r"'mine' is for models with branch_end \(last kernel"):
+        keras_inits.initialize(dense_net(), "mine")
 
 
 def test_a_seed_means_the_same_weights():

@@ -20,24 +20,34 @@ FOLDER = Path(__file__).parent / ("v" + ".".join(keras_inits.__version__.split("
 ARGUMENTS: dict[str, Any] = {
     "activation": None,  # excludes `gain`
     "batch_axes": (),
+    "before_cut": False,
+    "cell": "lstm",
     "connections": 2,
+    "cut": 1.5,
     "distribution": "truncated_normal",
+    "factor": 1,
+    "fan_in": 50.0,
+    "first": True,
     "gain": 1.5,
     "groups": 2,
     "input_axes": (-2,),
+    "max_steps": 30.0,
     "maxval": 0.4,
     "mean": 0.1,
     "minval": -0.3,
     "mode": "fan_out",
     "negative_slope": 0.2,
+    "omega": 20.0,
+    "order": "pixel_shuffle",
     "output_axes": (-1,),
     "seed": 7,
     "sparsity": None,  # excludes `connections`
     "stddev": 0.3,
     "value": 0.25,
 }
-NEEDS_TAPS = {"initkit_delta_orthogonal", "initkit_dirac"}
+NEEDS_TAPS = {"initkit_delta_orthogonal", "initkit_dirac", "initkit_icnr"}
 NEEDS_MATRIX = {"initkit_identity"}
+NEEDS_VECTOR = {"initkit_chrono"}
 
 
 def with_arguments(name: str, **arguments: Any) -> keras.initializers.Initializer:
@@ -58,6 +68,8 @@ def layers(name: str, spec: Any, label: str) -> list[keras.Layer]:
         spec: any way of asking for that scheme.
         label: what sets these layers apart from others in the same model.
     """
+    if name in NEEDS_VECTOR:
+        return [keras.layers.Dense(4, bias_initializer=spec, name=f"dense_{label}")]
     cls = type(keras_inits.get(name))
     of_kernels = issubclass(cls, keras.initializers.VarianceScaling)
     bias = "zeros" if of_kernels or name in NEEDS_TAPS | NEEDS_MATRIX else spec

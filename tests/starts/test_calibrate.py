@@ -1,5 +1,8 @@
 """Every kernel has the size that was asked for, measured from outside in a second pass."""
 
+import contextlib
+import io
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +10,7 @@ from keras import layers
 
 import keras_inits
 from keras_inits._starts.blocks import layout
+from keras_inits.datasets import _idx
 
 RNG = np.random.default_rng(0)
 
@@ -379,3 +383,80 @@ def test_layout_of_a_channels_first_convolution_has_its_channels_first():
     found = layout(layer, geometry, (2, 8, 7, 7))
     assert found.bias_shape == (1, 8, 1, 1)
     assert found.axes[0].output == 1
+
+
+# --- the first patient: the convolution net of the LSUV lesson of fast.ai, on MNIST
+
+
+def lesson_net():
+    """Convolutions of stride 2 and a shifted, leaky ReLU, as in fast.ai's notebook 07a_lsuv."""
+
+    def general_relu(z):  # leak .1, shifted by .4
+        return keras.ops.leaky_relu(z, 0.1) - 0.4
+
+    net = [keras.Input((28, 28, 1))]
+    for i, (units, kernel) in enumerate([(8, 5), (16, 3), (32, 3), (64, 3), (64, 3)]):
+        net.append(
+            layers.Conv2D(units, kernel, 2, "same", activation=general_relu, name=f"conv_{i}")
+        )
+    return keras.Sequential([*net, layers.GlobalAveragePooling2D(), layers.Dense(10, name="head")])
+
+
+def measured_moments(model, x):
+    """Returns the second moment of what each kernel gives, before its activation."""
+    found = {}
+    for layer in model.layers:
+        if layer.weights:
+            activation, layer.activation = layer.activation, None
+            z = np.asarray(layer(x), "float64")
+            layer.activation = activation
+            found[layer.name] = float(np.mean(z**2))
+        x = layer(x)
+    return found
+
+
+def test_the_net_of_the_lesson_is_calibrated_on_mnist(mnist_dir):
+    images = _idx.load(mnist_dir)[0]
+    # Standardized as in the lesson.
+    x = (images[:512, ..., None].astype("float32") / 255 - 0.1306) / 0.3067
+    model = lesson_net()
+    before = measured_moments(model, x)
+    assert min(before.values()) < 0.2  # Keras's own start fades
+    report = keras_inits.calibrate(model, x, seed=0, examples=512)
+    assert report.ok
+    after = measured_moments(model, x)
+    assert set(after) == set(before)
+    for moment in after.values():
+        assert moment == pytest.approx(1, rel=0.02)
+    # What was fitted to one half holds on the other.
+    other = (images[512:1024, ..., None].astype("float32") / 255 - 0.1306) / 0.3067
+    for moment in measured_moments(model, other).values():
+        assert moment == pytest.approx(1, rel=0.15)
+
+
+def test_the_lsuv_package_gives_the_same_net_in_torch(mnist_dir):
+    torch = pytest.importorskip("torch")
+    lsuv = pytest.importorskip("lsuv.lsuvinit")
+    images = _idx.load(mnist_dir)[0]
+    x = (images[:256, ..., None].astype("float32") / 255 - 0.1306) / 0.3067
+    model = lesson_net()
+    keras_inits.calibrate(model, x, seed=0)
+    nn = torch.nn
+    body = []
+    for inputs, units, kernel in [(1, 8, 5), (8, 16, 3), (16, 32, 3), (32, 64, 3), (64, 64, 3)]:
+        body += [nn.Conv2d(inputs, units, kernel, 2, kernel // 2), nn.LeakyReLU(0.1)]
+    theirs = nn.Sequential(*body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
+    batch = torch.tensor(x.transpose(0, 3, 1, 2))
+    with contextlib.redirect_stdout(io.StringIO()):
+        lsuv.LSUVinit(theirs, batch, std_tol=0.02, verbose=False)
+    found = []
+    for layer in theirs.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            layer.register_forward_hook(lambda _, __, z: found.append(float(z.std())))
+    with torch.no_grad():
+        theirs(batch)
+    ours = [row.after for row in keras_inits.calibrate(model, x, scheme=None).rows]
+    assert len(found) == len(ours) == 6
+    # Both end at 1 in what each measures: ours the root mean square, theirs the deviation.
+    np.testing.assert_allclose(found, 1, atol=0.03)
+    np.testing.assert_allclose(ours, 1, atol=0.02)

@@ -183,3 +183,56 @@ def test_the_report_survives_json():
     report = keras_inits.fit_output_bias(net(4, "softmax"), LABELS)
     assert keras_inits.OutputBiasReport.from_dict(report.to_dict()) == report
     assert "log p" in report.summary()
+
+
+# --- checked by diagnose
+
+RARE = (np.random.default_rng(1).random((512, 1)) < 0.01).astype("float32")
+FEATURES = np.random.default_rng(2).normal(size=(512, 6)).astype("float32")
+
+
+def rare_net(loss="binary_crossentropy", activation="sigmoid"):
+    model = keras.Sequential(
+        [keras.Input((6,)), layers.Dense(8, "relu"), layers.Dense(1, activation)]
+    )
+    keras_inits.initialize(model, "auto", seed=1)
+    model.compile("adam", loss)
+    return model
+
+
+def test_diagnose_compares_the_start_with_the_base_rate():
+    model = rare_net()
+    before = keras_inits.diagnose(model, FEATURES, RARE)
+    (found,) = [f for f in before.findings if f.kind == "loss at the start"]
+    assert "equally frequent" in found.evidence
+    assert before.first_steps.start > 8 * before.first_steps.guess
+    report = keras_inits.fit_output_bias(model, RARE)
+    after = keras_inits.diagnose(model, FEATURES, RARE)
+    assert after.findings == ()
+    # What fit_output_bias says is what diagnose measures, but for the kernel of the head.
+    assert after.first_steps.guess == pytest.approx(report.rows[0].loss, rel=0.02)
+    assert after.first_steps.start == pytest.approx(report.rows[0].loss, rel=0.3)
+
+
+def test_the_remedy_that_diagnose_gives_is_the_one_that_helps():
+    model = rare_net()
+    (found,) = keras_inits.diagnose(model, FEATURES, RARE).findings
+    exec(found.remedy, {"keras_inits": keras_inits, "model": model, "y": RARE})
+    assert keras_inits.diagnose(model, FEATURES, RARE).findings == ()
+
+
+def test_large_outputs_are_not_blamed_on_the_base_rate():
+    model = rare_net()
+    kernel = model.layers[-1].kernel
+    kernel.assign(100 * kernel)
+    found = keras_inits.diagnose(model, FEATURES, RARE).findings
+    assert not any("fit_output_bias" in each.remedy for each in found)
+
+
+@pytest.mark.parametrize("shape", [(10, 7), (10, 1, 1)])
+def test_labels_of_another_shape_than_the_output_are_refused(shape):
+    model = net(4, "softmax")
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    with pytest.raises(keras_inits.InputError, match=r"a class number for each.*Received: y of"):
+        keras_inits.fit_output_bias(model, np.zeros(shape))
+    keras_inits.fit_output_bias(model, np.zeros((10, 1)))

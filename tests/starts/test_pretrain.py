@@ -240,3 +240,19 @@ def test_the_recipe_on_mnist_gives_the_errors_and_the_accuracy_found_by_trial(mn
     model.fit(x, y, batch_size=100, epochs=1, verbose=0)
     accuracy = model.evaluate(data.test_images, data.test_labels, verbose=0)[1]
     assert accuracy > 0.83  # .869; random starts are at chance then
+
+
+@pytest.mark.parametrize("optimizer", ["addam", 3])
+def test_an_optimizer_that_is_none_is_refused_before_anything_is_done(optimizer):
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, "tanh"), layers.Dense(2)])
+    with pytest.raises(keras_inits.InputError, match="`optimizer` must be one that `compile`"):
+        keras_inits.pretrain(model, np.zeros((8, 4), "float32"), optimizer=optimizer)
+
+
+def test_numbers_that_are_not_finite_are_refused():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, "tanh"), layers.Dense(2)])
+    x = np.zeros((8, 4), "float32")
+    x[2, 1] = np.nan
+    for start in (keras_inits.pretrain, keras_inits.calibrate):
+        with pytest.raises(keras_inits.InputError, match=r"finite.*Received.* 1 that are NaN"):
+            start(model, x)

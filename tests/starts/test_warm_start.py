@@ -201,3 +201,22 @@ def test_a_model_without_tokens_or_with_enough_of_them_is_refused():
         keras_inits.extend_vocabulary(dense(4), 10)
     with pytest.raises(keras_inits.InputError, match="larger than the 30 tokens"):
         keras_inits.extend_vocabulary(language_model(30, True), 30)
+
+
+def test_a_bias_is_not_taken_without_its_kernel():
+    dense = keras.Sequential([keras.Input((12,)), layers.Dense(8), layers.Dense(3)])
+    other = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(3, 3)])
+    before = [np.asarray(w).copy() for w in dense.weights]
+    with pytest.raises(keras_inits.InputError, match="No weight of the source"):
+        keras_inits.warm_start(dense, other)
+    for one, now in zip(before, dense.weights, strict=True):
+        np.testing.assert_array_equal(one, np.asarray(now))
+
+
+def test_a_file_that_is_none_is_named(tmp_path):
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
+    with pytest.raises(keras_inits.InputError, match=r"Received: source='.*nope\.keras'"):
+        keras_inits.warm_start(model, tmp_path / "nope.keras")
+    (tmp_path / "half.keras").write_bytes(b"PK half a file")
+    with pytest.raises(keras_inits.InputError, match=r"half\.keras"):
+        keras_inits.warm_start(model, tmp_path / "half.keras")

@@ -26,6 +26,9 @@ class Case:
         y: the targets, nested as the loss takes them.
         copy: copies of its variables, to try steps on.
         parts: of each output that has a loss, its targets, its end and the loss.
+        places: of these outputs, among all.
+        loss: what `compile` takes as a loss.
+        own: whether it is the compiled one.
     """
 
     model: keras.Model
@@ -33,6 +36,9 @@ class Case:
     y: Any
     copy: Copy
     parts: list[tuple[Targets, End, LossKind]]
+    places: list[int]
+    loss: Any
+    own: bool
 
     @classmethod
     def of(cls, model: keras.Model, x: Any, y: Any, loss: Any, *, own: bool) -> "Case | str":
@@ -51,10 +57,11 @@ class Case:
             )
         parts = [
             (targets_of(goal.numpy()), end.of(total), loss_kind(own_loss))
-            for goal, end, own_loss in zip(flat, ends(model, outputs), losses, strict=True)
+            for goal, end, own_loss in zip(flat, ends(model, outputs, some), losses, strict=True)
             if own_loss is not None
         ]
-        return cls(model, tensors, goals, copy, parts)
+        places = [index for index, own_loss in enumerate(losses) if own_loss is not None]
+        return cls(model, tensors, goals, copy, parts, places, loss, own)
 
 
 def _tensor(array: Any) -> Any:

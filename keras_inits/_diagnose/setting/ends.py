@@ -1,167 +1,22 @@
-"""Where the data enter a model and what stands at its end, read from the model without running it.
+"""What stands at the end of a model, read from the model.
 
-Of subclassed models neither can be read: their entrance is `"unknown"`, and `end` looks at what
-comes out.
+Where that cannot be, as in subclassed models, it is read from the picture of a run on symbolic
+tensors; and what is left unknown, from what comes out.
 """
 
 import functools
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
+from keras_inits._diagnose.setting.endings import reference
 from keras_inits._diagnose.setting.plain import End
-
-Entrance = Literal["kernel", "normalized", "lookup", "masked", "unknown"]
+from keras_inits._diagnose.setting.reading import drawn, shapes, tensors_of
+from keras_inits._wiring import Wiring
 
 L = keras.layers
-# They hand on the values they are given, some of them elsewhere; dropout and noise in scale.
-_PASSING = (
-    L.InputLayer,
-    L.Reshape,
-    L.Flatten,
-    L.Permute,
-    L.RepeatVector,
-    L.Identity,
-    L.Dropout,
-    L.SpatialDropout1D,
-    L.SpatialDropout2D,
-    L.SpatialDropout3D,
-    L.GaussianNoise,
-    L.Cropping1D,
-    L.Cropping2D,
-    L.Cropping3D,
-    L.ZeroPadding1D,
-    L.ZeroPadding2D,
-    L.ZeroPadding3D,
-    L.Concatenate,
-    L.RandomFlip,
-    L.RandomRotation,
-    L.RandomTranslation,
-    L.RandomZoom,
-    L.RandomCrop,
-    L.Resizing,
-    L.ActivityRegularization,
-    L.UpSampling1D,
-    L.UpSampling2D,
-    L.UpSampling3D,
-    L.MaxPooling1D,
-    L.MaxPooling2D,
-    L.MaxPooling3D,
-    L.AveragePooling1D,
-    L.AveragePooling2D,
-    L.AveragePooling3D,
-)
-_SHAPING = (
-    L.Reshape,
-    L.Flatten,
-    L.Permute,
-    L.Identity,
-    L.Cropping1D,
-    L.Cropping2D,
-    L.Cropping3D,
-    L.UpSampling2D,
-    L.ActivityRegularization,
-)
-_NORMALIZING = (
-    L.Rescaling,
-    L.Normalization,
-    L.BatchNormalization,
-    L.LayerNormalization,
-    L.GroupNormalization,
-    L.RMSNormalization,
-    L.UnitNormalization,
-)
-_LOOKUPS = (
-    L.Embedding,
-    L.CategoryEncoding,
-    L.Hashing,
-    L.IntegerLookup,
-    L.StringLookup,
-    L.Discretization,
-    L.TextVectorization,
-)
-
-
-@functools.singledispatch
-def _kind(operation: Any) -> Entrance:
-    kernel = isinstance(operation, keras.Layer) and type(operation).__module__.startswith("keras.")
-    return "kernel" if kernel and any(len(w.shape) > 1 for w in operation.weights) else "unknown"
-
-
-for _type in _NORMALIZING:
-    _kind.register(_type, lambda operation: "normalized")
-for _type in _LOOKUPS:
-    _kind.register(_type, lambda operation: "lookup")
-_kind.register(L.Masking, lambda operation: "masked")
-_kind.register(L.TimeDistributed, lambda operation: _kind(operation.layer))
-_kind.register(L.Bidirectional, lambda operation: _kind(operation.forward_layer))
-
-
-def entrances(model: keras.Model, number: int) -> list[set[Entrance]]:
-    """Returns, for each of a model's `number` inputs, what its values meet first.
-
-    `"kernel"` is a layer of Keras's with a kernel, `"normalized"` one that sets scales,
-    `"lookup"` one that takes the values as names of things, and `"unknown"` all else.
-    """
-    if isinstance(model, keras.Sequential):
-        return [_along(model.layers)] * number
-    inputs = _flat(model, "inputs")
-    if not hasattr(model, "operations") or len(inputs) != number:
-        return [{"unknown"}] * number
-    return [_from(model, tensor) for tensor in inputs]
-
-
-def _along(layers: Sequence[Any]) -> set[Entrance]:
-    for index, layer in enumerate(layers):
-        if isinstance(layer, keras.Model):
-            return entrances(layer, 1)[0]
-        if isinstance(layer, _PASSING):
-            continue
-        kind = _kind(layer)
-        # A kernel without an activation, and a normalization right after it: what it is given
-        # may have any scale.
-        following = layers[index + 1] if index + 1 < len(layers) else None
-        if kind == "kernel" and _name(layer) == "linear" and isinstance(following, _NORMALIZING):
-            return {"kernel", "normalized"}
-        return {kind}
-    return {"unknown"}
-
-
-def _from(model: Any, tensor: Any) -> set[Entrance]:
-    found: set[Entrance] = set()
-    for operation in model.operations:
-        given = _flat(operation, "input")
-        if isinstance(operation, L.InputLayer) or not any(t is tensor for t in given):
-            continue
-        if isinstance(operation, keras.Model):
-            place = next(i for i, t in enumerate(given) if t is tensor)
-            found |= entrances(operation, len(given))[place]
-        elif isinstance(operation, _PASSING):
-            for output in _flat(operation, "output"):
-                found |= _from(model, output)
-        else:
-            kind = _kind(operation)
-            found.add(kind)
-            if kind == "kernel" and _name(operation) == "linear":
-                after = [
-                    op
-                    for op in model.operations
-                    if any(t is o for t in _flat(op, "input") for o in _flat(operation, "output"))
-                ]
-                if after and all(isinstance(op, _NORMALIZING) for op in after):
-                    found.add("normalized")
-    return found or {"unknown"}
-
-
-def _flat(holder: Any, attribute: str) -> list[Any]:
-    try:
-        return list(keras.tree.flatten(getattr(holder, attribute)))
-    except (AttributeError, ValueError):  # called several times, or never on symbolic tensors
-        return []
-
-
 _ACTIVATION_LAYERS = {
     L.Softmax: "softmax",
     L.ReLU: "relu",
@@ -172,12 +27,12 @@ _ACTIVATION_LAYERS = {
 _OPERATIONS = ("softmax", "sigmoid", "relu", "tanh", "softplus", "exp")
 
 
-def _name(layer: Any) -> str:
+def name_of(layer: Any) -> str:
     """Returns the name of the activation at a layer's end."""
     if isinstance(layer, L.TimeDistributed):
-        return _name(layer.layer)
+        return name_of(layer.layer)
     if isinstance(layer, L.Bidirectional):
-        return _name(layer.forward_layer) if layer.merge_mode in ("concat", None) else "unknown"
+        return name_of(layer.forward_layer) if layer.merge_mode in ("concat", None) else "unknown"
     for kind, name in _ACTIVATION_LAYERS.items():
         if isinstance(layer, kind):
             return name
@@ -193,25 +48,70 @@ def _trained(layer: Any) -> bool:
     return bool(getattr(layer, "weights", ()))
 
 
-def ends(model: keras.Model, outputs: Sequence[np.ndarray]) -> list[End]:
-    """Returns the end of each output; `outputs` are what the model made of a batch.
+def ends(model: keras.Model, outputs: Sequence[np.ndarray], x: Any = None) -> list[End]:
+    """Returns the end of each output.
 
     Where the last activation cannot be read, rows of positive numbers that sum to 1 count as
     `"softmax"`.
+
+    Args:
+        model: built.
+        outputs: what it made of a batch.
+        x: that batch; without it subclassed models are not read.
     """
+    picture = functools.cache(lambda: None if x is None else drawn(model, x))
     chains = _chains(model, len(outputs))
-    found = []
-    for chain, output in zip(chains, outputs, strict=True):
-        names = [(_name(op), getattr(op, "name", ""), _trained(op)) for op in chain]
-        activation, layer, trained = names[0] if names else ("unknown", model.name, True)
-        if activation == "linear" and not trained and len(names) > 1:  # Activation("linear")
-            activation, layer, trained = names[1]
-            names = names[1:]
-        before = names[1][0] if len(names) > 1 and not trained else "linear"
-        if activation == "unknown" and _sums_to_one(output):
-            activation = "softmax"
-        found.append(End(activation, tuple(output.shape), layer, before))
+    return [
+        _end(model, _seen(chain, place, picture), output)
+        for place, (chain, output) in enumerate(zip(chains, outputs, strict=True))
+    ]
+
+
+def _seen(chain: list[Any], place: int, picture: Callable[[], Wiring | None]) -> list[Any]:
+    """Returns the chain, from the picture where its last operation is not known."""
+    if chain and name_of(chain[0]) != "unknown":
+        return chain
+    found = picture()
+    return chain if found is None else _along(found, found.outputs[place]) or chain
+
+
+def _along(picture: Wiring, index: int) -> list[Any]:
+    found: list[Any] = []
+    while index >= 0 and len(found) < 2:
+        if not shapes(picture.subjects[index]):
+            found.append(picture.subjects[index])
+        sources = picture.calls[index].signals
+        if len(sources) != 1:
+            break
+        index = sources[0]
     return found
+
+
+def _end(model: keras.Model, chain: list[Any], output: np.ndarray) -> End:
+    names = [(name_of(op), getattr(op, "name", ""), _trained(op)) for op in chain]
+    activation, layer, trained = names[0] if names else ("unknown", model.name, True)
+    axis = getattr(chain[0], "axis", -1) if chain and activation == "softmax" else -1
+    if activation == "linear" and not trained and len(names) > 1:  # Activation("linear")
+        activation, layer, trained = names[1]
+        names = names[1:]
+    before = names[1][0] if len(names) > 1 and not trained else "linear"
+    if not trained and len(names) > 1 and names[1][2] and not isinstance(chain[0], L.Layer):
+        layer = names[1][1]  # an operation has no name that its user gave
+    if activation == "unknown" and _sums_to_one(output):
+        activation = "softmax"
+    axes = {a % max(output.ndim, 1) for a in (axis if isinstance(axis, tuple) else (axis,))}
+    last = chain[0] if chain else None
+    named = next((op for op in chain if getattr(op, "name", "") == layer), None)
+    whole = bool(tensors_of(model, "inputs")) and isinstance(last, L.Dense)
+    return End(
+        activation,
+        tuple(output.shape),
+        layer,
+        before,
+        tuple(sorted(axes)),
+        reference(model, named),
+        whole and model.layers[-1] is last,
+    )
 
 
 def _sums_to_one(output: np.ndarray) -> bool:
@@ -223,26 +123,26 @@ def _sums_to_one(output: np.ndarray) -> bool:
 def _chains(model: Any, number: int) -> list[list[Any]]:
     """Returns the last operations before each output, the last first; two at most."""
     if isinstance(model, keras.Sequential):
-        layers = [la for la in reversed(model.layers) if not isinstance(la, _SHAPING)]
+        layers = [la for la in reversed(model.layers) if not shapes(la)]
         if layers and isinstance(layers[0], keras.Model):
             return _chains(layers[0], number)
         return [layers[:2]] * number
-    tensors = _flat(model, "outputs")
+    tensors = tensors_of(model, "outputs")
     if not hasattr(model, "operations") or len(tensors) != number:
-        return [[]] * number
+        return [[] for _ in range(number)]
     return [_back(model, tensor, 2) for tensor in tensors]
 
 
 def _back(model: Any, tensor: Any, steps: int) -> list[Any]:
     for operation in model.operations:
-        made = _flat(operation, "output")
+        made = tensors_of(operation, "output")
         if not any(t is tensor for t in made):
             continue
         if isinstance(operation, keras.Model):
             place = next(i for i, t in enumerate(made) if t is tensor)
             return _chains(operation, len(made))[place]
-        given = _flat(operation, "input")
-        passing = isinstance(operation, _SHAPING)
+        given = tensors_of(operation, "input")
+        passing = shapes(operation)
         left = steps - (not passing)
         rest = _back(model, given[0], left) if len(given) == 1 and left else []
         return rest if passing else [operation, *rest]

@@ -78,7 +78,11 @@ def finding(layers: tuple[str, ...], linear: float, curved: float) -> Finding | 
         f"map. Of the targets' variance, on samples left out, a linear fit explains {linear:.2f}, "
         f"a curved one {curved:.2f} (limit {GAP:g} more)",
         "It can learn no more than linear regression does",
-        f'activation="relu" in {", ".join(layers[:-1])}',
+        "".join(
+            f'model.get_layer("{name}").activation = keras.activations.relu; '
+            for name in layers[:-1]
+        )
+        + "model.compile(model.optimizer, loss=model.loss)",
         {"linear": linear, "curved": curved},
     )
 

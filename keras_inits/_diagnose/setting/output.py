@@ -2,10 +2,13 @@
 
 import numpy as np
 
+from keras_inits._diagnose.setting.endings import new_activation, new_end, new_loss
 from keras_inits._diagnose.setting.plain import (
     BINARY,
     CATEGORICAL,
+    DIRECTIONS,
     REGRESSION,
+    SHARES,
     SPARSE,
     End,
     LossKind,
@@ -38,6 +41,10 @@ def check(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
         return [_one_softmax(targets, end, loss)]
     if end.activation == "softmax" and end.before == "softmax":
         return [_twice(end)]
+    if end.activation == "softmax" and (found := _other_axis(end, loss)):
+        return [found]
+    if loss.name in (*SHARES, *DIRECTIONS) and end.units == 1:
+        return [_one_number(targets, end, loss)]
     if loss.name in BINARY:
         return _binary(targets, end, loss)
     if loss.name in (*CATEGORICAL, *SPARSE):
@@ -45,21 +52,6 @@ def check(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
     if loss.name in REGRESSION:
         return _regression(targets, end, loss)
     return []
-
-
-def _head(targets: Targets) -> str:
-    """Returns the end and the loss that fit `targets`, as code."""
-    if targets.exclusive:
-        k = targets.values.shape[-1]
-        return f'Dense({k}, activation="softmax") and compile(loss="categorical_crossentropy", ...)'
-    if targets.binary:
-        k = targets.rows().shape[1]
-        return f'Dense({k}, activation="sigmoid") and compile(loss="binary_crossentropy", ...)'
-    if targets.classes:
-        k = int(targets.high) + 1
-        loss = "sparse_categorical_crossentropy"
-        return f'Dense({k}, activation="softmax") and compile(loss="{loss}", ...)'
-    return f'Dense({targets.rows().shape[1]}) without activation and compile(loss="mse", ...)'
 
 
 def _one_softmax(targets: Targets, end: End, loss: LossKind) -> Finding:
@@ -73,7 +65,7 @@ def _one_softmax(targets: Targets, end: End, loss: LossKind) -> Finding:
         ("output",),
         f"softmax over the single unit of {end.layer}: e^z / e^z = 1",
         consequence,
-        f"End in {_head(targets)}",
+        new_end(end, targets),
         {"units": 1},
     )
 
@@ -91,6 +83,38 @@ def _twice(end: End) -> Finding:
     )
 
 
+def _other_axis(end: End, loss: LossKind) -> Finding | None:
+    """Returns the finding that a softmax makes shares along another axis than the loss takes."""
+    classes = loss.axis % len(end.shape)
+    if not end.axes or classes in end.axes or loss.name not in (*BINARY, *CATEGORICAL, *SPARSE):
+        return None
+    axes = ", ".join(map(str, end.axes))
+    return Finding(
+        "output activation",
+        ("output",),
+        f"the softmax of {end.layer} goes along axis {axes} of {end.shape}, and {loss.name} takes "
+        f"axis {classes} for the classes",
+        "The outputs of one place are no probabilities of its classes: they sum to 1 over others",
+        f"axis={loss.axis} in {end.layer}",
+        {"axis": end.axes[0], "classes": classes},
+    )
+
+
+def _one_number(targets: Targets, end: End, loss: LossKind) -> Finding:
+    what, consequence = "distributions", "Targets of 0 have no part in it: the outputs only grow"
+    if loss.name in DIRECTIONS:
+        what = "directions of vectors"
+        consequence = "Of one number it sees the sign alone: the gradient is 0"
+    return Finding(
+        "loss",
+        ("loss",),
+        f"{loss.name} compares {what}, and {end.layer} has one unit",
+        consequence,
+        new_end(end, targets),
+        {"units": 1},
+    )
+
+
 def _logits_of_probabilities(end: End, loss: LossKind) -> Finding:
     return Finding(
         "output activation",
@@ -99,7 +123,7 @@ def _logits_of_probabilities(end: End, loss: LossKind) -> Finding:
         "It takes probabilities for logits: the gradient is flat, and the loss cannot come near 0. "
         "(Where Keras finds the logits next to the output, as on TensorFlow, it uses them and "
         "warns; on other backends and after any operation on the output it does not)",
-        f"from_logits=False, or no activation in {end.layer}",
+        new_activation(end, "linear"),
     )
 
 
@@ -114,9 +138,9 @@ def _no_probabilities(targets: Targets, end: End, loss: LossKind) -> Finding:
         ("output",),
         f"{loss.name} takes probabilities, and {end.layer} with {what} gives {values}",
         "What is outside of 0 to 1 is cut off, and has no gradient",
-        f'activation="{fit}" in {end.layer}'
+        new_activation(end, fit)
         + (
-            f", or loss=keras.losses.{logits}(from_logits=True)"
+            f"; or loss=keras.losses.{logits}(from_logits=True)"
             if end.activation == "linear"
             else ""
         ),
@@ -143,8 +167,14 @@ def _binary(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
         return []
     if gives is False:
         return [_no_probabilities(targets, end, loss)]
-    if end.activation == "sigmoid" and targets.one_hot and end.units > 2 and _many(targets):
+    if targets.values.shape != end.shape or end.units == 1 or not _many(targets):
+        return []
+    if end.activation == "sigmoid" and targets.one_hot and end.units > 2:
         return [_not_exclusive(targets, end, loss)]
+    if end.activation == "softmax" and targets.one_hot and end.units > 2:
+        return [_yes_or_no_of_shares(targets, end, loss)]
+    if end.activation == "softmax" and targets.binary and not targets.exclusive:
+        return _several_of_shares(targets, end)
     return []
 
 
@@ -158,7 +188,7 @@ def _half(end: End) -> Finding:
         ("output",),
         f"{end.layer} ends in {end.activation}, and the loss takes its outputs for logits",
         "No logit is below 0, so that no probability falls below one half",
-        f"No activation in {end.layer}",
+        new_activation(end, "linear"),
     )
 
 
@@ -171,9 +201,41 @@ def _not_exclusive(targets: Targets, end: End, loss: LossKind) -> Finding:
         f"of {end.layer} are independent sigmoids",
         "They do not compete, and their sum is no 1; under binary cross-entropy the "
         f"{k - 1} zeros of each row outweigh its one",
-        f'activation="softmax" in {end.layer} and compile(loss="categorical_crossentropy", ...)',
+        new_activation(end, "softmax", "categorical_crossentropy"),
         {"units": k, "rows": len(targets.rows())},
     )
+
+
+def _yes_or_no_of_shares(targets: Targets, end: End, loss: LossKind) -> Finding:
+    k = end.units
+    return Finding(
+        "loss",
+        ("loss",),
+        f"{loss.name} asks {k} questions of yes or no, and {end.layer} gives shares of {k} classes "
+        "that exclude each other",
+        f"Of the mean over {k} units {k - 1} are zeros: the loss is small from the start, its "
+        f'gradient {k} times smaller, and metrics="accuracy" counts the zeros as right',
+        new_loss("categorical_crossentropy"),
+        {"units": k, "rows": len(targets.rows())},
+    )
+
+
+def _several_of_shares(targets: Targets, end: End) -> list[Finding]:
+    sums = targets.rows().sum(1)
+    several = float((sums > 1).mean())
+    if several <= UNREACHED:
+        return []
+    return [
+        Finding(
+            "output activation",
+            ("output",),
+            f"{several:.0%} of the rows of targets have several 1s (up to {sums.max():g} of "
+            f"{end.units}), and softmax in {end.layer} gives shares that sum to 1",
+            "Where one output rises others fall: two labels get one half each at most",
+            new_activation(end, "sigmoid"),
+            {"several": several},
+        )
+    ]
 
 
 def _exclusive(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
@@ -186,7 +248,7 @@ def _exclusive(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
                 f"{loss.name} compares the shares of classes, and {end.layer} has one unit: its "
                 "share is 1 for every input",
                 "The gradient is 0 and nothing is learned",
-                f"End in {_head(targets)}",
+                new_end(end, targets),
                 {"units": 1},
             )
         ]
@@ -203,11 +265,7 @@ def _exclusive(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
 
 def _not_exclusive_shares(targets: Targets, end: End, loss: LossKind) -> Finding:
     several = not targets.exclusive and targets.values.shape == end.shape and targets.binary
-    remedy = (
-        'compile(loss="binary_crossentropy", ...), since rows have several labels'
-        if several
-        else f'activation="softmax" in {end.layer}'
-    )
+    remedy = new_loss("binary_crossentropy") if several else new_activation(end, "softmax")
     return Finding(
         "output activation",
         ("output",),
@@ -231,7 +289,7 @@ def _regression(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
                 ("loss",),
                 f"{zeros:.0%} of the targets are 0, and {short} divides by them (by 1e-7 there)",
                 "These samples outweigh all others, by up to 10 million",
-                f"End in {_head(targets)}",
+                new_end(end, targets),
                 {"zeros": float(zeros)},
             )
         ]
@@ -246,7 +304,7 @@ def _regression(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
                 f"{share:.0%} of the targets are negative, to {targets.low:.4g}; {short} is for "
                 f"{what}",
                 "The loss has no minimum for them, or does not see them",
-                'compile(loss="mse", ...) with a linear end',
+                new_activation(end, "linear", "mse"),
                 {"negative": share, "low": targets.low},
             ),
         ]
@@ -258,7 +316,7 @@ def _regression(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
                 f"{short} takes the logarithm of the output, and {end.layer} with "
                 f"{end.activation} gives negative numbers, too",
                 "The loss is NaN where an output is below 0",
-                f'activation="softplus" or "exponential" in {end.layer}',
+                new_activation(end, "softplus"),
             )
         ]
     return _unreached(targets, end)
@@ -275,7 +333,7 @@ def _classes_by_distance(targets: Targets, end: End, loss: LossKind) -> list[Fin
                 "Its minimum is the median, the commonest class alone"
                 if loss.name == "mean_absolute_error"
                 else "It divides by the zeros (by 1e-7): the ones do not count",
-                f"End in {_head(targets)}",
+                new_end(end, targets),
             )
         ]
     if targets.one_hot and targets.rows().shape[1] > 2 and end.activation in ("linear", "relu"):
@@ -287,7 +345,7 @@ def _classes_by_distance(targets: Targets, end: End, loss: LossKind) -> list[Fin
                 f"{end.layer} with {end.activation} is fitted to them by {loss.name}",
                 "Outputs past the target cost as much as those short of it, and are no "
                 "probabilities",
-                f"End in {_head(targets)}",
+                new_end(end, targets),
                 {"units": end.units},
             )
         ]
@@ -334,7 +392,7 @@ def _unreached(targets: Targets, end: End) -> list[Finding]:
             f"{targets.low:.4g} to {targets.high:.4g} ({outside:.0%} outside)",
             f"{missed / max(total, 1e-30):.3g} of the targets' variance stays as error whatever "
             f"is learned (limit {UNREACHED:g}); outputs saturate at the bound",
-            f"No activation in {end.layer}: it is the last layer of a regression",
+            new_activation(end, "linear"),
             {"outside": outside, "unreached": missed / max(total, 1e-30)},
         )
     ]

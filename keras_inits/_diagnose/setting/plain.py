@@ -1,7 +1,7 @@
 """The plain values that the checks of a training's setting work on: loss, targets, ends."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -10,6 +10,8 @@ import numpy as np
 BINARY = ("binary_crossentropy", "binary_focal_crossentropy")
 SPARSE = ("sparse_categorical_crossentropy",)
 CATEGORICAL = ("categorical_crossentropy", "categorical_focal_crossentropy")
+SHARES = ("kl_divergence",)  # of distributions: both sides sum to 1
+DIRECTIONS = ("cosine_similarity",)
 SQUARES = ("mean_squared_error", "log_cosh", "huber")  # their best constant is near the mean
 REGRESSION = (
     *SQUARES,
@@ -22,10 +24,19 @@ REGRESSION = (
 
 @dataclass(frozen=True)
 class LossKind:
-    """Which loss it is: Keras's long name in snake case, or `"other"`."""
+    """Which loss it is.
+
+    Attributes:
+        name: Keras's long name in snake case, or `"other"`.
+        from_logits: whether it was told that it gets logits.
+        axis: along which the classes lie.
+        ignored: the class number of what is left out of the loss; None for none.
+    """
 
     name: str
     from_logits: bool = False
+    axis: int = field(default=-1, repr=False)
+    ignored: int | None = field(default=None, repr=False)
 
 
 def loss_kind(loss: Any) -> LossKind:
@@ -40,13 +51,19 @@ LossKind(name='binary_crossentropy', from_logits=True))
     if isinstance(loss, keras.losses.Loss):
         name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(loss).__name__).lower()
         own = type(loss).__module__.startswith("keras.")
-        logits = own and bool(loss.get_config().get("from_logits", False))
+        config = loss.get_config() if own else {}
     else:
         name = getattr(loss, "__name__", "other")
         own = getattr(loss, "__module__", "").startswith("keras.")
-        logits = False
-    known = (*BINARY, *SPARSE, *CATEGORICAL, *REGRESSION)
-    return LossKind(name if own and name in known else "other", logits)
+        config = {}
+    known = (*BINARY, *SPARSE, *CATEGORICAL, *REGRESSION, *SHARES, *DIRECTIONS)
+    axis = config.get("axis", -1)
+    return LossKind(
+        name if own and name in known else "other",
+        bool(config.get("from_logits", False)),
+        axis if isinstance(axis, int) else -1,
+        config.get("ignore_class"),
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,12 +147,18 @@ class End:
         shape: of the output, with the batch.
         layer: the name of the layer that has the activation.
         before: the activation right before, with nothing trained between.
+        axes: of a softmax, those whose values sum to 1.
+        reference: an expression for that layer, where its activation can be set; or empty.
+        replaceable: whether it is the model's last layer, of Keras's, and has the kernel.
     """
 
     activation: str
     shape: tuple[int, ...]
     layer: str
     before: str = "linear"
+    axes: tuple[int, ...] = ()
+    reference: str = ""
+    replaceable: bool = False
 
     @property
     def units(self) -> int:

@@ -1,5 +1,6 @@
 """The compiled learning rate, judged by what a few steps on a copy do to the loss."""
 
+import math
 from collections.abc import Callable
 
 from keras_inits._diagnose.setting.steps import Trial
@@ -13,6 +14,11 @@ LOW = 300.0
 # Adaptive optimizers move each weight by about the rate, whatever the gradient: from 1e-5
 # (fine-tuning, Devlin et al. 2019) on, the rate is a choice.
 ADAPTIVE_LOW = 3e-6
+# Zeiler 2012 has no rate at all, which is 1; Keras's default is 0.001.
+ADADELTA_LOW = 0.05
+# A loss that stays: 20 steps change it by less than a thousandth. Then a fall of a hundredth is
+# one, since both trials see the same samples in the same order.
+STAYS, STIRS = 1e-3, 0.01
 ADAPTIVE = ("Adam", "AdamW", "Nadam", "Adamax", "RMSprop", "Lion", "Lamb", "Adafactor", "Adagrad")
 
 
@@ -26,12 +32,35 @@ def collapsed(trial: Trial) -> bool:
     return trial.spread < 1e-3
 
 
-def too_high(own: Trial, attempt: Callable[[float], Trial]) -> Finding | None:
+def span(own: Trial, attempt: Callable[[float], Trial]) -> tuple[float, float]:
+    """Returns the least and the largest rate that make half of the best fall, or more, in decades.
+
+    NaN where the loss falls at none.
+
+    Args:
+        own: the trial at the compiled rate.
+        attempt: returns the trial at another: two decades to each side are tried.
+    """
+    trials = [own, *(attempt(own.rate * factor) for factor in (0.01, 0.1, 10.0, 100.0))]
+    best = max(map(fall, trials))
+    good = [each.rate for each in trials if fall(each) >= best / 2 > 0 and not collapsed(each)]
+    return (min(good), max(good)) if good else (math.nan, math.nan)
+
+
+def too_high(
+    own: Trial,
+    attempt: Callable[[float], Trial],
+    *,
+    scheduled: bool = False,
+    momentum: float = 0.0,
+) -> Finding | None:
     """Returns the finding that the loss rises, or stays, where smaller rates make it fall.
 
     Args:
         own: the trial at the compiled rate.
         attempt: returns the trial at another.
+        scheduled: whether the rate is that of a schedule.
+        momentum: of the optimizer.
     """
     peak = max(own.losses, default=0.0)
     overshot = not own.end <= 1.5 * own.start or not peak <= 10 * own.start
@@ -57,19 +86,29 @@ def too_high(own: Trial, attempt: Callable[[float], Trial]) -> Finding | None:
             f"in {len(own.losses)} steps at {own.rate:.3g}, on a copy, the loss {what}; at "
             f"{other.rate:.3g} it falls from {other.start:.3g} to {other.end:.3g}",
             "Steps go past the minimum, and throw the weights to where gradients are 0 or huge",
-            f"model.optimizer.learning_rate = {other.rate:.2g}",
+            _set(other.rate, scheduled)
+            + (f", or momentum=0.9 in place of {momentum:g}" if momentum > 0.9 else ""),
             {"rate": own.rate, "better": other.rate, "end": own.end, "better_end": other.end},
         )
     return None
 
 
-def too_low(own: Trial, attempt: Callable[[float], Trial], optimizer: str) -> Finding | None:
+def _set(rate: float, scheduled: bool) -> str:
+    if scheduled:  # to an optimizer with a schedule, Keras lets no rate be assigned
+        return f"Let the schedule begin near {rate:.2g}, and compile again"
+    return f"model.optimizer.learning_rate = {rate:.2g}"
+
+
+def too_low(
+    own: Trial, attempt: Callable[[float], Trial], optimizer: str, *, scheduled: bool = False
+) -> Finding | None:
     """Returns the finding that far larger rates still make the loss fall, and this one does not.
 
     Args:
         own: the trial at the compiled rate.
         attempt: returns the trial at another.
         optimizer: the name of its class.
+        scheduled: whether the rate is that of a schedule.
     """
     if fall(own) > FALLS / 10 or own.end > 1.001 * own.start:
         return None
@@ -78,10 +117,16 @@ def too_low(own: Trial, attempt: Callable[[float], Trial], optimizer: str) -> Fi
         if own.rate > ADAPTIVE_LOW:
             return None
         factors = [10_000.0, 1000.0]
+    if optimizer == "Adadelta":
+        if own.rate > ADADELTA_LOW:
+            return None
+        factors = [1000.0]
     still = fall(own) < FALLS / 40  # half a percent in all the steps
+    stays = fall(own) < STAYS and (optimizer in ADAPTIVE or optimizer == "Adadelta")
     for factor in factors:
         other = attempt(own.rate * factor)
-        enough = fall(other) >= FALLS or (still and fall(other) >= FALLS / 4)
+        needed = STIRS if stays else FALLS / 4 if still else FALLS
+        enough = fall(other) >= needed
         if not enough or fall(other) < 20 * fall(own) or collapsed(other):
             continue
         if any(later > 1.5 * other.losses[0] for later in other.losses):
@@ -93,7 +138,7 @@ def too_low(own: Trial, attempt: Callable[[float], Trial], optimizer: str) -> Fi
             f"{max(fall(own), 0):.2g} of itself; at {other.rate:.3g}, {factor:g} times as much, "
             f"it falls from {other.start:.3g} to {other.end:.3g}",
             "Training takes hundreds of times as long as it must",
-            f"model.optimizer.learning_rate = {other.rate / 10:.2g}"
+            _set(other.rate / 10, scheduled)
             + (', or optimizer="adam"' if optimizer == "SGD" else ""),
             {"rate": own.rate, "better": other.rate, "end": own.end, "better_end": other.end},
         )

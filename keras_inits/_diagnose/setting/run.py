@@ -9,27 +9,38 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from keras_inits._diagnose import proof
+from keras_inits._diagnose.objective import objective
 from keras_inits._diagnose.report import FirstSteps
 from keras_inits._diagnose.setting import (
     data,
     linearity,
+    lookups,
     output,
     pace,
-    proof,
     rates,
     strength,
     targets,
 )
 from keras_inits._diagnose.setting.case import SAMPLES, Case
-from keras_inits._diagnose.setting.ends import Entrance, entrances
-from keras_inits._diagnose.setting.guess import guess, start_finding
+from keras_inits._diagnose.setting.entrances import Entrance, embeddings, first_met, kinds
+from keras_inits._diagnose.setting.guess import even_guess, guess, start_finding
 from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE, targets_of
-from keras_inits._diagnose.setting.steps import BATCH, STEPS, Trial, rate_of, work
+from keras_inits._diagnose.setting.steps import (
+    BATCH,
+    Copy,
+    Trial,
+    momentum_of,
+    rate_of,
+    steps_of,
+    work,
+)
 from keras_inits._reporting import Finding
 
 # What the user must change first: a later one may be a mere consequence.
 ORDER = (
     "input not finite",
+    "input values",
     "labels",
     "target shape",
     "output units",
@@ -47,6 +58,7 @@ ORDER = (
     "learning rate too high",
     "learning rate too low",
 )
+UNUSABLE = ("input not finite", "input values")  # nothing can be computed from them
 _EXPLAINING = ("input padding", "input scale", "target scale", "regularization")
 BUDGET = 1e11  # multiplications of the steps of one trial: seconds on two cores
 LAYERS = 100  # the graph of more takes longer to make than to run
@@ -60,12 +72,18 @@ class Setting:
         findings: what is wrong, in the order in which to change it.
         notes: what could not be looked at, and why.
         first_steps: what the compiled optimizer does to the loss; None if no steps were tried.
+        usable: whether a loss can be computed from the data; else they hold NaN, infinity or
+            numbers that an embedding has no row for.
+        of_weights: whether the rate is too high only for these weights: with kernels drawn anew,
+            it does. Then what the signal shows is to be changed first.
         weigh: parts findings of the signal into those that matter and notes, by trial steps.
     """
 
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
     first_steps: FirstSteps | None = None
+    usable: bool = True
+    of_weights: bool = False
     weigh: Callable[[Sequence[Finding]], tuple[tuple[Finding, ...], tuple[str, ...]]] = (
         lambda findings: (tuple(findings), ())
     )
@@ -77,8 +95,8 @@ def examine(
     """Returns what is wrong with data, targets, end, loss and optimizer of a training.
 
     The model is left as it is: the trial steps are done on copies of its variables. They cost, on a
-    batch of 32, 20 steps for the compiled rate and as many for each change that is to be proved,
-    120 at most.
+    batch of 32, 20 steps for the compiled rate and as many for each change that is to be proved; of
+    small models, as many for each of four other rates.
 
     Args:
         model: a built model; the optimizer is the compiled one.
@@ -89,10 +107,14 @@ def examine(
     """
     inputs = [np.asarray(t)[:SAMPLES] for t in keras.tree.flatten(x)]
     names = [""] if len(inputs) == 1 else [f"input {i}" for i in range(len(inputs))]
-    meets = entrances(model, len(inputs))
-    found, suspects = _inputs(inputs, names, meets)
+    meetings = first_met(model, len(inputs), x)
+    found, suspects = _inputs(inputs, names, [kinds(met) for met in meetings])
+    for given, name, met in zip(inputs, names, meetings, strict=True):
+        found += lookups.check(given, embeddings(met), name)
     chosen = getattr(model, "loss", None) if loss is None else loss
-    if y is None or chosen is None or any(f.kind == "input not finite" for f in found):
+    if any(f.kind in UNUSABLE for f in found):
+        return Setting(_ordered([*found, *_scales(suspects, names)]), usable=False)
+    if y is None or chosen is None:
         return Setting(_ordered([*found, *_scales(suspects, names)]))
     case = Case.of(model, x, y, chosen, own=loss is None)
     if isinstance(case, str):
@@ -101,18 +123,32 @@ def examine(
         found += targets.check(*part)
         if not any(f.kind == "labels" for f in found):
             found += output.check(*part)
+    if model.weights and not model.trainable_weights and loss is None:
+        return Setting((_frozen(model),))
     found += strength.dropout(strength.dropouts_of(model)) + strength.hidden_softmax(model)
     found += _missing_activation(case)
     known = [guess(t, k) for t, _, k in case.parts]
     best = None if None in known else float(sum(value or 0.0 for value in known))
     wrong = [f for f in found if f.where[0] in ("targets", "output", "loss")]
     if wrong or not trials or getattr(model, "optimizer", None) is None:
-        return Setting(_ordered([*found, *_scales(suspects, names)]))
+        usable = all(np.isfinite(goal.values).all() for goal, _, _ in case.parts)
+        return Setting(_ordered([*found, *_scales(suspects, names)]), usable=usable)
     try:
         return _tried(case, found, suspects, names, best)
     except Exception as error:  # whatever the model's own code raises: the rest stands
         note = f"no steps were tried: {type(error).__name__}: {error}"
         return Setting(_ordered([*found, *_scales(suspects, names)]), (note,))
+
+
+def _frozen(model: keras.Model) -> Finding:
+    return Finding(
+        "no gradient",
+        ("model",),
+        f"none of its {len(model.weights)} weights is trainable",
+        "Nothing is learned",
+        "model.trainable = True, and trainable = True for the layers that are to learn; then "
+        "compile again",
+    )
 
 
 def _ordered(found: Sequence[Finding]) -> tuple[Finding, ...]:
@@ -186,54 +222,85 @@ def _tried(
 ) -> Setting:
     optimizer = case.model.optimizer
     rate = rate_of(optimizer)
+    steps = steps_of(optimizer)
     spent = [0]
 
     def attempt(rate: float, x: Any = case.x, y: Any = case.y) -> Trial:
-        made = case.copy.trial(x, y, optimizer, rate)
+        made = case.copy.trial(x, y, optimizer, rate, steps=steps)
         spent[0] += len(made.losses)
         return made
 
-    if rate is None:
-        return Setting(
-            _ordered([*found, *_scales(suspects, names)]),
-            ("no steps were tried: the learning rate has a schedule",),
-        )
     norms = case.copy.penalties(case.x, case.y)
-    weight = strength.penalty(*norms)
-    found = [*found, weight] if weight else found
+    weights = (
+        strength.penalty(*norms, l1=strength.l1_of(case.model)),
+        strength.decay(getattr(optimizer, "inner_optimizer", optimizer), rate.value),
+    )
+    found = [*found, *(f for f in weights if f)]
     layers, cost = work(case.model)
-    cost *= BATCH * STEPS
+    cost *= BATCH * steps
     if cost > BUDGET or layers > LAYERS:
         note = (
-            f"no steps were tried: {STEPS} of them through {layers} layers are {cost:.1g} "
+            f"no steps were tried: {steps} of them through {layers} layers are {cost:.1g} "
             f"multiplications (limits {LAYERS} and {BUDGET:.0g})"
         )
         return Setting(_ordered([*found, *_scales(suspects, names)]), (note,))
-    own = attempt(rate)
+    own = attempt(rate.value)
     changed = found + _proved_scales(case, suspects, names, own, attempt, best)
     changed += _target_scale(case, own, attempt, best)
-    # A rate, or a loss, that these explain is not named on top.
-    if not any(f.kind in _EXPLAINING for f in changed):
-        name = type(getattr(optimizer, "inner_optimizer", optimizer)).__name__
-        judged = rates.too_high(own, attempt) or rates.too_low(own, attempt, name)
-        changed += [judged] if judged else []
-        kinds = {kind.name for _, _, kind in case.parts}
-        shares = kinds <= {*BINARY, *CATEGORICAL, *SPARSE}
-        late = start_finding(own, best, norms[2], cross_entropy=shares) if not judged else None
-        changed += [late] if late else []
-    first = FirstSteps(rate, own.start, own.end, best, spent[0])
 
     def again() -> Trial:
         start = proof.redrawn(case.copy)
-        return case.copy.trial(case.x, case.y, optimizer, rate, start=start)
+        return case.copy.trial(case.x, case.y, optimizer, rate.value, steps=steps, start=start)
+
+    # A rate, or a loss, that these explain is not named on top.
+    of_weights = False
+    if not any(f.kind in _EXPLAINING for f in changed):
+        name = type(getattr(optimizer, "inner_optimizer", optimizer)).__name__
+        momentum = momentum_of(optimizer)
+        judged = rates.too_high(own, attempt, scheduled=rate.scheduled, momentum=momentum)
+        if judged:
+            of_weights = rates.fall(again()) >= rates.FALLS
+        elif not rate.rises:
+            judged = rates.too_low(own, attempt, name, scheduled=rate.scheduled)
+        changed += [judged] if judged else []
+        late = None if judged else _late(case, own, best, norms[2])
+        changed += [late] if late else []
+    around = {}
+    if not changed and cost < BUDGET / 10:
+        low, high = rates.span(own, attempt)
+        around = {"lowest": low, "highest": high}
+    first = FirstSteps(rate.value, own.start, own.end, best, spent[0], **around)
 
     def weigh(findings: Sequence[Finding]) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
-        return proof.weighed(findings, own, again)
+        return proof.weighed(findings, own, again, lambda: _rectified(case, own))
 
     # Where the setting has a fault, the signal is what comes of it.
     if changed:
-        return Setting(_ordered(changed), (), first)
-    return Setting((), (), first, weigh)
+        return Setting(_ordered(changed), (), first, of_weights=of_weights)
+    return Setting((), (), first, weigh=weigh)
+
+
+def _late(case: Case, own: Trial, best: float | None, penalties: float) -> Finding | None:
+    """Returns the finding that the loss starts far above a guess."""
+    losses = {kind.name for _, _, kind in case.parts}
+    even = [even_guess(targets, kind, end.units) for targets, end, kind in case.parts]
+    return start_finding(
+        own,
+        best,
+        penalties,
+        cross_entropy=losses <= {*BINARY, *CATEGORICAL, *SPARSE},
+        even=None if None in even else float(sum(value or 0.0 for value in even)),
+    )
+
+
+def _rectified(case: Case, own: Trial) -> Trial | None:
+    """Returns the trial of the net with ReLU for its sigmoids; None if it has none to change."""
+    other = proof.rectified(case.model)
+    if other is None:
+        return None
+    copy = Copy(other, objective(case.model, None if case.own else case.loss))
+    optimizer = case.model.optimizer
+    return copy.trial(case.x, case.y, optimizer, own.rate, steps=steps_of(optimizer))
 
 
 def _proved_scales(
@@ -256,7 +323,7 @@ def _proved_scales(
     )
     # Where the raw input has taught something in these steps, it must be the worse teacher; where
     # it has not, its scale stands as the reason.
-    learned = rates.fall(own) > rates.FALLS and own.end < (best or own.end)
+    learned = rates.fall(own) > rates.FALLS and own.end < 0.9 * (best or own.end)
     limit = {"strong": 0.95 if learned else np.inf, "weak": 0.5}
     return [
         data.scale_finding(scale, proof, names[index])
@@ -268,15 +335,19 @@ def _proved_scales(
 def _target_scale(
     case: Case, own: Trial, attempt: Callable[..., Trial], best: float | None
 ) -> list[Finding]:
-    if len(case.parts) != 1 or not best:
+    if not best:
         return []
-    goal, _, kind = case.parts[0]
-    if kind.name not in ("mean_squared_error", "mean_absolute_error") or goal.one_hot:
-        return []
-    if not pace.suspicious(goal):
-        return []
-    scaled = pace.standardized(goal)
-    other = attempt(own.rate, y=ops.cast(tf.convert_to_tensor(scaled), case.y.dtype))
-    again = guess(targets_of(scaled), kind) or 1.0
-    found = pace.finding(goal, own, best, other, again)
-    return [found] if found else []
+    found = []
+    flat = keras.tree.flatten(case.y)
+    for index, (goal, _, kind) in zip(case.places, case.parts, strict=True):
+        if kind.name not in ("mean_squared_error", "mean_absolute_error") or goal.one_hot:
+            continue
+        if not pace.suspicious(goal):
+            continue
+        scaled = pace.standardized(goal)
+        given = [*flat]
+        given[index] = ops.cast(tf.convert_to_tensor(scaled), flat[index].dtype)
+        other = attempt(own.rate, y=keras.tree.pack_sequence_as(case.y, given))
+        again = best - (guess(goal, kind) or 0.0) + (guess(targets_of(scaled), kind) or 1.0)
+        found += [pace.finding(goal, own, best, other, again)]
+    return [each for each in found if each]

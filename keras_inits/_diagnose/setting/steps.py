@@ -134,7 +134,10 @@ class Copy:
         """Returns a copy of `optimizer` for the shadows, and the step that it does."""
         if id(optimizer) not in self._steps:
             inner = getattr(optimizer, "inner_optimizer", optimizer)  # loss scaling: for float16
-            own = type(inner).from_config(inner.get_config())
+            config = inner.get_config()
+            if isinstance(config.get("learning_rate"), dict):
+                config["learning_rate"] = 0.0  # in the place of a schedule: `trial` sets it
+            own = type(inner).from_config(config)
             own.build(self.shadows)
 
             def step(x: Any, y: Any) -> Any:
@@ -211,11 +214,48 @@ def _norm(tensor: Any) -> Any:
     return tf.norm(tf.cast(tensor, tf.float32))
 
 
-def rate_of(optimizer: Any) -> float | None:
-    """Returns a constant learning rate; None for a schedule."""
+@dataclass(frozen=True)
+class Rate:
+    """The learning rate that a training begins with.
+
+    Attributes:
+        value: of a schedule, that at the start; where it warms up, that after `STEPS` steps.
+        scheduled: whether there is a schedule.
+        rises: whether it becomes larger by half or more.
+    """
+
+    value: float
+    scheduled: bool = False
+    rises: bool = False
+
+
+def rate_of(optimizer: Any) -> Rate:
+    """Returns the rate that an optimizer goes on with."""
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    now = float(optimizer.learning_rate)
     config = optimizer.get_config().get("learning_rate")
-    return None if isinstance(config, dict) else float(optimizer.learning_rate)
+    if not isinstance(config, dict):
+        return Rate(now)
+    try:
+        schedule = keras.optimizers.schedules.deserialize(config)
+        step = int(optimizer.iterations)
+        ahead = {n: float(schedule(step + n)) for n in (0, STEPS, 100, 1000, 10_000)}
+    except Exception:  # a schedule of the user's own, which only its class can make
+        return Rate(now, True, True)
+    rises = max(ahead.values()) > 1.5 * ahead[0]
+    return Rate(ahead[STEPS] if rises else ahead[0], True, rises)
+
+
+def momentum_of(optimizer: Any) -> float:
+    """Returns the momentum of gradient descent; 0 of other optimizers."""
+    value = getattr(getattr(optimizer, "inner_optimizer", optimizer), "momentum", 0.0)
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def steps_of(optimizer: Any) -> int:
+    """Returns how many steps a trial takes: twice the memory of a momentum, 20 to 200."""
+    memory = 1 / max(1 - momentum_of(optimizer), 1e-3)
+    return int(min(max(STEPS, round(2 * memory)), 10 * STEPS))
 
 
 def _batches(samples: int, steps: int, seed: int) -> list[np.ndarray]:

@@ -1,6 +1,7 @@
 """Dropout that lets nothing through, penalties that outweigh the data, softmax between layers."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 
@@ -11,6 +12,8 @@ from keras_inits._reporting import Finding
 RATE = 0.8
 SILENT = 0.1  # the share of samples in which a dropout leaves no unit at all
 PENALTY = 10.0  # the penalty's gradient over that of the data: the weights then only decay
+L1_PENALTY = 3.0  # that of L1 does not become smaller as the weights do
+DECAY = 0.01  # of each weight, each step: after 100 steps a third is left of what is not renewed
 
 
 def dropout(layers: Sequence[tuple[str, float, int]]) -> list[Finding]:
@@ -37,7 +40,8 @@ def dropout(layers: Sequence[tuple[str, float, int]]) -> list[Finding]:
                 (name,),
                 evidence,
                 "What gets through is mostly noise",
-                f'model.get_layer("{name}").rate = {better}, and compile again',
+                f'model.get_layer("{name}").rate = {better}; '
+                "model.compile(model.optimizer, loss=model.loss)",
                 {"rate": rate, "units": units, "silent": silent},
             )
         )
@@ -59,25 +63,61 @@ def dropouts_of(model: keras.Model) -> list[tuple[str, float, int]]:
     return found
 
 
-def penalty(data: float, penalized: float, value: float) -> Finding | None:
+def penalty(data: float, penalized: float, value: float, *, l1: bool = False) -> Finding | None:
     """Returns the finding that a penalty on weights outweighs the data.
 
     Args:
         data: the norm of the gradient of the loss of the data, over the penalized weights.
         penalized: that of the penalties.
         value: the sum of the penalties.
+        l1: whether absolute values are among them.
     """
-    if not 0 < data < float("inf") or penalized <= PENALTY * data:
+    limit = L1_PENALTY if l1 else PENALTY
+    if not 0 < data < float("inf") or penalized <= limit * data:
         return None
     times = penalized / data
     return Finding(
         "regularization",
         ("loss",),
         f"the gradient of the penalties on weights, {penalized:.3g}, is {times:.3g} times that of "
-        f"the data (limit {PENALTY:g}); their sum is {value:.3g}",
+        f"the data (limit {limit:g}); their sum is {value:.3g}",
         "The weights decay to 0 before anything is learned",
         "Weaken the regularizers of the layers: keras.regularizers.L2(1e-4)",
         {"data": data, "penalty": penalized, "value": value},
+    )
+
+
+def decay(optimizer: Any, rate: float) -> Finding | None:
+    """Returns the finding that the optimizer's own decay leaves nothing of the weights.
+
+    Decoupled decay (Loshchilov and Hutter 2019, https://arxiv.org/abs/1711.05101) takes the rate
+    times `weight_decay` of each weight away in each step.
+
+    Args:
+        optimizer: the compiled one.
+        rate: its learning rate.
+    """
+    weight = getattr(optimizer, "weight_decay", None)
+    if not weight or rate * float(weight) < DECAY:
+        return None
+    share = rate * float(weight)
+    return Finding(
+        "regularization",
+        ("optimizer",),
+        f"weight_decay={float(weight):g} at a rate of {rate:.3g} takes {share:.2g} of each weight "
+        f"away in each step (limit {DECAY:g})",
+        "The weights decay to 0 before anything is learned",
+        f"model.optimizer.weight_decay = {1e-4 / rate:.2g}",
+        {"share": share},
+    )
+
+
+def l1_of(model: keras.Model) -> bool:
+    """Says whether a weight has a penalty on its absolute value."""
+    return any(
+        bool(getattr(v.regularizer, "l1", 0))
+        for v in model.trainable_variables
+        if getattr(v, "regularizer", None) is not None
     )
 
 
@@ -100,7 +140,8 @@ def hidden_softmax(model: keras.Model) -> list[Finding]:
                 (layer.name,),
                 f"softmax makes shares of 1 of its {units} units, {1 / units:.2g} on average",
                 "One unit can only rise where others fall, and little differs between samples",
-                f'activation="relu" in {layer.name}',
+                f'model.get_layer("{layer.name}").activation = keras.activations.relu; '
+                "model.compile(model.optimizer, loss=model.loss)",
                 {"units": units},
             )
         )

@@ -2,8 +2,11 @@
 accident.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
+from keras_inits._diagnose.setting.endings import new_activation, new_end, new_loss
 from keras_inits._diagnose.setting.plain import (
     BINARY,
     CATEGORICAL,
@@ -15,7 +18,6 @@ from keras_inits._diagnose.setting.plain import (
 )
 from keras_inits._reporting import Finding
 
-_SPARSE_LOSS = 'compile(loss="sparse_categorical_crossentropy", ...)'
 FEW = 16  # samples from which on it says something that all belong to one class
 
 
@@ -74,7 +76,6 @@ def _binary(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
     shape = _shape(targets, end)
     low, high, k = targets.low, targets.high, end.units
     if targets.integral and low >= 0 and high >= 2 and targets.classes:
-        number = int(high) + 1
         return [
             Finding(
                 "labels",
@@ -83,16 +84,14 @@ def _binary(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
                 f"cross-entropy takes 0 or 1 for each of {k} output unit{'s' * (k > 1)}",
                 "The loss has no minimum for targets above 1: its gradient pushes the outputs to "
                 "1 for all of these",
-                f'End in Dense({number}, activation="softmax") and {_SPARSE_LOSS}',
+                new_end(end, targets),
                 {"low": low, "high": high, "units": k},
             )
         ]
     if low < 0 or high > 1:
         signs = targets.integral and targets.distinct == 2
         remedy = (
-            f"y = (y - {low:g}) / {high - low:g}"
-            if signs
-            else 'End in Dense(units) without activation and compile(loss="mse", ...)'
+            f"y = (y - {low:g}) / {high - low:g}" if signs else new_activation(end, "linear", "mse")
         )
         what = "two values" if signs else "measurements"
         return [
@@ -114,7 +113,7 @@ def _binary(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
                 f"one class index for each sample, {targets.values.shape}, is compared with each "
                 f"of {k} outputs, {end.shape}",
                 "It is broadcast: all outputs learn the same number",
-                f"{_SPARSE_LOSS}, or y = keras.utils.to_categorical(y, {k})",
+                new_loss(SPARSE[0]),
                 {"units": k},
             )
         ]
@@ -133,10 +132,12 @@ def _categorical(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
                     ("targets",),
                     f"the targets have {shape[-1]} classes, the output {k}",
                     "The loss cannot be computed",
-                    f"End in {shape[-1]} units, or y = keras.utils.to_categorical(labels, {k})",
+                    new_end(end, targets),
                     {"classes": shape[-1], "units": k},
                 )
             ]
+        if targets.one_hot or (not wide and targets.values.size % end.shape[0]):
+            return _shape(targets, end)
         if not wide:
             return [
                 Finding(
@@ -145,7 +146,7 @@ def _categorical(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
                     f"the targets are class indices {shape}, categorical cross-entropy compares "
                     f"one-hot rows {end.shape}",
                     "The loss cannot be computed, or is that of numbers that are no shares",
-                    f"{_SPARSE_LOSS}, or y = keras.utils.to_categorical(y, {k})",
+                    new_loss(SPARSE[0]),
                     {"units": k},
                 )
             ]
@@ -155,11 +156,11 @@ def _categorical(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
         sums = targets.rows().sum(1)
         wrong = float((np.abs(sums - 1) > 1e-3).mean())
         if targets.low < 0:
-            remedy = 'compile(loss="mse", ...) with a linear end'
+            remedy = new_activation(end, "linear", "mse")
         elif targets.binary:
-            remedy = 'End in activation="sigmoid" and compile(loss="binary_crossentropy", ...)'
+            remedy = new_activation(end, "sigmoid", "binary_crossentropy")
         else:
-            remedy = 'y = y / y.sum(-1, keepdims=True), or compile(loss="mse", ...)'
+            remedy = "y = y / y.sum(-1, keepdims=True)"
         # Rows of zeros alone are samples left out on purpose.
         if wrong > 0.01 and not (np.isclose(sums, 0) | np.isclose(sums, 1)).all():
             return [
@@ -197,25 +198,27 @@ def _sparse(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
                 ("targets",),
                 f"the targets are one-hot rows {shape}, sparse cross-entropy takes class numbers",
                 "The loss cannot be computed",
-                'compile(loss="categorical_crossentropy", ...), or y = y.argmax(-1)',
+                new_loss("categorical_crossentropy"),
                 {"units": k},
             )
         ]
-    if k > 1 and (targets.high >= k or targets.low < 0):
-        remedy = (
-            f"y = np.unique(y, return_inverse=True)[1], or end in {int(targets.high) + 1} units"
-        )
+    counted = targets.values[targets.values != loss.ignored]
+    if k > 1 and counted.size and (counted.max() >= k or counted.min() < 0):
+        renumbered = len(np.unique(counted)) <= k
+        remedy = "y = np.unique(y, return_inverse=True)[1]" if renumbered else new_end(end, targets)
         return [
             Finding(
                 "labels",
                 ("targets",),
-                f"class numbers go from {targets.low:g} to {targets.high:g}, those of {k} outputs "
-                f"from 0 to {k - 1}",
+                f"class numbers go from {counted.min():g} to {counted.max():g}, those of {k} "
+                f"outputs from 0 to {k - 1}",
                 "The loss is NaN, or cannot be computed",
                 remedy,
                 {"low": targets.low, "high": targets.high, "units": k},
             )
         ]
+    if k > 1 and loss.axis % len(end.shape) == len(end.shape) - 1:
+        return _shape(targets, replace(end, shape=(*end.shape[:-1], 1)), classes=k)
     return []
 
 
@@ -223,8 +226,11 @@ def _regression(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
     return _shape(targets, end)
 
 
-def _shape(targets: Targets, end: End) -> list[Finding]:
-    """Returns the finding that targets and outputs differ in shape."""
+def _shape(targets: Targets, end: End, classes: int = 0) -> list[Finding]:
+    """Returns the finding that targets and outputs differ in shape.
+
+    Where each output tells of `classes` classes, `end` has them as one unit.
+    """
     target, output = aligned(targets.values.shape, end.shape)
     if target == output:
         return []
@@ -234,6 +240,9 @@ def _shape(targets: Targets, end: End) -> list[Finding]:
         consequence = "The loss cannot be computed"
     else:
         consequence = f"Both are broadcast to {both}: all outputs of a sample learn one number"
+    if classes:
+        consequence = "The loss cannot be computed"
+    shape = (*end.shape[:-1], classes) if classes else end.shape
     if len(targets.values) != end.shape[0]:
         remedy = "Give as many targets as samples"
     elif targets.values.size == end.shape[0] and len(end.shape) > 2:
@@ -241,13 +250,16 @@ def _shape(targets: Targets, end: End) -> list[Finding]:
         remedy += ", or put keras.layers.Flatten() before the last Dense"
     elif targets.values.size == end.shape[0]:
         remedy = "End in one unit, Dense(1)"
+    elif len(end.shape) > targets.values.ndim and shape[-1] == targets.values.shape[-1]:
+        remedy = "Put keras.layers.Flatten() before the first Dense, or pool over the other axes"
     else:
-        remedy = f"Give y the shape {end.shape}, or end in {targets.values.shape[1:]} values"
+        wanted = end.shape[:-1] if classes else end.shape
+        remedy = f"Give y the shape {wanted}, or end in {targets.values.shape[1:]} values"
     return [
         Finding(
             "target shape",
             ("targets",),
-            f"the targets have shape {targets.values.shape}, the output {end.shape}",
+            f"the targets have shape {targets.values.shape}, the output {shape}",
             consequence,
             remedy,
             {"targets": targets.values.size, "outputs": float(np.prod(end.shape))},

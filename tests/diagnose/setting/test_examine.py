@@ -187,6 +187,93 @@ def test_without_targets_or_loss_the_data_alone_are_looked_at():
     assert examine(_net(), X, CURVED).first_steps is None
 
 
+class Own(keras.Model):
+    def __init__(self, units, end, first=None):
+        super().__init__()
+        self.first = first or layers.Dense(16, "relu")
+        self.last = layers.Dense(units)
+        self.end = keras.activations.get(end)
+
+    def call(self, x):
+        return self.end(self.last(self.first(x)))
+
+
+@pytest.mark.filterwarnings("ignore:You are using a softmax")
+@pytest.mark.parametrize(
+    ("units", "end", "y", "loss", "kind"),
+    [
+        (1, "softmax", CLASSES > 0, "binary_crossentropy", "output activation"),
+        (1, "sigmoid", CURVED, "mse", "output activation"),
+        (3, "relu", CLASSES, SPARSE, "output activation"),
+        (3, "softmax", CLASSES, SPARSE, None),
+        (1, None, CURVED, "mse", None),
+    ],
+)
+def test_the_end_of_a_subclassed_model_is_read(units, end, y, loss, kind):
+    model = Own(units, end)
+    model(X)
+    assert _kinds(model, X, np.asarray(y, "float32"), loss) == ([kind] if kind else [])
+
+
+def test_the_entrance_of_a_subclassed_model_is_read():
+    plain, scaled = Own(3, "softmax"), Own(3, "softmax", layers.BatchNormalization())
+    for model in (plain, scaled):
+        model(X)
+    assert _kinds(plain, 1000 * X, CLASSES, SPARSE) == ["input scale"]
+    assert _kinds(scaled, 1000 * X, CLASSES, SPARSE) == []
+
+
+@pytest.mark.parametrize(("x", "found"), [(0.1, True), (1, False), (3, True)])
+def test_numbers_that_an_embedding_cannot_look_up_are_found(x, found):
+    given = x * RNG.integers(0, 30, (64, 6))
+    model = keras.Sequential(
+        [keras.Input((6,)), layers.Embedding(31, 8), layers.Flatten(), layers.Dense(1, "sigmoid")]
+    )
+    kinds = _kinds(model, given, given[:, 0] > 10 * x, "binary_crossentropy")
+    assert ("input values" in kinds) == found
+
+
+@pytest.mark.parametrize(("start", "kinds"), [(5.0, ["learning rate too high"]), (0.05, [])])
+def test_a_rate_with_a_schedule_is_judged_by_its_start(start, kinds):
+    decay = keras.optimizers.schedules.ExponentialDecay(start, 1000, 0.9)
+    assert _kinds(_net(), X, CURVED, "mse", keras.optimizers.SGD(decay)) == kinds
+
+
+def test_a_rate_that_warms_up_is_not_called_too_low():
+    warm = keras.optimizers.schedules.CosineDecay(
+        1e-9, 1000, warmup_target=1e-3, warmup_steps=100_000
+    )
+    assert _kinds(_net(), X, CURVED, "mse", keras.optimizers.Adam(warm)) == []
+
+
+def test_momentum_that_overshoots_later_is_seen():
+    high = keras.optimizers.SGD(0.1, momentum=0.99)
+    assert _kinds(_net(), X, CURVED, "mse", high) == ["learning rate too high"]
+
+
+def test_a_model_without_anything_to_train_is_found():
+    model = _net()
+    model.trainable = False
+    assert _kinds(model, X, CURVED, "mse") == ["no gradient"]
+
+
+def test_one_large_target_among_several_outputs_is_found():
+    given = keras.Input((8,))
+    h = layers.Dense(16, "relu")(given)
+    model = keras.Model(given, [layers.Dense(1)(h), layers.Dense(1)(h)])
+    model.compile("adam", ["mse", "mse"])
+    found = examine(model, X, [30_000 + 9000 * CURVED, CURVED]).findings
+    assert [finding.kind for finding in found] == ["target scale"]
+
+
+def test_the_rates_that_would_do_are_told_where_all_is_well():
+    model = _net(units=3, end="softmax")
+    model.compile("adam", SPARSE)
+    steps = examine(model, X, CLASSES).first_steps
+    assert steps.lowest <= 0.1
+    assert steps.highest >= 0.001
+
+
 def test_nothing_of_the_model_moves():
     model = _net(
         units=3,

@@ -66,6 +66,9 @@ def test_a_function_named_like_a_loss_is_not_taken_for_it():
         (CLASSES > 1, "linear", 1, SQUARE),  # a discriminator of least squares
         (RNG.poisson(3, 32), "exponential", 1, LossKind("poisson")),
         (ONE_HOT, "linear", 4, LossKind("other")),
+        (np.where(CLASSES == 3, -1, CLASSES), "softmax", 3, LossKind(SPARSE.name, ignored=-1)),
+        (ONE_HOT, "softmax", 4, LossKind("kl_divergence")),
+        (np.hstack([MEASURED, -MEASURED]), "linear", 2, LossKind("cosine_similarity")),
     ],
 )
 def test_fitting_ends_are_left_in_peace(y, activation, units, loss):
@@ -108,6 +111,11 @@ def test_fitting_ends_are_left_in_peace(y, activation, units, loss):
         (MEASURED, "linear", 1, LossKind("mean_squared_logarithmic_error"), "loss"),
         (np.ones(32), "sigmoid", 1, BINARY, "labels"),
         (np.full(32, np.nan), "linear", 1, SQUARE, "labels"),
+        (RNG.integers(0, 2, (32, 4)), "softmax", 4, BINARY, "output activation"),
+        (ONE_HOT, "softmax", 4, BINARY, "loss"),
+        (CLASSES > 1, "sigmoid", 1, LossKind("kl_divergence"), "loss"),
+        (MEASURED, "linear", 1, LossKind("cosine_similarity"), "loss"),
+        (np.where(CLASSES == 3, -1, CLASSES), "softmax", 3, SPARSE, "labels"),
     ],
 )
 def test_an_end_that_does_not_fit_is_found(y, activation, units, loss, kind):
@@ -116,6 +124,46 @@ def test_an_end_that_does_not_fit_is_found(y, activation, units, loss, kind):
 
 def test_a_sequence_of_outputs_against_one_target_a_sample_is_found():
     assert _kinds(MEASURED, "linear", 1, SQUARE, shape=(32, 6, 1)) == ["target shape"]
+
+
+@pytest.mark.parametrize(
+    ("y", "shape", "loss", "kind"),
+    [
+        (CLASSES, (32, 6, 4), SPARSE, "target shape"),
+        (ONE_HOT, (32, 6, 4), SHARES, "target shape"),
+        (RNG.integers(0, 4, (32, 6)), (32, 6, 4), SPARSE, None),
+        (RNG.integers(0, 4, (32, 6, 1)), (32, 6, 4), SPARSE, None),
+    ],
+)
+def test_classes_are_compared_place_by_place(y, shape, loss, kind):
+    assert _kinds(np.asarray(y, float), "softmax", 4, loss, shape) == ([kind] if kind else [])
+
+
+@pytest.mark.parametrize(
+    ("axes", "axis", "right"), [((2,), -1, True), ((1,), -1, False), ((1,), 1, True)]
+)
+def test_a_softmax_has_to_go_along_the_classes(axes, axis, right):
+    end = End("softmax", (32, 6, 4), "probabilities", axes=axes)
+    loss = LossKind(SPARSE.name, axis=axis)
+    found = output.check(targets_of(RNG.integers(0, 4, (32, 6))), end, loss)
+    assert [f.kind for f in found] == ([] if right else ["output activation"])
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "decays"),
+    [
+        (keras.optimizers.AdamW(1e-3, weight_decay=0.05), False),
+        (keras.optimizers.SGD(0.1, weight_decay=5e-4), False),
+        (keras.optimizers.AdamW(1e-2, weight_decay=10.0), True),
+    ],
+)
+def test_a_decay_that_leaves_nothing_is_found(optimizer, decays):
+    assert bool(strength.decay(optimizer, float(optimizer.learning_rate))) == decays
+
+
+def test_an_absolute_penalty_counts_for_more_than_a_square():
+    assert strength.penalty(1.0, 5.0, 1.0) is None
+    assert strength.penalty(1.0, 5.0, 1.0, l1=True)
 
 
 def test_shares_are_the_nearest_ones():

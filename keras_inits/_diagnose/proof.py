@@ -1,4 +1,11 @@
-"""Proof by change: a remedy is applied to the weights, measured, and taken back."""
+"""Proof by change: whether what is blamed is to blame, by changing it and looking again.
+
+Two proofs. `confirmed` applies a finding's own remedy to the weights, measures the signal, and puts
+the weights back: it shows that the remedy does what it says. `weighed` draws every kernel of a copy
+anew at the scale that keeps the signal and does a few steps of training from there: it shows that
+what is seen matters. A gradient that shrinks, or units that are dead or saturated, need not hinder
+a training; where such steps do not bring the loss clearly lower, the finding is a note.
+"""
 
 import dataclasses
 import importlib
@@ -7,8 +14,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_inits._diagnose.evidence import Evidence
+from keras_inits._diagnose.setting.steps import Copy, Trial
 from keras_inits._diagnose.state import State
 from keras_inits._reporting import Finding
 
@@ -16,6 +25,12 @@ from keras_inits._reporting import Finding
 _SHARES = {"dying": "dead units", "saturated": "saturated", "rank-collapsed": "correlation"}
 # A remedy of these changes values alone, which are put back. Others are not tried.
 _VALUES = ("keras_inits.initialize(", ".assign(", "x = ")
+# What other weights can amend. Not among them: what learns nothing at all or is not finite.
+SCALES = ("exploding", "vanishing", "dying", "saturated", "rank-collapsed")
+# Of the distance between the start and the lower end: more than two draws of one scheme differ by.
+GAIN = 0.2
+LOWER = 0.2  # of the loss itself, where next to no distance was made
+STILL, MOVES = 0.005, 0.05  # the falls of a loss that stays, and of one that does not
 
 
 def confirmed(
@@ -158,4 +173,110 @@ def _marked(finding: Finding, proof: tuple[str, dict[str, float]] | None) -> Fin
         finding,
         evidence=f"{finding.evidence}; {text}",
         numbers={**finding.numbers, **numbers},
+    )
+
+
+def redrawn(copy: Copy, *, seed: int = 0) -> list[Any]:
+    """Returns the trained variables, kernels drawn from N(0, 2 / fan_in) and biases 0.
+
+    He et al. 2015, equation 10; recurrent kernels, embeddings and all other weights stay.
+    """
+    rng = np.random.default_rng(seed)
+    values: list[Any] = []
+    for variable in copy.trained:
+        shape = tuple(variable.shape)
+        if variable.name == "kernel" and len(shape) > 1:
+            fan_in = int(np.prod(shape[:-1]))
+            values.append(rng.normal(0, np.sqrt(2 / fan_in), shape).astype("float32"))
+        elif variable.name == "bias":
+            values.append(np.zeros(shape, "float32"))
+        else:
+            values.append(variable)
+    return values
+
+
+def rectified(model: keras.Model) -> keras.Model | None:
+    """Returns a copy with ReLU in the place of hidden sigmoids, kernels and biases as `redrawn`.
+
+    None where there are none, or the model cannot be copied layer by layer.
+    """
+    if not isinstance(model, keras.Sequential) and not hasattr(model, "operations"):
+        return None
+    changed = [la for la in model.layers[:-1] if _sigmoid(la)]
+    if not changed:
+        return None
+
+    def clone(layer: Any) -> Any:
+        config = layer.get_config()
+        if layer in changed:
+            config |= {"activation": "relu", "kernel_initializer": "he_normal"}
+        return type(layer).from_config(config)
+
+    try:
+        other = keras.models.clone_model(model, clone_function=clone)
+        for old, new in zip(model.layers, other.layers, strict=True):
+            if old not in changed:
+                new.set_weights(old.get_weights())
+    except Exception:  # a layer of the user's own that its configuration does not make
+        return None
+    return other
+
+
+def _sigmoid(layer: Any) -> bool:
+    name = getattr(getattr(layer, "activation", None), "__name__", "")
+    plain = isinstance(layer, keras.layers.Dense | keras.layers.Conv1D | keras.layers.Conv2D)
+    return name in ("sigmoid", "hard_sigmoid") and plain
+
+
+def weighed(
+    findings: Sequence[Finding],
+    own: Trial,
+    attempt: Callable[[], Trial],
+    without_sigmoids: Callable[[], Trial | None],
+) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+    """Returns the findings of the signal that matter, and the others as notes.
+
+    Args:
+        findings: of the signal.
+        own: the trial of the model as it is.
+        attempt: returns that with its kernels drawn anew.
+        without_sigmoids: returns that of the net with ReLU for its hidden sigmoids; None if it
+            has none. For sigmoids no scale of kernels keeps the gradient.
+    """
+    doubtful = [finding for finding in findings if finding.kind in SCALES]
+    if not doubtful or not np.isfinite(own.end):
+        return tuple(findings), ()
+    other = attempt()
+    if _better(other, own):
+        return tuple(findings), ()
+    if any(finding.kind == "vanishing" for finding in doubtful):
+        changed = without_sigmoids()
+        if changed is not None and _better(changed, own):
+            return tuple(_of_sigmoids(f, own, changed) for f in findings), ()
+    notes = tuple(
+        f"no alarm: {finding.kind}, {', '.join(finding.where)}: {finding.evidence}; with kernels "
+        f"drawn anew, {len(other.losses)} steps lead to {other.end:.3g}, as it is to {own.end:.3g}"
+        for finding in doubtful
+    )
+    return tuple(f for f in findings if f not in doubtful), notes
+
+
+def _better(other: Trial, own: Trial) -> bool:
+    if not np.isfinite(other.end) or other.end >= own.end:
+        return False
+    first, second = (1 - each.end / each.start if each.start > 0 else 0.0 for each in (own, other))
+    if first < STILL and second >= max(MOVES, 20 * first):
+        return True
+    return other.end <= own.end - max(GAIN * (own.start - other.end), LOWER * own.end)
+
+
+def _of_sigmoids(finding: Finding, own: Trial, changed: Trial) -> Finding:
+    if finding.kind != "vanishing":
+        return finding
+    return dataclasses.replace(
+        finding,
+        evidence=f"{finding.evidence}; with ReLU for the hidden sigmoids, {len(own.losses)} steps "
+        f"lead to {changed.end:.3g}, as it is to {own.end:.3g}",
+        remedy='activation="relu", or "tanh", in the hidden layers: the derivative of a sigmoid is '
+        "1/4 at most, whatever its kernel",
     )

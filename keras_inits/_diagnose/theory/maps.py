@@ -18,15 +18,42 @@ Rows = Sequence[int]
 def map_gain(layer: Any, call: Call) -> float | None:
     """Returns by what a random kernel multiplies a second moment; None of what has no such law.
 
-    It is the mean, over outputs, of the sum of their squared weights: zeros of a padding and the
-    holes of a stride left out.
+    It is the mean, over outputs, of the sum of their squared weights: the holes of a stride left
+    out, and zeros of a padding, as many as there are more of these than of other zeros at the edge.
     """
+    gain, inside = edge_gain(layer, call), call.structure.inside
+    if gain is None or inside is None:
+        return gain
+    return gain / _share(layer, call) * inside
+
+
+def edge_gain(layer: Any, call: Call) -> float | None:
+    """Returns the same for a signal that is as large at the edges as it is elsewhere."""
+    if call.structure.gain is None:
+        call.structure.gain = (_edge_gain(layer, call),)
+    return call.structure.gain[0]
+
+
+def _edge_gain(layer: Any, call: Call) -> float | None:
     gain = _GAINS.get(kind(layer))
     weights = [w for w in layer.weights if len(w.shape) > 1]
     # Integers of a quantized layer stand for other numbers.
     if gain is None or call.inputs is None or not all(map(_is_real, weights)):
         return None
     return gain(layer, call)
+
+
+def kernel_fans(layer: Any) -> tuple[float | None, float | None]:
+    """Returns how many weights each unit of a layer, and each input, has; None without a kernel."""
+    what = kind(layer)
+    if what in (Kind.DEPTHWISE, Kind.SEPARABLE):
+        taps = float(math.prod(layer.kernel_size))
+        return taps, taps * layer.depth_multiplier
+    kernel = next((w for w in layer.weights if w.name == "kernel"), None)
+    found = None if kernel is None or what not in _GAINS else geometry(layer, kernel)
+    if not isinstance(found, KernelGeometry):
+        return None, None
+    return float(found.fan_in), float(found.fan_out)
 
 
 def _is_real(weight: Any) -> bool:

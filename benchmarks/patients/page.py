@@ -1,0 +1,77 @@
+"""The page of the manual, from results."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from program import Program
+from tables import PUBLISHED, each_program, majority, summary
+
+_HEAD = """\
+# Programs that do not train
+
+How `diagnose(model, x, y)` judges programs that people reported as broken, before a first step of
+training; written by `python benchmarks/patients --page docs/patients.md`. Each program is a net
+with data of the reported shape and scale (generated), its loss and optimizer, and a repair. A
+program counts as found if there is a finding; cause and place are those of the first finding alone.
+The end, the loss and the targets of a mismatch count as one place, since to change either mends it.
+Initial weights: {seeds}, of which the majority counts; intervals are Wilson's, over programs.
+
+"""
+_COLLECTED = """\
+## Collected programs
+
+Questions from Stack Overflow and GitHub, as gathered by DeepLocalize, DeepFD and deepmufl; {count}
+of {total} were run. The limits of `diagnose` were chosen with an eye on programs of these
+collections.
+
+"""
+_PUBLISHED = """\
+
+Published for the tools of that research, which look at a training after it has begun, on the whole
+collections (of which these are a part):
+
+{table}
+An independent comparison finds a precision of .18 to .21 for all of them.
+
+"""
+_FURTHER = """\
+## Further programs
+
+Our own, of the same kinds, written after the limits had been chosen; {count} of {total} were run.
+When they were written {early} of 89 were found. Kinds that were not seen were then added (ends of
+subclassed models, values that an embedding cannot look up, a softmax along another axis,
+schedules, decay, momentum), so that the figures below are no longer of programs unseen.
+
+"""
+_HEALTHY = """\
+## Healthy programs
+
+{count} programs in the manner of Keras's examples. {alarmed} of them are alarmed{which}.
+"""
+
+_EARLY = 60  # with the library as it was when they were written, one seed
+
+
+def write(
+    path: Path, parts: Mapping[str, dict[str, Program]], rows: Mapping[str, list[dict[str, Any]]]
+) -> None:
+    """Writes the page."""
+    seeds = len({row["seed"] for row in rows.get("collected", [])})
+    text = _HEAD.format(seeds="one seed" if seeds == 1 else f"{seeds} seeds")
+    for part, head in (("collected", _COLLECTED), ("further", _FURTHER)):
+        if not rows.get(part):
+            continue
+        mine = rows[part]
+        text += head.format(
+            count=len({row["key"] for row in mine}), early=_EARLY, total=len(parts[part])
+        )
+        text += "\n".join(summary(mine)) + "\n"
+        text += _PUBLISHED.format(table=PUBLISHED) if part == "collected" else "\n"
+        text += "\n".join(each_program(parts[part], mine)) + "\n\n"
+    if rows.get("healthy"):
+        alarmed = [key for key, bad in majority(rows["healthy"], "alarmed").items() if bad]
+        which = f": {', '.join(alarmed)}" if alarmed else ""
+        count = len({row["key"] for row in rows["healthy"]})
+        text += _HEALTHY.format(count=count, alarmed=len(alarmed) or "None", which=which)
+    path.write_text(text)

@@ -1,0 +1,66 @@
+"""Remedies at the end of a model, as code for a model called `model`."""
+
+import keras
+
+from keras_inits._diagnose.setting.plain import End, Targets
+
+
+def fitting(targets: Targets) -> tuple[int, str, str]:
+    """Returns the units, the activation and the loss that fit targets.
+
+    >>> from keras_inits._diagnose.setting.plain import targets_of
+    >>> fitting(targets_of([0, 1, 1, 0])), fitting(targets_of([0.2, 1.7, -1]))
+    ((1, 'sigmoid', 'binary_crossentropy'), (1, 'linear', 'mse'))
+    """
+    if targets.exclusive:
+        return targets.values.shape[-1], "softmax", "categorical_crossentropy"
+    if targets.binary:
+        return targets.rows().shape[1], "sigmoid", "binary_crossentropy"
+    if targets.classes:
+        return int(targets.high) + 1, "softmax", "sparse_categorical_crossentropy"
+    return targets.rows().shape[1], "linear", "mse"
+
+
+def new_loss(loss: str) -> str:
+    """Returns code that compiles with another loss."""
+    return f'model.compile(model.optimizer, loss="{loss}")'
+
+
+def new_activation(end: End, name: str, loss: str = "") -> str:
+    """Returns code that gives the last layer another activation, and compiles again.
+
+    In words where the layer cannot be reached by its name.
+    """
+    if not end.reference:
+        words = f'activation="{name}" in {end.layer}' if name != "linear" else ""
+        words = words or f"No activation in {end.layer}"
+        return f'{words}, and compile with loss="{loss}"' if loss else words
+    compiled = new_loss(loss) if loss else "model.compile(model.optimizer, loss=model.loss)"
+    return f"{end.reference}.activation = keras.activations.{name}; {compiled}"
+
+
+def new_end(end: End, targets: Targets) -> str:
+    """Returns code that ends the model in the units, activation and loss that fit targets."""
+    units, activation, loss = fitting(targets)
+    if units == end.units and end.reference and end.before == "linear":
+        return new_activation(end, activation, loss)
+    words = f'End in Dense({units}, "{activation}")'
+    if not end.replaceable:
+        return f'{words}, and compile with loss="{loss}"'
+    return (
+        f"{words}: optimizer = type(model.optimizer).from_config(model.optimizer.get_config()); "
+        f'model = keras.Model(model.inputs, keras.layers.Dense({units}, "{activation}")'
+        f'(model.layers[-1].input)); model.compile(optimizer, loss="{loss}")'
+    )
+
+
+def reference(model: keras.Model, layer: object) -> str:
+    """Returns an expression for a layer whose activation can be set; empty where there is none."""
+    if not isinstance(layer, keras.Layer) or not hasattr(layer, "activation"):
+        return ""
+    for each in model.layers:
+        if each is layer:
+            return f'model.get_layer("{layer.name}")'
+        if isinstance(each, keras.Model) and (inner := reference(each, layer)):
+            return f'model.get_layer("{each.name}")' + inner.removeprefix("model")
+    return ""

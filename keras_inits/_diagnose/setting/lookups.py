@@ -1,0 +1,57 @@
+"""Numbers that an embedding looks up: whole ones, from 0 to the last of its rows."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from keras_inits._reporting import Finding
+
+
+def check(x: np.ndarray, tables: Sequence[keras.layers.Embedding], name: str = "") -> list[Finding]:
+    """Returns what is wrong with an input that goes into embeddings.
+
+    Args:
+        x: the input.
+        tables: what it goes into.
+        name: of the input, where the model has several.
+    """
+    if not tables or x.dtype.kind not in "fiu" or not x.size:
+        return []
+    what = name or "the input"
+    if x.dtype.kind == "f" and (fractions := float((x != np.round(x)).mean())) > 0:
+        return [
+            Finding(
+                "input values",
+                ("input",),
+                f"{fractions:.0%} of the values of {what} are fractions, {x.min():.4g} to "
+                f"{x.max():.4g}, and {tables[0].name} looks up rows by whole numbers",
+                "They are cut to whole numbers: most of what they say is lost",
+                "Give the numbers of the words as they are, not scaled; or, for measurements, "
+                f"replace {tables[0].name} by a Dense layer",
+                {"fractions": fractions},
+            )
+        ]
+    rows = min(int(table.input_dim) for table in tables)
+    outside = float(((x < 0) | (x >= rows)).mean())
+    if not outside:
+        return []
+    return [
+        Finding(
+            "input values",
+            ("input",),
+            f"{outside:.2g} of the values of {what}, {x.min():.4g} to {x.max():.4g}, are not among "
+            f"the {rows} rows of {tables[0].name}, 0 to {rows - 1}",
+            "On a CPU the call fails; on a GPU their embedding is 0",
+            f"{tables[0].name} with input_dim={int(x.max()) + 1}"
+            if x.min() >= 0
+            else "Number the words from 0",
+            {"outside": outside, "rows": rows},
+        )
+    ]
+
+
+def within(x: np.ndarray, tables: Sequence[keras.layers.Embedding]) -> np.ndarray:
+    """Returns the input with numbers outside of the tables moved to their nearest row."""
+    rows = min(int(table.input_dim) for table in tables)
+    return np.asarray(np.clip(x, 0, rows - 1), x.dtype)

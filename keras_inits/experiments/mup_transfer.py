@@ -1,0 +1,472 @@
+"""The best learning rate of narrow and wide nets on MNIST, in muP and without.
+
+The claim is that of Yang et al. 2022, Tensor Programs V: in muP the rate that is best for a narrow
+net is best for a wide one.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_inits._compare.statistics import Interval, mean_interval
+from keras_inits._compare.weights import derived_seeds
+from keras_inits._compare.words import interval_text
+from keras_inits._errors import InputError
+from keras_inits._files import read_json, refuse_other_settings, write_whole
+from keras_inits._initialize import initialize
+from keras_inits._progress import Clock
+from keras_inits._reporting import Finding
+from keras_inits.datasets import ImageDataset, load_mnist
+from keras_inits.experiments._experiment import (
+    Experiment,
+    ExperimentResult,
+    MnistConfig,
+    OnProgress,
+    Say,
+    not_mnist,
+    started,
+)
+from keras_inits.experiments._page import Page, Picture, Table
+from keras_inits.experiments._published import MUP_CLAIM, TENSOR_PROGRAMS_5
+from keras_inits.mup import initialize as initialize_by_mup
+from keras_inits.mup import optimizer as optimizer_by_mup
+from keras_inits.mup._movement import start_anew
+
+if TYPE_CHECKING:  # matplotlib is an extra
+    from matplotlib.figure import Figure
+
+PARAMETRIZATIONS = {"standard": "standard", "mup": "muP"}
+CLASSES = 10
+# Images are averaged over squares to this many a side. With 784 inputs the first kernel, whose rate
+# is no matter of width, limits the rate of all but the widest nets.
+SIDE = 7
+# Octaves, which are the steps of the grid: what is nearer than one is no other rate.
+_STEP = 1.0
+
+
+@dataclass(frozen=True)
+class MupTransferConfig(MnistConfig):
+    """What to train: ReLU nets of several widths at several learning rates, in muP and without."""
+
+    widths: tuple[int, ...] = (64, 128, 256, 512, 1024)
+    """Units per hidden layer; the narrowest is the base of muP."""
+    layers: int = 3
+    """Hidden layers."""
+    optimizer: Literal["adam", "sgd"] = "adam"
+    """Keras's, with its defaults."""
+    rates: tuple[int, ...] = (-12, -11, -10, -9, -8, -7, -6, -5, -4, -3)
+    """Learning rates, as powers of 2."""
+    steps: int = 160
+    """Steps of training."""
+    batch_size: int = 64
+    """Images per step."""
+    seeds: int = 5
+    """Runs of each width at each rate."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require(layers=1, steps=4, batch_size=1)
+        for name, least in (("widths", 2), ("rates", 3)):
+            values = getattr(self, name)
+            if len(values) < least or list(values) != sorted(set(values)):
+                raise InputError(
+                    f"`{name}` must be {least} numbers or more, from the smallest to the largest. "
+                    f"Received: {name}={values!r}"
+                )
+
+    def recipe(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns what decides the numbers of a run, besides parametrization, width and seed."""
+        names = ("layers", "optimizer", "rates", "steps", "batch_size", "seed")
+        own = {name: getattr(self, name) for name in names}
+        return {**own, "rates": list(self.rates), "base": self.widths[0], "data": dict(data)}
+
+
+@dataclass(frozen=True, eq=False)
+class MupTransferResult(ExperimentResult):
+    """What the experiment measured.
+
+    Attributes:
+        config: what was asked for.
+        versions: of Python and of the packages that computed it.
+        data: `source`, `description` and `comparable` of the images.
+        losses: mean training cross-entropy over the last quarter of the steps, in nats,
+            `(parametrizations, widths, seeds, rates)`; infinite where a run diverged.
+    """
+
+    experiment: ClassVar[str] = "mup-transfer"
+
+    config: MupTransferConfig
+    data: Mapping[str, Any]
+    losses: NDArray[np.float64]
+
+    def of(self, parametrization: str) -> NDArray[np.float64]:
+        """Returns the losses of `"mup"` or `"standard"`, `(widths, seeds, rates)`."""
+        return np.asarray(self.losses[list(PARAMETRIZATIONS).index(parametrization)])
+
+    def best_rates(self, parametrization: str) -> NDArray[np.float64]:
+        """Returns the learning rate at which each width did best, `(widths, seeds)`, as log2.
+
+        Between the rates of the grid it is the lowest point of a parabola through the logarithms of
+        the lowest loss and those next to it.
+        """
+        return best_rates(self.of(parametrization), self.config.rates)
+
+    def shift(self, parametrization: str) -> Interval:
+        """Returns by how many octaves the best rate moves from the narrowest to the widest net."""
+        best = self.best_rates(parametrization)
+        return mean_interval(best[-1] - best[0])
+
+    def price(self, parametrization: str) -> Interval:
+        """Returns what the widest net loses at the narrowest's best rate against its own, in nats.
+
+        Both are rates of the grid, and the best ones on the mean of the seeds.
+        """
+        losses = self.of(parametrization)
+        with np.errstate(over="ignore"):
+            narrow, wide = (int(np.argmin(losses[i].mean(axis=0))) for i in (0, -1))
+        with np.errstate(invalid="ignore"):
+            return mean_interval(losses[-1][:, narrow] - losses[-1][:, wide])
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is not as published: a rate that moves in muP, or stays without."""
+        found = []
+        for name, title in PARAMETRIZATIONS.items():
+            shift = self.shift(name)
+            if (abs(shift.mean) < _STEP) != (name == "mup"):
+                words = "stays" if name == "mup" else "moves"
+                found.append(
+                    Finding(
+                        "published claim",
+                        (name,),
+                        f"{title}: the best rate {words}, says the paper; here it moves by "
+                        f"{shift.mean:+.2f} octaves",
+                        numbers={"octaves": shift.mean},
+                    )
+                )
+        return tuple(found)
+
+    def page(self) -> Page:
+        """Returns question, recipe, tables, pictures and conclusions."""
+        return page(self)
+
+
+def best_rates(losses: NDArray[np.float64], rates: tuple[int, ...]) -> NDArray[np.float64]:
+    """Returns where losses are lowest, between the rates of a grid.
+
+    Args:
+        losses: `(..., rates)`.
+        rates: the grid.
+
+    Returns:
+        `(...)`. At an end of the grid the rate there; NaN where no loss is finite.
+
+    >>> best_rates(np.exp([[3.0, 1.0, 1.0, 3.0]]), (0, 1, 2, 3))
+    array([1.5])
+    """
+    grid = np.asarray(rates, float)
+    flat = losses.reshape(-1, losses.shape[-1])
+    found = np.full(len(flat), np.nan)
+    for row, values in enumerate(flat):
+        if not np.isfinite(values).any():
+            continue
+        lowest = int(np.nanargmin(values))
+        found[row] = grid[lowest]
+        near = slice(lowest - 1, lowest + 2)
+        if 0 < lowest < len(grid) - 1 and np.isfinite(values[near]).all():
+            a, b, _ = np.polyfit(grid[near], np.log(values[near]), 2)
+            if a > 0:
+                found[row] = -b / (2 * a)
+    return found.reshape(losses.shape[:-1])
+
+
+def run(
+    config: MupTransferConfig,
+    *,
+    report: Say = print,
+    on_progress: OnProgress = lambda progress: None,
+) -> MupTransferResult:
+    """Trains every width at every rate with every seed, in muP and without.
+
+    Args:
+        config: what to do. With `config.out`, the finished runs are kept there, and a later call
+            resumes from them.
+        report: takes lines for people about the data.
+        on_progress: takes the progress.
+
+    Raises:
+        DataError: MNIST could not be had.
+        InputError: `config.out` holds runs of another recipe or of another experiment.
+    """
+    cases = [(name, width) for name in PARAMETRIZATIONS for width in config.widths]
+    # A run costs by the products of its kernels, and something for each step.
+    costs = [width**2 * max(1, config.layers - 1) + 10**5 for _, width in cases]
+    with started(MupTransferResult, config, on_progress) as (versions, listen):
+        images = load_mnist(config.source, config.data_dir, report=report)
+        clock = Clock(0, sum(costs) * config.seeds, listen)
+        losses, done = [], 0
+        for (name, width), cost in zip(cases, costs, strict=True):
+            case = _Case(config, images, small(images.train_images), name, width)
+            for seed in range(config.seeds):
+                losses.append(case.losses(seed))
+                done += cost
+                clock.tell(done)
+    shape = (len(PARAMETRIZATIONS), len(config.widths), config.seeds, len(config.rates))
+    found = np.array(losses, float).reshape(shape)
+    return MupTransferResult(config, versions, images.provenance(), found)
+
+
+def small(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Returns images averaged over squares, `(count, 49)`; those of another shape as they are."""
+    side = round(images.shape[1] ** 0.5)
+    if side % SIDE:
+        return images
+    squares = images.reshape(-1, SIDE, side // SIDE, SIDE, side // SIDE)
+    return np.ascontiguousarray(squares.mean(axis=(2, 4)).reshape(-1, SIDE**2))
+
+
+def build(pixels: int, width: int, layers: int) -> keras.Model:
+    """Returns hidden layers of one width, ReLU, and a head of ten logits."""
+    hidden = [
+        keras.layers.Dense(width, "relu", name=f"hidden_{number}")
+        for number in range(1, layers + 1)
+    ]
+    head = keras.layers.Dense(CLASSES, name="head")
+    return keras.Sequential([keras.Input((pixels,)), *hidden, head], name=f"width_{width}")
+
+
+class _Case:
+    """A net of one width in one parametrization, compiled once for all seeds and rates."""
+
+    def __init__(
+        self,
+        config: MupTransferConfig,
+        images: ImageDataset,
+        x: NDArray[np.float32],
+        parametrization: str,
+        width: int,
+    ) -> None:
+        self.config, self.images, self.x = config, images, x
+        self.parametrization, self.width = parametrization, width
+        self._model: keras.Model | None = None
+
+    def losses(self, seed: int) -> list[float]:
+        """Returns the loss at each rate: those that are kept, or new ones, which are then kept."""
+        folder = self.config.state("")
+        settings = self.config.recipe(self.images.provenance())
+        if folder is None:
+            return self._trained(seed)
+        file = folder / f"{self.parametrization}-{self.width}-{seed}.json"
+        if file.exists():
+            kept = read_json(file)
+            refuse_other_settings(file, kept["settings"], settings)
+            return [float(loss) for loss in kept["losses"]]  # "inf" is what JSON has as text
+        losses = self._trained(seed)
+        texts = [repr(loss) for loss in losses]
+        write_whole(file, json.dumps({"settings": settings, "losses": texts}))
+        return losses
+
+    def _trained(self, seed: int) -> list[float]:
+        config = self.config
+        weights, order = derived_seeds(config.seed, seed, 2)
+        rng, count = np.random.default_rng(order), config.steps * config.batch_size
+        orders = [rng.permutation(len(self.x)) for _ in range(-(-count // len(self.x)))]
+        rows = np.concatenate(orders)[:count]
+        x, y = self.x[rows], self.images.train_labels[rows]
+        last = config.steps // 4 * config.batch_size
+        model = self._started(weights)
+        start = model.get_weights()
+        found = []
+        for rate in config.rates:
+            model.set_weights(start)
+            start_anew(model.optimizer)
+            model.optimizer.learning_rate = 2.0**rate
+            for part in (slice(None, -last), slice(-last, None)):
+                history = model.fit(
+                    x[part], y[part], batch_size=config.batch_size, shuffle=False, verbose=0
+                )
+            (loss,) = history.history["loss"]
+            found.append(float(loss) if np.isfinite(loss) else float("inf"))
+        return found
+
+    def _started(self, seed: int) -> keras.Model:
+        """Returns the net at its start, compiled."""
+        config, pixels = self.config, self.x.shape[1]
+
+        def sibling(width: int) -> keras.Model:
+            return build(pixels, width, config.layers)
+
+        in_mup = self.parametrization == "mup"
+        base = sibling(config.widths[0]) if in_mup else None
+        if self._model is None:
+            self._model = sibling(self.width)
+            optimizer = keras.optimizers.get(config.optimizer)
+            if base is not None:
+                optimizer = optimizer_by_mup(optimizer, self._model, base)
+            self._model.compile(
+                optimizer,
+                keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+                steps_per_execution=config.steps // 4,
+                jit_compile=False,
+            )
+        if base is None:
+            initialize(self._model, "he", seed=seed)
+        else:
+            initialize_by_mup(self._model, base, "he", delta=sibling(config.widths[-1]), seed=seed)
+        return self._model
+
+
+def page(result: MupTransferResult) -> Page:
+    """Returns the page of the experiment."""
+    config = result.config
+    widths = ", ".join(map(str, config.widths))
+    return Page(
+        name=result.experiment,
+        title=EXPERIMENT.title,
+        question="Is the learning rate that is best for a narrow net the best for a wide one?",
+        sources=(TENSOR_PROGRAMS_5,),
+        recipe=(
+            (
+                "model",
+                f"{config.layers} hidden layers of {widths} units, ReLU, softmax cross-entropy",
+            ),
+            ("data", result.data["description"]),
+            ("images", f"averaged over squares to {SIDE} x {SIDE} numbers"),
+            (
+                "training",
+                f"{config.optimizer}, {config.steps} steps of {config.batch_size} images, learning "
+                f"rates 2^{config.rates[0]} to 2^{config.rates[-1]}; what counts is the mean "
+                "training loss of the last quarter",
+            ),
+            ("standard", "He's start, one rate for all weights"),
+            (
+                "muP",
+                f"mup.initialize and mup.optimizer; the base has {config.widths[0]} units, the "
+                "head starts at 0",
+            ),
+            (
+                "seeds",
+                f"{config.seeds}, from root seed {config.seed}; a seed has the same images at each "
+                "width and rate",
+            ),
+        ),
+        tables=(_rates(result), _claims(result)),
+        pictures=(
+            Picture(
+                "transfer.png",
+                "Training cross-entropy at the end over the learning rate for each width, without "
+                "muP and with it: mean of the seeds, with one standard deviation; a ring at the "
+                "lowest",
+                lambda: _figure(result),
+            ),
+        ),
+        supported=tuple(_supported(result)),
+        unsupported=tuple(_unsupported(result)),
+    )
+
+
+def _rates(result: MupTransferResult) -> Table:
+    best = {name: result.best_rates(name) for name in PARAMETRIZATIONS}
+    return Table(
+        f"Best learning rate, as log2, mean of {result.config.seeds} seeds [95 % interval]",
+        ("width", *PARAMETRIZATIONS.values()),
+        tuple(
+            (
+                str(width),
+                *(
+                    interval_text(mean_interval(rates[row]), "{:.2f}".format)
+                    for rates in best.values()
+                ),
+            )
+            for row, width in enumerate(result.config.widths)
+        ),
+    )
+
+
+def _claims(result: MupTransferResult) -> Table:
+    first, last = result.config.widths[0], result.config.widths[-1]
+    return Table(
+        f"From {first} to {last} units",
+        (
+            "",
+            "the paper says\nthe best rate",
+            "octaves that it moves\n[95 % interval]",
+            f"loss at {last} units, rate of {first}\nagainst its own best rate",
+        ),
+        tuple(
+            (
+                title,
+                MUP_CLAIM[name],
+                interval_text(result.shift(name), "{:+.2f}".format),
+                interval_text(result.price(name), "{:+.3f}".format),
+            )
+            for name, title in PARAMETRIZATIONS.items()
+        ),
+    )
+
+
+def _supported(result: MupTransferResult) -> Iterator[str]:
+    first, last = result.config.widths[0], result.config.widths[-1]
+    for name, title in PARAMETRIZATIONS.items():
+        shift, price = result.shift(name), result.price(name)
+        start = f"{title[0].upper()}{title[1:]}" if name == "standard" else "In muP"
+        yield (
+            f"{start}: from {first} to {last} units the best rate moves by {shift.mean:+.2f} "
+            f"octaves (95 % {shift.low:+.2f} to {shift.high:+.2f}). At the narrow net's best rate "
+            + (
+                f"the wide one ends {price.mean:.3f} nats above its own best."
+                if np.isfinite(price.mean) and price.count == result.config.seeds
+                else "some runs of the wide one diverge."
+            )
+        )
+    wide = {name: result.of(name)[-1].mean(axis=0).min() for name in PARAMETRIZATIONS}
+    yield (
+        f"Each at its own best rate, the net of {last} units ends at {wide['standard']:.3f} nats "
+        f"without muP and at {wide['mup']:.3f} in it."
+    )
+
+
+def _unsupported(result: MupTransferResult) -> Iterator[str]:
+    if not result.data["comparable"]:
+        yield "Anything about MNIST: " + not_mnist(result.data)
+    yield (
+        f"Training to the end, or other nets: these made {result.config.steps} steps. The paper "
+        "trains transformers, up to 6.7 billion weights."
+    )
+    ends = [
+        f"{PARAMETRIZATIONS[name]} at {width}"
+        for name in PARAMETRIZATIONS
+        for width, best in zip(result.config.widths, result.best_rates(name), strict=True)
+        if {result.config.rates[0], result.config.rates[-1]} & set(best.tolist())
+    ]
+    if ends:
+        yield f"Where the best rate is for {', '.join(ends)}: at an end of the grid in some seed."
+
+
+def _figure(result: MupTransferResult) -> "Figure":
+    from keras_inits.plots import transfer_figure  # matplotlib is an extra
+
+    return transfer_figure(
+        {title: result.of(name) for name, title in PARAMETRIZATIONS.items()},
+        result.config.widths,
+        [2.0**rate for rate in result.config.rates],
+        ylabel="training cross-entropy, last quarter (nats)",
+    )
+
+
+EXPERIMENT = Experiment(
+    title="One learning rate for every width",
+    config=MupTransferConfig,
+    result=MupTransferResult,
+    run=run,
+    quick={"seeds": 2, "widths": (32, 128), "rates": (-9, -7, -5, -3), "steps": 40},
+    seconds=360,
+    what="ReLU nets of 64 to 1024 units on MNIST at ten learning rates, in muP and without",
+    published="the paper's claim that the best rate stays",
+    side_by_side=lambda config: False,
+)
