@@ -1,7 +1,8 @@
-"""Says in a sentence that Keras, or a backend for it, is not installed."""
+"""Says in a sentence that Keras, or a backend for it, is not installed or cannot be loaded."""
 
 import sys
 from pathlib import PurePath
+from typing import NoReturn
 
 BACKENDS = ("tensorflow", "jax", "torch", "openvino")
 
@@ -11,7 +12,8 @@ def import_keras() -> None:
 
     Raises:
         ModuleNotFoundError: Keras or its backend is not installed; the message says what to do.
-        SystemExit: the same, where the command line runs: with the message, and exit code 2.
+        SystemExit: the same, or the system's refusal, such as of a temporary folder on a full disk,
+            where the command line runs: with the message, and exit code 2.
     """
     try:
         import keras  # noqa: F401
@@ -21,10 +23,20 @@ def import_keras() -> None:
             raise
         sentence = _sentence(root)
         if _is_command():
-            # `keras_inits._cli.main` cannot say it: this package is imported before it.
-            print(f"error: {sentence}", file=sys.stderr)
-            raise SystemExit(2) from None
+            _stop(sentence)
         raise ModuleNotFoundError(sentence, name=error.name) from None
+    except OSError as error:
+        # As in `keras_inits._cli.main`: one with an errno is the system's answer.
+        if error.errno is None or not _is_command():
+            raise
+        name = f": {error.filename}" if error.filename is not None else ""
+        _stop(f"Keras cannot be loaded: {error.strerror or error}{name}")
+
+
+def _stop(sentence: str) -> NoReturn:
+    # `keras_inits._cli.main` cannot say it: this package is imported before it.
+    print(f"error: {sentence}", file=sys.stderr)
+    raise SystemExit(2) from None
 
 
 def _sentence(root: str) -> str:

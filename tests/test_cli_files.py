@@ -315,6 +315,11 @@ def test_a_fault_of_the_library_shows_its_traceback_and_exits_with_70(capsys):
     assert "report it" in err
 
 
+def caused(error, cause):
+    error.__cause__ = cause
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "code", "says"),
     [
@@ -322,6 +327,12 @@ def test_a_fault_of_the_library_shows_its_traceback_and_exits_with_70(capsys):
         (keras_inits.datasets.DataError("no data"), 2, "no data"),
         (OSError(28, "No space left on device", "out/a.json"), 2, "No space left on device: out"),
         (OSError("made up"), 70, "made up"),
+        (
+            caused(OSError("no folder for the cache"), OSError(30, "Read-only file system")),
+            2,
+            "no folder for the cache",
+        ),
+        (caused(OSError("made up"), ValueError("by us")), 70, "made up"),
         (ModuleNotFoundError("No module named 'joblib'", name="joblib"), 2, "keras-inits[compare]"),
         (ModuleNotFoundError("No module named 'nope'", name="nope"), 70, "nope"),
         (KeyboardInterrupt(), 130, ""),

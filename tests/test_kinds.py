@@ -3,6 +3,7 @@
 import inspect
 
 import keras
+import numpy as np
 import pytest
 from keras import layers
 
@@ -180,3 +181,17 @@ def test_an_operation_with_other_arguments_is_not_the_default_activation():
     assert following(dense).activation is model.operations[-1]
     row = ki.initialize(model, "auto", seed=1).rows[0]
     assert row.target_stddev == pytest.approx((2 / 1.25 / 4) ** 0.5)
+
+
+@pytest.mark.skipif(not hasattr(layers, "TernaryDense"), reason="new in Keras 3.16")
+def test_a_ternary_kernel_has_the_fans_of_a_dense_one_and_no_law_of_its_own():
+    model = keras.Sequential([keras.Input((64,)), layers.TernaryDense(256, name="ternary")])
+    row = ki.initialize(model, "initkit_he", seed=1).rows[0]
+    assert (row.geometry.fan_in, row.geometry.fan_out) == (64, 256)
+    assert row.stddev == pytest.approx((2 / 64) ** 0.5, rel=0.05)
+    x = np.random.default_rng(0).standard_normal((64, 64), dtype="float32")
+    (layer,) = ki.diagnose(model, x, jacobian_samples=0).layers
+    assert layer.name == "ternary"
+    assert layer.predicted_second_moment is None  # of the stored kernel it would be 2.3 times that
+    model.quantize("ternary")
+    assert "quantized" in ki.initialize(model, "initkit_he", seed=1).rows[0].left_alone

@@ -110,6 +110,23 @@ def test_without_a_backend_a_sentence_names_the_extra():
     assert 'pip install "keras-inits[tensorflow]"' in done.stderr
 
 
+def test_a_command_says_in_a_sentence_that_the_system_does_not_let_keras_load():
+    refuse = """
+class Refusing:
+    def find_spec(self, name, path=None, target=None):
+        if name == "keras":
+            raise FileNotFoundError(2, "No usable temporary directory found")
+sys.meta_path.insert(0, Refusing())
+"""
+    done = run_without(set(), refuse + "import keras_inits", backend="none")
+    assert done.returncode == 1  # as a library it keeps the error, for whoever wants to catch it
+    assert done.stderr.splitlines()[-1].startswith("FileNotFoundError")
+    command = refuse + "sys.argv = ['/bin/keras-inits', 'list']\nimport keras_inits"
+    done = run_without(set(), command, backend="none")
+    assert done.returncode == 2
+    assert done.stderr == "error: Keras cannot be loaded: No usable temporary directory found\n"
+
+
 @pytest.mark.parametrize(
     ("package", "extra", "code"),
     [

@@ -72,10 +72,14 @@ def _sentence(error: BaseException) -> str | None:
     if isinstance(error, MemoryError):
         return f"not enough memory: {error}"
     # An OSError with an errno is the system's answer (disk full, read-only, no such file); one
-    # without is raised by code, and would hide a fault.
-    if isinstance(error, OSError) and error.errno is not None:
-        name = f": {error.filename}" if error.filename is not None else ""
-        return f"{error.strerror or error}{name}"
+    # without is raised by code, and would hide a fault, unless it tells of such an answer, as
+    # Matplotlib's does where it finds no folder for its cache.
+    if isinstance(error, OSError):
+        if error.errno is not None:
+            name = f": {error.filename}" if error.filename is not None else ""
+            return f"{error.strerror or error}{name}"
+        if isinstance(error.__cause__, OSError) and _sentence(error.__cause__) is not None:
+            return str(error)
     return None
 
 

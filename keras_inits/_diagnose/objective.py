@@ -42,7 +42,12 @@ def objective(model: keras.Model, loss: Any = None) -> Objective:
     options = {"training": True} if takes_training else {}
 
     def compiled(x: Any, y: Any, y_pred: Any, sample_weight: Any) -> tf.Tensor:
-        return compute(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, **options)
+        value = compute(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, **options)
+        if not value.shape.rank:
+            return value
+        # Of a loss that is no scalar `fit` reports the mean, and follows the gradient of the sum.
+        total = tf.reduce_sum(value)
+        return tf.stop_gradient(tf.reduce_mean(value) - total) + total
 
     return compiled
 

@@ -354,4 +354,7 @@ def _add_structure_back(call: Call, gradient: tf.Tensor) -> None:
 
 
 def _is_real(value: Any) -> bool:
-    return bool(isinstance(value, tf.Tensor) and value.dtype.is_floating and value.shape.rank)
+    if not isinstance(value, tf.Tensor) or not value.dtype.is_floating:
+        return False
+    # An empty one, such as no boxes at all in a prompt, says nothing.
+    return bool(value.shape.rank and value.shape.num_elements() != 0)

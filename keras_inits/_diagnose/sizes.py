@@ -63,11 +63,12 @@ def _gradient(evidence: Evidence) -> Found:
     calls, consumers = evidence.calls, evidence.consumers
 
     def ratio(index: int) -> float:
-        # What this layer makes of a gradient is seen where it alone takes its input. By length,
-        # not per entry: 10 numbers spread over 2,048 are smaller, and no less of a gradient.
+        # What this layer makes of a gradient is seen where it alone takes its input, operations
+        # such as that of a residual included. By length, not per entry: 10 numbers spread over
+        # 2,048 are smaller, and no less of a gradient.
         call = calls[index]
         source = call.sources[0] if len(call.sources) == 1 else UNKNOWN
-        if source < 0 or len(consumers[source]) > 1:
+        if source < 0 or len(evidence.leads_to[source]) > 1:
             return math.nan
         before, after = calls[source].gradient, call.gradient
         if before is None or after is None:

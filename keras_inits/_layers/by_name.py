@@ -25,6 +25,7 @@ _KNOWN: Mapping[str, Rule] = {
     "keras>STFTSpectrogram": lambda layer, weight: LeftAlone(
         "STFTSpectrogram computes its waves from its configuration"
     ),
+    "keras>TernaryDense": by_weight({"kernel": kernel(), "bias": argument("bias_initializer")}),
     "keras_hub>MaskedLMHead": by_weight(
         {"output_kernel": kernel(), "output_bias": argument("bias_initializer")}
     ),

@@ -21,7 +21,7 @@ class Kind(enum.StrEnum):
     DEPTHWISE = "depthwise convolution"
     SEPARABLE = "separable convolution"
     TRANSPOSED = "transposed convolution"
-    MAP = "map"  # an operation that sums over an axis of a weight
+    MAP = "map"  # an operation that sums over an axis of a weight, or of a function of one
     EMBEDDING = "embedding"
     POSITION = "position embedding"
     ATTENTION = "attention"
@@ -145,6 +145,9 @@ _TABLE: dict[Kind, tuple[type, ...]] = {
 _NAMED: dict[Kind, tuple[str, ...]] = {
     Kind.EMBEDDING: ("keras>ReversibleEmbedding", "keras_hub>ReversibleEmbedding"),
     Kind.POSITION: ("keras_hub>PositionEmbedding",),
+    # No Kind.DENSE: it multiplies by the signs of the kernel's larger entries times the mean size
+    # (Ma et al. 2024, section 2, https://arxiv.org/abs/2402.17764), which no rule reads off.
+    Kind.MAP: ("keras>TernaryDense",),
     Kind.CELL: ("keras>ConvLSTMCell",),
     Kind.ROTATION: ("keras_hub>RotaryEmbedding",),
     Kind.POOLING: tuple(

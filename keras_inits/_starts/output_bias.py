@@ -307,5 +307,6 @@ def _described(loss: Any) -> tuple[str, bool, float]:
     name = {"kldivergence": "kl_divergence"}.get(name, name)
     if name not in _LOSSES:
         raise InputError(f"There is no rule for the loss {name}. Known are {', '.join(_LOSSES)}.")
-    smoothing = float(getattr(loss, "label_smoothing", 0.0) or 0.0)
-    return name, bool(getattr(loss, "from_logits", False)), smoothing
+    # Keras 3.16 no longer keeps these as attributes of every loss.
+    options = loss.get_config() if isinstance(loss, keras.losses.Loss) else {}
+    return name, bool(options.get("from_logits")), float(options.get("label_smoothing") or 0.0)

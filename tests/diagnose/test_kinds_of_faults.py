@@ -158,6 +158,8 @@ def test_time_steps_are_judged_by_their_gradients(options, kind):
     assert not [f for f in short if "first step" in f.evidence]
 
 
+# Keras 3.16 lets no mask past an LSTM, and warns that it does not, though the LSTM itself heeds it.
+@pytest.mark.filterwarnings("ignore:Layer 'lstm.*was passed an input with a mask")
 def test_padding_that_is_masked_is_no_vanishing_gradient():
     model = keras.Sequential(
         [
@@ -270,3 +272,55 @@ def test_text_is_diagnosed():
     report = ki.diagnose(model, np.array([["a b"], ["c"], ["b b a"]]))
     assert [layer.kind for layer in report.layers][-1] == "Dense"
     assert "text" in report.notes[0]
+
+
+@pytest.mark.parametrize("first", ["examples", "prompts"])
+def test_an_input_without_entries_is_no_signal(first):
+    names = ["examples", "prompts"] if first == "examples" else ["prompts", "examples"]
+    shapes = {"examples": (20,), "prompts": (None, 20)}
+    inputs = {name: keras.Input(shapes[name], name=name) for name in names}
+
+    class Sum(layers.Layer):
+        def __init__(self):
+            super().__init__(name="sum")
+            self.of_prompt = layers.Dense(16, name="prompt")
+            self.of_example = layers.Dense(16, "relu", name="example")
+
+        def call(self, given):
+            prompts = ops.sum(self.of_prompt(given["prompts"]), axis=1)
+            return self.of_example(given["examples"]) + prompts
+
+    model = keras.Model(inputs, layers.Dense(3, name="head")(Sum()(inputs)))
+    empty = {"examples": V, "prompts": np.zeros((32, 0, 20), "float32")}
+    report = ki.diagnose(model, empty)
+    assert report.ok, report
+    assert "sum/prompt" not in {layer.name for layer in report.layers}
+    assert {"sum/example", "head"} <= {layer.name for layer in report.layers}
+    given = {**empty, "prompts": np.ones((32, 2, 20), "float32")}
+    assert "sum/prompt" in {layer.name for layer in ki.diagnose(model, given).layers}
+
+
+class Around(layers.Layer):
+    """Gives `f(x) + (x - f(x))`, so that all of the gradient goes around `f`; or `f(x)` alone."""
+
+    def __init__(self, alone):
+        super().__init__(name="around")
+        self.alone = alone
+        self.made = layers.Dense(16, name="made")
+        self.part = None if alone else layers.Dense(16, name="part")
+
+    def call(self, x):
+        made = self.made(x)
+        return made if self.alone else made + (x - made) + 1e-3 * self.part(made)
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_gradient_that_goes_around_a_layer_is_not_of_its_making(alone):
+    model = keras.Sequential(
+        [keras.Input((20,)), layers.Dense(16, name="before"), Around(alone), layers.Dense(4)]
+    )
+    if alone:  # the control: here it is
+        kernel = model.get_layer("around").made.kernel
+        kernel.assign(100 * kernel)
+    report = ki.diagnose(model, V, jacobian_samples=0)
+    assert ("exploding" in {f.kind for f in report.findings_of("around/made")}) == alone

@@ -56,3 +56,38 @@ def test_a_small_vit_is_healthy():
         mlp_dim=256,
     )
     ki.diagnose(model, standard_input(model, 8)).assert_ok()
+
+
+def prompted_segmenter(hub):
+    from more_hub import MORE
+
+    random = np.random.default_rng(0)
+    prompts = {
+        "images": random.standard_normal((4, 64, 64, 3), dtype="float32"),
+        "points": random.uniform(0, 64, (4, 2, 2)).astype("float32"),
+        "labels": np.ones((4, 2), "float32"),
+        "boxes": np.zeros((4, 0, 2, 2), "float32"),  # as Keras Hub says how to give none
+        "masks": np.zeros((4, 0, 16, 16, 1), "float32"),
+    }
+    return MORE["SAM"](hub.models), prompts
+
+
+def residual_quantizer(hub):
+    from keras_hub.src.models.rqvae.rqvae_backbone import RQVAEBackbone
+
+    x = np.random.default_rng(0).standard_normal((32, 10), dtype="float32")
+    return RQVAEBackbone(10, [32, 16], 8, [16, 32], 64, 2), x
+
+
+@pytest.mark.parametrize("make", [prompted_segmenter, residual_quantizer])
+def test_models_of_many_or_of_quantized_signals_are_healthy(make):
+    model, x = make(pytest.importorskip("keras_hub"))
+    before = model.get_weights()
+    ki.diagnose(model, x).assert_ok()
+    if make is residual_quantizer:  # its loss has the shape (1,)
+        model.compile("adam")
+        report = ki.diagnose(model, x, x)
+        report.assert_ok()
+        assert report.loss == pytest.approx(1, abs=0.2)  # of targets of variance 1
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)

@@ -145,6 +145,11 @@ class OwnLoss(keras.Model):
         return 3 * ops.mean(ops.abs(y - y_pred)) + ops.sum(ops.square(self.dense.kernel))
 
 
+class LossOfEachSample(OwnLoss):
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None):
+        return ops.mean(ops.abs(y - y_pred), axis=-1) / 8
+
+
 class OwnStep(OwnLoss):
     def train_step(self, data):
         x, y = data[:2]
@@ -155,7 +160,7 @@ class OwnStep(OwnLoss):
         return {"loss": loss}
 
 
-@pytest.mark.parametrize("kind", [OwnLoss, OwnStep])
+@pytest.mark.parametrize("kind", [OwnLoss, LossOfEachSample, OwnStep])
 def test_a_loss_and_a_step_of_the_models_own_count(kind):
     model = kind()
     model.compile(keras.optimizers.SGD(1.0))
