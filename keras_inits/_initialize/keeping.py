@@ -5,8 +5,9 @@ from typing import Any
 
 import keras
 
+from keras_inits._errors import InputError
 from keras_inits._initialize.step import Step
-from keras_inits._layers.ownership import initializer_attribute
+from keras_inits._layers.ownership import initializer_attribute, owned_weights
 from keras_inits._schemes import ChronoInit, GeometricInit
 from keras_inits._schemes.geometric import with_seed
 
@@ -37,7 +38,9 @@ def kept_schemes(
         # An instance for each layer: instances that are shared would draw equal weights.
         (layer, attribute, with_seed(schemes[0], None))
         for (_, attribute), (layer, schemes) in {**around, **own}.items()
-        if all(scheme == schemes[0] for scheme in schemes[1:]) and _is_settable(layer, attribute)
+        if all(scheme == schemes[0] for scheme in schemes[1:])
+        and _is_settable(layer, attribute)
+        and _fills_vectors_of(layer, schemes[0])
     ]
     # Else Keras would make the bias of pieces, each of which the scheme would take for a whole one.
     return [
@@ -56,3 +59,20 @@ def _is_settable(layer: keras.layers.Layer, attribute: str) -> bool:
     # not serialize an instance.
     is_property = isinstance(getattr(type(layer), attribute, None), property)
     return not is_property and not isinstance(getattr(layer, attribute), str | dict)
+
+
+def _fills_vectors_of(layer: keras.layers.Layer, scheme: Any) -> bool:
+    """Says whether the scheme fills the vectors that a layer may draw by that initializer, too.
+
+    Blocks of RWKV7 in Keras Hub draw mixing vectors, which have none of their own, by that of the
+    kernels.
+    """
+    for owned in owned_weights(layer):
+        if len(owned.weight.shape) == 1 and not initializer_attribute(
+            owned.layer, owned.weight.name
+        ):
+            try:
+                scheme(tuple(owned.weight.shape))
+            except InputError:
+                return False
+    return True
