@@ -200,6 +200,7 @@ def test_theory_and_measurement_agree_over_20_seeds(activation):
     for measured, predicted in ((forward, expected_forward), (back, expected_back)):
         mean, expected = np.mean(measured, axis=0), np.mean(predicted, axis=0)
         error = np.std(measured, axis=0, ddof=1) / 20**0.5
-        assert np.all(np.abs(mean - expected) < 3 * error)
+        # of 54 such numbers the farthest may be 4 standard errors away (t of 19, Bonferroni, 5 %)
+        assert np.all(np.abs(mean - expected) < 4 * error)
         # a prediction that is 5 % off is noticed
-        assert np.any(np.abs(mean - 1.05 * expected) > 3 * error)
+        assert np.any(np.abs(mean - 1.05 * expected) > 4 * error)

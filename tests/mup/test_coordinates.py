@@ -67,7 +67,9 @@ def test_a_multiplier_that_the_model_does_not_bring_shows():
     right, wrong = (
         check("mup", language(divided), data, [16, 64, 256]) for divided in (True, False)
     )
-    assert "output" not in where(right), right.summary()
+    # Not flat either: at width 16 a part of the logits' change is of random signs, and fades.
+    assert right.exponents()[-1, -1] < 0, right.summary()
+    assert wrong.exponents()[-1, -1] > 0.2
     assert "output" in where(wrong)
     assert mup.scaling(language(False)(64), language(False)(16)).multipliers[0].factor == 0.25
 

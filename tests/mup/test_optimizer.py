@@ -174,10 +174,9 @@ for name in ("SGD", "AdamW"):
     for factors in (True, False):
         model = net(16)
         keras_inits.initialize(model, "he", seed=1)
-        model.compile(mup.optimizer(like, model, net(4)) if factors else
-                      getattr(keras.optimizers, name)(0.01, weight_decay=None), loss)
-        if factors:
-            model.optimizer.weight_decay = None
+        plain = getattr(keras.optimizers, name)(0.01)
+        model.compile(mup.optimizer(like, model, net(4)) if factors else plain, loss)
+        model.optimizer.weight_decay = None
         before = model.get_weights()
         model.fit(x, y, batch_size=16, verbose=0)
         after = model.get_weights()
