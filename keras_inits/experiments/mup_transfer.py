@@ -23,6 +23,7 @@ from keras_inits._progress import Clock
 from keras_inits._reporting import Finding
 from keras_inits.datasets import ImageDataset, load_mnist
 from keras_inits.experiments._experiment import (
+    NOT_COMPARABLE,
     Experiment,
     ExperimentResult,
     MnistConfig,
@@ -433,7 +434,7 @@ def _supported(result: MupTransferResult) -> Iterator[str]:
 
 def _unsupported(result: MupTransferResult) -> Iterator[str]:
     if not result.data["comparable"]:
-        yield "Anything about MNIST: " + not_mnist(result.data)
+        yield f"{NOT_COMPARABLE}: {not_mnist(result.data)}"
     yield (
         f"Training to the end, or other nets: these made {result.config.steps} steps. The paper "
         "trains transformers, up to 6.7 billion weights."
