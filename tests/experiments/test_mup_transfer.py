@@ -85,7 +85,7 @@ def test_a_run_measures_every_width_rate_and_seed(result):
     assert MupTransferResult.from_dict(result.to_dict()) == result
     page = result.page()
     assert "muP" in page.summary()
-    assert "Anything about MNIST" in page.unsupported[0]
+    assert "NOT comparable" in page.unsupported[0]
     left, right = page.pictures[0].draw().axes
     assert [len(ax.get_lines()) for ax in (left, right)] == [4, 4]  # a line and a ring a width
 
