@@ -7,7 +7,7 @@ import keras
 
 from keras_inits._errors import InputError
 from keras_inits._initialize.step import Step
-from keras_inits._layers.ownership import initializer_attribute, owned_weights
+from keras_inits._layers.ownership import initializer_attribute
 from keras_inits._schemes import ChronoInit, GeometricInit
 from keras_inits._schemes.geometric import with_seed
 
@@ -23,10 +23,17 @@ def kept_schemes(
     """
     own: _ByAttribute = {}
     around: _ByAttribute = {}
+    # Vectors without an initializer of their own may be drawn by that of the kernels around them:
+    # those of RWKV7 in Keras Hub are.
+    vectors: dict[int, set[tuple[int, ...]]] = {}
     for step in steps:
+        layer, name = step.owned.layer, step.owned.weight.name
+        shape = tuple(step.owned.weight.shape)
+        if len(shape) == 1 and not initializer_attribute(layer, name):
+            for holder in (layer, *step.owned.parents):
+                vectors.setdefault(id(holder), set()).add(shape)
         if not step.kept:
             continue
-        layer, name = step.owned.layer, step.owned.weight.name
         if attribute := initializer_attribute(layer, name):
             scheme = GeometricInit.in_geometry(step.initializer, step.geometry)
             own.setdefault((id(layer), attribute), (layer, []))[1].append(scheme)
@@ -40,7 +47,7 @@ def kept_schemes(
         for (_, attribute), (layer, schemes) in {**around, **own}.items()
         if all(scheme == schemes[0] for scheme in schemes[1:])
         and _is_settable(layer, attribute)
-        and _fills_vectors_of(layer, schemes[0])
+        and all(_fills(schemes[0], shape) for shape in vectors.get(id(layer), ()))
     ]
     # Else Keras would make the bias of pieces, each of which the scheme would take for a whole one.
     return [
@@ -61,18 +68,9 @@ def _is_settable(layer: keras.layers.Layer, attribute: str) -> bool:
     return not is_property and not isinstance(getattr(layer, attribute), str | dict)
 
 
-def _fills_vectors_of(layer: keras.layers.Layer, scheme: Any) -> bool:
-    """Says whether the scheme fills the vectors that a layer may draw by that initializer, too.
-
-    Blocks of RWKV7 in Keras Hub draw mixing vectors, which have none of their own, by that of the
-    kernels.
-    """
-    for owned in owned_weights(layer):
-        if len(owned.weight.shape) == 1 and not initializer_attribute(
-            owned.layer, owned.weight.name
-        ):
-            try:
-                scheme(tuple(owned.weight.shape))
-            except InputError:
-                return False
+def _fills(scheme: Any, shape: tuple[int, ...]) -> bool:
+    try:
+        scheme(shape)
+    except InputError:
+        return False
     return True
