@@ -8,7 +8,8 @@ from keras_inits._starts.pretrain import pretrain
 from keras_inits._starts.pretrain_report import PretrainReport, PretrainRow
 from keras_inits._starts.skipping import Skipped, SkipReport, skip_initialization
 from keras_inits._starts.vocabulary import VocabularyReport, extend_vocabulary
-from keras_inits._starts.warm_start import WarmStartReport, WarmStartRow, warm_start
+from keras_inits._starts.warm_start import warm_start
+from keras_inits._starts.warm_start_report import WarmStartReport, WarmStartRow
 
 __all__ = [
     "CalibrationReport",

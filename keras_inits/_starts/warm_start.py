@@ -1,7 +1,6 @@
 """`warm_start`: the weights of a trained model in a new one of another size."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,6 @@ import keras
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
-from rich.table import Table
 
 from keras_inits import _checks
 from keras_inits._errors import InputError, InputFileError, InputTypeError
@@ -17,72 +15,11 @@ from keras_inits._initialize.initialize import initialize
 from keras_inits._initialize.seeds import root_seed, stable_paths
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import LeftAlone, OwnedWeight, owned_weights, role
-from keras_inits._reporting import Report, plain_text
 from keras_inits._starts.chains import Link, head_layers, links_of
 from keras_inits._starts.unit_maps import repeated, taken, unit_map
+from keras_inits._starts.warm_start_report import WarmStartReport, WarmStartRow
 
 _PROBES = np.linspace(-6, 6, 241, dtype="float32")  # where activations are compared
-
-
-@dataclass(frozen=True)
-class WarmStartRow:
-    """One weight of the new model.
-
-    Attributes:
-        path: the path of the variable.
-        shape: its shape.
-        how: `taken` as it is, `cut`, `widened`, `identity`, `drawn` or `left alone`.
-        source: the path of the weight that it comes from; empty for none.
-        source_shape: the shape of that.
-        reason: why it was drawn or left alone.
-    """
-
-    path: str
-    shape: tuple[int, ...]
-    how: str
-    source: str = ""
-    source_shape: tuple[int, ...] = ()
-    reason: str = ""
-
-
-@dataclass(frozen=True, eq=False)
-class WarmStartReport(Report):
-    """What `warm_start` took, cut, widened and drew.
-
-    Attributes:
-        model: the name of the model.
-        source: the name of the trained one.
-        seed: the root seed of what was drawn.
-        preserves: whether the model computes what the source does; None where that is not known.
-        unused: paths of the weights of the source that nothing was made of.
-        rows: one for each weight, in the model's order.
-    """
-
-    model: str
-    source: str
-    seed: int
-    preserves: bool | None
-    unused: tuple[str, ...]
-    rows: tuple[WarmStartRow, ...]
-
-    def heading(self) -> str:
-        """Returns the models and how many weights came how."""
-        ways = [row.how for row in self.rows]
-        counts = ", ".join(f"{ways.count(how)} {how}" for how in dict.fromkeys(ways))
-        return f"{self.model} from {self.source}: {counts}, seed {self.seed}"
-
-    def table(self) -> Table:
-        """Returns the rows as a table that is legible at 80 columns."""
-        table = Table(title=plain_text(self.heading()), box=None, pad_edge=False)
-        table.add_column("weight", overflow="fold", ratio=3)
-        table.add_column("shape", overflow="fold")
-        table.add_column("how")
-        table.add_column("from", overflow="fold", ratio=3)
-        for row in self.rows:
-            origin = f"{row.source} {'x'.join(map(str, row.source_shape))}" if row.source else ""
-            table.add_row(plain_text(row.path), "x".join(map(str, row.shape)), row.how,
-                          plain_text(row.reason or origin))  # fmt: skip
-        return table
 
 
 def warm_start(
