@@ -57,6 +57,19 @@ class SeededConfig:
             # NumPy's would overflow in what is computed from them, and do not go into JSON.
             object.__setattr__(self, name, integer(name, getattr(self, name), minimum=number))
 
+    def require_ascending(self, *names: str) -> None:
+        """Checks that sequences of the configuration have a member, and rise.
+
+        Raises:
+            InputError: one that is empty, or does not.
+        """
+        for name in names:
+            values = getattr(self, name)
+            if not values or list(values) != sorted(set(values)):
+                raise InputError(
+                    f"`{name}` must be ascending, and at least one. Received: {name}={values}"
+                )
+
     def state(self, name: str) -> Path | None:
         """Returns the folder for the unfinished runs of one part; None without `out`."""
         return None if self.out is None else self.out / "state" / name

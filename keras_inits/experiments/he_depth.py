@@ -18,7 +18,6 @@ from keras_inits._checks import integer
 from keras_inits._compare import Comparison, Execution, compare
 from keras_inits._compare.data import TrainingData
 from keras_inits._compare.words import difference_sentence, epochs_text, interval_text
-from keras_inits._errors import InputError
 from keras_inits._progress import part_of
 from keras_inits._reporting import Finding
 from keras_inits.datasets import ImageDataset, load_mnist
@@ -62,10 +61,7 @@ class HeDepthConfig(MnistConfig):
         self.require(epochs=1, images=1)
         for depth in self.depths:
             integer("depths", depth, minimum=2)
-        if not self.depths or list(self.depths) != sorted(set(self.depths)):
-            raise InputError(
-                f"`depths` must be ascending, and at least one. Received: depths={self.depths}"
-            )
+        self.require_ascending("depths")
 
 
 @dataclass(frozen=True, eq=False)

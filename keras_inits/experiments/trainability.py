@@ -61,12 +61,7 @@ class TrainabilityConfig(MnistConfig):
             integer("depths", depth, minimum=1)
         for variance in self.variances:
             real("variances", variance, above=0)
-        for name in ("depths", "variances"):
-            values = getattr(self, name)
-            if not values or list(values) != sorted(set(values)):
-                raise InputError(
-                    f"`{name}` must be ascending, and at least one. Received: {name}={values}"
-                )
+        self.require_ascending("depths", "variances")
         if self.steps % recipe.RECORDED_EVERY:
             raise InputError(
                 f"`steps` must be a multiple of {recipe.RECORDED_EVERY}, the distance between two "
