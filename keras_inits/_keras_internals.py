@@ -333,8 +333,10 @@ def copy_mask(source: Any, target: Any) -> None:
 
 
 @contextmanager
-def activations_through(softmax: Hook, sigmoid: Hook, entropy: Hook) -> Iterator[None]:
-    """Lets softmax, sigmoid and the cross-entropies of this backend go through functions.
+def activations_through(
+    softmax: Hook, sigmoid: Hook, entropy: Hook, attention: Hook
+) -> Iterator[None]:
+    """Lets softmax, sigmoid, cross-entropies and attention of this backend go through functions.
 
     The layers, losses and `keras.ops` all look them up in one module of the backend. Tried with
     Keras 3.15.1 on JAX and torch.
@@ -346,6 +348,7 @@ def activations_through(softmax: Hook, sigmoid: Hook, entropy: Hook) -> Iterator
         "categorical_crossentropy": entropy,
         "sparse_categorical_crossentropy": entropy,
         "binary_crossentropy": entropy,
+        "dot_product_attention": attention,
     }
     with ExitStack() as stack:
         for name, hook in names.items():

@@ -1,7 +1,6 @@
 """Statistics of what was read of one tensor, whether a signal or its gradient."""
 
 import math
-
 from typing import Any
 
 import numpy as np
@@ -31,7 +30,8 @@ def measure(
     """Returns the statistics of a signal, and a part of it, `(rows, units)`.
 
     Args:
-        x: what was read of a floating tensor, `(batch, ..., units)` or with its units on `unit_axis`.
+        x: what was read of a floating tensor, `(batch, ..., units)` or with its units on
+            `unit_axis`.
         unit_axis: the axis of the units.
         bounds: the values that an activation tends to below and above; an entry within 3 % of
             their distance from one of them is saturated. None in place of a bound: there is none.
@@ -71,7 +71,8 @@ def measure_gradient(
     """Returns the sizes of a gradient, and a part of it, `(rows, units)`.
 
     Args:
-        x: what was read of a floating tensor, `(batch, ..., units)` or with its units on `unit_axis`.
+        x: what was read of a floating tensor, `(batch, ..., units)` or with its units on
+            `unit_axis`.
         unit_axis: the axis of the units.
         scale: what the loss was multiplied by.
     """

@@ -1,7 +1,7 @@
-"""Each operation of one thread, by TensorFlow's names: where tensors come from, what squashes or cuts.
+"""Each operation of one thread: where tensors come from, what squashes or cuts.
 
 Layers are seen by `watching`; what runs between and inside them (`ops.relu`, the gates of a
-recurrent layer, `x + y`) is seen by `backend.operations`.
+recurrent layer, `x + y`) is seen by `backend.operations`, under TensorFlow's names.
 """
 
 import math
@@ -135,6 +135,8 @@ def bend(name: str, inputs: Sequence[Any], outputs: Sequence[Any], origins: Orig
         return _quotient(inputs, outputs[0], numbers, origins)
     if not numbers or None in numbers or len(numbers) != len(inputs) - 1:
         return None
+    if not all(map(math.isfinite, filter(None, numbers))):
+        return None  # such as the start of a running maximum
     if name == "Maximum":
         return Bend(None, numbers[0])
     upper = numbers[-1]

@@ -214,7 +214,8 @@ class Recorder(Silencer):
         """Keeps what is run to measure out of the record."""
         before, self._measuring = self._measuring, True
         try:
-            yield
+            with self.tape.apart():
+                yield
         finally:
             self._measuring = before
 

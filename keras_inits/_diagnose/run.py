@@ -43,9 +43,8 @@ def diagnose(
     functions; so are the random generators of Python, NumPy and Keras. A model without weights yet
     is built, as a call would build it.
 
-    It runs on TensorFlow, JAX and torch, with the same figures and verdicts. On JAX and torch Keras
-    computes cross-entropy from probabilities that it cuts off at 1e-7: there the loss of a net that
-    is sure of what is wrong stays below 16.2 for each of these.
+    It runs on TensorFlow, JAX and torch, with the same figures and verdicts; on the last two Keras
+    cuts off the probabilities that it computes cross-entropy from, at 1e-7.
 
     Args:
         model: a Keras model of any kind.

@@ -36,6 +36,10 @@ class Tape(ABC):
         """Takes note of the logits behind softmax and sigmoid in what runs meanwhile."""
         return nullcontext()
 
+    def apart(self) -> AbstractContextManager[None]:
+        """Keeps what is run to measure out of these notes."""
+        return nullcontext()
+
 
 class Backend(ABC):
     """What a diagnosis asks of a backend.
@@ -43,10 +47,10 @@ class Backend(ABC):
     What `read` returns goes into the reductions: on TensorFlow a tensor, else a NumPy array.
 
     Attributes:
-        errors: what operations raise that cannot be done, next to `ValueError`.
+        errors: what operations raise that cannot be done.
     """
 
-    errors: tuple[type[Exception], ...] = ()
+    errors: tuple[type[Exception], ...] = (ValueError,)
 
     # --- tensors -------------------------------------------------------------------------------
 

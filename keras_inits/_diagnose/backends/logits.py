@@ -6,7 +6,7 @@ but for outputs that Keras cuts off at 1e-7.
 """
 
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -38,11 +38,11 @@ class Notes:
 
     Attributes:
         identity: returns the logits, whose gradient is to be seen; None if it is not.
-        alone: runs an activation as one operation.
+        alone: runs a function of some tensors as one operation.
     """
 
     identity: Callable[[Any, Measured], Any] | None = None
-    alone: Callable[[str, Callable[[Any], Any], Any], Any] = lambda name, run, x: run(x)
+    alone: Callable[[str, Callable[..., Any], Sequence[Any]], Any] = lambda _, run, x: run(*x)
     _known: dict[int, tuple[Any, Logits]] = field(default_factory=dict)
 
     def of(self, output: Any) -> Logits | None:
@@ -72,12 +72,21 @@ class Notes:
     @contextmanager
     def kept(self) -> Iterator["Notes"]:
         """Takes notes of what this thread runs."""
-        with activations_through(_softmax, _sigmoid, _entropy):
+        with activations_through(_softmax, _sigmoid, _entropy, _attention):
             token = _active.set(self)
             try:
                 yield self
             finally:
                 _active.reset(token)
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """Takes none, for a while."""
+        token = _active.set(None)
+        try:
+            yield
+        finally:
+            _active.reset(token)
 
 
 _active: ContextVar[Notes | None] = ContextVar("keras_inits_logits", default=None)
@@ -103,9 +112,18 @@ def _noted(name: str, run: Callable[[Any], Any], x: Any) -> Any:
                 each(gradient)
 
         x = logits.tensor = notes.identity(x, measured)
-    output = notes.alone(name, run, x)
+    output = notes.alone(name, run, [x])
     notes.keep(output, logits)
     return output
+
+
+def _attention(plain: Any, query: Any, key: Any, value: Any, *args: Any, **kwargs: Any) -> Any:
+    def run(query: Any, key: Any, value: Any) -> Any:
+        return plain(query, key, value, *args, **kwargs)
+
+    notes = _active.get()
+    given = [query, key, value]
+    return run(*given) if notes is None else notes.alone("Attention", run, given)
 
 
 def _entropy(plain: Any, target: Any, output: Any, from_logits: bool = False, **kwargs: Any) -> Any:

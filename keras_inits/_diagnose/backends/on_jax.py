@@ -85,11 +85,16 @@ class _Marks(Tape):
     def logits(self) -> AbstractContextManager[Any]:
         return self.notes.kept()
 
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        with self.notes.apart(), keras.StatelessScope():  # weights are read as they are
+            yield
+
 
 class JAX(Backend):
     """What JAX does in a diagnosis."""
 
-    errors = (RuntimeError, NotImplementedError, TypeError)
+    errors = (RuntimeError, TypeError, ValueError)
 
     def __init__(self) -> None:
         self._see: ContextVar[See | None] = ContextVar("keras_inits_see", default=None)
@@ -225,7 +230,7 @@ def _stateless(run: Callable[[], Any]) -> Any:
 # --- operations ----------------------------------------------------------------------------------
 
 
-class _Trace(jax.core.Trace):  # type: ignore[misc]
+class _Trace(jax.core.Trace):
     """Binds each primitive as the trace below does, and lets it be seen.
 
     JAX tells the current trace of all that this thread runs. Tried with JAX 0.10; where the
@@ -242,7 +247,7 @@ class _Trace(jax.core.Trace):  # type: ignore[misc]
             return tracers[0]  # the same tensor, by which its origins are known
         with jax.extend.core.set_current_trace(self.parent):
             made = primitive.bind(*tracers, **params)
-        self.see(primitive.name, tracers, made if primitive.multiple_results else [made])
+            self.see(primitive.name, tracers, made if primitive.multiple_results else [made])
         return made
 
     def stage_value(self, val: Any) -> Any:
@@ -257,7 +262,7 @@ class _Trace(jax.core.Trace):  # type: ignore[misc]
     ) -> Any:
         with jax.extend.core.set_current_trace(self.parent):
             made = self.parent.process_custom_jvp_call(primitive, fun, jvp, tracers, **options)
-        self.see(getattr(fun, "__name__", primitive.name), tracers, made)
+            self.see(getattr(fun, "__name__", primitive.name), tracers, made)
         return made
 
     def process_custom_vjp_call(
@@ -265,7 +270,7 @@ class _Trace(jax.core.Trace):  # type: ignore[misc]
     ) -> Any:
         with jax.extend.core.set_current_trace(self.parent):
             made = self.parent.process_custom_vjp_call(primitive, fun, fwd, bwd, tracers, **options)
-        self.see(getattr(fun, "__name__", primitive.name), tracers, made)
+            self.see(getattr(fun, "__name__", primitive.name), tracers, made)
         return made
 
 
@@ -306,12 +311,12 @@ class _Reader:
         return number if reference is not None and reference() is tensor else tensor
 
 
-def _alone(name: str, run: Callable[[Any], Any], x: Any) -> Any:
-    """Runs an activation, of whose inside nothing is seen."""
+def _alone(name: str, run: Callable[..., Any], inputs: Sequence[Any]) -> Any:
+    """Runs a function of tensors, of whose inside nothing is seen."""
     trace = _current() if SEES else None
     if not isinstance(trace, _Trace):
-        return run(x)
+        return run(*inputs)
     with jax.extend.core.set_current_trace(trace.parent):
-        output = run(x)
-    trace.see(name, [x], [output])
+        output = run(*inputs)
+        trace.see(name, inputs, [output])
     return output

@@ -53,7 +53,7 @@ class _Marks(Tape):
 class TensorFlow(Backend):
     """What TensorFlow does in a diagnosis."""
 
-    errors = (tf.errors.OpError, NotImplementedError)
+    errors = (tf.errors.OpError, NotImplementedError, ValueError)
 
     def is_tensor(self, value: Any) -> bool:
         return isinstance(value, tf.Tensor)

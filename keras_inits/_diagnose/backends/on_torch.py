@@ -42,7 +42,7 @@ _NAMES = {
 }
 
 
-class _Identity(torch.autograd.Function):  # type: ignore[misc]
+class _Identity(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Any, token: Any, measured: Measured) -> Any:
         ctx.measured, ctx.token = measured, token
@@ -75,8 +75,11 @@ class _Marks(Tape):
     def logits(self) -> AbstractContextManager[Any]:
         return self.notes.kept()
 
+    def apart(self) -> AbstractContextManager[None]:
+        return self.notes.apart()
 
-class _Seeing(TorchFunctionMode):  # type: ignore[misc]
+
+class _Seeing(TorchFunctionMode):
     """Lets each function of torch be seen that this thread calls."""
 
     def __init__(self, see: See) -> None:
@@ -98,7 +101,7 @@ class _Seeing(TorchFunctionMode):  # type: ignore[misc]
 class Torch(Backend):
     """What torch does in a diagnosis."""
 
-    errors = (RuntimeError, NotImplementedError, TypeError)
+    errors = (RuntimeError, TypeError, ValueError)
 
     def is_tensor(self, value: Any) -> bool:
         return isinstance(value, torch.Tensor)
@@ -206,7 +209,9 @@ class Torch(Backend):
         *,
         eagerly: bool,
     ) -> Callable[..., Any]:
-        return torch.no_grad()(function)  # not compiled: so does `fit`, unless it is asked to
+        # Not compiled: nor does `fit`, unless it is asked to.
+        found: Callable[..., Any] = torch.no_grad()(function)
+        return found
 
     def own_step(self, model: keras.Model, data: Any) -> Any:
         weights = [v.value for v in model.variables]

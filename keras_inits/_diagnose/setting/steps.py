@@ -61,8 +61,7 @@ class Copy:
         self.others = [v for v in model.variables if id(v) not in ids]
         # Named, since a name of Keras's own making would count up its names of variables.
         self.shadows = [
-            keras.Variable(backend.held(v), dtype=v.dtype, name=v.name)
-            for v in self.trained
+            keras.Variable(backend.held(v), dtype=v.dtype, name=v.name) for v in self.trained
         ]
         self.statistics = [
             keras.Variable(backend.held(v), dtype=v.dtype, name=v.name, trainable=False)
