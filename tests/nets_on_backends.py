@@ -11,6 +11,8 @@ from keras import layers, ops
 
 import keras_inits as ki
 
+# Shapes are few, since JAX compiles each operation for each of them.
+
 
 class Block(layers.Layer):
     """Attention and a feed-forward part on one stream."""
@@ -33,12 +35,22 @@ class Block(layers.Layer):
 
 
 def vanishing(rng):
-    x = rng.normal(size=(64, 12)).astype("float32")
+    x = rng.normal(size=(32, 32)).astype("float32")
     small = keras.initializers.RandomNormal(stddev=0.02)
     hidden = [layers.Dense(32, "relu", kernel_initializer=small) for _ in range(4)]
-    model = keras.Sequential([keras.Input((12,)), *hidden, layers.Dense(1)])
+    model = keras.Sequential([keras.Input((32,)), *hidden, layers.Dense(1)])
     model.compile("adam", "mse")
     return model, x, x[:, :1] * x[:, 1:2]
+
+
+def normalized(rng):
+    given = keras.Input((32,))
+    stream = layers.Dense(32)(given)
+    branch = layers.ReLU()(layers.BatchNormalization()(stream))
+    stream = stream + layers.Dropout(0.3)(layers.Dense(32)(branch))
+    x = rng.normal(size=(32, 32)).astype("float32")
+    model = keras.Model(given, layers.Dense(32, "softmax")(stream))
+    return model, x, rng.integers(0, 32, 32), "sparse_categorical_crossentropy"
 
 
 def residual(rng):
@@ -91,34 +103,51 @@ def wrong_end(rng):
     return model, x, x[:, :1]
 
 
-NETS = (vanishing, residual, lstm, transformer, dead, cut_off, wrong_end)
+def monitored(folder: Path) -> list:
+    """Returns the reports of a monitor before a training and behind it."""
+    model, x, y = vanishing(np.random.default_rng(0))
+    shared(model, folder / "monitored.npz")
+    monitor = ki.SignalMonitor(x, y)
+    model.fit(x, y, batch_size=32, shuffle=False, verbose=0, callbacks=[monitor])
+    return [report.to_dict() for _, report in monitor.history]
 
 
-def found(folder: Path) -> dict:
+def calibrated(folder: Path) -> dict:
+    """Returns by what kernels were multiplied, and how large the weights are then."""
+    model, x, _ = vanishing(np.random.default_rng(0))
+    report = ki.calibrate(model, x, seed=3, scheme="initkit_he")  # NumPy draws it everywhere
+    return {
+        "factors": [[row.path, list(row.factors)] for row in report.rows],
+        "sizes": [float(np.sqrt(np.mean(np.square(w)))) for w in model.get_weights()],
+    }
+
+
+FAST = (vanishing, normalized, dead, cut_off, wrong_end)
+SLOW = (residual, lstm, transformer)  # JAX compiles many operations for them
+
+
+def found(folder: Path, *names: str) -> dict:
     """Returns the reports by name; weights come from the folder, or go there."""
-    reports = {}
-    for make in NETS:
+    reports: dict = {}
+    for make in (*FAST, *SLOW):
+        if make.__name__ not in names:
+            continue
         keras.utils.clear_session()  # names count from one
         keras.utils.set_random_seed(0)
         model, x, y, *loss = make(np.random.default_rng(0))
         shared(model, folder / f"{make.__name__}.npz")
         before = state_of(model)
-        report = ki.diagnose(model, x, y, loss=loss[0] if loss else None)
+        samples = 2 if make in (vanishing, lstm) else 0
+        own = loss[0] if loss else None
+        report = ki.diagnose(model, x, y, loss=own, jacobian_samples=samples)
         after = state_of(model)
         assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True)), make
         reports[make.__name__] = {"verdict": report.verdict} | report.to_dict()
-    keras.utils.clear_session()
-    keras.utils.set_random_seed(0)
-    model, x, y = vanishing(np.random.default_rng(0))
-    shared(model, folder / "monitored.npz")
-    monitor = ki.SignalMonitor(x, y)
-    model.fit(x, y, batch_size=32, shuffle=False, verbose=0, callbacks=[monitor])
-    reports["monitored"] = [report.to_dict() for _, report in monitor.history]
-    report = ki.calibrate(model, x, seed=3, scheme="initkit_he")  # NumPy draws it everywhere
-    reports["calibrated"] = {
-        "report": [[row.path, row.factors] for row in report.rows],
-        "sizes": [float(np.sqrt(np.mean(np.square(w)))) for w in model.get_weights()],
-    }
+    for run in (monitored, calibrated):
+        if run.__name__ in names:
+            keras.utils.clear_session()
+            keras.utils.set_random_seed(0)
+            reports[run.__name__] = run(folder)
     return reports
 
 
@@ -137,4 +166,4 @@ def state_of(model) -> list:
 
 if __name__ == "__main__":
     assert keras.backend.backend() == sys.argv[1]
-    print(json.dumps(found(Path(sys.argv[2]))))
+    print(json.dumps(found(Path(sys.argv[2]), *sys.argv[3:])))

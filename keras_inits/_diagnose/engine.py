@@ -280,6 +280,8 @@ def _own_step(model: keras.Model, batch: Batch, state: State) -> _Pass:
     loss = logs.get("loss") if isinstance(logs, dict) else None
     # What the model made is not kept: its last call stands for it.
     last = 1 << len(recorder.calls) >> 1
+    if backend.is_tensor(loss):
+        loss = backend.array(backend.read(loss))
     value = None if loss is None else float(loss)
     return _Pass(recorder, value, gradients, [], recorder.needed or last, [])
 
