@@ -158,7 +158,8 @@ def _number(tensor: Any) -> float | None:
 
 
 def _has_units(tensor: Any) -> bool:
-    rank = getattr(tensor.shape, "rank", len(tensor.shape))  # unknown of a set of TensorFlow's
+    shape = tensor.shape
+    rank = shape.rank if hasattr(shape, "rank") else len(shape)  # TensorFlow may not know it
     return rank is not None and rank >= 2
 
 

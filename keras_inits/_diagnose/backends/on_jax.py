@@ -210,7 +210,13 @@ class JAX(Backend):
 
 
 def _value(tensor: Any) -> Any:
-    return jax.lax.stop_gradient(tensor) if isinstance(tensor, jax.core.Tracer) else tensor
+    if not isinstance(tensor, jax.core.Tracer):
+        return tensor
+    trace = _current() if SEES else None
+    if not isinstance(trace, _Trace):
+        return jax.lax.stop_gradient(tensor)
+    with jax.extend.core.set_current_trace(trace.parent):  # it is no operation of the model's
+        return jax.lax.stop_gradient(tensor)
 
 
 def _raw(variable: keras.Variable) -> Any:
