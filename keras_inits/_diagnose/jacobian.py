@@ -61,7 +61,7 @@ def estimate(
     # Of several inputs with deviations of their own, the mean square over all.
     values = [ops.convert_to_numpy(x).astype(np.float64) for x in given]
     spread = math.sqrt(
-        sum(float(np.sum(np.square(x - x.mean()))) for x in values)
+        sum(float(np.sum(np.square(x - x.mean()))) for x in values if x.size)
         / max(1, sum(x.size for x in values))
     )
     response = spread * math.sqrt(mean_square * smaller / _size(outputs))
