@@ -29,7 +29,7 @@ assert keras_inits.audit(model).ok
 model.save("model.keras")
 loaded = keras.models.load_model("model.keras").layers[0].kernel_initializer
 assert type(loaded).__name__ == "HeInit"
-print(f"keras-inits {keras_inits.__version__}, keras {keras.__version__} on", keras.config.backend())
+print("keras-inits", keras_inits.__version__, "keras", keras.__version__, keras.config.backend())
 """
 
 
@@ -68,7 +68,7 @@ def _installed_by(extra: str) -> bool:
 
 
 def check_contents(sdist: Path, wheel: Path) -> None:
-    """Fails if the wheel holds anything but the package, or the sdist lacks what builds and tests it."""
+    """Fails if the wheel holds anything but the package, or the sdist lacks a part."""
     with zipfile.ZipFile(wheel) as archive:
         tops = {name.partition("/")[0] for name in archive.namelist()}
     own = {top for top in tops if top != "keras_inits" and not top.endswith(".dist-info")}

@@ -16,7 +16,7 @@ from keras_inits.experiments._published import STATISTICAL_PRECIPICE
 if TYPE_CHECKING:  # matplotlib is an extra
     from matplotlib.figure import Figure
 
-    from keras_inits.experiments.atlas import AtlasResult
+    from keras_inits.experiments.atlas import AtlasResult, Task
 
 # Differences of accuracy that count: the standard error of an accuracy on 2,000 images.
 MARGIN = 0.01
@@ -64,7 +64,8 @@ def page(result: "AtlasResult") -> Page:
         pictures=(
             Picture(
                 "atlas.png",
-                "Interquartile mean of the test accuracy of each net from each start, by optimizer",
+                "Test accuracy of each net from each start, interquartile mean of the seeds, by "
+                "optimizer; the best of a row in bold",
                 lambda: _map_figure(result),
             ),
             Picture(
@@ -111,24 +112,22 @@ def _spread(interval: Interval) -> str:
 
 
 def _by_net(result: "AtlasResult", optimizer: str) -> Table:
-    recipes = any(recipe.NETS[net].recipe for net in result.config.nets)
-    return Table(
-        f"{optimizer}: accuracy by net and start",
-        ("net", *(_HEADS.get(start, start) for start in recipe.STARTS), *(["recipe"] * recipes)),
-        tuple(
-            (
-                net,
-                *(f"{result.mean(start, optimizer, net).mean:.3f}" for start in recipe.STARTS),
-                *([_recipe_cell(result, optimizer, net)] * recipes),
-            )
-            for net in result.config.nets
-        ),
-    )
+    rows = []
+    for task in result.tasks(optimizer):
+        values = _row(result, task)
+        cells = ("" if np.isnan(value) else f"{value:.3f}" for value in values)
+        rows.append((f"{task.net} {task.activation}", *cells))
+    heads = (_HEADS.get(start, start) for start in recipe.STARTS)
+    return Table(f"{optimizer}: accuracy by net and start", ("net", *heads, "recipe"), tuple(rows))
 
 
-def _recipe_cell(result: "AtlasResult", optimizer: str, net: str) -> str:
-    name = recipe.NETS[net].recipe
-    return f"{name} {result.mean(name, optimizer, net).mean:.3f}" if name else ""
+def _row(result: "AtlasResult", task: "Task") -> list[float]:
+    """Returns the mean accuracy from each start and from the recipe; NaN without one."""
+    own = recipe.NETS[task.net].recipe
+    return [
+        result.mean(s, task.optimizer, task.net, task.activation).mean if s else float("nan")
+        for s in (*recipe.STARTS, own)
+    ]
 
 
 def _differences(result: "AtlasResult", optimizer: str) -> Table:
@@ -251,36 +250,36 @@ def _map_figure(result: "AtlasResult") -> "Figure":
     from matplotlib.figure import Figure
 
     config = result.config
-    recipes = any(recipe.NETS[net].recipe for net in config.nets)
-    columns = [*recipe.START_TITLES.values(), *(["recipe"] * recipes)]
+    columns = [*recipe.START_TITLES.values(), "recipe"]
+    count = len(result.tasks(config.optimizers[0]))
     figure = Figure(
-        figsize=(5.2 * len(config.optimizers) + 1, 1.6 + 0.36 * len(config.nets)),
-        layout="constrained",
+        figsize=(4.6 * len(config.optimizers) + 2, 1.6 + 0.27 * count), layout="constrained"
     )
     panels = figure.subplots(1, len(config.optimizers), sharey=True, squeeze=False)[0]
     for ax, optimizer in zip(panels, config.optimizers, strict=True):
-        values = np.array([_row(result, optimizer, net, recipes) for net in config.nets])
+        tasks = result.tasks(optimizer)
+        values = np.array([_row(result, task) for task in tasks])
         mesh = ax.imshow(values, cmap="cividis", vmin=0, vmax=1, aspect="auto")
         for (row, column), value in np.ndenumerate(values):
             if np.isfinite(value):
-                color = "black" if value > 0.5 else "white"
-                bold = "bold" if value == np.nanmax(values[row]) else "normal"
-                text = f"{value:.2f}"
+                best = value == np.nanmax(values[row])
                 ax.text(
-                    column, row, text, ha="center", va="center", size=8, color=color, weight=bold
+                    column,
+                    row,
+                    f"{value:.2f}",
+                    ha="center",
+                    va="center",
+                    size=8,
+                    color="black" if value > 0.5 else "white",
+                    weight="bold" if best else "normal",
                 )
         ax.set_xticks(range(len(columns)), columns, rotation=35, ha="right")
-        ax.set_yticks(range(len(config.nets)), config.nets)
+        names = [f"{task.net}, {task.activation}" for task in tasks]
+        ax.set_yticks(range(count), names)
         ax.set_title(f"{optimizer}, learning rate {recipe.RATES[optimizer]:g}", fontsize=10)
         ax.tick_params(length=0)
     figure.colorbar(mesh, ax=panels, label="test accuracy (IQM)")
     return figure
-
-
-def _row(result: "AtlasResult", optimizer: str, net: str, recipes: bool) -> list[float]:
-    own = recipe.NETS[net].recipe
-    starts = [*recipe.STARTS, *([own] * recipes)]
-    return [result.mean(s, optimizer, net).mean if s else float("nan") for s in starts]
 
 
 def _profile_figure(result: "AtlasResult") -> "Figure":

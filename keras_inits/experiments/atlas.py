@@ -144,12 +144,16 @@ class AtlasResult(ExperimentResult):
             if found.high < -MARGIN
         )
 
-    def tasks(self, optimizer: str, net: str | None = None) -> tuple[Task, ...]:
-        """Returns the tasks of an optimizer; those of a kind of net alone, if one is given."""
+    def tasks(
+        self, optimizer: str, net: str | None = None, activation: str | None = None
+    ) -> tuple[Task, ...]:
+        """Returns the tasks of an optimizer; those of a net or an activation alone, if given."""
         return tuple(
             task
             for task in self.config.tasks()
-            if task.optimizer == optimizer and net in (None, task.net)
+            if task.optimizer == optimizer
+            and net in (None, task.net)
+            and activation in (None, task.activation)
         )
 
     def starts(self, net: str | None = None) -> tuple[str, ...]:
@@ -178,15 +182,18 @@ class AtlasResult(ExperimentResult):
         ]
         return np.stack(rows)
 
-    def mean(self, start: str, optimizer: str, net: str | None = None) -> Interval:
+    def mean(
+        self, start: str, optimizer: str, net: str | None = None, activation: str | None = None
+    ) -> Interval:
         """Returns the interquartile mean of the accuracy, with its interval.
 
         Args:
             start: its label.
             optimizer: whose tasks.
             net: a kind of net; all if None.
+            activation: of its hidden layers; all if None.
         """
-        tasks = self.tasks(optimizer, net)
+        tasks = self.tasks(optimizer, net, activation)
         return mean_of_tasks(self.scores(start, tasks), seed=self.config.seed)
 
     def difference(self, start: str, optimizer: str, net: str | None = None) -> Interval:
