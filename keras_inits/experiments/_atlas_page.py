@@ -122,11 +122,11 @@ def _by_net(result: "AtlasResult", optimizer: str) -> Table:
 
 
 def _row(result: "AtlasResult", task: "Task") -> list[float]:
-    """Returns the mean accuracy from each start and from the recipe; NaN without one."""
-    own = recipe.NETS[task.net].recipe
+    """Returns the mean accuracy from each start, and from the recipe; NaN without one."""
+    own = [recipe.NETS[task.net].recipe for _ in _recipe_column(result)]
     return [
         result.mean(s, task.optimizer, task.net, task.activation).mean if s else float("nan")
-        for s in (*recipe.STARTS, own)
+        for s in (*recipe.STARTS, *own)
     ]
 
 
@@ -250,7 +250,7 @@ def _map_figure(result: "AtlasResult") -> "Figure":
     from matplotlib.figure import Figure
 
     config = result.config
-    columns = [*recipe.START_TITLES.values(), "recipe"]
+    columns = [*recipe.START_TITLES.values(), *_recipe_column(result)]
     count = len(result.tasks(config.optimizers[0]))
     figure = Figure(
         figsize=(4.6 * len(config.optimizers) + 2, 1.6 + 0.27 * count), layout="constrained"
