@@ -117,8 +117,12 @@ def _by_net(result: "AtlasResult", optimizer: str) -> Table:
         values = _row(result, task)
         cells = ("" if np.isnan(value) else f"{value:.3f}" for value in values)
         rows.append((f"{task.net} {task.activation}", *cells))
-    heads = (_HEADS.get(start, start) for start in recipe.STARTS)
-    return Table(f"{optimizer}: accuracy by net and start", ("net", *heads, "recipe"), tuple(rows))
+    heads = [_HEADS.get(start, start) for start in recipe.STARTS] + _recipe_column(result)
+    return Table(f"{optimizer}: accuracy by net and start", ("net", *heads), tuple(rows))
+
+
+def _recipe_column(result: "AtlasResult") -> list[str]:
+    return ["recipe"] if any(recipe.NETS[net].recipe for net in result.config.nets) else []
 
 
 def _row(result: "AtlasResult", task: "Task") -> list[float]:
