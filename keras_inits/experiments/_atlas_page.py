@@ -214,13 +214,8 @@ def _supported(result: "AtlasResult") -> Iterator[str]:
                 f"{optimizer}: for {', '.join(rest)} no start is above Keras's own by so much "
                 "beyond doubt."
             )
-        worse = [
-            net
-            for net in result.config.nets
-            if result.difference("auto", optimizer, net).high < -MARGIN
-        ]
-        if worse:
-            yield f'{optimizer}: "auto" ends below Keras\'s own for {", ".join(worse)}.'
+    if worse := [f"{t.net} {t.activation}, {t.optimizer}" for t, _ in result.harm()]:
+        yield f'"auto" ends below Keras\'s own for {"; ".join(worse)}.'
 
 
 def _unsupported(result: "AtlasResult") -> Iterator[str]:

@@ -127,22 +127,26 @@ class AtlasResult(ExperimentResult):
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """The kinds of nets that end worse from `"auto"` than from Keras's own initializers."""
+        """The nets that end worse from `"auto"` than from Keras's own initializers."""
         if not self.follows_the_recipe:
             return ()
         return tuple(
             Finding(
                 kind="claim of this library",
-                where=(net, optimizer),
+                where=task,
                 evidence=f'"auto" ends {-found.mean:.3f} of accuracy below Keras\'s own '
                 f"initializers (95 % {-found.high:.3f} to {-found.low:.3f})",
                 numbers={"difference": found.mean},
             )
-            for optimizer in self.config.optimizers
-            for net in self.config.nets
-            for found in [self.difference("auto", optimizer, net)]
-            if found.high < -MARGIN
+            for task, found in self.harm()
         )
+
+    def harm(self) -> Iterator[tuple[Task, Interval]]:
+        """Yields the tasks in which `"auto"` ends below Keras's own, with the difference."""
+        for task in self.config.tasks():
+            found = self.difference("auto", task.optimizer, task.net, task.activation)
+            if found.high < -MARGIN:
+                yield task, found
 
     def tasks(
         self, optimizer: str, net: str | None = None, activation: str | None = None
@@ -196,9 +200,11 @@ class AtlasResult(ExperimentResult):
         tasks = self.tasks(optimizer, net, activation)
         return mean_of_tasks(self.scores(start, tasks), seed=self.config.seed)
 
-    def difference(self, start: str, optimizer: str, net: str | None = None) -> Interval:
+    def difference(
+        self, start: str, optimizer: str, net: str | None = None, activation: str | None = None
+    ) -> Interval:
         """Returns by how much that exceeds the one of Keras's own initializers."""
-        tasks = self.tasks(optimizer, net)
+        tasks = self.tasks(optimizer, net, activation)
         return mean_of_tasks(
             self.scores(start, tasks),
             minus=self.scores(recipe.DEFAULT, tasks),
