@@ -97,7 +97,7 @@ def profile(scores: Floats, thresholds: Floats, *, seed: int = 0) -> tuple[Float
     def shares(rows: Floats) -> Floats:
         flat = np.sort(rows.reshape(len(rows), -1), axis=-1)
         above = [row.size - np.searchsorted(row, thresholds, side="right") for row in flat]
-        return np.asarray(above, float) / flat.shape[-1]
+        return np.asarray(np.array(above, float) / flat.shape[-1])
 
     found = np.concatenate(
         [shares(_taken(scores, rows)) for rows in _resampled(scores.shape, seed)]
