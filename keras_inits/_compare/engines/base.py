@@ -1,7 +1,8 @@
 """What the populations of all backends have in common: starts, batches, results."""
 
+import functools
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -57,8 +58,9 @@ class Shared:
 class Population(ABC):
     """K models of one architecture: their stacked variables, and what trains and tests them.
 
-    A backend says how values are held (`_place`, `_values`, `_restore`), how a block of batches is
-    trained (`_train_block`) and how a test set is evaluated (`_evaluate`).
+    A backend says how values are held (`_place`, `_values`, `_restore`), how a function goes over
+    a stack (`_each`), how a block of batches is trained (`_train_block`) and how a test set is
+    evaluated (`_evaluate`).
 
     Args:
         shared: what the parts of a population share.
@@ -97,6 +99,11 @@ class Population(ABC):
                 by_weight, self._axes, template.trainable_variables, strict=True
             )
         ]
+        for variable, axis, v in zip(
+            variables, self._axes, template.trainable_variables, strict=True
+        ):
+            if v.constraint is not None:  # which the optimizer applies after each step
+                variable.constraint = functools.partial(self._each, v.constraint, axis)
         by_state = zip(*(start.states or [] for start in starts), strict=True)
         optimizer = template.optimizer
         self._optimizer = type(optimizer).from_config(optimizer.get_config())
@@ -151,6 +158,10 @@ class Population(ABC):
     @abstractmethod
     def _restore(self, values: Sequence[Sequence[NDArray[Any]]]) -> None:
         """Restores what `_values` returned."""
+
+    @abstractmethod
+    def _each(self, function: Callable[[Any], Any], axis: int, stack: Any) -> Any:
+        """Returns a stack of what `function` makes of each tensor in one, both along `axis`."""
 
     @abstractmethod
     def _train_block(self, rows: NDArray[np.int32]) -> Numbers:

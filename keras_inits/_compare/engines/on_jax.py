@@ -1,6 +1,6 @@
 """A population on JAX: `vmap` of the model, and an epoch in one compiled `scan`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -55,6 +55,10 @@ class JaxPopulation(Population):
     def _restore(self, values: Sequence[Sequence[NDArray[Any]]]) -> None:
         weights, states, optimizer = ([self._jax.numpy.asarray(v) for v in own] for own in values)
         self._moving = weights, states, optimizer
+
+    def _each(self, function: Callable[[Any], Any], axis: int, stack: Any) -> Any:
+        over = self._jax.vmap(function, in_axes=axis, out_axes=axis)
+        return over(keras.ops.convert_to_tensor(stack))
 
     def _train_block(self, rows: NDArray[np.int32]) -> Numbers:
         self._moving, losses = self._compiled[rows.shape](self._moving, self._shared.train, rows)

@@ -1,6 +1,6 @@
 """A population on TensorFlow: `tf.vectorized_map`, and an epoch in one `tf.while_loop`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -48,6 +48,10 @@ class TensorFlowPopulation(Population):
         for group, own in zip(self._variables, values, strict=True):
             for variable, value in zip(group, own, strict=True):
                 variable.assign(value)
+
+    def _each(self, function: Callable[[Any], Any], axis: int, stack: Any) -> Any:
+        move = keras.ops.moveaxis
+        return move(self._tf.vectorized_map(function, move(stack, axis, 0)), 0, axis)
 
     @property
     def _variables(self) -> tuple[list[Any], ...]:
