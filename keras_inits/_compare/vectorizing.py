@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import keras
 
+from keras_inits._errors import InputError
+
 # Their update of a number depends on that number, its gradient and the step alone. Adafactor, Lamb,
 # Muon and clipping by norm look at whole variables, which would mix the models.
 ELEMENTWISE = ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "Adamax", "Nadam", "Lion")
@@ -17,7 +19,7 @@ BACKENDS = ("tensorflow", "jax")  # whose populations are in `engines`
 _T = TypeVar("_T")
 
 
-class CannotVectorizeError(Exception):
+class CannotVectorizeError(InputError):
     """A model that cannot be trained side by side with others; the message is the reason."""
 
 
