@@ -85,9 +85,7 @@ class Population(ABC):
         self._slots = [
             self._seeds.index(seed) if plan.batches == "own" else 0 for _, seed in members
         ]
-        self._axes = [
-            stack_axis(v, first=i == 0) for i, v in enumerate(template.trainable_variables)
-        ]
+        self._axes = self._stack_axes()
         starts = [started(plan, template, label, seed, state) for label, seed in members]
         self.costs = [
             cost_of(plan, label, start) for (label, _), start in zip(members, starts, strict=True)
@@ -110,7 +108,7 @@ class Population(ABC):
         self._optimizer.build(variables)
         self._place(variables, [np.stack(values) for values in by_state])
 
-    @staticmethod
+    @staticmethod  # noqa: B027 (most backends have nothing to do)
     def prepare(template: keras.Model) -> None:
         """Makes a model fit to be computed over a stack, with the same numbers."""
 
@@ -150,6 +148,11 @@ class Population(ABC):
             ]
         }
         return [tuple(stacked[id(v)][k] for v in model.weights) for k in range(self._size)]
+
+    def _stack_axes(self) -> list[int]:
+        """Returns where the axis of the models is in each stacked weight."""
+        variables = self._model.trainable_variables
+        return [stack_axis(v, first=i == 0) for i, v in enumerate(variables)]
 
     @abstractmethod
     def _place(self, weights: Sequence[keras.Variable], states: Sequence[NDArray[Any]]) -> None:

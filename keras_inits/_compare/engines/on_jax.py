@@ -10,6 +10,15 @@ from numpy.typing import NDArray
 from keras_inits._compare.data import sample_count, take
 from keras_inits._compare.engines.base import Numbers, Population
 from keras_inits._compare.vectorizing import traced
+from keras_inits._keras_internals import all_layers
+from keras_inits._layers.kinds import Kind, classes
+
+CONVOLVING = (
+    *classes(Kind.CONVOLUTION, Kind.DEPTHWISE, Kind.SEPARABLE, Kind.TRANSPOSED),
+    keras.layers.ConvLSTM1D,
+    keras.layers.ConvLSTM2D,
+    keras.layers.ConvLSTM3D,
+)
 
 
 class JaxPopulation(Population):
@@ -18,6 +27,13 @@ class JaxPopulation(Population):
     What training moves goes through the compiled functions as a value, and its memory is given to
     them: an epoch holds one copy of it.
     """
+
+    def _stack_axes(self) -> list[int]:
+        import jax  # not needed by the plugin, and slow to load
+
+        self._in_turn = in_turn(self._model, jax.default_backend())
+        axes = super()._stack_axes()
+        return [0 for _ in axes] if self._in_turn else axes
 
     def _place(self, weights: Sequence[keras.Variable], states: Sequence[NDArray[Any]]) -> None:
         import jax  # not needed by the plugin, and slow to load
@@ -75,6 +91,16 @@ class JaxPopulation(Population):
         found = {metric: np.asarray(values) for metric, values in metrics.items()}
         return total / sample_count(pair[0]), found
 
+    def _over_models(
+        self, member: Callable[..., Any], weights: Any, *stacks: Any, out_axes: Any = 0
+    ) -> Any:
+        """Returns what `member` makes of the weights and the other values of each model."""
+        jax = self._jax
+        if not self._in_turn:
+            in_axes = (self._axes, *(0 for _ in stacks))
+            return jax.vmap(member, in_axes=in_axes, out_axes=out_axes)(weights, *stacks)
+        return jax.lax.map(lambda arguments: member(*arguments), (weights, *stacks))
+
     def _train_epoch(self, moving: Any, data: Any, rows: Any) -> Any:
         """Returns what training moves after batches of one size, and the losses, `(steps, K)`."""
         return self._jax.lax.scan(lambda now, rows: self._train_step(now, data, rows), moving, rows)
@@ -86,14 +112,12 @@ class JaxPopulation(Population):
         one = take(data, rows[0]) if len(self._seeds) == 1 else None
 
         def member(weights: Any, states: Any, slot: Any) -> Any:
-            return self._trained(weights, states, take(data, rows[slot]) if one is None else one)
+            batch = take(data, rows[slot]) if one is None else one
+            return jax.value_and_grad(self._trained, has_aux=True)(weights, states, batch)
 
-        def total(weights: Any) -> Any:
-            over = jax.vmap(member, in_axes=(self._axes, 0, 0))
-            losses, states_after = over(weights, states, self._slot)
-            return losses.sum(), (losses, states_after)
-
-        gradients, (losses, states) = jax.grad(total, has_aux=True)(weights)
+        (losses, states), gradients = self._over_models(
+            member, weights, states, self._slot, out_axes=(0, self._axes)
+        )
         weights, optimizer = self._optimizer.stateless_apply(optimizer, gradients, weights)
         return (weights, states, optimizer), losses
 
@@ -104,10 +128,12 @@ class JaxPopulation(Population):
 
         def part(carry: Any, batch: Any) -> Any:
             moving, metrics = carry
-            over = jax.vmap(
-                lambda *arguments: self._tested(*arguments, batch), in_axes=(self._axes, 0, 0)
+            losses, moving, metrics = self._over_models(
+                lambda *arguments: self._tested(*arguments, batch),
+                weights,
+                self._with_moving(still, moving),
+                metrics,
             )
-            losses, moving, metrics = over(weights, self._with_moving(still, moving), metrics)
             return (moving, metrics), losses
 
         def stacked(array: Any) -> Any:
@@ -123,3 +149,12 @@ class JaxPopulation(Population):
             carry, rest_loss = part(carry, take(pair, slice(-rest, None)))
         moving, metrics = carry
         return losses, rest_loss, moving, jax.vmap(self._metrics_result)(metrics)
+
+
+def in_turn(model: keras.Model, platform: str) -> bool:
+    """Returns whether the models of a step are computed one after another, not as one.
+
+    `vmap` makes of K convolutions one in K groups, which XLA computes on a CPU in many times the
+    time of K convolutions.
+    """
+    return platform == "cpu" and any(isinstance(la, CONVOLVING) for la in all_layers(model))
