@@ -101,7 +101,8 @@ def starting_states(plan: Plan, template: keras.Model, run: int) -> Weights:
     for variable in template.non_trainable_variables:
         value = variable.numpy()
         if is_random_state(variable):
-            value = np.array([derived_seeds(plan.seed, run, 1)[0], 0], value.dtype)
+            # 32 bits, which torch's states hold with a sign
+            value = np.array([derived_seeds(plan.seed, run, 1)[0], 0]).astype(value.dtype)
         states.append(value)
     return states
 
@@ -144,6 +145,8 @@ def _built(plan: Plan, label: str, run: int) -> Any:
     scheme = plan.schemes[label]
     refuse_without_argument(label, scheme)
     number = derived_seeds(plan.seed, run, 1)[0]
+    if keras.backend.backend() == "torch":  # whose generators keep a seed in 31 bits and a sign
+        number %= 2**31
     # A generator, since with an integer all layers of one shape would start equal.
     return plan.build(with_seed(scheme, keras.random.SeedGenerator(number)))
 

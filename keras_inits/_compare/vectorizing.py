@@ -14,7 +14,7 @@ from keras_inits._errors import InputError
 # Muon and clipping by norm look at whole variables, which would mix the models.
 ELEMENTWISE = ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "Adamax", "Nadam", "Lion")
 
-BACKENDS = ("tensorflow", "jax")  # whose populations are in `engines`
+BACKENDS = ("tensorflow", "jax", "torch")  # whose populations are in `engines`
 
 _T = TypeVar("_T")
 
@@ -100,6 +100,8 @@ def _sentence(error: Exception) -> str:
     lines = [line for line in lines if not line.startswith("Exception encountered when")]
     if keras.backend.backend() == "jax":  # which explains at length below
         lines = lines[:1]
+    if keras.backend.backend() == "torch":  # which goes on with advice
+        lines = [line.partition(". ")[0] for line in lines]
     return lines[-1] if lines else str(error)
 
 

@@ -67,6 +67,14 @@ def numbers(result):
     return {metric: result.values(metric).tolist() for metric in result.metrics}
 
 
+def measured(net, trainer):
+    """Returns the numbers of a net, or why it is refused."""
+    try:
+        return numbers(trained(NETS[net], trainer, **CHANGES[net]))
+    except CannotVectorizeError as error:
+        return str(error)
+
+
 def refused():
     """Returns why a layer that assigns to its kernel is refused, and how it is trained then."""
     parts = (
@@ -88,10 +96,7 @@ if __name__ == "__main__":
                 "backend": keras.backend.backend(),
                 "refused": refused(),
                 **{
-                    trainer: {
-                        name: numbers(trained(parts, trainer, **CHANGES[name]))
-                        for name, parts in NETS.items()
-                    }
+                    trainer: {name: measured(name, trainer) for name in NETS}
                     for trainer in ("population", "fit")
                 },
             }

@@ -13,7 +13,10 @@ from compare.other_backends import CHANGES, NETS, numbers, trained
 
 SCRIPT = Path(__file__).with_name("other_backends.py")
 # jax comes with the dev extra; torch, which is large, is tested where somebody has it
-BACKENDS = [backend for backend in ("jax",) if find_spec(backend)]
+BACKENDS = [backend for backend in ("jax", "torch") if find_spec(backend)]
+
+# `torch.func.vmap` has no rule for what Keras's convolutions and draws do there
+REFUSED = {("torch", "convolution"), ("torch", "dropout")}
 
 
 @pytest.fixture(scope="module", params=BACKENDS)
@@ -38,13 +41,18 @@ def differ(ours, theirs):
 
 @pytest.mark.parametrize("net", list(NETS))
 def test_a_population_has_the_numbers_of_fit_on_its_backend(there, net):
-    assert differ(there["population"][net], there["fit"][net]) < 1e-4
+    if (there["backend"], net) in REFUSED:
+        assert "RuntimeError while vectorizing: " in there["population"][net]
+        assert len(there["population"][net].splitlines()) == 1
+    else:
+        assert differ(there["population"][net], there["fit"][net]) < 1e-4
 
 
 @pytest.mark.parametrize("net", ["dense", "convolution"])
 def test_a_population_has_the_numbers_of_tensorflow(there, net):
     here = numbers(trained(NETS[net], "population", **CHANGES[net]))
-    assert differ(there["population"][net], here) < 1e-4
+    trainer = "fit" if (there["backend"], net) in REFUSED else "population"
+    assert differ(there[trainer][net], here) < 1e-4
     losses = np.array(here["loss"])
     assert len(np.unique(losses)) == losses.size  # or the runs would be the same
 

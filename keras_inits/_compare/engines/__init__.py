@@ -5,12 +5,14 @@ import keras
 from keras_inits._compare.engines.base import Population, Shared
 from keras_inits._compare.engines.on_jax import JaxPopulation
 from keras_inits._compare.engines.on_tensorflow import TensorFlowPopulation
+from keras_inits._compare.engines.on_torch import TorchPopulation
 
 __all__ = ["ENGINES", "Population", "Shared", "population_class"]
 
 ENGINES: dict[str, type[Population]] = {
     "tensorflow": TensorFlowPopulation,
     "jax": JaxPopulation,
+    "torch": TorchPopulation,
 }
 
 
