@@ -39,7 +39,7 @@ def differ(ours, theirs):
     return max(np.abs(np.subtract(ours[m], theirs[m])).max() for m in ours)
 
 
-@pytest.mark.parametrize("net", list(NETS))
+@pytest.mark.parametrize("net", ["dense", "dropout"])
 def test_a_population_has_the_numbers_of_fit_on_its_backend(there, net):
     if (there["backend"], net) in REFUSED:
         assert "RuntimeError while vectorizing: " in there["population"][net]
@@ -63,8 +63,7 @@ def test_other_batches_would_not_agree(there):
     assert differ(there["fit"]["dense"], numbers(trained(NETS["dense"], "fit", **shared))) > 1e-3
 
 
-def test_what_cannot_be_vectorized_is_trained_by_fit_with_the_reason(there):
-    reason, trainer = there["refused"]
-    assert "a call in training assigns to " in reason
-    assert len(reason.splitlines()) == 1
-    assert trainer == "fit"
+def test_what_cannot_be_vectorized_is_refused_in_one_sentence(there):
+    reasons = {"jax": "since a call in training assigns to ", "torch": "while vectorizing: vmap"}
+    assert reasons[there["backend"]] in there["refused"]
+    assert len(there["refused"].splitlines()) == 1

@@ -78,7 +78,8 @@ class JaxPopulation(Population):
 
     def _train_block(self, rows: NDArray[np.int32]) -> Numbers:
         self._moving, losses = self._compiled[rows.shape](self._moving, self._shared.train, rows)
-        return np.asarray(losses, np.float64).sum(axis=0) * rows.shape[2]
+        total: Numbers = np.asarray(losses, np.float64).sum(axis=0) * rows.shape[2]
+        return total
 
     def _evaluate(self, name: str) -> tuple[Numbers, dict[str, NDArray[Any]]]:
         weights, states, _ = self._moving
@@ -129,7 +130,7 @@ class JaxPopulation(Population):
         def part(carry: Any, batch: Any) -> Any:
             moving, metrics = carry
             losses, moving, metrics = self._over_models(
-                lambda *arguments: self._tested(*arguments, batch),
+                lambda *arguments: self._tested(*arguments, batch=batch),
                 weights,
                 self._with_moving(still, moving),
                 metrics,

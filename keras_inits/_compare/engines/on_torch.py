@@ -97,7 +97,7 @@ class TorchPopulation(Population):
 
     def _tested_part(self, batch: Any, states: Sequence[Any], metrics: Sequence[Any]) -> Any:
         over = self._torch.func.vmap(
-            lambda *arguments: self._tested(*arguments, batch), in_dims=(self._axes, 0, 0)
+            lambda *arguments: self._tested(*arguments, batch=batch), in_dims=(self._axes, 0, 0)
         )
         return over([v.value for v in self._weights], list(states), list(metrics))
 
