@@ -205,7 +205,7 @@ class Population(ABC):
             return loss, read(scope, self._model.non_trainable_variables)
 
     def _tested(
-        self, weights: Sequence[Any], states: Sequence[Any], metrics: Sequence[Any], batch: Any
+        self, batch: Any, weights: Sequence[Any], states: Sequence[Any], metrics: Sequence[Any]
     ) -> Any:
         """Returns the loss of one model on a batch, and moved states and metrics after it."""
         (x, y), model = batch, self._model

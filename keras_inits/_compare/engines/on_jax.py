@@ -1,5 +1,6 @@
 """A population on JAX: `vmap` of the model, and an epoch in one compiled `scan`."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -130,7 +131,7 @@ class JaxPopulation(Population):
         def part(carry: Any, batch: Any) -> Any:
             moving, metrics = carry
             losses, moving, metrics = self._over_models(
-                lambda *arguments: self._tested(*arguments, batch=batch),
+                functools.partial(self._tested, batch),
                 weights,
                 self._with_moving(still, moving),
                 metrics,

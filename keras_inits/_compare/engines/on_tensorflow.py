@@ -132,7 +132,7 @@ class TensorFlowPopulation(Population):
 
         def part(batch: Any, size: int, total: Any, moving: Any, metrics: Any) -> Any:
             losses, moving, metrics = tf.vectorized_map(
-                lambda arguments: self._tested(*arguments, batch=batch),
+                lambda arguments: self._tested(batch, *arguments),
                 (weights, self._with_moving(still, moving), metrics),
             )
             return total + tf.cast(losses, tf.float64) * size, moving, metrics

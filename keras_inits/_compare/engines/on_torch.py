@@ -1,5 +1,6 @@
 """A population on torch: `torch.func.vmap` of the model, step by step."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -97,7 +98,7 @@ class TorchPopulation(Population):
 
     def _tested_part(self, batch: Any, states: Sequence[Any], metrics: Sequence[Any]) -> Any:
         over = self._torch.func.vmap(
-            lambda *arguments: self._tested(*arguments, batch=batch), in_dims=(self._axes, 0, 0)
+            functools.partial(self._tested, batch), in_dims=(self._axes, 0, 0)
         )
         return over([v.value for v in self._weights], list(states), list(metrics))
 
