@@ -49,9 +49,7 @@ def train_population(
     """
     template = compiled_model(plan)
     refuse(template)
-    population = population_class()
-    population.prepare(template)
-    shared = Shared(plan, template)
+    shared, population = Shared(plan, template), population_class()
     # All Python code of the model runs here, in the caller's thread: the others do not know its
     # dtype policy and scopes.
     size = -(-len(members) // min(threads, len(members)))

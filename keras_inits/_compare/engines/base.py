@@ -108,10 +108,6 @@ class Population(ABC):
         self._optimizer.build(variables)
         self._place(variables, [np.stack(values) for values in by_state])
 
-    @staticmethod  # noqa: B027 (most backends have nothing to do)
-    def prepare(template: keras.Model) -> None:
-        """Makes a model fit to be computed over a stack, with the same numbers."""
-
     def run(self, epoch: int) -> dict[str, Numbers]:
         """Trains an epoch and evaluates; returns by metric what each model measured, `(K,)`."""
         total, samples = np.zeros(self._size), 0

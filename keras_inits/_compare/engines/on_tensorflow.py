@@ -1,7 +1,6 @@
 """A population on TensorFlow: `tf.vectorized_map`, and an epoch in one `tf.while_loop`."""
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -11,25 +10,10 @@ from numpy.typing import NDArray
 from keras_inits._compare.data import sample_count, take
 from keras_inits._compare.engines.base import Numbers, Population
 from keras_inits._compare.vectorizing import traced
-from keras_inits._keras_internals import all_layers
-
-# Steps of a recurrent layer that are traced one by one: a step takes some 50 ms to trace.
-MOST_UNROLLED = 64
 
 
 class TensorFlowPopulation(Population):
     """K models whose step is a `tf.vectorized_map` over their stacked weights."""
-
-    @staticmethod
-    def prepare(template: keras.Model) -> None:
-        """Unrolls recurrent layers, whose loops `tf.vectorized_map` makes slow.
-
-        It turns every tensor that a loop carries into one of K models, the weights too, which do
-        not change in it, and adds up their gradients step by step.
-        """
-        for layer, steps in _recurrent(template):
-            if steps <= MOST_UNROLLED:
-                layer.unroll = True
 
     def _place(self, weights: Sequence[keras.Variable], states: Sequence[NDArray[Any]]) -> None:
         import tensorflow as tf  # not needed by the plugin, and slow to load
@@ -163,21 +147,3 @@ class TensorFlowPopulation(Population):
             tf.transpose(w, [1, 0, 2]) if axis else w
             for w, axis in zip(weights, self._axes, strict=True)
         ]
-
-
-def _recurrent(model: keras.Model) -> Iterator[tuple[keras.layers.RNN, float]]:
-    """Yields the recurrent layers of a model, and over how many steps each goes."""
-    for layer in all_layers(model):
-        if isinstance(layer, keras.layers.RNN):
-            yield layer, _steps(layer)
-        elif isinstance(layer, keras.layers.Bidirectional):
-            yield layer.forward_layer, _steps(layer)
-            yield layer.backward_layer, _steps(layer)
-
-
-def _steps(layer: keras.Layer) -> float:
-    """Returns over how many steps a recurrent layer goes; infinity where it does not say."""
-    try:
-        return layer.input.shape[1] or math.inf
-    except (AttributeError, ValueError):  # inside another layer, or used twice
-        return math.inf
