@@ -60,7 +60,7 @@ def compiled_by_xla() -> bool:
     On a CPU a small step costs TensorFlow more through XLA than without; without it, JAX would run
     operation by operation.
     """
-    return keras.backend.backend() == "jax"
+    return bool(keras.backend.backend() == "jax")
 
 
 def started(
