@@ -166,7 +166,7 @@ def run(
         config,
         on_progress,
         needs_tensorflow=True,
-        since="the article's digits need float64, which Keras on JAX rounds to float32",
+        since="the article's digits need float64, which JAX rounds and torch is not tested with",
     ) as (versions, listen):
         train, test = recipe.points(1, 300), recipe.points(2, 100)
         report(f"Two circles, noise 0.05: {len(train[1])} training and {len(test[1])} test points")
