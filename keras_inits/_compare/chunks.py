@@ -86,7 +86,10 @@ def train_chunk(
         return train_population(plan, members, on_epoch, state, threads)
     except CannotVectorizeError as error:
         if trainer == "population":
-            raise
+            raise CannotVectorizeError(
+                f"`trainer='population'` cannot train these models, since {error}. "
+                "Received: trainer='population'; leave it at 'auto' to train them by `fit`"
+            ) from error
         return train_one_by_one(plan, members, on_epoch, state, reason=str(error))
 
 

@@ -44,8 +44,7 @@ def compiled_model(plan: Plan, label: str | None = None, run: int = 0) -> keras.
             optimizer=keras.optimizers.get(options.optimizer),
             loss=_in_dtype(options.loss, model),
             metrics=options.metrics,
-            # On a CPU a step this small costs more through XLA than without.
-            jit_compile=False,
+            jit_compile=compiled_by_xla(),
         )
     if getattr(model, "optimizer", None) is None:
         raise InputError(
@@ -53,6 +52,15 @@ def compiled_model(plan: Plan, label: str | None = None, run: int = 0) -> keras.
             "model. Received: optimizer=None and a model that is not compiled"
         )
     return model
+
+
+def compiled_by_xla() -> bool:
+    """Returns what small models are compiled with as `jit_compile`.
+
+    On a CPU a small step costs TensorFlow more through XLA than without; without it, JAX would run
+    operation by operation.
+    """
+    return bool(keras.backend.backend() == "jax")
 
 
 def started(
@@ -101,7 +109,8 @@ def starting_states(plan: Plan, template: keras.Model, run: int) -> Weights:
     for variable in template.non_trainable_variables:
         value = variable.numpy()
         if is_random_state(variable):
-            value = np.array([derived_seeds(plan.seed, run, 1)[0], 0], value.dtype)
+            # 32 bits, which torch's states hold with a sign
+            value = np.array([derived_seeds(plan.seed, run, 1)[0], 0]).astype(value.dtype)
         states.append(value)
     return states
 
@@ -144,6 +153,8 @@ def _built(plan: Plan, label: str, run: int) -> Any:
     scheme = plan.schemes[label]
     refuse_without_argument(label, scheme)
     number = derived_seeds(plan.seed, run, 1)[0]
+    if keras.backend.backend() == "torch":  # whose generators keep a seed in 31 bits and a sign
+        number %= 2**31
     # A generator, since with an integer all layers of one shape would start equal.
     return plan.build(with_seed(scheme, keras.random.SeedGenerator(number)))
 

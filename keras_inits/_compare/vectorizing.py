@@ -4,35 +4,49 @@ import contextlib
 import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
+
+from keras_inits._errors import InputError
 
 # Their update of a number depends on that number, its gradient and the step alone. Adafactor, Lamb,
 # Muon and clipping by norm look at whole variables, which would mix the models.
 ELEMENTWISE = ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "Adamax", "Nadam", "Lion")
 
+BACKENDS = ("tensorflow", "jax", "torch")  # whose populations are in `engines`
 
-class CannotVectorizeError(Exception):
+_T = TypeVar("_T")
+
+
+class CannotVectorizeError(InputError):
     """A model that cannot be trained side by side with others; the message is the reason."""
 
 
 def refuse(model: keras.Model) -> None:
     """Raises a `CannotVectorizeError` for what would not give the numbers of `fit`."""
-    if keras.backend.backend() != "tensorflow":
-        raise CannotVectorizeError(f"Keras runs on {keras.backend.backend()}, not on TensorFlow")
+    if (backend := keras.backend.backend()) not in BACKENDS:
+        raise CannotVectorizeError(f"Keras runs on {backend}, not on {' or '.join(BACKENDS)}")
     for method in ("train_step", "test_step"):
         own = getattr(type(model), method)
         if own not in (getattr(keras.Model, method), getattr(keras.Sequential, method)):
             raise CannotVectorizeError(f"{type(model).__name__} has a {method} of its own")
     optimizer = model.optimizer
-    if type(optimizer) not in [getattr(keras.optimizers, name) for name in ELEMENTWISE]:
+    if _of_keras(type(optimizer)) not in [getattr(keras.optimizers, n) for n in ELEMENTWISE]:
         raise CannotVectorizeError(
             f"{type(optimizer).__name__} is not known to update every number by itself"
         )
     for option in ("clipnorm", "global_clipnorm", "gradient_accumulation_steps"):
         if getattr(optimizer, option, None):
             raise CannotVectorizeError(f"the optimizer uses {option}")
+
+
+def _of_keras(optimizer: type[keras.optimizers.Optimizer]) -> type[Any]:
+    """Returns the public class behind Keras's own of one backend (torch has some), or itself."""
+    for cls in optimizer.__mro__:
+        if not cls.__module__.startswith("keras.src.backend."):
+            return cls
+    return optimizer
 
 
 def refuse_assigned(
@@ -53,12 +67,11 @@ def refuse_assigned(
             raise CannotVectorizeError(f"{when} assigns to {variable.path}")
 
 
-def compiled(function: Any, *arguments: Any, plainly: Callable[[], object]) -> Any:
-    """Returns a compiled function; what fails while it is traced cannot be vectorized.
+def traced(trace: Callable[[], _T], *, plainly: Callable[[], object]) -> _T:
+    """Returns what `trace` returns; what fails there cannot be vectorized.
 
     Args:
-        function: a `tf.function`.
-        arguments: that it is traced with.
+        trace: traces a computation over a stack of models.
         plainly: runs the same model without any of this. What fails there too is a mistake in the
             model, not in vectorizing it, and is raised as it is.
 
@@ -67,19 +80,29 @@ def compiled(function: Any, *arguments: Any, plainly: Callable[[], object]) -> A
     """
     with _quiet_conversion():
         try:
-            return function.get_concrete_function(*arguments)
+            return trace()
         except CannotVectorizeError:
             raise
         except Exception as error:
             # What pfor or a graph cannot do ends here as any kind of error: a ValueError for an
             # operation without a rule, an AttributeError for `tensor.numpy()` in a graph.
             plainly()
-            # Keras adds colours, and the arguments of the call at the end.
-            text = re.sub(r"\x1b\[\d*m", "", str(error)).partition("Arguments received by")[0]
-            lines = [line.strip() for line in text.splitlines() if line.strip()]
             raise CannotVectorizeError(
-                f"{type(error).__name__} while vectorizing: {lines[-1] if lines else error}"
+                f"{type(error).__name__} while vectorizing: {_sentence(error)}"
             ) from error
+
+
+def _sentence(error: Exception) -> str:
+    """Returns the line of a message that says what is wrong."""
+    # Keras adds colours, the layer in front, and the arguments of the call at the end.
+    text = re.sub(r"\x1b\[\d*m", "", str(error)).partition("Arguments received by")[0]
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith("Exception encountered when")]
+    if keras.backend.backend() == "jax":  # which explains at length below
+        lines = lines[:1]
+    if keras.backend.backend() == "torch":  # which goes on with advice
+        lines = [line.partition(". ")[0] for line in lines]
+    return lines[-1] if lines else str(error)
 
 
 @contextlib.contextmanager

@@ -203,6 +203,7 @@ def started(
     on_progress: OnProgress,
     *,
     needs_tensorflow: bool = False,
+    since: str = "",
 ) -> Iterator[tuple[dict[str, str], OnProgress]]:
     """The frame of every run: whatever can be refused is refused before anything is computed.
 
@@ -211,6 +212,7 @@ def started(
         config: what was asked for.
         on_progress: takes the progress.
         needs_tensorflow: whether it runs on that backend alone.
+        since: why, as a clause.
 
     Yields:
         The versions, and the listener to use, which no Ctrl-C gets past.
@@ -218,7 +220,7 @@ def started(
     Raises:
         InputError: another backend, or a folder that belongs to another experiment.
     """
-    refuse_backend(result.experiment, needed=needs_tensorflow)
+    refuse_backend(result.experiment, needed=needs_tensorflow, since=since)
     if config.out is not None:
         refuse_others(config.out, result.experiment)
         write_whole(config.out / MARKER, f'{{"experiment": "{result.experiment}"}}\n')
@@ -231,12 +233,18 @@ def started(
         yield versions(), listen
 
 
-def refuse_backend(experiment: str, *, needed: bool) -> None:
-    """Raises an `InputError` if TensorFlow is needed, and Keras runs on another backend."""
+def refuse_backend(experiment: str, *, needed: bool, since: str = "") -> None:
+    """Raises an `InputError` if TensorFlow is needed, and Keras runs on another backend.
+
+    Args:
+        experiment: its name.
+        needed: whether it runs on TensorFlow alone.
+        since: why, as a clause.
+    """
     if needed and (backend := keras.backend.backend()) != "tensorflow":
         raise InputError(
             f"`{experiment}` needs Keras on TensorFlow. Received: backend={backend}. "
-            "Set KERAS_BACKEND=tensorflow."
+            "Set KERAS_BACKEND=tensorflow" + (f": {since}." if since else ".")
         )
 
 

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_inits._compare.models import compiled_by_xla
 from keras_inits._compare.weights import Weights, derived_seeds, draw
 from keras_inits._files import (
     read_arrays,
@@ -152,7 +153,7 @@ def epoch_seconds(x: NDArray[np.float32], y: NDArray[np.int32], file: Path | Non
     model.compile(
         optimizer=keras.optimizers.SGD(LEARNING_RATE),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        jit_compile=False,
+        jit_compile=compiled_by_xla(),
     )
     order = {"batch_size": BATCH, "shuffle": False, "verbose": 0}
     model.fit(x[:BATCH], y[:BATCH], **order)  # traced

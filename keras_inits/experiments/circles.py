@@ -161,7 +161,13 @@ def run(
     drawn = labelled(list(SCALES))
     once = len(SCALES) * (config.iterations // recipe.RECORDED_EVERY)
     total = once * (1 + config.seeds)
-    with started(CirclesResult, config, on_progress, needs_tensorflow=True) as (versions, listen):
+    with started(
+        CirclesResult,
+        config,
+        on_progress,
+        needs_tensorflow=True,
+        since="the article's digits need float64, which JAX rounds and torch is not tested with",
+    ) as (versions, listen):
         train, test = recipe.points(1, 300), recipe.points(2, 100)
         report(f"Two circles, noise 0.05: {len(train[1])} training and {len(test[1])} test points")
         published = _from_published_draw(config, part_of(listen, 0, total))

@@ -175,11 +175,7 @@ def run(
         DataError: MNIST could not be had.
         InputError: `config.out` holds runs of another recipe, or of another experiment.
     """
-    insists = config.trainer == "population"
-    with started(MnistLogResult, config, on_progress, needs_tensorflow=insists) as (
-        versions,
-        listen,
-    ):
+    with started(MnistLogResult, config, on_progress) as (versions, listen):
         images = load_mnist(config.source, config.data_dir, report=report)
         report(images.description)
         data = from_images(images, None)

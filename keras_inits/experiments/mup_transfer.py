@@ -13,6 +13,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_inits._compare.models import compiled_by_xla
 from keras_inits._compare.statistics import Interval, mean_interval
 from keras_inits._compare.weights import derived_seeds
 from keras_inits._errors import InputError
@@ -284,7 +285,7 @@ class _Case:
                 optimizer,
                 keras.losses.SparseCategoricalCrossentropy(from_logits=True),
                 steps_per_execution=config.steps // 4,
-                jit_compile=False,
+                jit_compile=compiled_by_xla(),
             )
         if base is None:
             initialize(self._model, "he", seed=seed)

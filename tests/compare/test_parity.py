@@ -42,6 +42,11 @@ QUICK = {
         lambda: layers.Reshape((4, 32)),
         lambda: layers.SimpleRNN(4, dropout=0.2, recurrent_dropout=0.2),
     ),
+    "constraint": (
+        FLAT,
+        lambda: layers.Dense(8, "relu", kernel_constraint=keras.constraints.MaxNorm(0.5)),
+        lambda: layers.Dense(8, kernel_constraint=keras.constraints.UnitNorm()),
+    ),
     "embedding": (reshaped, Tokens, lambda: layers.Embedding(10, 4), FLAT),
 }
 SLOW = {

@@ -1,0 +1,162 @@
+"""A population on JAX: `vmap` of the model, and an epoch in one compiled `scan`."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_inits._compare.data import sample_count, take
+from keras_inits._compare.engines.base import Numbers, Population
+from keras_inits._compare.vectorizing import traced
+from keras_inits._keras_internals import all_layers
+from keras_inits._layers.kinds import Kind, classes
+
+CONVOLVING = (
+    *classes(Kind.CONVOLUTION, Kind.DEPTHWISE, Kind.SEPARABLE, Kind.TRANSPOSED),
+    keras.layers.ConvLSTM1D,
+    keras.layers.ConvLSTM2D,
+    keras.layers.ConvLSTM3D,
+)
+
+
+class JaxPopulation(Population):
+    """K models whose step is a `jax.vmap` over their stacked weights.
+
+    What training moves goes through the compiled functions as a value, and its memory is given to
+    them: an epoch holds one copy of it.
+    """
+
+    def _stack_axes(self) -> list[int]:
+        import jax  # not needed by the plugin, and slow to load
+
+        self._in_turn = in_turn(self._model, jax.default_backend())
+        axes = super()._stack_axes()
+        return [0 for _ in axes] if self._in_turn else axes
+
+    def _place(self, weights: Sequence[keras.Variable], states: Sequence[NDArray[Any]]) -> None:
+        import jax  # not needed by the plugin, and slow to load
+
+        self._jax = jax
+        self._slot = jax.numpy.asarray(self._slots)
+        self._moving = (
+            [v.value for v in weights],
+            [jax.numpy.asarray(value) for value in states],
+            [v.value for v in self._optimizer.variables],
+        )
+        self._compiled = self._functions()
+
+    def _functions(self) -> dict[Any, Any]:
+        """Returns what trains, by shape of a block of rows, and what evaluates, by test set."""
+        jax, shared = self._jax, self._shared
+        functions: dict[Any, Any] = {}
+
+        def compiled(function: Any, *arguments: Any) -> Any:
+            lowered = traced(lambda: function.lower(*arguments), plainly=shared.call_plainly)
+            return lowered.compile()
+
+        train = jax.jit(self._train_epoch, donate_argnums=0)
+        for rows in self._rows(0):
+            if rows.shape not in functions:
+                functions[rows.shape] = compiled(train, self._moving, shared.train, rows)
+        evaluate = jax.jit(self._evaluate_all)
+        for name, pair in shared.evaluation.items():
+            functions[name] = compiled(evaluate, *self._moving[:2], pair)
+        return functions
+
+    def _values(self) -> tuple[list[NDArray[Any]], ...]:
+        return tuple([np.asarray(value) for value in group] for group in self._moving)
+
+    def _restore(self, values: Sequence[Sequence[NDArray[Any]]]) -> None:
+        weights, states, optimizer = ([self._jax.numpy.asarray(v) for v in own] for own in values)
+        self._moving = weights, states, optimizer
+
+    def _each(self, function: Callable[[Any], Any], axis: int, stack: Any) -> Any:
+        over = self._jax.vmap(function, in_axes=axis, out_axes=axis)
+        return over(keras.ops.convert_to_tensor(stack))
+
+    def _train_block(self, rows: NDArray[np.int32]) -> Numbers:
+        self._moving, losses = self._compiled[rows.shape](self._moving, self._shared.train, rows)
+        total: Numbers = np.asarray(losses, np.float64).sum(axis=0) * rows.shape[2]
+        return total
+
+    def _evaluate(self, name: str) -> tuple[Numbers, dict[str, NDArray[Any]]]:
+        weights, states, _ = self._moving
+        pair = self._shared.evaluation[name]
+        losses, rest_loss, moving, metrics = self._compiled[name](weights, states, pair)
+        states[:] = self._with_moving(states, moving)
+        _, rows, rest = self._pieces(pair[0])
+        total = np.asarray(losses, np.float64).sum(axis=0) * rows
+        total += np.asarray(rest_loss, np.float64) * rest
+        found = {metric: np.asarray(values) for metric, values in metrics.items()}
+        return total / sample_count(pair[0]), found
+
+    def _over_models(
+        self, member: Callable[..., Any], weights: Any, *stacks: Any, out_axes: Any = 0
+    ) -> Any:
+        """Returns what `member` makes of the weights and the other values of each model."""
+        jax = self._jax
+        if not self._in_turn:
+            in_axes = (self._axes, *(0 for _ in stacks))
+            return jax.vmap(member, in_axes=in_axes, out_axes=out_axes)(weights, *stacks)
+        return jax.lax.map(lambda arguments: member(*arguments), (weights, *stacks))
+
+    def _train_epoch(self, moving: Any, data: Any, rows: Any) -> Any:
+        """Returns what training moves after batches of one size, and the losses, `(steps, K)`."""
+        return self._jax.lax.scan(lambda now, rows: self._train_step(now, data, rows), moving, rows)
+
+    def _train_step(self, moving: Any, data: Any, rows: Any) -> Any:
+        jax = self._jax
+        weights, states, optimizer = moving
+        # One batch for all is not looked up by model: the compiler must see it to be the same.
+        one = take(data, rows[0]) if len(self._seeds) == 1 else None
+
+        def member(weights: Any, states: Any, slot: Any) -> Any:
+            batch = take(data, rows[slot]) if one is None else one
+            return jax.value_and_grad(self._trained, has_aux=True)(weights, states, batch)
+
+        (losses, states), gradients = self._over_models(
+            member, weights, states, self._slot, out_axes=(0, self._axes)
+        )
+        weights, optimizer = self._optimizer.stateless_apply(optimizer, gradients, weights)
+        return (weights, states, optimizer), losses
+
+    def _evaluate_all(self, weights: Any, still: Any, pair: Any) -> Any:
+        """Returns losses of the pieces, `(pieces, K)`, and of the rest, moved states, metrics."""
+        jax = self._jax
+        pieces, rows, rest = self._pieces(pair[0])
+
+        def part(carry: Any, batch: Any) -> Any:
+            moving, metrics = carry
+            losses, moving, metrics = self._over_models(
+                functools.partial(self._tested, batch),
+                weights,
+                self._with_moving(still, moving),
+                metrics,
+            )
+            return (moving, metrics), losses
+
+        def stacked(array: Any) -> Any:
+            return array[: pieces * rows].reshape(pieces, rows, *array.shape[1:])
+
+        carry = (
+            [still[i] for i in self._shared.moved],
+            [jax.numpy.stack([v] * self._size) for v in self._shared.metric_start],
+        )
+        carry, losses = jax.lax.scan(part, carry, keras.tree.map_structure(stacked, pair))
+        rest_loss = jax.numpy.zeros(self._size)
+        if rest:
+            carry, rest_loss = part(carry, take(pair, slice(-rest, None)))
+        moving, metrics = carry
+        return losses, rest_loss, moving, jax.vmap(self._metrics_result)(metrics)
+
+
+def in_turn(model: keras.Model, platform: str) -> bool:
+    """Returns whether the models of a step are computed one after another, not as one.
+
+    `vmap` makes of K convolutions one in K groups, which XLA computes on a CPU in many times the
+    time of K convolutions.
+    """
+    return platform == "cpu" and any(isinstance(la, CONVOLVING) for la in all_layers(model))

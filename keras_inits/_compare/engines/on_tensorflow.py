@@ -1,0 +1,149 @@
+"""A population on TensorFlow: `tf.vectorized_map`, and an epoch in one `tf.while_loop`."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_inits._compare.data import sample_count, take
+from keras_inits._compare.engines.base import Numbers, Population
+from keras_inits._compare.vectorizing import traced
+
+
+class TensorFlowPopulation(Population):
+    """K models whose step is a `tf.vectorized_map` over their stacked weights."""
+
+    def _place(self, weights: Sequence[keras.Variable], states: Sequence[NDArray[Any]]) -> None:
+        import tensorflow as tf  # not needed by the plugin, and slow to load
+
+        self._tf, self._weights = tf, list(weights)
+        self._states = [tf.Variable(value) for value in states]
+        self._slot = tf.constant(self._slots)
+        self._compiled = self._functions()
+
+    def _functions(self) -> dict[Any, Any]:
+        """Returns what trains, by shape of a block of rows, and what evaluates, by test set."""
+        tf, shared = self._tf, self._shared
+        functions: dict[Any, Any] = {}
+
+        def compiled(function: Any, *arguments: Any) -> Any:
+            trace = function.get_concrete_function
+            return traced(lambda: trace(*arguments), plainly=shared.call_plainly)
+
+        train = tf.function(self._train_epoch, autograph=False)
+        for rows in self._rows(0):
+            if rows.shape not in functions:
+                functions[rows.shape] = compiled(train, *shared.train, tf.constant(rows))
+        evaluate = tf.function(self._evaluate_all, autograph=False)
+        for name, pair in shared.evaluation.items():
+            functions[name] = compiled(evaluate, *pair)
+        return functions
+
+    def _values(self) -> tuple[list[NDArray[Any]], ...]:
+        return tuple([v.numpy() for v in group] for group in self._variables)
+
+    def _restore(self, values: Sequence[Sequence[NDArray[Any]]]) -> None:
+        for group, own in zip(self._variables, values, strict=True):
+            for variable, value in zip(group, own, strict=True):
+                variable.assign(value)
+
+    def _each(self, function: Callable[[Any], Any], axis: int, stack: Any) -> Any:
+        move = keras.ops.moveaxis
+        return move(self._tf.vectorized_map(function, move(stack, axis, 0)), 0, axis)
+
+    @property
+    def _variables(self) -> tuple[list[Any], ...]:
+        return self._weights, self._states, list(self._optimizer.variables)
+
+    def _train_block(self, rows: NDArray[np.int32]) -> Numbers:
+        function = self._compiled[rows.shape]
+        found: Numbers = function(*self._shared.train, self._tf.constant(rows)).numpy()
+        return found
+
+    def _evaluate(self, name: str) -> tuple[Numbers, dict[str, NDArray[Any]]]:
+        loss, metrics = self._compiled[name](*self._shared.evaluation[name])
+        return loss.numpy(), {metric: values.numpy() for metric, values in metrics.items()}
+
+    def _train_epoch(self, x: Any, y: Any, rows: Any) -> Any:
+        """Trains on batches of one size; returns the sum of each model's losses over samples."""
+        tf = self._tf
+        batch = rows.shape[2]
+
+        def body(step: Any, total: Any) -> tuple[Any, Any]:
+            losses = self._train_step(x, y, rows[step])
+            return step + 1, total + tf.cast(losses, tf.float64) * batch
+
+        _, total = tf.while_loop(
+            lambda step, _: step < rows.shape[0],
+            body,
+            (0, tf.zeros(self._size, tf.float64)),
+            parallel_iterations=1,
+        )
+        return total
+
+    def _train_step(self, x: Any, y: Any, rows: Any) -> Any:
+        tf = self._tf
+        weights = [tf.convert_to_tensor(v) for v in self._weights]
+        states = [tf.convert_to_tensor(v) for v in self._states]
+        if len(self._seeds) == 1:  # one batch for all, which pfor must see to be the same
+            batch = self._gather((x, y), rows[0])
+
+        def member(arguments: Any) -> Any:
+            weights, states, slot = arguments
+            own = batch if len(self._seeds) == 1 else self._gather((x, y), tf.gather(rows, slot))
+            return self._trained(weights, states, own)
+
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(weights)
+            arguments = (self._member_first(weights), states, self._slot)
+            losses, new_states = tf.vectorized_map(member, arguments)
+            total = tf.reduce_sum(losses)
+        gradients = tape.gradient(total, weights)
+        self._optimizer.apply(gradients, self._weights)
+        for variable, value in zip(self._states, new_states, strict=True):
+            variable.assign(value)
+        return losses
+
+    def _evaluate_all(self, x: Any, y: Any) -> Any:
+        """Returns loss and metrics of each model over a test set."""
+        tf, moved = self._tf, self._shared.moved
+        weights = self._member_first([tf.convert_to_tensor(v) for v in self._weights])
+        still = [tf.convert_to_tensor(v) for v in self._states]
+        metrics = [tf.stack([tf.constant(v)] * self._size) for v in self._shared.metric_start]
+        pieces, rows, rest = self._pieces(x)
+
+        def part(batch: Any, size: int, total: Any, moving: Any, metrics: Any) -> Any:
+            losses, moving, metrics = tf.vectorized_map(
+                lambda arguments: self._tested(batch, *arguments),
+                (weights, self._with_moving(still, moving), metrics),
+            )
+            return total + tf.cast(losses, tf.float64) * size, moving, metrics
+
+        def body(i: Any, total: Any, moving: Any, metrics: Any) -> Any:
+            piece = tf.range(rows) + i * rows
+            return i + 1, *part(self._gather((x, y), piece), rows, total, moving, metrics)
+
+        _, total, moving, metrics = tf.while_loop(
+            lambda i, *_: i < pieces,
+            body,
+            (0, tf.zeros(self._size, tf.float64), [still[i] for i in moved], metrics),
+            parallel_iterations=1,
+        )
+        if rest:
+            last = take((x, y), slice(-rest, None))
+            total, moving, metrics = part(last, rest, total, moving, metrics)
+        for i, value in zip(moved, moving, strict=True):
+            self._states[i].assign(value)
+        return total / sample_count(x), tf.vectorized_map(self._metrics_result, metrics)
+
+    def _gather(self, tensors: Any, rows: Any) -> Any:
+        return keras.tree.map_structure(lambda tensor: self._tf.gather(tensor, rows), tensors)
+
+    def _member_first(self, weights: Sequence[Any]) -> list[Any]:
+        tf = self._tf
+        return [
+            tf.transpose(w, [1, 0, 2]) if axis else w
+            for w, axis in zip(weights, self._axes, strict=True)
+        ]

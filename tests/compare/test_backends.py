@@ -1,0 +1,69 @@
+"""The population on another backend has the numbers of `fit` there, and of TensorFlow's here."""
+
+import json
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from compare.other_backends import CHANGES, NETS, numbers, trained
+
+SCRIPT = Path(__file__).with_name("other_backends.py")
+# jax comes with the dev extra; torch, which is large, is tested where somebody has it
+BACKENDS = [backend for backend in ("jax", "torch") if find_spec(backend)]
+
+# `torch.func.vmap` has no rule for what Keras's convolutions and draws do there
+REFUSED = {("torch", "convolution"), ("torch", "dropout")}
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def there(request):
+    process = subprocess.run(
+        [sys.executable, SCRIPT],
+        env=os.environ | {"KERAS_BACKEND": request.param},
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 0, process.stderr
+    found = json.loads(process.stdout.splitlines()[-1])
+    assert found["backend"] == request.param
+    return found
+
+
+def differ(ours, theirs):
+    """Returns the largest difference over metrics, runs and epochs."""
+    assert list(ours) == list(theirs)
+    return max(np.abs(np.subtract(ours[m], theirs[m])).max() for m in ours)
+
+
+@pytest.mark.parametrize("net", ["dense", "dropout"])
+def test_a_population_has_the_numbers_of_fit_on_its_backend(there, net):
+    if (there["backend"], net) in REFUSED:
+        assert "RuntimeError while vectorizing: " in there["population"][net]
+        assert len(there["population"][net].splitlines()) == 1
+    else:
+        assert differ(there["population"][net], there["fit"][net]) < 1e-4
+
+
+@pytest.mark.parametrize("net", ["dense", "convolution"])
+def test_a_population_has_the_numbers_of_tensorflow(there, net):
+    here = numbers(trained(NETS[net], "population", **CHANGES[net]))
+    trainer = "fit" if (there["backend"], net) in REFUSED else "population"
+    assert differ(there[trainer][net], here) < 1e-4
+    losses = np.array(here["loss"])
+    assert len(np.unique(losses)) == losses.size  # or the runs would be the same
+
+
+def test_other_batches_would_not_agree(there):
+    """Negative control: a population that orders its batches otherwise must be seen."""
+    shared = {**CHANGES["dense"], "batches": "shared"}
+    assert differ(there["fit"]["dense"], numbers(trained(NETS["dense"], "fit", **shared))) > 1e-3
+
+
+def test_what_cannot_be_vectorized_is_refused_in_one_sentence(there):
+    reasons = {"jax": "since a call in training assigns to ", "torch": "while vectorizing: vmap"}
+    assert reasons[there["backend"]] in there["refused"]
+    assert len(there["refused"].splitlines()) == 1
