@@ -61,7 +61,9 @@ def find_aims(wiring: Wiring) -> dict[int, Aim]:
     known: dict[tuple[float, ...], Activation] = {}
     met = {call.index: _met(wiring, call, known) for call in wiring.maps}
     before, after = _neighbours(wiring, met)
-    depths = _depths({i: each.activation for i, each in met.items()}, before, after)
+    # A gate stands beside the chain of layers, not in it.
+    in_chains = {i: None if each.is_gate else each.activation for i, each in met.items()}
+    depths = _depths(in_chains, before, after)
     gates = _gates({i: each.is_gate for i, each in met.items()}, before, after)
     return {i: _among(_aim(each, depths[i]), gates[i]) for i, each in met.items()}
 
@@ -220,9 +222,7 @@ def _neighbours(wiring: Wiring, kernels: Iterable[int]) -> tuple[_Neighbours, _N
     return before, after
 
 
-def _gates(
-    is_gate: Mapping[int, bool], before: _Neighbours, after: _Neighbours
-) -> dict[int, int]:
+def _gates(is_gate: Mapping[int, bool], before: _Neighbours, after: _Neighbours) -> dict[int, int]:
     """Returns, for each kernel that makes a gate, how many gates there are in a row; else 0."""
     counts = []
     for order, neighbours in ((sorted(is_gate), before), (sorted(is_gate)[::-1], after)):

@@ -147,9 +147,7 @@ class _Walk:
             path in self.choices and isinstance(self.choices[path].initializer, BalancedInit)
             for path in call.weights
         )
-        return Place(
-            self.wiring, call, tuple(given), self._power(call), self.sizes_known, balanced
-        )
+        return Place(self.wiring, call, tuple(given), self._power(call), self.sizes_known, balanced)
 
     def _carried(self, call: Call, signals: Mapping[int, Signal]) -> Signal:
         return carried(self._place(call, signals))

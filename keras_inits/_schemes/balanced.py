@@ -28,6 +28,9 @@ class BalancedInit(GainScheme):
     `keras_inits.initialize(model, "auto")` draws depthwise kernels so. As the scheme of a layer it
     reads the shape: `initialize` gives it the geometry.
 
+    Raises:
+        ValueError: at the call, a shape with fewer than two axes.
+
     >>> import numpy as np
     >>> taps = np.asarray(BalancedInit(2.0, seed=1)((9, 32)))
     >>> bool(np.allclose((taps**2).sum(0), 4)), bool(np.allclose(abs(taps.sum(0)), 2, atol=1e-5))
