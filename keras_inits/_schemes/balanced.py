@@ -43,13 +43,14 @@ class BalancedInit(GainScheme):
         gain = self.effective_gain
         # The mean of normal values is independent of what is left without it.
         mean = ops.mean(normal, axis=1, keepdims=True)
-        sign = ops.where(mean < 0, -1.0, 1.0)
+        sign = 1 - 2 * ops.cast(mean < 0, dtype)
         if rows < 2:
-            return geometry.from_matrices(ops.cast(gain * sign, dtype))
+            return geometry.from_matrices(gain * sign)
         rest = normal - mean
-        size = ops.sqrt(ops.sum(ops.square(rest), axis=1, keepdims=True))
+        # Equal values, which float32 can hold, leave nothing.
+        size = ops.maximum(ops.sqrt(ops.sum(ops.square(rest), axis=1, keepdims=True)), 1e-20)
         values = sign * (gain / rows) + rest * (gain * math.sqrt(1 - 1 / rows) / size)
-        return geometry.from_matrices(ops.cast(values, dtype))
+        return geometry.from_matrices(values)
 
     def expected_stddev(self, geometry: KernelGeometry) -> float:
         _, rows, _ = geometry.matrix_shape
