@@ -38,13 +38,15 @@ class BalancedInit(GainScheme):
     """
 
     def sample(self, geometry: KernelGeometry, dtype: str, seed: Any) -> Any:
-        count, rows, outputs = geometry.matrix_shape
-        normal = keras.random.normal((count, rows, outputs), dtype=dtype, seed=seed)
+        _, rows, _ = geometry.matrix_shape
+        if 0 in geometry.shape:
+            return geometry.from_matrices(ops.zeros(geometry.matrix_shape, dtype))
+        normal = keras.random.normal(geometry.matrix_shape, dtype=dtype, seed=seed)
         gain = self.effective_gain
         # The mean of normal values is independent of what is left without it.
         mean = ops.mean(normal, axis=1, keepdims=True)
         sign = 1 - 2 * ops.cast(mean < 0, dtype)
-        if rows < 2:
+        if rows == 1:
             return geometry.from_matrices(gain * sign)
         rest = normal - mean
         # Equal values, which float32 can hold, leave nothing.
