@@ -7,6 +7,7 @@ from keras import layers, ops
 
 import keras_inits as ki
 from keras_inits._layers import owned_weights
+from keras_inits._moments.seen import positions_seen
 
 WHITE = np.random.default_rng(0).normal(size=(64, 64)).astype("float32")
 IMAGES = np.random.default_rng(1).normal(size=(8, 16, 16, 3)).astype("float32")
@@ -388,3 +389,82 @@ def test_weights_that_stay_are_carried_as_they_are():
     model.get_layer("kept").kernel.assign(5 * np.eye(64))
     second, _ = kernels(model)  # a frozen kernel has no geometry in the report
     assert second.target_stddev == pytest.approx(1 / 5 / 8, rel=0.02)
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_what_a_mask_leaves_of_attention_is_known(masked):
+    x = inputs = keras.Input((64, 32))
+    x = layers.LayerNormalization()(x)
+    x = layers.MultiHeadAttention(2, 16)(x, x, use_causal_mask=masked)
+    model = keras.Model(inputs, layers.Dense(8, "relu")(x))
+    asked = next(r for r in kernels(model) if "output/kernel" in r.path).second_moment
+    found = []
+    for seed in range(5):
+        ki.initialize(model, "auto", seed=seed)
+        data = np.random.default_rng(seed).normal(size=(8, 64, 32)).astype("float32")
+        # Tokens as alike as inputs are taken to be.
+        data = np.sqrt(0.5) * (data + data[:, :1])
+        out = keras.Model(inputs, model.layers[-2].output)
+        found.append(float(np.mean(np.square(out(data)))))
+    assert np.median(found) == pytest.approx(asked, rel=0.3)
+
+
+@pytest.mark.parametrize(
+    ("mask", "seen"),
+    [
+        (lambda x: np.tril(np.ones((8, 8), bool))[None], list(range(1, 9))),
+        (lambda x: ops.arange(8)[None, :] <= ops.arange(8)[:, None], list(range(1, 9))),
+        (lambda x: ops.ones_like(x[..., :1], dtype="bool") & np.eye(8, dtype=bool), [1] * 16),
+        (lambda x: None, [8]),
+    ],
+)
+def test_positions_see_what_a_mask_says(mask, seen):
+    x = inputs = keras.Input((8, 4))
+    scores = ops.einsum("btd,bsd->bts", layers.Dense(4)(x), layers.Dense(4)(x))
+    weights = layers.Softmax()(scores, mask=mask(x))
+    outputs = ops.einsum("bts,bsd->btd", weights, layers.Dense(4)(x))
+    wiring = ki.wiring(keras.Model(inputs, outputs))
+    (attention,) = wiring.attentions
+    found = positions_seen(wiring, wiring.calls[attention.call], 8)
+    np.testing.assert_array_equal(found, seen)
+
+
+def channel_sizes(kernel, image):
+    """The second moment of each channel that a depthwise kernel makes of one image."""
+    channels = kernel.shape[2]
+    made = ops.depthwise_conv(np.repeat(image, channels, axis=3), kernel, 1, "valid")
+    return np.mean(np.square(made), axis=(0, 1, 2))
+
+
+def test_auto_makes_depthwise_channels_of_one_size():
+    model = sequence((16, 16, 64), layers.DepthwiseConv2D(3, name="own"), layers.ReLU())
+    (row,) = kernels(model)
+    assert "balanced" in row.note
+    kernel = np.asarray(model.get_layer("own").kernel)
+    assert kernel.std() == pytest.approx(row.target_stddev, rel=0.02)
+    control = np.asarray(ki.XavierInit(seed=1)((9, 64))).reshape(3, 3, 64, 1)
+    noise = np.random.default_rng(0).normal(size=(1, 128, 128, 1)).astype("float32")
+    for image in (np.ones_like(noise), noise):
+        sizes, others = channel_sizes(kernel, image), channel_sizes(control, image)
+        np.testing.assert_allclose(sizes / 2, 1.0, rtol=0.1, atol=0.05)
+        assert np.std(others) / np.mean(others) > 0.3  # independent taps
+    again = keras.models.clone_model(model).get_layer("own")
+    np.testing.assert_allclose(np.sum(again.kernel, (0, 1)) ** 2, 2.0, rtol=1e-3)
+
+
+def gated(blocks):
+    x = inputs = keras.Input((64,))
+    for _ in range(blocks):
+        x = layers.Dense(64)(x)
+        x = x * layers.Dense(64, "sigmoid")(x)
+    return keras.Model(inputs, layers.Dense(8)(x))
+
+
+def test_gates_in_a_row_share_one_opening():
+    gates = [row for row in kernels(gated(5)) if "sigmoid" in row.note]
+    assert [row.second_moment for row in gates] == pytest.approx([1 / 5] * 5, rel=0.02)
+    assert all("one of 5 gates" in row.note for row in gates)
+    (alone,) = (row for row in kernels(gated(1)) if "sigmoid" in row.note)
+    assert alone.second_moment == pytest.approx(1, rel=0.02)
+    # What is gated by a function without a limit is none.
+    assert not any("gates" in row.note for row in kernels(squeezed()) if "depthwise" in row.path)

@@ -101,7 +101,8 @@ def fills(scheme, shape, holder=None):
         return of_gru or (len(shape) == 1 and shape[0] % 4 == 0)
     if isinstance(
         scheme,
-        keras_inits.BiasUniformInit
+        keras_inits.BalancedInit
+        | keras_inits.BiasUniformInit
         | keras_inits.OrthogonalInit
         | keras_inits.SparseInit
         | keras_inits.SpectralInit,

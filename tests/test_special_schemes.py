@@ -329,6 +329,39 @@ def test_a_bias_alone_does_not_show_the_fan():
         layers.Dense(8, bias_initializer="initkit_bias_uniform").build((None, 4))
 
 
+# --- balanced taps
+
+
+def departures(taps, gain):
+    """Names what of `BalancedInit` does not hold for taps of shape (maps, taps, outputs)."""
+    count = taps.shape[1]
+    failed = []
+    if not np.allclose(np.sum(taps**2, axis=1), gain**2, rtol=1e-4):
+        failed.append("squares")
+    if not np.allclose(np.sum(taps, axis=1) ** 2, gain**2, rtol=1e-3):
+        failed.append("sum")
+    errors = taps.mean(axis=(0, 2)) / (gain / count**0.5) * (taps.shape[0] * taps.shape[2]) ** 0.5
+    if np.abs(errors).max() > 5:
+        failed.append("mean")
+    if not np.allclose(np.mean(taps**2, axis=(0, 2)) * count / gain**2, 1, atol=0.1):
+        failed.append("variance of each tap")
+    return failed
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 512, 8), (7, 512, 8)])
+def test_balanced_taps_have_exact_squares_and_sums_and_the_law_of_xavier(shape):
+    axes = len(shape) - 2
+    geometry = KernelGeometry.from_shape(shape, (), -1, axes)
+    assert geometry.taps == np.prod(shape[:-2])
+    scheme = ki.BalancedInit(1.5, seed=3)
+    taps = np.asarray(geometry.to_matrices(scheme.draw(geometry, "float32", 3)))
+    assert departures(taps, 1.5) == []
+    assert taps.std() == pytest.approx(scheme.expected_stddev(geometry), rel=0.02)
+    control = ki.XavierInit(1.5).draw(geometry, "float32", 3)
+    assert departures(np.asarray(geometry.to_matrices(control)), 1.5)[:2] == ["squares", "sum"]
+    assert "variance of each tap" in departures(1.1 * taps, 1.5)
+
+
 # --- spectral norms
 
 

@@ -1,8 +1,8 @@
 """The second moment that each kernel is to give its output: from what follows it."""
 
 import functools
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -13,6 +13,7 @@ from keras_inits._layers.activations import activation_of_operation
 from keras_inits._layers.kinds import Kind
 from keras_inits._moments import resolved
 from keras_inits._wiring import Call, Following, Wiring
+from keras_inits._wiring.graph import PASSED
 from keras_inits._working_point import WorkingPoint, working_point
 
 # Outputs for which a guess is the same for all classes if they are small.
@@ -22,6 +23,9 @@ _RESTARTS = frozenset({Kind.NORMALIZATION, Kind.RECURRENT, Kind.CELL, Kind.EMBED
                        Kind.CONTRACTION, Kind.ATTENTION})  # fmt: skip
 # Where two activations are compared; away from 0 and each other.
 _POINTS = np.array([-7.3, -3.1, -1.7, -0.9, -0.31, -0.012, 0.012, 0.31, 0.9, 1.7, 3.1, 7.3])
+
+# Where a function that saturates has done so.
+_FAR = np.array([-1e4, 1e4])
 
 
 @dataclass(frozen=True)
@@ -49,14 +53,32 @@ class _Met:
     name: str
     problem: str
     operands: int = 1
+    is_gate: bool = False
 
 
 def find_aims(wiring: Wiring) -> dict[int, Aim]:
     """Returns an aim for each call with a kernel, as if no residual sum followed it."""
     known: dict[tuple[float, ...], Activation] = {}
     met = {call.index: _met(wiring, call, known) for call in wiring.maps}
-    depths = _depths(wiring, {i: each.activation for i, each in met.items()})
-    return {index: _aim(each, depths[index]) for index, each in met.items()}
+    before, after = _neighbours(wiring, met)
+    # A gate stands beside the chain of layers, not in it.
+    in_chains = {i: None if each.is_gate else each.activation for i, each in met.items()}
+    depths = _depths(in_chains, before, after)
+    gates = _gates({i: each.is_gate for i, each in met.items()}, before, after)
+    return {i: _among(_aim(each, depths[i]), gates[i]) for i, each in met.items()}
+
+
+def _among(aim: Aim, gates: int) -> Aim:
+    """Returns the aim of a kernel that makes one of several gates in a row.
+
+    A signal that has grown opens its gates further, which make it grow more: a gate of second
+    moment q multiplies the signal's by 1/4 + q/16 or so, and where the gate follows from a mean
+    over places, q goes as the square of the signal. Gates share one opening, as the branches of a
+    stream do: of second moment 1 / gates each they change the signal together by what one does.
+    """
+    if gates < 2:
+        return aim
+    return replace(aim, variance=aim.variance / gates, why=f"{aim.why}, one of {gates} gates")
 
 
 def _aim(met: _Met, depth: int) -> Aim:
@@ -100,7 +122,7 @@ def _met(wiring: Wiring, call: Call, known: dict[tuple[float, ...], Activation])
             name = problem = "linear"
         return _Met(None, name, problem, operands)
     if _is_gate(wiring, following):
-        return _Met(None, "gate", f"a gate, {name}, follows", operands)
+        return _Met(None, "gate", f"a gate, {name}, follows", operands, is_gate=True)
     if name.lower() in ("softmax", "log_softmax"):
         return _Met(None, name, f"{name} follows", operands)
     try:
@@ -112,7 +134,8 @@ def _met(wiring: Wiring, call: Call, known: dict[tuple[float, ...], Activation])
     activation = known.setdefault(fingerprint, activation)
     if activation.slopes == (1.0, 1.0):
         return _Met(None, "linear", "linear", operands)
-    return _Met(activation, name, "", operands)
+    opens = _saturates(activation) and _multiplies(wiring, start, following)
+    return _Met(activation, name, "", operands, opens)
 
 
 def _function(wiring: Wiring, start: Call, following: Following) -> Any:
@@ -161,19 +184,63 @@ def _is_gate(wiring: Wiring, following: Following) -> bool:
     return any(len(outputs) > 1 for outputs in taken.values())
 
 
-def _depths(wiring: Wiring, activations: Mapping[int, Activation | None]) -> dict[int, int]:
-    """Returns, for each kernel, how many layers of its activation follow each other around it.
+def _saturates(activation: Activation) -> bool:
+    """Says whether a function has a limit on both sides, as those of gates have."""
+    with np.errstate(all="ignore"):
+        near, far = activation.function(_FAR), activation.function(10 * _FAR)
+    return bool(np.allclose(near, far, rtol=1e-3))
+
+
+def _multiplies(wiring: Wiring, start: Call, following: Following) -> bool:
+    """Says whether what follows a kernel multiplies another signal: squeeze and excitation, say."""
+    open_ = [following.calls[-1] if following.calls else start.index]
+    while open_:
+        for index in wiring.graph.consumers.get(open_.pop(), ()):
+            call = wiring.calls[index]
+            if call.kind is Kind.PRODUCT and len(set(call.signals)) > 1:
+                return True
+            if call.kind in PASSED and len(call.signals) == 1:
+                open_.append(index)
+    return False
+
+
+_Neighbours = Mapping[int, Sequence[int]]
+
+
+def _neighbours(wiring: Wiring, kernels: Iterable[int]) -> tuple[_Neighbours, _Neighbours]:
+    """Returns, for each kernel, those before and those behind it in a chain of layers.
 
     A chain ends at a normalization, attention or a recurrent layer. Through a residual sum it goes
-    along the stream, whose scale each branch is made for; what a branch adds is small. Linear
-    kernels in between do not count.
+    along the stream, whose scale each branch is made for; what a branch adds is small.
     """
     shortcuts = {each.call: each.shortcut.source for each in wiring.sums}
-    before = {index: tuple(_kernels_before(wiring, index, shortcuts)) for index in activations}
-    after: dict[int, list[int]] = {index: [] for index in activations}
+    before = {index: tuple(_kernels_before(wiring, index, shortcuts)) for index in kernels}
+    after: dict[int, list[int]] = {index: [] for index in before}
     for index, earlier in before.items():
         for each in earlier:
             after[each].append(index)
+    return before, after
+
+
+def _gates(is_gate: Mapping[int, bool], before: _Neighbours, after: _Neighbours) -> dict[int, int]:
+    """Returns, for each kernel that makes a gate, how many gates there are in a row; else 0."""
+    counts = []
+    for order, neighbours in ((sorted(is_gate), before), (sorted(is_gate)[::-1], after)):
+        found: dict[int, int] = {}
+        for index in order:
+            found[index] = max((found[i] for i in neighbours[index]), default=0) + is_gate[index]
+        counts.append(found)
+    back, ahead = counts
+    return {index: back[index] + ahead[index] - 1 if own else 0 for index, own in is_gate.items()}
+
+
+def _depths(
+    activations: Mapping[int, Activation | None], before: _Neighbours, after: _Neighbours
+) -> dict[int, int]:
+    """Returns, for each kernel, how many layers of its activation follow each other around it.
+
+    Linear kernels in between do not count.
+    """
     back = _chains(activations, sorted(activations), before)
     ahead = _chains(activations, sorted(activations, reverse=True), after)
     return {
@@ -185,7 +252,7 @@ def _depths(wiring: Wiring, activations: Mapping[int, Activation | None]) -> dic
 def _chains(
     activations: Mapping[int, Activation | None],
     order: list[int],
-    neighbours: Mapping[int, Any],
+    neighbours: _Neighbours,
 ) -> dict[int, dict[Activation, int]]:
     chains: dict[int, dict[Activation, int]] = {}
     for index in order:

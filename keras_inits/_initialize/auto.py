@@ -25,7 +25,8 @@ from keras_inits._moments import (
     normal,
     through_activation,
 )
-from keras_inits._schemes import ConstantInit, XavierInit, ZerosInit
+from keras_inits._schemes import BalancedInit, ConstantInit, XavierInit, ZerosInit
+from keras_inits._schemes.base import Scheme
 from keras_inits._wiring import Branch, Call, Sum, Wiring
 
 Residual = Literal["sqrt", "depth", "zero"]
@@ -142,7 +143,11 @@ class _Walk:
             output = outputs[i] if i < len(outputs) else 0
             signal = signals[source]
             given.append(signal.shuffled(source * 64 + output) if output else signal)
-        return Place(self.wiring, call, tuple(given), self._power(call), self.sizes_known)
+        balanced = call.kind is Kind.DEPTHWISE and any(
+            path in self.choices and isinstance(self.choices[path].initializer, BalancedInit)
+            for path in call.weights
+        )
+        return Place(self.wiring, call, tuple(given), self._power(call), self.sizes_known, balanced)
 
     def _carried(self, call: Call, signals: Mapping[int, Signal]) -> Signal:
         return carried(self._place(call, signals))
@@ -204,7 +209,9 @@ class _Walk:
         if len(self.wiring.of(path)) > 1 and not note.startswith("embedding"):
             note += "; shared: by its first call"
         exact = 1.0 if math.isclose(gain, 1.0, rel_tol=1e-9) else gain
-        initializer = ZerosInit() if gain == 0 else XavierInit(exact)
+        initializer: Scheme = ZerosInit() if gain == 0 else XavierInit(exact)
+        if gain and _is_of_few_taps(geometry):
+            initializer, note = BalancedInit(exact), f"{note}; taps of each channel balanced"
         self.choices[path] = Choice(initializer, note, q, gain**2 / max(1.0, geometry.fan_in))
 
     def _choose_table(self, call: Call, path: str, geometry: KernelGeometry) -> None:
@@ -369,6 +376,12 @@ class _Walk:
             note = f"{aim.why}: scale {value:.4g}"
             initializer = ConstantInit(value) if value else ZerosInit()
             self.choices[path] = Choice(initializer, note, None, aim.variance)
+
+
+def _is_of_few_taps(geometry: KernelGeometry) -> bool:
+    """Says whether each of several maps sees one channel: independent taps would differ much."""
+    count, rows, _ = geometry.matrix_shape
+    return count > 1 and rows == geometry.taps > 1
 
 
 def _because(reason: str) -> str:

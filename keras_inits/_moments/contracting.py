@@ -6,9 +6,11 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from keras_inits._layers.kinds import Kind
 from keras_inits._moments.pooling import mean_of_places
+from keras_inits._moments.seen import positions_seen
 from keras_inits._moments.signal import Signal, normal
 from keras_inits._wiring.graph import PASSED, Call
 
@@ -21,8 +23,9 @@ def contracted(place: Place) -> Signal | None:
 
     Attention weights that come from scores of variance s are as uneven as the exponentials of
     normal variables: their mean square is e^s times that of equal ones, so that n tokens average
-    out as n / e^s equal ones would. Whether a mask hides what comes later is not seen, so that the
-    number is the geometric mean of that with a causal mask and that without.
+    out as n / e^s equal ones would. Where a mask hides what comes later, the first positions
+    average over few, and the moment is the mean over all positions. Where what a mask hides is not
+    clear, the number is the geometric mean of that with a causal mask and that without.
     """
     call, shapes = place.call, place.wiring.shapes_into(place.call)
     if call.kind is Kind.ATTENTION:
@@ -30,14 +33,16 @@ def contracted(place: Place) -> Signal | None:
             return None
         query, key, value = place.given[:3]
         uneven = math.exp(min(query.second_moment * key.second_moment, 10.0))
-        return mean_of_places(value, _averaged(shapes[1][1], uneven), call.index)
+        return mean_of_places(value, _averaged(place, call, shapes[1][1], uneven), call.index)
     if len(place.given) != 2 or len(shapes) != 2:
         return None
     for mine, other in ((0, 1), (1, 0)):
         if softmax := _softmax_behind(place, call.signals[mine]):
             weights, value = place.given[mine], place.given[other]
             uneven = weights.second_moment / weights.mean**2 if weights.mean else 1.0
-            return mean_of_places(value, _averaged(softmax.shape[-1], uneven), call.index)
+            return mean_of_places(
+                value, _averaged(place, softmax, softmax.shape[-1], uneven), call.index
+            )
     count = _summed(call, shapes)
     if count is None:
         return None
@@ -47,11 +52,17 @@ def contracted(place: Place) -> Signal | None:
     return normal(square, one.alike * two.alike, call.index, place.reason)
 
 
-def _averaged(tokens: int, uneven: float) -> float:
-    """Returns how many equal weights average as much out."""
-    seen = np.arange(1, tokens + 1)
-    causal = 1 / np.mean(np.minimum(1.0, uneven / seen))
-    return math.sqrt(max(1.0, tokens / uneven) * float(causal))
+def _averaged(place: Place, softmax: Call, tokens: int, uneven: float) -> float:
+    """Returns how many equal weights average as much out, on average over the positions."""
+    seen = positions_seen(place.wiring, softmax, tokens)
+    if seen is not None:
+        return _equal_weights(seen, uneven)
+    causal = _equal_weights(np.arange(1.0, tokens + 1), uneven)
+    return math.sqrt(causal * _equal_weights(np.array([float(tokens)]), uneven))
+
+
+def _equal_weights(seen: NDArray[np.float64], uneven: float) -> float:
+    return 1 / float(np.mean(np.minimum(1.0, uneven / seen)))
 
 
 def _softmax_behind(place: Place, source: int) -> Call | None:

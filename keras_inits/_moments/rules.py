@@ -21,7 +21,7 @@ from keras_inits._moments.contracting import contracted
 from keras_inits._moments.pooling import pooled
 from keras_inits._moments.reach import WHOLE, Reach, kept_of_padding, reach
 from keras_inits._moments.recurrence import recurrent_output
-from keras_inits._moments.signal import ENTRIES, Signal, normal, unknown
+from keras_inits._moments.signal import ENTRIES, Array, Signal, normal, unknown
 from keras_inits._wiring.graph import Call
 from keras_inits._wiring.picture import Wiring
 from keras_inits._wiring.tracing import Step
@@ -40,6 +40,8 @@ class Place:
             mean square.
         sized: whether the call's sizes are those that the model will meet; else padding is taken to
             be far away.
+        balanced: whether the taps of each channel, of a depthwise kernel, are of one length and
+            sum, as `BalancedInit` draws them.
     """
 
     wiring: Wiring
@@ -47,6 +49,7 @@ class Place:
     given: tuple[Signal, ...]
     power: float = 1.0
     sized: bool = False
+    balanced: bool = False
 
     @property
     def subject(self) -> Any:
@@ -176,11 +179,24 @@ def _kernel(place: Place) -> Signal:
     if place.call.kind is Kind.DEPTHWISE and signal.second_moment > 0:
         # Each channel is a map of its own, so that a large one stays large.
         sizes = np.sqrt(power * np.mean(signal.values**2, axis=0))
-        drawn = normal(1.0, alike, place.call.index)
-        made = signal.with_values(drawn.values * sizes)
+        drawn = _directions(place, alike)
+        made = signal.with_values(drawn * sizes)
         return made.scaled(math.sqrt(power * signal.second_moment / made.second_moment))
     # Weights of mean 0 make a normal sum.
     return normal(power * place.second_moment, alike, place.call.index, signal.reason)
+
+
+def _directions(place: Place, alike: float) -> Array:
+    """Returns what taps make of a channel of size 1: what is common to its places keeps its size
+    under balanced ones.
+    """
+    key = place.call.index
+    if not place.balanced:
+        return normal(1.0, alike, key).values
+    signs = np.where(normal(1.0, 1.0, key).values < 0, -1.0, 1.0)
+    own = normal(1.0, 0.0, key).values
+    values: Array = math.sqrt(alike) * signs + math.sqrt(1 - alike) * own
+    return values
 
 
 def _same(place: Place) -> Signal:

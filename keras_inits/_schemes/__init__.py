@@ -1,5 +1,6 @@
 """The schemes, one family a file; importing them registers them."""
 
+from keras_inits._schemes.balanced import BalancedInit
 from keras_inits._schemes.biases import BiasUniformInit, ChronoInit
 from keras_inits._schemes.constant import ConstantInit, OnesInit, ZerosInit
 from keras_inits._schemes.cut_normal import CutNormalInit
@@ -31,6 +32,7 @@ from keras_inits._schemes.variance_scaling import (
 )
 
 __all__ = [
+    "BalancedInit",
     "BiasUniformInit",
     "ChronoInit",
     "ConstantInit",

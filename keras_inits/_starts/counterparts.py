@@ -9,6 +9,7 @@ from keras import initializers
 
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._schemes import (
+    BalancedInit,
     BiasUniformInit,
     ConstantInit,
     CutNormalInit,
@@ -21,6 +22,7 @@ from keras_inits._schemes import (
     TruncatedNormalInit,
     UniformInit,
     VarianceScalingInit,
+    XavierInit,
     ZerosInit,
 )
 from keras_inits._schemes.base import Scheme
@@ -113,6 +115,14 @@ def _geometric(scheme: GeometricInit, geometry: KernelGeometry | None) -> tuple[
         from_keras = scheme.expected_stddev(scheme.geometry(geometry.shape))
         raise NoCounterpartError(f"Keras has none of standard deviation {from_keras} here")
     return keras_counterpart(inner, scheme.geometry(geometry.shape))
+
+
+@keras_counterpart.register(BalancedInit)
+def _balanced(scheme: BalancedInit, geometry: KernelGeometry | None) -> tuple[Any, str]:
+    if geometry is None:
+        raise NoCounterpartError("its scale follows from the fan, which is not known here")
+    made, note = _of_stddev(XavierInit(scheme.effective_gain), geometry, _seed(scheme))
+    return made, f"of the same mean and variance, taps independent; {note}"
 
 
 @keras_counterpart.register(OrthogonalInit)

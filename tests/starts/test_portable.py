@@ -82,6 +82,10 @@ def test_weights_stay_and_the_law_is_the_same_after_initialize():
     )
     assert stddev == pytest.approx(np.sqrt(2 / 9), rel=1e-6)  # its true fan, not that of the shape
     assert any("its scale is a number" in row.note for row in report.rows)
+    keras_inits.initialize(model, "auto", seed=0)
+    report = keras_inits.portable(model)
+    assert report.ok, report
+    assert any("taps independent" in row.note for row in report.rows)
 
 
 @pytest.mark.parametrize("name", PORTABLE)

@@ -1,0 +1,59 @@
+"""Kernels of few taps, each of which passes as much of a constant as of noise."""
+
+import math
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_inits._kernel_geometry import KernelGeometry
+from keras_inits._registry import scheme
+from keras_inits._schemes.base import GainScheme
+
+
+@scheme
+class BalancedInit(GainScheme):
+    r"""Random taps whose squares and whose sum are exact: for depthwise kernels.
+
+    A depthwise convolution makes each channel of a few taps, nine as a rule, so that under
+    independent ones some channels are several times as large as others: by
+    $\sum_i w_i^2$ of white noise, by $(\sum_i w_i)^2$ of a constant image. Both have mean $g^2$
+    under variance $g^2 / n$. Here both *are* $g^2$, for each output:
+
+    $$w = g \left( \frac{s}{n} \mathbf 1 + \sqrt{1 - \tfrac1n}\, u \right), \quad
+    s = \pm 1, \quad \lVert u \rVert = 1, \quad u \perp \mathbf 1$$
+
+    with $s$ and $u$ uniform, so that a tap has mean 0 and variance $g^2 / n$, as under
+    `XavierInit`. $n$ counts all weights of an output, in a depthwise kernel its taps.
+    `keras_inits.initialize(model, "auto")` draws depthwise kernels so. As the scheme of a layer it
+    reads the shape: `initialize` gives it the geometry.
+
+    Raises:
+        ValueError: at the call, a shape with fewer than two axes.
+
+    >>> import numpy as np
+    >>> taps = np.asarray(BalancedInit(2.0, seed=1)((9, 32)))
+    >>> bool(np.allclose((taps**2).sum(0), 4)), bool(np.allclose(abs(taps.sum(0)), 2, atol=1e-5))
+    (True, True)
+    """
+
+    def sample(self, geometry: KernelGeometry, dtype: str, seed: Any) -> Any:
+        _, rows, _ = geometry.matrix_shape
+        if 0 in geometry.shape:
+            return geometry.from_matrices(ops.zeros(geometry.matrix_shape, dtype))
+        normal = keras.random.normal(geometry.matrix_shape, dtype=dtype, seed=seed)
+        gain = self.effective_gain
+        # The mean of normal values is independent of what is left without it.
+        mean = ops.mean(normal, axis=1, keepdims=True)
+        sign = 1 - 2 * ops.cast(mean < 0, dtype)
+        if rows == 1:
+            return geometry.from_matrices(gain * sign)
+        rest = normal - mean
+        # Equal values, which float32 can hold, leave nothing.
+        size = ops.maximum(ops.sqrt(ops.sum(ops.square(rest), axis=1, keepdims=True)), 1e-20)
+        values = sign * (gain / rows) + rest * (gain * math.sqrt(1 - 1 / rows) / size)
+        return geometry.from_matrices(values)
+
+    def expected_stddev(self, geometry: KernelGeometry) -> float:
+        _, rows, _ = geometry.matrix_shape
+        return self.effective_gain / math.sqrt(max(1, rows))
