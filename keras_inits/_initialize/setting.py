@@ -16,6 +16,7 @@ from keras_inits._initialize.step import Step
 from keras_inits._initialize.writing import values_for
 from keras_inits._schemes import (
     ConstantInit,
+    HadamardOrthogonalInit,
     OnesInit,
     OrthogonalInit,
     RandomInit,
@@ -114,7 +115,7 @@ def _is_certain(step: Step) -> bool:
         if isinstance(scheme, VarianceScalingInit):
             scheme.expected_stddev(geometry)
             return True
-    if type(scheme) is OrthogonalInit:  # it fills any matrix: axes with one role each
+    if type(scheme) in (OrthogonalInit, HadamardOrthogonalInit):  # it fills any matrix: axes with one role each
         named = (*geometry.input_axes, *geometry.output_axes)
         return bool(named) and len(set(named)) == len(named)
     return type(scheme) in _DRAW_ANY_SHAPE
