@@ -133,10 +133,10 @@ def moment_departures(q, fourth):
     fourths = (q**4).mean(axis=(1, 2))
     if abs(fourths.mean() - fourth) > 5 * fourths.std(ddof=1) / count**0.5 + 1e-9 * fourth:
         failed.append("fourth")
-    for i, j, k, l in [(0, 0, 1, 0), (0, 0, 0, 1), (n - 1, 2, 1, 0), (3, n - 1, n - 2, n - 1)]:
-        products = q[:, i, j] * q[:, k, l]
+    for one, other in [((0, 0), (1, 0)), ((0, 0), (0, 1)), ((n - 1, 2), (1, 0))]:
+        products = q[:, *one] * q[:, *other]
         if abs(products.mean()) > 5 / n / count**0.5:
-            failed.append(f"product of {i, j} and {k, l}")
+            failed.append(f"product of {one} and {other}")
     squares = n * (q**2).mean(axis=0)  # of each entry over the draws; 1 with a variance of 2/count
     if abs((squares**2).mean() - 1 - 2 / count) > 0.3 / count:
         failed.append("second")

@@ -8,12 +8,21 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from keras_inits._sharding import local_parts, sharding_of
+
 _FETCHED = 2**22  # numbers fetched at a time: 16 MiB in float32
 _SUMMED = 2**18  # numbers summed in their own precision: the rest is added up in float64
 
 
 def pieces(weight: Any) -> Iterator[NDArray[Any]]:
-    """Yields the values of a variable in order, as flat NumPy arrays."""
+    """Yields the values of a variable as flat NumPy arrays; of a sharded one, what is here.
+
+    In order, but for a sharded one.
+    """
+    if sharding_of(weight) is not None:
+        for part in local_parts(weight):
+            yield part.reshape(-1)
+        return
     if math.prod(weight.shape) <= _FETCHED:
         yield ops.convert_to_numpy(weight).reshape(-1)
         return
