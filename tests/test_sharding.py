@@ -38,18 +38,18 @@ def small(name):
     placed[name] = [[s.data.shape for s in w.value.addressable_shards] for w in model.weights]
     stddevs[name] = [row.stddev for row in report.rows]
 
-def parallel(count, axes, **layouts):
+def parallel(count, axes):
     mesh = keras.distribution.DeviceMesh((count,), ["model"], devices[:count])
     layout = keras.distribution.LayoutMap(mesh)
     layout[".*kernel"] = axes
     return keras.distribution.ModelParallel(layout_map=layout, batch_dim_name="model")
 
 small("none")
-for count in (1, 2, 4, 8):
-    for axes in (("model", None), (None, "model")):
-        keras.utils.clear_session()
-        with parallel(count, axes).scope():
-            small(f"{count} {axes}")
+rows, columns = ("model", None), (None, "model")
+for count, axes in ((1, rows), (2, columns), (4, columns), (8, rows), (8, columns)):
+    keras.utils.clear_session()
+    with parallel(count, axes).scope():
+        small(f"{count} {axes}")
 keras.utils.clear_session()
 with keras.distribution.DataParallel(devices=devices).scope():
     small("data")
@@ -58,7 +58,7 @@ keras.utils.clear_session()
 # the protocol of Keras: a layer that is built, and a call with a layout
 scheme, shape = keras_inits.HeUniformInit(seed=3), (1024, 512)
 drawn = {"eager": digest(scheme(shape))}
-distribution = parallel(8, (None, "model"))
+distribution = parallel(8, columns)
 with distribution.scope():
     layer = keras.layers.Dense(512, kernel_initializer=scheme)
     layer.build((None, 1024))
@@ -106,7 +106,7 @@ def on_devices():
 
 def test_initialize_gives_the_same_bits_on_any_number_of_devices(on_devices):
     found = on_devices["initialized"]
-    assert len(found) == 10
+    assert len(found) == 7
     assert all(hashes == found["none"] for hashes in found.values())
     kernels = found["none"][::2]
     assert len({*kernels}) == 3  # control: other weights have other hashes

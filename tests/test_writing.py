@@ -71,7 +71,8 @@ def test_a_part_takes_its_own_memory_and_a_piece_for_each_thread(monkeypatch, ax
         writing.independent_parts("uniform", shape, 1.0, "float32", 5, [tuple(part)])
         own = tracemalloc.get_traced_memory()[1]
         tracemalloc.reset_peak()
-        writing.independent_values("uniform", shape, 1.0, "float32", 5)
+        everything = tuple((0, size) for size in shape)
+        writing.independent_parts("uniform", shape, 1.0, "float32", 5, [everything])
         whole = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
