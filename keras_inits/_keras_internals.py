@@ -292,6 +292,27 @@ def _by_operations(plain: Any, layer: Any, query: Any, key: Any, value: Any, *ar
     return keras.ops.dot_product_attention(query, key, value), None
 
 
+def by_operations(layer: Any) -> tuple[Callable[..., Any], ...]:
+    """Returns another way to call a layer of Keras's on symbolic tensors, if it may need one.
+
+    Grouped attention of Keras 3.16 repeats keys and values by the backend's own function, which
+    takes none. Masks, which carry no signal, are left out.
+    """
+    if not isinstance(layer, keras.layers.GroupQueryAttention):
+        return ()
+
+    def call(query: Any, value: Any, key: Any = None, **_: Any) -> Any:
+        gate = layer._gate_dense(query) if getattr(layer, "use_gate", False) else None
+        queries = layer._query_dense(query)
+        keys = layer._key_dense(value if key is None else key)
+        values = layer._value_dense(value)
+        keys, values = (keras.ops.repeat(t, layer.num_repeats, axis=2) for t in (keys, values))
+        mixed = keras.ops.dot_product_attention(queries, keys, values)
+        return layer._output_dense(mixed if gate is None else keras.ops.multiply(mixed, gate))
+
+    return (call,)
+
+
 # --- watching a running model --------------------------------------------------------------------
 # Tried with Keras 3.12.0 and 3.15.1. Keras keeps masks and logits as attributes of tensors, and the
 # seed of draws without a seed in its global state.

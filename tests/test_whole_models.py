@@ -6,13 +6,10 @@ import pytest
 
 import keras_inits
 
+LARGE = ["ResNet50", "ConvNeXtTiny", "DenseNet121", "NASNetMobile"]
 APPLICATIONS = [
-    "ResNet50",
-    "MobileNetV2",
-    "EfficientNetB0",
-    "ConvNeXtTiny",
-    "DenseNet121",
-    "NASNetMobile",
+    *("MobileNetV2", "EfficientNetB0"),
+    *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE),
 ]
 DATA = {"normalization/mean", "normalization/variance", "normalization/count"}
 # What may keep its values, by model, and words of the reason.

@@ -20,7 +20,7 @@ from typing import Any
 
 import keras
 
-from keras_inits._keras_internals import symbolic_calls_through
+from keras_inits._keras_internals import by_operations, symbolic_calls_through
 from keras_inits._layers.kinds import KERNELS, Kind, is_named, kind
 from keras_inits._wiring.operations import description, operation_kind, reads_values
 
@@ -130,16 +130,19 @@ class Trace:
 
     def _enter(self, layer: Any, what: Kind, args: Any, kwargs: Any) -> Any:
         first, scopes, path = len(self.steps), len(self.scopes), list(self._path)
-        self.scopes.append((layer, first, first))
-        try:
-            outputs = layer.call(*_in_its_structure(layer, args), **kwargs)
-        except Exception as error:  # whatever a layer's own code says of a symbolic tensor
-            del self.steps[first:], self.scopes[scopes:]
-            self._path[:] = path
-            reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
-            return self._step(layer, what, args, kwargs, problem=reason)
-        self.scopes[scopes] = (layer, first, len(self.steps))
-        return outputs
+        reason = ""
+        for call in (layer.call, *by_operations(layer)):
+            self.scopes.append((layer, first, first))
+            try:
+                outputs = call(*_in_its_structure(layer, args), **kwargs)
+            except Exception as error:  # whatever a layer's own code says of a symbolic tensor
+                del self.steps[first:], self.scopes[scopes:]
+                self._path[:] = path
+                reason = reason or f"{type(error).__name__}: {error}".strip().splitlines()[0]
+            else:
+                self.scopes[scopes] = (layer, first, len(self.steps))
+                return outputs
+        return self._step(layer, what, args, kwargs, problem=reason)
 
     def _each_time(self, layer: Any, args: Any, kwargs: Any) -> Any:
         """Calls the layer inside a TimeDistributed on one time step."""

@@ -161,7 +161,16 @@ class CtrlC:
 discarded = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
+@pytest.fixture
+def ctrl_c_raises():
+    """Python's own handler, which a process in the background is started without."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @discarded
+@pytest.mark.usefixtures("ctrl_c_raises")
 def test_a_ctrl_c_that_python_discards_is_raised_at_the_next_step():
     steps = []
 
@@ -196,6 +205,7 @@ def test_a_handler_of_the_program_is_left_alone(monkeypatch):
 
 
 @discarded
+@pytest.mark.usefixtures("ctrl_c_raises")
 @pytest.mark.parametrize(
     ("run", "config"),
     [

@@ -48,7 +48,13 @@ def moved(optimizer, model, steps):
     return [ops.convert_to_numpy(v) - b for v, b in zip(variables, before, strict=True)]
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in ("SGD", "Adam", "clipped") else pytest.param(name, marks=pytest.mark.slow)
+        for name in OPTIMIZERS
+    ],
+)
 def test_each_step_is_that_of_the_optimizer_times_the_factor_of_the_variable(name):
     family, like = OPTIMIZERS[name]
     ours = moved(mup.optimizer(like, net(16), net(4)), net(16), 4)

@@ -92,7 +92,10 @@ def _quality(model, y):
 
 # Keras itself warns of some: of one unit under softmax, of shapes under cross-entropy.
 @pytest.mark.filterwarnings("ignore:You are using a softmax", "ignore:In loss")
-@pytest.mark.parametrize("case", SETTINGS)
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, marks=pytest.mark.slow) if "," in case else case for case in SETTINGS],
+)
 def test_the_remedy_runs_and_helps(case):
     keras.utils.set_random_seed(0)
     build, y, loss, optimizer = SETTINGS[case]
