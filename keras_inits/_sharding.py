@@ -66,7 +66,8 @@ def compute_parts(draw: Callable[[Any], Any], words: Any, sharding: Any) -> Any:
 @functools.lru_cache(maxsize=256)  # more than a model has kinds of weights
 def _compiled(draw: Callable[[Any], Any], sharding: Any) -> Callable[[Any], Any]:
     jax = importlib.import_module("jax")
-    return jax.jit(draw, out_shardings=sharding)  # type: ignore[no-any-return]
+    compiled: Callable[[Any], Any] = jax.jit(draw, out_shardings=sharding)
+    return compiled
 
 
 def compute_whole(draw: Callable[[], Any], sharding: Any) -> NDArray[Any]:

@@ -74,18 +74,13 @@ def _sharded_values(
     """
     scheme = kernel_scheme(initializer)
     if _is_drawn_by_numpy(scheme):
-        stddev = scheme.expected_stddev(geometry)
+        stddev, working = scheme.expected_stddev(geometry), scheme.working_dtype(dtype)
+        distribution, cut = scheme.distribution, scheme.cut
         kind = np.dtype(dtype)  # bfloat16 too, which JAX has NumPy know
 
         def make(parts: Sequence[_sharding.Part]) -> list[NDArray[Any]]:
             made = independent_parts(
-                scheme.distribution,
-                geometry.shape,
-                stddev,
-                scheme.working_dtype(dtype),
-                seed,
-                parts,
-                cut=scheme.cut,
+                distribution, geometry.shape, stddev, working, seed, parts, cut=cut
             )
             return [values.astype(kind, copy=False) for values in made]
 
