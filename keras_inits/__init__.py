@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from keras_inits._diagnose import LayerReport, SignalReport, Thresholds, diagnose
     from keras_inits._monitor import SignalMonitor
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "AuditReport",
     "CalibrationReport",

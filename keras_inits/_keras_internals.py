@@ -12,7 +12,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -203,18 +203,18 @@ class _Replaced:
     users: dict[Hook, int]
 
 
-_replaced: dict[tuple[type, str], _Replaced] = {}
+_replaced: dict[tuple[Any, str], _Replaced] = {}
 
 
 @contextmanager
-def calls_through(owner: type, method: str, hook: Hook) -> Iterator[None]:
-    """Lets every call of a method in this process go through a function.
+def calls_through(owner: Any, method: str, hook: Hook) -> Iterator[None]:
+    """Lets every call of a method, or of a function of a module, go through a function.
 
     The method is replaced once, however many ask for it at the same time, and put back when the
     last one leaves.
 
     Args:
-        owner: the class that has the method.
+        owner: the class that has the method, or the module.
         method: its name.
         hook: called as `hook(next, instance, *args, **kwargs)`, where `next` is the hook below, or
             the method itself. It is called for every thread: it should ask a `ContextVar` whether
@@ -232,7 +232,7 @@ def calls_through(owner: type, method: str, hook: Hook) -> Iterator[None]:
                 _remove(owner, method, hook)
 
 
-def _add(owner: type, method: str, hook: Hook) -> None:
+def _add(owner: Any, method: str, hook: Hook) -> None:
     if (owner, method) not in _replaced:
         plain, users = getattr(owner, method), dict[Hook, int]()
 
@@ -252,7 +252,7 @@ def _next(plain: Any, hooks: tuple[Hook, ...]) -> Callable[..., Any]:
     return lambda *args, **kwargs: hooks[-1](below, *args, **kwargs)
 
 
-def _remove(owner: type, method: str, hook: Hook) -> None:
+def _remove(owner: Any, method: str, hook: Hook) -> None:
     replaced = _replaced[owner, method]
     replaced.users[hook] -= 1
     if not replaced.users[hook]:
@@ -339,7 +339,43 @@ def set_logits(tensor: Any, logits: Any) -> None:
 
 def mask_of(tensor: Any) -> Any:
     """Returns the mask that Keras keeps on a tensor; None where there is none."""
-    return getattr(tensor, "_keras_mask", None)
+    if (mask := getattr(tensor, "_keras_mask", None)) is not None:
+        return mask
+    # Arrays of JAX take no attributes: there is a table of masks by the identities of arrays.
+    module = sys.modules.get("keras.src.backend.common.tensor_attributes")
+    return module and module.get_tensor_attr(tensor, "_keras_mask")
+
+
+def copy_mask(source: Any, target: Any) -> None:
+    """Copies the mask that Keras keeps on a tensor to a copy of it."""
+    module = sys.modules.get("keras.src.backend.common.tensor_attributes")
+    if module is not None and (mask := mask_of(source)) is not None:
+        module.set_tensor_attr(target, "_keras_mask", mask)
+
+
+@contextmanager
+def activations_through(
+    softmax: Hook, sigmoid: Hook, entropy: Hook, attention: Hook
+) -> Iterator[None]:
+    """Lets softmax, sigmoid, cross-entropies and attention of this backend go through functions.
+
+    The layers, losses and `keras.ops` all look them up in one module of the backend. Tried with
+    Keras 3.15.1 on JAX and torch.
+    """
+    module: Any = sys.modules[f"keras.src.backend.{keras.backend.backend()}.nn"]
+    names = {
+        "softmax": softmax,
+        "sigmoid": sigmoid,
+        "categorical_crossentropy": entropy,
+        "sparse_categorical_crossentropy": entropy,
+        "binary_crossentropy": entropy,
+        "dot_product_attention": attention,
+    }
+    with ExitStack() as stack:
+        for name, hook in names.items():
+            if hasattr(module, name):
+                stack.enter_context(calls_through(module, name, hook))
+        yield
 
 
 def global_seed_state() -> Any:

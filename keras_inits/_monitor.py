@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from keras_inits._diagnose import SignalReport, TensorStatistics, Thresholds, signal_report
 from keras_inits._errors import InputError
+from keras_inits._optional import require
 from keras_inits._reporting import Finding
 
 # Weights are kept after every step of models up to this size; after every second step of models
@@ -40,7 +41,8 @@ class SignalMonitor(keras.callbacks.Callback):
         every: how many epochs from one diagnosis to the next.
         stop: whether to end the training at the first finding that came with it.
         log_dir: a folder for TensorBoard: scalars and histograms per layer, and the figure of
-            `plots.depth_figure` (if matplotlib is installed). None writes nothing.
+            `plots.depth_figure` (if matplotlib is installed). None writes nothing. TensorFlow
+            writes the files, whichever backend Keras has.
         thresholds: as in `diagnose`.
 
     Attributes:
@@ -50,6 +52,7 @@ class SignalMonitor(keras.callbacks.Callback):
 
     Raises:
         InputError: `every` is no positive number of epochs.
+        MissingPackageError: `log_dir` without TensorFlow, which writes the files.
 
     >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
     >>> model.compile(loss="mse")
@@ -75,6 +78,8 @@ class SignalMonitor(keras.callbacks.Callback):
             raise InputError(
                 f"`every` must be a number of epochs, 1 or more. Received: every={every!r}"
             )
+        if log_dir is not None:
+            require("SignalMonitor(log_dir=...)", "tensorflow")
         self.x, self.y, self.every, self.thresholds = x, y, every, thresholds
         self.stop = stop
         self.log_dir = log_dir
@@ -141,14 +146,21 @@ class SignalMonitor(keras.callbacks.Callback):
         if self.stop:
             self.model.stop_training = True
 
+    def _current(self) -> list[keras.Variable]:
+        """Returns the floating variables, which hold what the last step left."""
+        # On JAX `fit` keeps the state of a training to itself until a callback asks for it.
+        if (sync := getattr(self.model, "jax_state_sync", None)) is not None:
+            sync()
+        return [v for v in self.model.variables if _is_float(v)]
+
     def _keep(self) -> None:
-        values = [v.numpy() for v in self.model.variables if _is_float(v)]
+        values = [v.numpy() for v in self._current()]
         if all(np.isfinite(float(np.sum(v, dtype=np.float64))) for v in values):
             self._kept = values
 
     def _not_finite(self, batch: int) -> Finding:
         """Returns where a loss that is not finite arose, from the last weights that were finite."""
-        variables = [v for v in self.model.variables if _is_float(v)]
+        variables = self._current()
         now = [v.numpy() for v in variables]
         bad = [v.path for v, n in zip(variables, now, strict=True) if not np.isfinite(n).all()]
         for variable, value in zip(variables, self._kept, strict=True):
@@ -182,6 +194,7 @@ class SignalMonitor(keras.callbacks.Callback):
         )
 
     def _diagnose(self, epoch: int) -> None:
+        self._current()
         report = signal_report(self.model, self.x, self.y, self.thresholds)
         self.history.append((epoch, report))
         if not self._broken:  # else the report of before says more
@@ -190,7 +203,7 @@ class SignalMonitor(keras.callbacks.Callback):
             self._log(report, epoch)
 
     def _log(self, report: SignalReport, epoch: int) -> None:
-        import tensorflow as tf  # so that this module loads without it
+        import tensorflow as tf  # here, since only this needs it
 
         if self._writer is None:
             self._writer = tf.summary.create_file_writer(str(self.log_dir))

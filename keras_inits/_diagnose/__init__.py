@@ -1,6 +1,6 @@
 """Where the signal is lost: what each layer of a model does forward and back, and what is expected.
 
-Loads without TensorFlow; `diagnose` itself needs it.
+What a diagnosis asks of Keras's backend is in `backends`, which `diagnose` loads when it is called.
 """
 
 from keras_inits._diagnose.report import (

@@ -8,9 +8,9 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import ops
 
+from keras_inits._diagnose.backends import backend
 from keras_inits._errors import InputError, InputTypeError
 
 
@@ -61,8 +61,10 @@ def first_batch(
         InputError: no sample, not finite values, targets given twice, or nothing of the kinds
             above.
     """
-    if _is_torch_loader(x):
+    if _is_a(x, "DataLoader", "torch.utils.data"):
         taken = keras.tree.map_structure(np.asarray, _as_tuple(next(iter(x), None)))
+    elif _is_a(x, "DatasetV2", "tensorflow.python.data"):
+        taken = _of_tensorflow(x)
     else:
         taken = _first(x)
     if taken is not None:
@@ -89,14 +91,6 @@ def _first(x: Any) -> Any:
 
 
 @_first.register
-def _(x: tf.data.Dataset) -> Any:
-    taken = next(iter(x.take(1)), None)
-    if taken is None:
-        raise InputError("`x` must hold at least one sample. Received: an empty dataset")
-    return taken
-
-
-@_first.register
 def _(x: keras.utils.PyDataset) -> Any:
     return x[0]
 
@@ -109,11 +103,20 @@ def _(x: types.GeneratorType) -> Any:  # type: ignore[type-arg]
     )
 
 
-def _is_torch_loader(x: Any) -> bool:
+def _is_a(x: Any, name: str, module: str) -> bool:
+    """Says whether a value is of a class, whose package need not be loaded for that."""
     return any(
-        base.__name__ == "DataLoader" and base.__module__.startswith("torch.utils.data")
-        for base in type(x).__mro__
+        base.__name__ == name and base.__module__.startswith(module) for base in type(x).__mro__
     )
+
+
+def _of_tensorflow(x: Any) -> Any:
+    taken = next(iter(x.take(1)), None)
+    if taken is None:
+        raise InputError("`x` must hold at least one sample. Received: an empty dataset")
+    if keras.backend.backend() == "tensorflow":
+        return taken
+    return keras.tree.map_structure(lambda t: None if t is None else t.numpy(), taken)
 
 
 def _as_tuple(batch: Any) -> Any:
@@ -133,14 +136,14 @@ def _tensor(array: Any) -> Any:
             "Data must be arrays, or lists and dicts of arrays. "
             f"Received: {type(array).__name__}, which is no tensor: {error}"
         ) from error
-    if isinstance(tensor, tf.Tensor) and tensor.dtype.is_floating:
+    if backend.is_tensor(tensor) and backend.is_floating(tensor):
         return ops.cast(tensor, keras.config.floatx())
     return tensor
 
 
 def _text(array: np.ndarray) -> Any:
     try:
-        return tf.constant(array.tolist(), tf.string if array.dtype.kind == "U" else None)
+        return backend.text(array)
     except (TypeError, ValueError) as error:
         raise InputTypeError(
             "Arrays must hold numbers or strings, all of one length. "
@@ -157,8 +160,8 @@ def _check(inputs: Any, finite: bool) -> None:
             f"Received: shapes {shapes}"
         )
     for tensor in flat:
-        real = isinstance(tensor, tf.Tensor) and tensor.dtype.is_floating
-        if finite and real and not bool(tf.reduce_all(tf.math.is_finite(tensor))):
+        real = backend.is_tensor(tensor) and backend.is_floating(tensor)
+        if finite and real and not np.isfinite(ops.convert_to_numpy(tensor)).all():
             raise InputError(
                 "`x` must be finite; NaN or infinity says nothing about the model. "
                 f"Received: an input of shape {tuple(tensor.shape)} that is not"

@@ -5,8 +5,9 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
+from keras_inits._diagnose.backends import backend
 from keras_inits._diagnose.batch import Batch
 from keras_inits._diagnose.setting.entrances import embeddings, first_met
 from keras_inits._diagnose.setting.lookups import within
@@ -21,9 +22,9 @@ def cleaned(batch: Batch, model: keras.Model) -> tuple[Batch, tuple[str, ...]]:
     notes = []
     good = np.ones(batch.size, bool)
     for tensor in keras.tree.flatten((batch.x, batch.y)):
-        if tf.is_tensor(tensor) and tensor.dtype.is_floating and tensor.shape[:1] == batch.size:
-            finite = tf.math.is_finite(tf.reshape(tensor, (batch.size, -1)))
-            good &= tf.reduce_all(finite, 1).numpy()
+        if _is_floating(tensor) and tuple(tensor.shape[:1]) == (batch.size,):
+            finite = np.isfinite(ops.convert_to_numpy(tensor).reshape(batch.size, -1))
+            good &= finite.all(axis=1)
     if good.any() and not good.all():
         x, y, weights = (_rows(part, good) for part in (batch.x, batch.y, batch.sample_weight))
         batch = Batch(x, y, weights)
@@ -35,9 +36,10 @@ def cleaned(batch: Batch, model: keras.Model) -> tuple[Batch, tuple[str, ...]]:
     flat = keras.tree.flatten(batch.x)
     for index, met in enumerate(first_met(model, len(flat), batch.x)):
         if tables := embeddings(met):
-            given = flat[index].numpy()
-            flat[index] = tf.constant(within(given, tables))
-            if (flat[index].numpy() != given).any():
+            given = ops.convert_to_numpy(flat[index])
+            near = within(given, tables)
+            flat[index] = ops.convert_to_tensor(near)
+            if (near != given).any():
                 notes.append("signal: with the nearest row for what the embedding has no row for")
     return replace(batch, x=keras.tree.pack_sequence_as(batch.x, flat)), tuple(notes)
 
@@ -49,6 +51,10 @@ def _rows(structure: Any, good: np.ndarray) -> Any:
 
 
 def _zeroed(tensor: Any) -> Any:
-    if not tf.is_tensor(tensor) or not tensor.dtype.is_floating:
+    if not _is_floating(tensor):
         return tensor
-    return tf.where(tf.math.is_finite(tensor), tensor, tf.zeros_like(tensor))
+    return ops.where(ops.isfinite(tensor), tensor, ops.zeros_like(tensor))
+
+
+def _is_floating(tensor: Any) -> bool:
+    return backend.is_tensor(tensor) and backend.is_floating(tensor)

@@ -1,4 +1,4 @@
-"""One pass forward and one back through a model on TensorFlow, and the report of both."""
+"""One pass forward and one back through a model, and the report of both."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -7,9 +7,11 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
 from keras_inits._diagnose import jacobian as jacobians
+from keras_inits._diagnose.backends import backend
+from keras_inits._diagnose.backends.base import Tape
 from keras_inits._diagnose.batch import Batch
 from keras_inits._diagnose.cleaning import cleaned
 from keras_inits._diagnose.evidence import Evidence
@@ -116,7 +118,9 @@ def report(
         weighed, dismissed = setting.weigh([f for f in found if f not in whole])
         findings = by_severity((*whole, *weighed))
         if not seen.recorder.sees_operations:
-            notes += ("operations between layers were not seen: this TensorFlow has no callbacks",)
+            notes += (
+                "operations between layers were not seen: this version of the backend shows none",
+            )
         if seen.recorder.unseen:
             places = ", ".join(name or "the model" for name in seen.recorder.unseen)
             notes += (
@@ -229,65 +233,76 @@ def _standard_step(
 ) -> _Pass:
     """Does what Keras's `train_step` does, up to the optimizer."""
     scale = 1.0 if batch.y is None or loss is not None else loss_scale(model)
+    loss_of = None if batch.y is None else objective(model, loss)
     while True:
-        tape = tf.GradientTape()
-        recorder = Recorder(state, model, tape, scale)
-        with tape:
+        seen: list[_Pass] = []
+
+        def forward(tape: Tape, scale: float = scale, seen: list[_Pass] = seen) -> tuple[Any, Any]:
+            recorder = Recorder(state, model, tape, scale)
             for tensor in keras.tree.flatten(batch.x):
                 recorder.add_input(tensor)
-            with recorder.recording():
-                outputs = model(batch.x, training=training)
-            if batch.y is None:
-                value, targets, cotangents = None, *_cotangents(outputs, rng)
-            else:
-                total = objective(model, loss)(batch.x, batch.y, outputs, batch.sample_weight)
-                value, cotangents = float(total), None
-                targets = [total * tf.cast(scale, total.dtype)]
-        made = [t for t in keras.tree.flatten(outputs) if tf.is_tensor(t)]
-        ends = [recorder.source(t) for t in made]
+            with tape.logits():
+                with recorder.recording():
+                    outputs = model(batch.x, training=training)
+                if loss_of is None:
+                    value, targets, cotangents = None, *_cotangents(outputs, rng)
+                else:
+                    total = loss_of(batch.x, batch.y, outputs, batch.sample_weight)
+                    value, cotangents = float(backend.array(backend.read(total))), None
+                    targets = [total * ops.cast(scale, total.dtype)]
+            made = [t for t in keras.tree.flatten(outputs) if backend.is_tensor(t)]
+            needed = functools.reduce(int.__or__, map(recorder.origins.needs, made), 0)
+            ends = [recorder.source(t) for t in made]
+            seen.append(_Pass(recorder, value, {}, ends, needed, [_size(t) for t in made]))
+            return targets, cotangents
+
         weights = model.trainable_weights
-        gradients = tape.gradient(targets, [w.value for w in weights], cotangents)
+        gradients = backend.pulled_back(weights, forward)
         known = {id(w): g for w, g in zip(weights, gradients, strict=True) if g is not None}
         # `fit` leaves out a step whose scaled gradient overflows, and halves the scale.
         if scale > 1 and not _all_finite(known.values()):
             scale /= 2
             state.restore()
             continue
-        needed = functools.reduce(int.__or__, map(recorder.origins.needs, made), 0)
-        return _Pass(recorder, value, known, ends, needed, [_size(t) for t in made])
+        return replace(seen[0], gradients=known)
 
 
 def _own_step(model: keras.Model, batch: Batch, state: State) -> _Pass:
     """Runs the model's own `train_step` up to its optimizers."""
-    recorder = Recorder(state, model, tape=None, scale=loss_scale(model))
+    tape = backend.foreign_tape()
+    recorder = Recorder(state, model, tape, scale=loss_scale(model))
     for tensor in keras.tree.flatten(batch.x):
         recorder.add_input(tensor)
     model.reset_metrics()  # put back later; what it returns is then of this batch alone
-    with gradients_of_steps(model) as found, recorder.recording():
-        logs = model.train_step(batch.packed())
-    gradients = {key: sum(map(tf.convert_to_tensor, parts)) for key, parts in found.items()}
+    with gradients_of_steps(model) as found, tape.logits(), recorder.recording():
+        logs = backend.own_step(model, batch.packed())
+    gradients = {key: sum(map(ops.convert_to_tensor, parts)) for key, parts in found.items()}
     loss = logs.get("loss") if isinstance(logs, dict) else None
     # What the model made is not kept: its last call stands for it.
     last = 1 << len(recorder.calls) >> 1
+    if backend.is_tensor(loss):
+        loss = backend.array(backend.read(loss))
     value = None if loss is None else float(loss)
     return _Pass(recorder, value, gradients, [], recorder.needed or last, [])
 
 
 def _size(tensor: Any) -> float:
     """Returns the second moment of a floating tensor, NaN of another one."""
-    return moments(tf.cast(tensor, tf.float32))[1] if tensor.dtype.is_floating else np.nan
+    if not backend.is_floating(tensor):
+        return np.nan
+    return moments(backend.float32(backend.read(tensor)))[1]
 
 
 def _cotangents(outputs: Any, rng: np.random.Generator) -> tuple[Any, Any]:
     """Returns the outputs that have gradients, and independent unit normals in their shapes."""
-    flat = [t for t in keras.tree.flatten(outputs) if tf.is_tensor(t) and t.dtype.is_floating]
-    normal = [rng.standard_normal(t.shape, np.float32) for t in flat]
-    return flat, [tf.cast(v, t.dtype) for v, t in zip(normal, flat, strict=True)]
+    made = [t for t in keras.tree.flatten(outputs) if backend.is_tensor(t)]
+    flat = [t for t in made if backend.is_floating(t)]
+    normal = [rng.standard_normal(tuple(t.shape), np.float32) for t in flat]
+    return flat, [ops.cast(v, t.dtype) for v, t in zip(normal, flat, strict=True)]
 
 
 def _all_finite(tensors: Any) -> bool:
-    floats = (tf.cast(tf.convert_to_tensor(t), tf.float32) for t in tensors)
-    return all(np.isfinite(moments(values)[1]) for values in floats)
+    return all(np.isfinite(moments(_values(t))[1]) for t in tensors)
 
 
 def _jacobian(
@@ -300,7 +315,7 @@ def _jacobian(
 ) -> tuple[JacobianReport | None, tuple[str, ...]]:
     if samples == 0:
         return None, ()
-    if not all(t.dtype.is_floating for t in keras.tree.flatten(inputs)):
+    if not all(map(backend.is_floating, keras.tree.flatten(inputs))):
         return None, ("no Jacobian: the model takes integers or text",)
 
     def run(tensors: Any) -> Any:
@@ -309,7 +324,7 @@ def _jacobian(
     with watching(Silencer(state)):
         try:
             return jacobians.estimate(run, inputs, samples=samples, steps=4, rng=rng), ()
-        except (tf.errors.OpError, NotImplementedError, ValueError) as error:
+        except backend.errors as error:
             return None, (f"no Jacobian: {type(error).__name__} on {samples} samples",)
 
 
@@ -347,18 +362,21 @@ def _layers(
 
 
 def _weight(weight: Any, gradient: Any, scale: float) -> WeightReport:
-    norm = _norm(tf.convert_to_tensor(weight))
-    back = np.nan if gradient is None else _norm(tf.convert_to_tensor(gradient)) / scale
+    norm = _norm(backend.float32(backend.current(weight)))
+    back = np.nan if gradient is None else _norm(_values(gradient)) / scale
     ratio = back / norm if norm else (np.inf if back else np.nan)
     return WeightReport(weight.path, norm, back, ratio)
 
 
-def _norm(tensor: Any) -> float:
-    values = tf.cast(tensor, tf.float32)
-    norm = float(tf.norm(values))
+def _values(tensor: Any) -> Any:
+    return backend.float32(backend.read(ops.convert_to_tensor(tensor)))
+
+
+def _norm(values: Any) -> float:
+    norm = backend.length(values)
     if 1e-15 < norm < np.inf:
         return norm
-    scale = float(tf.reduce_max(tf.abs(values)))  # a vanished gradient's squares would be 0
+    scale = backend.largest(values)  # a vanished gradient's squares would be 0
     if not 0 < scale < np.inf:
         return scale
-    return scale * float(tf.norm(values / scale))
+    return scale * backend.length(values / scale)

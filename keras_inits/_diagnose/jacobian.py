@@ -5,10 +5,10 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
+from keras_inits._diagnose.backends import backend
 from keras_inits._diagnose.report import JacobianReport
-from keras_inits._keras_internals import logits_of
 
 # How far a sample is moved, relative to its norm, to see where the way forward turns a vector: past
 # float32's rounding, and short of most kinks.
@@ -34,14 +34,16 @@ def estimate(
     """
     inputs = keras.tree.map_structure(lambda x: x[:samples], inputs)
     given = keras.tree.flatten(inputs)
-    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
-        tape.watch(given)
-        outputs = _real(run(inputs))
-    vectors = [tf.cast(rng.standard_normal(y.shape, np.float32), y.dtype) for y in outputs]
+
+    def real(x: Any) -> list[Any]:
+        return backend.with_logits(lambda: run(x))
+
+    outputs, take_back = backend.jacobian(real, inputs)
+    vectors = [ops.cast(rng.standard_normal(tuple(y.shape), np.float32), y.dtype) for y in outputs]
     smaller = min(_size(given), _size(outputs))
     mean_square, largest = math.nan, 0.0
     for step in range(steps):
-        back = tape.gradient(outputs, given, vectors, "zero")
+        back = take_back(vectors)
         norms = _norms(back)
         if step == 0:
             mean_square = float(np.mean(norms**2)) / smaller
@@ -52,32 +54,27 @@ def estimate(
             break
         length = _MOVE * np.maximum(_norms(given), 1e-6) / np.maximum(norms, 1e-30)
         moved = [x + _column(length, b) * b for x, b in zip(given, back, strict=True)]
-        there = _real(run(keras.tree.pack_sequence_as(inputs, moved)))
+        there = real(keras.tree.pack_sequence_as(inputs, moved))
         vectors = [b - a for a, b in zip(outputs, there, strict=True)]
         sizes = np.maximum(_norms(vectors), 1e-30)
         vectors = [v / _column(sizes, v) for v in vectors]
     # Of several inputs with deviations of their own, the mean square over all.
+    values = [ops.convert_to_numpy(x).astype(np.float64) for x in given]
     spread = math.sqrt(
-        sum(float(tf.reduce_sum(tf.square(x - tf.reduce_mean(x)))) for x in given)
-        / max(1, sum(int(tf.size(x)) for x in given))
+        sum(float(np.sum(np.square(x - x.mean()))) for x in values if x.size)
+        / max(1, sum(x.size for x in values))
     )
     response = spread * math.sqrt(mean_square * smaller / _size(outputs))
     return JacobianReport(mean_square, largest, int(given[0].shape[0]), response)
 
 
-def _real(outputs: Any) -> Any:
-    """Returns the floating outputs, the logits of what is a softmax or sigmoid of them."""
-    real = [y for y in keras.tree.flatten(outputs) if y.dtype.is_floating]
-    return [y if (logits := logits_of(y)) is None else logits for y in real]
-
-
 def _norms(tensors: Any) -> Any:
-    squares = [np.sum(t.numpy().astype(np.float64).reshape(len(t), -1) ** 2, 1) for t in tensors]
-    return np.sqrt(np.sum(squares, axis=0))
+    arrays = [ops.convert_to_numpy(t).astype(np.float64) for t in tensors]
+    return np.sqrt(np.sum([np.sum(a.reshape(len(a), -1) ** 2, 1) for a in arrays], axis=0))
 
 
 def _column(values: Any, like: Any) -> Any:
-    return tf.cast(values.reshape(-1, *[1] * (like.shape.rank - 1)), like.dtype)
+    return ops.cast(values.reshape(-1, *[1] * (len(like.shape) - 1)), like.dtype)
 
 
 def _size(tensors: Any) -> int:

@@ -1,11 +1,12 @@
-"""Statistics of one TensorFlow tensor, whether a signal or its gradient."""
+"""Statistics of what was read of one tensor, whether a signal or its gradient."""
 
 import math
+from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
+from keras_inits._diagnose.backends import backend
 from keras_inits._diagnose.statistics import (
     BINS,
     TensorStatistics,
@@ -24,19 +25,20 @@ Bounds = tuple[float | None, float | None]
 
 
 def measure(
-    x: tf.Tensor, unit_axis: int = -1, bounds: Bounds | None = None
+    x: Any, unit_axis: int = -1, bounds: Bounds | None = None
 ) -> tuple[TensorStatistics, NDArray[np.floating] | None]:
     """Returns the statistics of a signal, and a part of it, `(rows, units)`.
 
     Args:
-        x: floating tensor, `(batch, ..., units)` or with its units on `unit_axis`.
+        x: what was read of a floating tensor, `(batch, ..., units)` or with its units on
+            `unit_axis`.
         unit_axis: the axis of the units.
         bounds: the values that an activation tends to below and above; an entry within 3 % of
             their distance from one of them is saturated. None in place of a bound: there is none.
     """
-    x = tf.cast(x, tf.float32)
-    axis = unit_axis % max(1, x.shape.rank)
-    units = x.shape[axis] if x.shape.rank else 1
+    x = backend.float32(x)
+    axis = unit_axis % max(1, len(x.shape))
+    units = x.shape[axis] if len(x.shape) else 1
     mean, second_moment = moments(x)
     if not math.isfinite(second_moment):
         return _not_finite(tuple(x.shape), units), None
@@ -64,18 +66,19 @@ def measure(
 
 
 def measure_gradient(
-    x: tf.Tensor, unit_axis: int = -1, scale: float = 1.0
+    x: Any, unit_axis: int = -1, scale: float = 1.0
 ) -> tuple[TensorStatistics, NDArray[np.floating] | None]:
     """Returns the sizes of a gradient, and a part of it, `(rows, units)`.
 
     Args:
-        x: floating tensor, `(batch, ..., units)` or with its units on `unit_axis`.
+        x: what was read of a floating tensor, `(batch, ..., units)` or with its units on
+            `unit_axis`.
         unit_axis: the axis of the units.
         scale: what the loss was multiplied by.
     """
-    x = tf.cast(x, tf.float32)
-    axis = unit_axis % max(1, x.shape.rank)
-    units = x.shape[axis] if x.shape.rank else 1
+    x = backend.float32(x)
+    axis = unit_axis % max(1, len(x.shape))
+    units = x.shape[axis] if len(x.shape) else 1
     mean, second_moment = moments(x)
     if not math.isfinite(second_moment):
         return _not_finite(tuple(x.shape), units), None
@@ -100,30 +103,29 @@ def measure_gradient(
     ), columns
 
 
-def moments(x: tf.Tensor) -> tuple[float, float]:
+def moments(x: Any) -> tuple[float, float]:
     """Returns mean and mean square of float32 `x`; the latter not finite where `x` is not."""
     entries = max(1, int(np.prod(x.shape)))
-    mean, square = float(tf.reduce_mean(x)), 2 * float(tf.nn.l2_loss(x)) / entries
+    mean, square = float(backend.mean(x)), backend.squares(x) / entries
     # The squares of a signal that vanished are 0 in float32, those of one that exploded infinite.
     if 1e-25 < square < math.inf:
         return mean, square
-    largest = float(tf.reduce_max(tf.abs(x))) if entries and x.shape.num_elements() else 0.0
+    largest = backend.largest(x) if np.prod(x.shape) else 0.0
     if not 0 < largest < math.inf:
         return largest, largest
     scaled = x / largest
-    square = 2 * float(tf.nn.l2_loss(scaled)) / entries
-    return float(tf.reduce_mean(scaled)) * largest, square * largest**2
+    square = backend.squares(scaled) / entries
+    return float(backend.mean(scaled)) * largest, square * largest**2
 
 
-def _sample_matrix(x: tf.Tensor, units: int) -> NDArray[np.floating]:
-    batch = x.shape[0] if x.shape.rank else 1
-    flat = tf.reshape(x[:_SAMPLES] if x.shape.rank else x, (min(batch, _SAMPLES), -1))
+def _sample_matrix(x: Any, units: int) -> NDArray[np.floating]:
+    batch = x.shape[0] if len(x.shape) else 1
+    flat = backend.reshape(x[:_SAMPLES] if len(x.shape) else x, (min(batch, _SAMPLES), -1))
     features = flat.shape[1]
     stride = max(1, -(-features // _FEATURES))
     while math.gcd(stride, units) > 1:  # else it would see some units only
         stride += 1
-    matrix: NDArray[np.floating] = flat[:, ::stride].numpy()  # sliced first: `numpy` copies
-    return matrix
+    return backend.array(flat[:, ::stride])  # sliced first: TensorFlow copies
 
 
 def _histogram(matrix: NDArray[np.floating], edges: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -135,38 +137,37 @@ def _histogram(matrix: NDArray[np.floating], edges: NDArray[np.float64]) -> NDAr
     return np.bincount(index, minlength=BINS)
 
 
-def unit_columns(x: tf.Tensor, axis: int) -> NDArray[np.floating]:
+def unit_columns(x: Any, axis: int) -> NDArray[np.floating]:
     """Returns an evenly spread part of the batch and positions: `(rows, units)`."""
-    if axis != x.shape.rank - 1:
-        x = tf.experimental.numpy.moveaxis(x[: _ROWS // 2], axis, -1)
-    rows = tf.reshape(x, (-1, x.shape[-1] if x.shape.rank else 1))
+    if axis != len(x.shape) - 1:
+        x = backend.moveaxis(x[: _ROWS // 2], axis, -1)
+    rows = backend.reshape(x, (-1, x.shape[-1] if len(x.shape) else 1))
     chosen = np.unique(np.linspace(0, rows.shape[0] - 1, _ROWS).astype(int))
-    columns: NDArray[np.floating] = tf.gather(rows, chosen).numpy()
-    return columns
+    return backend.array(backend.take(rows, chosen))
 
 
-def dead_units(x: tf.Tensor, axis: int, columns: NDArray[np.floating]) -> int:
+def dead_units(x: Any, axis: int, columns: NDArray[np.floating]) -> int:
     """Returns how many units are 0 everywhere; only those that are so in `columns` can be."""
     candidates = np.flatnonzero(~columns.any(axis=0))
     if not len(candidates):
         return 0
-    others = [a for a in range(x.shape.rank) if a != axis]
-    chosen = x if len(candidates) == columns.shape[1] else tf.gather(x, candidates, axis=axis)
-    return int(np.sum(~tf.reduce_any(tf.not_equal(chosen, 0), others).numpy()))
+    others = [a for a in range(len(x.shape)) if a != axis]
+    chosen = x if len(candidates) == columns.shape[1] else backend.take(x, candidates, axis)
+    return int(np.sum(~backend.differs(chosen, 0, others)))
 
 
-def near_bounds(x: tf.Tensor, bounds: Bounds) -> float:
+def near_bounds(x: Any, bounds: Bounds) -> float:
     """Returns the share of entries within 3 % of the distance of `bounds` from one of them."""
     lower, upper = bounds
     span = 2.0 * abs(upper if upper is not None else lower or 1.0)
     if lower is not None and upper is not None:
         span = upper - lower
-    near = tf.zeros_like(x, tf.bool)
-    if lower is not None:
-        near |= x < lower + 0.03 * span
-    if upper is not None:
-        near |= x > upper - 0.03 * span
-    return float(tf.reduce_mean(tf.cast(near, tf.float32)))
+    below = None if lower is None else x < lower + 0.03 * span
+    above = None if upper is None else x > upper - 0.03 * span
+    if below is None or above is None:
+        near = below if above is None else above
+        return 0.0 if near is None else backend.share(near)
+    return backend.share(below | above)
 
 
 def _not_finite(shape: tuple[int, ...], units: int) -> TensorStatistics:

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import keras
-import tensorflow as tf
+from keras import ops
 
 from keras_inits._errors import InputError
 
-Objective = Callable[[Any, Any, Any, Any], tf.Tensor]
+Objective = Callable[[Any, Any, Any, Any], Any]
 
 
 def objective(model: keras.Model, loss: Any = None) -> Objective:
@@ -41,13 +41,13 @@ def objective(model: keras.Model, loss: Any = None) -> Objective:
     takes_training = "training" in inspect.signature(compute).parameters
     options = {"training": True} if takes_training else {}
 
-    def compiled(x: Any, y: Any, y_pred: Any, sample_weight: Any) -> tf.Tensor:
+    def compiled(x: Any, y: Any, y_pred: Any, sample_weight: Any) -> Any:
         value = compute(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, **options)
-        if not value.shape.rank:
+        if not len(value.shape):
             return value
         # Of a loss that is no scalar `fit` reports the mean, and follows the gradient of the sum.
-        total = tf.reduce_sum(value)
-        return tf.stop_gradient(tf.reduce_mean(value) - total) + total
+        total = ops.sum(value)
+        return ops.stop_gradient(ops.mean(value) - total) + total
 
     return compiled
 
@@ -58,9 +58,9 @@ def _of_given(model: keras.Model, loss: Any) -> Objective:
         judge.output_names = names
     judge.compile(loss=loss)
 
-    def given(x: Any, y: Any, y_pred: Any, sample_weight: Any) -> tf.Tensor:
+    def given(x: Any, y: Any, y_pred: Any, sample_weight: Any) -> Any:
         value = judge.compute_loss(y=y, y_pred=y_pred, sample_weight=sample_weight)
-        return value + sum(tf.reduce_sum(tf.cast(p, value.dtype)) for p in model.losses)
+        return value + sum(ops.sum(ops.cast(p, value.dtype)) for p in model.losses)
 
     return given
 
@@ -68,7 +68,7 @@ def _of_given(model: keras.Model, loss: Any) -> Objective:
 def loss_scale(model: keras.Model) -> float:
     """Returns what `fit` multiplies the loss by before it goes back (mixed precision)."""
     optimizer = getattr(model, "optimizer", None)
-    return 1.0 if optimizer is None else float(optimizer.scale_loss(tf.constant(1.0)))
+    return 1.0 if optimizer is None else float(optimizer.scale_loss(ops.convert_to_tensor(1.0)))
 
 
 def has_own_step(model: keras.Model) -> bool:
@@ -90,20 +90,31 @@ def gradients_of_steps(model: keras.Model) -> Iterator[dict[int, list[Any]]]:
         if isinstance(o, keras.optimizers.Optimizer)
     }
 
-    def keep(optimizer: Any) -> Callable[..., None]:
+    def note(grads: Any, variables: Any) -> None:
+        for gradient, variable in zip(grads, variables, strict=True):
+            if gradient is not None:
+                found.setdefault(id(variable), []).append(gradient)
+
+    def keep(optimizer: Any) -> dict[str, Callable[..., Any]]:
+        own = getattr(optimizer, "_trainable_variables", None)
+
         def apply(grads: Any, trainable_variables: Any = None) -> None:
-            own = getattr(optimizer, "_trainable_variables", None)
-            variables: Any = own if trainable_variables is None else trainable_variables
-            for gradient, variable in zip(grads, variables, strict=True):
-                if gradient is not None:
-                    found.setdefault(id(variable), []).append(gradient)
+            note(grads, own if trainable_variables is None else trainable_variables)
 
-        return apply
+        # On JAX an optimizer is given values, in the order of its variables or the model's.
+        def stateless_apply(state: Any, grads: Any, values: Any) -> Any:
+            known = own if own and len(own) == len(grads) else model.trainable_variables
+            note(grads, known)
+            return values, state
 
+        return {"apply": apply, "stateless_apply": stateless_apply}
+
+    kept = {key: keep(optimizer) for key, optimizer in holders.items()}
     try:
-        for optimizer in holders.values():
-            optimizer.__dict__["apply"] = keep(optimizer)
+        for key, optimizer in holders.items():
+            optimizer.__dict__.update(kept[key])
         yield found
     finally:
-        for optimizer in holders.values():
-            optimizer.__dict__.pop("apply", None)
+        for key, optimizer in holders.items():
+            for name in kept[key]:
+                optimizer.__dict__.pop(name, None)

@@ -1,22 +1,21 @@
-"""Seeing each TensorFlow operation of one thread: where tensors come from, what squashes or cuts.
+"""Each operation of one thread: where tensors come from, what squashes or cuts.
 
 Layers are seen by `watching`; what runs between and inside them (`ops.relu`, the gates of a
-recurrent layer, `x + y`) is seen by TensorFlow's callbacks on operations, which belong to a thread.
+recurrent layer, `x + y`) is seen by `backend.operations`, under TensorFlow's names.
 """
 
+import math
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
+from keras_inits._diagnose.backends import backend
 from keras_inits._diagnose.calls import UNKNOWN, Cut, Squashed
 from keras_inits._diagnose.measuring import Bounds, near_bounds
-from keras_inits._keras_internals import operation_callbacks
 
 
 @dataclass(frozen=True)
@@ -101,14 +100,14 @@ class Squashing:
         self._alive = np.zeros(units, bool)
 
     def add(self, x: Any, unit_axis: int) -> None:
-        """Takes note of the output of one run."""
-        x = tf.cast(x, tf.float32)
+        """Takes note of what was read of the output of one run."""
+        x = backend.float32(x)
         if self.bend.bounds is not None:
             self._near.append(near_bounds(x, self.bend.bounds))
         if self.bend.floor is not None and not self._alive.all():
-            axis = unit_axis % x.shape.rank
-            others = [a for a in range(x.shape.rank) if a != axis]
-            self._alive |= tf.reduce_any(tf.not_equal(x, self.bend.floor), others).numpy()
+            axis = unit_axis % len(x.shape)
+            others = [a for a in range(len(x.shape)) if a != axis]
+            self._alive |= backend.differs(x, self.bend.floor, others)
 
     def result(self) -> Squashed:
         """Returns the shares over all runs."""
@@ -119,39 +118,13 @@ class Squashing:
         )
 
 
-@contextmanager
-def operations(see: Callable[[str, Any, Any], None]) -> Iterator[bool]:
-    """Calls `see(name, inputs, outputs)` after each eager operation of this thread.
-
-    Yields:
-        Whether this TensorFlow lets operations be seen.
-    """
-    callbacks = operation_callbacks()
-    if callbacks is None:
-        yield False
-        return
-
-    def callback(
-        op_type: Any, inputs: Any, attrs: Any, outputs: Any, op_name: Any = None, graph: Any = None
-    ) -> None:
-        if graph is None:
-            name = op_type.decode() if isinstance(op_type, bytes) else op_type
-            see(name, inputs, outputs)
-
-    callbacks.add_op_callback(callback)
-    try:
-        yield True
-    finally:
-        callbacks.remove_op_callback(callback)
-
-
 def bend(name: str, inputs: Sequence[Any], outputs: Sequence[Any], origins: Origins) -> Bend | None:
     """Returns where an operation flattens out, if it is an activation that can saturate or die.
 
     Read from what it does: `maximum(x, 0)` is a rectifier, `clip(x, -1, 1)` is bounded, and so is
     a quotient such as `x / (1 + |x|)` whose values all lie within 1.
     """
-    if not outputs or outputs[0].shape.rank is None or outputs[0].shape.rank < 2:
+    if not outputs or not _has_units(outputs[0]):
         return None
     if (known := _BENDS.get(name)) is not None:
         return known
@@ -162,6 +135,8 @@ def bend(name: str, inputs: Sequence[Any], outputs: Sequence[Any], origins: Orig
         return _quotient(inputs, outputs[0], numbers, origins)
     if not numbers or None in numbers or len(numbers) != len(inputs) - 1:
         return None
+    if not all(map(math.isfinite, filter(None, numbers))):
+        return None  # such as the start of a running maximum
     if name == "Maximum":
         return Bend(None, numbers[0])
     upper = numbers[-1]
@@ -175,8 +150,17 @@ def bend(name: str, inputs: Sequence[Any], outputs: Sequence[Any], origins: Orig
 
 def _number(tensor: Any) -> float | None:
     """Returns the value of a constant of one entry."""
-    single = tensor.shape.num_elements() == 1 and tensor.dtype.is_floating
-    return float(tf.reshape(tensor, ())) if single else None
+    if isinstance(tensor, int | float):
+        return float(tensor)
+    if not backend.is_floating(tensor) or math.prod(tensor.shape) != 1:
+        return None
+    return float(backend.array(backend.read(tensor)).reshape(()))
+
+
+def _has_units(tensor: Any) -> bool:
+    shape = tensor.shape
+    rank = shape.rank if hasattr(shape, "rank") else len(shape)  # TensorFlow may not know it
+    return rank is not None and rank >= 2
 
 
 def _quotient(inputs: Any, output: Any, numbers: Any, origins: Origins) -> Bend | None:
@@ -186,7 +170,10 @@ def _quotient(inputs: Any, output: Any, numbers: Any, origins: Origins) -> Bend 
         return None
     if not origins.of(below) or not (one or origins.of(above) == origins.of(below)):
         return None
-    low, high = float(tf.reduce_min(output)), float(tf.reduce_max(output))
+    values = backend.read(output)
+    if backend.largest(values) > 1:
+        return None
+    low, high = backend.lowest(values), -backend.lowest(-values)
     if not (one or low < 0) or not -1 <= low <= high <= 1:
         return None
     return Bend((0.0, 1.0)) if one and low >= 0 else Bend((-1.0, 1.0))
@@ -196,8 +183,8 @@ def cut(
     name: str, layer: keras.Layer | None, inputs: Any, outputs: Any, origins: frozenset[int]
 ) -> Cut | None:
     """Returns what an operation cuts off, if it hands no gradient back to what came from layers."""
-    if not origins - {UNKNOWN} or not any(t.dtype.is_floating for t in inputs):
+    if not origins - {UNKNOWN} or not any(map(backend.is_floating, inputs)):
         return None
-    if name in _FLAT or (outputs and not any(t.dtype.is_floating for t in outputs)):
+    if name in _FLAT or (outputs and not any(map(backend.is_floating, outputs))):
         return Cut(name, "" if layer is None else layer.name, origins)
     return None

@@ -80,9 +80,9 @@ def _applied(remedies: Sequence[str], evidence: Evidence) -> Any:
     # The whole package, by name: a remedy is written for its users, and stands above this module.
     package = importlib.import_module("keras_inits")
     names = {"keras": keras, "keras_inits": package, "model": evidence.model}
-    single = hasattr(evidence.inputs, "numpy")
+    single = not keras.tree.is_nested(evidence.inputs)
     if single:
-        names["x"] = evidence.inputs.numpy()
+        names["x"] = keras.ops.convert_to_numpy(evidence.inputs)
     for remedy in remedies:
         if single or "x = " not in remedy:
             exec(remedy, names)

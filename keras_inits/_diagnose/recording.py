@@ -3,14 +3,16 @@
 import weakref
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import keras
-import tensorflow as tf
+import numpy as np
 
 from keras_inits._diagnose import operations, sites
+from keras_inits._diagnose.backends import backend
+from keras_inits._diagnose.backends.base import Tape
 from keras_inits._diagnose.calls import INPUT, UNKNOWN, Call, Cut, Structure
 from keras_inits._diagnose.measuring import measure, measure_gradient, moments
 from keras_inits._diagnose.state import State
@@ -24,7 +26,7 @@ from keras_inits._diagnose.traits import (
     unit_axis,
 )
 from keras_inits._diagnose.watching import watching
-from keras_inits._keras_internals import copy_tensor_notes, logits_of, mask_of, set_logits
+from keras_inits._keras_internals import copy_mask, mask_of
 from keras_inits._layers.kinds import Kind, kind
 
 # How TensorFlow names the call of a traced function.
@@ -68,7 +70,7 @@ class Recorder(Silencer):
 
     Attributes:
         model: whose name is left out of the names of its layers.
-        tape: the tape on which each output is watched; None if it is not ours.
+        tape: marks each output, to see its gradient.
         scale: what the loss is multiplied by, and each gradient divided by.
         calls: in the order in which they ended.
         cuts: the operations that hand no gradient back.
@@ -80,7 +82,7 @@ class Recorder(Silencer):
     """
 
     model: keras.Model
-    tape: tf.GradientTape | None
+    tape: Tape
     scale: float = 1.0
     calls: list[Call] = field(default_factory=list)
     cuts: list[Cut] = field(default_factory=list)
@@ -99,7 +101,7 @@ class Recorder(Silencer):
     @contextmanager
     def recording(self) -> Iterator[None]:
         """Records what this thread runs, for the time of a forward pass."""
-        with watching(self), operations.operations(self._see) as self.sees_operations:
+        with watching(self), backend.operations(self._see) as self.sees_operations:
             yield
         for index, squashing in self._behind.items():
             self.calls[index].squashed += [entry.result() for entry in squashing]
@@ -118,9 +120,9 @@ class Recorder(Silencer):
         """Calls `layer` and records what it did, if it is one to report."""
         if self._measuring:
             return original(layer, *args, **kwargs)
-        if not tf.executing_eagerly() or any(is_opaque(f.layer) for f in self._stack):
+        given = [t for t in keras.tree.flatten((args, kwargs)) if backend.is_tensor(t)]
+        if not backend.is_concrete(given) or any(is_opaque(f.layer) for f in self._stack):
             return super().run(original, layer, args, kwargs)
-        given = [t for t in keras.tree.flatten((args, kwargs)) if isinstance(t, tf.Tensor)]
         sources = tuple(self.source(t) for t in given)
         self.given.append(self._outer(sources))
         frame = _Frame(layer, len(self.given) - 1, len(self.calls))
@@ -128,7 +130,8 @@ class Recorder(Silencer):
             args = (self._mark_steps(args[0], frame), *args[1:])
         self._stack.append(frame)
         try:
-            outputs = super().run(original, layer, args, kwargs)
+            with nullcontext() if len(self._stack) > 1 else backend.inside():
+                outputs = super().run(original, layer, args, kwargs)
         finally:
             self._stack.pop()
         return self._record(frame, given, sources, outputs)
@@ -162,14 +165,14 @@ class Recorder(Silencer):
         with self._measure():  # an activation that is a layer runs when its law is asked for
             activation = None if composite else elementwise(layer)
             bounds = saturation_bounds(activation)
-            output, columns = measure(tf.stop_gradient(tensor), unit_axis(layer), bounds)
+            output, columns = measure(backend.read(tensor), unit_axis(layer), bounds)
             real = [(t, s) for t, s in zip(given, sources, strict=True) if _is_real(t)]
             inputs = self._statistics_of(*real[0]) if real else None
             structure = (
                 _structure(
                     layer,
-                    tf.stop_gradient(real[0][0]),
-                    tf.stop_gradient(tensor),
+                    backend.read(real[0][0]),
+                    backend.read(tensor),
                     masked=mask_of(real[0][0]) is not None,
                 )
                 if real and not composite and output.finite
@@ -200,7 +203,7 @@ class Recorder(Silencer):
             return self.calls[source].output
         key = id(tensor)
         if source == UNKNOWN or key not in self._measured:
-            statistics, _ = measure(tf.stop_gradient(tensor))
+            statistics, _ = measure(backend.read(tensor))
             if source == UNKNOWN:  # it may be gone, and its id another's, at the next call
                 return statistics
             self._measured[key] = statistics
@@ -211,7 +214,8 @@ class Recorder(Silencer):
         """Keeps what is run to measure out of the record."""
         before, self._measuring = self._measuring, True
         try:
-            yield
+            with self.tape.apart():
+                yield
         finally:
             self._measuring = before
 
@@ -221,21 +225,18 @@ class Recorder(Silencer):
         """Returns `tensor`, whose gradient is measured when it comes by, and not kept."""
 
         def measured(gradient: Any) -> None:
-            found, columns = measure_gradient(gradient, unit_axis(call.layer), self.scale)
-            call.gradient, call.gradient_columns = found, columns
-            if found.finite:
-                _add_structure_back(call, gradient)
+            with self._measure():
+                gradient = backend.read(gradient)
+                found, columns = measure_gradient(gradient, unit_axis(call.layer), self.scale)
+                call.gradient, call.gradient_columns = found, columns
+                if found.finite:
+                    _add_structure_back(call, gradient)
 
         def measured_at_logits(gradient: Any) -> None:
             if call.gradient is None:
                 measured(gradient)
 
-        marked = self._identity(tensor, measured)
-        copy_tensor_notes(tensor, marked)
-        # Keras computes cross-entropy from the logits next to a softmax: there comes the gradient.
-        if isinstance(logits := logits_of(tensor), tf.Tensor):
-            set_logits(marked, self._identity(logits, measured_at_logits))
-        return marked
+        return self.tape.marked(tensor, measured, measured_at_logits)
 
     def _mark_steps(self, sequence: Any, frame: _Frame) -> Any:
         """Returns a sequence, `(batch, time, ...)`, the gradient of whose steps is measured."""
@@ -243,32 +244,20 @@ class Recorder(Silencer):
         backwards = getattr(frame.layer, "go_backwards", False)
 
         def measured(gradient: Any) -> None:
-            steps = tf.unstack(tf.cast(gradient, tf.float32), axis=1)
-            if mask is not None:  # a step that no sample has says nothing
-                present = tf.reduce_any(mask, axis=0).numpy()
-                steps = [step for step, here in zip(steps, present, strict=True) if here]
-            sizes = [moments(steps[i])[1] ** 0.5 / self.scale for i in (0, -1)] if steps else []
+            with self._measure():
+                gradient = backend.float32(backend.read(gradient))
+                present = np.ones(gradient.shape[1], bool)
+                if mask is not None:  # a step that no sample has says nothing
+                    present = keras.ops.convert_to_numpy(mask).any(axis=0)
+                ends = np.flatnonzero(present)[[0, -1]] if present.any() else ()
+                sizes = [moments(gradient[:, int(i)])[1] ** 0.5 / self.scale for i in ends]
             frame.steps[:] = sizes[::-1] if backwards else sizes
 
-        marked = self._identity(sequence, measured)
-        copy_tensor_notes(sequence, marked)
+        marked = self.tape.identity(sequence, measured)
+        copy_mask(sequence, marked)
         self._made[id(marked)] = (weakref.ref(marked), self.source(sequence))
         self.origins.set(marked, self.origins.of(sequence), self.origins.needs(sequence))
         return marked
-
-    def _identity(self, tensor: Any, measured: Any) -> Any:
-        @tf.custom_gradient
-        def identity(x: Any) -> Any:
-            def back(gradient: Any) -> Any:
-                with self._measure():
-                    measured(gradient)
-                return gradient
-
-            return tf.identity(x), back
-
-        if self.tape is not None:  # a gradient here, even where nothing before it is trainable
-            self.tape.watch(tensor)
-        return identity(tensor)
 
     # --- operations ----------------------------------------------------------------------------
 
@@ -297,7 +286,7 @@ class Recorder(Silencer):
         known = not outside and frame.inside == 0 and not is_opaque(frame.layer)
         if known and elementwise(frame.layer) is not None:
             return  # measured as the layer's own activation
-        output = tf.stop_gradient(output)
+        output = backend.read(output)
         owner = next(iter(origins)) if len(origins) == 1 else UNKNOWN
         if owner >= (0 if outside else frame.first):  # what squashes a layer's output belongs to it
             axis = unit_axis(self.calls[owner].layer)
@@ -320,7 +309,7 @@ class Recorder(Silencer):
         return name if self._names[name] == 1 else f"{name}:{self._names[name]}"
 
 
-def _structure(layer: Any, given: tf.Tensor, made: tf.Tensor, *, masked: bool) -> Structure:
+def _structure(layer: Any, given: Any, made: Any, *, masked: bool) -> Structure:
     """Returns how a call's signal is spread over sites."""
     what, shape = kind(layer), tuple(made.shape)
     found = Structure(given=sites.given_products(layer, given, shape))
@@ -329,7 +318,7 @@ def _structure(layer: Any, given: tf.Tensor, made: tf.Tensor, *, masked: bool) -
         found.inside = sites.share_inside(layer, given, shape)
     if what is Kind.NORMALIZATION and isinstance(layer, keras.layers.BatchNormalization):
         found.slopes = sites.squared_slopes(layer, given)
-    elif what is Kind.NORMALIZATION and given.shape.rank > 1:
+    elif what is Kind.NORMALIZATION and len(given.shape) > 1:
         found.rows = sites.rows_of(given, given.shape[-1])
     if what in (Kind.DENSE, Kind.EINSUM):
         found.places = sites.likeness_over_places(made)
@@ -338,7 +327,7 @@ def _structure(layer: Any, given: tf.Tensor, made: tf.Tensor, *, masked: bool) -
     return found
 
 
-def _add_structure_back(call: Call, gradient: tf.Tensor) -> None:
+def _add_structure_back(call: Call, gradient: Any) -> None:
     """Takes note of how the gradient at a call's output is spread over sites."""
     structure, what = call.structure, kind(call.layer)
     if what is Kind.EINSUM:
@@ -354,7 +343,7 @@ def _add_structure_back(call: Call, gradient: tf.Tensor) -> None:
 
 
 def _is_real(value: Any) -> bool:
-    if not isinstance(value, tf.Tensor) or not value.dtype.is_floating:
+    if not backend.is_tensor(value) or not backend.is_floating(value):
         return False
     # An empty one, such as no boxes at all in a prompt, says nothing.
-    return bool(value.shape.rank and value.shape.num_elements() != 0)
+    return len(value.shape) > 0 and 0 not in value.shape

@@ -43,7 +43,8 @@ def diagnose(
     functions; so are the random generators of Python, NumPy and Keras. A model without weights yet
     is built, as a call would build it.
 
-    Needs the TensorFlow backend: it watches layers under a `tf.GradientTape`.
+    It runs on TensorFlow, JAX and torch, with the same figures and verdicts; on the last two Keras
+    cuts off the probabilities that it computes cross-entropy from, at 1e-7.
 
     Args:
         model: a Keras model of any kind.
@@ -78,7 +79,7 @@ def diagnose(
     'vanishing'
     """
     _check_model(model)
-    # Here, since they need TensorFlow.
+    # Here, since they load what the backend computes gradients with.
     from keras_inits._diagnose import engine
     from keras_inits._diagnose.batch import first_batch
 
@@ -146,10 +147,10 @@ def _check_shape(model: keras.Model, x: Any) -> None:
 
 
 def _check_model(model: Any) -> None:
-    if keras.backend.backend() != "tensorflow":
+    if (backend := keras.backend.backend()) not in ("tensorflow", "jax", "torch"):
         raise InputError(
-            "`diagnose` needs the TensorFlow backend: set KERAS_BACKEND=tensorflow and load the "
-            f"model there. Received: backend {keras.backend.backend()!r}"
+            "`diagnose` needs gradients: set KERAS_BACKEND to tensorflow, jax or torch and load "
+            f"the model there. Received: backend {backend!r}"
         )
     if not isinstance(model, keras.Model):
         raise InputTypeError(

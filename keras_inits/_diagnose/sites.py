@@ -9,9 +9,9 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
+from keras_inits._diagnose.backends import backend
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import geometry
 from keras_inits._layers.kinds import Kind, kind
@@ -37,12 +37,12 @@ def products(rows: NDArray[np.floating]) -> Gram:
     return found if found.ndim == 3 else found[None]
 
 
-def given_products(layer: Any, x: tf.Tensor, shape: tuple[int, ...]) -> Gram | None:
+def given_products(layer: Any, x: Any, shape: tuple[int, ...]) -> Gram | None:
     """Returns the mean products of what a layer with a kernel sees at two sites of its output.
 
     Args:
         layer: the layer.
-        x: its input.
+        x: what was read of its input.
         shape: of its output.
 
     Returns:
@@ -65,20 +65,19 @@ def given_products(layer: Any, x: tf.Tensor, shape: tuple[int, ...]) -> Gram | N
     if what in (Kind.DEPTHWISE, Kind.SEPARABLE):
         channels = x.shape[-1]
         some = np.unique(np.linspace(0, channels - 1, _CHANNELS).astype(int))
-        seen = _windows(layer, tf.gather(x, some, axis=-1), shape)
+        seen = _windows(layer, backend.take(x, some, -1), shape)
         return None if seen is None else products(np.moveaxis(seen, -1, 0))
     return None
 
 
 def _is_known(shape: Any) -> bool:
-    return shape.rank is not None and shape.rank >= 2 and None not in shape.as_list()
+    return len(shape) >= 2
 
 
-def rows_of(x: tf.Tensor, units: int) -> NDArray[np.floating]:
+def rows_of(x: Any, units: int) -> NDArray[np.floating]:
     """Returns `(sites, units)` of a tensor whose last axes hold `units` values together."""
-    rows = tf.reshape(tf.cast(x, tf.float32), (-1, units))
-    found: NDArray[np.floating] = tf.gather(rows, chosen(rows.shape[0])).numpy()
-    return found
+    rows = backend.reshape(backend.float32(x), (-1, units))
+    return backend.array(backend.take(rows, chosen(rows.shape[0])))
 
 
 def einsum_fans(layer: Any) -> tuple[int, int] | None:
@@ -99,7 +98,7 @@ def einsum_fans(layer: Any) -> tuple[int, int] | None:
     return (int(found.fan_in), int(found.fan_out)) if last else None
 
 
-def _windows(layer: Any, x: tf.Tensor, shape: tuple[int, ...]) -> NDArray[np.floating] | None:
+def _windows(layer: Any, x: Any, shape: tuple[int, ...]) -> NDArray[np.floating] | None:
     """Returns what the window of a convolution holds: `(sites, taps, channels)`."""
     places, sizes, made = _positions(layer, x.shape, shape)
     if places is None:
@@ -112,8 +111,8 @@ def _windows(layer: Any, x: tf.Tensor, shape: tuple[int, ...]) -> NDArray[np.flo
         within = (at >= 0) & (at < n)
         flat = (flat[:, :, None] * n + np.clip(at, 0, n - 1)[:, None, :]).reshape(len(flat), -1)
         inside = (inside[:, :, None] * within[:, None, :]).reshape(len(flat), -1)
-    rows = tf.reshape(x, (-1, x.shape[-1]))
-    found: NDArray[np.floating] = tf.cast(tf.gather(rows, flat), tf.float32).numpy()
+    rows = backend.reshape(x, (-1, x.shape[-1]))
+    found = backend.array(backend.float32(backend.take(rows, flat)))
     return found * inside[..., None].astype(np.float32)
 
 
@@ -145,7 +144,7 @@ def _steps(layer: Any) -> tuple[list[int], list[int]]:
     return strides, dilations
 
 
-def share_inside(layer: Any, x: tf.Tensor, shape: tuple[int, ...]) -> float | None:
+def share_inside(layer: Any, x: Any, shape: tuple[int, ...]) -> float | None:
     """Returns how much of a convolution's windows is signal, not padding, by second moment.
 
     It is the mean square of all that the windows hold over that of the input: 1 without padding
@@ -161,8 +160,8 @@ def share_inside(layer: Any, x: tf.Tensor, shape: tuple[int, ...]) -> float | No
         np.bincount(at[(at >= 0) & (at < n)], minlength=n)
         for at, n in zip(places, sizes, strict=True)
     ]
-    part = tf.cast(x[:_SAMPLES], tf.float32)
-    squares = tf.reduce_mean(part * part, axis=(0, -1)).numpy().astype(np.float64)
+    part = backend.float32(x[:_SAMPLES])
+    squares = backend.array(backend.mean(part * part, (0, -1))).astype(np.float64)
     mean = squares.mean()
     for each in reversed(times):
         squares = squares @ each
@@ -170,7 +169,7 @@ def share_inside(layer: Any, x: tf.Tensor, shape: tuple[int, ...]) -> float | No
     return float(squares / windows / mean) if mean > 0 else None
 
 
-def likeness_over_places(x: tf.Tensor) -> float:
+def likeness_over_places(x: Any) -> float:
     """Returns the share of the second moment that two places of a sample have in common.
 
     Args:
@@ -179,41 +178,40 @@ def likeness_over_places(x: tf.Tensor) -> float:
     Returns:
         The mean product of two places over the mean square; NaN of fewer than two places.
     """
-    if x.shape.rank is None or x.shape.rank < 3 or x.shape[1] < 2:
+    if len(x.shape) < 3 or x.shape[1] < 2:
         return math.nan
-    x, places = tf.cast(x, tf.float32), int(x.shape[1])
-    square = float(tf.reduce_mean(tf.square(x)))
-    common = float(tf.reduce_mean(tf.square(tf.reduce_mean(x, axis=1))))
+    x, places = backend.float32(x), int(x.shape[1])
+    middle = backend.mean(x, 1)
+    square = float(backend.mean(x * x))
+    common = float(backend.mean(middle * middle))
     if not 0 < square < math.inf:
         return math.nan
     return (common / square * places - 1) / (places - 1)
 
 
-def products_of_steps(x: tf.Tensor) -> NDArray[np.float64] | None:
+def products_of_steps(x: Any) -> NDArray[np.float64] | None:
     """Returns the mean products of a sequence, `(batch, steps, units)`, at any two steps.
 
     None of what is no such sequence, and of one of more than `STEPS` steps.
     """
-    if x.shape.rank != 3 or not 0 < (x.shape[1] or 0) <= STEPS:
+    if len(x.shape) != 3 or not 0 < x.shape[1] <= STEPS:
         return None
-    x = tf.cast(x, tf.float32)
-    found = tf.einsum("bsu,btu->st", x, x).numpy().astype(np.float64)
+    found = backend.products(backend.float32(x)).astype(np.float64)
     return found / (x.shape[0] * x.shape[2]) if np.all(np.isfinite(found)) else None
 
 
-def squared_slopes(layer: Any, x: tf.Tensor) -> NDArray[np.float64] | None:
+def squared_slopes(layer: Any, x: Any) -> NDArray[np.float64] | None:
     r"""Returns $\gamma^2 / (\sigma^2 + \epsilon)$ of each channel of a batch normalization.
 
     Channels differ in their variances, and the mean of the inverse is more than the inverse of the
     mean.
     """
     axis = layer.axis if isinstance(layer.axis, int) else None
-    if axis is None or not _is_known(x.shape) or axis % x.shape.rank != x.shape.rank - 1:
+    if axis is None or not _is_known(x.shape) or axis % len(x.shape) != len(x.shape) - 1:
         return None
-    rows = tf.reshape(x, (-1, x.shape[-1]))
+    rows = backend.reshape(x, (-1, x.shape[-1]))
     some = np.unique(np.linspace(0, rows.shape[0] - 1, _ROWS).astype(np.int64))
-    rows = tf.cast(tf.gather(rows, some), tf.float32)
-    variances = tf.math.reduce_variance(rows, axis=0).numpy().astype(np.float64)
+    variances = backend.variances(backend.float32(backend.take(rows, some)))
     gamma = getattr(layer, "gamma", None)
     scale = 1.0 if gamma is None else keras.ops.convert_to_numpy(gamma).astype(np.float64)
     found: NDArray[np.float64] = scale**2 / (variances + layer.epsilon)

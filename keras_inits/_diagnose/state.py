@@ -7,8 +7,8 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
+from keras_inits._diagnose.backends import backend
 from keras_inits._keras_internals import forget_global_seed, global_seed_state
 
 
@@ -33,13 +33,12 @@ class State:
         """Keeps the values of variables that were not met before."""
         for variable in variables:
             if id(variable) not in self._values:
-                # No copy: TensorFlow writes to a new buffer while an old tensor is held.
-                self._values[id(variable)] = (variable, tf.convert_to_tensor(variable))
+                self._values[id(variable)] = (variable, backend.held(variable))
 
     def restore(self) -> None:
         """Puts all values back that have changed."""
         for variable, value in self._values.values():
-            before, now = value.numpy(), tf.convert_to_tensor(variable).numpy()
+            before, now = backend.array(value), backend.array(backend.current(variable))
             if not np.shares_memory(now, before) and now.tobytes() != before.tobytes():
                 variable.assign(value)
 

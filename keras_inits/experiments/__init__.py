@@ -5,6 +5,7 @@
 """
 
 from keras_inits.experiments import (
+    atlas,
     circles,
     depth,
     he_depth,
@@ -23,6 +24,7 @@ from keras_inits.experiments._experiment import (
 )
 from keras_inits.experiments._page import Page, Picture, Table
 from keras_inits.experiments._published import Article, TrainingLog
+from keras_inits.experiments.atlas import AtlasConfig, AtlasResult
 from keras_inits.experiments.circles import CirclesConfig, CirclesResult
 from keras_inits.experiments.depth import DepthConfig, DepthResult
 from keras_inits.experiments.he_depth import HeDepthConfig, HeDepthResult
@@ -41,11 +43,14 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     trainability.EXPERIMENT,
     he_depth.EXPERIMENT,
     mup_transfer.EXPERIMENT,
+    atlas.EXPERIMENT,
 )
 
 __all__ = [
     "EXPERIMENTS",
     "Article",
+    "AtlasConfig",
+    "AtlasResult",
     "CirclesConfig",
     "CirclesResult",
     "DepthConfig",
@@ -71,6 +76,7 @@ __all__ = [
     "TrainingLog",
     "ZeroInitConfig",
     "ZeroInitResult",
+    "atlas",
     "circles",
     "depth",
     "he_depth",

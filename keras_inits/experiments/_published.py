@@ -69,6 +69,12 @@ DELVING_DEEP = Article(
     "2015",
     "https://arxiv.org/abs/1502.01852",
 )
+STATISTICAL_PRECIPICE = Article(
+    "Deep reinforcement learning at the edge of the statistical precipice",
+    "Agarwal, Schwarzer, Castro, Courville & Bellemare",
+    "2021",
+    "https://arxiv.org/abs/2108.13264",
+)
 GREEDY_TRAINING = Article(
     "Greedy layer-wise training of deep networks", "Bengio, Lamblin, Popovici & Larochelle", "2007"
 )

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_inits._diagnose.backends import backend
 from keras_inits._diagnose.objective import objective
 from keras_inits._diagnose.setting.ends import ends
 from keras_inits._diagnose.setting.plain import End, LossKind, Targets, loss_kind, targets_of
@@ -47,7 +48,8 @@ class Case:
         copy = Copy(model, objective(model, None if own else loss))
         total = keras.tree.flatten(tensors)[0].shape[0]
         some = keras.tree.map_structure(lambda t: t[:FEW], tensors)
-        outputs = [np.asarray(o) for o in keras.tree.flatten(copy.outputs(some, training=False))]
+        made = keras.tree.flatten(copy.outputs(some, training=False))
+        outputs = [np.asarray(ops.convert_to_numpy(o)) for o in made]
         flat = keras.tree.flatten(goals)
         losses = keras.tree.flatten(loss) if keras.tree.is_nested(loss) else [loss] * len(outputs)
         if not len(outputs) == len(flat) == len(losses):
@@ -56,7 +58,7 @@ class Case:
                 f"targets and {len(losses)} losses are not paired"
             )
         parts = [
-            (targets_of(goal.numpy()), end.of(total), loss_kind(own_loss))
+            (targets_of(ops.convert_to_numpy(goal)), end.of(total), loss_kind(own_loss))
             for goal, end, own_loss in zip(flat, ends(model, outputs, some), losses, strict=True)
             if own_loss is not None
         ]
@@ -66,4 +68,4 @@ class Case:
 
 def _tensor(array: Any) -> Any:
     tensor = ops.convert_to_tensor(array)[:SAMPLES]
-    return ops.cast(tensor, keras.config.floatx()) if tensor.dtype.is_floating else tensor
+    return ops.cast(tensor, keras.config.floatx()) if backend.is_floating(tensor) else tensor

@@ -6,10 +6,10 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import ops
 
 from keras_inits._diagnose import proof
+from keras_inits._diagnose.backends import backend
 from keras_inits._diagnose.objective import objective
 from keras_inits._diagnose.report import FirstSteps
 from keras_inits._diagnose.setting import (
@@ -105,7 +105,7 @@ def examine(
         loss: what `compile` takes; the compiled loss if None.
         trials: whether to try steps.
     """
-    inputs = [np.asarray(t)[:SAMPLES] for t in keras.tree.flatten(x)]
+    inputs = [ops.convert_to_numpy(t)[:SAMPLES] for t in keras.tree.flatten(x)]
     names = [""] if len(inputs) == 1 else [f"input {i}" for i in range(len(inputs))]
     meetings = first_met(model, len(inputs), x)
     found, suspects = _inputs(inputs, names, [kinds(met) for met in meetings])
@@ -196,16 +196,16 @@ def _missing_activation(case: Case) -> list[Finding]:
     flat = keras.tree.flatten(case.x)
     if len(layers) < 2 or len(flat) != 1 or len(case.parts) != 1 or len(flat[0]) < 20:
         return []
-    if not flat[0].dtype.is_floating or linearity.curved_by_name(case.model):
+    if not backend.is_floating(flat[0]) or linearity.curved_by_name(case.model):
         return []
     goal = case.parts[0][0]
 
     def logits(x: np.ndarray) -> np.ndarray:
-        made = case.copy.outputs(tf.convert_to_tensor(x), training=False)
-        # Keras leaves the logits next to the output of softmax and sigmoid.
-        return np.asarray(getattr(made, "_keras_logits", made))
+        given = ops.convert_to_tensor(x)
+        made = backend.with_logits(lambda: case.copy.outputs(given, training=False))
+        return np.asarray(ops.convert_to_numpy(made[0]))
 
-    x = flat[0].numpy()
+    x = ops.convert_to_numpy(flat[0])
     if not linearity.is_affine(logits, x, np.random.default_rng(0)):
         return []
     wanted = goal.values
@@ -315,7 +315,7 @@ def _proved_scales(
         return []
     flat = keras.tree.flatten(case.x)
     for index, _ in suspects:
-        flat[index] = tf.convert_to_tensor(data.standardized(flat[index].numpy()))
+        flat[index] = ops.convert_to_tensor(data.standardized(ops.convert_to_numpy(flat[index])))
     other = attempt(own.rate, keras.tree.pack_sequence_as(case.x, flat))
     proof = (
         f"in {len(own.losses)} steps on a copy the loss goes from {own.start:.3g} to {own.end:.3g} "
@@ -346,7 +346,7 @@ def _target_scale(
             continue
         scaled = pace.standardized(goal)
         given = [*flat]
-        given[index] = ops.cast(tf.convert_to_tensor(scaled), flat[index].dtype)
+        given[index] = ops.cast(ops.convert_to_tensor(scaled), flat[index].dtype)
         other = attempt(own.rate, y=keras.tree.pack_sequence_as(case.y, given))
         again = best - (guess(goal, kind) or 0.0) + (guess(targets_of(scaled), kind) or 1.0)
         found += [pace.finding(goal, own, best, other, again)]

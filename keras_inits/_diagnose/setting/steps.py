@@ -5,15 +5,16 @@ that are given. Keras's `StatelessScope` puts the copies in the place of the var
 of this thread alone; whatever the pass assigns (statistics, seeds) goes to the copies.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import ops
 
+from keras_inits._diagnose.backends import backend
 from keras_inits._diagnose.objective import Objective
 
 BATCH = 32  # the default of `fit`
@@ -60,11 +61,12 @@ class Copy:
         self.others = [v for v in model.variables if id(v) not in ids]
         # Named, since a name of Keras's own making would count up its names of variables.
         self.shadows = [
-            keras.Variable(ops.convert_to_tensor(v), dtype=v.dtype, name=v.name)
-            for v in self.trained
+            keras.Variable(backend.held(v), dtype=v.dtype, name=v.name) for v in self.trained
         ]
-        self.statistics = [tf.Variable(ops.convert_to_tensor(v)) for v in self.others]
-        self._compiled = _traced(model)
+        self.statistics = [
+            keras.Variable(backend.held(v), dtype=v.dtype, name=v.name, trainable=False)
+            for v in self.others
+        ]
         self._loss = self._compiled(self._loss_of_all)
         self._steps: dict[int, tuple[Any, Any]] = {}
 
@@ -75,8 +77,18 @@ class Copy:
         for statistic, v in zip(self.statistics, self.others, strict=True):
             statistic.assign(ops.convert_to_tensor(v))
 
+    def _compiled(self, function: Callable[..., Any], optimizer: Any = None) -> Any:
+        """Returns what `fit` makes of a function."""
+
+        def variables() -> list[keras.Variable]:
+            state = [] if optimizer is None else optimizer.variables
+            return [*self.shadows, *self.statistics, *state]
+
+        eagerly = bool(getattr(self.model, "run_eagerly", False))
+        return backend.compiled(function, variables, eagerly=eagerly)
+
     def _inside(self, values: Sequence[Any]) -> Any:
-        statistics = [s.read_value() for s in self.statistics]
+        statistics = [ops.convert_to_tensor(s) for s in self.statistics]
         pairs = [
             *zip(self.trained, values, strict=True),
             *zip(self.others, statistics, strict=True),
@@ -107,28 +119,31 @@ class Copy:
         ]
         if not owned:
             return 0.0, 0.0, 0.0
-        with tf.GradientTape() as tape:
-            values = [tf.convert_to_tensor(self.shadows[i].value) for i, _ in owned]
-            tape.watch(values)
-            total = sum(penalty(v) for v, (_, penalty) in zip(values, owned, strict=True))
-        of_penalty = [tf.convert_to_tensor(g) for g in tape.gradient(total, values)]
+
+        def penalties(values: Sequence[Any]) -> tuple[Any, Any]:
+            return sum(penalty(v) for v, (_, penalty) in zip(values, owned, strict=True)), ()
+
+        own = [self.shadows[i].value for i, _ in owned]
+        total, of_penalty, _ = backend.gradients(penalties, own)
         _, gradients = self.gradients(x, y)
         self.reset()
         of_data = [gradients[i] - g for (i, _), g in zip(owned, of_penalty, strict=True)]
-        norms = [float(tf.linalg.global_norm(parts)) for parts in (of_data, of_penalty)]
+        norms = [math.hypot(*map(_norm, parts)) for parts in (of_data, of_penalty)]
         return norms[0], norms[1], float(total)
 
     def gradients(self, x: Any, y: Any) -> tuple[Any, Any]:
         """Returns the loss of a batch and its gradients; statistics move on."""
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            values = [tf.convert_to_tensor(v.value) for v in self.shadows]
-            tape.watch(values)
+
+        def loss_of(values: Sequence[Any]) -> tuple[Any, list[Any]]:
             with self._inside(values) as scope:
                 loss = self.objective(x, y, self.model(x, training=True), None)
-        for statistic, v in zip(self.statistics, self.others, strict=True):
-            statistic.assign(scope.get_current_value(v))
-        gradients = tape.gradient(loss, values, unconnected_gradients="zero")
-        return loss, [tf.convert_to_tensor(g) for g in gradients]
+            return loss, [scope.get_current_value(v) for v in self.others]
+
+        values = [v.value for v in self.shadows]
+        loss, gradients, moved = backend.gradients(loss_of, values)
+        for statistic, value in zip(self.statistics, moved, strict=True):
+            statistic.assign(value)
+        return loss, gradients
 
     def _step(self, optimizer: Any) -> tuple[Any, Any]:
         """Returns a copy of `optimizer` for the shadows, and the step that it does."""
@@ -145,10 +160,11 @@ class Copy:
                 own.apply(gradients, self.shadows)
                 return loss
 
-            start = [tf.convert_to_tensor(v) for v in own.variables]
-            if inner.built and [v.shape for v in inner.variables] == [v.shape for v in start]:
-                start = [tf.convert_to_tensor(v) for v in inner.variables]
-            self._steps[id(optimizer)] = (own, start), self._compiled(step)
+            start = [backend.held(v) for v in own.variables]
+            shapes = [tuple(v.shape) for v in start]
+            if inner.built and [tuple(v.shape) for v in inner.variables] == shapes:
+                start = [backend.held(v) for v in inner.variables]
+            self._steps[id(optimizer)] = (own, start), self._compiled(step, own)
         (own, start), step = self._steps[id(optimizer)]
         for v, value in zip(own.variables, start, strict=True):
             v.assign(value)
@@ -182,14 +198,14 @@ class Copy:
         first, before = map(float, self._loss(x, y))
         losses: list[float] = []
         for rows in _batches(keras.tree.flatten(x)[0].shape[0], steps, seed):
-            batch = keras.tree.map_structure(lambda t, rows=rows: tf.gather(t, rows), (x, y))
+            batch = keras.tree.map_structure(lambda t, rows=rows: ops.take(t, rows, axis=0), (x, y))
             losses.append(float(step(*batch)))
             if not np.isfinite(losses[-1]):
                 break
         end, after = map(float, self._loss(x, y))
         finite = np.isfinite(end) and np.isfinite(losses[-1])
         moved = [
-            float(_norm(s.value - v.value)) / max(float(_norm(v.value)), 1e-30)
+            _norm(s.value - v.value) / max(_norm(v.value), 1e-30)
             for s, v in zip(self.shadows, self.trained, strict=True)
         ]
         return Trial(
@@ -203,15 +219,8 @@ class Copy:
         )
 
 
-def _traced(model: keras.Model) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Returns what makes a graph of a function, as `fit` does; of eager models nothing."""
-    if getattr(model, "run_eagerly", False):
-        return lambda function: function
-    return lambda function: tf.function(function, reduce_retracing=True)
-
-
-def _norm(tensor: Any) -> Any:
-    return tf.norm(tf.cast(tensor, tf.float32))
+def _norm(tensor: Any) -> float:
+    return backend.length(backend.float32(backend.read(ops.convert_to_tensor(tensor))))
 
 
 @dataclass(frozen=True)
@@ -270,8 +279,8 @@ def _batches(samples: int, steps: int, seed: int) -> list[np.ndarray]:
 
 def _spread(outputs: Any) -> Any:
     """Returns the standard deviation of the outputs over samples, of all units together."""
-    real = [tf.cast(t, tf.float32) for t in keras.tree.flatten(outputs) if t.dtype.is_floating]
-    return tf.sqrt(sum(tf.reduce_mean(tf.math.reduce_variance(t, 0)) for t in real))
+    real = [t for t in keras.tree.flatten(outputs) if backend.is_floating(t)]
+    return ops.sqrt(sum(ops.mean(ops.var(ops.cast(t, "float32"), axis=0)) for t in real))
 
 
 def work(model: keras.Model) -> tuple[int, float]:

@@ -1,0 +1,57 @@
+"""The programs of the how-to pages run as they stand, from top to bottom."""
+
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+PAGES = Path(__file__).parents[1] / "docs" / "how-to"
+BLOCK = re.compile(r"^( *)```python\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+
+
+def program(page):
+    """Returns the Python of a page."""
+    blocks = BLOCK.findall((PAGES / f"{page}.md").read_text())
+    assert blocks, f"{page} has no example"
+    return "\n".join(textwrap.dedent(code) for _, code in blocks)
+
+
+def run(page, name="page"):
+    space = {"__name__": name}
+    exec(compile(program(page), f"{page}.md", "exec"), space)
+    return space
+
+
+def test_a_broken_net_is_found_and_mended(capsys):
+    space = run("does-not-train")
+    assert space["report"].findings[0].kind == "output activation"
+    assert "probabilit" in capsys.readouterr().out
+    assert space["monitor"].history
+
+
+def test_starts_are_compared_and_more_seeds_join(capsys):
+    space = run("compare-over-seeds")
+    assert space["result"].schemes == ("Keras's own", "He", "calibrated")
+    assert "paired difference" in capsys.readouterr().out
+
+
+def test_a_layer_of_ones_own_is_registered(capsys):
+    run("geometry")
+    *_, size = capsys.readouterr().out.split()
+    assert float(size) == pytest.approx(1.0, abs=0.15)
+
+
+def test_the_rate_of_a_narrow_net_is_carried_to_a_wide_one():
+    space = run("mup")
+    assert space["check"].ok
+
+
+@pytest.mark.slow
+def test_a_comparison_goes_to_several_processes(tmp_path):
+    script = tmp_path / "cluster.py"
+    script.write_text(program("on-a-cluster"))
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
+    assert "paired difference" in done.stdout
