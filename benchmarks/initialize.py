@@ -28,6 +28,22 @@ def stack(layers: int) -> keras.Model:
     return model
 
 
+def against_numpy(
+    layers: int, dtype: str = "float64", repeats: int = 3
+) -> tuple[float, float, float]:
+    """Returns seconds of `initialize` on the stack, of NumPy's normal, and the ratio."""
+    model = stack(layers)
+    generator = np.random.default_rng(0)
+
+    def numpy_normal() -> None:
+        for _ in range(layers):
+            generator.standard_normal((UNITS, UNITS), dtype=dtype)
+
+    return paired_ratio(
+        lambda: keras_inits.initialize(model, seed=1), numpy_normal, repeats=repeats
+    )
+
+
 def peak_mebibytes() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
@@ -45,21 +61,13 @@ def main() -> None:
     extra = peak_mebibytes() - before
     weight = UNITS * UNITS * 4 / 2**20
 
-    generator = np.random.default_rng(0)
-
-    def numpy_normal(dtype: str) -> None:
-        for _ in range(layers):
-            generator.standard_normal((UNITS, UNITS), dtype=dtype)
-
+    parameters = model.count_params()
+    del model
     table = Table("ours", "against", "ours, s", "theirs, s", "ours / theirs")
     for dtype in ("float32", "float64"):
-        seconds = paired_ratio(
-            lambda: keras_inits.initialize(model, seed=1),
-            lambda dtype=dtype: numpy_normal(dtype),
-            repeats=3,
-        )
+        seconds = against_numpy(layers, dtype)
         table.add_row(
-            f"initialize, {model.count_params():.3g} parameters",
+            f"initialize, {parameters:.3g} parameters",
             f"NumPy standard_normal, {dtype}",
             *(f"{value:.3g}" for value in seconds),
         )

@@ -30,6 +30,7 @@ SAME_LAW = {
     "he_uniform": keras.initializers.HeUniform(),
     "lecun_uniform": keras.initializers.LecunUniform(),
     "orthogonal": keras.initializers.Orthogonal(),
+    "hadamard_orthogonal": keras.initializers.Orthogonal(),  # its moments up to the second
     "identity": keras.initializers.Identity(),
 }
 
@@ -57,9 +58,10 @@ def main() -> None:
     console.print(f"keras {keras.__version__} on {keras.backend.backend()}")
     console.print(table)
     for size in (784, 4096):
-        q = np.asarray(keras_inits.OrthogonalInit(seed=1)((size, size)))
-        error = np.abs(q.T @ q - np.eye(size)).max()
-        console.print(f"largest entry of QᵀQ - I at {size} x {size}: {error:.1e}")
+        for cls in (keras_inits.OrthogonalInit, keras_inits.HadamardOrthogonalInit):
+            q = np.asarray(cls(seed=1)((size, size)))
+            error = np.abs(q.T @ q - np.eye(size)).max()
+            console.print(f"{cls.__name__}, largest entry of QᵀQ - I at {size}²: {error:.1e}")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 import keras_inits as ki
-from keras_inits._schemes import orthogonal
+from keras_inits._schemes import hadamard, orthogonal
 
 
 def gram_error(matrix, gain=1.0):
@@ -101,6 +101,64 @@ def test_the_haar_check_notices_a_missing_sign():
     assert haar_departures(q) != []
     signs = np.sign(np.diagonal(r, axis1=1, axis2=2))[:, None]
     assert haar_departures(q * signs) == []
+
+
+# a power of 2 and of 4, factors beside it, a prime past the direct ones, a wide one, few columns
+SIZES = [(128, 128), (100, 300), (201, 150), (134, 134), (1009, 3), (8192, 2), (9, 4)]
+
+
+@pytest.mark.parametrize("shape", SIZES)
+def test_hadamard_orthogonal_columns_or_rows(shape):
+    assert gram_error(ki.HadamardOrthogonalInit(2.5, seed=1)(shape), 2.5) < 5e-6 * 2.5**2
+    assert gram_error(ki.HadamardOrthogonalInit(seed=1)(shape, "float64")) < 1e-13
+
+
+def test_hadamard_orthogonal_rounds_nothing_at_powers_of_4():
+    assert gram_error(ki.HadamardOrthogonalInit(seed=1)((256, 256))) == 0.0
+    assert gram_error(ki.OrthogonalInit(seed=1)((256, 256))) > 0.0  # control
+
+
+def test_hadamard_orthogonal_draws_each_map_by_itself():
+    kernel = np.asarray(ki.HadamardOrthogonalInit(batch_axes=1, seed=1)((80, 3, 70)))
+    assert max(gram_error(kernel[:, i]) for i in range(3)) < 5e-6
+    assert np.abs(kernel[:, 0] - kernel[:, 1]).max() > 0.1
+    kernel = np.asarray(ki.HadamardOrthogonalInit(seed=1)((3, 3, 16, 32)))
+    assert gram_error(kernel.reshape(144, 32)) < 5e-6
+
+
+def moment_departures(q, fourth):
+    """Names the moments of matrices `(count, n, n)` that are not those of the docstring."""
+    count, n, _ = q.shape
+    failed = []
+    fourths = (q**4).mean(axis=(1, 2))
+    if abs(fourths.mean() - fourth) > 5 * fourths.std(ddof=1) / count**0.5 + 1e-9 * fourth:
+        failed.append("fourth")
+    for one, other in [((0, 0), (1, 0)), ((0, 0), (0, 1)), ((n - 1, 2), (1, 0))]:
+        products = q[:, *one] * q[:, *other]
+        if abs(products.mean()) > 5 / n / count**0.5:
+            failed.append(f"product of {one} and {other}")
+    squares = n * (q**2).mean(axis=0)  # of each entry over the draws; 1 with a variance of 2/count
+    if abs((squares**2).mean() - 1 - 2 / count) > 0.3 / count:
+        failed.append("second")
+    return failed
+
+
+@pytest.mark.parametrize("n", [128, 66])
+def test_hadamard_orthogonal_has_the_moments_that_it_says(n):
+    q = np.asarray(ki.HadamardOrthogonalInit(batch_axes=0, seed=11)((300, n, n), "float64"))
+    fourth = 3 / n**2 - 6 / n**3 + 4 / n**4
+    if n == 128:
+        assert moment_departures(q, fourth) == []
+    else:  # no power of 2: the second moments alone
+        assert {*moment_departures(q, fourth)} <= {"fourth"}
+        assert (q**4).mean() == pytest.approx(3 / (n * (n + 2)), rel=0.04)
+
+
+def test_the_moment_check_notices_one_transform_without_a_permutation():
+    rng = np.random.default_rng(0)
+    t = np.asarray(hadamard.transform(keras.ops.eye(66, dtype="float64")[None]))[0]
+    once = t * rng.choice([-1.0, 1.0], (300, 1, 66))
+    assert {"fourth", "second"} <= {*moment_departures(once, 3 / 66**2)}
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3])

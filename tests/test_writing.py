@@ -1,4 +1,5 @@
 import math
+import tracemalloc
 
 import keras
 import numpy as np
@@ -41,3 +42,39 @@ def test_a_large_weight_is_in_memory_once():
     weight.assign(tensor)
     values[5] = 7.0  # the variable has taken the memory over, and made no copy of it
     assert float(weight[0, 5]) == 7.0
+
+
+@pytest.mark.parametrize("shape", [(7,), (5, 9), (64, 3), (2, 50, 4), (3, 3, 4, 8), ()])
+def test_parts_are_those_of_the_whole(monkeypatch, shape):
+    monkeypatch.setattr(writing, "_PIECE", 37)
+    rng = np.random.default_rng(0)
+    whole = np.asarray(writing.independent_values("normal", shape, 1.0, "float32", 5))
+    for _ in range(20):
+        ends = [
+            (0, size) if rng.random() < 0.4 else tuple(np.sort(rng.integers(0, size + 1, 2)))
+            for size in shape
+        ]
+        parts = (tuple(ends), tuple((0, size) for size in shape))
+        made = writing.independent_parts("normal", shape, 1.0, "float32", 5, parts)
+        np.testing.assert_array_equal(made[0], whole[tuple(slice(*end) for end in ends)])
+        np.testing.assert_array_equal(made[1], whole)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_part_takes_its_own_memory_and_a_piece_for_each_thread(monkeypatch, axis):
+    monkeypatch.setattr(writing, "_PIECE", 2**14)
+    monkeypatch.setattr(writing.os, "cpu_count", lambda: 2)
+    shape, part = (1024, 1024), [(0, 1024), (0, 1024)]
+    part[axis] = (256, 384)  # an eighth: 512 KiB in float32; a piece has 64 KiB
+    tracemalloc.start()
+    try:
+        writing.independent_parts("uniform", shape, 1.0, "float32", 5, [tuple(part)])
+        own = tracemalloc.get_traced_memory()[1]
+        tracemalloc.reset_peak()
+        everything = tuple((0, size) for size in shape)
+        writing.independent_parts("uniform", shape, 1.0, "float32", 5, [everything])
+        whole = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert own < 2**20  # the part, pieces and their copies
+    assert whole > 2**21  # control

@@ -16,6 +16,7 @@ from keras_inits._initialize.step import Step
 from keras_inits._initialize.writing import values_for
 from keras_inits._schemes import (
     ConstantInit,
+    HadamardOrthogonalInit,
     OnesInit,
     OrthogonalInit,
     RandomInit,
@@ -27,6 +28,7 @@ from keras_inits._schemes import (
 )
 from keras_inits._schemes.base import Scheme
 from keras_inits._schemes.laws import kernel_scheme
+from keras_inits._sharding import sharding_of
 
 # Classes that draw any shape. A subclass may do otherwise, so the type must be one of these.
 _DRAW_ANY_SHAPE = frozenset(
@@ -90,12 +92,15 @@ def set_all(steps: Sequence[Step], seeds: Sequence[int], *, keep_old: bool = Tru
 def _set(step: Step, seed: int, undo: list[Callable[[], Any]] | None) -> None:
     """Draws a weight and assigns it; adds what puts it back to `undo`."""
     weight = step.owned.weight
+    sharding = sharding_of(weight)
     with _naming(step):
-        values = values_for(step.initializer, step.geometry, _dtype(weight), seed)
+        values = values_for(step.initializer, step.geometry, _dtype(weight), seed, sharding)
         if tuple(values.shape) != tuple(weight.shape):
             raise InputError(f"it draws the shape {tuple(values.shape)}, not {weight.shape}.")
     if undo is not None:
-        undo.append(functools.partial(weight.assign, np.array(ops.convert_to_numpy(weight))))
+        # JAX's arrays never change; a sharded one need not fit into a process.
+        old = weight.value if sharding else np.array(ops.convert_to_numpy(weight))
+        undo.append(functools.partial(weight.assign, old))
     weight.assign(values)
 
 
@@ -114,7 +119,10 @@ def _is_certain(step: Step) -> bool:
         if isinstance(scheme, VarianceScalingInit):
             scheme.expected_stddev(geometry)
             return True
-    if type(scheme) is OrthogonalInit:  # it fills any matrix: axes with one role each
+    if type(scheme) in (
+        OrthogonalInit,
+        HadamardOrthogonalInit,
+    ):  # it fills any matrix: axes with one role each
         named = (*geometry.input_axes, *geometry.output_axes)
         return bool(named) and len(set(named)) == len(named)
     return type(scheme) in _DRAW_ANY_SHAPE

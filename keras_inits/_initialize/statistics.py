@@ -1,25 +1,19 @@
 """Statistics of weights, taken piece by piece: they need no copy of a weight."""
 
 import math
-from collections.abc import Iterator
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from keras_inits._sharding import local_parts, sharding_of
+
 _FETCHED = 2**22  # numbers fetched at a time: 16 MiB in float32
+_Sums = tuple[int, float, float]
 _SUMMED = 2**18  # numbers summed in their own precision: the rest is added up in float64
-
-
-def pieces(weight: Any) -> Iterator[NDArray[Any]]:
-    """Yields the values of a variable in order, as flat NumPy arrays."""
-    if math.prod(weight.shape) <= _FETCHED:
-        yield ops.convert_to_numpy(weight).reshape(-1)
-        return
-    flat = ops.reshape(weight, (-1,))
-    for start in range(0, flat.shape[0], _FETCHED):
-        yield ops.convert_to_numpy(flat[start : start + _FETCHED])
 
 
 def standard_deviation(weight: Any) -> float:
@@ -34,12 +28,35 @@ def mean_square(weight: Any) -> float:
 
 
 def _moments(weight: Any) -> tuple[float, float]:
-    count, total, squares = 0, 0.0, 0.0
-    for fetched in pieces(weight):
-        for start in range(0, fetched.size, _SUMMED):
-            piece = fetched[start : start + _SUMMED]
-            values = np.asarray(piece, "float64" if piece.dtype == "float64" else "float32")
-            count += values.size
-            total += float(values.sum(dtype="float64"))
-            squares += float(np.dot(values, values))
+    """Returns the mean and the mean square of all entries that this process holds."""
+    sums = [each for piece in _sums_of_pieces(weight) for each in piece]
+    count = sum(size for size, _, _ in sums)
+    total = sum(total for _, total, _ in sums)
+    squares = sum(square for _, _, square in sums)
     return (total / count, squares / count) if count else (math.nan, math.nan)
+
+
+def _sums_of_pieces(weight: Any) -> list[list[_Sums]]:
+    if sharding_of(weight) is not None:
+        return [_sums(part.reshape(-1)) for part in local_parts(weight)]
+    if math.prod(weight.shape) <= _FETCHED:
+        return [_sums(ops.convert_to_numpy(weight).reshape(-1))]
+    flat = ops.reshape(weight, (-1,))
+
+    def fetch(start: int) -> list[_Sums]:
+        return _sums(ops.convert_to_numpy(flat[start : start + _FETCHED]))
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as threads:  # the sums are added up in order
+        return list(threads.map(fetch, range(0, flat.shape[0], _FETCHED)))
+
+
+def _sums(fetched: NDArray[Any]) -> list[_Sums]:
+    """Returns how many numbers there are, their sum and that of their squares, piece by piece."""
+    found = []
+    for start in range(0, fetched.size, _SUMMED):
+        piece = fetched[start : start + _SUMMED]
+        values = np.asarray(piece, "float64" if piece.dtype == "float64" else "float32")
+        found.append(
+            (values.size, float(values.sum(dtype="float64")), float(np.dot(values, values)))
+        )
+    return found

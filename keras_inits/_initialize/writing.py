@@ -1,20 +1,23 @@
 """Values drawn for a weight; independent ones by NumPy, on all processors."""
 
+import itertools
 import math
 import os
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeGuard
 
 import keras
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from keras_inits import _keras_internals
+from keras_inits import _keras_internals, _sharding
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._schemes import OrthogonalInit, VarianceScalingInit
+from keras_inits._schemes.base import KernelScheme
 from keras_inits._schemes.geometric import draw
-from keras_inits._schemes.laws import kernel_scheme
+from keras_inits._schemes.laws import counterpart, kernel_scheme
 from keras_inits._schemes.orthogonal import is_small, small_haar_orthogonal
 from keras_inits._schemes.sampling import Distribution, cut_stddev, stream
 
@@ -25,7 +28,9 @@ _PIECE = 2**20
 _LEAST_CUT = 0.5
 
 
-def values_for(initializer: Any, geometry: KernelGeometry, dtype: str, seed: int) -> Any:
+def values_for(
+    initializer: Any, geometry: KernelGeometry, dtype: str, seed: int, sharding: Any = None
+) -> Any:
     """Returns the values of a weight: what `initialize` and `compare` both start from.
 
     Independent values come from NumPy, which draws them several times faster than TensorFlow on a
@@ -37,12 +42,16 @@ def values_for(initializer: Any, geometry: KernelGeometry, dtype: str, seed: int
         geometry: that of the weight; its shape is the shape of the result.
         dtype: the type of the result.
         seed: a whole number of up to 128 bits.
+        sharding: how the weight lies on several devices, a `jax.sharding.NamedSharding`. The values
+            do not depend on it.
 
     Returns:
         An array or a tensor that a variable can be assigned.
     """
+    if sharding is not None:
+        return _sharded_values(initializer, geometry, dtype, seed, sharding)
     scheme = kernel_scheme(initializer)
-    if isinstance(scheme, VarianceScalingInit) and (scheme.cut is None or scheme.cut >= _LEAST_CUT):
+    if _is_drawn_by_numpy(scheme):
         stddev = scheme.expected_stddev(geometry)
         working = scheme.working_dtype(dtype)
         values = independent_values(
@@ -54,6 +63,41 @@ def values_for(initializer: Any, geometry: KernelGeometry, dtype: str, seed: int
         matrices = small_haar_orthogonal(geometry.matrix_shape, gain, dtype, stream(seed))
         return geometry.from_matrices(matrices)
     return draw(scheme or initializer, geometry, dtype, seed)
+
+
+def _sharded_values(
+    initializer: Any, geometry: KernelGeometry, dtype: str, seed: int, sharding: Any
+) -> Any:
+    """Returns what `values_for` does, laid out over devices: no process makes more than its parts.
+
+    Schemes that need the whole matrix, and initializers that are not known, make it on one device.
+    """
+    scheme = kernel_scheme(initializer)
+    if _is_drawn_by_numpy(scheme):
+        stddev, working = scheme.expected_stddev(geometry), scheme.working_dtype(dtype)
+        distribution, cut = scheme.distribution, scheme.cut
+        kind = np.dtype(dtype)  # bfloat16 too, which JAX has NumPy know
+
+        def make(parts: Sequence[_sharding.Part]) -> list[NDArray[Any]]:
+            made = independent_parts(
+                distribution, geometry.shape, stddev, working, seed, parts, cut=cut
+            )
+            return [values.astype(kind, copy=False) for values in made]
+
+        return _sharding.place_parts(geometry.shape, sharding, make)
+    known = scheme or counterpart(initializer)
+    if known is not None and known.independent:
+        return known.draw_sharded(geometry, dtype, seed, sharding)
+    whole = _sharding.compute_whole(
+        lambda: ops.convert_to_tensor(values_for(initializer, geometry, dtype, seed), dtype),
+        sharding,
+    )
+    return _sharding.place_whole(whole, sharding)
+
+
+def _is_drawn_by_numpy(scheme: KernelScheme | None) -> TypeGuard[VarianceScalingInit]:
+    cut = getattr(scheme, "cut", None)
+    return isinstance(scheme, VarianceScalingInit) and (cut is None or cut >= _LEAST_CUT)
 
 
 def _is_small(scheme: OrthogonalInit, geometry: KernelGeometry, dtype: str) -> bool:
@@ -94,14 +138,111 @@ def independent_values(
         generator = np.random.Generator(np.random.SFC64([seed, index]))
         _fill(piece, distribution, stddev, generator, cut)
 
-    pieces = -(-values.size // _PIECE)
-    if pieces < 2:
-        for index in range(pieces):
-            fill(index)
-    else:  # NumPy's generators release Python's lock
-        with ThreadPoolExecutor(min(pieces, os.cpu_count() or 1)) as threads:
-            list(threads.map(fill, range(pieces)))
+    _on_threads(fill, range(-(-values.size // _PIECE)))
     return tensor
+
+
+def independent_parts(
+    distribution: Distribution,
+    shape: tuple[int, ...],
+    stddev: float,
+    dtype: str,
+    seed: int,
+    parts: Sequence[_sharding.Part],
+    *,
+    cut: float | None = None,
+) -> list[NDArray[Any]]:
+    """Returns parts of what `independent_values` returns, without the whole.
+
+    Beyond the parts it needs the memory of one piece for each processor. Pieces that meet no part
+    are not drawn: of a weight that is cut along its first axis a process draws its own share, of
+    one that is cut along the last all.
+
+    Args:
+        distribution: as there.
+        shape: the shape of the whole.
+        stddev: as there.
+        dtype: as there.
+        seed: as there.
+        parts: where each part begins and ends on each axis.
+        cut: as there.
+    """
+    size = math.prod(shape)
+    made = [np.empty(_sharding.shape_of(part), dtype) for part in parts]
+    wanted = [_sharding.rows_and_columns(part, shape) for part in parts]
+
+    def fill(index: int) -> None:
+        start = index * _PIECE
+        piece = np.empty(min(_PIECE, size - start), dtype)
+        generator = np.random.Generator(np.random.SFC64([seed, index]))
+        _fill(piece, distribution, stddev, generator, cut)
+        for values, part in zip(made, wanted, strict=True):
+            _copy(piece, start, values, *part)
+
+    met = {
+        index
+        for rows, (first, end), length in wanted
+        for index in _pieces_met(rows * length + first, end - first)
+    }
+    _on_threads(fill, sorted(met))
+    return made
+
+
+def _pieces_met(starts: NDArray[np.int64], length: int) -> set[int]:
+    """Returns the numbers of the pieces in which runs of `length` from `starts` lie."""
+    if not length or not starts.size:
+        return set()
+    first, last = starts // _PIECE, (starts + length - 1) // _PIECE
+    ends = np.unique(np.stack([first, last]), axis=1).T.tolist()
+    return {piece for begin, end in ends for piece in range(begin, end + 1)}
+
+
+def _copy(
+    piece: NDArray[Any],
+    start: int,
+    values: NDArray[Any],
+    rows: NDArray[np.int64],
+    columns: tuple[int, int],
+    length: int,
+) -> None:
+    """Copies what a piece has of a part.
+
+    Args:
+        piece: the numbers from `start` on of the whole array in its order.
+        start: where the piece begins.
+        values: the part.
+        rows: with `columns` and `length` the part as `_sharding.rows_and_columns` gives it.
+        columns: the first and the one behind the last.
+        length: the length of a row.
+    """
+    part = values.reshape(len(rows), columns[1] - columns[0])
+    end = start + piece.size
+    whole = range(-(-start // length), end // length)
+    # A piece is the end of a row, whole rows and the beginning of one, or lies inside one row.
+    if not whole:
+        cuts = sorted({start, min(end, -(-(start + 1) // length) * length), end})
+    else:
+        cuts = sorted({start, whole.start * length, whole.stop * length, end})
+    for low, high in itertools.pairwise(cuts):
+        row, column = divmod(low, length)
+        count = max(1, (high - low) // length)
+        view = piece[low - start : high - start].reshape(count, -1)
+        first, last = np.searchsorted(rows, [row, row + count])
+        left, right = max(column, columns[0]), min(column + view.shape[1], columns[1])
+        if first < last and left < right:
+            part[first:last, left - columns[0] : right - columns[0]] = view[
+                rows[first:last] - row, left - column : right - column
+            ]
+
+
+def _on_threads(fill: Callable[[int], None], pieces: Sequence[int]) -> None:
+    """Calls `fill` with each number on all processors: NumPy's generators release Python's lock."""
+    if len(pieces) < 2:
+        for index in pieces:
+            fill(index)
+        return
+    with ThreadPoolExecutor(min(len(pieces), os.cpu_count() or 1)) as threads:
+        list(threads.map(fill, pieces))
 
 
 def _allocate(shape: tuple[int, ...], dtype: str) -> tuple[Any, NDArray[Any]]:

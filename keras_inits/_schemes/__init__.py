@@ -5,6 +5,7 @@ from keras_inits._schemes.biases import BiasUniformInit, ChronoInit
 from keras_inits._schemes.constant import ConstantInit, OnesInit, ZerosInit
 from keras_inits._schemes.cut_normal import CutNormalInit
 from keras_inits._schemes.geometric import GeometricInit
+from keras_inits._schemes.hadamard import HadamardOrthogonalInit
 from keras_inits._schemes.identity import DiracInit, IdentityInit
 from keras_inits._schemes.mimetic import MimeticInit
 from keras_inits._schemes.orthogonal import DeltaOrthogonalInit, OrthogonalInit
@@ -42,6 +43,7 @@ __all__ = [
     "GeometricInit",
     "GlorotInit",
     "GlorotUniformInit",
+    "HadamardOrthogonalInit",
     "HeInit",
     "HeUniformInit",
     "IcnrInit",

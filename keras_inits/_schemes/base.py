@@ -3,11 +3,14 @@
 import functools
 import inspect
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
+from keras_inits import _sharding as sharding
 from keras_inits._checks import shape as shape_of
 from keras_inits._errors import InputError
 from keras_inits._kernel_geometry import Axes, KernelGeometry, standardize_axes
@@ -35,6 +38,8 @@ class Scheme(keras.initializers.Initializer):
     """
 
     seed: Any = None
+    #: Whether each value follows from the seed and its place alone, not from other values.
+    independent: bool = False
 
     def __init_subclass__(cls, **fixed: Any) -> None:
         super().__init_subclass__()
@@ -44,17 +49,51 @@ class Scheme(keras.initializers.Initializer):
             cls, (base for base in cls.__mro__[1:] if issubclass(base, Scheme))
         )
 
-    def __call__(self, shape: Any, dtype: Any = None) -> Any:
+    def __call__(self, shape: Any, dtype: Any = None, layout: Any = None) -> Any:
         """Returns a tensor of `shape` and `dtype` drawn by this scheme.
 
         Args:
             shape: the shape of the tensor.
             dtype: its type; `keras.config.floatx()` if None.
+            layout: how the tensor lies on several devices: `keras.distribution.TensorLayout`, or a
+                `jax.sharding.NamedSharding`. Keras from 3.15 on gives it under a distribution; on
+                JAX alone variables are sharded. The values do not depend on it.
 
         Raises:
             ValueError: a shape or dtype that this scheme cannot fill.
         """
-        return self.draw(self.geometry(shape_of(shape)), dtype, self.seed)
+        geometry = self.geometry(shape_of(shape))
+        if layout is None:
+            return self.draw(geometry, dtype, self.seed)
+        if keras.backend.backend() != "jax":
+            values = self.draw(geometry, dtype, self.seed)
+            return keras.distribution.distribute_tensor(values, layout)
+        placed, automatic = sharding.to_sharding(layout)
+        return sharding.relabel(self.draw_sharded(geometry, dtype, self.seed, automatic), placed)
+
+    def draw_sharded(self, geometry: KernelGeometry, dtype: Any, seed: Any, by: Any) -> Any:
+        """Returns what `draw` does, laid out over devices by a `jax.sharding.NamedSharding`.
+
+        Where the values are independent each device computes its own, from their places in the
+        whole kernel. All others are drawn whole on one device of each process, then placed.
+
+        Args:
+            geometry: the geometry of the whole kernel.
+            dtype: as in `draw`.
+            seed: as in `draw`.
+            by: the sharding.
+        """
+        dtype, seed = checks.dtype(dtype), stream(seed)
+        if not self.independent:
+            whole = sharding.compute_whole(lambda: self.draw(geometry, dtype, seed), by)
+            return sharding.place_whole(whole, by)
+        if isinstance(seed, keras.random.SeedGenerator):  # it moves on here, not where it is traced
+            words = ops.convert_to_numpy(seed.next())
+        elif seed is None:
+            words = ops.convert_to_numpy(keras.random.randint((2,), 0, 2**31 - 1))
+        else:
+            words = np.array([seed, 0], "uint32")  # as Keras reads an integer
+        return sharding.compute_parts(_Draw(self, geometry, dtype), words, by)
 
     def draw(self, geometry: KernelGeometry, dtype: Any, seed: Any) -> Any:
         """Returns a kernel of `geometry` drawn by this scheme with a seed other than its own.
@@ -134,6 +173,28 @@ class Scheme(keras.initializers.Initializer):
         defaults = inspect.signature(type(self)).parameters
         given = [f"{k}={v!r}" for k, v in self.get_config().items() if v != defaults[k].default]
         return f"{type(self).__name__}({', '.join(given)})"
+
+
+@dataclass(frozen=True, eq=False)
+class _Draw:
+    """A draw as a function of the seed: equal, hence compiled once, for schemes of one law."""
+
+    scheme: Scheme
+    geometry: KernelGeometry
+    dtype: str
+
+    def __call__(self, words: Any) -> Any:
+        return self.scheme.draw(self.geometry, self.dtype, words)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Draw) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash((type(self.scheme), self.geometry, self.dtype))
+
+    def _key(self) -> tuple[Any, ...]:
+        config = {**self.scheme.get_config(), "seed": None}
+        return type(self.scheme), config, self.geometry, self.dtype
 
 
 class KernelScheme(Scheme, keras.initializers.VarianceScaling):

@@ -40,6 +40,8 @@ class BiasUniformInit(KernelScheme):
     True
     """
 
+    independent = True
+
     def __init__(
         self,
         fan_in: float | None = None,

@@ -16,6 +16,8 @@ from keras_inits._schemes.base import Scheme
 class _Constant(Scheme):
     """A scheme that draws nothing, and so fills any type."""
 
+    independent = True
+
     def working_dtype(self, dtype: str) -> str:
         return dtype
 

@@ -30,6 +30,8 @@ class CutNormalInit(Scheme, keras.initializers.TruncatedNormal):
     1.0
     """
 
+    independent = True
+
     def __init__(
         self,
         stddev: float = 0.02,

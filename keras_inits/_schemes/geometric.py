@@ -80,6 +80,8 @@ class GeometricInit(Scheme):
         if isinstance(scheme, Mapping) and "registered_name" in scheme:
             scheme = keras.saving.deserialize_keras_object(scheme)
         self.scheme = _registry.get(scheme)
+        known = counterpart(self.scheme)
+        self.independent = known is not None and known.independent
         self.input_axes = standardize_axes("input_axes", input_axes)
         self.output_axes = standardize_axes("output_axes", output_axes)
         self.batch_axes = standardize_axes("batch_axes", batch_axes)

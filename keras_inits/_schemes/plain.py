@@ -27,6 +27,8 @@ class RandomInit(Scheme, keras.initializers.RandomNormal):
     TensorShape([2, 3])
     """
 
+    independent = True
+
     def __init__(self, stddev: float = 1.0, mean: float = 0.0, *, seed: Any = None) -> None:
         super().__init__(
             mean=real("mean", mean),
@@ -69,6 +71,8 @@ class UniformInit(Scheme, keras.initializers.RandomUniform):
     TensorShape([2, 3])
     """
 
+    independent = True
+
     def __init__(self, minval: float = -0.05, maxval: float = 0.05, *, seed: Any = None) -> None:
         minval, maxval = real("minval", minval), real("maxval", maxval)
         if minval > maxval:
@@ -105,6 +109,8 @@ class TruncatedNormalInit(Scheme, keras.initializers.TruncatedNormal):
     >>> bool(TruncatedNormalInit(stddev=1.0, minval=0.0, seed=1)((99,)).numpy().min() >= 0)
     True
     """
+
+    independent = True
 
     def __init__(
         self,

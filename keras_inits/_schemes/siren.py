@@ -31,6 +31,8 @@ class SirenInit(KernelScheme):
     1.0
     """
 
+    independent = True
+
     def __init__(
         self,
         omega: float = 30.0,  # the paper's, section 3.2

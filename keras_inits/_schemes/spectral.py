@@ -89,6 +89,7 @@ class SpectralInit(GainScheme):
         self.distribution = checks.choice(
             "distribution", distribution, ("orthogonal", *get_args(Distribution))
         )
+        self.independent = self.distribution != "orthogonal"
 
     def sample(self, geometry: KernelGeometry, dtype: str, seed: Any) -> Any:
         if self.distribution != "orthogonal":

@@ -47,6 +47,8 @@ class VarianceScalingInit(GainScheme):
     TensorShape([3, 3, 8, 16])
     """
 
+    independent = True
+
     def __init__(
         self,
         gain: float | None = None,

@@ -14,6 +14,7 @@ from keras_inits._schemes import (
     ConstantInit,
     CutNormalInit,
     GeometricInit,
+    HadamardOrthogonalInit,
     IdentityInit,
     OnesInit,
     OrthogonalInit,
@@ -135,6 +136,8 @@ def _orthogonal(scheme: OrthogonalInit, geometry: KernelGeometry | None) -> tupl
         gain, note = scheme.gain_in(geometry), "its gain is that of this shape alone"
     else:
         gain, note = scheme.effective_gain, ""
+    if isinstance(scheme, HadamardOrthogonalInit):
+        note = f"{note}; Haar-uniform".removeprefix("; ")
     return initializers.Orthogonal(gain=gain, seed=_seed(scheme)), note
 
 

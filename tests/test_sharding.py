@@ -1,0 +1,143 @@
+"""Weights that lie on several devices: eight virtual ones of JAX, in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("jax")
+
+SCRIPT = """
+import hashlib, json, os
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
+import jax, keras, numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+import keras_inits
+from keras_inits import _sharding
+from keras_inits._schemes.base import _Draw
+
+devices = keras.distribution.list_devices()
+initialized, placed, stddevs = {}, {}, {}
+
+def digest(values):
+    return hashlib.sha256(np.asarray(values).tobytes()).hexdigest()
+
+def small(name):
+    made = [
+        keras.layers.Dense(64, "relu", kernel_initializer="zeros"),
+        keras.layers.Dense(8, kernel_initializer="zeros", dtype="bfloat16"),
+        keras.layers.Dense(8, kernel_initializer="zeros"),
+    ]
+    model = keras.Sequential([keras.Input((32,)), *made], name="model")
+    report = keras_inits.initialize(
+        model, "initkit_he", overrides={"*/dense_2/kernel": "initkit_orthogonal"}, seed=1
+    )
+    initialized[name] = [digest(weight) for weight in model.weights]
+    placed[name] = [[s.data.shape for s in w.value.addressable_shards] for w in model.weights]
+    stddevs[name] = [row.stddev for row in report.rows]
+
+def parallel(count, axes):
+    mesh = keras.distribution.DeviceMesh((count,), ["model"], devices[:count])
+    layout = keras.distribution.LayoutMap(mesh)
+    layout[".*kernel"] = axes
+    return keras.distribution.ModelParallel(layout_map=layout, batch_dim_name="model")
+
+small("none")
+rows, columns = ("model", None), (None, "model")
+for count, axes in ((1, rows), (2, columns), (4, columns), (8, rows), (8, columns)):
+    keras.utils.clear_session()
+    with parallel(count, axes).scope():
+        small(f"{count} {axes}")
+keras.utils.clear_session()
+with keras.distribution.DataParallel(devices=devices).scope():
+    small("data")
+keras.utils.clear_session()
+
+# the protocol of Keras: a layer that is built, and a call with a layout
+scheme, shape = keras_inits.HeUniformInit(seed=3), (1024, 512)
+drawn = {"eager": digest(scheme(shape))}
+distribution = parallel(8, columns)
+with distribution.scope():
+    layer = keras.layers.Dense(512, kernel_initializer=scheme)
+    layer.build((None, 1024))
+kernel = layer.kernel.value
+drawn["layer"] = digest(kernel)
+wanted = distribution.get_variable_layout(layer.kernel)
+equivalent = kernel.sharding.is_equivalent_to(wanted.backend_layout, 2)
+drawn["layout"] = digest(scheme(shape, layout=wanted))
+mesh = jax.make_mesh((2,), ("x",), devices=jax.devices()[:2])
+two = scheme(shape, "float32", NamedSharding(mesh, PartitionSpec("x", None)))
+drawn["two"] = digest(two)
+orthogonal = keras_inits.OrthogonalInit(seed=3)
+sharded = orthogonal((16, 16), layout=NamedSharding(mesh, PartitionSpec("x", None)))
+structured = [digest(orthogonal((16, 16))), digest(sharded), str(sharded.sharding.spec)]
+generator = keras_inits.HeUniformInit(seed=keras.random.SeedGenerator(1))
+moving = [digest(generator(shape, layout=wanted)) for _ in range(2)]
+
+# numbers of bytes on each device beyond the seed, of the compiled draw
+draw = _Draw(scheme, scheme.geometry(shape), "float32")
+def memory(sharding):
+    with jax.set_mesh(sharding.mesh):
+        lowered = _sharding._compiled(draw, sharding).lower(np.zeros(2, "uint32"))
+    analysis = lowered.compile().memory_analysis()
+    return analysis.output_size_in_bytes, analysis.temp_size_in_bytes
+print(json.dumps({
+    "initialized": initialized, "placed": placed, "stddevs": stddevs, "drawn": drawn,
+    "equivalent": bool(equivalent), "shards": [s.data.shape for s in kernel.addressable_shards],
+    "structured": structured, "moving": moving,
+    "sharded": memory(_sharding.to_sharding(wanted)[1]),
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def on_devices():
+    process = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", SCRIPT],
+        env=os.environ | {"KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 0, process.stderr[-4000:]
+    return json.loads(process.stdout.splitlines()[-1])
+
+
+def test_initialize_gives_the_same_bits_on_any_number_of_devices(on_devices):
+    found = on_devices["initialized"]
+    assert len(found) == 7
+    assert all(hashes == found["none"] for hashes in found.values())
+    kernels = found["none"][::2]
+    assert len({*kernels}) == 3  # control: other weights have other hashes
+    for stddevs in on_devices["stddevs"].values():
+        assert stddevs == pytest.approx(on_devices["stddevs"]["none"], rel=1e-5, abs=1e-6)
+
+
+def test_each_device_holds_its_part(on_devices):
+    placed = on_devices["placed"]
+    assert placed["8 ('model', None)"][0] == [[4, 64]] * 8
+    assert placed["4 (None, 'model')"][0] == [[32, 16]] * 4
+    assert placed["data"][0] == [[32, 64]] * 8
+    assert on_devices["shards"] == [[1024, 64]] * 8
+
+
+def test_schemes_honour_the_layout_and_draw_the_same_bits(on_devices):
+    drawn = on_devices["drawn"]
+    assert len({*drawn.values()}) == 1, drawn
+    assert on_devices["equivalent"]
+    one, other = on_devices["moving"]
+    assert one != other
+
+
+def test_a_matrix_that_is_drawn_whole_is_placed_by_its_layout(on_devices):
+    eager, sharded, spec = on_devices["structured"]
+    assert eager == sharded
+    assert "'x'" in spec
+
+
+def test_no_device_computes_more_than_a_few_of_its_parts(on_devices):
+    part = 1024 * 64 * 4
+    output, temporary = on_devices["sharded"]
+    assert output == part
+    assert temporary < 4 * part + 2**16  # the whole are 8 parts; threefry's counters are 3
