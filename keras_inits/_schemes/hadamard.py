@@ -152,7 +152,7 @@ def _factors(length: int) -> tuple[int, ...]:
 def _symmetric(size: int) -> NDArray[np.float64]:
     """Returns the symmetric orthogonal matrix of a small factor."""
     odd = size
-    matrix = np.ones((1, 1))
+    matrix: NDArray[Any] = np.ones((1, 1))
     while odd % 2 == 0:
         matrix = np.kron(matrix, [[1.0, 1.0], [1.0, -1.0]])
         odd //= 2
