@@ -40,7 +40,7 @@ FAST = {"Bert", "Llama", "T5Gemma", "ESM"}
 )
 def test_a_fresh_backbone_has_no_finding_but_of_one_seed(name):
     models = pytest.importorskip("keras_hub").models
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of Keras Hub's layers among each other

@@ -237,7 +237,7 @@ def test_a_killed_process_goes_on_from_its_finished_chunks(tmp_path):
     assert ours == theirs
 
 
-@pytest.mark.parametrize("trainer", ["population", "fit"])
+@pytest.mark.parametrize("trainer", ["population", pytest.param("fit", marks=pytest.mark.slow)])
 def test_kept_weights_are_those_that_the_run_ended_with(images, options, tmp_path, trainer):
     build = sequential(
         layers.BatchNormalization,
@@ -281,7 +281,7 @@ def test_a_state_of_other_threads_is_trained_again(images, tmp_path):
     np.testing.assert_allclose(resumed[0].history["loss"], whole[0].history["loss"], rtol=1e-5)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("optimizer", [pytest.param("sgd", marks=pytest.mark.slow), "adam"])
 def test_a_population_that_was_stopped_goes_on_from_its_last_epoch(
     images, options, tmp_path, optimizer
 ):

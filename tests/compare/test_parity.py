@@ -38,16 +38,11 @@ class Tokens(layers.Layer):
 QUICK = {
     "depthwise": (lambda: layers.DepthwiseConv2D(3), FLAT),
     "group normalization": (lambda: layers.GroupNormalization(2), FLAT),
-    "recurrent dropout": (
-        lambda: layers.Reshape((4, 32)),
-        lambda: layers.SimpleRNN(4, dropout=0.2, recurrent_dropout=0.2),
-    ),
     "constraint": (
         FLAT,
         lambda: layers.Dense(8, "relu", kernel_constraint=keras.constraints.MaxNorm(0.5)),
         lambda: layers.Dense(8, kernel_constraint=keras.constraints.UnitNorm()),
     ),
-    "embedding": (reshaped, Tokens, lambda: layers.Embedding(10, 4), FLAT),
 }
 SLOW = {
     "dense": (FLAT, lambda: layers.Dense(8, "tanh")),
@@ -65,6 +60,11 @@ SLOW = {
     "spatial dropout": (lambda: layers.SpatialDropout2D(0.3), FLAT),
     "gaussian noise": (lambda: layers.GaussianNoise(0.3), FLAT),
     "prelu": (FLAT, layers.PReLU),
+    "embedding": (reshaped, Tokens, lambda: layers.Embedding(10, 4), FLAT),
+    "recurrent dropout": (
+        lambda: layers.Reshape((4, 32)),
+        lambda: layers.SimpleRNN(4, dropout=0.2, recurrent_dropout=0.2),
+    ),
     "lstm with dropout": (reshaped, lambda: layers.LSTM(4, dropout=0.2, recurrent_dropout=0.2)),
     "lstm": (reshaped, lambda: layers.LSTM(4)),
     "lstm, masked": (reshaped, layers.Masking, lambda: layers.LSTM(4)),

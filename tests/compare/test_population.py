@@ -60,13 +60,13 @@ def assert_same_numbers(build, data, options, atol=1e-4, schemes=("he", "xavier"
     ("architecture", "optimizer"),
     [
         ("dense", "sgd"),
-        ("dense", "adam"),
-        ("convolution", "momentum"),
         ("batch norm", "adam"),
         *(
             pytest.param(*case, marks=pytest.mark.slow)
             for case in (
+                ("dense", "adam"),
                 ("dense", "momentum"),
+                ("convolution", "momentum"),
                 ("convolution", "sgd"),
                 ("convolution", "adam"),
                 ("batch norm", "sgd"),
@@ -86,7 +86,7 @@ def test_the_population_has_the_numbers_of_fit(architecture, optimizer, images, 
     "architecture",
     [
         "dropout",
-        "regularizers",
+        pytest.param("regularizers", marks=pytest.mark.slow),
         pytest.param("recurrent", marks=pytest.mark.slow),
         pytest.param("separable, layer norm", marks=pytest.mark.slow),
     ],
@@ -298,7 +298,7 @@ def two_inputs():
     return keras.Model({"image": first, "extra": second}, outputs)
 
 
-@pytest.mark.parametrize("batches", ["shared", "own"])
+@pytest.mark.parametrize("batches", [pytest.param("shared", marks=pytest.mark.slow), "own"])
 def test_models_of_several_inputs_and_outputs_give_the_numbers_of_fit(images, options, batches):
     random = np.random.default_rng(1)
 

@@ -107,6 +107,7 @@ def test_several_functions_set_a_model_one_after_the_other(images, options):
     np.testing.assert_allclose(bias, shares, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_model_that_cannot_be_vectorized_is_trained_by_fit_with_the_reason(images, options):
     build = sequential(layers.Flatten, lambda: layers.SpectralNormalization(layers.Dense(8)))
     result = compare(build, {"mine": lambda model, seed: None}, images, **options)

@@ -173,7 +173,7 @@ def deviations(name, seeds):
                     row[what].append((np.log(found.second_moment / expected), deviation))
         for what, values in row.items():
             rows[what].append(values)
-        keras.backend.clear_session()
+        keras.backend.clear_session(free_memory=False)
     return {what: np.array(values) for what, values in rows.items()}
 
 

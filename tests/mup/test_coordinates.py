@@ -16,7 +16,7 @@ WIDTHS = [32, 128, 512]
 
 
 def net(width):
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     hidden = [layers.Dense(width, "relu", name=f"hidden_{i}") for i in (1, 2)]
     return keras.Sequential([keras.Input((16,)), *hidden, layers.Dense(4, name="head")])
 
@@ -52,7 +52,7 @@ def test_steps_of_sgd_are_flat_in_mup_and_the_first_layer_stands_still_without()
 
 def language(divided):
     def build(width):
-        keras.utils.clear_session()
+        keras.utils.clear_session(free_memory=False)
         tokens = keras.Input((4,), dtype="int32")
         table = layers.ReversibleEmbedding(20, width, name="table")
         logits = table(layers.Dense(width, name="hidden")(table(tokens)), reverse=True)
@@ -92,7 +92,7 @@ class Odd(keras.Model):
 
 
 def odd(width):
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     model = Odd(width)
     model(np.zeros((2, 3, 16), "float32"))
     return model
@@ -149,13 +149,13 @@ def test_wrong_arguments_are_named(options, says):
 
 
 def attention(width, heads):
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     x = keras.Input((5, width))
     return keras.Model(x, x + layers.MultiHeadAttention(heads, width // heads, name="mix")(x, x))
 
 
 def by_hand(width):
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     x = keras.Input((5, width))
     q, k, v = (layers.Dense(width)(x) for _ in range(3))
     weights = ops.softmax(ops.matmul(q, ops.swapaxes(k, 1, 2)) / width**0.5)

@@ -10,7 +10,7 @@ from keras_inits import mup
 
 
 def net(width, depth=2):
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     hidden = [layers.Dense(width, "relu") for _ in range(depth + 1)]
     return keras.Sequential([keras.Input((16,)), *hidden, layers.Dense(4, name="head")])
 
@@ -45,7 +45,7 @@ def test_factors_are_those_of_the_table(kind):
 
 def test_fans_are_the_true_ones():
     def attention(width):
-        keras.utils.clear_session()
+        keras.utils.clear_session(free_memory=False)
         x = keras.Input((5, width))
         return keras.Model(x, layers.MultiHeadAttention(2, width // 2)(x, x))
 
@@ -56,7 +56,7 @@ def test_fans_are_the_true_ones():
 
 def test_a_table_that_is_embedding_and_head_does_not_start_at_zero():
     def language(width):
-        keras.utils.clear_session()
+        keras.utils.clear_session(free_memory=False)
         tokens, table = keras.Input((5,), dtype="int32"), layers.ReversibleEmbedding(20, width)
         return keras.Model(tokens, table(layers.Dense(width)(table(tokens)), reverse=True))
 

@@ -32,7 +32,7 @@ OPTIMIZERS = {
 
 
 def net(width):
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     hidden = [layers.Dense(width), layers.Dense(width)]
     return keras.Sequential([keras.Input((4,)), *hidden, layers.Dense(3, name="head")])
 
@@ -166,7 +166,7 @@ from keras_inits import mup
 assert keras.backend.backend() == sys.argv[1]
 
 def net(width):
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     hidden = [layers.Dense(width, "relu"), layers.Dense(width, "relu")]
     return keras.Sequential([keras.Input((4,)), *hidden, layers.Dense(3)])
 
