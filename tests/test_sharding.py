@@ -94,6 +94,7 @@ print(json.dumps({
 
 @pytest.fixture(scope="module")
 def on_devices():
+    pytest.importorskip("jax")
     process = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", SCRIPT],
         env=os.environ | {"KERAS_BACKEND": "jax"},

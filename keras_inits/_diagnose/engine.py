@@ -1,5 +1,6 @@
 """One pass forward and one back through a model, and the report of both."""
 
+import contextlib
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -196,17 +197,21 @@ def _evidence(
 
 def _build(model: keras.Model, batch: Batch, own_step: bool) -> None:
     """Makes all weights, without running the model where that is possible."""
-    if model.built and all(layer.built for layer in all_layers(model)):
+    if own_step and not _is_built(model):
+        # What is wrong with a step it says itself, when it is run. On JAX it also takes a state.
+        with contextlib.suppress(Exception), gradients_of_steps(model):
+            _trace(model.train_step, batch.packed())
+    if _is_built(model):
         return
     try:
-        if own_step:
-            with gradients_of_steps(model):
-                _trace(model.train_step, batch.packed())
-        else:
-            _trace(lambda x: model(x, training=False), batch.x)
+        _trace(lambda x: model(x, training=False), batch.x)
     except Exception:  # code that only runs on values; it says itself what is wrong with them
         if not own_step:
             model(batch.x, training=False)
+
+
+def _is_built(model: keras.Model) -> bool:
+    return bool(model.built) and all(layer.built for layer in all_layers(model))
 
 
 def _trace(run: Callable[[Any], Any], structure: Any) -> None:

@@ -171,10 +171,10 @@ def _quotient(inputs: Any, output: Any, numbers: Any, origins: Origins) -> Bend 
     if not origins.of(below) or not (one or origins.of(above) == origins.of(below)):
         return None
     values = backend.read(output)
-    if backend.largest(values) > 1:
+    if not backend.largest(values) <= 1:
         return None
-    low, high = backend.lowest(values), -backend.lowest(-values)
-    if not (one or low < 0) or not -1 <= low <= high <= 1:
+    low = backend.lowest(values)
+    if not (one or low < 0):
         return None
     return Bend((0.0, 1.0)) if one and low >= 0 else Bend((-1.0, 1.0))
 

@@ -165,7 +165,10 @@ NETS: Mapping[str, Net] = {
         work=60,
     ),
     "cnn-norm": Net(
-        "the same with batch normalization", functools.partial(cnn, True), ("relu", "tanh"), work=80
+        f"{CONVOLUTIONS} convolutions of {CHANNELS} channels with batch normalization",
+        functools.partial(cnn, True),
+        ("relu", "tanh"),
+        work=80,
     ),
     "resnet": Net(
         f"{BLOCKS} residual blocks of two convolutions",
@@ -175,7 +178,7 @@ NETS: Mapping[str, Net] = {
         70,
     ),
     "resnet-norm": Net(
-        "the same with batch normalization",
+        f"{BLOCKS} residual blocks of two convolutions with batch normalization",
         functools.partial(resnet, True),
         ("relu", "tanh"),
         "resnet",

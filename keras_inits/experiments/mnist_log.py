@@ -62,7 +62,7 @@ class MnistLogConfig(MnistConfig):
     """Runs of each scheme; run k of every scheme has the same batches and biases."""
     trainer: Literal["auto", "population", "fit"] = "auto"
     """population: all runs side by side, on the first seed's batches. fit: one by one by Keras's
-    `fit`, each seed on batches of its own. auto: population where Keras runs on TensorFlow."""
+    `fit`, each seed on batches of its own. auto: population where the model allows it."""
     epochs: int = 20
     """Passes over the training images."""
     batch_size: int = 100

@@ -13,7 +13,7 @@ from keras_inits import Execution, compare
 from keras_inits._compare.vectorizing import CannotVectorizeError
 
 CONSTRAINT = keras.constraints.MaxNorm(0.5)
-# Those of the first are compared with TensorFlow's too; random numbers differ between backends.
+# Those of the first two are compared with TensorFlow's too; random numbers differ between backends.
 NETS = {
     "dense": (
         lambda: layers.Flatten(),

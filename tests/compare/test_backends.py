@@ -34,9 +34,16 @@ def there(request):
 
 
 def differ(ours, theirs):
-    """Returns the largest difference over metrics, runs and epochs."""
+    """Returns the largest differences of losses and of accuracies over runs and epochs."""
     assert list(ours) == list(theirs)
-    return max(np.abs(np.subtract(ours[m], theirs[m])).max() for m in ours)
+    found = {m: np.abs(np.subtract(ours[m], theirs[m])).max() for m in ours}
+    assert set(found) == {"loss", "accuracy", "test_loss", "test_accuracy"}
+    return max(found["loss"], found["test_loss"]), max(found["accuracy"], found["test_accuracy"])
+
+
+def agree(ours, theirs):
+    losses, accuracies = differ(ours, theirs)
+    return losses < 1e-4 and accuracies < 0.05  # rounding may move a few samples of 70
 
 
 @pytest.mark.parametrize("net", ["dense", "dropout"])
@@ -45,14 +52,14 @@ def test_a_population_has_the_numbers_of_fit_on_its_backend(there, net):
         assert "RuntimeError while vectorizing: " in there["population"][net]
         assert len(there["population"][net].splitlines()) == 1
     else:
-        assert differ(there["population"][net], there["fit"][net]) < 1e-4
+        assert agree(there["population"][net], there["fit"][net])
 
 
 @pytest.mark.parametrize("net", ["dense", "convolution"])
 def test_a_population_has_the_numbers_of_tensorflow(there, net):
     here = numbers(trained(NETS[net], "population", **CHANGES[net]))
     trainer = "fit" if (there["backend"], net) in REFUSED else "population"
-    assert differ(there[trainer][net], here) < 1e-4
+    assert agree(there[trainer][net], here)
     losses = np.array(here["loss"])
     assert len(np.unique(losses)) == losses.size  # or the runs would be the same
 
@@ -60,7 +67,8 @@ def test_a_population_has_the_numbers_of_tensorflow(there, net):
 def test_other_batches_would_not_agree(there):
     """Negative control: a population that orders its batches otherwise must be seen."""
     shared = {**CHANGES["dense"], "batches": "shared"}
-    assert differ(there["fit"]["dense"], numbers(trained(NETS["dense"], "fit", **shared))) > 1e-3
+    here = numbers(trained(NETS["dense"], "fit", **shared))
+    assert differ(there["fit"]["dense"], here)[0] > 1e-3
 
 
 def test_what_cannot_be_vectorized_is_refused_in_one_sentence(there):

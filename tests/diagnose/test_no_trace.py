@@ -151,6 +151,7 @@ def test_the_optimizer_is_released_after_a_step_of_the_models_own():
 
 
 def test_a_model_is_diagnosed_without_tensorflow():
+    pytest.importorskip("jax")
     code = """
 import os, sys
 os.environ["KERAS_BACKEND"] = "jax"
