@@ -23,39 +23,44 @@ def standard_deviation(weight: Any) -> float:
 
 
 def mean_square(weight: Any) -> float:
-    """Returns the mean square of all entries; NaN for an empty weight."""
-    return _moments(weight)[1]
+    """Returns the mean square of all entries; NaN for an empty weight.
+
+    Gains follow from it: it has nine digits, which do not depend on how a weight is cut.
+    """
+    return float(f"{_moments(weight, 'float64')[1]:.9g}")
 
 
-def _moments(weight: Any) -> tuple[float, float]:
+def _moments(weight: Any, precision: str = "float32") -> tuple[float, float]:
     """Returns the mean and the mean square of all entries that this process holds."""
-    sums = [each for piece in _sums_of_pieces(weight) for each in piece]
+    sums = [each for piece in _sums_of_pieces(weight, precision) for each in piece]
     count = sum(size for size, _, _ in sums)
     total = sum(total for _, total, _ in sums)
     squares = sum(square for _, _, square in sums)
     return (total / count, squares / count) if count else (math.nan, math.nan)
 
 
-def _sums_of_pieces(weight: Any) -> list[list[_Sums]]:
+def _sums_of_pieces(weight: Any, precision: str) -> list[list[_Sums]]:
     if sharding_of(weight) is not None:
-        return [_sums(part.reshape(-1)) for part in local_parts(weight)]
+        return [_sums(part.reshape(-1), precision) for part in local_parts(weight)]
     if math.prod(weight.shape) <= _FETCHED:
-        return [_sums(ops.convert_to_numpy(weight).reshape(-1))]
+        return [_sums(ops.convert_to_numpy(weight).reshape(-1), precision)]
     flat = ops.reshape(weight, (-1,))
 
     def fetch(start: int) -> list[_Sums]:
-        return _sums(ops.convert_to_numpy(flat[start : start + _FETCHED]))
+        return _sums(ops.convert_to_numpy(flat[start : start + _FETCHED]), precision)
 
-    with ThreadPoolExecutor(os.cpu_count() or 1) as threads:  # the sums are added up in order
+    with ThreadPoolExecutor(
+        min(4, os.cpu_count() or 1)
+    ) as threads:  # the sums are added up in order
         return list(threads.map(fetch, range(0, flat.shape[0], _FETCHED)))
 
 
-def _sums(fetched: NDArray[Any]) -> list[_Sums]:
+def _sums(fetched: NDArray[Any], precision: str) -> list[_Sums]:
     """Returns how many numbers there are, their sum and that of their squares, piece by piece."""
     found = []
     for start in range(0, fetched.size, _SUMMED):
         piece = fetched[start : start + _SUMMED]
-        values = np.asarray(piece, "float64" if piece.dtype == "float64" else "float32")
+        values = np.asarray(piece, "float64" if piece.dtype == "float64" else precision)
         found.append(
             (values.size, float(values.sum(dtype="float64")), float(np.dot(values, values)))
         )

@@ -21,6 +21,9 @@ class _Constant(Scheme):
     def working_dtype(self, dtype: str) -> str:
         return dtype
 
+    def draw_sharded(self, geometry: KernelGeometry, dtype: Any, seed: Any, by: Any) -> Any:
+        return super().draw_sharded(geometry, dtype, 0, by)  # a seed of None would be drawn
+
     def expected_stddev(self, geometry: KernelGeometry) -> float:
         return 0.0
 
