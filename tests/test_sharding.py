@@ -76,6 +76,14 @@ structured = [digest(orthogonal((16, 16))), digest(sharded), str(sharded.shardin
 generator = keras_inits.HeUniformInit(seed=keras.random.SeedGenerator(1))
 moving = [digest(generator(shape, layout=wanted)) for _ in range(2)]
 
+def next_number(between):
+    keras.utils.set_random_seed(3)
+    between()
+    return float(keras.random.normal(()))
+
+constant = keras_inits.ZerosInit()
+streams = [next_number(list), next_number(lambda: constant(shape, layout=wanted))]
+
 # numbers of bytes on each device beyond the seed, of the compiled draw
 draw = _Draw(scheme, scheme.geometry(shape), "float32")
 def memory(sharding):
@@ -86,7 +94,7 @@ def memory(sharding):
 print(json.dumps({
     "initialized": initialized, "placed": placed, "stddevs": stddevs, "drawn": drawn,
     "equivalent": bool(equivalent), "shards": [s.data.shape for s in kernel.addressable_shards],
-    "structured": structured, "moving": moving,
+    "structured": structured, "moving": moving, "streams": streams,
     "sharded": memory(_sharding.to_sharding(wanted)[1]),
 }))
 """
@@ -129,6 +137,11 @@ def test_schemes_honour_the_layout_and_draw_the_same_bits(on_devices):
     assert on_devices["equivalent"]
     one, other = on_devices["moving"]
     assert one != other
+
+
+def test_a_constant_takes_no_number_of_the_global_stream(on_devices):
+    plain, after_constant = on_devices["streams"]
+    assert after_constant == plain
 
 
 def test_a_matrix_that_is_drawn_whole_is_placed_by_its_layout(on_devices):

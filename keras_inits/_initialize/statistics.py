@@ -49,9 +49,8 @@ def _sums_of_pieces(weight: Any, precision: str) -> list[list[_Sums]]:
     def fetch(start: int) -> list[_Sums]:
         return _sums(ops.convert_to_numpy(flat[start : start + _FETCHED]), precision)
 
-    with ThreadPoolExecutor(
-        min(4, os.cpu_count() or 1)
-    ) as threads:  # the sums are added up in order
+    # Of the sums, which are added up in order, four may be at work: each needs 16 MiB.
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as threads:
         return list(threads.map(fetch, range(0, flat.shape[0], _FETCHED)))
 
 
