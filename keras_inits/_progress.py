@@ -37,6 +37,20 @@ def part_of(
     return tell
 
 
+def weighed(listener: Callable[[Progress], object], work: int) -> Callable[[Progress], None]:
+    """Returns what takes the progress of nets and tells that of their work.
+
+    Args:
+        listener: takes the progress of the work.
+        work: of one net.
+    """
+
+    def tell(nets: Progress) -> None:
+        listener(Progress(nets.done * work, nets.total * work, nets.seconds_left))
+
+    return tell
+
+
 class Clock:
     """Tells how far it is and how long it will take, by the pace of this call.
 

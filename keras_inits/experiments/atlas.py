@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from keras_inits._compare import Comparison, Execution, Interval, compare
 from keras_inits._compare.aggregates import mean_of_tasks
 from keras_inits._errors import InputError, did_you_mean
-from keras_inits._progress import Progress, part_of
+from keras_inits._progress import part_of, weighed
 from keras_inits._reporting import Finding
 from keras_inits.datasets import load_mnist
 from keras_inits.experiments import _atlas_recipe as recipe
@@ -263,19 +263,10 @@ def run(
                 metrics=["accuracy"],
                 seed=config.seed,
                 execution=Execution(
-                    out=config.state("-".join(task)), on_progress=_weighed(tell, net.work)
+                    out=config.state("-".join(task)), on_progress=weighed(tell, net.work)
                 ),
             )
     return AtlasResult(config, versions, images.provenance(), runs)
-
-
-def _weighed(listener: OnProgress, work: int) -> OnProgress:
-    """Returns what takes the progress of nets and tells that of their work, which takes time."""
-
-    def tell(p: Progress) -> None:
-        listener(Progress(p.done * work, p.total * work, p.seconds_left))
-
-    return tell
 
 
 EXPERIMENT = Experiment(

@@ -17,7 +17,7 @@ from keras_inits._checks import integer, real
 from keras_inits._compare import Execution, compare
 from keras_inits._errors import InputError
 from keras_inits._mean_field import critical_sigma_w, depth_scale
-from keras_inits._progress import Progress, part_of
+from keras_inits._progress import part_of, weighed
 from keras_inits._reporting import Finding
 from keras_inits.datasets import load_mnist
 from keras_inits.experiments import _trainability_recipe as recipe
@@ -196,7 +196,7 @@ def run(
         data = recipe.training_data(images)
         before = 0
         for depth in config.depths:
-            tell = _in_layers(part_of(listen, before, total), depth)
+            tell = weighed(part_of(listen, before, total), depth)
             compared = compare(
                 functools.partial(recipe.tanh_net, data.x.shape[1], depth, config.units),
                 {
@@ -230,15 +230,6 @@ def run(
         critical=critical_sigma_w("tanh", sigma_b=sigma_b) ** 2,
         notes=tuple(dict.fromkeys(notes)),
     )
-
-
-def _in_layers(listener: OnProgress, depth: int) -> OnProgress:
-    """Returns what takes the progress of nets and tells that of their layers, which take time."""
-
-    def tell(p: Progress) -> None:
-        listener(Progress(p.done * depth, p.total * depth, p.seconds_left))
-
-    return tell
 
 
 EXPERIMENT = Experiment(
