@@ -4,7 +4,9 @@ import sys
 from pathlib import PurePath
 from typing import NoReturn
 
-BACKENDS = ("tensorflow", "jax", "torch", "openvino")
+# Training and `diagnose` need gradients.
+WITH_GRADIENTS = ("tensorflow", "jax", "torch")
+BACKENDS = (*WITH_GRADIENTS, "openvino")
 
 
 def import_keras() -> None:

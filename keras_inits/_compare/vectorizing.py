@@ -8,13 +8,12 @@ from typing import Any, TypeVar
 
 import keras
 
+from keras_inits._backend import WITH_GRADIENTS
 from keras_inits._errors import InputError
 
 # Their update of a number depends on that number, its gradient and the step alone. Adafactor, Lamb,
 # Muon and clipping by norm look at whole variables, which would mix the models.
 ELEMENTWISE = ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "Adamax", "Nadam", "Lion")
-
-BACKENDS = ("tensorflow", "jax", "torch")  # whose populations are in `engines`
 
 _T = TypeVar("_T")
 
@@ -25,8 +24,8 @@ class CannotVectorizeError(InputError):
 
 def refuse(model: keras.Model) -> None:
     """Raises a `CannotVectorizeError` for what would not give the numbers of `fit`."""
-    if (backend := keras.backend.backend()) not in BACKENDS:
-        raise CannotVectorizeError(f"Keras runs on {backend}, not on {' or '.join(BACKENDS)}")
+    if (backend := keras.backend.backend()) not in WITH_GRADIENTS:
+        raise CannotVectorizeError(f"Keras runs on {backend}, not on {' or '.join(WITH_GRADIENTS)}")
     for method in ("train_step", "test_step"):
         own = getattr(type(model), method)
         if own not in (getattr(keras.Model, method), getattr(keras.Sequential, method)):

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from keras_inits._backend import WITH_GRADIENTS
 from keras_inits._diagnose.report import SignalReport
 from keras_inits._diagnose.standard_input import StandardInput, draw_input
 from keras_inits._diagnose.thresholds import Thresholds
@@ -147,7 +148,7 @@ def _check_shape(model: keras.Model, x: Any) -> None:
 
 
 def _check_model(model: Any) -> None:
-    if (backend := keras.backend.backend()) not in ("tensorflow", "jax", "torch"):
+    if (backend := keras.backend.backend()) not in WITH_GRADIENTS:
         raise InputError(
             "`diagnose` needs gradients: set KERAS_BACKEND to tensorflow, jax or torch and load "
             f"the model there. Received: backend {backend!r}"
