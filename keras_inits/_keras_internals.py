@@ -273,13 +273,16 @@ def symbolic_calls_through(
         calls_through(keras.layers.Layer, "__call__", layer_call),
         calls_through(keras.Operation, "symbolic_call", operation_call),
         calls_through(keras.layers.Layer, "add_loss", add_loss),
-        calls_through(keras.layers.MultiHeadAttention, "_compute_attention", _by_operations),
+        calls_through(
+            keras.layers.MultiHeadAttention, "_compute_attention", _attention_by_operations
+        ),
     ):
         yield
 
 
-def _by_operations(plain: Any, layer: Any, query: Any, key: Any, value: Any, *args: Any,
-                   **kwargs: Any) -> Any:  # fmt: skip
+def _attention_by_operations(
+    plain: Any, layer: Any, query: Any, key: Any, value: Any, *args: Any, **kwargs: Any
+) -> Any:
     """Computes attention by an operation of `keras.ops` where the layer itself cannot.
 
     Keras 3.16 computes it by the backend's own function, which takes no symbolic tensors.
@@ -292,7 +295,7 @@ def _by_operations(plain: Any, layer: Any, query: Any, key: Any, value: Any, *ar
     return keras.ops.dot_product_attention(query, key, value), None
 
 
-def by_operations(layer: Any) -> tuple[Callable[..., Any], ...]:
+def other_calls(layer: Any) -> tuple[Callable[..., Any], ...]:
     """Returns another way to call a layer of Keras's on symbolic tensors, if it may need one.
 
     Grouped attention of Keras 3.16 repeats keys and values by the backend's own function, which

@@ -20,7 +20,7 @@ from typing import Any
 
 import keras
 
-from keras_inits._keras_internals import by_operations, symbolic_calls_through
+from keras_inits._keras_internals import other_calls, symbolic_calls_through
 from keras_inits._layers.kinds import KERNELS, Kind, is_named, kind
 from keras_inits._wiring.operations import description, operation_kind, reads_values
 
@@ -131,7 +131,7 @@ class Trace:
     def _enter(self, layer: Any, what: Kind, args: Any, kwargs: Any) -> Any:
         first, scopes, path = len(self.steps), len(self.scopes), list(self._path)
         reason = ""
-        for call in (layer.call, *by_operations(layer)):
+        for call in (layer.call, *other_calls(layer)):
             self.scopes.append((layer, first, first))
             try:
                 outputs = call(*_in_its_structure(layer, args), **kwargs)
