@@ -54,9 +54,9 @@ def _signal(evidence: Evidence) -> Found:
         return math.nan if before is None else _root(calls[index].output, before, "second_moment")
 
     def before(index: int) -> Sequence[int]:
-        return calls[index].before
+        return () if calls[index].given_anew else calls[index].before
 
-    return _drift(evidence, range(len(calls)), before, ratio, "the signal")
+    return _drift(evidence, range(len(calls)), before, ratio, "the signal", anew=True)
 
 
 def _gradient(evidence: Evidence) -> Found:
@@ -85,6 +85,8 @@ def _drift(
     before: Callable[[int], Sequence[int]],
     ratio: Callable[[int], float],
     what: str,
+    *,
+    anew: bool = False,
 ) -> Found:
     """Follows a size through `order`: names jumps, and what drifts away slowly.
 
@@ -94,6 +96,8 @@ def _drift(
         before: the calls that a call takes the signal, or the gradient, from.
         ratio: by how much a call multiplies it; NaN where that is not known.
         what: is followed, for the evidence.
+        anew: whether it begins anew behind a quantizer, whose codes have sizes of their own. A
+            straight-through estimate hands the gradient on as it is.
     """
     calls, limit = evidence.calls, evidence.thresholds.growth
     # The ratios of judged layers along the best path, by call; their product is what drifts.
@@ -108,6 +112,9 @@ def _drift(
         if len(ways) < 2 or not any(evidence.around[i] for i in ways):
             paths = [counted[i] for i in ways]
             counted[index] = min(paths, key=lambda path: abs(math.log(_product(path))), default={})
+        if call.made_anew:
+            counted[index] = {} if anew else counted[index]
+            continue
         factor = ratio(index)
         if not (0 < factor < math.inf) or call.composite or not is_judged(call.layer):
             continue
