@@ -34,6 +34,7 @@ class Trial:
         paths: of the weights.
         spread: the standard deviation of the outputs over samples after the steps, over that
             before them.
+        added: what layers add to the loss before and after the steps, by `add_loss`.
     """
 
     rate: float
@@ -43,6 +44,7 @@ class Trial:
     moved: tuple[float, ...]
     paths: tuple[str, ...]
     spread: float
+    added: tuple[float, float] = (0.0, 0.0)
 
 
 class Copy:
@@ -100,10 +102,11 @@ class Copy:
         with self._inside([v.value for v in self.shadows]):
             return self.model(x, training=training)
 
-    def _loss_of_all(self, x: Any, y: Any) -> tuple[Any, Any]:
-        with self._inside([v.value for v in self.shadows]):
+    def _loss_of_all(self, x: Any, y: Any) -> tuple[Any, Any, Any]:
+        with self._inside([v.value for v in self.shadows]) as scope:
             outputs = self.model(x, training=True)
-            return self.objective(x, y, outputs, None), _spread(outputs)
+            added = sum((ops.sum(ops.cast(loss, "float32")) for loss in scope.losses), ops.zeros(()))
+            return self.objective(x, y, outputs, None), _spread(outputs), added
 
     def penalties(self, x: Any, y: Any) -> tuple[float, float, float]:
         """Returns the gradient norms of the data and of the penalties on weights, and their sum.
@@ -195,14 +198,14 @@ class Copy:
         self.reset(start)
         own, step = self._step(optimizer)
         own.learning_rate = rate
-        first, before = map(float, self._loss(x, y))
+        first, before, added = map(float, self._loss(x, y))
         losses: list[float] = []
         for rows in _batches(keras.tree.flatten(x)[0].shape[0], steps, seed):
             batch = keras.tree.map_structure(lambda t, rows=rows: ops.take(t, rows, axis=0), (x, y))
             losses.append(float(step(*batch)))
             if not np.isfinite(losses[-1]):
                 break
-        end, after = map(float, self._loss(x, y))
+        end, after, added_later = map(float, self._loss(x, y))
         finite = np.isfinite(end) and np.isfinite(losses[-1])
         moved = [
             _norm(s.value - v.value) / max(_norm(v.value), 1e-30)
@@ -216,6 +219,7 @@ class Copy:
             tuple(moved),
             tuple(v.path for v in self.trained),
             after / before if before and finite else np.nan,
+            (added, added_later),
         )
 
 
