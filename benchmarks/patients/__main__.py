@@ -18,6 +18,7 @@ from pathlib import Path
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+from blind import BLIND, BLIND_HEALTHY
 from collected import COLLECTED
 from further import FURTHER
 from healthy import HEALTHY
@@ -26,7 +27,13 @@ from page import write
 from program import Program
 from tables import each_program, summary
 
-PARTS = {"collected": COLLECTED, "further": FURTHER, "healthy": HEALTHY}
+PARTS = {
+    "collected": COLLECTED,
+    "further": FURTHER,
+    "healthy": HEALTHY,
+    "blind": BLIND,
+    "blind-healthy": BLIND_HEALTHY,
+}
 
 
 def main() -> None:
