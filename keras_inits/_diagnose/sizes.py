@@ -13,6 +13,8 @@ from keras_inits._layers.kinds import Kind, is_a
 from keras_inits._reporting import Finding
 
 Found = Iterator[tuple[int | None, Finding]]
+# Numbers of a finding about the gradient over the steps of a sequence.
+OVER_TIME = frozenset({"first step", "last step", "steps"})
 _GROWS = "One learning rate does not fit the layers on both sides"
 
 
@@ -163,7 +165,8 @@ def _steps(evidence: Evidence) -> Found:
             continue
         ratio = call.steps[0] / call.steps[1]
         grounds = f"the gradient at its first step is {ratio:.2g} times that at its last one"
-        numbers = {"first": call.steps[0], "last": call.steps[1]}
+        length = call.inputs.shape[1] if call.inputs else 100
+        numbers = {"first step": call.steps[0], "last step": call.steps[1], "steps": length}
         if ratio < 1 / thresholds.forgotten:
             yield (
                 index,
@@ -172,7 +175,7 @@ def _steps(evidence: Evidence) -> Found:
                     (call.name,),
                     f"{grounds} (limit {1 / thresholds.forgotten:g})",
                     "What the first steps hold is not learned",
-                    _longer_memory(evidence, call),
+                    _longer_memory(evidence, call, length),
                     numbers,
                 ),
             )
@@ -190,20 +193,31 @@ def _steps(evidence: Evidence) -> Found:
             )
 
 
-def _longer_memory(evidence: Evidence, call: Call) -> str:
+def _longer_memory(evidence: Evidence, call: Call, steps: int) -> str:
     layer = reference(evidence.model, call)
-    if layer is None or not isinstance(call.layer, keras.layers.LSTM):
+    cell = getattr(call.layer, "cell", None)
+    place = gate_of_memory(cell)
+    if layer is None or place is None or getattr(cell, "bias", None) is None:
         return (
             "Shorten the sequences, or use keras.layers.LSTM with a forget bias of log(steps), or "
             "attention."
         )
     # Chrono initialization, Tallec & Ollivier 2018, https://arxiv.org/abs/1804.11188
-    units = call.layer.units
-    steps = call.inputs.shape[1] if call.inputs else 100
+    row = "0, " if len(cell.bias.shape) > 1 else ""
     return (
-        f"import numpy as np; b = np.zeros({4 * units}); "
-        f"b[{units}:{2 * units}] = np.log({steps}); {layer}.cell.bias.assign(b)"
+        f"import numpy as np; b = {layer}.cell.bias.numpy(); "
+        f"b[{row}{place.start}:{place.stop}] = np.log({steps}); {layer}.cell.bias.assign(b)"
     )
+
+
+def gate_of_memory(cell: object) -> slice | None:
+    """Returns where in a cell's bias the gate stands that keeps its state; None if it has none.
+
+    Of an LSTM the forget gate, the second; of a GRU the update gate, the first.
+    """
+    if isinstance(cell, keras.layers.LSTMCell):
+        return slice(cell.units, 2 * cell.units)
+    return slice(0, cell.units) if isinstance(cell, keras.layers.GRUCell) else None
 
 
 def _orthogonal(evidence: Evidence, call: Call) -> str:

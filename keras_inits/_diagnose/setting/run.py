@@ -1,6 +1,6 @@
 """`examine`: the setting of a training, before the first step."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -248,9 +248,15 @@ def _tried(
     changed = found + _proved_scales(case, suspects, names, own, attempt, best)
     changed += _target_scale(case, own, attempt, best)
 
-    def again() -> Trial:
-        start = proof.redrawn(case.copy)
+    def from_start(start: list[Any]) -> Trial:
         return case.copy.trial(case.x, case.y, optimizer, rate.value, steps=steps, start=start)
+
+    def again() -> Trial:
+        return from_start(proof.redrawn(case.copy))
+
+    def remembering(lengths: Mapping[str, float]) -> Trial | None:
+        start = proof.remembering(case.copy, lengths)
+        return None if start is None else from_start(start)
 
     # A rate, or a loss, that these explain is not named on top.
     of_weights = False
@@ -272,7 +278,8 @@ def _tried(
     first = FirstSteps(rate.value, own.start, own.end, best, spent[0], **around)
 
     def weigh(findings: Sequence[Finding]) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
-        return proof.weighed(findings, own, again, lambda: _rectified(case, own))
+        trials = proof.Trials(own, again, lambda: _rectified(case, own), remembering)
+        return proof.weighed(findings, trials)
 
     # Where the setting has a fault, the signal is what comes of it.
     if changed:

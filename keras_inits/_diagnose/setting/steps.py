@@ -105,7 +105,9 @@ class Copy:
     def _loss_of_all(self, x: Any, y: Any) -> tuple[Any, Any, Any]:
         with self._inside([v.value for v in self.shadows]) as scope:
             outputs = self.model(x, training=True)
-            added = sum((ops.sum(ops.cast(loss, "float32")) for loss in scope.losses), ops.zeros(()))
+            added = sum(
+                (ops.sum(ops.cast(loss, "float32")) for loss in scope.losses), ops.zeros(())
+            )
             return self.objective(x, y, outputs, None), _spread(outputs), added
 
     def penalties(self, x: Any, y: Any) -> tuple[float, float, float]:
