@@ -181,7 +181,8 @@ def _marked(finding: Finding, proof: tuple[str, dict[str, float]] | None) -> Fin
 def redrawn(copy: Copy, *, seed: int = 0) -> list[Any]:
     """Returns the trained variables, kernels drawn from N(0, 2 / fan_in) and biases 0.
 
-    He et al. 2015, equation 10; recurrent kernels, embeddings and all other weights stay.
+    He et al. 2015, equation 10. Each gate's recurrent kernel is orthogonal, as by default in Keras;
+    embeddings and all other weights stay.
     """
     rng = np.random.default_rng(seed)
     values: list[Any] = []
@@ -190,6 +191,9 @@ def redrawn(copy: Copy, *, seed: int = 0) -> list[Any]:
         if variable.name == "kernel" and len(shape) > 1:
             fan_in = int(np.prod(shape[:-1]))
             values.append(rng.normal(0, np.sqrt(2 / fan_in), shape).astype("float32"))
+        elif variable.name == "recurrent_kernel" and len(shape) == 2 and shape[1] % shape[0] == 0:
+            gates = rng.normal(size=(shape[1] // shape[0], shape[0], shape[0]))
+            values.append(np.concatenate(np.linalg.qr(gates)[0], axis=1).astype("float32"))
         elif variable.name == "bias":
             values.append(np.zeros(shape, "float32"))
         else:

@@ -110,6 +110,21 @@ def too_high(
     return None
 
 
+def is_of_weights(own: Trial, redrawn: Trial) -> bool:
+    """Says whether a rate is too high only for these weights, and does with kernels drawn anew.
+
+    Args:
+        own: the trial at the compiled rate.
+        redrawn: the same with kernels drawn anew.
+    """
+    if fall(redrawn) >= FALLS:
+        return True
+    # Weights that start at ten times the loss are the first to blame, if others are taught at all.
+    calm = max(redrawn.losses, default=0.0) <= 1.5 * redrawn.start and not collapsed(redrawn)
+    far = own.start > 10 * redrawn.start
+    return far and calm and redrawn.end < redrawn.start
+
+
 def _set(rate: float, scheduled: bool) -> str:
     if scheduled:  # to an optimizer with a schedule, Keras lets no rate be assigned
         return f"Let the schedule begin near {rate:.2g}, and compile again"

@@ -245,6 +245,10 @@ def _tried(
         )
         return Setting(_ordered([*found, *_scales(suspects, names)]), (note,))
     own = attempt(rate.value)
+    if not np.isfinite(own.start):  # no step is to blame
+        undefined = _undefined(case, own)
+        found = [*found, *([undefined] if undefined else [])]
+        return Setting(_ordered([*found, *_scales(suspects, names)]))
     changed = found + _proved_scales(case, suspects, names, own, attempt, best)
     changed += _target_scale(case, own, attempt, best)
 
@@ -265,7 +269,7 @@ def _tried(
         momentum = momentum_of(optimizer)
         judged = rates.too_high(own, attempt, scheduled=rate.scheduled, momentum=momentum)
         if judged:
-            of_weights = rates.fall(again()) >= rates.FALLS
+            of_weights = rates.is_of_weights(own, again())
         elif not rate.rises:
             judged = rates.too_low(own, attempt, name, scheduled=rate.scheduled)
         changed += [judged] if judged else []
@@ -285,6 +289,26 @@ def _tried(
     if changed:
         return Setting(_ordered(changed), (), first, of_weights=of_weights)
     return Setting((), (), first, weigh=weigh)
+
+
+def _undefined(case: Case, own: Trial) -> Finding | None:
+    """Returns the finding that the loss is not finite although outputs and targets are."""
+    case.copy.reset()
+    made = keras.tree.flatten(case.copy.outputs(case.x, training=False))
+    goals = [goal.values for goal, _, _ in case.parts]
+    values = [*(ops.convert_to_numpy(part) for part in made), *goals]
+    if not all(np.isfinite(part).all() for part in values if part.dtype.kind == "f"):
+        return None
+    return Finding(
+        "loss",
+        ("loss",),
+        f"the loss is {own.start:g} before the first step, of finite outputs and targets",
+        "Every weight is NaN after one step",
+        "Look in the loss for a logarithm, a root or a quotient of what may be 0 or negative, such "
+        "as targets in the place of predictions (Keras calls loss(y_true, y_pred)): "
+        "keras.ops.softplus(x) + 1e-6 in the place of x makes it positive",
+        {"start": own.start},
+    )
 
 
 def _late(case: Case, own: Trial, best: float | None, penalties: float) -> Finding | None:
