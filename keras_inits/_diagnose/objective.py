@@ -128,9 +128,9 @@ def _variables_of(
     optimizer's own variables or the model's that their order is known.
     """
     owners = {id(v.value): v for v in model.trainable_variables}
-    found = [owners.get(id(value)) for value in values]
-    if None not in found:
-        return [v for v in found if v is not None]
+    found = [v for value in values if (v := owners.get(id(value))) is not None]
+    if len(found) == len(values):
+        return found
     for known in (own or [], model.trainable_variables):
         if [tuple(v.shape) for v in known] == [tuple(value.shape) for value in values]:
             return known
