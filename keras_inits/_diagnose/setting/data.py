@@ -17,6 +17,7 @@ WEAK = 10.0
 # Pixels 0..255 have 74 (MNIST) to 147 (uniform); hundreds of times the curvature and more.
 STRONG = 50.0
 OFFSET = 10.0  # |mean| / std: past it 99 % of a feature's second moment is its mean
+FAR = 100.0  # 10,000 in curvature, and two of the seven digits of float32 are gone
 SPREAD = 100.0  # the largest feature's size over the median one's: 10,000 in curvature
 TINY = 1e-2  # largest absolute value; the output is that of the biases alone
 
@@ -56,7 +57,7 @@ class Scale:
         """`"strong"`, `"weak"` (to be proved by trial steps) or None."""
         if self.centered:
             return "weak"
-        if self.rms >= STRONG or self.largest <= TINY:
+        if self.rms >= STRONG or self.largest <= TINY or self.offset >= FAR:
             return "strong"
         if self.spread >= SPREAD and self.rms >= WEAK:
             return "strong"
