@@ -89,6 +89,8 @@ def _behind(
         met = first_met(model, number, x, layers)[place]
     if not layers or kinds(met) != {"kernel"} or given.dtype.kind not in "fiu":
         return None
+    if not given.size or not np.isfinite(given).all():
+        return None
     # They are affine, feature by feature: 0 and 1 tell all.
     ends = []
     for value in (0.0, 1.0):

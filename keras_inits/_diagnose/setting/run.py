@@ -14,12 +14,10 @@ from keras_inits._diagnose.objective import objective
 from keras_inits._diagnose.report import FirstSteps
 from keras_inits._diagnose.setting import (
     data,
-    filled,
     linearity,
     lookups,
-    moving,
+    measured,
     output,
-    own_loss,
     pace,
     rates,
     strength,
@@ -134,16 +132,16 @@ def examine(
     case = Case.of(model, x, y, chosen, own=loss is None, sample_weight=sample_weight)
     if isinstance(case, str):
         return Setting(_ordered([*found, *_scales(suspects, names)]), (case,))
-    weights = weighting.of_parts(_arrays(case.sample_weight), case.places)
+    weights = measured.weights_of(case)
     for part, weighed in zip(case.parts, weights, strict=True):
         found += targets.check(*part)
         if not any(f.kind == "labels" for f in found):
             found += output.check(*part)
         found += weighting.check(weighed, part[0])
-    found += _own_losses(case, len(inputs))
+    found += measured.own_losses(case, len(inputs))
     if model.weights and not model.trainable_weights and loss is None:
         return Setting((_frozen(model),))
-    found += _run(case, inputs)
+    found += measured.runs(case, inputs)
     found += strength.dropout(strength.dropouts_of(model)) + strength.hidden_softmax(model)
     found += _missing_activation(case)
     known = [guess(t, k, w) for (t, _, k), w in zip(case.parts, weights, strict=True)]
@@ -157,59 +155,6 @@ def examine(
     except Exception as error:  # whatever the model's own code raises: the rest stands
         note = f"no steps were tried: {type(error).__name__}: {error}"
         return Setting(_ordered([*found, *_scales(suspects, names)]), (note,))
-
-
-def _arrays(nest: Any) -> Any:
-    return keras.tree.map_structure(lambda t: None if t is None else ops.convert_to_numpy(t), nest)
-
-
-def _own_losses(case: Case, inputs: int) -> list[Finding]:
-    """Returns what is wrong with a loss that is not one of Keras's, of a model of one output."""
-    if len(case.parts) != 1 or case.parts[0][2].name != "other":
-        return []
-    goal, end, _ = case.parts[0]
-    y = ops.convert_to_numpy(keras.tree.flatten(case.y)[case.places[0]])
-    return own_loss.check(y, goal, end, own_loss.as_fit(case.losses[0]), inputs=inputs)
-
-
-def _first_batch(tensor: Any) -> Any:
-    return None if tensor is None else tensor[:BATCH]
-
-
-def _outputs(case: Case, x: Any, *, training: bool = False) -> list[np.ndarray]:
-    made = keras.tree.flatten(case.copy.outputs(x, training=training))
-    return [np.asarray(ops.convert_to_numpy(t), np.float64) for t in made]
-
-
-def _run(case: Case, inputs: list[np.ndarray]) -> list[Finding]:
-    """Returns what a run shows of masks and of moving statistics."""
-    found = []
-    if filled.attends(case.model):
-        found += filled.hidden(case.model, inputs, lambda: _outputs(case, case.x))
-    if slow := moving.slow(case.model):
-        both = (_outputs(case, case.x, training=training) for training in (True, False))
-        found += [f for f in (moving.finding(slow, *both),) if f]
-    return found
-
-
-def _forgotten(case: Case, own: Trial, best: float | None) -> list[Finding]:
-    """Returns the finding that filling at the end of sequences makes a net forget them."""
-    if not filled.remembers(case.model) or own.end < 0.9 * (best or own.start):
-        return []
-    flat = keras.tree.flatten(case.x)
-    for index, tensor in enumerate(flat):
-        x = ops.convert_to_numpy(tensor)
-        lengths = filled.tails(x)
-        if lengths is None:
-            continue
-
-        def outputs(given: np.ndarray, index: int = index) -> list[np.ndarray]:
-            nest = [*flat[:index], ops.convert_to_tensor(given), *flat[index + 1 :]]
-            return _outputs(case, keras.tree.pack_sequence_as(case.x, nest))
-
-        if sizes := filled.forgotten(x, lengths, outputs):
-            return [filled.forgotten_finding(lengths, x.shape[1], sizes)]
-    return []
 
 
 def _frozen(model: keras.Model) -> Finding:
@@ -316,9 +261,7 @@ def _tried(
         strength.penalty(*norms, l1=strength.l1_of(case.model)),
         strength.decay(getattr(optimizer, "inner_optimizer", optimizer), rate.value),
     )
-    some = [keras.tree.map_structure(_first_batch, n) for n in (case.x, case.y, case.sample_weight)]
-    penalized = strength.activity_of(case.model)
-    active = strength.activity(*case.copy.activity(*some), penalized)
+    active = measured.activity(case)
     found = [*found, *(f for f in (*weights, active) if f)]
     layers, cost = work(case.model)
     cost *= BATCH * steps
@@ -329,10 +272,10 @@ def _tried(
         )
         return Setting(_ordered([*found, *_scales(suspects, names)]), (note,))
     own = attempt(rate.value)
-    changed = found + _forgotten(case, own, best)
+    changed = found + measured.forgotten(case, own, best)
     changed += _proved_scales(case, suspects, names, own, attempt, best)
     changed += _target_scale(case, own, attempt, best)
-    changed += _weight_size(case, own, attempt)
+    changed += measured.weight_size(case, own, attempt)
 
     def again() -> Trial:
         start = proof.redrawn(case.copy)
@@ -377,7 +320,7 @@ def _tried(
 def _late(case: Case, own: Trial, best: float | None, penalties: float) -> Finding | None:
     """Returns the finding that the loss starts far above a guess."""
     losses = {kind.name for _, _, kind in case.parts}
-    weights = weighting.of_parts(_arrays(case.sample_weight), case.places)
+    weights = measured.weights_of(case)
     means = [1.0 if each is None else float(each.mean()) for each in weights]
     guesses = [even_guess(targets, kind, end.units) for targets, end, kind in case.parts]
     even = [None if value is None else value * m for value, m in zip(guesses, means, strict=True)]
@@ -438,23 +381,6 @@ def _proved_scales(
     ]
 
 
-def _weight_size(case: Case, own: Trial, attempt: Callable[..., Trial]) -> list[Finding]:
-    """Returns the finding that weights of mean 1 teach what these do not."""
-    weights = weighting.of_parts(_arrays(case.sample_weight), case.places)
-    mean = weighting.unusual(weights)
-    if mean is None:
-        return []
-    scaled = ops.cast(case.sample_weight, keras.config.floatx()) / mean
-    other = attempt(own.rate, sample_weight=scaled)
-    if rates.fall(other) < rates.FALLS or rates.fall(own) > 0.25 * rates.fall(other):
-        return []
-    proof = (
-        f"in {len(own.losses)} steps on a copy the loss goes from {own.start:.3g} to {own.end:.3g}"
-        f", with weights of mean 1 from {other.start:.3g} to {other.end:.3g}"
-    )
-    return [weighting.size_finding(mean, proof)]
-
-
 def _target_scale(
     case: Case, own: Trial, attempt: Callable[..., Trial], best: float | None
 ) -> list[Finding]:
@@ -462,7 +388,7 @@ def _target_scale(
         return []
     found = []
     flat = keras.tree.flatten(case.y)
-    weights = weighting.of_parts(_arrays(case.sample_weight), case.places)
+    weights = measured.weights_of(case)
     for index, weighed, (goal, _, kind) in zip(case.places, weights, case.parts, strict=True):
         if kind.name not in ("mean_squared_error", "mean_absolute_error") or goal.one_hot:
             continue
