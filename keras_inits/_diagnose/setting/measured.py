@@ -7,8 +7,18 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_inits._diagnose.setting import filled, moving, own_loss, rates, strength, weighting
+from keras_inits._diagnose.setting import (
+    filled,
+    moving,
+    own_loss,
+    pace,
+    rates,
+    strength,
+    weighting,
+)
 from keras_inits._diagnose.setting.case import Case
+from keras_inits._diagnose.setting.guess import guess
+from keras_inits._diagnose.setting.plain import targets_of
 from keras_inits._diagnose.setting.steps import BATCH, Trial
 from keras_inits._reporting import Finding
 
@@ -92,3 +102,27 @@ def weight_size(case: Case, own: Trial, attempt: Callable[..., Trial]) -> list[F
         f", with weights of mean 1 from {other.start:.3g} to {other.end:.3g}"
     )
     return [weighting.size_finding(mean, proof)]
+
+
+def target_scale(
+    case: Case, own: Trial, attempt: Callable[..., Trial], best: float | None
+) -> list[Finding]:
+    """Returns the findings that targets are too large or too small to be reached."""
+    if not best:
+        return []
+    found = []
+    flat = keras.tree.flatten(case.y)
+    weights = weights_of(case)
+    for index, weighed, (goal, _, kind) in zip(case.places, weights, case.parts, strict=True):
+        if kind.name not in ("mean_squared_error", "mean_absolute_error") or goal.one_hot:
+            continue
+        if not pace.suspicious(goal):
+            continue
+        scaled = pace.standardized(goal)
+        given = [*flat]
+        given[index] = ops.cast(ops.convert_to_tensor(scaled), flat[index].dtype)
+        other = attempt(own.rate, y=keras.tree.pack_sequence_as(case.y, given))
+        again = best - (guess(goal, kind, weighed) or 0.0)
+        again += guess(targets_of(scaled), kind, weighed) or 1.0
+        found += [pace.finding(goal, own, best, other, again)]
+    return [each for each in found if each]

@@ -18,7 +18,6 @@ from keras_inits._diagnose.setting import (
     lookups,
     measured,
     output,
-    pace,
     rates,
     strength,
     targets,
@@ -27,7 +26,7 @@ from keras_inits._diagnose.setting import (
 from keras_inits._diagnose.setting.case import SAMPLES, Case
 from keras_inits._diagnose.setting.entrances import Entrance, embeddings, first_met, kinds
 from keras_inits._diagnose.setting.guess import even_guess, guess, start_finding
-from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE, targets_of
+from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE
 from keras_inits._diagnose.setting.rescaled import Behind, behind
 from keras_inits._diagnose.setting.steps import (
     BATCH,
@@ -133,11 +132,12 @@ def examine(
     if isinstance(case, str):
         return Setting(_ordered([*found, *_scales(suspects, names)]), (case,))
     weights = measured.weights_of(case)
+    left_out = weighting.left_out(weights)
     for part, weighed in zip(case.parts, weights, strict=True):
         found += targets.check(*part)
         if not any(f.kind == "labels" for f in found):
             found += output.check(*part)
-        found += weighting.check(weighed, part[0])
+        found += [] if weighed is None or left_out(weighed) else weighting.check(weighed, part[0])
     found += measured.own_losses(case, len(inputs))
     if model.weights and not model.trainable_weights and loss is None:
         return Setting((_frozen(model),))
@@ -191,7 +191,7 @@ def _inputs(
             continue
         if first & {"lookup"}:
             continue
-        alone = data.constant(x) if len(inputs) == 1 else None
+        alone = (data.constant(x) or data.blank(x)) if len(inputs) == 1 else None
         gap = None if first & {"masked"} else data.padding(x)
         found += [f for f in (alone, gap) if f is not None]
         scale = past.scale if past else data.scale_of(x)
@@ -274,7 +274,7 @@ def _tried(
     own = attempt(rate.value)
     changed = found + measured.forgotten(case, own, best)
     changed += _proved_scales(case, suspects, names, own, attempt, best)
-    changed += _target_scale(case, own, attempt, best)
+    changed += measured.target_scale(case, own, attempt, best)
     changed += measured.weight_size(case, own, attempt)
 
     def again() -> Trial:
@@ -379,26 +379,3 @@ def _proved_scales(
         for index, scale, past in suspects
         if other.end < limit[str(scale.suspicion)] * own.end
     ]
-
-
-def _target_scale(
-    case: Case, own: Trial, attempt: Callable[..., Trial], best: float | None
-) -> list[Finding]:
-    if not best:
-        return []
-    found = []
-    flat = keras.tree.flatten(case.y)
-    weights = measured.weights_of(case)
-    for index, weighed, (goal, _, kind) in zip(case.places, weights, case.parts, strict=True):
-        if kind.name not in ("mean_squared_error", "mean_absolute_error") or goal.one_hot:
-            continue
-        if not pace.suspicious(goal):
-            continue
-        scaled = pace.standardized(goal)
-        given = [*flat]
-        given[index] = ops.cast(ops.convert_to_tensor(scaled), flat[index].dtype)
-        other = attempt(own.rate, y=keras.tree.pack_sequence_as(case.y, given))
-        again = best - (guess(goal, kind, weighed) or 0.0)
-        again += guess(targets_of(scaled), kind, weighed) or 1.0
-        found += [pace.finding(goal, own, best, other, again)]
-    return [each for each in found if each]

@@ -1,6 +1,6 @@
 """Weights of samples and of classes: what they leave of the loss, and whose it then is."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -28,9 +28,15 @@ def of_parts(sample_weight: Any, places: Sequence[int]) -> list[np.ndarray | Non
     return [flat[place] if place < len(flat) else None for place in places]
 
 
-def check(weights: np.ndarray | None, targets: Targets) -> list[Finding]:
+def left_out(weights: Sequence[np.ndarray | None]) -> Callable[[np.ndarray], bool]:
+    """Returns what says whether an output has no weight while others have: on purpose, it seems."""
+    others = any(w is None or w.any() for w in weights)
+    return lambda own: others and not own.any()
+
+
+def check(weights: np.ndarray, targets: Targets) -> list[Finding]:
     """Returns what is wrong with the weights of the samples of one output."""
-    if weights is None or not weights.size:
+    if not weights.size:
         return []
     if not np.isfinite(weights).all():
         bad = int((~np.isfinite(weights)).sum())

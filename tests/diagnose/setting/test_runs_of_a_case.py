@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from keras_inits._diagnose.setting import examine
+from keras_inits._diagnose.setting import data, examine
 
 RNG = np.random.default_rng(6)
 X = RNG.normal(size=(128, 6)).astype("float32")
@@ -112,3 +112,11 @@ def test_steps_are_tried_with_the_weights_of_the_samples():
     for weight, kinds in ((1e-9, ["loss"]), (0.5, [])):
         given = np.full(128, weight, "float32")
         assert _kinds(_net(), X, y, keras.optimizers.Adam(0.02), sample_weight=given) == kinds
+
+
+def test_bytes_that_were_divided_as_whole_numbers_are_found():
+    stored = (255 * np.clip(RNG.normal(0.4, 0.16, (64, 8, 8, 1)), 0, 1)).astype("uint8")
+    assert data.blank(stored // 255) is not None
+    assert data.blank(stored / 255) is None
+    drawings = (RNG.random((64, 8, 8, 1)) < 0.05).astype("uint8")
+    assert data.blank(drawings) is None
