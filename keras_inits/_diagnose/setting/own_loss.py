@@ -18,7 +18,7 @@ from keras_inits._reporting import Finding
 Loss = Callable[[np.ndarray, np.ndarray], float]
 
 FEW = 6  # samples that exchange their targets
-SAMPLES = 64
+SAMPLES = 16  # a loss may be a net of its own, and is asked some 20 times
 SEED = 470_312  # no seed that somebody's targets were drawn with
 CLOSE = 1e-3  # float32 sums of some hundred terms differ by less
 APART = 0.01  # a loss that sees which target is whose differs by more
