@@ -60,10 +60,19 @@ decides, of other forms than those above, and before any verdict on them was see
 """
 _SINCE = """ With the
 library as it was then, one seed: {found} of {broken} found, {named} with the cause and {located}
-with the place named first, {alarmed} repaired and {false} healthy ones alarmed. What was missed was
+with the place named first, {alarmed} repaired ones alarmed, and {false} of the
+{healthy} healthy ones that were looked at. What was missed was
 looked at afterwards, so that the figures below are no longer of programs unseen."""
 
-_FIRST: dict[str, int] = {}  # of the first run
+_FIRST = {  # the first run: commit 5d5ca4d, seed 0
+    "found": 28,
+    "broken": 47,
+    "named": 22,
+    "located": 21,
+    "alarmed": 3,
+    "false": 0,
+    "healthy": 25,
+}
 
 _EARLY = 60  # with the library as it was when they were written, one seed
 
@@ -92,7 +101,7 @@ def write(
             count=len({row["key"] for row in mine}),
             total=len(parts["blind"]),
             healthy=len({row["key"] for row in good}),
-            since=_SINCE.format(**_FIRST) if _FIRST else "",
+            since=_SINCE.format(**_FIRST),
         )
         text += "\n".join([*summary(mine), "", *each_program(parts["blind"], mine)]) + "\n"
         if good:

@@ -93,7 +93,7 @@ def report(
         setting = Setting()
         if own_data:
             goals = None if own_step else batch.y
-            setting = examine(model, batch.x, goals, loss=loss)
+            setting = examine(model, batch.x, goals, loss=loss, sample_weight=batch.sample_weight)
             if not setting.usable:
                 batch, cleaning = cleaned(batch, model)
                 notes += cleaning
