@@ -76,6 +76,8 @@ def _deviations(x: Any) -> NDArray[np.float64]:
     features alone can be compared.
     """
     values = np.asarray(ops.convert_to_numpy(x), np.float64)
+    if not values.size:
+        return np.zeros(1)
     rows = values.reshape(-1, values.shape[-1]) if values.ndim > 1 else values[:, None]
     single = len(values) < 2 and values.ndim < 3
     return np.full(1, rows.std()) if single else np.asarray(rows.std(0))
