@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from keras_inits._initialize.aims import Aim, find_aims
+from keras_inits._initialize.drawing import drawn_by
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers.kinds import Kind
 from keras_inits._moments import (
@@ -26,7 +27,6 @@ from keras_inits._moments import (
     through_activation,
 )
 from keras_inits._schemes import BalancedInit, ConstantInit, XavierInit, ZerosInit
-from keras_inits._schemes.base import Scheme
 from keras_inits._wiring import Branch, Call, Sum, Wiring
 
 Residual = Literal["sqrt", "depth", "zero"]
@@ -205,22 +205,33 @@ class _Walk:
             for path, geometry in new[:1]:
                 self._choose_kernel(call, path, geometry)
 
-    def _set(self, path: str, geometry: KernelGeometry, gain: float, note: str, q: float) -> None:
-        if len(self.wiring.of(path)) > 1 and not note.startswith("embedding"):
+    def _set(
+        self,
+        path: str,
+        geometry: KernelGeometry,
+        gain: float,
+        note: str,
+        q: float,
+        *,
+        table: bool = False,
+    ) -> None:
+        if len(self.wiring.of(path)) > 1 and not table:
             note += "; shared: by its first call"
         exact = 1.0 if math.isclose(gain, 1.0, rel_tol=1e-9) else gain
-        initializer: Scheme = ZerosInit() if gain == 0 else XavierInit(exact)
-        if gain and _is_of_few_taps(geometry):
-            initializer, note = BalancedInit(exact), f"{note}; taps of each channel balanced"
+        if table:
+            initializer, remark = XavierInit(exact), ""  # each row is drawn for itself
+        else:
+            initializer, remark = drawn_by(geometry, exact)
+        note += f"; {remark}" * bool(remark)
         self.choices[path] = Choice(initializer, note, q, gain**2 / max(1.0, geometry.fan_in))
 
     def _choose_table(self, call: Call, path: str, geometry: KernelGeometry) -> None:
         if geometry.fan_in == 1:
-            self._set(path, geometry, 1.0, "embedding: second moment 1", 1.0)
+            self._set(path, geometry, 1.0, "embedding: second moment 1", 1.0, table=True)
             return
         note = f"embedding that makes the logits too: these have second moment {TIED_HEAD}"
         square = TIED_HEAD / geometry.fan_in
-        self._set(path, geometry, math.sqrt(TIED_HEAD), note, square)
+        self._set(path, geometry, math.sqrt(TIED_HEAD), note, square, table=True)
 
     def _choose_recurrent(self, call: Call, new: Sequence[tuple[str, KernelGeometry]]) -> None:
         place = self._place(call, self.signals)
@@ -376,12 +387,6 @@ class _Walk:
             note = f"{aim.why}: scale {value:.4g}"
             initializer = ConstantInit(value) if value else ZerosInit()
             self.choices[path] = Choice(initializer, note, None, aim.variance)
-
-
-def _is_of_few_taps(geometry: KernelGeometry) -> bool:
-    """Says whether each of several maps sees one channel: independent taps would differ much."""
-    count, rows, _ = geometry.matrix_shape
-    return count > 1 and rows == geometry.taps > 1
 
 
 def _because(reason: str) -> str:
