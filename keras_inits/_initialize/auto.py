@@ -268,10 +268,10 @@ class _Walk:
             normalizations = ()
         elif normalizations:
             name = normalizations[0].path.split("/")[-1]
-            # As without it: what the scale is does not matter, as long as layers stay alike.
-            gain = math.sqrt(aim.variance)
-            note = f"{aim.why}: gain {gain:.4g}; {name} takes the scale away"
-            self._set(path, geometry, gain, note, aim.variance * given)
+            # The gradient of such a kernel goes as one over its scale, and a step's angle as one over
+            # the square: with 1 all of them turn alike, whatever activation follows.
+            note = f"gain 1: {name} takes the scale away"
+            self._set(path, geometry, 1.0, note, given)
             return
         elif call.index in self.shortcuts:
             aim = replace(aim, variance=given, why="shortcut of a sum, as it comes in")

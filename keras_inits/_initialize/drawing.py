@@ -15,9 +15,9 @@ from keras_inits._schemes.base import Scheme
 # Orthogonal matrices are made whole: of more numbers than this (64 MiB in float32) values are drawn
 # independently, piece by piece, so that a large or sharded weight is never in memory twice.
 _WHOLE = 2**24
-# Numbers of one matrix beyond which structured transforms make it: they take a tenth of the time of
-# Haar's law at 1024 x 1024 (benchmarks/schemes.py).
-_HAAR = 2**18
+# Numbers of one matrix beyond which structured transforms make it: at 256 x 256 they take a quarter
+# of the time of Haar's law, at 1024 x 2048 a fifth, and hardly longer than normal values.
+_HAAR = 2**14
 
 
 def drawn_by(geometry: KernelGeometry, gain: float) -> tuple[Scheme, str]:
