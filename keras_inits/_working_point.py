@@ -72,10 +72,11 @@ def working_point(activation: Any, depth: int = 1) -> WorkingPoint:
 
     Kept means within a factor of 2 in root mean square from the first layer to the last:
     $\chi^{L-1}$ between 1/4 and 4, and the same for a signal that starts too large or too small by
-    the standard deviation that chance has over so many layers of width 250. For ReLU every variance keeps both, so that
-    it is 1. Tanh's gradient grows by $\chi = 1.18$ per layer at $q = 1$, so that deep nets of it
-    work at a smaller one; the signals of SiLU and GELU are unstable there, so that they work where
-    they are nearly ReLU; a sigmoid's gradient survives only where it is large. Where no variance
+    the standard deviation that chance has over so many layers of width 250. For ReLU every variance
+    keeps both, so that it is 1. Tanh's gradient grows by $\chi = 1.18$ per layer at $q = 1$, so
+    that deep nets of it work at a smaller one; the signals of SiLU and GELU are unstable there, so
+    that they work where they are nearly ReLU; a sigmoid's gradient survives only where it is large.
+    Where no variance
     keeps both, it is the one at which the worse of them drifts least, and `keeps` is False.
 
     Args:

@@ -118,8 +118,7 @@ def _folded(wiring: Wiring, rows: list[_Row]) -> list[_Row]:
         block = rows[start : start + length]
         if times > 1:
             block = [
-                replace(row, times=times, of=length, place=place)
-                for place, row in enumerate(block)
+                replace(row, times=times, of=length, place=place) for place, row in enumerate(block)
             ]
         folded += block
         start += length * times
