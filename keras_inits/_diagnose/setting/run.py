@@ -277,7 +277,7 @@ def _tried(
     changed += measured.target_scale(case, own, attempt, best)
     changed += measured.weight_size(case, own, attempt)
 
-    def again() -> Trial:
+    def again(sample_weight: Any = case.sample_weight) -> Trial:
         start = proof.redrawn(case.copy)
         return case.copy.trial(
             case.x,
@@ -286,7 +286,7 @@ def _tried(
             rate.value,
             steps=steps,
             start=start,
-            sample_weight=case.sample_weight,
+            sample_weight=sample_weight,
         )
 
     # A rate, or a loss, that these explain is not named on top.
@@ -309,7 +309,12 @@ def _tried(
     first = FirstSteps(rate.value, own.start, own.end, best, spent[0], **around)
 
     def weigh(findings: Sequence[Finding]) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
-        return proof.weighed(findings, own, again, lambda: _rectified(case, own))
+        if not findings:
+            return (), ()
+        # Kernels are weighed without the weights of samples: what balanced classes want of a bias
+        # that was set to the frequencies is not the kernels' doing.
+        plain = own if case.sample_weight is None else attempt(rate.value, sample_weight=None)
+        return proof.weighed(findings, plain, lambda: again(None), lambda: _rectified(case, plain))
 
     # Where the setting has a fault, the signal is what comes of it.
     if changed:
@@ -340,14 +345,7 @@ def _rectified(case: Case, own: Trial) -> Trial | None:
         return None
     copy = Copy(other, objective(case.model, None if case.own else case.loss))
     optimizer = case.model.optimizer
-    return copy.trial(
-        case.x,
-        case.y,
-        optimizer,
-        own.rate,
-        steps=steps_of(optimizer),
-        sample_weight=case.sample_weight,
-    )
+    return copy.trial(case.x, case.y, optimizer, own.rate, steps=steps_of(optimizer))
 
 
 def _proved_scales(
