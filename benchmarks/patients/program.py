@@ -35,7 +35,7 @@ NAMED_BY: dict[str, tuple[str, ...]] = {
     "dropout": ("dropout",),
     "regularization": ("regularization",),
     "capacity": ("missing activation", "dying"),
-    "layers": ("target shape", "output units", "missing activation"),
+    "layers": ("target shape", "output units", "missing activation", "moving statistics"),
     "epochs": ("learning rate too low",),
     "gradient": ("no gradient", "vanishing"),
 }

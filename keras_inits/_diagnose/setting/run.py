@@ -281,7 +281,7 @@ def _tried(
     changed += measured.target_scale(case, own, attempt, best)
     changed += measured.weight_size(case, own, attempt)
 
-    def from_start(start: list[Any]) -> Trial:
+    def from_start(start: list[Any], sample_weight: Any = case.sample_weight) -> Trial:
         return case.copy.trial(
             case.x,
             case.y,
@@ -289,15 +289,15 @@ def _tried(
             rate.value,
             steps=steps,
             start=start,
-            sample_weight=case.sample_weight,
+            sample_weight=sample_weight,
         )
 
-    def again() -> Trial:
-        return from_start(proof.redrawn(case.copy))
+    def again(sample_weight: Any = case.sample_weight) -> Trial:
+        return from_start(proof.redrawn(case.copy), sample_weight)
 
     def remembering(lengths: Mapping[str, float]) -> Trial | None:
         start = proof.remembering(case.copy, lengths)
-        return None if start is None else from_start(start)
+        return None if start is None else from_start(start, None)
 
     # A rate, or a loss, that these explain is not named on top.
     of_weights = False
@@ -319,7 +319,14 @@ def _tried(
     first = FirstSteps(rate.value, own.start, own.end, best, spent[0], **around)
 
     def weigh(findings: Sequence[Finding]) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
-        trials = proof.Trials(own, again, lambda: _rectified(case, own), remembering)
+        if not findings:
+            return (), ()
+        # Kernels are weighed without the weights of samples: what balanced classes want of a bias
+        # that was set to the frequencies is not the kernels' doing.
+        plain = own if case.sample_weight is None else attempt(rate.value, sample_weight=None)
+        trials = proof.Trials(
+            plain, lambda: again(None), lambda: _rectified(case, plain), remembering
+        )
         return proof.weighed(findings, trials)
 
     # Where the setting has a fault, the signal is what comes of it.
@@ -371,14 +378,7 @@ def _rectified(case: Case, own: Trial) -> Trial | None:
         return None
     copy = Copy(other, objective(case.model, None if case.own else case.loss))
     optimizer = case.model.optimizer
-    return copy.trial(
-        case.x,
-        case.y,
-        optimizer,
-        own.rate,
-        steps=steps_of(optimizer),
-        sample_weight=case.sample_weight,
-    )
+    return copy.trial(case.x, case.y, optimizer, own.rate, steps=steps_of(optimizer))
 
 
 def _proved_scales(

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
+import keras_inits
 from keras_inits._diagnose.setting import data, examine
 
 RNG = np.random.default_rng(6)
@@ -120,3 +121,19 @@ def test_bytes_that_were_divided_as_whole_numbers_are_found():
     assert data.blank(stored / 255) is None
     drawings = (RNG.random((64, 8, 8, 1)) < 0.05).astype("uint8")
     assert data.blank(drawings) is None
+
+
+def test_kernels_are_weighed_without_the_weights_of_samples():
+    rare = (X[:, 0] > 1.9).astype("float32")
+    share = float(rare.mean())
+    prior = keras.initializers.Constant(np.log(share / (1 - share)))
+    model = keras.Sequential(
+        [
+            keras.Input((6,)),
+            layers.Dense(16, "relu"),
+            layers.Dense(1, "sigmoid", bias_initializer=prior),
+        ]
+    )
+    model.compile("adam", BCE)
+    balanced = {0: 0.5 / (1 - share), 1: 0.5 / share}
+    assert keras_inits.diagnose(model, X, rare, class_weight=balanced).ok
