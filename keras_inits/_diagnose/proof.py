@@ -246,7 +246,7 @@ def remembering(copy: Copy, steps: Mapping[str, float]) -> list[Any] | None:
     """
     gates: dict[int, tuple[slice, float]] = {}
     for layer in all_layers(copy.model):
-        cell = getattr(layer, "cell", None)
+        cell: Any = getattr(layer, "cell", None)
         keeps = gate_of_memory(cell)
         if layer.name in steps and keeps is not None and cell.bias is not None:
             gates[id(cell.bias)] = keeps, float(np.log(max(steps[layer.name], 2)))

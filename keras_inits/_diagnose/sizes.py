@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import keras
 
@@ -195,7 +196,7 @@ def _steps(evidence: Evidence) -> Found:
 
 def _longer_memory(evidence: Evidence, call: Call, steps: int) -> str:
     layer = reference(evidence.model, call)
-    cell = getattr(call.layer, "cell", None)
+    cell: Any = getattr(call.layer, "cell", None)
     place = gate_of_memory(cell)
     if layer is None or place is None or getattr(cell, "bias", None) is None:
         return (

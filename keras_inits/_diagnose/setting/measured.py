@@ -126,3 +126,23 @@ def target_scale(
         again += guess(targets_of(scaled), kind, weighed) or 1.0
         found += [pace.finding(goal, own, best, other, again)]
     return [each for each in found if each]
+
+
+def undefined(case: Case, own: Trial) -> Finding | None:
+    """Returns the finding that the loss is not finite although outputs and targets are."""
+    case.copy.reset()
+    made = keras.tree.flatten(case.copy.outputs(case.x, training=False))
+    goals = [goal.values for goal, _, _ in case.parts]
+    values = [*(ops.convert_to_numpy(part) for part in made), *goals]
+    if not all(np.isfinite(part).all() for part in values if part.dtype.kind == "f"):
+        return None
+    return Finding(
+        "loss",
+        ("loss",),
+        f"the loss is {own.start:g} before the first step, of finite outputs and targets",
+        "Every weight is NaN after one step",
+        "Look in the loss for a logarithm, a root or a quotient of what may be 0 or negative, such "
+        "as targets in the place of predictions (Keras calls loss(y_true, y_pred)): "
+        "keras.ops.softplus(x) + 1e-6 in the place of x makes it positive",
+        {"start": own.start},
+    )

@@ -273,7 +273,7 @@ def _tried(
         return Setting(_ordered([*found, *_scales(suspects, names)]), (note,))
     own = attempt(rate.value)
     if not np.isfinite(own.start):  # no step is to blame
-        undefined = _undefined(case, own)
+        undefined = measured.undefined(case, own)
         found = [*found, *([undefined] if undefined else [])]
         return Setting(_ordered([*found, *_scales(suspects, names)]))
     changed = found + measured.forgotten(case, own, best)
@@ -333,26 +333,6 @@ def _tried(
     if changed:
         return Setting(_ordered(changed), (), first, of_weights=of_weights)
     return Setting((), (), first, weigh=weigh)
-
-
-def _undefined(case: Case, own: Trial) -> Finding | None:
-    """Returns the finding that the loss is not finite although outputs and targets are."""
-    case.copy.reset()
-    made = keras.tree.flatten(case.copy.outputs(case.x, training=False))
-    goals = [goal.values for goal, _, _ in case.parts]
-    values = [*(ops.convert_to_numpy(part) for part in made), *goals]
-    if not all(np.isfinite(part).all() for part in values if part.dtype.kind == "f"):
-        return None
-    return Finding(
-        "loss",
-        ("loss",),
-        f"the loss is {own.start:g} before the first step, of finite outputs and targets",
-        "Every weight is NaN after one step",
-        "Look in the loss for a logarithm, a root or a quotient of what may be 0 or negative, such "
-        "as targets in the place of predictions (Keras calls loss(y_true, y_pred)): "
-        "keras.ops.softplus(x) + 1e-6 in the place of x makes it positive",
-        {"start": own.start},
-    )
 
 
 def _late(case: Case, own: Trial, best: float | None, penalties: float) -> Finding | None:
