@@ -73,6 +73,20 @@ drawn["two"] = digest(two)
 orthogonal = keras_inits.OrthogonalInit(seed=3)
 sharded = orthogonal((16, 16), layout=NamedSharding(mesh, PartitionSpec("x", None)))
 structured = [digest(orthogonal((16, 16))), digest(sharded), str(sharded.sharding.spec)]
+class Centred(keras_inits.HeUniformInit):  # overrides `sample`: no longer independent
+    def sample(self, geometry, dtype, seed):
+        values = super().sample(geometry, dtype, seed)
+        return values - keras.ops.mean(values)
+
+class CentredSpectral(keras_inits.SpectralInit):
+    def sample(self, geometry, dtype, seed):
+        values = super().sample(geometry, dtype, seed)
+        return values - keras.ops.mean(values)
+
+centred = []
+for own in (Centred(seed=3), CentredSpectral(distribution="normal", seed=3)):
+    parts = own((16, 16), layout=NamedSharding(mesh, PartitionSpec("x", None)))
+    centred.append([digest(own((16, 16))), digest(parts), own.independent])
 generator = keras_inits.HeUniformInit(seed=keras.random.SeedGenerator(1))
 moving = [digest(generator(shape, layout=wanted)) for _ in range(2)]
 
@@ -94,7 +108,7 @@ def memory(sharding):
 print(json.dumps({
     "initialized": initialized, "placed": placed, "stddevs": stddevs, "drawn": drawn,
     "equivalent": bool(equivalent), "shards": [s.data.shape for s in kernel.addressable_shards],
-    "structured": structured, "moving": moving, "streams": streams,
+    "structured": structured, "centred": centred, "moving": moving, "streams": streams,
     "sharded": memory(_sharding.to_sharding(wanted)[1]),
 }))
 """
@@ -142,6 +156,12 @@ def test_schemes_honour_the_layout_and_draw_the_same_bits(on_devices):
 def test_a_constant_takes_no_number_of_the_global_stream(on_devices):
     plain, after_constant = on_devices["streams"]
     assert after_constant == plain
+
+
+def test_a_subclass_that_overrides_sample_is_drawn_whole(on_devices):
+    for eager, sharded, independent in on_devices["centred"]:
+        assert eager == sharded
+        assert not independent
 
 
 def test_a_matrix_that_is_drawn_whole_is_placed_by_its_layout(on_devices):

@@ -38,13 +38,18 @@ class Scheme(keras.initializers.Initializer):
     """
 
     seed: Any = None
-    #: Whether each value follows from the seed and its place alone, not from other values.
+    #: Whether each value follows from the seed and its place alone, not from other values. A class
+    #: that replaces its base's way of drawing says it anew.
     independent: bool = False
 
     def __init_subclass__(cls, **fixed: Any) -> None:
         super().__init_subclass__()
         if fixed:
             class_arguments.fix(cls, fixed)
+        own, inherited = vars(cls), super(cls, cls)
+        redrawn = "sample" in own and inherited.sample is not Scheme.sample
+        if (redrawn or "draw" in own) and "independent" not in own:
+            cls.independent = False
         cls.__doc__ = class_arguments.described(
             cls, (base for base in cls.__mro__[1:] if issubclass(base, Scheme))
         )
