@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from keras_inits._sharding import local_parts, sharding_of
+from keras_inits import _sharding
 
 _FETCHED = 2**22  # numbers fetched at a time: 16 MiB in float32
 _Sums = tuple[int, float, float]
@@ -25,9 +25,20 @@ def standard_deviation(weight: Any) -> float:
 def mean_square(weight: Any) -> float:
     """Returns the mean square of all entries; NaN for an empty weight.
 
-    Gains follow from it: it has nine digits, which do not depend on how a weight is cut.
+    Gains follow from it: it has nine digits, which do not depend on how a weight is cut, and it is
+    that of the whole weight where each process holds a share.
     """
-    return float(f"{_moments(weight, 'float64')[1]:.9g}")
+    return float(f"{_mean_square(weight):.9g}")
+
+
+def _mean_square(weight: Any) -> float:
+    if not _sharding.spans_processes(weight):
+        return _moments(weight, "float64")[1]
+    parts = [_sums(part.reshape(-1), "float64") for part in _sharding.first_copies(weight)]
+    sums = [each for piece in parts for each in piece]
+    mine = sum(size for size, _, _ in sums), math.fsum(square for _, _, square in sums)
+    count, square = _sharding.from_every_process(mine).sum(axis=0)
+    return float(square / count) if count else math.nan
 
 
 def _moments(weight: Any, precision: str = "float32") -> tuple[float, float]:
@@ -40,8 +51,8 @@ def _moments(weight: Any, precision: str = "float32") -> tuple[float, float]:
 
 
 def _sums_of_pieces(weight: Any, precision: str) -> list[list[_Sums]]:
-    if sharding_of(weight) is not None:
-        return [_sums(part.reshape(-1), precision) for part in local_parts(weight)]
+    if _sharding.sharding_of(weight) is not None:
+        return [_sums(part.reshape(-1), precision) for part in _sharding.local_parts(weight)]
     if math.prod(weight.shape) <= _FETCHED:
         return [_sums(ops.convert_to_numpy(weight).reshape(-1), precision)]
     flat = ops.reshape(weight, (-1,))

@@ -90,10 +90,10 @@ class Scheme(keras.initializers.Initializer):
         """
         dtype, seed = checks.dtype(dtype), stream(seed)
         if not self.independent:
-            whole = sharding.compute_whole(lambda: self.draw(geometry, dtype, seed), by)
+            whole = sharding.compute_whole(lambda: self.draw(geometry, dtype, seed), by, seed)
             return sharding.place_whole(whole, by)
         if isinstance(seed, keras.random.SeedGenerator):  # it moves on here, not where it is traced
-            words = ops.convert_to_numpy(seed.next())
+            words = sharding.compute_whole(seed.next, by, seed)
         elif seed is None:
             words = ops.convert_to_numpy(keras.random.randint((2,), 0, 2**31 - 1))
         else:
