@@ -55,14 +55,28 @@ def _sums_of_pieces(weight: Any, precision: str) -> list[list[_Sums]]:
         return [_sums(part.reshape(-1), precision) for part in _sharding.local_parts(weight)]
     if math.prod(weight.shape) <= _FETCHED:
         return [_sums(ops.convert_to_numpy(weight).reshape(-1), precision)]
-    flat = ops.reshape(weight, (-1,))
+    flat = _flat(weight)
 
     def fetch(start: int) -> list[_Sums]:
-        return _sums(ops.convert_to_numpy(flat[start : start + _FETCHED]), precision)
+        piece = flat[start : start + _FETCHED]
+        fetched = piece if isinstance(piece, np.ndarray) else ops.convert_to_numpy(piece)
+        return _sums(fetched, precision)
 
     # Of the sums, which are added up in order, four may be at work: each needs 16 MiB.
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as threads:
         return list(threads.map(fetch, range(0, flat.shape[0], _FETCHED)))
+
+
+def _flat(weight: Any) -> Any:
+    """Returns all entries in a row: where they lie if NumPy can read them there, as a tensor else.
+
+    NumPy cannot read another device's memory, nor bfloat16.
+    """
+    flat = ops.stop_gradient(ops.reshape(weight, (-1,)))
+    try:
+        return np.from_dlpack(flat)
+    except (AttributeError, TypeError, ValueError, BufferError, RuntimeError):
+        return flat
 
 
 def _sums(fetched: NDArray[Any], precision: str) -> list[_Sums]:
