@@ -112,7 +112,8 @@ def memory(sharding):
 print(json.dumps({
     "initialized": initialized, "placed": placed, "stddevs": stddevs, "drawn": drawn,
     "equivalent": bool(equivalent), "shards": [s.data.shape for s in kernel.addressable_shards],
-    "structured": structured, "centred": centred, "moving": [moving, moving_plainly], "streams": streams,
+    "structured": structured, "centred": centred, "moving": [moving, moving_plainly],
+    "streams": streams,
     "sharded": memory(_sharding.to_sharding(wanted)[1]),
 }))
 """

@@ -161,7 +161,6 @@ class TensorFlowPopulation(Population):
         return keras.tree.map_structure(lambda tensor: self._tf.gather(tensor, rows), tensors)
 
     def _member_first(self, weights: Sequence[Any]) -> list[Any]:
-        tf = self._tf
         return [
             self._models_in_front(w) if axis else w
             for w, axis in zip(weights, self._axes, strict=True)
