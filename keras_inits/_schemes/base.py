@@ -46,8 +46,8 @@ class Scheme(keras.initializers.Initializer):
         super().__init_subclass__()
         if fixed:
             class_arguments.fix(cls, fixed)
-        own, inherited = vars(cls), super(cls, cls)
-        redrawn = "sample" in own and inherited.sample is not Scheme.sample
+        own, inherited = vars(cls), getattr(super(cls, cls), "sample", None)
+        redrawn = "sample" in own and inherited is not Scheme.sample
         if (redrawn or "draw" in own) and "independent" not in own:
             cls.independent = False
         cls.__doc__ = class_arguments.described(
