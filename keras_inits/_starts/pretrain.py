@@ -34,7 +34,7 @@ from keras_inits._layers.kinds import PLAIN_MAPS, Kind, kind
 from keras_inits._progress import Clock, Progress
 from keras_inits._reporting import encode
 from keras_inits._starts.autoencoder import Batches, DenoisingAutoencoder, Noise, decoder_for
-from keras_inits._starts.examples import check_taken, finite, first_examples
+from keras_inits._starts.examples import check_taken, finite, finite_number_of, first_examples
 from keras_inits._starts.pretrain_report import PretrainReport, PretrainRow
 from keras_inits._wiring import Wiring, wiring
 
@@ -111,7 +111,7 @@ def pretrain(
         raise InputError(f"`level` must be a number {limit}. Received: level={level!r}")
     settings = _Settings(epochs, batch_size, noise, float(level), optimizer)
     settings.new_optimizer()  # a mistake in it is said before anything is done
-    data = finite(first_examples(x, 2**62))
+    data = finite(first_examples(finite_number_of(x), 2**62))
     check_taken(model, data)
     found = wiring(model)
     store = _Store(None if out is None else Path(out))
