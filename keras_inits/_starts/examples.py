@@ -114,7 +114,12 @@ def _is_structure_of_arrays(x: Any) -> bool:
     if isinstance(x, Mapping | list | tuple):
         return all(_is_structure_of_arrays(each) for each in (
             x.values() if isinstance(x, Mapping) else x))  # fmt: skip
-    return hasattr(x, "shape") and hasattr(x, "dtype")
+    return hasattr(x, "shape") and (hasattr(x, "dtype") or _is_frame(x))
+
+
+def _is_frame(x: Any) -> bool:
+    """Returns whether something is a table of pandas's, each of whose columns has its own dtype."""
+    return hasattr(x, "iloc") and hasattr(x, "to_numpy")
 
 
 def _checked(x: Any, name: str) -> Any:
@@ -190,4 +195,6 @@ def _joined(batches: Iterable[Any], count: int, name: str) -> Any:
 
 
 def _array(leaf: Any) -> Any:
+    if _is_frame(leaf):
+        leaf = leaf.to_numpy()
     return leaf if isinstance(leaf, np.ndarray) else keras.ops.convert_to_numpy(leaf)
