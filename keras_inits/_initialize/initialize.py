@@ -6,7 +6,7 @@ from typing import Any, get_args
 import keras
 
 from keras_inits import _checks, _registry
-from keras_inits._errors import InputError, InputTypeError
+from keras_inits._errors import InputError, InputTypeError, near_matches
 from keras_inits._initialize.auto import Residual
 from keras_inits._initialize.plan import AUTO, OWN, plan
 from keras_inits._initialize.report import InitializationReport, WeightRow
@@ -15,7 +15,7 @@ from keras_inits._initialize.setting import set_all
 from keras_inits._initialize.statistics import standard_deviation
 from keras_inits._initialize.step import Step, seed_paths
 from keras_inits._layers import LeftAlone, Unknown, owned_weights
-from keras_inits._recipes import Recipe, find
+from keras_inits._recipes import Recipe, find, recipes
 from keras_inits._schemes import GeometricInit
 from keras_inits._schemes.base import Scheme
 from keras_inits._schemes.checks import choice
@@ -162,7 +162,13 @@ def _scheme(spec: Any) -> Any:
     """Returns the initializer that `spec` means; None, `"auto"` and `"own"` mean themselves."""
     if spec is None or (isinstance(spec, str) and spec in (AUTO, OWN)):
         return spec
-    initializer = _registry.get(spec)
+    try:
+        initializer = _registry.get(spec)
+    except InputError as error:
+        near = near_matches(spec, recipes(), n=1) if isinstance(spec, str) else []
+        if near:
+            raise InputError(f"{error} Of the recipes {near[0]!r} is nearest.") from None
+        raise
     config = initializer.get_config() if hasattr(initializer, "get_config") else {}
     if config.get("seed") is not None:
         raise InputError(
