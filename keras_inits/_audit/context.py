@@ -97,6 +97,12 @@ class Surroundings:
         self.is_net = not is_a(model, Kind.RECURRENT) and len(model._flatten_layers()) > 1
         self.wiring: Wiring | None = None
         self.problem = ""
+        # These divide a kernel by its largest singular value at each call in training.
+        self._normed = {
+            id(one.layer)
+            for one in model._flatten_layers()
+            if isinstance(one, keras.layers.SpectralNormalization)
+        }
         try:
             self.wiring = wiring(model)
         except InputError as error:
@@ -120,7 +126,8 @@ class Surroundings:
             alone=alone,
             meetings=tuple(meetings),
             activation=None if inner else self._activation(first, own),
-            normalized=all(_is_normalized(found, c) for c in calls),
+            normalized=id(owned.layer) in self._normed
+            or all(_is_normalized(found, c) for c in calls),
             normalized_later=all(c.index in self._normalized_later for c in calls),
             on_branch=all(c.index in self._on_branches for c in calls),
             is_table=table,
@@ -132,6 +139,9 @@ class Surroundings:
         assert self.wiring is not None
         if call.kind in (Kind.RECURRENT, Kind.CELL):
             return own
+        # Of one number a softmax makes nothing: what counts are its logits.
+        if self.wiring.activation_after(call).activation.lower().endswith("softmax"):
+            return keras.activations.softmax
         return self.wiring.activation_function(call)
 
     @functools.cached_property
@@ -143,7 +153,8 @@ class Surroundings:
 
     @functools.cached_property
     def _normalized_later(self) -> frozenset[int]:
-        return self._leading(lambda call: call.kind is Kind.NORMALIZATION)
+        assert self.wiring is not None
+        return self._leading(self.wiring.normalizes)
 
     def _leading(self, is_end: Callable[[Call], bool]) -> frozenset[int]:
         """Returns the calls from which each way to an output passes one of some calls."""
@@ -302,7 +313,7 @@ def _is_normalized(found: Wiring, call: Call) -> bool:
     def passes(one: Call) -> bool:
         if one.index not in known:
             known[one.index] = False
-            known[one.index] = one.kind is Kind.NORMALIZATION or (
+            known[one.index] = found.normalizes(one) or (
                 _keeps_factor(found, one, call.index) and all_ways(one)
             )
         return known[one.index]
@@ -315,7 +326,8 @@ def _keeps_factor(found: Wiring, one: Call, start: int) -> bool:
         return False
     if one.kind is Kind.SUM:  # a stream and its branches
         return all(found.graph.descends(s, start) for s in one.signals)
-    return one.is_map or one.kind in _KEEP_FACTOR or one.kind is Kind.ACTIVATION
+    frozen = one.kind is Kind.NORMALIZATION  # as far as it comes here
+    return one.is_map or frozen or one.kind in _KEEP_FACTOR or one.kind is Kind.ACTIVATION
 
 
 def _steps(found: Wiring, call: Call) -> int:

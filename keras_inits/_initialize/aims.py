@@ -119,7 +119,7 @@ def _met(wiring: Wiring, call: Call, known: dict[tuple[float, ...], Activation])
     if name in ("", "linear"):
         problem = _problem(wiring, start, following)
         if not problem:  # a kernel follows, or nothing
-            name = problem = "linear"
+            name, problem = "linear", _multiplied(wiring, start, following) or "linear"
         return _Met(None, name, problem, operands)
     if _is_gate(wiring, following):
         return _Met(None, "gate", f"a gate, {name}, follows", operands, is_gate=True)
@@ -161,6 +161,15 @@ def _problem(wiring: Wiring, call: Call, following: Following) -> str:
         return f"not understood: {unknown[0].type} {unknown[0].path!r} follows"
     several = " and " in following.met
     return f"{following.met} follow{'' if several else 's'}" if following.met else ""
+
+
+def _multiplied(wiring: Wiring, start: Call, following: Following) -> str:
+    """Returns what a kernel's output is multiplied by and summed, unless it is an attention's."""
+    at = following.between[-1] if following.between else start.index
+    for index in wiring.graph.consumers.get(at, ()):
+        if wiring.calls[index].kind is Kind.CONTRACTION and not wiring.attention_role(start):
+            return f"linear until {wiring.calls[index].type}"
+    return ""
 
 
 def _plain_sum(wiring: Wiring, call: Call, following: Following) -> Call | None:
