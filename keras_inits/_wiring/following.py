@@ -1,6 +1,6 @@
 """What follows a kernel: its activation, what lies between, and normalization of its scale."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from keras_inits._layers.kinds import Kind
 from keras_inits._wiring.graph import PASSED, Call, Graph
@@ -12,12 +12,12 @@ _SINGLE_VALUES = frozenset(
 )  # fmt: skip
 _BENDS = frozenset({Kind.ACTIVATION, Kind.ELEMENTWISE, Kind.PRODUCT})
 _BENDING_SUMS = frozenset({"maximum", "minimum", "fmax", "fmin", "logaddexp", "logaddexp2"})
-# Behind a concatenation all its parts meet the same.
-_SEEN_THROUGH = PASSED | {Kind.NORMALIZATION, Kind.CONCATENATION}
+_SEEN_THROUGH = PASSED | {Kind.NORMALIZATION}
 # Of single values each: no gradient comes through, but what they select does.
 _SELECTING = frozenset(
     {"greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "logical_and",
-     "logical_or", "logical_not", "logical_xor", "sign", "signbit", "heaviside"}
+     "logical_or", "logical_not", "logical_xor", "sign", "signbit", "heaviside", "zeros_like",
+     "ones_like", "full_like"}
 )  # fmt: skip
 _SOFTMAX = frozenset({"softmax", "log_softmax"})
 _NEXT = frozenset({Kind.ATTENTION, Kind.RECURRENT, Kind.CONTRACTION, Kind.EMBEDDING})
@@ -61,6 +61,11 @@ def find_following(graph: Graph, call: Call) -> Following:
         if len(consumers) > 1:
             return _several(graph, consumers, tuple(between))
         (at,) = consumers
+        if at.kind is Kind.CONCATENATION:
+            # All parts meet one activation, if there is one.
+            behind = find_following(graph, at)
+            if behind.activation not in ("", "linear"):
+                return replace(behind, between=(*between, at.index, *behind.between))
         if at.kind not in _SEEN_THROUGH and not _is_linear(at):
             linear = at.is_map or at.kind in _NEXT
             met = "" if linear else f"{at.type} ({at.kind})"
