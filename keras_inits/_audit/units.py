@@ -33,7 +33,8 @@ def constant(kernel: Kernel, kernels: Kernels) -> Iterator[Judgement]:
     # A map of one output has no other unit to be equal to, and entries of a table get the
     # gradients of their own samples.
     outputs = kernel.geometry.matrix_shape[2]
-    dead = value == 0.0 and not kernel.cell and _is_dead(kernel)
+    silenced = value == 0.0 and kernel.context.silenced
+    dead = value == 0.0 and not kernel.cell and (silenced or _is_dead(kernel))
     if not dead and (outputs == 1 or kernel.context.is_head):
         return
     apart = told_apart(kernel, None, kernels)
@@ -43,7 +44,9 @@ def constant(kernel: Kernel, kernels: Kernels) -> Iterator[Judgement]:
     nothing = not any(each.is_random for each in kernels.all)
     symmetric = dead or kernel.context.alone or apart is False or nothing
     effect = "all units of the layer start as one"
-    if dead:
+    if silenced:
+        effect = "the factor behind it is 0 too, so that neither gets a gradient: the branch is lost"
+    elif dead:
         effect = "no unit fires and none gets a gradient: the layer learns nothing"
     elif symmetric:
         effect = (
