@@ -185,7 +185,9 @@ class _Walk:
             return math.prod(map(self._square, call.weights))
         if call.kind in (Kind.RECURRENT, Kind.CELL):
             kernels = kernels[:1]
-        return math.prod(g.fan_in * self._square(path) for path, g in kernels)
+        # A table sums over its units where it makes the logits.
+        fans = [g.fan_in if g.input_axes or g.tap_axes else g.fan_out for _, g in kernels]
+        return math.prod(f * self._square(path) for f, (path, _) in zip(fans, kernels, strict=True))
 
     def _choose(self, call: Call) -> None:
         new = [
@@ -217,6 +219,11 @@ class _Walk:
         self.choices[path] = Choice(initializer, note, q, gain**2 / max(1.0, geometry.fan_in))
 
     def _choose_table(self, call: Call, path: str, geometry: KernelGeometry) -> None:
+        if geometry.fan_in == 1 and self.wiring.tied(call):  # an operation makes the logits
+            width = geometry.fan_out
+            note = f"embedding that makes the logits too: these have second moment {TIED_HEAD}"
+            self._set(path, geometry, math.sqrt(TIED_HEAD / width), note, TIED_HEAD / width)
+            return
         if geometry.fan_in == 1:
             self._set(path, geometry, 1.0, "embedding: second moment 1", 1.0)
             return
