@@ -28,7 +28,15 @@ from keras_inits._layers.ownership import kept_initializer
 from keras_inits._reporting import Finding
 from keras_inits._schemes import GeometricInit
 
-_CHECKS = (equal_units, equal_blocks, silent_units, dead_embeddings, scale, recurrent, not_orthogonal)
+_CHECKS = (
+    equal_units,
+    equal_blocks,
+    silent_units,
+    dead_embeddings,
+    scale,
+    recurrent,
+    not_orthogonal,
+)
 # Findings in this order: first what stops all learning.
 _SEVERITY = (
     "not finite",

@@ -75,7 +75,9 @@ def _parting(wiring: Wiring | None, kernels: Kernels, paths: Sequence[str]) -> s
     if _places_part(wiring, paths):
         return "their places in the attention part them at the first step"
     selects = all(map(_is_selection, kernels.at(paths)))
-    calls = [(a, b) for one, other in _pairs(paths) for a in wiring.of(one) for b in wiring.of(other)]
+    calls = [
+        (a, b) for one, other in _pairs(paths) for a in wiring.of(one) for b in wiring.of(other)
+    ]
     if calls and all(_read_apart(wiring, a, b, selects) for a, b in calls):
         return "they read other signals, which part them at the first step"
     return ""

@@ -45,7 +45,7 @@ def constant(kernel: Kernel, kernels: Kernels) -> Iterator[Judgement]:
     symmetric = dead or kernel.context.alone or apart is False or nothing
     effect = "all units of the layer start as one"
     if silenced:
-        effect = "the factor behind it is 0 too, so that neither gets a gradient: the branch is lost"
+        effect = "the factor behind it is 0 too, and neither gets a gradient: the branch is lost"
     elif dead:
         effect = "no unit fires and none gets a gradient: the layer learns nothing"
     elif symmetric:
@@ -86,7 +86,7 @@ def silent_units(kernel: Kernel, kernels: Kernels) -> Iterator[Judgement]:
 
     A unit of zeros behind ReLU never fires and gets no gradient, whatever stands around it.
     """
-    maps, rows, outputs = kernel.geometry.matrix_shape
+    rows = kernel.geometry.matrix_shape[1]
     if kernel.is_lookup or kernel.cell or rows < 2 or kernel.context.alone:
         return
     zero = np.flatnonzero(~np.any(kernel.matrices, axis=1).reshape(-1))

@@ -98,7 +98,9 @@ class Trace:
         """Runs `model` on symbolic tensors, and returns itself."""
         self.inputs = _symbolic((arguments, named))
         self._variables = [
-            v for v in model.variables if len(v.shape) == 2 and keras.backend.is_float_dtype(v.dtype)
+            v
+            for v in model.variables
+            if len(v.shape) == 2 and keras.backend.is_float_dtype(v.dtype)
         ]
         for index, tensor in enumerate(self.inputs):
             self._note(tensor, -1 - index, keras.backend.is_float_dtype(tensor.dtype))
