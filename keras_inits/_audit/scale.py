@@ -70,7 +70,7 @@ def _off_the_law(kernel: Kernel, measured: float, meant: float, gain: float) -> 
     if abs(ratio - 1) <= tolerance:
         return
     readings = [expected_stddev(kernel.scheme, each) for each in (shape, *_by_axes(true))]
-    as_read = any(bool(read) and abs(measured / read - 1) <= tolerance for read in readings)
+    as_read = any(read and abs(measured / read - 1) <= tolerance for read in readings)
     if ratio < 1 and not as_read and (kernel.context.is_branch_end or kernel.context.is_head):
         return  # made small on purpose
     # Half the measured ratio's tolerance comes on top of the factor.
