@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from keras_inits._initialize.aims import Aim, find_aims
+from keras_inits._initialize.drawing import drawn_by
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers.kinds import Kind
 from keras_inits._moments import (
@@ -26,17 +27,17 @@ from keras_inits._moments import (
     through_activation,
 )
 from keras_inits._schemes import BalancedInit, ConstantInit, XavierInit, ZerosInit
-from keras_inits._schemes.base import Scheme
 from keras_inits._wiring import Branch, Call, Sum, Wiring
 
 Residual = Literal["sqrt", "depth", "zero"]
 
 # Second moment of the logits. Equal classes have the least cross-entropy, log(classes); logits of
-# variance v add v / 2 on average (the second order of log sum exp), so 0.05; binary ones v / 8.
-HEAD = 0.1
-# The same where the table is a lookup too, whose rows would be small next to those for positions.
-# GPT-2 (Radford et al. 2019) draws N(0, 0.02^2) at width 768, which makes 0.31.
-TIED_HEAD = 0.3
+# variance v add v / 2 on average (the second order of log sum exp), so 0.15; binary ones v / 8.
+# What comes back to the layers before is as small as the head: in 314 steps of SGD eight normalized
+# convolutions reach 0.43 of MNIST with 0.1, 0.54 with 0.3 and 0.65 with 1, whose loss starts half a
+# nat too high (docs/initialize.md). The same where the table is a lookup too: GPT-2 (Radford et al.
+# 2019) draws N(0, 0.02^2) at width 768, which makes 0.31.
+HEAD = 0.3
 # Pixels come in as 0 to 255 where a layer divides them by more than this.
 _PIXEL_SCALE = 0.1
 _PIXELS = 255.0
@@ -209,13 +210,24 @@ class _Walk:
             for path, geometry in new[:1]:
                 self._choose_kernel(call, path, geometry)
 
-    def _set(self, path: str, geometry: KernelGeometry, gain: float, note: str, q: float) -> None:
-        if len(self.wiring.of(path)) > 1 and not note.startswith("embedding"):
+    def _set(
+        self,
+        path: str,
+        geometry: KernelGeometry,
+        gain: float,
+        note: str,
+        q: float,
+        *,
+        table: bool = False,
+    ) -> None:
+        if len(self.wiring.of(path)) > 1 and not table:
             note += "; shared: by its first call"
         exact = 1.0 if math.isclose(gain, 1.0, rel_tol=1e-9) else gain
-        initializer: Scheme = ZerosInit() if gain == 0 else XavierInit(exact)
-        if gain and _is_of_few_taps(geometry):
-            initializer, note = BalancedInit(exact), f"{note}; taps of each channel balanced"
+        if table:
+            initializer, remark = XavierInit(exact), ""  # each row is drawn for itself
+        else:
+            initializer, remark = drawn_by(geometry, exact)
+        note += f"; {remark}" * bool(remark)
         self.choices[path] = Choice(initializer, note, q, gain**2 / max(1.0, geometry.fan_in))
 
     def _choose_table(self, call: Call, path: str, geometry: KernelGeometry) -> None:
@@ -225,11 +237,11 @@ class _Walk:
             self._set(path, geometry, math.sqrt(TIED_HEAD / width), note, TIED_HEAD / width)
             return
         if geometry.fan_in == 1:
-            self._set(path, geometry, 1.0, "embedding: second moment 1", 1.0)
+            self._set(path, geometry, 1.0, "embedding: second moment 1", 1.0, table=True)
             return
-        note = f"embedding that makes the logits too: these have second moment {TIED_HEAD}"
-        square = TIED_HEAD / geometry.fan_in
-        self._set(path, geometry, math.sqrt(TIED_HEAD), note, square)
+        note = f"embedding that makes the logits too: these have second moment {HEAD}"
+        square = HEAD / geometry.fan_in
+        self._set(path, geometry, math.sqrt(HEAD), note, square, table=True)
 
     def _choose_recurrent(self, call: Call, new: Sequence[tuple[str, KernelGeometry]]) -> None:
         place = self._place(call, self.signals)
@@ -266,10 +278,10 @@ class _Walk:
             normalizations = ()
         elif normalizations:
             name = normalizations[0].path.split("/")[-1]
-            # As without it: what the scale is does not matter, as long as layers stay alike.
-            gain = math.sqrt(aim.variance)
-            note = f"{aim.why}: gain {gain:.4g}; {name} takes the scale away"
-            self._set(path, geometry, gain, note, aim.variance * given)
+            # Its gradient goes as one over its scale, and the angle by which a step turns it as
+            # one over the square: with 1 all turn alike, twice as far as with a ReLU's gain.
+            note = f"{aim.why}: gain 1; {name} takes the scale away"
+            self._set(path, geometry, 1.0, note, given)
             return
         elif call.index in self.shortcuts:
             aim = replace(aim, variance=given, why="shortcut of a sum, as it comes in")
@@ -425,12 +437,6 @@ class _Walk:
             note = f"{aim.why}: scale {value:.4g}"
             initializer = ConstantInit(value) if value else ZerosInit()
             self.choices[path] = Choice(initializer, note, None, aim.variance)
-
-
-def _is_of_few_taps(geometry: KernelGeometry) -> bool:
-    """Says whether each of several maps sees one channel: independent taps would differ much."""
-    count, rows, _ = geometry.matrix_shape
-    return count > 1 and rows == geometry.taps > 1
 
 
 def _because(reason: str) -> str:

@@ -48,12 +48,15 @@ def initialize(
 
     `initialize(model, "auto")` reads how the model is wired (`keras_inits.wiring`) and carries
     second moments through it, call by call, from inputs of second moment 1. Each kernel gets the
-    normal law at which its output has the second moment asked for, given what reaches it: the one
-    at which the activation that follows keeps signal and gradient over the layers of its kind in a
+    scale at which its output has the second moment asked for, given what reaches it: the one at
+    which the activation that follows keeps signal and gradient over the layers of its kind in a
     row; what came in, on a shortcut; a share of the stream's, at the end of a branch (`residual`);
-    0.1 for logits, which then add 0.05 to the loss of a guess; and 1 where the output meets a
+    0.3 for logits, which then add 0.15 to the loss of a guess; and 1 where the output meets a
     kernel, or something that is not understood, which the row's note then says. A kernel whose
-    scale a normalization takes away has gain² / fan_in. Dropout counts as in training.
+    scale a normalization takes away has variance 1 / fan_in. Dropout counts as in training.
+    Kernels are orthogonal at that scale (`SuoInit`; `HadamardOrthogonalInit` beyond 2^14 numbers
+    of a matrix), so that a deep net passes all directions alike. Depthwise ones are balanced
+    (`BalancedInit`); tables, and kernels of more than 2^24 numbers, are normal.
 
     All or nothing: if any weight cannot be drawn, the model is as it was. (Where the draw itself is
     interrupted, a model of more than 16 MiB may be left half set.)
@@ -92,6 +95,7 @@ def initialize(
         Zhang, Dauphin & Ma 2019 (residual nets without normalization).
         https://arxiv.org/abs/1901.09321
         Goyal et al. 2017, section 5.1 (a last scale of 0). https://arxiv.org/abs/1706.02677
+        Saxe, McClelland & Ganguli 2014 (orthogonal kernels). https://arxiv.org/abs/1312.6120
 
     >>> import keras
     >>> model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(256, "relu")])
