@@ -106,7 +106,7 @@ def test_maxout_is_carried():
     x = ops.max(ops.reshape(layers.Dense(256)(x), (-1, 64, 4)), axis=-1)
     model = keras.Model(inputs, layers.Dense(64)(x))
     rows(model)
-    assert 0.05 < float(np.mean(np.square(model(WHITE)))) < 0.2  # 0.1 is asked of a head
+    assert 0.1 < float(np.mean(np.square(model(WHITE)))) < 0.9  # 0.3 is asked of a head
 
 
 @pytest.mark.slow

@@ -233,8 +233,9 @@ class _Walk:
     def _choose_table(self, call: Call, path: str, geometry: KernelGeometry) -> None:
         if geometry.fan_in == 1 and self.wiring.tied(call):  # an operation makes the logits
             width = geometry.fan_out
-            note = f"embedding that makes the logits too: these have second moment {TIED_HEAD}"
-            self._set(path, geometry, math.sqrt(TIED_HEAD / width), note, TIED_HEAD / width)
+            note = f"embedding that makes the logits too: these have second moment {HEAD}"
+            square = HEAD / width
+            self._set(path, geometry, math.sqrt(square), note, square, table=True)
             return
         if geometry.fan_in == 1:
             self._set(path, geometry, 1.0, "embedding: second moment 1", 1.0, table=True)
