@@ -120,7 +120,7 @@ def _met(wiring: Wiring, call: Call, known: dict[tuple[float, ...], Activation])
     if name in ("", "linear"):
         problem = _problem(wiring, start, following)
         if not problem:  # a kernel follows, or nothing
-            name = problem = "linear"
+            name, problem = "linear", f"linear{_until(wiring, start, following)}"
         return _Met(None, name, problem, operands)
     if _is_gate(wiring, following):
         return _Met(None, "gate", f"a gate, {name}, follows", operands, is_gate=True)
@@ -162,6 +162,22 @@ def _problem(wiring: Wiring, call: Call, following: Following) -> str:
         return f"not understood: {unknown[0].type} {unknown[0].path!r} follows"
     several = " and " in following.met
     return f"{following.met} follow{'' if several else 's'}" if following.met else ""
+
+
+def _until(wiring: Wiring, start: Call, following: Following) -> str:
+    """Returns what bends a signal that meets no activation: a maximum, or a product with another.
+
+    Empty for nothing, and for the products of an attention.
+    """
+    for index in following.between:
+        call = wiring.calls[index]
+        if call.kind is Kind.POOLING and "max" in call.type.lower():
+            return f" until {call.type}"
+    at = following.between[-1] if following.between else start.index
+    for index in wiring.graph.consumers.get(at, ()):
+        if wiring.calls[index].kind is Kind.CONTRACTION and not wiring.attention_role(start):
+            return f" until {wiring.calls[index].type}"
+    return ""
 
 
 def _plain_sum(wiring: Wiring, call: Call, following: Following) -> Call | None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 import keras
+from keras import ops
 
 from keras_inits import _checks, _registry
 from keras_inits._errors import InputError, InputTypeError, near_matches
@@ -192,9 +193,20 @@ def _row(step: Step) -> WeightRow:
         stddev=standard_deviation(weight),
         left_alone=step.role.reason if isinstance(step.role, LeftAlone) and not is_set else "",
         unknown=isinstance(step.role, Unknown) and not is_set,
-        note=step.note,
+        note="; ".join(part for part in (step.note, _constrained(step)) if part),
         second_moment=step.second_moment,
     )
+
+
+def _constrained(step: Step) -> str:
+    """Returns what the constraint of a weight will do to the drawn values; empty for nothing."""
+    constraint = getattr(step.owned.weight, "constraint", None)
+    if constraint is None or step.initializer is None:
+        return ""
+    drawn = ops.convert_to_tensor(step.owned.weight)
+    # Keras applies it behind each step of training, and never to a start.
+    held = ops.all(ops.isclose(constraint(drawn), drawn, rtol=1e-3, atol=1e-6))
+    return "" if held else f"{type(constraint).__name__} changes it at the first step"
 
 
 def _name(initializer: Any) -> str:
