@@ -52,6 +52,63 @@ def test_a_residual_net_of_24_blocks_keeps_its_scale(relu):
     assert stds(model, "initkit_he", 1).min() > 100  # what the scaled ends make up for
 
 
+def damped(x, branch):
+    return (x + branch) / 2**0.5
+
+
+@pytest.mark.parametrize("add", [damped, lambda x, y: layers.Average()([x, y])])
+def test_a_stream_with_constant_factors_keeps_its_scale(add):
+    x = inputs = keras.Input((64,))
+    for _ in range(12):
+        x = add(x, layers.Dense(64)(layers.Dense(64, "relu")(x)))
+    found = stds(keras.Model(inputs, x), "auto", 3)
+    assert found.min() > 0.2  # 2^-6 and 2^-12 without
+    assert found.max() < 4
+
+
+def test_a_branch_that_a_stream_passes_many_times_is_scaled_for_all():
+    hidden, end = layers.Dense(64, "relu"), layers.Dense(64)
+    x = inputs = keras.Input((64,))
+    for _ in range(24):
+        x = x + end(hidden(x))
+    found = stds(keras.Model(inputs, x), "auto", 3)
+    assert found.min() > 0.5
+    assert found.max() < 5  # 30 and more if each time were another kernel
+
+
+def test_a_table_that_an_operation_multiplies_by_makes_logits():
+    class Tied(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.table, self.hidden = layers.Embedding(200, 32), layers.Dense(32)
+
+        def call(self, tokens):
+            return ops.matmul(self.hidden(self.table(tokens)), ops.transpose(self.table.embeddings))
+
+    model = Tied()
+    model(np.zeros((2, 5), "int32"))
+    found = ki.wiring(model)
+    assert not found.unknown
+    assert found.tied(found.embeddings[0])
+    table = next(row for row in rows(model) if "embeddings" in row.path)
+    assert table.target_stddev == pytest.approx((0.3 / 32) ** 0.5)
+
+
+def test_what_a_constraint_will_change_is_said():
+    model = sequence((8,), layers.Dense(8, kernel_constraint="non_neg"), layers.Dense(2))
+    first, last = kernels(model)
+    assert first.note.endswith("NonNeg changes it at the first step")
+    assert "first step" not in last.note
+
+
+def test_maxout_is_carried():
+    x = inputs = keras.Input((64,))
+    x = ops.max(ops.reshape(layers.Dense(256)(x), (-1, 64, 4)), axis=-1)
+    model = keras.Model(inputs, layers.Dense(64)(x))
+    rows(model)
+    assert 0.1 < float(np.mean(np.square(model(WHITE)))) < 0.9  # 0.3 is asked of a head
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize("blocks", [24, 60, 200])

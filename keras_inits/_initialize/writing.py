@@ -99,8 +99,13 @@ def _sharded_values(
 
 
 def _is_drawn_by_numpy(scheme: KernelScheme | None) -> TypeGuard[VarianceScalingInit]:
-    cut = getattr(scheme, "cut", None)
-    return isinstance(scheme, VarianceScalingInit) and (cut is None or cut >= _LEAST_CUT)
+    ours, cut = VarianceScalingInit, getattr(scheme, "cut", None)
+    return (
+        isinstance(scheme, ours)
+        # a subclass that draws in a way of its own is asked for it
+        and (type(scheme).sample, type(scheme).draw) == (ours.sample, ours.draw)
+        and (cut is None or cut >= _LEAST_CUT)
+    )
 
 
 def _is_of_matrices(geometry: KernelGeometry) -> bool:
