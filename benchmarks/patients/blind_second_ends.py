@@ -216,7 +216,7 @@ def _(rng):
 
 
 @program(
-    "power-lstm-tanh-raw-kilowatts",
+    "power-gru-tanh-raw-kilowatts",
     "output@output, target scale@targets",
     "keras-team/keras#1874, altered",
 )
@@ -246,7 +246,7 @@ def _(rng):
     return broken, repaired
 
 
-@program("cats-and-dogs-relu-end", "output@output", "keras-team/keras#12096, altered")
+@program("pets-relu-end", "output@output", "keras-team/keras#12096, altered")
 def _(rng):
     x, y = pictures(rng, 300, 20, 3, 3)
 

@@ -93,13 +93,25 @@ def _(rng):
     return Training(m, noisy, clean, BCE, adam(0.003), explained(clean), steps=300)
 
 
+class Positions(layers.Layer):
+    """Adds a learned vector to each patch."""
+
+    def build(self, shape):
+        """Makes the vectors."""
+        self.vectors = self.add_weight(shape=shape[1:], initializer="uniform", name="vectors")
+
+    def call(self, patches):
+        """Returns the patches with their positions."""
+        return patches + self.vectors
+
+
 @program("pictures-small-vision-transformer")
 def _(rng):
     x, y = pictures(rng, 300, 24, 3, 4)
     image = Input((24, 24, 3))
     h = Conv(32, 6, strides=6)(image)
     h = layers.Reshape((16, 32))(h)
-    h = h + layers.Embedding(16, 32)(ops.arange(16))
+    h = Positions()(h)
     for _ in range(2):
         a = layers.LayerNormalization(epsilon=1e-6)(h)
         h = h + layers.MultiHeadAttention(4, 8, dropout=0.1)(a, a)
