@@ -179,8 +179,8 @@ def _(rng):
     x = bytes_[..., None] / 255
 
     def model(hidden):
-        inner = [Conv(6, 5, padding="same", activation=hidden), layers.AveragePooling2D()]
-        inner += [Conv(16, 5, activation=hidden), layers.AveragePooling2D(), layers.Flatten()]
+        inner = [Conv(6, 5, padding="same", activation=hidden), layers.AveragePooling2D(2)]
+        inner += [Conv(16, 5, activation=hidden), layers.AveragePooling2D(2), layers.Flatten()]
         inner += [Dense(120, hidden), Dense(84, hidden)]
         return net((28, 28, 1), *inner, Dense(6, "softmax"))
 
