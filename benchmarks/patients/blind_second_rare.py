@@ -235,5 +235,5 @@ def _(rng):
         end = Dense(1, "sigmoid", bias_initializer=start)
         return net((12,), Dense(32, "relu"), Dense(16, "relu"), end)
 
-    broken = Training(model(-(1 - 0.01) / 0.01), x, y, BCE, adam(0.002), accuracy(y), steps=300)
+    broken = Training(model(-(1 - 0.01) / 0.01), x, y, BCE, adam(0.001), accuracy(y), steps=250)
     return broken, broken.but(model=model(-np.log((1 - 0.2) / 0.2)))
