@@ -167,7 +167,7 @@ def _(rng):
     losses = ["mse", BCE, CCE]
     compiled = {"loss_weights": [4.0, 0.5, 1.0]}
     y = [age, gender, one_hot(kind)]
-    return Training(m, x, y, losses, adam(0.002), explained(age), steps=300, compiled=compiled)
+    return Training(m, x, y, losses, adam(0.003), explained(age), steps=450, compiled=compiled)
 
 
 @program("commands-spectrograms-normalized-inside")
