@@ -115,9 +115,10 @@ def _(rng):
     x, y = waves(rng, 300, 64, 3)
     inner = []
     for _ in range(3):
-        inner += [layers.Conv1D(24, 3, padding="same"), layers.BatchNormalization(), layers.ReLU()]
+        inner.append(layers.Conv1D(24, 5, padding="same"))
+        inner += [layers.BatchNormalization(momentum=0.9), layers.ReLU()]
     m = net((64, 1), *inner, layers.GlobalAveragePooling1D(), Dense(3, "softmax"))
-    return Training(m, x, y, SPARSE, adam(), accuracy(y), steps=300)
+    return Training(m, x, y, SPARSE, adam(0.003), accuracy(y), steps=350)
 
 
 @program("heartbeats-lstm-autoencoder-repeated")
