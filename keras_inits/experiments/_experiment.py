@@ -20,7 +20,7 @@ from keras_inits._errors import InputError
 from keras_inits._files import MARKER, read_json, write_all, write_whole
 from keras_inits._progress import Progress
 from keras_inits._reporting import Report
-from keras_inits.datasets import Source
+from keras_inits.datasets import ImageDataset, Source, load_mnist
 from keras_inits.experiments._interrupt import interruptible
 from keras_inits.experiments._page import Page
 
@@ -83,6 +83,16 @@ class MnistConfig(SeededConfig):
     """Where MNIST comes from."""
     data_dir: Path | None = None
     """Folder with the four IDX files of MNIST, gzipped or not."""
+
+    def load_images(self, report: Say) -> ImageDataset:
+        """Returns the images, having told where they come from.
+
+        Raises:
+            DataError: MNIST could not be had.
+        """
+        images = load_mnist(self.source, self.data_dir, report=report)
+        report(images.description)
+        return images
 
 
 @dataclass(frozen=True, eq=False)

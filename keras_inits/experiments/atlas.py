@@ -19,7 +19,6 @@ from keras_inits._compare.aggregates import mean_of_tasks
 from keras_inits._errors import InputError, did_you_mean
 from keras_inits._progress import part_of, weighed
 from keras_inits._reporting import Finding
-from keras_inits.datasets import load_mnist
 from keras_inits.experiments import _atlas_recipe as recipe
 from keras_inits.experiments._atlas_page import MARGIN, page
 from keras_inits.experiments._experiment import (
@@ -244,8 +243,7 @@ def run(
     ]
     runs = {}
     with started(AtlasResult, config, on_progress) as (versions, listen):
-        images = load_mnist(config.source, config.data_dir, report=report)
-        report(images.description)
+        images = config.load_images(report)
         data = recipe.training_data(images, config.images)
         side = round(data.x.shape[1] ** 0.5)
         for number, task in enumerate(tasks):

@@ -20,7 +20,7 @@ from keras_inits._compare.data import TrainingData
 from keras_inits._compare.words import difference_sentence, epochs_text, interval_text
 from keras_inits._progress import part_of
 from keras_inits._reporting import Finding
-from keras_inits.datasets import ImageDataset, load_mnist
+from keras_inits.datasets import ImageDataset
 from keras_inits.experiments import _deep_nets as nets
 from keras_inits.experiments._experiment import (
     NOT_COMPARABLE,
@@ -143,8 +143,7 @@ def run(
     once = len(TITLES) * config.seeds * config.epochs
     total = once * len(config.depths)
     with started(HeDepthResult, config, on_progress) as (versions, listen):
-        images = load_mnist(config.source, config.data_dir, report=report)
-        report(images.description)
+        images = config.load_images(report)
         data = _data(images, config.images)
         runs = {
             str(depth): compare(

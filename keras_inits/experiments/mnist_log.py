@@ -21,7 +21,6 @@ from keras_inits._compare.data import from_images
 from keras_inits._errors import InputError, InputTypeError
 from keras_inits._reporting import Finding
 from keras_inits._schemes import RandomInit
-from keras_inits.datasets import load_mnist
 from keras_inits.experiments._article_log import log_lines, overtaking, spread
 from keras_inits.experiments._experiment import (
     NOT_COMPARABLE,
@@ -176,8 +175,7 @@ def run(
         InputError: `config.out` holds runs of another recipe, or of another experiment.
     """
     with started(MnistLogResult, config, on_progress) as (versions, listen):
-        images = load_mnist(config.source, config.data_dir, report=report)
-        report(images.description)
+        images = config.load_images(report)
         data = from_images(images, None)
         compared = compare(
             functools.partial(build, data.x.shape[1]),

@@ -21,7 +21,7 @@ from keras_inits._files import read_json, refuse_other_settings, write_whole
 from keras_inits._initialize import initialize
 from keras_inits._progress import Clock
 from keras_inits._reporting import Finding
-from keras_inits.datasets import ImageDataset, load_mnist
+from keras_inits.datasets import ImageDataset
 from keras_inits.experiments._experiment import (
     Experiment,
     ExperimentResult,
@@ -199,7 +199,7 @@ def run(
     # A run costs by the products of its kernels, and something for each step.
     costs = [width**2 * max(1, config.layers - 1) + 10**5 for _, width in cases]
     with started(MupTransferResult, config, on_progress) as (versions, listen):
-        images = load_mnist(config.source, config.data_dir, report=report)
+        images = config.load_images(report)
         clock = Clock(0, sum(costs) * config.seeds, listen)
         losses, done = [], 0
         for (name, width), cost in zip(cases, costs, strict=True):

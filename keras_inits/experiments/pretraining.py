@@ -18,7 +18,7 @@ from keras_inits._compare.data import TrainingData
 from keras_inits._compare.statistics import median_epoch
 from keras_inits._progress import Clock, part_of
 from keras_inits._reporting import Finding
-from keras_inits.datasets import ImageDataset, load_mnist
+from keras_inits.datasets import ImageDataset
 from keras_inits.experiments import _sigmoid_nets as nets
 from keras_inits.experiments._deep_nets import laws_of
 from keras_inits.experiments._experiment import (
@@ -157,8 +157,7 @@ def run(
     once = len(nets.TITLES) * config.seeds * config.epochs
     total = before + 2 * once
     with started(PretrainingResult, config, on_progress) as (versions, listen):
-        images = load_mnist(config.source, config.data_dir, report=report)
-        report(images.description)
+        images = config.load_images(report)
         data = _data(images, np.arange(min(config.images, len(images.train_images))))
         found = _pre_trained(config, data, part_of(listen, 0, total))
         schemes = {

@@ -19,7 +19,6 @@ from keras_inits._errors import InputError
 from keras_inits._mean_field import critical_sigma_w, depth_scale
 from keras_inits._progress import part_of, weighed
 from keras_inits._reporting import Finding
-from keras_inits.datasets import load_mnist
 from keras_inits.experiments import _trainability_recipe as recipe
 from keras_inits.experiments._deep_nets import laws_of
 from keras_inits.experiments._experiment import (
@@ -191,8 +190,7 @@ def run(
     accuracy: list[NDArray[np.float64]] = []
     notes: list[str] = []
     with started(TrainabilityResult, config, on_progress) as (versions, listen):
-        images = load_mnist(config.source, config.data_dir, report=report)
-        report(images.description)
+        images = config.load_images(report)
         data = recipe.training_data(images)
         before = 0
         for depth in config.depths:

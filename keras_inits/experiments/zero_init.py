@@ -19,7 +19,6 @@ from keras_inits._compare.words import interval_text
 from keras_inits._progress import part_of
 from keras_inits._reporting import Finding
 from keras_inits._schemes import ConstantInit, HeInit, ZerosInit
-from keras_inits.datasets import load_mnist
 from keras_inits.experiments._convex import CLASSES, CONVEX, build_convex, digit, training_data
 from keras_inits.experiments._experiment import (
     NOT_COMPARABLE,
@@ -131,8 +130,7 @@ def run(
     convex_epochs = 2 * config.seeds * min(CONVEX_EPOCHS, config.epochs)
     total = net_epochs + len(CONVEX) * convex_epochs
     with started(ZeroInitResult, config, on_progress) as (versions, listen):
-        images = load_mnist(config.source, config.data_dir, report=report)
-        report(images.description)
+        images = config.load_images(report)
         pixels = images.train_images.shape[1]
         net = compare(
             functools.partial(build, pixels),
