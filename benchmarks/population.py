@@ -158,7 +158,7 @@ def by_hand(net: str, data: Any, turn: Callable[[], None]) -> None:
         turn()
 
 
-def work(rival: str, net: str, folder: str) -> None:
+def work(rival: str, net: str, folder: str, samples: str) -> None:
     """Runs in a process of its own: after each epoch, says so and waits to be asked for another."""
     left = iter(range(ROUNDS))
 
@@ -167,7 +167,7 @@ def work(rival: str, net: str, folder: str) -> None:
         if next(left, None) is not None:
             sys.stdin.readline()
 
-    data = images(folder, SAMPLES[net])
+    data = images(folder, int(samples))
     if rival == "JAX by hand":
         by_hand(net, data, turn)
     else:
@@ -180,14 +180,17 @@ def until_done(process: Any) -> None:
             raise SystemExit("a rival has ended before its time")
 
 
-def measure(net: str, rivals: dict[str, str], folder: str) -> Iterator[tuple[str, Any, Any]]:
+def measure(
+    net: str, rivals: dict[str, str], folder: str, samples: int | None = None
+) -> Iterator[tuple[str, Any, Any]]:
     """Yields each rival with its seconds before the first epoch's end, and per epoch."""
+    samples = samples or SAMPLES[net]
     workers, firsts = {}, {}
     times: dict[str, list[float]] = {rival: [] for rival in rivals}
     for rival, backend in rivals.items():  # one at a time, as all is timed
         begun = time.perf_counter()
         workers[rival] = subprocess.Popen(
-            [sys.executable, __file__, "--work", rival, net, folder],
+            [sys.executable, __file__, "--work", rival, net, folder, str(samples)],
             env=os.environ | {"KERAS_BACKEND": backend},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -70,13 +70,27 @@ def _compiled(draw: Callable[[Any], Any], sharding: Any) -> Callable[[Any], Any]
     return compiled
 
 
-def compute_whole(draw: Callable[[], Any], sharding: Any) -> NDArray[Any]:
-    """Returns what `draw` makes, computed on one device of this process that `sharding` has."""
+def compute_whole(draw: Callable[[], Any], sharding: Any, seed: Any = None) -> NDArray[Any]:
+    """Returns what `draw` makes, computed on one device of this process that `sharding` has.
+
+    Args:
+        draw: makes the values.
+        sharding: where they are to lie.
+        seed: what `draw` draws with. The state of a `keras.random.SeedGenerator` is brought to that
+            device: it may lie on another mesh.
+    """
     jax = importlib.import_module("jax")
     device = sharding.mesh.local_devices[0]
     alone = jax.sharding.Mesh(np.array([device]), ("alone",))
     with jax.set_mesh(alone), jax.default_device(device):
-        return np.asarray(draw())
+        state = getattr(seed, "state", None)
+        if not isinstance(state, keras.Variable):
+            return np.asarray(draw())
+        now = np.asarray(state.value)
+        with keras.StatelessScope(state_mapping=[(state, now)]) as scope:
+            values = np.asarray(draw())
+        state.assign(np.asarray(scope.get_current_value(state)))
+        return values
 
 
 def place_whole(values: NDArray[Any], sharding: Any) -> Any:
@@ -124,6 +138,33 @@ def local_parts(variable: Any) -> Iterator[NDArray[Any]]:
         if part not in seen:
             seen.add(part)
             yield np.asarray(shard.data)
+
+
+def spans_processes(variable: Any) -> bool:
+    """Returns whether a process holds only a share of a variable."""
+    sharding = sharding_of(variable)
+    return sharding is not None and not sharding.is_fully_addressable
+
+
+def first_copies(variable: Any) -> Iterator[NDArray[Any]]:
+    """Yields the parts of a sharded variable of which this process holds the first copy.
+
+    Over all processes each number is yielded once.
+    """
+    for shard in variable.value.addressable_shards:
+        if shard.replica_id == 0:
+            yield np.asarray(shard.data)
+
+
+def from_every_process(numbers: Sequence[float]) -> NDArray[np.float64]:
+    """Returns what every process gives, `(processes, numbers)`; all of them must call it.
+
+    The numbers travel as bits: JAX would round them to float32.
+    """
+    multihost = importlib.import_module("jax.experimental.multihost_utils")
+    bits = np.array(numbers, "float64").view("uint32")
+    gathered = np.asarray(multihost.process_allgather(bits)).reshape(-1, bits.size)
+    return np.ascontiguousarray(gathered).view("float64")
 
 
 def _part(index: tuple[slice, ...], shape: tuple[int, ...]) -> Part:

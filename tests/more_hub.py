@@ -246,7 +246,101 @@ def _stable_diffusion_3(models):
     )
 
 
+_LANGUAGE = {
+    "vocabulary_size": 50,
+    "num_layers": 2,
+    "num_heads": 2,
+    "hidden_dim": 16,
+    "intermediate_dim": 32,
+    "num_query_tokens": 4,
+    "qformer_hidden_dim": 16,
+    "dropout": 0.0,
+}
+
+
+def _blip2(models, language):
+    vision = models.BLIP2VisionEncoder(
+        image_size=32,
+        patch_size=8,
+        num_layers=2,
+        num_heads=2,
+        hidden_dim=16,
+        intermediate_dim=32,
+        use_patch_bias=True,
+        use_class_token=True,
+        use_mha_bias=True,
+        use_mlp_bias=True,
+        dropout_rate=0.0,
+        layer_norm_epsilon=1e-6,
+        initializer_range=0.02,
+    )
+    queries = models.BLIP2QFormer(
+        num_query_tokens=4,
+        num_layers=2,
+        num_heads=2,
+        hidden_dim=16,
+        intermediate_dim=32,
+        vision_dim=16,
+        cross_attention_frequency=2,
+        dropout=0.0,
+        layer_norm_epsilon=1e-6,
+    )
+    return models.BLIP2Backbone(vision_encoder=vision, qformer=queries, language_model=language)
+
+
+def _depth_anything(models):
+    encoder = models.DINOV2Backbone(
+        patch_size=14,
+        num_layers=4,
+        hidden_dim=16,
+        num_heads=2,
+        intermediate_dim=32,
+        image_shape=(112, 112, 3),
+        position_embedding_shape=(112, 112),
+    )
+    return models.DepthAnythingBackbone(
+        image_encoder=encoder,
+        reassemble_factors=[4, 2, 1, 0.5],
+        neck_hidden_dims=[8, 8, 16, 16],
+        fusion_hidden_dim=16,
+        head_hidden_dim=8,
+        head_in_index=-1,
+        feature_keys=["stage1", "stage2", "stage3", "stage4"],
+    )
+
+
+def _sam3(models, layers):
+    wide = {"hidden_dim": 16, "intermediate_dim": 32, "num_heads": 2}
+    vision = layers.SAM3VisionEncoder(
+        image_shape=(56, 56, 3),
+        patch_size=14,
+        num_layers=2,
+        fpn_hidden_dim=16,
+        fpn_scale_factors=[4.0, 2.0, 1.0, 0.5],
+        pretrain_image_shape=(56, 56, 3),
+        window_size=2,
+        global_attn_indexes=[1],
+        **wide,
+    )
+    return models.SAM3PromptableConceptBackbone(
+        vision_encoder=vision,
+        text_encoder=layers.SAM3TextEncoder(
+            vocabulary_size=50, embedding_dim=16, num_layers=2, **wide
+        ),
+        geometry_encoder=layers.SAM3GeometryEncoder(num_layers=2, roi_size=7, **wide),
+        detr_encoder=layers.SAM3DetrEncoder(num_layers=2, **wide),
+        detr_decoder=layers.SAM3DetrDecoder(
+            image_shape=(56, 56, 3), patch_size=14, num_layers=2, num_queries=5, **wide
+        ),
+        mask_decoder=layers.SAM3MaskDecoder(num_upsampling_stages=3, hidden_dim=16, num_heads=2),
+    )
+
+
 MORE = {
+    "BLIP2": lambda m: _blip2(m, m.BLIP2CustomOPT(max_sequence_length=16, **_LANGUAGE)),
+    "BLIP2 with T5": lambda m: _blip2(m, m.BLIP2FlanT5(**_LANGUAGE)),
+    "DepthAnything": _depth_anything,
+    "SAM3PromptableConcept": lambda m: _sam3(m, importlib.import_module("keras_hub").layers),
     "CSPNet": lambda m: m.CSPNetBackbone(
         stem_filters=8,
         stem_kernel_size=3,

@@ -6,6 +6,9 @@ import pytest
 from keras import layers, ops
 
 import keras_inits as ki
+from keras_inits._audit.orthogonality import gram_error
+from keras_inits._initialize.drawing import drawn_by
+from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import owned_weights
 from keras_inits._moments.seen import positions_seen
 
@@ -47,6 +50,63 @@ def test_a_residual_net_of_24_blocks_keeps_its_scale(relu):
     assert found.min() > 0.5
     assert found.max() < 2
     assert stds(model, "initkit_he", 1).min() > 100  # what the scaled ends make up for
+
+
+def damped(x, branch):
+    return (x + branch) / 2**0.5
+
+
+@pytest.mark.parametrize("add", [damped, lambda x, y: layers.Average()([x, y])])
+def test_a_stream_with_constant_factors_keeps_its_scale(add):
+    x = inputs = keras.Input((64,))
+    for _ in range(12):
+        x = add(x, layers.Dense(64)(layers.Dense(64, "relu")(x)))
+    found = stds(keras.Model(inputs, x), "auto", 3)
+    assert found.min() > 0.2  # 2^-6 and 2^-12 without
+    assert found.max() < 4
+
+
+def test_a_branch_that_a_stream_passes_many_times_is_scaled_for_all():
+    hidden, end = layers.Dense(64, "relu"), layers.Dense(64)
+    x = inputs = keras.Input((64,))
+    for _ in range(24):
+        x = x + end(hidden(x))
+    found = stds(keras.Model(inputs, x), "auto", 3)
+    assert found.min() > 0.5
+    assert found.max() < 5  # 30 and more if each time were another kernel
+
+
+def test_a_table_that_an_operation_multiplies_by_makes_logits():
+    class Tied(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.table, self.hidden = layers.Embedding(200, 32), layers.Dense(32)
+
+        def call(self, tokens):
+            return ops.matmul(self.hidden(self.table(tokens)), ops.transpose(self.table.embeddings))
+
+    model = Tied()
+    model(np.zeros((2, 5), "int32"))
+    found = ki.wiring(model)
+    assert not found.unknown
+    assert found.tied(found.embeddings[0])
+    table = next(row for row in rows(model) if "embeddings" in row.path)
+    assert table.target_stddev == pytest.approx((0.3 / 32) ** 0.5)
+
+
+def test_what_a_constraint_will_change_is_said():
+    model = sequence((8,), layers.Dense(8, kernel_constraint="non_neg"), layers.Dense(2))
+    first, last = kernels(model)
+    assert first.note.endswith("NonNeg changes it at the first step")
+    assert "first step" not in last.note
+
+
+def test_maxout_is_carried():
+    x = inputs = keras.Input((64,))
+    x = ops.max(ops.reshape(layers.Dense(256)(x), (-1, 64, 4)), axis=-1)
+    model = keras.Model(inputs, layers.Dense(64)(x))
+    rows(model)
+    assert 0.1 < float(np.mean(np.square(model(WHITE)))) < 0.9  # 0.3 is asked of a head
 
 
 @pytest.mark.slow
@@ -166,7 +226,7 @@ def test_heads_start_from_the_loss_of_a_guess():
         labels = np.random.default_rng(seed).integers(0, 10, 64)
         loss = keras.losses.sparse_categorical_crossentropy(labels, model(WHITE))
         excess.append(float(np.mean(loss)) - np.log(10))
-    assert np.mean(excess) == pytest.approx(0.05, abs=0.03)
+    assert np.mean(excess) == pytest.approx(0.15, abs=0.06)
     assert report.rows[2].note.startswith("head")
     # A feature behind a ReLU is no guess.
     assert "head" not in kernels(sequence((64,), layers.Dense(8, "relu")))[0].note
@@ -468,3 +528,78 @@ def test_gates_in_a_row_share_one_opening():
     assert alone.second_moment == pytest.approx(1, rel=0.02)
     # What is gated by a function without a limit is none.
     assert not any("gates" in row.note for row in kernels(squeezed()) if "depthwise" in row.path)
+
+
+def test_kernels_are_orthogonal_and_of_the_mean_square_asked_for():
+    x = inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(64, 3, activation="relu")(x)  # more outputs than inputs
+    x = layers.Conv2D(16, 3, groups=2, activation="relu")(x)
+    x = layers.Conv2DTranspose(12, 4, strides=2, activation="tanh")(x)
+    x = layers.Reshape((100, 12))(x)
+    x = layers.MultiHeadAttention(2, 8)(x, x)
+    x = layers.Dense(300, "gelu")(layers.LSTM(6)(x))
+    model = keras.Model(inputs, layers.Dense(200)(x))
+    report = ki.initialize(model, "auto", seed=1)
+    weights = {owned.path: owned.weight for owned in owned_weights(model)}
+    found = [row for row in report.rows if row.geometry]
+    assert len(found) == 11
+    for row in found:
+        values = np.array(keras.ops.convert_to_numpy(weights[row.path]), np.float64)
+        assert np.mean(values**2) == pytest.approx(row.target_stddev**2, rel=1e-4), row.path
+        for matrix in row.geometry.to_matrices(values):
+            square = min(matrix.shape) / np.sum(matrix**2)  # one over the squared singular values
+            assert gram_error(matrix * square**0.5) < 1e-4, row.path
+    control = np.random.default_rng(0).normal(size=(64, 64)) / 8
+    assert gram_error(control) > 0.1
+
+
+@pytest.mark.parametrize(
+    ("geometry", "drawn"),
+    [
+        (KernelGeometry.from_shape((8, 32)), "SuoInit"),
+        (KernelGeometry.from_shape((4, 4, 8, 6), input_stride=4), "SuoInit"),
+        (KernelGeometry.from_shape((512, 300)), "HadamardOrthogonalInit"),
+        (KernelGeometry.from_shape((300, 512)), "HadamardOrthogonalInit"),
+        (KernelGeometry.from_shape((3, 3, 64, 1), (), (2, 3), blocks=64), "BalancedInit"),
+        (KernelGeometry.from_shape((4096, 4096)), "HadamardOrthogonalInit"),
+        (KernelGeometry.from_shape((4096, 4097)), "XavierInit"),  # never whole in memory
+    ],
+    ids=str,
+)
+def test_what_draws_a_kernel_has_the_mean_square_of_its_gain(geometry, drawn):
+    scheme, _ = drawn_by(geometry, 1.3)
+    assert type(scheme).__name__ == drawn
+    stddev = scheme.expected_stddev(geometry)
+    assert stddev == pytest.approx(1.3 / geometry.fan_in**0.5, rel=1e-9)
+
+
+def test_thirty_narrow_layers_pass_all_directions_alike():
+    """Of the Jacobian: isometry, not variance alone, decides at depth (Saxe et al. 2014)."""
+
+    def spread(scheme):
+        model = sequence((48,), *[layers.Dense(48, "tanh") for _ in range(30)], layers.Dense(10))
+        ki.initialize(model, scheme, seed=1)
+        jacobian = np.eye(48)
+        x = np.random.default_rng(0).normal(size=48)
+        for layer in model.layers[:-1]:
+            kernel = ops.convert_to_numpy(layer.kernel).astype("float64")
+            x = np.tanh(x @ kernel)
+            jacobian = jacobian @ kernel * (1 - x**2)
+        values = np.linalg.svd(jacobian, compute_uv=False)
+        return values[0] / np.median(values)
+
+    # Found by NumPy alone over 12 seeds: 26 to 53, and 7e5 to 3e6 of normal kernels.
+    assert spread("auto") < 200
+    assert spread(ki.XavierInit(1.24)) > 1e5  # the same gain, normal
+
+
+def test_kernels_before_a_normalization_have_gain_1_whatever_follows():
+    stack = [
+        layers.Conv2D(8, 3, use_bias=False), layers.BatchNormalization(), layers.ReLU(),
+        layers.Conv2D(8, 3, use_bias=False), layers.BatchNormalization(),
+        layers.Activation("tanh"), layers.Flatten(), layers.Dense(3),
+    ]  # fmt: skip
+    first, second, _ = kernels(sequence((8, 8, 3), *stack))
+    assert first.target_stddev == pytest.approx(27**-0.5)
+    assert second.target_stddev == pytest.approx(72**-0.5)
+    assert "takes the scale away" in second.note

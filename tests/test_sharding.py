@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 
@@ -73,8 +74,25 @@ drawn["two"] = digest(two)
 orthogonal = keras_inits.OrthogonalInit(seed=3)
 sharded = orthogonal((16, 16), layout=NamedSharding(mesh, PartitionSpec("x", None)))
 structured = [digest(orthogonal((16, 16))), digest(sharded), str(sharded.sharding.spec)]
+class Centred(keras_inits.HeUniformInit):  # overrides `sample`: no longer independent
+    def sample(self, geometry, dtype, seed):
+        values = super().sample(geometry, dtype, seed)
+        return values - keras.ops.mean(values)
+
+class CentredSpectral(keras_inits.SpectralInit):
+    def sample(self, geometry, dtype, seed):
+        values = super().sample(geometry, dtype, seed)
+        return values - keras.ops.mean(values)
+
+centred = []
+for own in (Centred(seed=3), CentredSpectral(distribution="normal", seed=3)):
+    parts = own((16, 16), layout=NamedSharding(mesh, PartitionSpec("x", None)))
+    centred.append([digest(own((16, 16))), digest(parts), own.independent])
 generator = keras_inits.HeUniformInit(seed=keras.random.SeedGenerator(1))
-moving = [digest(generator(shape, layout=wanted)) for _ in range(2)]
+across = NamedSharding(mesh, PartitionSpec("x", None))
+moving = [digest(generator(shape, layout=where)) for where in (wanted, wanted, across, wanted)]
+generator = keras_inits.HeUniformInit(seed=keras.random.SeedGenerator(1))
+moving_plainly = [digest(generator(shape)) for _ in range(4)]
 
 def next_number(between):
     keras.utils.set_random_seed(3)
@@ -94,7 +112,8 @@ def memory(sharding):
 print(json.dumps({
     "initialized": initialized, "placed": placed, "stddevs": stddevs, "drawn": drawn,
     "equivalent": bool(equivalent), "shards": [s.data.shape for s in kernel.addressable_shards],
-    "structured": structured, "moving": moving, "streams": streams,
+    "structured": structured, "centred": centred, "moving": [moving, moving_plainly],
+    "streams": streams,
     "sharded": memory(_sharding.to_sharding(wanted)[1]),
 }))
 """
@@ -135,13 +154,23 @@ def test_schemes_honour_the_layout_and_draw_the_same_bits(on_devices):
     drawn = on_devices["drawn"]
     assert len({*drawn.values()}) == 1, drawn
     assert on_devices["equivalent"]
-    one, other = on_devices["moving"]
-    assert one != other
+
+
+def test_a_seed_generator_moves_on_alike_under_any_mesh(on_devices):
+    sharded, plain = on_devices["moving"]
+    assert sharded == plain
+    assert len({*plain}) == 4
 
 
 def test_a_constant_takes_no_number_of_the_global_stream(on_devices):
     plain, after_constant = on_devices["streams"]
     assert after_constant == plain
+
+
+def test_a_subclass_that_overrides_sample_is_drawn_whole(on_devices):
+    for eager, sharded, independent in on_devices["centred"]:
+        assert eager == sharded
+        assert not independent
 
 
 def test_a_matrix_that_is_drawn_whole_is_placed_by_its_layout(on_devices):
@@ -155,3 +184,72 @@ def test_no_device_computes_more_than_a_few_of_its_parts(on_devices):
     output, temporary = on_devices["sharded"]
     assert output == part
     assert temporary < 4 * part + 2**16  # the whole are 8 parts; threefry's counters are 3
+
+
+PROCESSES = """
+import hashlib, json, os, sys
+count, number, port = (int(word) for word in sys.argv[1:])
+os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={4 // count}"
+import jax
+if count > 1:
+    jax.distributed.initialize(f"127.0.0.1:{port}", count, number)
+import keras, numpy as np
+import keras_inits
+from keras_inits import _sharding
+from keras_inits._initialize.statistics import mean_square
+
+mesh = keras.distribution.DeviceMesh((4,), ["model"], keras.distribution.list_devices())
+layout = keras.distribution.LayoutMap(mesh)
+layout[".*kernel"] = ("model", None)
+keras.distribution.set_distribution(keras.distribution.ModelParallel(layout_map=layout))
+keras.utils.set_random_seed(0)
+hidden = [keras.layers.Dense(64, "relu", name=name) for name in ("frozen", "middle", "last")]
+model = keras.Sequential([keras.Input((32,)), *hidden])
+kernel = hidden[0].kernel
+larger_below = np.linspace(0.1, 3, 32)[:, None] * np.random.default_rng(0).normal(size=(32, 64))
+kernel.assign(_sharding.place_whole(larger_below.astype("float32"), kernel.value.sharding))
+hidden[0].trainable = False
+report = keras_inits.initialize(model, "auto", seed=1)
+print(json.dumps({
+    "mean square": mean_square(kernel),
+    "own share": mean_square(np.concatenate([*_sharding.local_parts(kernel)])),
+    "aims": [row.second_moment for row in report.rows],
+    "shards": [
+        hashlib.sha256(np.asarray(shard.data).tobytes()).hexdigest()
+        for layer in hidden[1:]
+        for shard in sorted(layer.kernel.value.addressable_shards, key=lambda s: s.device.id)
+    ],
+}))
+"""
+
+
+def _started(*arguments):
+    return subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", PROCESSES, *map(str, arguments)],
+        env=os.environ | {"KERAS_BACKEND": "jax"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _printed(process):
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors[-4000:]
+    return json.loads(output.splitlines()[-1])
+
+
+@pytest.mark.slow
+def test_two_processes_draw_what_one_does_around_a_frozen_weight_that_is_cut_over_them():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    both = [_started(2, number, port) for number in range(2)]
+    first, second = map(_printed, both)
+    one = _printed(_started(1, 0, 0))
+    assert first["aims"] == second["aims"] == one["aims"]
+    assert first["mean square"] == second["mean square"] == one["mean square"]
+    # control: the shares of the processes are of different size
+    assert first["own share"] < 0.5 * second["own share"]
+    shards = [part for pair in (0, 2) for p in (first, second) for part in p["shards"][pair:][:2]]
+    assert shards == one["shards"]

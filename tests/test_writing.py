@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+import keras_inits
 from keras_inits._initialize import writing
 from keras_inits._schemes.sampling import TRUNCATED_STDDEV
 
@@ -78,3 +79,24 @@ def test_a_part_takes_its_own_memory_and_a_piece_for_each_thread(monkeypatch, ax
         tracemalloc.stop()
     assert own < 2**20  # the part, pieces and their copies
     assert whole > 2**21  # control
+
+
+class Halved(keras_inits.HeInit):
+    def sample(self, geometry, dtype, seed):
+        return 0.5 * super().sample(geometry, dtype, seed)
+
+    def expected_stddev(self, geometry):
+        return 0.5 * super().expected_stddev(geometry)
+
+
+class Shifted(Halved):  # its law does not tell what `sample` adds
+    def sample(self, geometry, dtype, seed):
+        return super().sample(geometry, dtype, seed) + 3.0
+
+
+def test_a_subclass_that_overrides_sample_draws_by_it():
+    model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(64)])
+    keras_inits.initialize(model, Shifted(), seed=1)
+    assert abs(float(np.mean(model.layers[0].kernel)) - 3) < 0.1
+    assert not Shifted.independent
+    assert keras_inits.HeUniformInit.independent

@@ -1,14 +1,17 @@
 """How many programs that do not train `diagnose` finds, and how many good ones it leaves in peace.
 
-    python benchmarks/patients [KEY ...] [--seeds 3] [--part collected further healthy]
+    python benchmarks/patients [KEY ...] [--seeds 3] [--part blind blind-healthy]
         [--keep results.jsonl] [--page docs/patients.md] [--train]
 
-Three tables of programs: `collected`, which people asked about and the research on fault
-diagnosis gathered, each with its repair; `further`, our own of the same kinds; `healthy`, as in
-Keras's examples. All are ports: nets, losses and optimizers as reported, data generated. Results
-are kept in `--keep` line by line: an interrupted run goes on, and several may share the work by
-other files, read with `--with`. `--train` trains both sides of each program and prints their
-scores instead: the proof that the one is broken and the other is not.
+Tables of programs: `collected`, which people asked about and the research on fault diagnosis
+gathered, each with its repair; `further`, our own of the same kinds; `healthy`, as in Keras's
+examples; `blind` and `blind-healthy`, written without a look at how `diagnose` decides;
+`blind-second` and `blind-second-healthy`, a second such set, to be run once, after the limits of
+`diagnose` were last changed. All are ports: nets, losses and optimizers as reported, data
+generated. Results are kept in `--keep` line by line: an interrupted run goes on, and several may
+share the work by other files, read with `--with`.
+`--train` trains both sides of each program and prints their scores instead: the proof that the one
+is broken and the other is not.
 """
 
 import argparse
@@ -18,6 +21,8 @@ from pathlib import Path
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+from blind import BLIND, BLIND_HEALTHY
+from blind_second import BLIND_SECOND, BLIND_SECOND_HEALTHY
 from collected import COLLECTED
 from further import FURTHER
 from healthy import HEALTHY
@@ -26,7 +31,15 @@ from page import write
 from program import Program
 from tables import each_program, summary
 
-PARTS = {"collected": COLLECTED, "further": FURTHER, "healthy": HEALTHY}
+PARTS = {
+    "collected": COLLECTED,
+    "further": FURTHER,
+    "healthy": HEALTHY,
+    "blind": BLIND,
+    "blind-healthy": BLIND_HEALTHY,
+    "blind-second": BLIND_SECOND,
+    "blind-second-healthy": BLIND_SECOND_HEALTHY,
+}
 
 
 def main() -> None:

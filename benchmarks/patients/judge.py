@@ -46,7 +46,10 @@ def _look(training: Training) -> tuple[Any, str]:
         warnings.simplefilter("ignore")  # Keras warns of some of these programs itself
         try:
             model = training.compile()
-            return keras_inits.diagnose(model, some(training.x), some(training.y)), ""
+            weights = dict(training.weights)
+            if "sample_weight" in weights:
+                weights["sample_weight"] = some(weights["sample_weight"])
+            return keras_inits.diagnose(model, some(training.x), some(training.y), **weights), ""
         except Exception as error:  # a crash is a program not found, and a line to look into
             return None, f"{type(error).__name__}: {error}"[:200]
 

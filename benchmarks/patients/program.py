@@ -35,7 +35,7 @@ NAMED_BY: dict[str, tuple[str, ...]] = {
     "dropout": ("dropout",),
     "regularization": ("regularization",),
     "capacity": ("missing activation", "dying"),
-    "layers": ("target shape", "output units", "missing activation"),
+    "layers": ("target shape", "output units", "missing activation", "moving statistics"),
     "epochs": ("learning rate too low",),
     "gradient": ("no gradient", "vanishing"),
 }
@@ -97,6 +97,7 @@ class Training:
         batch: samples a step.
         steps: of the training that shows the difference.
         compiled: further arguments of `compile`.
+        weights: `class_weight` or `sample_weight` of `fit`.
     """
 
     model: keras.Model
@@ -108,6 +109,7 @@ class Training:
     batch: int = 32
     steps: int = 600
     compiled: dict[str, Any] = dataclasses.field(default_factory=dict)
+    weights: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def but(self, **changes: Any) -> Training:
         """Returns the same training with some parts changed."""
@@ -127,7 +129,9 @@ class Training:
         epochs = max(1, round(self.steps / max(1, n // self.batch)))
         model = self.compile(steps_per_execution=min(50, max(1, n // self.batch)))
         try:
-            model.fit(self.x, self.y, batch_size=self.batch, epochs=epochs, verbose=0)
+            model.fit(
+                self.x, self.y, batch_size=self.batch, epochs=epochs, verbose=0, **self.weights
+            )
             made = model.predict(self.x, batch_size=256, verbose=0)
         except Exception:  # whatever Keras or the backend raises: the program does not run
             return -1.0

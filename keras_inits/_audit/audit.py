@@ -10,23 +10,33 @@ from numpy.typing import NDArray
 
 from keras_inits import _checks, _registry
 from keras_inits._audit import pairs, saving
+from keras_inits._audit.chains import chains
 from keras_inits._audit.context import Surroundings
 from keras_inits._audit.kernel import Judgement, Kernel, Kernels
 from keras_inits._audit.orthogonality import not_orthogonal
 from keras_inits._audit.recurrence import bias_of_pieces, recurrent
 from keras_inits._audit.report import AuditReport
 from keras_inits._audit.scale import scale
+from keras_inits._audit.signal import predicted_signals
 from keras_inits._audit.streams import growing_streams
 from keras_inits._audit.tables import dead_embeddings
 from keras_inits._audit.training import dead_units, evidence_of_training
-from keras_inits._audit.units import constant, equal_blocks, equal_units
+from keras_inits._audit.units import constant, equal_blocks, equal_units, silent_units
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import Default, LeftAlone, OwnedWeight, Role, owned_weights, role
 from keras_inits._layers.ownership import kept_initializer
 from keras_inits._reporting import Finding
 from keras_inits._schemes import GeometricInit
 
-_CHECKS = (equal_units, equal_blocks, dead_embeddings, scale, recurrent, not_orthogonal)
+_CHECKS = (
+    equal_units,
+    equal_blocks,
+    silent_units,
+    dead_embeddings,
+    scale,
+    recurrent,
+    not_orthogonal,
+)
 # Findings in this order: first what stops all learning.
 _SEVERITY = (
     "not finite",
@@ -163,7 +173,9 @@ def _fresh(
     yield from pairs.equal_kernels(varied, surroundings.wiring)
     yield from pairs.one_stream(varied, surroundings.wiring)
     if surroundings.wiring is not None:
-        yield from growing_streams(surroundings.wiring, kernels)
+        signals = predicted_signals(surroundings.wiring, kernels)
+        yield from growing_streams(surroundings.wiring, kernels, signals)
+        yield from chains(surroundings.wiring, kernels, signals)
     elif surroundings.is_net:
         yield Judgement(_not_traced(surroundings.problem), False)
 

@@ -11,6 +11,7 @@ from keras_inits._errors import InputError
 from keras_inits._layers import OwnedWeight
 from keras_inits._layers.kinds import Kind, is_a
 from keras_inits._wiring import Call, Wiring, wiring
+from keras_inits._wiring.tracing import variables_of
 
 # Through these a unit goes as it is, or by a function of single values.
 _KEEP_UNITS = frozenset(
@@ -59,6 +60,7 @@ class Context:
         normalized_later: whether each way to an output passes some normalization, so that a small
             signal becomes a large one again.
         on_branch: whether all that it makes is added to a signal that goes on without it.
+        silenced: whether all that it makes meets a learned factor of 0 first, and alone.
         is_table: whether it is the table of an embedding.
         is_branch_end: whether it is the last kernel of such a branch.
         steps: of a recurrent layer the length of the sequence; else 0.
@@ -70,6 +72,7 @@ class Context:
     normalized: bool = False
     normalized_later: bool = False
     on_branch: bool = False
+    silenced: bool = False
     is_table: bool = False
     is_branch_end: bool = False
     steps: int = 0
@@ -97,6 +100,12 @@ class Surroundings:
         self.is_net = not is_a(model, Kind.RECURRENT) and len(model._flatten_layers()) > 1
         self.wiring: Wiring | None = None
         self.problem = ""
+        # These divide a kernel by its largest singular value at each call in training.
+        self._normed = {
+            id(one.layer)
+            for one in model._flatten_layers()
+            if isinstance(one, keras.layers.SpectralNormalization)
+        }
         try:
             self.wiring = wiring(model)
         except InputError as error:
@@ -120,9 +129,11 @@ class Surroundings:
             alone=alone,
             meetings=tuple(meetings),
             activation=None if inner else self._activation(first, own),
-            normalized=all(_is_normalized(found, c) for c in calls),
+            normalized=id(owned.layer) in self._normed
+            or all(_is_normalized(found, c) for c in calls),
             normalized_later=all(c.index in self._normalized_later for c in calls),
             on_branch=all(c.index in self._on_branches for c in calls),
+            silenced=all(self._is_silenced(c) for c in calls),
             is_table=table,
             is_branch_end=any(c.index in self._branch_ends for c in calls),
             steps=_steps(found, first),
@@ -132,7 +143,33 @@ class Surroundings:
         assert self.wiring is not None
         if call.kind in (Kind.RECURRENT, Kind.CELL):
             return own
+        # Of one number a softmax makes nothing: what counts are its logits.
+        if self.wiring.activation_after(call).activation.lower().endswith("softmax"):
+            return keras.activations.softmax
         return self.wiring.activation_function(call)
+
+    def _is_silenced(self, call: Call) -> bool:
+        """Says whether each way from a call comes to a factor of 0 that it alone goes into."""
+        assert self.wiring is not None
+        following = [self.wiring.calls[i] for i in self.wiring.graph.consumers.get(call.index, ())]
+        return call.index not in self.wiring.graph.outputs and bool(following) and all(
+            len(set(one.signals)) == 1
+            and (
+                self._is_zero_factor(one)
+                or (one.kind in _KEEP_UNITS and self._is_silenced(one))
+            )
+            for one in following
+        )  # fmt: skip
+
+    def _is_zero_factor(self, call: Call) -> bool:
+        assert self.wiring is not None
+        if call.kind not in (Kind.SCALING, Kind.NORMALIZATION) or not call.weights:
+            return False
+        weights = [w for w in variables_of(self.wiring.step(call)) if w.path in call.weights]
+        factors = [w for w in weights if w.name in ("gamma", "scale")]
+        if call.kind is Kind.SCALING and not factors:
+            factors = weights
+        return bool(factors) and all(not keras.ops.any(w) for w in factors)
 
     @functools.cached_property
     def _on_branches(self) -> frozenset[int]:
@@ -143,7 +180,8 @@ class Surroundings:
 
     @functools.cached_property
     def _normalized_later(self) -> frozenset[int]:
-        return self._leading(lambda call: call.kind is Kind.NORMALIZATION)
+        assert self.wiring is not None
+        return self._leading(self.wiring.normalizes)
 
     def _leading(self, is_end: Callable[[Call], bool]) -> frozenset[int]:
         """Returns the calls from which each way to an output passes one of some calls."""
@@ -302,7 +340,7 @@ def _is_normalized(found: Wiring, call: Call) -> bool:
     def passes(one: Call) -> bool:
         if one.index not in known:
             known[one.index] = False
-            known[one.index] = one.kind is Kind.NORMALIZATION or (
+            known[one.index] = found.normalizes(one) or (
                 _keeps_factor(found, one, call.index) and all_ways(one)
             )
         return known[one.index]
@@ -315,7 +353,8 @@ def _keeps_factor(found: Wiring, one: Call, start: int) -> bool:
         return False
     if one.kind is Kind.SUM:  # a stream and its branches
         return all(found.graph.descends(s, start) for s in one.signals)
-    return one.is_map or one.kind in _KEEP_FACTOR or one.kind is Kind.ACTIVATION
+    frozen = one.kind is Kind.NORMALIZATION  # as far as it comes here
+    return one.is_map or frozen or one.kind in _KEEP_FACTOR or one.kind is Kind.ACTIVATION
 
 
 def _steps(found: Wiring, call: Call) -> int:

@@ -20,19 +20,18 @@ _FEWEST = 4  # singular values of which a spread says something
 def not_orthogonal(kernel: Kernel, kernels: Kernels) -> Iterator[Judgement]:
     """Yields a finding if the scheme is orthogonal and a block of the kernel is not.
 
+    Blocks may be of any scale, as those that `calibrate` has fitted to data.
+
     Keras draws the gates of a cell as one matrix. That is how its LSTM and GRU start, and no fault.
     """
     scheme = kernel.scheme
     if not isinstance(scheme, OrthogonalInit):
         return
-    gain = scheme.gain_in(kernel.geometry)
-    matrices = kernel.matrices / gain
-    errors = [gram_error(matrix) for matrix in matrices]
-    bad = [index for index, error in enumerate(errors) if error > _GRAM_TOLERANCE]
-    whole = as_keras_reads(kernel) / gain
-    if not bad or (kernel.geometry.blocks > 1 and gram_error(whole) <= _GRAM_TOLERANCE):
+    matrices = kernel.matrices / scheme.gain_in(kernel.geometry)
+    bad = [index for index, matrix in enumerate(matrices) if not _is_orthogonal(matrix)]
+    if not bad or (kernel.geometry.blocks > 1 and _is_orthogonal(as_keras_reads(kernel))):
         return
-    worst = matrices[max(bad, key=errors.__getitem__)]
+    worst = matrices[max(bad, key=lambda index: gram_error(matrices[index]))]
     values = np.linalg.svd(worst, compute_uv=False)
     maps, rows, outputs = matrices.shape
     finding = Finding(

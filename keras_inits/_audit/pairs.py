@@ -5,13 +5,16 @@ import itertools
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 
-from keras_inits._audit.kernel import Judgement, Kernel, remedy
+from keras_inits._audit.kernel import Judgement, Kernel, Kernels, remedy
 from keras_inits._layers.kinds import Kind
 from keras_inits._reporting import Finding
 from keras_inits._wiring import Call, Wiring
+
+_T = TypeVar("_T")
 
 _MOST_BLOCKS = 256  # a kernel of more maps, such as an embedding, is compared as a whole
 _LEADING = 64  # leading values by which a random stream is known
@@ -21,9 +24,7 @@ _ALIKE = 0.2  # correlation of two kernels, unit by unit, of which a net takes n
 def equal_kernels(kernels: Sequence[Kernel], wiring: Wiring | None) -> Iterator[Judgement]:
     """Yields what there is to say of each set of kernels that hold equal blocks.
 
-    It is a remark where each has another place in one attention, and queries and keys are not both
-    among them: keys that equal values, say, get other gradients than these from the first step on,
-    and no score depends on it. With Q = K each token attends to itself.
+    It is a remark where something tells them apart from the first step on: see `_parting`.
 
     Args:
         kernels: those that are not constant.
@@ -42,21 +43,71 @@ def equal_kernels(kernels: Sequence[Kernel], wiring: Wiring | None) -> Iterator[
     for paths in holders.values():
         if len(paths) > 1:
             shared[tuple(sorted(paths))] += 1
-    by_path = {kernel.path: kernel for kernel in kernels}
+    known = Kernels(tuple(kernels))
     for together, count in shared.items():
-        apart = wiring is not None and _places_part(wiring, together)
+        parting = _parting(wiring, known, together)
         finding = Finding(
             "equal weights",
             together,
             f"{count} block{'s' * (count > 1)} equal in all {len(together)} weights",
-            "their places in the attention part them at the first step"
-            if apart
-            else "layers that start equal are not independent: Q = K makes attention symmetric, "
+            parting
+            or "layers that start equal are not independent: Q = K makes attention symmetric, "
             "equal branches learn the same",
-            remedy(*(by_path[path] for path in together[1:])),
+            remedy(*known.at(together[1:])),
             {"blocks": count, "weights": len(together)},
         )
-        yield Judgement(finding, not apart)
+        yield Judgement(finding, not parting)
+
+
+def _parting(wiring: Wiring | None, kernels: Kernels, paths: Sequence[str]) -> str:
+    """Returns what tells equal kernels apart at the first step; empty if nothing is known to.
+
+    That are their places in one attention, unless queries and keys are both among them: keys that
+    equal values, say, get other gradients than these, and no score depends on it, but with Q = K
+    each token attends to itself. Or other kernels that their cells have. Or what they read, if none
+    of them reads what another has made: the towers of a recommender, say. In one line equal
+    kernels act together, as those of a tied net do, unless each is a selection of its inputs.
+    """
+    if all(_differs_elsewhere(kernels, one, other) for one, other in _pairs(kernels.at(paths))):
+        return "the other kernels of their cells differ and part them at the first step"
+    if wiring is None:
+        return ""
+    if _places_part(wiring, paths):
+        return "their places in the attention part them at the first step"
+    selects = all(map(_is_selection, kernels.at(paths)))
+    calls = [
+        (a, b) for one, other in _pairs(paths) for a in wiring.of(one) for b in wiring.of(other)
+    ]
+    if calls and all(_read_apart(wiring, a, b, selects) for a, b in calls):
+        return "they read other signals, which part them at the first step"
+    return ""
+
+
+def _pairs(items: Sequence[_T]) -> Iterator[tuple[_T, _T]]:
+    return itertools.combinations(items, 2)
+
+
+def _differs_elsewhere(kernels: Kernels, one: Kernel, other: Kernel) -> bool:
+    """Returns whether two kernels are of cells whose other kernels are not equal."""
+    if not (one.cell and one.cell == other.cell and one.layer != other.layer):
+        return False
+    rest = [[k for k in kernels.by_layer[each.layer] if k is not each] for each in (one, other)]
+    pairs = list(zip(*rest, strict=False))
+    return bool(pairs) and not all(np.array_equal(a.values, b.values) for a, b in pairs)
+
+
+def _is_selection(kernel: Kernel) -> bool:
+    """Returns whether each output is one input times a number, another one for each."""
+    nonzero = kernel.matrices != 0
+    return bool((nonzero.sum(axis=1) <= 1).all() and (nonzero.sum(axis=2) <= 1).all())
+
+
+def _read_apart(wiring: Wiring, one: Call, other: Call, selects: bool) -> bool:
+    """Returns whether two calls read other signals, of which none is made of the other's units."""
+    if set(one.signals) & set(other.signals):
+        return False
+    graph, pairs = wiring.graph, ((one, other), (other, one))
+    return selects or not any(graph.descends(s, a.index) for a, b in pairs for s in b.signals)
 
 
 def _places_part(wiring: Wiring, paths: Sequence[str]) -> bool:

@@ -56,7 +56,7 @@ def scale(kernel: Kernel, kernels: Kernels) -> Iterator[Judgement]:
     if meant:
         found = _off_the_law(kernel, measured, meant, gain)
     elif not kernel.is_lookup and kernel.cell != "recurrent":
-        found = _fixed_scale(kernel, measured, gain)
+        found = _fixed_scale(kernel, kernels, measured, gain)
     around = kernel.context
     linear = around.is_head and len(kernels.all) == 1 and around.activation in _CONVEX
     for judgement in found:
@@ -69,8 +69,8 @@ def _off_the_law(kernel: Kernel, measured: float, meant: float, gain: float) -> 
     ratio = measured / meant
     if abs(ratio - 1) <= tolerance:
         return
-    read = expected_stddev(kernel.scheme, shape)
-    as_read = bool(read) and abs(measured / read - 1) <= tolerance  # type: ignore[operator]
+    readings = [expected_stddev(kernel.scheme, each) for each in (shape, *_by_axes(true))]
+    as_read = any(read and abs(measured / read - 1) <= tolerance for read in readings)
     if ratio < 1 and not as_read and (kernel.context.is_branch_end or kernel.context.is_head):
         return  # made small on purpose
     # Half the measured ratio's tolerance comes on top of the factor.
@@ -94,7 +94,20 @@ def _off_the_law(kernel: Kernel, measured: float, meant: float, gain: float) -> 
     )
 
 
-def _fixed_scale(kernel: Kernel, measured: float, gain: float) -> Iterator[Judgement]:
+def _by_axes(true: KernelGeometry) -> tuple[KernelGeometry, ...]:
+    """Returns how Keras 3.15 reads the kernel of an EinsumDense that has independent maps.
+
+    It knows inputs, which are summed over, and takes all other axes for outputs.
+    """
+    if not true.batch_axes or not true.input_axes:
+        return ()
+    outputs = tuple(sorted((*true.batch_axes, *true.output_axes)))
+    return (replace(true, batch_axes=(), output_axes=outputs),)
+
+
+def _fixed_scale(
+    kernel: Kernel, kernels: Kernels, measured: float, gain: float
+) -> Iterator[Judgement]:
     """Yields a finding if a scheme of fixed scale makes the signal fade, explode or saturate."""
     # What a cell takes in is summed over the steps, however many there are. A table, a branch or a
     # head that starts small is no fault: the stream goes on without the branch, and the loss of the
@@ -106,6 +119,7 @@ def _fixed_scale(kernel: Kernel, measured: float, gain: float) -> Iterator[Judge
         or around.on_branch
         or (around.normalized_later and gain > _NORMALIZABLE_GAIN)
         or _makes_logits(kernel)
+        or (around.is_head and len(kernels.all) > 1)
         or _is_unseen(kernel)
     )
     low, high = GAIN_BOUNDS

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_inits._audit.kernel import Judgement, Kernel, Kernels
-from keras_inits._audit.signal import predicted_signals
+from keras_inits._audit.signal import Signal
 from keras_inits._layers.kinds import Kind
 from keras_inits._reporting import Finding
 from keras_inits._wiring import Stream, Sum, Wiring
@@ -23,15 +23,17 @@ _REPORT = (48, 20.0)
 _FEWEST_SUMS = 4  # a stream of fewer is not looked at
 
 
-def growing_streams(wiring: Wiring, kernels: Kernels) -> Iterator[Judgement]:
+def growing_streams(
+    wiring: Wiring, kernels: Kernels, signals: Sequence[Signal | None]
+) -> Iterator[Judgement]:
     """Yields what is said of streams that grow by the branches added to them.
 
-    The growth is predicted from the kernels' scales: see `predicted_signals`.
+    Args:
+        wiring: that of the model.
+        kernels: those of the model.
+        signals: the predicted one of each call; see `predicted_signals`.
     """
     streams = [s for s in wiring.streams if len(s.sums) >= _FEWEST_SUMS]
-    if not streams:
-        return
-    signals = predicted_signals(wiring, kernels)
     sums = {each.call: each for each in wiring.sums}
     for stream in streams:
         yield from _judged(wiring, kernels, stream, [sums[i] for i in stream.sums], signals)

@@ -33,7 +33,8 @@ def constant(kernel: Kernel, kernels: Kernels) -> Iterator[Judgement]:
     # A map of one output has no other unit to be equal to, and entries of a table get the
     # gradients of their own samples.
     outputs = kernel.geometry.matrix_shape[2]
-    dead = value == 0.0 and not kernel.cell and _is_dead(kernel)
+    silenced = value == 0.0 and kernel.context.silenced
+    dead = value == 0.0 and not kernel.cell and (silenced or _is_dead(kernel))
     if not dead and (outputs == 1 or kernel.context.is_head):
         return
     apart = told_apart(kernel, None, kernels)
@@ -43,7 +44,9 @@ def constant(kernel: Kernel, kernels: Kernels) -> Iterator[Judgement]:
     nothing = not any(each.is_random for each in kernels.all)
     symmetric = dead or kernel.context.alone or apart is False or nothing
     effect = "all units of the layer start as one"
-    if dead:
+    if silenced:
+        effect = "the factor behind it is 0 too, and neither gets a gradient: the branch is lost"
+    elif dead:
         effect = "no unit fires and none gets a gradient: the layer learns nothing"
     elif symmetric:
         effect = (
@@ -65,11 +68,43 @@ def constant(kernel: Kernel, kernels: Kernels) -> Iterator[Judgement]:
 
 def _is_dead(kernel: Kernel) -> bool:
     """Returns whether the activation is flat at every bias, as ReLU is at 0 and below."""
-    if kernel.context.activation is None:
+    return _is_flat(
+        kernel.context.activation, np.zeros(1) if kernel.bias is None else np.unique(kernel.bias)
+    )
+
+
+def _is_flat(activation: Any, bias: NDArray[Any]) -> bool:
+    """Returns whether an activation that is known has slope 0 below all of some values."""
+    if activation is None:
         return False
-    bias = np.zeros(1) if kernel.bias is None else np.unique(kernel.bias)
-    at, below = (activated(kernel.context.activation, bias + shift) for shift in (0.0, -_SLOPE))
+    at, below = (activated(activation, bias + shift) for shift in (0.0, -_SLOPE))
     return at is not None and below is not None and bool(np.all(at == below))
+
+
+def silent_units(kernel: Kernel, kernels: Kernels) -> Iterator[Judgement]:
+    """Yields a finding if some units have no incoming weights, and their activation is flat there.
+
+    A unit of zeros behind ReLU never fires and gets no gradient, whatever stands around it.
+    """
+    rows = kernel.geometry.matrix_shape[1]
+    if kernel.is_lookup or kernel.cell or rows < 2 or kernel.context.alone:
+        return
+    zero = np.flatnonzero(~np.any(kernel.matrices, axis=1).reshape(-1))
+    if not zero.size:
+        return
+    bias = kernel.bias.reshape(-1) if kernel.bias is not None else np.zeros(kernel.units)
+    if bias.size != kernel.units or not _is_flat(kernel.context.activation, bias[zero]):
+        return
+    yield Judgement(
+        Finding(
+            "dead units",
+            (kernel.path,),
+            f"all incoming weights of {zero.size} of {kernel.units} units are zero",
+            "they never fire and get no gradient: they stay so",
+            remedy(kernel),
+            {"units": int(zero.size), "kernels": 1},
+        )
+    )
 
 
 def told_apart(kernel: Kernel, units: NDArray[Any] | None, kernels: Kernels) -> bool | None:

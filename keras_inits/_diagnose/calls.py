@@ -100,6 +100,9 @@ class Call:
         squashed: the activations that ran as operations, in it or right behind it.
         steps: of a recurrent layer that returns its last step: root mean square of the gradient at
             its input, in the order of its steps.
+        given_anew: whether the size of its first input does not follow from that of the calls
+            before it: codes of a codebook, signs, a straight-through estimate.
+        made_anew: whether that is so of its output, by what it does inside.
     """
 
     name: str
@@ -118,6 +121,8 @@ class Call:
     structure: Structure = field(default_factory=Structure)
     squashed: list[Squashed] = field(default_factory=list)
     steps: list[float] = field(default_factory=list)
+    given_anew: bool = False
+    made_anew: bool = False
 
     @property
     def before(self) -> tuple[int, ...]:

@@ -93,7 +93,7 @@ def report(
         setting = Setting()
         if own_data:
             goals = None if own_step else batch.y
-            setting = examine(model, batch.x, goals, loss=loss)
+            setting = examine(model, batch.x, goals, loss=loss, sample_weight=batch.sample_weight)
             if not setting.usable:
                 batch, cleaning = cleaned(batch, model)
                 notes += cleaning
@@ -163,9 +163,26 @@ def report(
 
 
 def _in_order(setting: Setting, signal: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    """Returns all findings, the setting first; a rate that only these weights forbid comes last."""
+    """Returns all findings in the order in which to change them: what may explain another first.
+
+    The setting comes before the signal, with two exceptions: what is not finite comes before
+    whatever steps and losses say, and a rate that only these weights forbid comes last.
+    """
+    mismatch = ("input", "targets", "output", "loss")
+    causes = [
+        f
+        for f in setting.findings
+        if f.where[0].split()[0] in mismatch and f.kind != "loss at the start"
+    ]
     rate = [f for f in setting.findings if setting.of_weights and f.where == ("optimizer",)]
-    return (*(f for f in setting.findings if f not in rate), *signal, *rate)
+    effects = [f for f in setting.findings if f not in causes and f not in rate]
+    known = any(f.kind == "loss" for f in causes)
+    signal = tuple(
+        f for f in signal if not (known and f.kind == "not finite" and f.where == ("loss",))
+    )
+    broken = [f for f in signal if f.kind == "not finite"]
+    rest = [f for f in signal if f.kind != "not finite"]
+    return (*causes, *broken, *effects, *rest, *rate)
 
 
 def _evidence(

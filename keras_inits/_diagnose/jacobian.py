@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+from numpy.typing import NDArray
 
 from keras_inits._diagnose.backends import backend
 from keras_inits._diagnose.report import JacobianReport
@@ -32,6 +33,7 @@ def estimate(
         steps: how many times to go back.
         rng: for the vectors.
     """
+    deviations = [_deviations(x) for x in keras.tree.flatten(inputs)]
     inputs = keras.tree.map_structure(lambda x: x[:samples], inputs)
     given = keras.tree.flatten(inputs)
 
@@ -41,12 +43,17 @@ def estimate(
     outputs, take_back = backend.jacobian(real, inputs)
     vectors = [ops.cast(rng.standard_normal(tuple(y.shape), np.float32), y.dtype) for y in outputs]
     smaller = min(_size(given), _size(outputs))
-    mean_square, largest = math.nan, 0.0
+    mean_square, moved_square, largest = math.nan, math.nan, 0.0
     for step in range(steps):
         back = take_back(vectors)
         norms = _norms(back)
         if step == 0:
             mean_square = float(np.mean(norms**2)) / smaller
+            scaled = [
+                ops.convert_to_numpy(b).astype(np.float64) * s
+                for b, s in zip(back, deviations, strict=True)
+            ]
+            moved_square = float(sum((b**2).sum() for b in scaled)) / len(norms)
         else:
             largest = max(largest, float(norms.max()))
         if not (np.isfinite(norms).all() and norms.max() > 0):
@@ -58,14 +65,22 @@ def estimate(
         vectors = [b - a for a, b in zip(outputs, there, strict=True)]
         sizes = np.maximum(_norms(vectors), 1e-30)
         vectors = [v / _column(sizes, v) for v in vectors]
-    # Of several inputs with deviations of their own, the mean square over all.
-    values = [ops.convert_to_numpy(x).astype(np.float64) for x in given]
-    spread = math.sqrt(
-        sum(float(np.sum(np.square(x - x.mean()))) for x in values if x.size)
-        / max(1, sum(x.size for x in values))
-    )
-    response = spread * math.sqrt(mean_square * smaller / _size(outputs))
+    response = math.sqrt(moved_square / _size(outputs))
     return JacobianReport(mean_square, largest, int(given[0].shape[0]), response)
+
+
+def _deviations(x: Any) -> NDArray[np.float64]:
+    """Returns the standard deviation of each feature, the last axis, over samples and places.
+
+    Columns of a table may differ by any factor, as before a `Normalization`. Of a single sample
+    features alone can be compared.
+    """
+    values = np.asarray(ops.convert_to_numpy(x), np.float64)
+    if not values.size:
+        return np.zeros(1)
+    rows = values.reshape(-1, values.shape[-1]) if values.ndim > 1 else values[:, None]
+    single = len(values) < 2 and values.ndim < 3
+    return np.full(1, rows.std()) if single else np.asarray(rows.std(0))
 
 
 def _norms(tensors: Any) -> Any:

@@ -72,12 +72,28 @@ def no_gradient(evidence: Evidence) -> Found:
         if not learns[index]:
             continue
         if not alive[index]:
+            if _taught_otherwise(evidence, index, alive):
+                continue
             takers = [j for j in evidence.leads_to[index] if alive[j] and not _waits(evidence, j)]
             waiting = [j for j in evidence.leads_to[index] if alive[j] and _waits(evidence, j)]
             if takers and not waiting and not _innocent(evidence, takers[0]):
                 yield takers[0], _between(evidence, index, takers[0])
         elif not call.composite and _own_gradient_is_zero(evidence, index):
             yield index, _inside(evidence, index)
+
+
+def _taught_otherwise(evidence: Evidence, index: int, alive: Sequence[bool]) -> bool:
+    """Says whether a call's weights learn from a loss that it adds itself, and all before it learn.
+
+    So do the codes of a residual quantizer: what it hands on is taken off again.
+    """
+    call = evidence.calls[index]
+    weights = evidence.own_weights(index)
+    if not all(alive[i] for i in call.before if 0 <= i < index):
+        return False
+    if evidence.loss is None:  # what it adds did not go back
+        return bool(weights) and bool(call.layer.losses)
+    return bool(weights) and all(weight.gradient_norm > 0 for weight in weights)
 
 
 def _innocent(evidence: Evidence, index: int) -> bool:

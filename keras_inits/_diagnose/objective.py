@@ -101,10 +101,9 @@ def gradients_of_steps(model: keras.Model) -> Iterator[dict[int, list[Any]]]:
         def apply(grads: Any, trainable_variables: Any = None) -> None:
             note(grads, own if trainable_variables is None else trainable_variables)
 
-        # On JAX an optimizer is given values, in the order of its variables or the model's.
+        # On JAX an optimizer is given values.
         def stateless_apply(state: Any, grads: Any, values: Any) -> Any:
-            known = own if own and len(own) == len(grads) else model.trainable_variables
-            note(grads, known)
+            note(grads, _variables_of(values, own, model))
             return values, state
 
         return {"apply": apply, "stateless_apply": stateless_apply}
@@ -118,3 +117,25 @@ def gradients_of_steps(model: keras.Model) -> Iterator[dict[int, list[Any]]]:
         for key, optimizer in holders.items():
             for name in kept[key]:
                 optimizer.__dict__.pop(name, None)
+
+
+def _variables_of(
+    values: Any, own: list[keras.Variable] | None, model: keras.Model
+) -> list[keras.Variable]:
+    """Returns the variables that values are of, which an optimizer on JAX is given.
+
+    They are the very values of variables, unless a step has changed them; then it is by the
+    optimizer's own variables or the model's that their order is known.
+    """
+    owners = {id(v.value): v for v in model.trainable_variables}
+    found = [v for value in values if (v := owners.get(id(value))) is not None]
+    if len(found) == len(values):
+        return found
+    for known in (own or [], model.trainable_variables):
+        if [tuple(v.shape) for v in known] == [tuple(value.shape) for value in values]:
+            return known
+    raise InputError(
+        "Of an optimizer that is not built it is not known which weights its gradients are of: "
+        "call optimizer.build(variables) before the step. Received: gradients of "
+        f"{len(values)} of {len(model.trainable_variables)} weights"
+    )

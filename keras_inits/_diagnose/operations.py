@@ -53,19 +53,24 @@ class Origins:
     A sum needs what all of its parts need; anything else needs what any of its inputs does. A gate
     that is computed from what it multiplies is not needed: silent, it is a constant. Sets of needed
     calls are numbers, one bit for each call.
+
+    Attributes:
+        cuts: how many operations so far handed on values whose size does not follow from that of
+            what they were given: rounded, compared, looked up, behind a stopped gradient.
     """
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[Any, frozenset[int], int]] = {}
+        self._known: dict[int, tuple[Any, frozenset[int], int, int]] = {}
+        self.cuts = 0
 
-    def set(self, tensor: Any, origins: frozenset[int], needs: int) -> None:
+    def set(self, tensor: Any, origins: frozenset[int], needs: int, cut: int = 0) -> None:
         """Takes note of a tensor's origins and of the calls without which nothing reaches it."""
-        self._known[id(tensor)] = (weakref.ref(tensor), origins, needs)
+        self._known[id(tensor)] = (weakref.ref(tensor), origins, needs, cut)
 
-    def _of(self, tensor: Any) -> tuple[frozenset[int], int]:
-        reference, origins, needs = self._known.get(id(tensor), (None, _NOWHERE, 0))
+    def _of(self, tensor: Any) -> tuple[frozenset[int], int, int]:
+        reference, origins, needs, cut = self._known.get(id(tensor), (None, _NOWHERE, 0, 0))
         known = reference is not None and reference() is tensor
-        return (origins, needs) if known else (_NOWHERE, 0)
+        return (origins, needs, cut) if known else (_NOWHERE, 0, 0)
 
     def of(self, tensor: Any) -> frozenset[int]:
         """Returns a tensor's origins; none where it was computed from weights or constants."""
@@ -75,19 +80,31 @@ class Origins:
         """Returns the calls without which nothing reaches a tensor, as bits."""
         return self._of(tensor)[1]
 
-    def pass_on(self, name: str, inputs: Iterable[Any], outputs: Iterable[Any]) -> frozenset[int]:
+    def cut(self, tensor: Any) -> int:
+        """Returns the last cut that sets a tensor's size, as its number; 0 if there is none.
+
+        In a sum, such as `x + stop_gradient(q - x)`, one part that does is enough; a product with a
+        mask or a gate has the size of what it multiplies.
+        """
+        return self._of(tensor)[2]
+
+    def pass_on(self, name: str, inputs: Sequence[Any], outputs: Sequence[Any]) -> frozenset[int]:
         """Takes note of what an operation made, and returns its origins."""
         found = [known for tensor in inputs if (known := self._of(tensor))[0]]
         if not found:
             return _NOWHERE
-        origins, needs = found[0]
-        for more, needed in found[1:]:
+        origins, needs, number = found[0]
+        for more, needed, other in found[1:]:
+            number = (max if name in _JOINS else min)(number, other)
             if more is not origins:
                 origins = origins | more
             gates = name == "Mul" and needs & needed in (needs, needed)
             needs = needs & needed if gates or name in _JOINS else needs | needed
+        if _cuts(name, inputs, outputs):
+            self.cuts += 1
+            number = self.cuts
         for tensor in outputs:
-            self.set(tensor, origins, needs)
+            self.set(tensor, origins, needs, number)
         return origins
 
 
@@ -183,8 +200,13 @@ def cut(
     name: str, layer: keras.Layer | None, inputs: Any, outputs: Any, origins: frozenset[int]
 ) -> Cut | None:
     """Returns what an operation cuts off, if it hands no gradient back to what came from layers."""
-    if not origins - {UNKNOWN} or not any(map(backend.is_floating, inputs)):
+    if not origins - {UNKNOWN} or not _cuts(name, inputs, outputs):
         return None
-    if name in _FLAT or (outputs and not any(map(backend.is_floating, outputs))):
-        return Cut(name, "" if layer is None else layer.name, origins)
-    return None
+    return Cut(name, "" if layer is None else layer.name, origins)
+
+
+def _cuts(name: str, inputs: Iterable[Any], outputs: Sequence[Any]) -> bool:
+    """Says whether an operation hands no gradient back."""
+    if not any(map(backend.is_floating, inputs)):
+        return False
+    return name in _FLAT or (bool(outputs) and not any(map(backend.is_floating, outputs)))

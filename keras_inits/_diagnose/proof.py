@@ -10,7 +10,7 @@ a training; where such steps do not bring the loss clearly lower, the finding is
 import dataclasses
 import importlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -18,7 +18,9 @@ import numpy as np
 
 from keras_inits._diagnose.evidence import Evidence
 from keras_inits._diagnose.setting.steps import Copy, Trial
+from keras_inits._diagnose.sizes import OVER_TIME, gate_of_memory
 from keras_inits._diagnose.state import State
+from keras_inits._keras_internals import all_layers
 from keras_inits._reporting import Finding
 
 # What is measured of one layer, by verdict.
@@ -179,7 +181,8 @@ def _marked(finding: Finding, proof: tuple[str, dict[str, float]] | None) -> Fin
 def redrawn(copy: Copy, *, seed: int = 0) -> list[Any]:
     """Returns the trained variables, kernels drawn from N(0, 2 / fan_in) and biases 0.
 
-    He et al. 2015, equation 10; recurrent kernels, embeddings and all other weights stay.
+    He et al. 2015, equation 10. Each gate's recurrent kernel is orthogonal, as by default in Keras;
+    embeddings and all other weights stay.
     """
     rng = np.random.default_rng(seed)
     values: list[Any] = []
@@ -188,6 +191,9 @@ def redrawn(copy: Copy, *, seed: int = 0) -> list[Any]:
         if variable.name == "kernel" and len(shape) > 1:
             fan_in = int(np.prod(shape[:-1]))
             values.append(rng.normal(0, np.sqrt(2 / fan_in), shape).astype("float32"))
+        elif variable.name == "recurrent_kernel" and len(shape) == 2 and shape[1] % shape[0] == 0:
+            gates = rng.normal(size=(shape[1] // shape[0], shape[0], shape[0]))
+            values.append(np.concatenate(np.linalg.qr(gates)[0], axis=1).astype("float32"))
         elif variable.name == "bias":
             values.append(np.zeros(shape, "float32"))
         else:
@@ -228,37 +234,105 @@ def _sigmoid(layer: Any) -> bool:
     return name in ("sigmoid", "hard_sigmoid") and plain
 
 
-def weighed(
-    findings: Sequence[Finding],
-    own: Trial,
-    attempt: Callable[[], Trial],
-    without_sigmoids: Callable[[], Trial | None],
-) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
-    """Returns the findings of the signal that matter, and the others as notes.
+def remembering(copy: Copy, steps: Mapping[str, float]) -> list[Any] | None:
+    """Returns the trained variables, with gates that keep what they hold for a whole sequence.
+
+    Tallec & Ollivier 2018, https://arxiv.org/abs/1804.11188: a bias of log(steps) at the gates that
+    keep the state. None where no LSTM or GRU has a bias.
 
     Args:
-        findings: of the signal.
-        own: the trial of the model as it is.
-        attempt: returns that with its kernels drawn anew.
-        without_sigmoids: returns that of the net with ReLU for its hidden sigmoids; None if it
-            has none. For sigmoids no scale of kernels keeps the gradient.
+        copy: of the model.
+        steps: how many each recurrent layer takes that forgets, by its name.
     """
+    gates: dict[int, tuple[slice, float]] = {}
+    for layer in all_layers(copy.model):
+        cell: Any = getattr(layer, "cell", None)
+        keeps = gate_of_memory(cell)
+        if layer.name in steps and keeps is not None and cell.bias is not None:
+            gates[id(cell.bias)] = keeps, float(np.log(max(steps[layer.name], 2)))
+    if not gates:
+        return None
+    values: list[Any] = []
+    for variable in copy.trained:
+        if id(variable) in gates:
+            place, bias = gates[id(variable)]
+            value = keras.ops.convert_to_numpy(variable).copy()
+            rows = value.reshape(-1, value.shape[-1])  # a GRU may have a second one
+            rows[0, place] = bias
+            values.append(value)
+        else:
+            values.append(variable)
+    return values
+
+
+@dataclasses.dataclass(frozen=True)
+class Trials:
+    """Trials by which findings of the signal are weighed, done when they are asked for.
+
+    Attributes:
+        own: of the model as it is.
+        redrawn: with its kernels drawn anew.
+        rectified: of the net with ReLU for its hidden sigmoids; None if it has none. For sigmoids
+            no scale of kernels keeps the gradient.
+        remembering: with gates that keep what they hold, given the steps of each layer by its name;
+            None without such gates.
+    """
+
+    own: Trial
+    redrawn: Callable[[], Trial]
+    rectified: Callable[[], Trial | None]
+    remembering: Callable[[Mapping[str, float]], Trial | None]
+
+
+def weighed(
+    findings: Sequence[Finding], trials: Trials
+) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+    """Returns the findings of the signal that matter, and the others as notes."""
+    own = trials.own
     doubtful = [finding for finding in findings if finding.kind in SCALES]
     if not doubtful or not np.isfinite(own.end):
         return tuple(findings), ()
-    other = attempt()
-    if _better(other, own):
-        return tuple(findings), ()
-    if any(finding.kind == "vanishing" for finding in doubtful):
-        changed = without_sigmoids()
-        if changed is not None and _better(changed, own):
-            return tuple(_of_sigmoids(f, own, changed) for f in findings), ()
-    notes = tuple(
-        f"no alarm: {finding.kind}, {', '.join(finding.where)}: {finding.evidence}; with kernels "
-        f"drawn anew, {len(other.losses)} steps lead to {other.end:.3g}, as it is to {own.end:.3g}"
-        for finding in doubtful
+    # That the first steps of a sequence are forgotten is no question of kernels.
+    forgetting = [f for f in doubtful if f.kind == "vanishing" and f.numbers.keys() >= OVER_TIME]
+    kept: dict[int, Finding] = {}
+    notes: list[str] = []
+    if forgetting:
+        lengths = {_layer(f.where[0]): f.numbers["steps"] for f in forgetting}
+        other = trials.remembering(lengths)
+        if other is not None:
+            doubtful = [f for f in doubtful if f not in forgetting]
+            if _better(other, own):
+                kept |= {id(f): f for f in forgetting}
+            notes += [
+                _no_alarm(f, own, other, "gates that keep what they hold")
+                for f in forgetting
+                if id(f) not in kept
+            ]
+    if doubtful:
+        other = trials.redrawn()
+        if _better(other, own):
+            kept |= {id(f): f for f in doubtful}
+        elif any(finding.kind == "vanishing" for finding in doubtful):
+            changed = trials.rectified()
+            if changed is not None and _better(changed, own):
+                kept |= {id(f): _of_sigmoids(f, own, changed) for f in doubtful}
+        notes += [
+            _no_alarm(f, own, other, "kernels drawn anew") for f in doubtful if id(f) not in kept
+        ]
+    left = [kept.get(id(f), f) for f in findings if f.kind not in SCALES or id(f) in kept]
+    return tuple(left), tuple(notes)
+
+
+def _layer(path: str) -> str:
+    """Returns the name of the layer at the end of a path such as `"block/lstm:2"`."""
+    return path.split("/")[-1].split(":")[0]
+
+
+def _no_alarm(finding: Finding, own: Trial, other: Trial, change: str) -> str:
+    return (
+        f"no alarm: {finding.kind}, {', '.join(finding.where)}: {finding.evidence}; with {change}, "
+        f"{len(other.losses)} steps lead to {other.end:.3g}, as it is to {own.end:.3g}"
     )
-    return tuple(f for f in findings if f not in doubtful), notes
 
 
 def _better(other: Trial, own: Trial) -> bool:

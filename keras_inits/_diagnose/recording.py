@@ -59,6 +59,7 @@ class _Frame:
     layer: keras.Layer
     given: int  # which entry of `Recorder.given` is its own
     first: int  # the index of the first call inside it
+    cuts: int  # how many of `Origins.cuts` came before it
     inside: int = 0  # how many recorded layers ran inside it
     squashing: dict[Any, operations.Squashing] = field(default_factory=dict)
     steps: list[float] = field(default_factory=list)
@@ -125,7 +126,7 @@ class Recorder(Silencer):
             return super().run(original, layer, args, kwargs)
         sources = tuple(self.source(t) for t in given)
         self.given.append(self._outer(sources))
-        frame = _Frame(layer, len(self.given) - 1, len(self.calls))
+        frame = _Frame(layer, len(self.given) - 1, len(self.calls), self.origins.cuts)
         if is_recurrent(layer) and not layer.return_sequences and args and _is_real(args[0]):
             args = (self._mark_steps(args[0], frame), *args[1:])
         self._stack.append(frame)
@@ -156,7 +157,7 @@ class Recorder(Silencer):
             return outputs
         tensor, index, composite = flat[main], len(self.calls), frame.inside > 0
         call_origins = tuple(self.origins.of(t) for t in given)
-        made_from = self.origins.of(tensor)
+        made_from, cut = self.origins.of(tensor), self.origins.cut(tensor)
         needs = self.origins.needs(tensor) | 1 << index
         if not made_from:  # what computes it is not seen
             made_from = frozenset[int]().union(*call_origins)
@@ -191,11 +192,14 @@ class Recorder(Silencer):
             squashed=[squashing.result() for squashing in frame.squashing.values()],
             steps=frame.steps,
             structure=structure,
+            given_anew=bool(real) and self.origins.cut(real[0][0]) > 0,
+            made_anew=cut > frame.cuts,
         )
         self.calls.append(call)
         flat[main] = self._marked(tensor, call)
         self._made[id(flat[main])] = (weakref.ref(flat[main]), index)
-        self.origins.set(flat[main], frozenset({index}), needs)
+        # Cuts inside it are those of a layer around it as well; earlier ones it was given.
+        self.origins.set(flat[main], frozenset({index}), needs, cut if call.made_anew else 0)
         return keras.tree.pack_sequence_as(outputs, flat)
 
     def _statistics_of(self, tensor: Any, source: int) -> TensorStatistics:
@@ -256,7 +260,8 @@ class Recorder(Silencer):
         marked = self.tape.identity(sequence, measured)
         copy_mask(sequence, marked)
         self._made[id(marked)] = (weakref.ref(marked), self.source(sequence))
-        self.origins.set(marked, self.origins.of(sequence), self.origins.needs(sequence))
+        known = self.origins.of(sequence), self.origins.needs(sequence), self.origins.cut(sequence)
+        self.origins.set(marked, *known)
         return marked
 
     # --- operations ----------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import keras
 
@@ -13,6 +14,8 @@ from keras_inits._layers.kinds import Kind, is_a
 from keras_inits._reporting import Finding
 
 Found = Iterator[tuple[int | None, Finding]]
+# Numbers of a finding about the gradient over the steps of a sequence.
+OVER_TIME = frozenset({"first step", "last step", "steps"})
 _GROWS = "One learning rate does not fit the layers on both sides"
 
 
@@ -54,9 +57,9 @@ def _signal(evidence: Evidence) -> Found:
         return math.nan if before is None else _root(calls[index].output, before, "second_moment")
 
     def before(index: int) -> Sequence[int]:
-        return calls[index].before
+        return () if calls[index].given_anew else calls[index].before
 
-    return _drift(evidence, range(len(calls)), before, ratio, "the signal")
+    return _drift(evidence, range(len(calls)), before, ratio, "the signal", anew=True)
 
 
 def _gradient(evidence: Evidence) -> Found:
@@ -85,6 +88,8 @@ def _drift(
     before: Callable[[int], Sequence[int]],
     ratio: Callable[[int], float],
     what: str,
+    *,
+    anew: bool = False,
 ) -> Found:
     """Follows a size through `order`: names jumps, and what drifts away slowly.
 
@@ -94,6 +99,8 @@ def _drift(
         before: the calls that a call takes the signal, or the gradient, from.
         ratio: by how much a call multiplies it; NaN where that is not known.
         what: is followed, for the evidence.
+        anew: whether it begins anew behind a quantizer, whose codes have sizes of their own. A
+            straight-through estimate hands the gradient on as it is.
     """
     calls, limit = evidence.calls, evidence.thresholds.growth
     # The ratios of judged layers along the best path, by call; their product is what drifts.
@@ -108,6 +115,9 @@ def _drift(
         if len(ways) < 2 or not any(evidence.around[i] for i in ways):
             paths = [counted[i] for i in ways]
             counted[index] = min(paths, key=lambda path: abs(math.log(_product(path))), default={})
+        if call.made_anew:
+            counted[index] = {} if anew else counted[index]
+            continue
         factor = ratio(index)
         if not (0 < factor < math.inf) or call.composite or not is_judged(call.layer):
             continue
@@ -156,7 +166,8 @@ def _steps(evidence: Evidence) -> Found:
             continue
         ratio = call.steps[0] / call.steps[1]
         grounds = f"the gradient at its first step is {ratio:.2g} times that at its last one"
-        numbers = {"first": call.steps[0], "last": call.steps[1]}
+        length = call.inputs.shape[1] if call.inputs else 100
+        numbers = {"first step": call.steps[0], "last step": call.steps[1], "steps": length}
         if ratio < 1 / thresholds.forgotten:
             yield (
                 index,
@@ -165,7 +176,7 @@ def _steps(evidence: Evidence) -> Found:
                     (call.name,),
                     f"{grounds} (limit {1 / thresholds.forgotten:g})",
                     "What the first steps hold is not learned",
-                    _longer_memory(evidence, call),
+                    _longer_memory(evidence, call, length),
                     numbers,
                 ),
             )
@@ -183,20 +194,31 @@ def _steps(evidence: Evidence) -> Found:
             )
 
 
-def _longer_memory(evidence: Evidence, call: Call) -> str:
+def _longer_memory(evidence: Evidence, call: Call, steps: int) -> str:
     layer = reference(evidence.model, call)
-    if layer is None or not isinstance(call.layer, keras.layers.LSTM):
+    cell: Any = getattr(call.layer, "cell", None)
+    place = gate_of_memory(cell)
+    if layer is None or place is None or getattr(cell, "bias", None) is None:
         return (
             "Shorten the sequences, or use keras.layers.LSTM with a forget bias of log(steps), or "
             "attention."
         )
     # Chrono initialization, Tallec & Ollivier 2018, https://arxiv.org/abs/1804.11188
-    units = call.layer.units
-    steps = call.inputs.shape[1] if call.inputs else 100
+    row = "0, " if len(cell.bias.shape) > 1 else ""
     return (
-        f"import numpy as np; b = np.zeros({4 * units}); "
-        f"b[{units}:{2 * units}] = np.log({steps}); {layer}.cell.bias.assign(b)"
+        f"import numpy as np; b = {layer}.cell.bias.numpy(); "
+        f"b[{row}{place.start}:{place.stop}] = np.log({steps}); {layer}.cell.bias.assign(b)"
     )
+
+
+def gate_of_memory(cell: object) -> slice | None:
+    """Returns where in a cell's bias the gate stands that keeps its state; None if it has none.
+
+    Of an LSTM the forget gate, the second; of a GRU the update gate, the first.
+    """
+    if isinstance(cell, keras.layers.LSTMCell):
+        return slice(cell.units, 2 * cell.units)
+    return slice(0, cell.units) if isinstance(cell, keras.layers.GRUCell) else None
 
 
 def _orthogonal(evidence: Evidence, call: Call) -> str:

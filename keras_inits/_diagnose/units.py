@@ -11,6 +11,7 @@ from keras_inits._diagnose.evidence import Evidence
 from keras_inits._diagnose.remedies import activation_name, redraw, scale_input
 from keras_inits._diagnose.statistics import equal_columns
 from keras_inits._diagnose.traits import has_kernel, is_judged, rectifies
+from keras_inits._layers.kinds import Kind, is_a
 from keras_inits._reporting import Finding
 
 Found = Iterator[tuple[int | None, Finding]]
@@ -57,6 +58,22 @@ def not_finite(evidence: Evidence) -> Found:
                 ),
             )
             return
+
+
+def loss_not_finite(evidence: Evidence) -> Found:
+    """Yields that the loss is not finite although all that the model puts out is."""
+    if evidence.loss is not None and not math.isfinite(evidence.loss):
+        yield (
+            None,
+            Finding(
+                "not finite",
+                ("loss",),
+                f"the loss is {evidence.loss:g}, of finite outputs",
+                "Every weight is NaN after one step",
+                "Look in the loss for a logarithm, a root or a quotient of what may be 0 or "
+                "negative: keras.ops.softplus(x) + 1e-6 in the place of x makes it positive.",
+            ),
+        )
 
 
 def symmetric(evidence: Evidence) -> Found:
@@ -190,6 +207,31 @@ def alike(evidence: Evidence) -> Found:
                     {"correlation": after, "limit": limit},
                 ),
             )
+
+
+def constant(evidence: Evidence) -> Found:
+    """Yields normalizations that make one value of samples that differ.
+
+    A mean over a single entry is that entry: what is left of it is 0.
+    """
+    for index, call in enumerate(evidence.calls):
+        given = call.inputs
+        several = given is not None and given.shape[0] > 1 and given.std > 0
+        if not several or not is_a(call.layer, Kind.NORMALIZATION) or call.output.std != 0:
+            continue
+        axis = getattr(call.layer, "axis", None)
+        yield (
+            index,
+            Finding(
+                "no gradient",
+                (call.name,),
+                f"its output is {call.output.mean:.3g} for every sample, whatever it is given"
+                + (f": axis {axis} has one entry, or equal ones" if axis is not None else ""),
+                "Nothing of the input comes through it: what follows learns a constant",
+                "Normalize over an axis of several entries, or by keras.layers.BatchNormalization.",
+                {"std": call.output.std},
+            ),
+        )
 
 
 def _has_signal(call: Call) -> bool:

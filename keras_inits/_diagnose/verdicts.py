@@ -42,10 +42,17 @@ _BROKEN = frozenset({"not finite", "symmetric", "dying", "saturated"})
 CHECKS = (
     Check("exploding", streams.exploding),
     Check("not finite", units.not_finite),
+    Check("not finite", units.loss_not_finite, unless=frozenset({"not finite"})),
     Check("symmetric", units.symmetric),
     Check("dying", units.dying),
     Check("saturated", units.saturated),
     Check("no gradient", lost.no_gradient, explained_by=_BROKEN),
+    Check(
+        "no gradient",
+        units.constant,
+        excused_by_bypass=True,
+        explained_by=frozenset({"no gradient"}),
+    ),
     Check("exploding", sizes.exploding, explained_by=_BROKEN),
     Check("exploding", sizes.amplifying),
     Check("vanishing", sizes.vanishing, excused_by_bypass=True, explained_by=_BROKEN),

@@ -65,7 +65,8 @@ def find_aims(wiring: Wiring) -> dict[int, Aim]:
     in_chains = {i: None if each.is_gate else each.activation for i, each in met.items()}
     depths = _depths(in_chains, before, after)
     gates = _gates({i: each.is_gate for i, each in met.items()}, before, after)
-    return {i: _among(_aim(each, depths[i]), gates[i]) for i, each in met.items()}
+    even = not any(call.kind in (Kind.DEPTHWISE, Kind.SEPARABLE) for call in wiring.maps)
+    return {i: _among(_aim(each, depths[i], even), gates[i]) for i, each in met.items()}
 
 
 def _among(aim: Aim, gates: int) -> Aim:
@@ -81,7 +82,7 @@ def _among(aim: Aim, gates: int) -> Aim:
     return replace(aim, variance=aim.variance / gates, why=f"{aim.why}, one of {gates} gates")
 
 
-def _aim(met: _Met, depth: int) -> Aim:
+def _aim(met: _Met, depth: int, even: bool) -> Aim:
     guess = met.name in _GUESSES
     if met.activation is None:
         return Aim(1.0 / met.operands, _with_operands(met.problem, met), None, guess)
@@ -89,7 +90,7 @@ def _aim(met: _Met, depth: int) -> Aim:
         # Any variance is as good as any other: the one at which 1 comes out (He et al. 2015).
         variance = 1 / gaussian_moments(met.activation).second_moment
         return Aim(variance / met.operands, _with_operands(met.name, met), met.activation, guess)
-    point = _point(met.activation, depth)
+    point = _point(met.activation, depth, even)
     if point is None:
         return Aim(1.0 / met.operands, f"no working point known for {met.name}", None, guess)
     said = f"{met.name} at {point}" if depth > 1 else met.name
@@ -97,9 +98,9 @@ def _aim(met: _Met, depth: int) -> Aim:
 
 
 @functools.lru_cache(maxsize=256)
-def _point(activation: Activation, depth: int) -> WorkingPoint | None:
+def _point(activation: Activation, depth: int, even: bool) -> WorkingPoint | None:
     try:
-        return working_point(activation, depth)
+        return working_point(activation, depth, even=even)
     except (TypeError, ValueError):  # without finite moments
         return None
 
@@ -119,7 +120,7 @@ def _met(wiring: Wiring, call: Call, known: dict[tuple[float, ...], Activation])
     if name in ("", "linear"):
         problem = _problem(wiring, start, following)
         if not problem:  # a kernel follows, or nothing
-            name = problem = "linear"
+            name, problem = "linear", f"linear{_until(wiring, start, following)}"
         return _Met(None, name, problem, operands)
     if _is_gate(wiring, following):
         return _Met(None, "gate", f"a gate, {name}, follows", operands, is_gate=True)
@@ -161,6 +162,22 @@ def _problem(wiring: Wiring, call: Call, following: Following) -> str:
         return f"not understood: {unknown[0].type} {unknown[0].path!r} follows"
     several = " and " in following.met
     return f"{following.met} follow{'' if several else 's'}" if following.met else ""
+
+
+def _until(wiring: Wiring, start: Call, following: Following) -> str:
+    """Returns what bends a signal that meets no activation: a maximum, or a product with another.
+
+    Empty for nothing, and for the products of an attention.
+    """
+    for index in following.between:
+        call = wiring.calls[index]
+        if call.kind is Kind.POOLING and "max" in call.type.lower():
+            return f" until {call.type}"
+    at = following.between[-1] if following.between else start.index
+    for index in wiring.graph.consumers.get(at, ()):
+        if wiring.calls[index].kind is Kind.CONTRACTION and not wiring.attention_role(start):
+            return f" until {wiring.calls[index].type}"
+    return ""
 
 
 def _plain_sum(wiring: Wiring, call: Call, following: Following) -> Call | None:

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from keras_inits._initialize.aims import Aim, find_aims
+from keras_inits._initialize.drawing import drawn_by
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers.kinds import Kind
 from keras_inits._moments import (
@@ -26,21 +27,22 @@ from keras_inits._moments import (
     through_activation,
 )
 from keras_inits._schemes import BalancedInit, ConstantInit, XavierInit, ZerosInit
-from keras_inits._schemes.base import Scheme
 from keras_inits._wiring import Branch, Call, Sum, Wiring
 
 Residual = Literal["sqrt", "depth", "zero"]
 
 # Second moment of the logits. Equal classes have the least cross-entropy, log(classes); logits of
-# variance v add v / 2 on average (the second order of log sum exp), so 0.05; binary ones v / 8.
-HEAD = 0.1
-# The same where the table is a lookup too, whose rows would be small next to those for positions.
-# GPT-2 (Radford et al. 2019) draws N(0, 0.02^2) at width 768, which makes 0.31.
-TIED_HEAD = 0.3
+# variance v add v / 2 on average (the second order of log sum exp), so 0.15; binary ones v / 8.
+# What comes back to the layers before is as small as the head: in 314 steps of SGD eight normalized
+# convolutions reach 0.43 of MNIST with 0.1, 0.54 with 0.3 and 0.65 with 1, whose loss starts half a
+# nat too high (docs/initialize.md). The same where the table is a lookup too: GPT-2 (Radford et al.
+# 2019) draws N(0, 0.02^2) at width 768, which makes 0.31.
+HEAD = 0.3
 # Pixels come in as 0 to 255 where a layer divides them by more than this.
 _PIXEL_SCALE = 0.1
 _PIXELS = 255.0
 _INPUTS = 10**6  # their random values are other ones than those of calls
+_UNDAMPED = 0.999  # factors nearer to 1 are rounding
 _SOLVING, _CLOSE = 12, 0.01  # steps of the search for a branch's scale, and its relative error
 
 
@@ -100,6 +102,7 @@ class _Walk:
         self.wiring, self.weights, self.residual = wiring, weights, residual
         self.aims = find_aims(wiring)
         self.choices: dict[str, Choice] = {}
+        self._losses: dict[int, float] = {}
         self.signals: dict[int, Signal] = {
             -1 - i: self._input(-1 - i) for i in range(len(wiring.inputs))
         }
@@ -183,7 +186,9 @@ class _Walk:
             return math.prod(map(self._square, call.weights))
         if call.kind in (Kind.RECURRENT, Kind.CELL):
             kernels = kernels[:1]
-        return math.prod(g.fan_in * self._square(path) for path, g in kernels)
+        # A table sums over its units where it makes the logits.
+        fans = [g.fan_in if g.input_axes or g.tap_axes else g.fan_out for _, g in kernels]
+        return math.prod(f * self._square(path) for f, (path, _) in zip(fans, kernels, strict=True))
 
     def _choose(self, call: Call) -> None:
         new = [
@@ -205,22 +210,39 @@ class _Walk:
             for path, geometry in new[:1]:
                 self._choose_kernel(call, path, geometry)
 
-    def _set(self, path: str, geometry: KernelGeometry, gain: float, note: str, q: float) -> None:
-        if len(self.wiring.of(path)) > 1 and not note.startswith("embedding"):
+    def _set(
+        self,
+        path: str,
+        geometry: KernelGeometry,
+        gain: float,
+        note: str,
+        q: float,
+        *,
+        table: bool = False,
+    ) -> None:
+        if len(self.wiring.of(path)) > 1 and not table:
             note += "; shared: by its first call"
         exact = 1.0 if math.isclose(gain, 1.0, rel_tol=1e-9) else gain
-        initializer: Scheme = ZerosInit() if gain == 0 else XavierInit(exact)
-        if gain and _is_of_few_taps(geometry):
-            initializer, note = BalancedInit(exact), f"{note}; taps of each channel balanced"
+        if table:
+            initializer, remark = XavierInit(exact), ""  # each row is drawn for itself
+        else:
+            initializer, remark = drawn_by(geometry, exact)
+        note += f"; {remark}" * bool(remark)
         self.choices[path] = Choice(initializer, note, q, gain**2 / max(1.0, geometry.fan_in))
 
     def _choose_table(self, call: Call, path: str, geometry: KernelGeometry) -> None:
-        if geometry.fan_in == 1:
-            self._set(path, geometry, 1.0, "embedding: second moment 1", 1.0)
+        if geometry.fan_in == 1 and self.wiring.tied(call):  # an operation makes the logits
+            width = geometry.fan_out
+            note = f"embedding that makes the logits too: these have second moment {HEAD}"
+            square = HEAD / width
+            self._set(path, geometry, math.sqrt(square), note, square, table=True)
             return
-        note = f"embedding that makes the logits too: these have second moment {TIED_HEAD}"
-        square = TIED_HEAD / geometry.fan_in
-        self._set(path, geometry, math.sqrt(TIED_HEAD), note, square)
+        if geometry.fan_in == 1:
+            self._set(path, geometry, 1.0, "embedding: second moment 1", 1.0, table=True)
+            return
+        note = f"embedding that makes the logits too: these have second moment {HEAD}"
+        square = HEAD / geometry.fan_in
+        self._set(path, geometry, math.sqrt(HEAD), note, square, table=True)
 
     def _choose_recurrent(self, call: Call, new: Sequence[tuple[str, KernelGeometry]]) -> None:
         place = self._place(call, self.signals)
@@ -257,10 +279,10 @@ class _Walk:
             normalizations = ()
         elif normalizations:
             name = normalizations[0].path.split("/")[-1]
-            # As without it: what the scale is does not matter, as long as layers stay alike.
-            gain = math.sqrt(aim.variance)
-            note = f"{aim.why}: gain {gain:.4g}; {name} takes the scale away"
-            self._set(path, geometry, gain, note, aim.variance * given)
+            # Its gradient goes as one over its scale, and the angle by which a step turns it as
+            # one over the square: with 1 all turn alike, twice as far as with a ReLU's gain.
+            note = f"{aim.why}: gain 1; {name} takes the scale away"
+            self._set(path, geometry, 1.0, note, given)
             return
         elif call.index in self.shortcuts:
             aim = replace(aim, variance=given, why="shortcut of a sum, as it comes in")
@@ -296,7 +318,46 @@ class _Walk:
                 for other in self.wiring.sums if other.stream == each.stream
             ) else 1  # fmt: skip
             return 1 / (2 * (each.place // of_block + 1))
-        return 1 / stream.branches
+        share = 1 / (stream.branches * self._repeats(each))
+        return max(share, self._lost(each) / len(each.branches))
+
+    def _repeats(self, each: Sum) -> int:
+        """Returns how often the stream passes the kernels of a sum: what one adds, all add."""
+        ends = [self.wiring.calls[b.kernel] for b in each.branches if b.kernel is not None]
+        return max((len(self.wiring.of(p)) for end in ends for p in end.weights[:1]), default=1)
+
+    def _lost(self, each: Sum) -> float:
+        """Returns what constant factors take off a stream at a sum, for its branches to bring.
+
+        As a share of the stream: of (h + f) / sqrt(2) it is 1, of 0.9 h + f 0.19, as
+        behind^2 (own^2 + share) = 1.
+        """
+        if each.call not in self._losses:
+            summing = self.wiring.calls[each.call]
+            behind = 1.0 / len(set(summing.signals)) if summing.type == "Average" else 1.0
+            at = each.call
+            while len(following := self.wiring.graph.consumers.get(at, ())) == 1:
+                (at,) = following
+                if (factor := self._factor(self.wiring.calls[at])) is None:
+                    break
+                behind *= factor
+            on_way = (self._factor(self.wiring.calls[i]) for i in each.shortcut.calls)
+            own = math.prod(factor for factor in on_way if factor is not None)
+            damped = 0 < behind * own < _UNDAMPED
+            self._losses[each.call] = 1 / behind**2 - own**2 if damped else 0.0
+        return self._losses[each.call]
+
+    def _factor(self, call: Call) -> float | None:
+        """Returns the constant that a call multiplies by; None if it does something else."""
+        if call.kind is not Kind.SCALING or call.weights or len(call.signals) != 1:
+            return None
+        if isinstance(self.wiring.subjects[call.index], keras.layers.Layer):
+            return None
+        try:
+            made = np.asarray(self.wiring.computed((call.index,), np.ones(1, "float32")))
+        except Exception:  # whatever an operation says of one number
+            return None
+        return abs(float(made[0])) if made.size == 1 else None
 
     def _reference(self, each: Sum) -> float | None:
         """Returns what the stream of a sum started with, as far as it is still of that scale.
@@ -308,7 +369,8 @@ class _Walk:
         """
         shortcut, earlier = each.shortcut, 0.0
         for other in self.wiring.sums:
-            if other.stream == each.stream and other.place < each.place:
+            damped = self.residual == "sqrt" and self._lost(other) > 0
+            if other.stream == each.stream and other.place < each.place and not damped:
                 earlier += self._share(other) * len(other.branches)
         if shortcut.source in self.signals:
             found = self.signals[shortcut.source].second_moment
@@ -376,12 +438,6 @@ class _Walk:
             note = f"{aim.why}: scale {value:.4g}"
             initializer = ConstantInit(value) if value else ZerosInit()
             self.choices[path] = Choice(initializer, note, None, aim.variance)
-
-
-def _is_of_few_taps(geometry: KernelGeometry) -> bool:
-    """Says whether each of several maps sees one channel: independent taps would differ much."""
-    count, rows, _ = geometry.matrix_shape
-    return count > 1 and rows == geometry.taps > 1
 
 
 def _because(reason: str) -> str:

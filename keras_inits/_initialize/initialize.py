@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 import keras
+from keras import ops
 
 from keras_inits import _checks, _registry
-from keras_inits._errors import InputError, InputTypeError
+from keras_inits._errors import InputError, InputTypeError, near_matches
 from keras_inits._initialize.auto import Residual
 from keras_inits._initialize.plan import AUTO, OWN, plan
 from keras_inits._initialize.report import InitializationReport, WeightRow
@@ -15,7 +16,7 @@ from keras_inits._initialize.setting import set_all
 from keras_inits._initialize.statistics import standard_deviation
 from keras_inits._initialize.step import Step, seed_paths
 from keras_inits._layers import LeftAlone, Unknown, owned_weights
-from keras_inits._recipes import Recipe, find
+from keras_inits._recipes import Recipe, find, recipes
 from keras_inits._schemes import GeometricInit
 from keras_inits._schemes.base import Scheme
 from keras_inits._schemes.checks import choice
@@ -47,12 +48,15 @@ def initialize(
 
     `initialize(model, "auto")` reads how the model is wired (`keras_inits.wiring`) and carries
     second moments through it, call by call, from inputs of second moment 1. Each kernel gets the
-    normal law at which its output has the second moment asked for, given what reaches it: the one
-    at which the activation that follows keeps signal and gradient over the layers of its kind in a
+    scale at which its output has the second moment asked for, given what reaches it: the one at
+    which the activation that follows keeps signal and gradient over the layers of its kind in a
     row; what came in, on a shortcut; a share of the stream's, at the end of a branch (`residual`);
-    0.1 for logits, which then add 0.05 to the loss of a guess; and 1 where the output meets a
+    0.3 for logits, which then add 0.15 to the loss of a guess; and 1 where the output meets a
     kernel, or something that is not understood, which the row's note then says. A kernel whose
-    scale a normalization takes away has gain² / fan_in. Dropout counts as in training.
+    scale a normalization takes away has variance 1 / fan_in. Dropout counts as in training.
+    Kernels are orthogonal at that scale (`SuoInit`; `HadamardOrthogonalInit` beyond 2^14 numbers
+    of a matrix), so that a deep net passes all directions alike. Depthwise ones are balanced
+    (`BalancedInit`); tables, and kernels of more than 2^24 numbers, are normal.
 
     All or nothing: if any weight cannot be drawn, the model is as it was. (Where the draw itself is
     interrupted, a model of more than 16 MiB may be left half set.)
@@ -91,6 +95,7 @@ def initialize(
         Zhang, Dauphin & Ma 2019 (residual nets without normalization).
         https://arxiv.org/abs/1901.09321
         Goyal et al. 2017, section 5.1 (a last scale of 0). https://arxiv.org/abs/1706.02677
+        Saxe, McClelland & Ganguli 2014 (orthogonal kernels). https://arxiv.org/abs/1312.6120
 
     >>> import keras
     >>> model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(256, "relu")])
@@ -158,7 +163,13 @@ def _scheme(spec: Any) -> Any:
     """Returns the initializer that `spec` means; None, `"auto"` and `"own"` mean themselves."""
     if spec is None or (isinstance(spec, str) and spec in (AUTO, OWN)):
         return spec
-    initializer = _registry.get(spec)
+    try:
+        initializer = _registry.get(spec)
+    except InputError as error:
+        near = near_matches(spec, recipes(), n=1) if isinstance(spec, str) else []
+        if near:
+            raise InputError(f"{error} Of the recipes {near[0]!r} is nearest.") from None
+        raise
     config = initializer.get_config() if hasattr(initializer, "get_config") else {}
     if config.get("seed") is not None:
         raise InputError(
@@ -182,9 +193,20 @@ def _row(step: Step) -> WeightRow:
         stddev=standard_deviation(weight),
         left_alone=step.role.reason if isinstance(step.role, LeftAlone) and not is_set else "",
         unknown=isinstance(step.role, Unknown) and not is_set,
-        note=step.note,
+        note="; ".join(part for part in (step.note, _constrained(step)) if part),
         second_moment=step.second_moment,
     )
+
+
+def _constrained(step: Step) -> str:
+    """Returns what the constraint of a weight will do to the drawn values; empty for nothing."""
+    constraint = getattr(step.owned.weight, "constraint", None)
+    if constraint is None or step.initializer is None:
+        return ""
+    drawn = ops.convert_to_tensor(step.owned.weight)
+    # Keras applies it behind each step of training, and never to a start.
+    held = ops.all(ops.isclose(constraint(drawn), drawn, rtol=1e-3, atol=1e-6))
+    return "" if held else f"{type(constraint).__name__} changes it at the first step"
 
 
 def _name(initializer: Any) -> str:

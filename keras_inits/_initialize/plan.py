@@ -128,7 +128,7 @@ def _choices(
     try:
         found = wiring(model)
     except InputError as error:
-        return {}, str(error).rstrip(".")
+        return {}, str(error).split(". ")[0].splitlines()[0].rstrip(".")
     weights = {each.owned.path: _weight(each) for each in wanted}
     return choose(model, found, weights, residual), "no call of it was seen"
 
@@ -226,7 +226,8 @@ def _alone(owned: OwnedWeight, reason: str) -> tuple[Any, str]:
         return XavierInit(), "recurrent: gain 1"
     activation = getattr(owned.layer, "activation", None)
     name = activation_name(activation)
-    note = f"judged by its layer alone, {name}"
+    follows = "what follows is not known" if name == "linear" else name
+    note = f"judged by its layer alone, {follows}"
     try:
         gain = _gains.gain(activation)
     except ValueError:

@@ -22,6 +22,7 @@ from keras_inits._schemes import (
     RandomInit,
     RandomLargeInit,
     RandomSmallInit,
+    SuoInit,
     UniformInit,
     VarianceScalingInit,
     ZerosInit,
@@ -119,10 +120,8 @@ def _is_certain(step: Step) -> bool:
         if isinstance(scheme, VarianceScalingInit):
             scheme.expected_stddev(geometry)
             return True
-    if type(scheme) in (
-        OrthogonalInit,
-        HadamardOrthogonalInit,
-    ):  # it fills any matrix: axes with one role each
+    # These fill any matrix: axes with one role each.
+    if type(scheme) in (OrthogonalInit, HadamardOrthogonalInit, SuoInit):
         named = (*geometry.input_axes, *geometry.output_axes)
         return bool(named) and len(set(named)) == len(named)
     return type(scheme) in _DRAW_ANY_SHAPE

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from keras_inits._sharding import local_parts, sharding_of
+from keras_inits import _sharding
 
 _FETCHED = 2**22  # numbers fetched at a time: 16 MiB in float32
 _Sums = tuple[int, float, float]
@@ -25,9 +25,20 @@ def standard_deviation(weight: Any) -> float:
 def mean_square(weight: Any) -> float:
     """Returns the mean square of all entries; NaN for an empty weight.
 
-    Gains follow from it: it has nine digits, which do not depend on how a weight is cut.
+    Gains follow from it: it has nine digits, which do not depend on how a weight is cut, and it is
+    that of the whole weight where each process holds a share.
     """
-    return float(f"{_moments(weight, 'float64')[1]:.9g}")
+    return float(f"{_mean_square(weight):.9g}")
+
+
+def _mean_square(weight: Any) -> float:
+    if not _sharding.spans_processes(weight):
+        return _moments(weight, "float64")[1]
+    parts = [_sums(part.reshape(-1), "float64") for part in _sharding.first_copies(weight)]
+    sums = [each for piece in parts for each in piece]
+    mine = sum(size for size, _, _ in sums), math.fsum(square for _, _, square in sums)
+    count, square = _sharding.from_every_process(mine).sum(axis=0)
+    return float(square / count) if count else math.nan
 
 
 def _moments(weight: Any, precision: str = "float32") -> tuple[float, float]:
@@ -40,18 +51,32 @@ def _moments(weight: Any, precision: str = "float32") -> tuple[float, float]:
 
 
 def _sums_of_pieces(weight: Any, precision: str) -> list[list[_Sums]]:
-    if sharding_of(weight) is not None:
-        return [_sums(part.reshape(-1), precision) for part in local_parts(weight)]
+    if _sharding.sharding_of(weight) is not None:
+        return [_sums(part.reshape(-1), precision) for part in _sharding.local_parts(weight)]
     if math.prod(weight.shape) <= _FETCHED:
         return [_sums(ops.convert_to_numpy(weight).reshape(-1), precision)]
-    flat = ops.reshape(weight, (-1,))
+    flat = _flat(weight)
 
     def fetch(start: int) -> list[_Sums]:
-        return _sums(ops.convert_to_numpy(flat[start : start + _FETCHED]), precision)
+        piece = flat[start : start + _FETCHED]
+        fetched = piece if isinstance(piece, np.ndarray) else ops.convert_to_numpy(piece)
+        return _sums(fetched, precision)
 
     # Of the sums, which are added up in order, four may be at work: each needs 16 MiB.
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as threads:
         return list(threads.map(fetch, range(0, flat.shape[0], _FETCHED)))
+
+
+def _flat(weight: Any) -> Any:
+    """Returns all entries in a row: where they lie if NumPy can read them there, as a tensor else.
+
+    NumPy cannot read another device's memory, nor bfloat16.
+    """
+    flat = ops.stop_gradient(ops.reshape(weight, (-1,)))
+    try:
+        return np.from_dlpack(flat)
+    except (AttributeError, TypeError, ValueError, BufferError, RuntimeError):
+        return flat
 
 
 def _sums(fetched: NDArray[Any], precision: str) -> list[_Sums]:

@@ -1,5 +1,6 @@
 """Values drawn for a weight; independent ones by NumPy, on all processors."""
 
+import functools
 import itertools
 import math
 import os
@@ -14,9 +15,10 @@ from numpy.typing import NDArray
 
 from keras_inits import _keras_internals, _sharding
 from keras_inits._kernel_geometry import KernelGeometry
-from keras_inits._schemes import OrthogonalInit, VarianceScalingInit
+from keras_inits._schemes import HadamardOrthogonalInit, OrthogonalInit, VarianceScalingInit
 from keras_inits._schemes.base import KernelScheme
 from keras_inits._schemes.geometric import draw
+from keras_inits._schemes.hadamard import hadamard_orthogonal
 from keras_inits._schemes.laws import counterpart, kernel_scheme
 from keras_inits._schemes.orthogonal import is_small, small_haar_orthogonal
 from keras_inits._schemes.sampling import Distribution, cut_stddev, stream
@@ -58,10 +60,11 @@ def values_for(
             scheme.distribution, geometry.shape, stddev, working, seed, cut=scheme.cut
         )
         return values if working == dtype else ops.cast(values, dtype)
-    if isinstance(scheme, OrthogonalInit) and _is_small(scheme, geometry, dtype):
-        gain = scheme.gain_in(geometry)
-        matrices = small_haar_orthogonal(geometry.matrix_shape, gain, dtype, stream(seed))
-        return geometry.from_matrices(matrices)
+    if isinstance(scheme, OrthogonalInit) and _is_of_matrices(geometry):
+        make = _by_numpy(scheme, geometry)
+        if make is not None and scheme.working_dtype(dtype) == dtype:
+            gain = scheme.gain_in(geometry)
+            return geometry.from_matrices(make(geometry.matrix_shape, gain, dtype, stream(seed)))
     return draw(scheme or initializer, geometry, dtype, seed)
 
 
@@ -96,17 +99,25 @@ def _sharded_values(
 
 
 def _is_drawn_by_numpy(scheme: KernelScheme | None) -> TypeGuard[VarianceScalingInit]:
-    cut = getattr(scheme, "cut", None)
-    return isinstance(scheme, VarianceScalingInit) and (cut is None or cut >= _LEAST_CUT)
-
-
-def _is_small(scheme: OrthogonalInit, geometry: KernelGeometry, dtype: str) -> bool:
+    ours, cut = VarianceScalingInit, getattr(scheme, "cut", None)
     return (
-        type(scheme).sample is OrthogonalInit.sample
-        and bool(geometry.input_axes or geometry.output_axes)
-        and scheme.working_dtype(dtype) == dtype
-        and is_small(geometry.matrix_shape)
+        isinstance(scheme, ours)
+        # a subclass that draws in a way of its own is asked for it
+        and (type(scheme).sample, type(scheme).draw) == (ours.sample, ours.draw)
+        and (cut is None or cut >= _LEAST_CUT)
     )
+
+
+def _is_of_matrices(geometry: KernelGeometry) -> bool:
+    return bool(geometry.input_axes or geometry.output_axes) and 0 not in geometry.shape
+
+
+def _by_numpy(scheme: OrthogonalInit, geometry: KernelGeometry) -> Callable[..., Any] | None:
+    """Returns what makes orthogonal matrices by NumPy, where that is the faster way."""
+    if type(scheme).sample is HadamardOrthogonalInit.sample:
+        return functools.partial(hadamard_orthogonal, by_numpy=True)
+    small = type(scheme).sample is OrthogonalInit.sample and is_small(geometry.matrix_shape)
+    return small_haar_orthogonal if small else None
 
 
 def independent_values(

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_inits._moments.signal import PLACES, Array, Signal
+from keras_inits._moments.signal import ENTRIES, PLACES, Array, Signal
 
 if TYPE_CHECKING:
     from keras_inits._moments.rules import Place
 
 _REDUCTIONS = frozenset({"Mean", "Average", "Sum", "Max", "Amax", "Min", "Amin", "Var", "Std"})
+
+# Up to so many features each statistic of them is a random value; of more it hardly varies.
+_GROUP = 16
 
 
 def pooled(place: Place) -> Signal | None:
@@ -87,6 +90,8 @@ def _reduced(
     axes = range(rank) if axis is None else axis if isinstance(axis, tuple | list) else (axis,)
     axes = sorted({a % rank for a in axes})
     count = math.prod(shapes[0][a] for a in axes)
+    if axes == [rank - 1] and count <= _GROUP:
+        return _of_entries(signal, name, count, rank * 1000 + count)
     if rank - 1 in axes:
         return signal.with_values(np.full_like(signal.values, _constant(signal, name, count)))
     key = rank * 1000 + count
@@ -98,6 +103,14 @@ def _reduced(
         return mean.scaled(float(count)) if name == "Sum" else mean
     spread: Array = np.broadcast_to(signal.values.var(axis=0), signal.values.shape)
     return signal.with_values(spread if name == "Var" else np.sqrt(spread))
+
+
+def _of_entries(signal: Signal, name: str, count: int, key: int) -> Signal:
+    """Returns a statistic of a few features, such as the pieces of maxout."""
+    rng = np.random.default_rng([key, 5])
+    groups = np.stack([signal.values[:, rng.permutation(ENTRIES)] for _ in range(count)])
+    function = {"Average": "mean", "Amax": "max", "Amin": "min"}.get(name, name.lower())
+    return signal.with_values(getattr(groups, function)(axis=0))
 
 
 def _constant(signal: Signal, name: str, count: int) -> float:

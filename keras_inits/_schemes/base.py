@@ -38,13 +38,18 @@ class Scheme(keras.initializers.Initializer):
     """
 
     seed: Any = None
-    #: Whether each value follows from the seed and its place alone, not from other values.
+    #: Whether each value follows from the seed and its place alone, not from other values. A class
+    #: that replaces its base's way of drawing says it anew.
     independent: bool = False
 
     def __init_subclass__(cls, **fixed: Any) -> None:
         super().__init_subclass__()
         if fixed:
             class_arguments.fix(cls, fixed)
+        own, inherited = vars(cls), getattr(super(cls, cls), "sample", None)
+        redrawn = "sample" in own and inherited is not Scheme.sample
+        if (redrawn or "draw" in own) and "independent" not in own:
+            cls.independent = False
         cls.__doc__ = class_arguments.described(
             cls, (base for base in cls.__mro__[1:] if issubclass(base, Scheme))
         )
@@ -85,10 +90,10 @@ class Scheme(keras.initializers.Initializer):
         """
         dtype, seed = checks.dtype(dtype), stream(seed)
         if not self.independent:
-            whole = sharding.compute_whole(lambda: self.draw(geometry, dtype, seed), by)
+            whole = sharding.compute_whole(lambda: self.draw(geometry, dtype, seed), by, seed)
             return sharding.place_whole(whole, by)
         if isinstance(seed, keras.random.SeedGenerator):  # it moves on here, not where it is traced
-            words = ops.convert_to_numpy(seed.next())
+            words = sharding.compute_whole(seed.next, by, seed)
         elif seed is None:
             words = ops.convert_to_numpy(keras.random.randint((2,), 0, 2**31 - 1))
         else:

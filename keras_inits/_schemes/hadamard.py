@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._registry import scheme
-from keras_inits._schemes.orthogonal import OrthogonalInit, haar_orthogonal
+from keras_inits._schemes.orthogonal import OrthogonalInit, haar_orthogonal, small_haar_orthogonal
 
 # The largest factor of a length that is transformed at once, by one matrix product: the fastest of
 # 8 to 128 on two CPU cores at 4096 x 4096 (benchmarks/schemes.py). Matrices of no longer side are
@@ -19,7 +19,9 @@ from keras_inits._schemes.orthogonal import OrthogonalInit, haar_orthogonal
 _FACTOR = 64
 
 
-def hadamard_orthogonal(shape: tuple[int, int, int], gain: float, dtype: str, seed: Any) -> Any:
+def hadamard_orthogonal(
+    shape: tuple[int, int, int], gain: float, dtype: str, seed: Any, *, by_numpy: bool = False
+) -> Any:
     r"""Returns matrices with orthogonal columns, or rows where there are fewer of these.
 
     Each is `gain` times columns of $T D_1 T D_2 T P D_3$: the $D$ are diagonals of independent
@@ -32,9 +34,11 @@ def hadamard_orthogonal(shape: tuple[int, int, int], gain: float, dtype: str, se
         gain: the singular values.
         dtype: float32 or float64.
         seed: integer or `keras.random.SeedGenerator`.
+        by_numpy: whether NumPy makes it, which is faster in an eager call on a processor. The
+            random numbers are the same ones.
 
     Returns:
-        Tensor of `shape`; $Q^\top Q = g^2 I$ or $Q Q^\top = g^2 I$.
+        Tensor, or array, of `shape`; $Q^\top Q = g^2 I$ or $Q Q^\top = g^2 I$.
 
     Reference:
         Yu et al. 2016, section 4 (three blocks of a Hadamard matrix and signs).
@@ -42,14 +46,22 @@ def hadamard_orthogonal(shape: tuple[int, int, int], gain: float, dtype: str, se
     """
     count, rows, columns = shape
     if max(shape[1:]) <= _FACTOR or 0 in shape:
+        if by_numpy and 0 not in shape:
+            return small_haar_orthogonal(shape, gain, dtype, seed)
         return haar_orthogonal(shape, gain, dtype, seed)
     if rows < columns:
-        return ops.swapaxes(hadamard_orthogonal((count, columns, rows), gain, dtype, seed), 1, 2)
+        high = hadamard_orthogonal((count, columns, rows), gain, dtype, seed, by_numpy=by_numpy)
+        return _xp(high).swapaxes(high, 1, 2)
     draws = keras.random.uniform((count, 4, rows), dtype="float32", seed=seed)
-    signs = ops.cast(2 * ops.cast(draws[:, :3] < 0.5, "int32") - 1, dtype)
-    chosen = ops.argsort(draws[:, 3], axis=1)[:, :columns]
+    if by_numpy:
+        draws = ops.convert_to_numpy(draws)
+        signs = np.where(draws[:, :3] < 0.5, 1, -1).astype(dtype)
+        chosen = np.argsort(draws[:, 3], axis=1, kind="stable")[:, :columns]
+    else:
+        signs = ops.cast(2 * ops.cast(draws[:, :3] < 0.5, "int32") - 1, dtype)
+        chosen = ops.argsort(draws[:, 3], axis=1)[:, :columns]
     q = _chosen_columns(chosen, rows, dtype)
-    q = q * ops.expand_dims(gain * signs[:, 2, :columns], 1)
+    q = q * _xp(q).expand_dims(gain * signs[:, 2, :columns], 1)
     q = transform(q, signs[:, 1])
     return transform(q, signs[:, 0])
 
@@ -70,33 +82,33 @@ def transform(x: Any, signs: Any = None) -> Any:
     Returns:
         Tensor of the shape of `x`.
     """
-    shape, dtype = x.shape, x.dtype
+    xp, shape = _xp(x), x.shape
     count, length, columns = shape
     after = 1
     for factor in reversed(_factors(length)):
         before = count * length // (factor * after)
         if factor > _FACTOR:
             if signs is not None:
-                x, signs = ops.reshape(x, shape) * ops.expand_dims(signs, 2), None
-            x = _transform_of_prime(ops.reshape(x, (before, factor, after * columns)))
+                x, signs = xp.reshape(x, shape) * xp.expand_dims(signs, 2), None
+            x = _transform_of_prime(xp.reshape(x, (before, factor, after * columns)))
         else:
-            matrix = ops.convert_to_tensor(_symmetric(factor), dtype)
-            x = ops.reshape(x, (before, factor, after * columns))
+            matrix = _array(xp, _symmetric(factor), x.dtype)
+            x = xp.reshape(x, (before, factor, after * columns))
             if signs is not None and columns >= factor:  # cheaper in the matrices than in x
-                matrix, signs = matrix * ops.reshape(signs, (before, 1, factor)), None
+                matrix, signs = matrix * xp.reshape(signs, (before, 1, factor)), None
             elif signs is not None:
-                x, signs = x * ops.reshape(signs, (before, factor, 1)), None
-            x = ops.matmul(matrix, x)
+                x, signs = x * xp.reshape(signs, (before, factor, 1)), None
+            x = xp.matmul(matrix, x)
         after *= factor
-    return ops.reshape(x, shape)
+    return xp.reshape(x, shape)
 
 
 def _transform_of_prime(x: Any) -> Any:
     """Returns `transform` of `(matrices, p, columns)` for a prime number p."""
-    length = x.shape[1]
-    x = ops.concatenate([x[:, :1], transform(x[:, 1:])], axis=1)
-    u = ops.convert_to_tensor(_reflected(length), x.dtype)
-    return x - ops.expand_dims(u, 1) * ops.matmul(ops.expand_dims(u, 0), x)
+    xp, length = _xp(x), x.shape[1]
+    x = xp.concatenate([x[:, :1], transform(x[:, 1:])], axis=1)
+    u = _array(xp, _reflected(length), x.dtype)
+    return x - xp.expand_dims(u, 1) * xp.matmul(xp.expand_dims(u, 0), x)
 
 
 def _chosen_columns(chosen: Any, length: int, dtype: str) -> Any:
@@ -107,21 +119,34 @@ def _chosen_columns(chosen: Any, length: int, dtype: str) -> Any:
         length: the size of T.
         dtype: float32 or float64.
     """
-    count, columns = chosen.shape
+    xp, (count, columns) = _xp(chosen), chosen.shape
     made, rest = None, chosen
     for factor in reversed(_factors(length)):
         index, rest = rest % factor, rest // factor
         if factor > _FACTOR:
-            part = transform(ops.one_hot(index, factor, axis=1, dtype=dtype))
+            if xp is np:
+                unit = (np.arange(factor)[:, None] == index[:, None]).astype(dtype)
+            else:
+                unit = ops.one_hot(index, factor, axis=1, dtype=dtype)
+            part = transform(unit)
         else:
-            matrix = ops.convert_to_tensor(_symmetric(factor), dtype)
-            part = ops.swapaxes(ops.take(matrix, index, axis=0), 1, 2)
+            matrix = _array(xp, _symmetric(factor), dtype)
+            part = xp.swapaxes(xp.take(matrix, index, axis=0), 1, 2)
         if made is None:
             made = part
         else:
-            made = ops.expand_dims(part, 2) * ops.expand_dims(made, 1)
-            made = ops.reshape(made, (count, -1, columns))
+            made = xp.expand_dims(part, 2) * xp.expand_dims(made, 1)
+            made = xp.reshape(made, (count, -1, columns))
     return made
+
+
+def _xp(values: Any) -> Any:
+    """Returns NumPy for arrays, and Keras's operations for tensors."""
+    return np if isinstance(values, np.ndarray) else ops
+
+
+def _array(xp: Any, values: NDArray[np.float64], dtype: str) -> Any:
+    return values.astype(dtype) if xp is np else ops.convert_to_tensor(values, dtype)
 
 
 @functools.lru_cache(maxsize=256)

@@ -67,6 +67,8 @@ class SpectralInit(GainScheme):
     0.5
     """
 
+    independent = True  # unless it is orthogonal: see `__init__`
+
     def __init__(
         self,
         gain: float | None = None,
@@ -89,7 +91,7 @@ class SpectralInit(GainScheme):
         self.distribution = checks.choice(
             "distribution", distribution, ("orthogonal", *get_args(Distribution))
         )
-        self.independent = self.distribution != "orthogonal"
+        self.independent = type(self).independent and self.distribution != "orthogonal"
 
     def sample(self, geometry: KernelGeometry, dtype: str, seed: Any) -> Any:
         if self.distribution != "orthogonal":

@@ -71,7 +71,7 @@ class DenoisingAutoencoder(keras.Model):
         level: float,
         seed: int,
     ) -> None:
-        super().__init__()
+        super().__init__(dtype="float32")  # of sums over all inputs a float16 is too narrow
         self.kernel = layer.kernel
         if layer.bias is not None:
             self.encoder_bias = layer.bias

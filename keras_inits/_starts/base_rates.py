@@ -32,19 +32,19 @@ class BaseRate:
     note: str = ""
 
 
-def class_shares(y: _Array, units: int) -> _Array:
-    """Returns the share of each class among integer labels.
+def class_shares(labels: _Array, weights: _Array, units: int) -> _Array:
+    """Returns the share of each class among integer labels, `(labels,)`, that count by weights.
 
     Raises:
         InputError: labels that are no whole numbers from 0 below `units`.
     """
-    labels = y.reshape(-1)
     if np.any(labels != np.round(labels)) or labels.min() < 0 or labels.max() >= units:
         raise InputError(
             f"`y` must hold class numbers from 0 to {units - 1}, as the last layer has {units} "
             f"units. Received: y from {labels.min():g} to {labels.max():g}"
         )
-    return np.bincount(labels.astype("int64"), minlength=units) / labels.size
+    counts = np.bincount(labels.astype("int64"), weights, minlength=units)
+    return np.asarray(counts / weights.sum())
 
 
 def softmax(shares: _Array, count: int, *, smoothing: float = 0.0) -> BaseRate:
@@ -96,14 +96,20 @@ INVERSES: dict[str, tuple[str, Callable[[_Array], _Array]]] = {
 }
 
 
-def center(y: _Array, activation: str, loss: str) -> BaseRate:
+def center(y: _Array, weights: _Array, activation: str, loss: str) -> BaseRate:
     """Returns the mean of targets of shape `(examples, units)`, or their median for `loss` mae.
+
+    Args:
+        y: targets.
+        weights: what each example counts, `(examples,)`.
+        activation: the last one.
+        loss: its name.
 
     Raises:
         InputError: the activation does not reach that value.
     """
     median = loss == "mean_absolute_error"
-    wanted = np.median(y, axis=0) if median else y.mean(axis=0)
+    wanted = _median(y, weights) if median else np.average(y, axis=0, weights=weights)
     words, inverse = INVERSES[activation]
     with np.errstate(all="ignore"):
         bias = inverse(wanted)
@@ -115,7 +121,17 @@ def center(y: _Array, activation: str, loss: str) -> BaseRate:
         )
     value = math.nan
     if loss == "mean_squared_error":
-        value = float(np.mean((y - wanted) ** 2))
+        value = float(np.average(np.mean((y - wanted) ** 2, axis=1), weights=weights))
     elif median:
-        value = float(np.mean(np.abs(y - wanted)))
+        value = float(np.average(np.mean(np.abs(y - wanted), axis=1), weights=weights))
     return BaseRate(bias, f"{words}{which} of y", value)
+
+
+def _median(y: _Array, weights: _Array) -> _Array:
+    """Returns of each column the value below which half of the weight lies."""
+    if np.all(weights == weights[0]):
+        return np.asarray(np.median(y, axis=0))
+    order = np.argsort(y, axis=0)
+    below = np.cumsum(weights[order], axis=0)
+    first = np.argmax(below >= below[-1:] / 2, axis=0)
+    return np.asarray(np.take_along_axis(np.take_along_axis(y, order, 0), first[None], 0)[0])

@@ -4,18 +4,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from keras import layers
+import numpy as np
+from keras import layers, ops
+from numpy.typing import NDArray
 
 from keras_inits._errors import InputError
 from keras_inits._layers.kinds import Kind
+from keras_inits._starts.unit_maps import repeated
 from keras_inits._wiring import Call, Wiring, wiring
 
 _MAPS = frozenset({Kind.DENSE, Kind.CONVOLUTION})
-# Functions of single units, or of their positions: a copied unit gives a copied output.
-_BY_UNIT = frozenset(
-    {Kind.ACTIVATION, Kind.ELEMENTWISE, Kind.NOISE, Kind.RESHAPING, Kind.POOLING, Kind.PADDING,
-     Kind.UPSAMPLING, Kind.IDENTITY}
-)  # fmt: skip
+# Weights that hold one value for each unit.
+_OF_UNITS = (layers.BatchNormalization, layers.PReLU)
+# Nothing happens to a value outside of training.
+_SILENT = frozenset({Kind.NOISE, Kind.IDENTITY})
+_CLOSE = 1e-2  # of values of order 1: a float16 has three digits
 
 
 @dataclass(frozen=True)
@@ -35,13 +38,12 @@ class Link:
     activation: Callable[[Any], Any] | None
 
 
-def links_of(model: Any) -> tuple[Link, ...] | None:
-    """Returns the chain that a model is, or None."""
+def links_of(model: Any) -> tuple[Link, ...] | str:
+    """Returns the chain that a model is, or why it is none."""
     try:
-        found = chain(wiring(model))
-    except InputError:
-        return None
-    return None if isinstance(found, str) else found
+        return chain(wiring(model))
+    except InputError as error:
+        return str(error)
 
 
 def head_layers(model: Any) -> list[Any]:
@@ -62,20 +64,61 @@ def chain(found: Wiring) -> tuple[Link, ...] | str:
     links: list[Link] = []
     between: list[Any] = []
     before: Call | None = None
-    last = found.outputs[0] if len(found.outputs) == 1 else -1
+    mixed = ""  # what mixes units behind the last kernel, which keeps its units, is of no account
     for call in found.calls:
         layer = found.subjects[call.index]
         if call.signals not in ((call.index - 1,),):
             return f"{call.path!r} takes more than what {call.index - 1} gives"
-        if call.kind in _MAPS and getattr(layer, "groups", 1) == 1:
+        is_map = call.kind in _MAPS and getattr(layer, "groups", 1) == 1
+        if mixed and (is_map or isinstance(layer, _OF_UNITS)):
+            return f"{mixed!r} mixes units"
+        if is_map:
             if any(link.layer is layer for link in links):
                 return f"{call.path!r} is called more than once"
+            if getattr(layer, "data_format", "") == "channels_first":
+                return f"{call.path!r} has its units first"
             activation = found.activation_function(call)
             previous = None if before is None else found.subjects[before.index]
             links.append(Link(layer, previous, tuple(between), activation))
             between, before = [], call
-        elif isinstance(layer, layers.BatchNormalization):
+            mixed = "" if _by_unit(layer.activation, call.shape) else call.path
+        elif isinstance(layer, _OF_UNITS):
+            if isinstance(layer, layers.BatchNormalization) and layer.axis not in (
+                -1,
+                len(call.shape) - 1,
+            ):
+                return f"{call.path!r} normalizes another axis than the last"
             between.append(layer)
-        elif call.kind not in _BY_UNIT or (call.activation == "softmax" and call.index != last):
-            return f"{call.path!r} mixes units"
+        elif call.kind not in _SILENT and not mixed:
+            (shape,) = found.shapes_into(call)
+            mixed = "" if _by_unit(found.function_of(call), shape) else call.path
     return tuple(links)
+
+
+def _by_unit(function: Callable[[Any], Any] | None, shape: tuple[int, ...]) -> bool:
+    """Returns whether copied units on the last axis give copied units, and no others.
+
+    What the function gives may hold each unit several times, as a flattened picture does.
+
+    Args:
+        function: of a tensor; None for the identity.
+        shape: of what it takes.
+    """
+    if function is None:
+        return True
+    generator = np.random.default_rng(0)
+    units = shape[-1]
+    values = generator.normal(size=shape).astype("float32")
+    copied = generator.integers(0, units, units)
+    try:
+        plain, other = (_array(function(v)) for v in (values, values[..., copied]))
+    except Exception:  # whatever the code of a user says of an array
+        return False
+    if plain.shape != other.shape or plain.shape[-1] % units:
+        return False
+    expected = plain[..., repeated(copied, units, plain.shape[-1] // units)]
+    return bool(np.allclose(expected, other, rtol=_CLOSE, atol=_CLOSE, equal_nan=True))
+
+
+def _array(tensor: Any) -> NDArray[Any]:
+    return np.asarray(ops.convert_to_numpy(ops.cast(tensor, "float32")))

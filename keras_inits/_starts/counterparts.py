@@ -20,6 +20,7 @@ from keras_inits._schemes import (
     OrthogonalInit,
     RandomInit,
     SirenInit,
+    SuoInit,
     TruncatedNormalInit,
     UniformInit,
     VarianceScalingInit,
@@ -128,7 +129,19 @@ def _balanced(scheme: BalancedInit, geometry: KernelGeometry | None) -> tuple[An
 
 @keras_counterpart.register(OrthogonalInit)
 def _orthogonal(scheme: OrthogonalInit, geometry: KernelGeometry | None) -> tuple[Any, str]:
-    if scheme.has_axes or (geometry is not None and not _reads_alike(scheme, geometry)):
+    alike = geometry is None or _reads_alike(scheme, geometry)
+    if geometry is None and isinstance(scheme, SuoInit):
+        by_fan = XavierInit(scheme.effective_gain, seed=_seed(scheme))
+        made, _ = _variance_scaling(by_fan, None)
+        return made, "of the same mean and variance, entries independent"
+    if geometry is not None and not alike and isinstance(scheme, SuoInit | HadamardOrthogonalInit):
+        # What `initialize(model, "auto")` leaves in attention, gates, groups.
+        made = initializers.RandomNormal(0.0, scheme.expected_stddev(geometry), seed=_seed(scheme))
+        return made, (
+            "of the same mean and variance, entries independent; its scale is a number: another "
+            "shape would need another"
+        )
+    if scheme.has_axes or not alike:
         raise NoCounterpartError("Keras's Orthogonal reads one matrix off the shape")
     if type(scheme).gain_in is not OrthogonalInit.gain_in:
         if geometry is None:

@@ -11,6 +11,8 @@ import numpy as np
 from keras_inits import _checks
 from keras_inits._errors import InputError, InputTypeError
 
+_INFINITE = -1  # tf.data.INFINITE_CARDINALITY
+
 
 def first_examples(x: Any, count: int, *, name: str = "x") -> Any:
     """Returns the first examples of `x`, in the structure that a model takes them in.
@@ -112,7 +114,12 @@ def _is_structure_of_arrays(x: Any) -> bool:
     if isinstance(x, Mapping | list | tuple):
         return all(_is_structure_of_arrays(each) for each in (
             x.values() if isinstance(x, Mapping) else x))  # fmt: skip
-    return hasattr(x, "shape") and hasattr(x, "dtype")
+    return hasattr(x, "shape") and (hasattr(x, "dtype") or _is_frame(x))
+
+
+def _is_frame(x: Any) -> bool:
+    """Returns whether something is a table of pandas's, each of whose columns has its own dtype."""
+    return hasattr(x, "iloc") and hasattr(x, "to_numpy")
 
 
 def _checked(x: Any, name: str) -> Any:
@@ -133,9 +140,7 @@ def _batches(x: Any, name: str) -> Iterable[Any]:
             f"`{name}` must be arrays, a dict or list of them, or an iterable of batches. "
             f"Received: {name} of type {type(x).__name__}"
         )
-    # A PyDataset has a length and items, and its iteration does not end.
-    items = (x[i] for i in range(len(x))) if isinstance(x, keras.utils.PyDataset) else iter(x)
-    for item in items:
+    for item in batches_in(x):
         batch = item[0] if isinstance(item, tuple) and item else item
         if not _is_structure_of_arrays(batch):
             raise InputTypeError(
@@ -143,6 +148,35 @@ def _batches(x: Any, name: str) -> Iterable[Any]:
                 f"{type(batch).__name__}"
             )
         yield keras.tree.map_structure(_array, batch)
+
+
+def batches_in(x: Iterable[Any]) -> Iterable[Any]:
+    """Yields the batches of a dataset, those of `fit` as tuples."""
+    # A PyDataset has a length and items, and its iteration does not end.
+    if isinstance(x, keras.utils.PyDataset):
+        yield from (x[i] for i in range(len(x)))
+    elif any(base.__module__.startswith("torch.utils.data") for base in type(x).__mro__):
+        # What a torch Dataset gives as a tuple, its DataLoader gives as a list.
+        yield from (tuple(each) if isinstance(each, list) else each for each in x)
+    else:
+        yield from x
+
+
+def finite_number_of(x: Any, *, name: str = "x") -> Any:
+    """Returns data of which all is to be taken, if it is known to end or nothing is known.
+
+    Raises:
+        InputError: a dataset that repeats without an end.
+    """
+    endless = isinstance(x, keras.utils.PyDataset) and x.num_batches is None
+    if callable(getattr(x, "cardinality", None)):
+        endless = int(x.cardinality()) == _INFINITE
+    if endless:
+        raise InputError(
+            f"`{name}` must end: all of it is taken. Received: {name} of type {type(x).__name__} "
+            "that repeats without an end; leave out `.repeat()`, or give `.take(n)` of it"
+        )
+    return x
 
 
 def _joined(batches: Iterable[Any], count: int, name: str) -> Any:
@@ -161,4 +195,6 @@ def _joined(batches: Iterable[Any], count: int, name: str) -> Any:
 
 
 def _array(leaf: Any) -> Any:
+    if _is_frame(leaf):
+        leaf = leaf.to_numpy()
     return leaf if isinstance(leaf, np.ndarray) else keras.ops.convert_to_numpy(leaf)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from keras_inits import _checks
-from keras_inits._errors import InputError, InputTypeError
+from keras_inits._errors import InputError
 from keras_inits._layers import LeftAlone, role
 from keras_inits._layers.kinds import KERNELS, Kind
 from keras_inits._reporting import Report, plain_text
@@ -26,6 +26,7 @@ from keras_inits._starts.base_rates import (
     sigmoid,
     softmax,
 )
+from keras_inits._starts.targets import Targets, by_output, collected
 from keras_inits._wiring import Call, Wiring, wiring
 
 # What a loss takes its targets for.
@@ -102,21 +103,32 @@ class OutputBiasReport(Report):
         return table
 
 
-def fit_output_bias(model: keras.Model, y: Any, *, inputs: Any = None) -> OutputBiasReport:
+def fit_output_bias(
+    model: keras.Model,
+    y: Any,
+    *,
+    inputs: Any = None,
+    sample_weight: Any = None,
+    class_weight: Mapping[int, float] | None = None,
+) -> OutputBiasReport:
     r"""Sets the last bias of `model` so that it starts by predicting the base rate of the targets.
 
     By the loss that the model is compiled with, and the activation at its end: $\log p$ for
     softmax, $\log(p / (1 - p))$ for sigmoid, both for logits too (`from_logits=True`); the mean of
-    `y` for regression, the median for mean absolute error. Label smoothing counts. A model without
-    a loss is judged by its activation alone. A class that no target has counts as half an example.
+    `y` for regression, the median for mean absolute error. Label smoothing and `ignore_class` of
+    the loss count, and so do weights of examples. A model without a loss is judged by its
+    activation alone; an output to which the compiled losses give None keeps its bias. A class that
+    no target has counts as half an example.
 
     The first loss is then that of the base rate, as far as the last kernel gives out little.
 
     Args:
         model: a built model whose outputs each end in a layer with a bias.
         y: targets as `fit` takes them: an array, or a list or dict of them for several outputs; or
-            an iterable of `(x, y)` batches, such as a `tf.data.Dataset`.
+            an iterable of `(x, y)` or `(x, y, sample_weight)` batches, such as a `tf.data.Dataset`.
         inputs: what the model takes, where it does not say so itself; see `keras_inits.wiring`.
+        sample_weight: as `fit` takes it, next to arrays.
+        class_weight: as `fit` takes it.
 
     Returns:
         A row for each output: the rule, the bias, and the loss of the base rate.
@@ -137,13 +149,24 @@ def fit_output_bias(model: keras.Model, y: Any, *, inputs: Any = None) -> Output
     """
     _checks.built(model, "given a bias")
     found = wiring(model, inputs)
-    targets = _by_output(model, _targets(y), len(found.outputs))
-    losses = _by_output(model, getattr(model, "loss", None), len(found.outputs), spread=True)
+    count = len(found.outputs)
+    given, weights = collected(y, sample_weight)
+    losses = by_output(model, getattr(model, "loss", None), count, spread=True)
+    trained = [loss is not None or not any(losses) for loss in losses]
+    targets = by_output(model, given, count, may_lack=trained)
+    shares = by_output(model, weights, count, spread=True)
+    if class_weight is not None and count > 1:
+        raise InputError("`class_weight` is for a model of one output, as in `fit`.")
     fitted = []
-    for output, target, loss in zip(found.outputs, targets, losses, strict=True):
+    for output, target, weight, loss, wanted in zip(
+        found.outputs, targets, shares, losses, trained, strict=True
+    ):
+        if not wanted:
+            continue
         call, activation = _end(found, output)
         layer = found.subjects[call.index]
-        fitted.append((call, layer, _base_rate(layer, call, target, activation, loss)))
+        checked = Targets.of(target, weight, class_weight)
+        fitted.append((call, layer, _base_rate(layer, call, checked, activation, loss)))
     rows = []
     for call, layer, rate in fitted:  # nothing is set before all is known
         before = np.asarray(ops.convert_to_numpy(layer.bias), "float64").reshape(-1)
@@ -152,47 +175,6 @@ def fit_output_bias(model: keras.Model, y: Any, *, inputs: Any = None) -> Output
         rows.append(OutputBiasRow(path, rate.rule, tuple(map(float, before)),
                                   tuple(map(float, rate.bias)), rate.loss, rate.note))  # fmt: skip
     return OutputBiasReport(model.name, tuple(rows))
-
-
-def _targets(y: Any) -> Any:
-    """Returns targets as arrays, in the structure of the model's outputs."""
-    if hasattr(y, "shape"):
-        return np.asarray(ops.convert_to_numpy(y))
-    if isinstance(y, Mapping):
-        return {name: _targets(each) for name, each in y.items()}
-    if isinstance(y, list | tuple) and y and all(hasattr(each, "shape") for each in y):
-        return [_targets(each) for each in y]
-    if isinstance(y, list | tuple) and y and all(np.isscalar(each) for each in y):
-        return np.asarray(y)
-    if not hasattr(y, "__iter__") or isinstance(y, str):
-        raise InputTypeError(
-            "`y` must be targets: arrays, or an iterable of (x, y) batches. "
-            f"Received: y of type {type(y).__name__}"
-        )
-    items = (y[i] for i in range(len(y))) if isinstance(y, keras.utils.PyDataset) else iter(y)
-    batches = [_targets(i[1] if isinstance(i, tuple) and len(i) > 1 else i) for i in items]
-    if not batches:
-        raise InputError("`y` must hold at least one target. Received: y without any")
-    return keras.tree.map_structure(lambda *leaves: np.concatenate(leaves), *batches)
-
-
-def _by_output(model: Any, value: Any, count: int, *, spread: bool = False) -> list[Any]:
-    """Returns what belongs to each output, in the order of the outputs."""
-    if isinstance(value, Mapping):
-        names = list(getattr(model, "output_names", ()))
-        if set(value) != set(names):
-            raise InputError(f"Its keys must be the outputs {names}. Received: {list(value)}")
-        return [value[name] for name in names]
-    several = isinstance(value, list | tuple)
-    if spread and not several:
-        return [value] * count
-    values = list(value) if several else [value]
-    if len(values) != count:
-        raise InputError(
-            f"The model {model.name!r} has {count} outputs: targets for each must be given. "
-            f"Received: y with {len(values)}"
-        )
-    return values
 
 
 def _end(found: Wiring, output: int) -> tuple[Call, str]:
@@ -227,11 +209,9 @@ def _end(found: Wiring, output: int) -> tuple[Call, str]:
     return head, met[0] if met else "linear"
 
 
-def _base_rate(layer: Any, call: Call, y: NDArray[Any], activation: str, loss: Any) -> BaseRate:
-    name, logits, smoothing = _described(loss)
-    y = np.asarray(y, "float64")
-    if not y.size or not np.all(np.isfinite(y)):
-        raise InputError(f"`y` must hold finite numbers. Received: y of shape {y.shape}")
+def _base_rate(layer: Any, call: Call, given: Targets, activation: str, loss: Any) -> BaseRate:
+    name, logits, smoothing, ignored, factor = _described(loss)
+    y = given.values
     if call.kind is not Kind.DENSE and getattr(layer, "data_format", "") == "channels_first":
         y = np.moveaxis(y, 1, -1)
     units = math.prod(layer.bias.shape)
@@ -248,24 +228,35 @@ def _base_rate(layer: Any, call: Call, y: NDArray[Any], activation: str, loss: A
         raise InputError(f"There is no rule for the last activation {activation!r}.")
     if what == "labels":
         _refuse_other_shape(y, call)
-        rate = softmax(class_shares(y, units), y.size, smoothing=smoothing)
+        labels = y.reshape(-1)
+        weights = given.weights_of(labels.size)
+        kept = labels != ignored if ignored is not None else np.full(labels.shape, True)
+        if not weights[kept].sum() > 0:
+            raise InputError("`y` must hold a label that counts. Received: y with none")
+        labels, weights = labels[kept], weights[kept]
+        shares = class_shares(labels, weights, units)
+        rate = softmax(shares, labels.size, smoothing=smoothing)
     else:
         rows = _rows(y, units, call)
+        weights = given.weights_of(len(rows))
+        mean = np.average(rows, axis=0, weights=weights)
         if what == "shares":
-            rate = softmax(rows.mean(axis=0), len(rows), smoothing=smoothing)
+            rate = softmax(mean, len(rows), smoothing=smoothing)
         elif what == "rates":
             if rows.min() < 0 or rows.max() > 1:
                 raise InputError(f"`y` must lie in 0 to 1. Received: y from {rows.min():g} to "
                                  f"{rows.max():g}")  # fmt: skip
-            rate = sigmoid(rows.mean(axis=0), len(rows), smoothing=smoothing)
+            rate = sigmoid(mean, len(rows), smoothing=smoothing)
         else:
-            return center(rows, activation, name or "mean_squared_error")
-    return rate if name in _ENTROPIES else dataclasses.replace(rate, loss=math.nan)
+            rate = center(rows, weights, activation, name or "mean_squared_error")
+    scale = weights.mean() if factor else 1.0
+    known = what == "values" or name in _ENTROPIES
+    return dataclasses.replace(rate, loss=float(rate.loss * scale) if known else math.nan)
 
 
 def _refuse_other_shape(y: NDArray[Any], call: Call) -> None:
     """Raises an `InputError` if labels are not one for each row of units."""
-    rank, given = len(call.shape) - 1, y.ndim
+    rank, given = len(call.shape) - 1 + call.over_time, y.ndim
     if rank > 0 and given != rank and not (given == rank + 1 and y.shape[-1] == 1):
         raise InputError(
             f"`y` must hold a class number for each output of {call.path!r}, whose shape is "
@@ -297,10 +288,15 @@ def _by_activation(activation: str, y: NDArray[Any], units: int) -> str:
     return "values"
 
 
-def _described(loss: Any) -> tuple[str, bool, float]:
-    """Returns the name of a loss, whether it takes logits, and its label smoothing."""
+def _described(loss: Any) -> tuple[str, bool, float, int | None, bool]:
+    """Returns what a loss is.
+
+    Returns:
+        Its name; whether it takes logits; its label smoothing; the class that it ignores; whether
+        weights of examples change its size, and not only what counts in it.
+    """
     if loss is None:
-        return "", False, 0.0
+        return "", False, 0.0, None, False
     loss = keras.losses.get(loss)
     name = getattr(loss, "__name__", type(loss).__name__)
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
@@ -309,4 +305,10 @@ def _described(loss: Any) -> tuple[str, bool, float]:
         raise InputError(f"There is no rule for the loss {name}. Known are {', '.join(_LOSSES)}.")
     # Keras 3.16 no longer keeps these as attributes of every loss.
     options = loss.get_config() if isinstance(loss, keras.losses.Loss) else {}
-    return name, bool(options.get("from_logits")), float(options.get("label_smoothing") or 0.0)
+    return (
+        name,
+        bool(options.get("from_logits")),
+        float(options.get("label_smoothing") or 0.0),
+        options.get("ignore_class"),
+        options.get("reduction") != "mean_with_sample_weight",
+    )

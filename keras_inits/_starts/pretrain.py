@@ -6,7 +6,7 @@ import itertools
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -34,7 +34,7 @@ from keras_inits._layers.kinds import PLAIN_MAPS, Kind, kind
 from keras_inits._progress import Clock, Progress
 from keras_inits._reporting import encode
 from keras_inits._starts.autoencoder import Batches, DenoisingAutoencoder, Noise, decoder_for
-from keras_inits._starts.examples import check_taken, finite, first_examples
+from keras_inits._starts.examples import check_taken, finite, finite_number_of, first_examples
 from keras_inits._starts.pretrain_report import PretrainReport, PretrainRow
 from keras_inits._wiring import Wiring, wiring
 
@@ -111,13 +111,12 @@ def pretrain(
         raise InputError(f"`level` must be a number {limit}. Received: level={level!r}")
     settings = _Settings(epochs, batch_size, noise, float(level), optimizer)
     settings.new_optimizer()  # a mistake in it is said before anything is done
-    data = finite(first_examples(x, 2**62))
+    data = finite(first_examples(finite_number_of(x), 2**62))
     check_taken(model, data)
-    found = wiring(model)
-    store = _Store(None if out is None else Path(out))
-    root = store.open(settings, data, seed)
-    plans = _plans(model, found)
+    plans = _plans(model, wiring(model))
     trained = [plan for plan in plans if not plan.reason]
+    store = _Store(None if out is None else Path(out))
+    root = store.open(settings, data, trained, seed)
     clock = Clock(0, len(trained) * epochs, progress or (lambda _: None))
     rows, done = [], 0
     for plan in plans:
@@ -173,6 +172,17 @@ class _Plan:
     reason: str = ""
     meant: bool = False
 
+    @property
+    def description(self) -> str:
+        """What decides the layer's training, for one that is trained; names count layers made."""
+        layer = self.layer
+        how = [f"{name} {getattr(layer, name)}" for name in ("strides", "padding")
+               if hasattr(layer, name)]  # fmt: skip
+        shape = "x".join(map(str, layer.kernel.shape))
+        return ", ".join(
+            [f"{type(layer).__name__} {shape}", activation_name(self.activation), *how]
+        )
+
 
 class _Store:
     """The layers that are done, in a folder; or nowhere."""
@@ -180,7 +190,7 @@ class _Store:
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
 
-    def open(self, settings: _Settings, data: Any, seed: int | None) -> int:
+    def open(self, settings: _Settings, data: Any, plans: Sequence[_Plan], seed: int | None) -> int:
         """Returns the root seed, after checking that the folder holds no other settings."""
         if self._folder is None:
             return root_seed(seed)
@@ -190,7 +200,11 @@ class _Store:
         config = settings.new_optimizer().get_config()
         config["name"] = type(keras.optimizers.get(settings.optimizer)).__name__
         asked = encode(
-            {**vars(replace(settings, optimizer=str(config))), "data": digest.hexdigest()}
+            {
+                **vars(replace(settings, optimizer=str(config))),
+                "data": digest.hexdigest(),
+                "layers": "; ".join(plan.description for plan in plans),
+            }
         )
         path = self._folder / "settings.json"
         if not path.exists():
@@ -267,6 +281,8 @@ def _plan(found: Wiring, call: Any, layer: Any, is_head: bool) -> _Plan:
         return _Plan(layer, call.path, reason=answer.reason, meant=True)
     if set(np.ravel(getattr(layer, "dilation_rate", 1))) != {1}:
         return _Plan(layer, call.path, reason="its kernel is dilated")
+    if getattr(layer, "padding", "") == "causal":
+        return _Plan(layer, call.path, reason="its padding is causal")
     between = [
         c for c in found.calls if c.signals == (call.index,) and c.kind is Kind.NORMALIZATION
     ]

@@ -86,7 +86,17 @@ class Skipped:
     @property
     def unset(self) -> tuple[str, ...]:
         """The paths of the weights that nothing has set, in the order in which they were made."""
+        self._forget_what_is_set()
         return tuple(variable.path for variable, _ in self._waiting.values())
+
+    def _forget_what_is_set(self) -> None:
+        """Looks for values that came in without an `assign`, as a `tf.train.Checkpoint` sets them.
+
+        A weight is skipped as zeros, and no random initializer draws only those.
+        """
+        for key, (variable, _) in list(self._waiting.items()):
+            if bool(ops.convert_to_numpy(ops.any(ops.not_equal(variable.value, 0)))):
+                del self._waiting[key]
 
     def report(self) -> SkipReport:
         """Returns what became of the weights so far."""
@@ -99,6 +109,7 @@ class Skipped:
             seed: root of the seeds; None takes a new one.
         """
         root = root_seed(seed)
+        self._forget_what_is_set()
         for index, (variable, initializer) in enumerate(list(self._waiting.values())):
             own = weight_seed(root, f"{variable.path}#{index}") % 2**31
             drawn = with_seed(initializer, own)(variable.shape, dtype=variable.dtype)
@@ -146,10 +157,10 @@ def skip_initialization() -> Iterator[Skipped]:
             yield skipped
     finally:
         _active.reset(token)
-    if skipped.unset:
-        names = ", ".join(skipped.unset[:3]) + (", ..." if len(skipped.unset) > 3 else "")
+    if unset := skipped.unset:
+        names = ", ".join(unset[:3]) + (", ..." if len(unset) > 3 else "")
         warnings.warn(
-            f"{len(skipped.unset)} weights were neither drawn nor loaded inside "
+            f"{len(unset)} weights were neither drawn nor loaded inside "
             f"`skip_initialization` and are 0: {names}. `.draw()` of what it yields draws them.",
             stacklevel=3,
         )

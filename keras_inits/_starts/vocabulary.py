@@ -17,6 +17,7 @@ from keras_inits._initialize.seeds import root_seed
 from keras_inits._layers.kinds import Kind, is_a
 from keras_inits._reporting import Report, plain_text
 from keras_inits._starts.chains import head_layers
+from keras_inits._wiring.inputs import symbolic_inputs
 
 _SHARE = 1e-9  # of the covariance: Hewitt 2021, and the code of transformers
 _KEYS = ("input_dim", "vocabulary_size")
@@ -138,17 +139,41 @@ def new_rows(
 
 def _rebuilt(model: Any, old: int, size: int) -> Any:
     """Returns the model made from its configuration with another number of tokens."""
-    config = copy.deepcopy(keras.saving.serialize_keras_object(model))
-    build = config.pop("build_config", None)
-    config.pop("compile_config", None)
     heads = {found.name for found in head_layers(model)}
-    _resize(config, old, size, heads)
-    larger = keras.saving.deserialize_keras_object(config)
-    if not larger.built and build:
-        larger.build_from_config(build)
+    # Code of the model's own, registered or not, is trusted: it runs in this process already.
+    classes = {type(layer).__name__: type(layer) for layer in model._flatten_layers()
+               if not type(layer).__module__.startswith("keras.")}  # fmt: skip
+    try:
+        with keras.saving.custom_object_scope(classes):
+            config = copy.deepcopy(keras.saving.serialize_keras_object(model))
+            build = config.pop("build_config", None)
+            config.pop("compile_config", None)
+            _resize(config, old, size, heads)
+            larger = keras.saving.deserialize_keras_object(config, safe_mode=False)
+            if not larger.built and build:
+                larger.build_from_config(build)
+    except (TypeError, ValueError, NotImplementedError) as error:
+        reason = next((line for line in str(error).splitlines() if line.strip()), repr(error))
+        raise InputError(
+            f"The model {model.name!r} cannot be made from its configuration: {reason}"
+        ) from error
     if not larger.built:
-        raise InputError(f"The model {model.name!r} cannot be built from its configuration.")
+        _run_once(model, larger)
     return larger
+
+
+def _run_once(model: Any, larger: Any) -> None:
+    """Builds a model by a call on what `model` takes."""
+    try:
+        for arguments, named in symbolic_inputs(model, None):
+            larger(*arguments, **named)
+            if larger.built:
+                return
+    except Exception as error:  # the code of a user, on symbolic tensors
+        reason = f": {error}"
+    else:
+        reason = "."
+    raise InputError(f"The model {model.name!r} cannot be built from its configuration{reason}")
 
 
 def _resize(config: Any, old: int, size: int, heads: set[str]) -> None:

@@ -1,6 +1,7 @@
 """`warm_start`: the weights of a trained model in a new one of another size."""
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from keras_inits._initialize.initialize import initialize
 from keras_inits._initialize.seeds import root_seed, stable_paths
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import LeftAlone, OwnedWeight, owned_weights, role
+from keras_inits._starts.alike import computes_alike
 from keras_inits._starts.chains import Link, head_layers, links_of
 from keras_inits._starts.unit_maps import repeated, taken, unit_map
 from keras_inits._starts.warm_start_report import WarmStartReport, WarmStartRow
@@ -58,7 +60,8 @@ def warm_start(
         seed: root of the seeds of what is drawn; None takes a new one, which the report gives.
 
     Returns:
-        A row for each weight, and whether the model computes what the source does.
+        A row for each weight, and whether the model computes what the source does: where no number
+        of the source is missing, both are run on random inputs to see it.
 
     Raises:
         InputError: a model that is not built, or a source that shares no weight with it.
@@ -84,8 +87,13 @@ def warm_start(
             f"Received: source of type {type(source).__name__}"
         )
     _checks.built(source, "a source")
+    if not isinstance(noise, int | float | np.number) or not 0 <= float(noise) < np.inf:
+        raise InputError(f"`noise` must be a number of at least 0. Received: noise={noise!r}")
+    names = dict(layers or {})
+    _check_names(model, names, "model")
+    _check_names(source, names.values(), "source")
     root = root_seed(seed)
-    transfer = _Transfer(model, source, dict(layers or {}), np.random.default_rng(root), noise)
+    transfer = _Transfer(model, source, names, np.random.default_rng(root), float(noise))
     if not transfer.shares:
         raise InputError(
             f"No weight of the source {source.name!r} fits one of {model.name!r}: give `layers`, "
@@ -100,10 +108,22 @@ def warm_start(
         model=model.name,
         source=source.name,
         seed=root,
-        preserves=transfer.preserves(),
+        preserves=computes_alike(model, source) if transfer.may_preserve() else False,
         unused=transfer.unused(),
         rows=tuple(row for row, _ in transfer.steps),
     )
+
+
+def _check_names(model: Any, names: Iterable[str], what: str) -> None:
+    known = {layer.name for layer in model._flatten_layers()}
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, n=1)
+            raise InputError(
+                f"`layers` must give names of layers of the {what} {model.name!r}"
+                + (f"; did you mean {near[0]!r}?" if near else ".")
+                + f" Received: {name!r}"
+            )
 
 
 def _loaded(file: Path) -> Any:
@@ -126,8 +146,9 @@ class _Transfer:
         self._generator, self._noise = generator, noise
         self.owned, self._sources = owned_weights(model), owned_weights(source)
         self._pairs = _paired(model, self.owned, source, self._sources, names)
-        self._chain, self._source_chain = links_of(model), links_of(source)
-        self._links = {id(link.layer): link for link in self._chain or ()}
+        found = links_of(model)
+        self._chain, self._why = ((), found) if isinstance(found, str) else (found, "")
+        self._links = {id(link.layer): link for link in self._chain}
         self._outputs: dict[int, NDArray[np.int64]] = {}  # by layer
         self._heads = head_layers(model)
         self._heads_differ = {
@@ -136,7 +157,7 @@ class _Transfer:
             if o.layer in self._heads and (s := self._pairs.get(o.path))
             and s.weight.shape[-1] != o.weight.shape[-1]
         }  # fmt: skip
-        for link in self._chain or ():
+        for link in self._chain:
             self._map_outputs(link)
         self.steps = self._with_their_kernels([self._step(owned) for owned in self.owned])
 
@@ -216,7 +237,8 @@ class _Transfer:
         for axis, (new, was) in enumerate(zip(shape, old.shape, strict=True)):
             if maps[axis] is None and new != was:
                 if new > was:
-                    return f"larger than in the source, {old.shape}, and in no chain"
+                    why = f": {self._why}" if self._why else ""
+                    return f"larger than in the source, {old.shape}, and in no chain{why}"
                 last = axis == len(shape) - 1
                 maps[axis] = unit_map(was, new, self._generator, blocks=blocks if last else 1)
         trivial = [m is None or np.array_equal(m, np.arange(n)) for m, n in
@@ -240,7 +262,7 @@ class _Transfer:
         return repeated(before, old // times, times) if old % times == 0 else None
 
     def _between(self) -> dict[int, Any]:
-        return {id(b): link.before for link in self._chain or () for b in link.between}
+        return {id(b): link.before for link in self._chain for b in link.between}
 
     def _new(self, owned: OwnedWeight, found: Any) -> tuple[WarmStartRow, NDArray[Any] | None]:
         shape = tuple(owned.weight.shape)
@@ -276,16 +298,12 @@ class _Transfer:
 
     def _after(self, link: Link) -> tuple[Any, ...]:
         """Returns normalizations behind a link: they would not be the identity."""
-        return next((e.between for e in self._chain or () if e.before is link.layer), ())
+        return next((e.between for e in self._chain if e.before is link.layer), ())
 
-    def preserves(self) -> bool | None:
-        """Returns whether the model computes what the source does; None where it is not known."""
+    def may_preserve(self) -> bool:
+        """Returns whether every number of the source has its place and nothing else was added."""
         ways = {row.how for row, _ in self.steps}
-        if ways <= {"taken"} and not self.unused():
-            return True if self._chain is not None and self._source_chain is not None else None
-        if ways & {"drawn", "cut"} or self.unused() or self._noise:
-            return False
-        return True if self._chain is not None and self._source_chain is not None else None
+        return not (ways & {"drawn", "cut", "left alone"} or self.unused() or self._noise)
 
     def unused(self) -> tuple[str, ...]:
         """Returns the paths of the weights of the source that nothing is made of."""

@@ -36,7 +36,8 @@ class WarmStartReport(Report):
         model: the name of the model.
         source: the name of the trained one.
         seed: the root seed of what was drawn.
-        preserves: whether the model computes what the source does; None where that is not known.
+        preserves: whether the model computes what the source does, by a run of both on random
+            inputs; None where they could not be run.
         unused: paths of the weights of the source that nothing was made of.
         rows: one for each weight, in the model's order.
     """
@@ -52,7 +53,11 @@ class WarmStartReport(Report):
         """Returns the models and how many weights came how."""
         ways = [row.how for row in self.rows]
         counts = ", ".join(f"{ways.count(how)} {how}" for how in dict.fromkeys(ways))
-        return f"{self.model} from {self.source}: {counts}, seed {self.seed}"
+        same = ""
+        if self.preserves is not None:
+            does = "computes" if self.preserves else "does not compute"
+            same = f"; {does} what the source does"
+        return f"{self.model} from {self.source}: {counts}, seed {self.seed}{same}"
 
     def table(self) -> Table:
         """Returns the rows as a table that is legible at 80 columns."""

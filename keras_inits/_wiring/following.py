@@ -1,6 +1,6 @@
 """What follows a kernel: its activation, what lies between, and normalization of its scale."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from keras_inits._layers.kinds import Kind
 from keras_inits._wiring.graph import PASSED, Call, Graph
@@ -13,6 +13,13 @@ _SINGLE_VALUES = frozenset(
 _BENDS = frozenset({Kind.ACTIVATION, Kind.ELEMENTWISE, Kind.PRODUCT})
 _BENDING_SUMS = frozenset({"maximum", "minimum", "fmax", "fmin", "logaddexp", "logaddexp2"})
 _SEEN_THROUGH = PASSED | {Kind.NORMALIZATION}
+# Of single values each: no gradient comes through, but what they select does.
+_SELECTING = frozenset(
+    {"greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "logical_and",
+     "logical_or", "logical_not", "logical_xor", "sign", "signbit", "heaviside", "zeros_like",
+     "ones_like", "full_like"}
+)  # fmt: skip
+_SOFTMAX = frozenset({"softmax", "log_softmax"})
 _NEXT = frozenset({Kind.ATTENTION, Kind.RECURRENT, Kind.CONTRACTION, Kind.EMBEDDING})
 # f(a x) = a f(x) for a > 0.
 _HOMOGENEOUS = frozenset({"relu", "leaky_relu", "ReLU", "LeakyReLU", "PReLU", ""})
@@ -54,6 +61,11 @@ def find_following(graph: Graph, call: Call) -> Following:
         if len(consumers) > 1:
             return _several(graph, consumers, tuple(between))
         (at,) = consumers
+        if at.kind is Kind.CONCATENATION:
+            # All parts meet one activation, if there is one.
+            behind = find_following(graph, at)
+            if behind.activation not in ("", "linear"):
+                return replace(behind, between=(*between, at.index, *behind.between))
         if at.kind not in _SEEN_THROUGH and not _is_linear(at):
             linear = at.is_map or at.kind in _NEXT
             met = "" if linear else f"{at.type} ({at.kind})"
@@ -78,25 +90,54 @@ def _several(graph: Graph, consumers: list[Call], between: tuple[int, ...]) -> F
 def _region(graph: Graph, start: int) -> tuple[int, ...]:
     """Returns the calls that make one function of single values out of a signal, or none.
 
-    So `x * sigmoid(x)` or `maximum(x, 0.1 * x)`: every way from `start` goes through these calls,
-    and ends in the last of them, which is the first where all ways meet again.
+    So `x * sigmoid(x)`, `maximum(x, 0.1 * x)` or `where(x > 0, x, 0)`: every way from `start` goes
+    through these calls, and ends in the last of them, which is the first where all ways meet again
+    and nothing that bends follows: of `relu(x) ** 2` the square. Of a function that takes several
+    calls constant factors and shifts behind it are a part.
     """
-    inside, first = {start}, graph.calls[start]
+    inside, chosen, first = {start}, set[int](), graph.calls[start]  # chosen: comparisons
+    region: tuple[int, ...] = ()
     for call in graph.calls[start + 1 :]:
-        if not inside.intersection(call.signals):
+        uses = inside.intersection(call.signals)
+        if _selects(graph, call, first, inside | chosen):
+            chosen.add(call.index)
             continue
-        learned = call.weights and call.kind is not Kind.ACTIVATION
-        if learned or call.kind not in _SINGLE_VALUES or not _same_shape(first, call):
-            return ()
-        if not inside.issuperset(call.signals):
-            return ()
+        if not uses or (call.kind is Kind.CUT or not call.carries):
+            continue
+        if not _is_inside(call, first, inside, chosen):
+            return region
         before = set(inside)
         inside.add(call.index)
         reached = {c for i in before for c in graph.consumers.get(i, ())}
-        meet = reached <= inside and not before.intersection(graph.outputs)
-        if meet and any(_bends(graph.calls[i]) for i in inside - {start}):
-            return tuple(sorted(inside - {start}))
-    return ()
+        if not reached <= inside or before.intersection(graph.outputs):
+            continue
+        made = inside - {start}
+        bends = [i for i in made if _bends(graph.calls[i]) or chosen & set(graph.calls[i].sources)]
+        if not bends:
+            continue
+        if not region or call.index in bends or len(region) > 1:
+            needed = {s for i in made for s in graph.calls[i].sources} & chosen
+            needed |= {s for i in needed for s in graph.calls[i].sources} & chosen
+            region = tuple(sorted(made | needed))
+        if graph.calls[region[-1]].activation.lower() in _SOFTMAX:
+            return region
+    return region
+
+
+def _selects(graph: Graph, call: Call, first: Call, known: set[int]) -> bool:
+    """Says whether a call compares values of a signal, or casts such a comparison."""
+    if not call.sources or not known.issuperset(call.sources) or not _same_shape(first, call):
+        return False
+    return call.type in _SELECTING or (call.kind is Kind.IDENTITY and not call.signals)
+
+
+def _is_inside(call: Call, first: Call, inside: set[int], chosen: set[int]) -> bool:
+    """Says whether a call goes on with a function of single values of one signal."""
+    learned = call.weights and call.kind is not Kind.ACTIVATION
+    selected = bool(chosen.intersection(call.sources)) and call.type == "where"
+    single = call.kind in _SINGLE_VALUES or selected
+    own = inside.issuperset(call.signals) and (inside | chosen).issuperset(call.sources)
+    return single and own and not learned and _same_shape(first, call)
 
 
 def _is_linear(call: Call) -> bool:
@@ -115,8 +156,9 @@ def _bends(call: Call) -> bool:
 
 
 def _name(calls: tuple[Call, ...]) -> str:
-    if len(calls) == 1:
-        return calls[0].activation or calls[0].type
+    # Of a softmax what comes before, such as a temperature, does not change what it is.
+    if len(calls) == 1 or calls[-1].activation.lower() in _SOFTMAX:
+        return calls[-1].activation or calls[-1].type
     return " of ".join(c.activation or c.type for c in reversed(calls))
 
 

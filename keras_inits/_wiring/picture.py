@@ -15,6 +15,7 @@ from keras_inits._wiring import views
 from keras_inits._wiring.attention import Attention
 from keras_inits._wiring.following import Following, find_following, find_normalizations
 from keras_inits._wiring.graph import Call, Graph
+from keras_inits._wiring.homogeneity import find_free_of_scale
 from keras_inits._wiring.streams import Stream, Sum
 from keras_inits._wiring.tracing import Step, replayed, signals_of, variables_of
 
@@ -175,6 +176,20 @@ class Wiring(Report):
         """
         return tuple(self.calls[i] for i in find_normalizations(self.graph, call))
 
+    def normalizes(self, call: Call) -> bool:
+        """Returns whether a call takes the scale of its signal away.
+
+        That is a normalization, but a frozen batch normalization at its start, which divides by 1,
+        or a product of signals that does so, such as `x / norm(x)`.
+        """
+        if call.kind is Kind.NORMALIZATION:
+            return not (self.subjects and _divides_by_one(self.subjects[call.index]))
+        return call.index in self._free_of_scale
+
+    @functools.cached_property
+    def _free_of_scale(self) -> frozenset[int]:
+        return find_free_of_scale(self.graph, self._steps) if self._steps else frozenset()
+
     def sum_of(self, call: Call) -> Sum | None:
         """Returns the sum whose branch or shortcut a call lies on, the innermost of them."""
         around = [
@@ -236,3 +251,12 @@ class Wiring(Report):
     def parts(self) -> Iterator[RenderableType]:
         """Yields the heading, the streams, the table, and what is not understood."""
         yield from views.parts(self)
+
+
+def _divides_by_one(layer: Any) -> bool:
+    """Says whether a layer is a frozen batch normalization whose variances are those of a start."""
+    return (
+        isinstance(layer, keras.layers.BatchNormalization)
+        and not layer.trainable
+        and bool(keras.ops.all(layer.moving_variance == 1))
+    )

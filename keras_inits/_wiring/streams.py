@@ -13,6 +13,7 @@ from keras_inits._layers.kinds import Kind
 from keras_inits._wiring.graph import PASSED, Call, Graph
 
 _LINEAR = PASSED | {Kind.NORMALIZATION, Kind.SCALING}
+_NEW_SIGNAL = frozenset({Kind.RECURRENT, Kind.CELL, Kind.ATTENTION})
 _ENDS_THROUGH = PASSED | {Kind.ACTIVATION, Kind.ELEMENTWISE, Kind.SCALING, Kind.PRODUCT}
 
 
@@ -143,7 +144,7 @@ def _residuals(graph: Graph) -> Iterator[_Residual]:
         if fork is None:
             continue
         ways = [graph.between(fork, operand) for operand in operands]
-        kernels = [sum(c.is_map or c.is_unknown for c in way) for way in ways]
+        kernels = [sum(_is_own(c) for c in way) for way in ways]
         if kernels.count(min(kernels)) > 1:
             continue  # branches side by side, or one signal mixed with itself
         if not all(_on_shortcut(c, min(kernels)) for c in ways[_min(kernels)]):
@@ -151,6 +152,11 @@ def _residuals(graph: Graph) -> Iterator[_Residual]:
         shortcut = _min(kernels)
         others = tuple(o for i, o in enumerate(operands) if i != shortcut)
         yield _Residual(call.index, fork, operands[shortcut], others)
+
+
+def _is_own(call: Call) -> bool:
+    """Says whether a call makes a new signal of what it takes, so that its way is a branch."""
+    return call.is_map or call.is_unknown or call.kind in _NEW_SIGNAL
 
 
 def _min(values: list[int]) -> int:

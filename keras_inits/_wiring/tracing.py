@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_inits._keras_internals import other_calls, symbolic_calls_through
 from keras_inits._layers.kinds import KERNELS, Kind, is_named, kind
@@ -26,6 +27,8 @@ from keras_inits._wiring.operations import description, operation_kind, reads_va
 
 # Of these the inside is looked at; all others are one step each.
 _ENTERED = frozenset({Kind.MODEL, Kind.WRAPPER, Kind.ATTENTION, Kind.FUNCTION, Kind.UNKNOWN})
+# Products that sum over an axis of a matrix.
+_MULTIPLYING = frozenset({"Matmul", "Dot", "Einsum", "Tensordot"})
 # Where a signal starts that a gradient reaches, whatever comes in.
 _STARTS = KERNELS | {Kind.EMBEDDING, Kind.POSITION, Kind.RECURRENT, Kind.CELL}
 
@@ -47,6 +50,7 @@ class Step:
         over_time: whether it runs once for each step of a sequence.
         outputs: the symbolic tensors that it made.
         problem: why a layer could not be entered; else empty.
+        reads: the variables that an operation is given by value, as the transpose of a table.
     """
 
     subject: Any
@@ -61,6 +65,7 @@ class Step:
     over_time: bool
     outputs: tuple[Any, ...] = ()
     problem: str = ""
+    reads: tuple[Any, ...] = ()
 
     @property
     def backwards(self) -> bool:
@@ -86,10 +91,17 @@ class Trace:
     _made: dict[int, tuple[Any, int, bool]] = field(default_factory=dict)
     _path: list[str] = field(default_factory=list)
     _over_time: int = 0
+    _variables: list[Any] = field(default_factory=list)
+    _values: dict[int, tuple[Any, Any]] = field(default_factory=dict)
 
     def run(self, model: keras.layers.Layer, arguments: Sequence[Any], named: Any) -> "Trace":
         """Runs `model` on symbolic tensors, and returns itself."""
         self.inputs = _symbolic((arguments, named))
+        self._variables = [
+            v
+            for v in model.variables
+            if len(v.shape) == 2 and keras.backend.is_float_dtype(v.dtype)
+        ]
         for index, tensor in enumerate(self.inputs):
             self._note(tensor, -1 - index, keras.backend.is_float_dtype(tensor.dtype))
         token = _active.set(self)
@@ -174,7 +186,10 @@ class Trace:
             return args[0]
         if name == "Ndim":  # a number, whatever the values are
             return len(args[0].shape)
-        operands = [self._operand(leaf) for leaf in keras.tree.flatten((args, kwargs))]
+        leaves = keras.tree.flatten((args, kwargs))
+        if name in _MULTIPLYING:
+            self._note_values(leaves)
+        operands = [self._operand(leaf) for leaf in leaves]
         what = operation_kind(operation, [o for o in operands if o])
         self._path.append(description(operation))
         try:
@@ -182,10 +197,27 @@ class Trace:
         finally:
             self._path.pop()
 
+    def _note_values(self, leaves: Sequence[Any]) -> None:
+        """Notes the arrays that are the values of a variable, or their transpose.
+
+        What `ops.transpose(embedding.embeddings)` returns is no variable any more.
+        """
+        for leaf in leaves:
+            if not (_is_matrix(leaf) and id(leaf) not in self._values):
+                continue
+            shape = tuple(leaf.shape)
+            alike = [v for v in self._variables if tuple(v.shape) in (shape, shape[::-1])]
+            if not alike:
+                continue
+            given = keras.ops.convert_to_numpy(leaf)
+            found = [v for v in alike if _has_values(keras.ops.convert_to_numpy(v), given)]
+            if len(found) == 1:  # of several tables of zeros, say, none is meant
+                self._values[id(leaf)] = leaf, found[0]
+
     def _operand(self, leaf: Any) -> str:
         if isinstance(leaf, keras.KerasTensor):
             return "signal" if self._made.get(id(leaf), (0, 0, False))[2] else "constant"
-        if isinstance(leaf, keras.Variable):
+        if isinstance(leaf, keras.Variable) or id(leaf) in self._values:
             return "weight"
         number = isinstance(leaf, float | int) and not isinstance(leaf, bool)
         return (
@@ -223,6 +255,11 @@ class Trace:
             over_time=self._over_time > 0,
             outputs=tuple(flat),
             problem=problem,
+            reads=tuple(
+                self._values[id(leaf)][1]
+                for leaf in keras.tree.flatten((args, kwargs))
+                if id(leaf) in self._values
+            ),
         )
         for tensor in flat:
             real = keras.backend.is_float_dtype(tensor.dtype)
@@ -255,6 +292,17 @@ def _add_loss(plain: Any, layer: Any, *args: Any, **kwargs: Any) -> None:
 
 def _symbolic(structure: Any) -> list[Any]:
     return [t for t in keras.tree.flatten(structure) if isinstance(t, keras.KerasTensor)]
+
+
+def _is_matrix(leaf: Any) -> bool:
+    """Says whether something is an array of two axes that holds numbers, and no variable."""
+    known = keras.ops.is_tensor(leaf) or isinstance(leaf, np.ndarray)
+    return known and not isinstance(leaf, keras.Variable) and len(leaf.shape) == 2
+
+
+def _has_values(values: Any, given: Any) -> bool:
+    either = (values, values.T)
+    return any(each.shape == given.shape and np.array_equal(each, given) for each in either)
 
 
 def _as_symbolic(leaf: Any) -> Any:
@@ -364,7 +412,7 @@ def variables_of(step: Step) -> list[Any]:
     subject = step.subject
     if not isinstance(subject, keras.layers.Layer):
         leaves = keras.tree.flatten(step.arguments)
-        return [leaf for leaf in leaves if isinstance(leaf, keras.Variable)]
+        return [*(leaf for leaf in leaves if isinstance(leaf, keras.Variable)), *step.reads]
     found = [w for w in subject.weights if keras.backend.is_float_dtype(w.dtype)]
     if step.kind is Kind.EMBEDDING and getattr(subject, "tie_weights", True) is False:
         # One table looks up, the other makes logits.

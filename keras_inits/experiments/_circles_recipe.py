@@ -32,6 +32,11 @@ TITLES = {
 FAILED = log(2) / 2  # a cost above half of what guessing costs
 PUBLISHED_SEED = 3  # of NumPy's legacy generator
 LEARNING_RATE = 0.01
+# `keras.ops.mean`, of which Keras's losses and metrics are made, returns on JAX and torch what
+# float32 holds, whatever its type (Keras 3.15).
+NEEDS_TENSORFLOW = (
+    "the article's digits need float64, and Keras's losses round to float32 elsewhere"
+)
 GRID = np.linspace(-1.5, 1.5, 121)  # coordinates of both axes of a picture of the plane
 
 

@@ -55,7 +55,7 @@ def run_all(
         InputError: the folder holds runs of another recipe, or one of them needs another backend.
     """
     for experiment in experiments:  # before any of them has taken its time
-        refuse_backend(experiment.name, needed=experiment.needs_tensorflow)
+        refuse_backend(experiment.name, experiment.needs_tensorflow)
     pages: list[Page] = []
     files: list[Path] = []
     clock = Clock(0, sum(experiment.seconds for experiment in experiments), on_progress)

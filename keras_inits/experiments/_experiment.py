@@ -176,7 +176,7 @@ class Experiment:
         what: what is run.
         published: what the results are compared with.
         side_by_side: whether a configuration trains models side by side.
-        needs_tensorflow: whether its default configuration runs on that backend alone.
+        needs_tensorflow: why it runs on that backend alone, as a clause; empty if it does not.
     """
 
     title: str
@@ -188,7 +188,7 @@ class Experiment:
     what: str
     published: str
     side_by_side: Callable[[Any], bool] = field(default=lambda config: True)
-    needs_tensorflow: bool = False
+    needs_tensorflow: str = ""
 
     @property
     def name(self) -> str:
@@ -212,8 +212,7 @@ def started(
     config: SeededConfig,
     on_progress: OnProgress,
     *,
-    needs_tensorflow: bool = False,
-    since: str = "",
+    needs_tensorflow: str = "",
 ) -> Iterator[tuple[dict[str, str], OnProgress]]:
     """The frame of every run: whatever can be refused is refused before anything is computed.
 
@@ -221,8 +220,7 @@ def started(
         result: class of the result.
         config: what was asked for.
         on_progress: takes the progress.
-        needs_tensorflow: whether it runs on that backend alone.
-        since: why, as a clause.
+        needs_tensorflow: why it runs on that backend alone, as a clause; empty if it does not.
 
     Yields:
         The versions, and the listener to use, which no Ctrl-C gets past.
@@ -230,7 +228,7 @@ def started(
     Raises:
         InputError: another backend, or a folder that belongs to another experiment.
     """
-    refuse_backend(result.experiment, needed=needs_tensorflow, since=since)
+    refuse_backend(result.experiment, needs_tensorflow)
     if config.out is not None:
         refuse_others(config.out, result.experiment)
         write_whole(config.out / MARKER, f'{{"experiment": "{result.experiment}"}}\n')
@@ -243,18 +241,17 @@ def started(
         yield versions(), listen
 
 
-def refuse_backend(experiment: str, *, needed: bool, since: str = "") -> None:
+def refuse_backend(experiment: str, since: str) -> None:
     """Raises an `InputError` if TensorFlow is needed, and Keras runs on another backend.
 
     Args:
         experiment: its name.
-        needed: whether it runs on TensorFlow alone.
-        since: why, as a clause.
+        since: why it runs on TensorFlow alone, as a clause; empty if it does not.
     """
-    if needed and (backend := keras.backend.backend()) != "tensorflow":
+    if since and (backend := keras.backend.backend()) != "tensorflow":
         raise InputError(
             f"`{experiment}` needs Keras on TensorFlow. Received: backend={backend}. "
-            "Set KERAS_BACKEND=tensorflow" + (f": {since}." if since else ".")
+            f"Set KERAS_BACKEND=tensorflow: {since}."
         )
 
 

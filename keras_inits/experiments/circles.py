@@ -165,8 +165,7 @@ def run(
         CirclesResult,
         config,
         on_progress,
-        needs_tensorflow=True,
-        since="the article's digits need float64, which JAX rounds and torch is not tested with",
+        needs_tensorflow=recipe.NEEDS_TENSORFLOW,
     ) as (versions, listen):
         train, test = recipe.points(1, 300), recipe.points(2, 100)
         report(f"Two circles, noise 0.05: {len(train[1])} training and {len(test[1])} test points")
@@ -254,5 +253,5 @@ EXPERIMENT = Experiment(
     seconds=30,
     what="2-10-5-1 on two circles from zeros, randn × 10 and × 0.01, Xavier and He, 15,000 steps",
     published="the published draw, digit by digit, and 20 seeds",
-    needs_tensorflow=True,
+    needs_tensorflow=recipe.NEEDS_TENSORFLOW,
 )

@@ -32,7 +32,7 @@ from keras_inits.experiments._experiment import (
 from keras_inits.experiments._page import Page, Picture, Table
 from keras_inits.experiments._published import DEPTH_CLAIMS, WEIGHT_INITIALIZATION
 
-if TYPE_CHECKING:  # matplotlib is an extra, and a diagnosis needs TensorFlow
+if TYPE_CHECKING:  # matplotlib is an extra, and a diagnosis slow to load
     from matplotlib.figure import Figure
 
     from keras_inits._diagnose import SignalReport
@@ -133,7 +133,7 @@ class DepthResult(ExperimentResult):
 
     def report(self, case: Case) -> "SignalReport":
         """Returns the diagnosis of a net's first seed."""
-        from keras_inits._diagnose import SignalReport  # needs TensorFlow
+        from keras_inits._diagnose import SignalReport  # slow to load
 
         return SignalReport.from_dict(self.first[self.cases.index(case)])
 
@@ -157,11 +157,10 @@ def run(
         on_progress: takes the progress.
 
     Raises:
-        InputError: `config.out` holds runs of another recipe or of another experiment, or Keras
-            runs on another backend than TensorFlow.
+        InputError: `config.out` holds runs of another recipe or of another experiment.
     """
     found: dict[Case, list[SignalReport]] = {case: [] for case in DEPTH_CLAIMS}
-    with started(DepthResult, config, on_progress, needs_tensorflow=True) as (versions, listen):
+    with started(DepthResult, config, on_progress) as (versions, listen):
         report(f"{config.samples} samples of {config.units} features from N(0, 1)")
         clock = Clock(0, len(found) * config.seeds, listen)
         models = {activation: build(config, activation) for activation, _ in found}
@@ -196,7 +195,7 @@ def build(config: DepthConfig, activation: str) -> keras.Model:
 
 def _diagnosis(model: keras.Model, case: Case, seed: int, config: DepthConfig) -> "SignalReport":
     """Returns the diagnosis of one draw: the one that is kept, or a new one, which is then kept."""
-    from keras_inits._diagnose import SignalReport, diagnose  # needs TensorFlow
+    from keras_inits._diagnose import SignalReport, diagnose  # slow to load
 
     file: Path | None = None
     if (folder := config.state("")) is not None:
@@ -377,5 +376,4 @@ EXPERIMENT = Experiment(
     ),
     published="the article's words, and the infinitely wide net",
     side_by_side=lambda config: False,
-    needs_tensorflow=True,
 )

@@ -284,7 +284,8 @@ class _Case:
             self._model.compile(
                 optimizer,
                 keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-                steps_per_execution=config.steps // 4,
+                # Keras on torch takes no other number than 1.
+                steps_per_execution=1 if keras.backend.backend() == "torch" else config.steps // 4,
                 jit_compile=compiled_by_xla(),
             )
         if base is None:

@@ -115,6 +115,10 @@ def optimizer(like: Any, model: keras.Model, base: keras.Model) -> keras.optimiz
     'MupAdam'
     """
     like = keras.optimizers.get(like)
+    if isinstance(like, keras.optimizers.LossScaleOptimizer):
+        inner = optimizer(like.inner_optimizer, model, base)
+        config = {**like.get_config(), "inner_optimizer": inner}
+        return type(like)(**config)
     # On torch Keras makes subclasses of its own classes; those of others may step in other ways.
     own = type(like).__module__.partition(".")[0] == "keras"
     cls = next((cls for cls in type(like).__mro__ if cls in _SCALED), None) if own else None

@@ -25,7 +25,8 @@ class WeightScaling:
     Attributes:
         path: its path in the wide model.
         kind: by which of its axes widen. Of a kernel both: `"hidden"`; the outputs alone:
-            `"input"`; the inputs alone: `"output"`. A bias or a scale that widens: `"vector"`.
+            `"input"`; the inputs alone: `"output"`. A bias or a scale that widens, or the number of
+            maps of a depthwise or grouped convolution: `"vector"`.
             Nothing: `"fixed"`. A table that is embedding and head is an `"input"`: the model has to
             divide its logits by the width; see `Scaling.multipliers`.
         geometry: that of a kernel in the wide model.
@@ -157,6 +158,9 @@ def _of_one(wide: OwnedWeight, narrow: OwnedWeight, delta: OwnedWeight) -> Weigh
     inputs, outputs = _widths(geometry, base)
     other = _kernel(delta) or geometry
     kind = _KINDS[tuple(width != 1 for width in _widths(other, base))]  # type: ignore[index]
+    maps = _maps(geometry, base)
+    if kind == "fixed" and _maps(other, base) != 1:  # a kernel for each channel is a vector of them
+        return WeightScaling(wide.path, "vector", geometry, base, maps, maps)
     if _is_tied(wide) and kind == "output":
         kind, outputs = "input", inputs
     width = inputs if kind in ("hidden", "output") else outputs
@@ -178,6 +182,11 @@ def _widths(geometry: KernelGeometry, base: KernelGeometry) -> tuple[float, floa
         geometry.fan_in / base.fan_in,
         geometry.matrix_shape[2] / base.matrix_shape[2],
     )
+
+
+def _maps(geometry: KernelGeometry, base: KernelGeometry) -> float:
+    """Returns the number of matrices over that of the base: channels, groups, experts."""
+    return geometry.matrix_shape[0] / base.matrix_shape[0]
 
 
 def _is_tied(owned: OwnedWeight) -> bool:

@@ -135,6 +135,85 @@ SOUND = {
     ),
 }
 
+
+def towers(shared_input):
+    """Two encoders that one seed drew."""
+    one, other = keras.Input((8,)), keras.Input((8,))
+    law = keras.initializers.GlorotUniform(seed=1)
+    ends = [
+        layers.Dense(16, "relu", kernel_initializer=law)(x)
+        for x in (one, one if shared_input else other)
+    ]
+    return keras.Model(
+        [one, other], layers.Average()(ends) if shared_input else layers.Dot(-1)(ends)
+    )
+
+
+def routed():
+    """Experts behind a router of zeros."""
+    x = inputs = keras.Input((16,))
+    weights = ops.softmax(layers.Dense(4, **ZEROS)(x))
+    experts = ops.reshape(layers.Dense(4 * 16)(x), (-1, 4, 16))
+    return keras.Model(inputs, layers.Dense(2)(ops.sum(weights[..., None] * experts, axis=1)))
+
+
+def before(normalization):
+    wide = layers.Dense(64, use_bias=False, kernel_initializer=RandomNormal(0, 3.0))
+    return net((32,), lambda x: layers.Dense(4)(normalization(wide(x))))
+
+
+class Factor(layers.Layer):
+    """A learned factor, 0 at the start (ReZero)."""
+
+    def build(self, shape):
+        self.factor = self.add_weight(shape=(), initializer="zeros", name="factor")
+
+    def call(self, x):
+        return x * self.factor
+
+
+def rezero(end):
+    branch = layers.Dense(16, "relu"), layers.Dense(16, kernel_initializer=end), Factor()
+    return net((16,), lambda x: layers.Dense(2)(x + branch[2](branch[1](branch[0](x)))))
+
+
+def with_a_filter_of_zeros(activation):
+    values = np.random.default_rng(0).normal(0, 0.1, (3, 3, 8, 16)).astype("float32")
+    values[..., 3] = 0
+    law = keras.initializers.Constant(values)
+    return stack(
+        layers.Conv2D(16, 3, activation=activation, kernel_initializer=law),
+        layers.GlobalAveragePooling2D(),
+        layers.Dense(2),
+        shape=(8, 8, 8),
+    )
+
+
+def plain(depth, law):
+    hidden = [layers.Dense(64, "relu", kernel_initializer=law()) for _ in range(depth)]
+    return stack(*hidden, layers.Dense(2))
+
+
+SOUND |= {
+    "a router of zeros": routed,
+    "a scale that a norm written out takes away": lambda: before(
+        lambda y: y / ops.norm(y, axis=-1, keepdims=True)
+    ),
+    "a scale that spectral normalization takes away": lambda: stack(
+        layers.SpectralNormalization(
+            layers.Dense(64, "relu", kernel_initializer=RandomNormal(0, 3.0))
+        ),
+        layers.Dense(2),
+    ),
+    "a head that starts small behind a tanh": lambda: stack(
+        layers.Dense(64, "relu"),
+        layers.Dense(2, "tanh", kernel_initializer=RandomNormal(0, 1e-3)),
+    ),
+    "a factor of zero": lambda: rezero("he_normal"),
+    "a filter of zeros under tanh": lambda: with_a_filter_of_zeros("tanh"),
+    "He over 30 layers": lambda: plain(30, lambda: "he_normal"),
+}
+
 FAULTY = {
     "units alike through two layers of a subclass": (
         "constant kernel",
@@ -173,6 +252,13 @@ FAULTY = {
             layers.SimpleRNN(32, recurrent_initializer=RandomNormal(0, 0.001)), shape=(9, 8)
         ),
     ),
+    "towers of one input": ("equal weights", lambda: towers(True)),
+    "a kernel of zeros before a factor of zero": ("constant kernel", lambda: rezero("zeros")),
+    "a filter of zeros under ReLU": ("dead units", lambda: with_a_filter_of_zeros("relu")),
+    "a fading over layers that each are in bounds": (
+        "scale",
+        lambda: plain(9, lambda: RandomNormal(0, 0.05)),
+    ),
     "24 sums": ("residual stream", lambda: residual(24)),
     "60 sums with a ReLU behind each": ("residual stream", lambda: residual(60, relu=True)),
 }
@@ -185,6 +271,18 @@ def test_what_stands_around_a_kernel_can_make_it_sound(kind):
     report = ki.audit(SOUND[kind]())
     assert report.ok, str(report)
     assert report.remarks == (), str(report)
+
+
+def both_ways():
+    law = {"recurrent_initializer": "identity"}
+    return stack(layers.Bidirectional(layers.SimpleRNN(8, "relu", **law)), shape=(9, 4))
+
+
+@pytest.mark.parametrize("model", [lambda: towers(False), both_ways])
+def test_equal_kernels_that_something_tells_apart_are_a_remark(model):
+    report = ki.audit(model())
+    assert report.ok, str(report)
+    assert [remark.kind for remark in report.remarks] == ["equal weights"]
 
 
 @pytest.mark.parametrize("kind", FAULTY)

@@ -28,11 +28,17 @@ NETS = {
         lambda: layers.Flatten(),
     ),
     "dropout": (lambda: layers.Flatten(), lambda: layers.Dropout(0.3)),
+    "sequence": (
+        lambda: layers.Reshape((4, 32)),
+        lambda: layers.EinsumDense("abc,cd->abd", (4, 6), activation="gelu", bias_axes="d"),
+        lambda: layers.GRU(4),
+    ),
 }
 CHANGES = {
     "dense": {"optimizer": "adam", "batches": "own", "schemes": ["he"], "seeds": [0, 3]},
     "convolution": {"optimizer": keras.optimizers.SGD(0.05, momentum=0.9)},
     "dropout": {"optimizer": "rmsprop"},
+    "sequence": {"optimizer": keras.optimizers.SGD(0.05, momentum=0.9), "schemes": ["he"]},
 }
 
 

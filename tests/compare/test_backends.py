@@ -45,7 +45,7 @@ def agree(ours, theirs):
     return losses < 1e-4 and accuracies < 0.05  # rounding may move a few samples of 70
 
 
-@pytest.mark.parametrize("net", ["dense", "dropout"])
+@pytest.mark.parametrize("net", ["dense", "dropout", "sequence"])
 def test_a_population_has_the_numbers_of_fit_on_its_backend(there, net):
     if (there["backend"], net) in REFUSED:
         assert "RuntimeError while vectorizing: " in there["population"][net]

@@ -76,6 +76,47 @@ def test_a_loss_without_a_gradient_is_named():
     assert report.findings[0].where == ("loss",)
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_loss_that_is_not_finite_is_named_before_any_rate(compiled):
+    model = keras.Sequential([keras.Input((20,)), layers.Dense(8, "tanh"), layers.Dense(4)])
+
+    def loss(y, made):
+        return ops.mean(ops.log(made) * y, -1)  # of a negative number
+
+    if compiled:
+        model.compile("adam", loss)
+    report = ki.diagnose(model, V, np.abs(V[:, :4]), loss=None if compiled else loss)
+    assert [f.where for f in report.findings] == [("loss",)]
+    assert "finite outputs" in report.findings[0].evidence
+
+
+def test_a_value_that_is_not_finite_is_named_before_the_loss_at_the_start():
+    logarithm = layers.Lambda(lambda x: ops.log(x), name="logarithm")
+    model = keras.Sequential([keras.Input((20,)), logarithm, layers.Dense(4)])
+    model.compile("adam", "mse")
+    report = ki.diagnose(model, np.maximum(V, 0), V[:, :4])
+    assert (report.findings[0].kind, report.findings[0].where) == ("not finite", ("logarithm",))
+
+
+@pytest.mark.parametrize(("axis", "ok"), [(-1, False), (1, True)])
+def test_a_normalization_over_one_entry_lets_nothing_through(axis, ok):
+    norm = layers.LayerNormalization(axis=axis, name="norm")
+    parts = [norm, layers.Conv1D(16, 3, activation="relu"), layers.Flatten(), layers.Dense(1)]
+    report = ki.diagnose(keras.Sequential([keras.Input((10, 1)), *parts]), S[..., :1])
+    named = [f.where for f in report.findings if f.kind == "no gradient"]
+    assert named == ([] if ok else [("norm",)])
+
+
+def test_columns_of_any_scale_behind_a_normalization_are_no_explosion():
+    table = V * np.logspace(-2, 6, 20, dtype="float32")
+    scale = layers.Normalization()
+    scale.adapt(table)
+    parts = [scale, layers.Dense(32, "relu"), layers.Dense(1)]
+    assert ki.diagnose(keras.Sequential([keras.Input((20,)), *parts]), table).ok
+    plain = keras.Sequential([keras.Input((20,)), layers.Dense(32, "relu"), layers.Dense(1)])
+    assert not ki.diagnose(plain, table).ok
+
+
 def test_a_zero_head_and_a_frozen_base_are_no_faults():
     base = layers.Dense(32, "tanh", trainable=False)
     for head in (layers.Dense(3), layers.Dense(3, kernel_initializer="zeros")):

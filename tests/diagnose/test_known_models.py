@@ -76,8 +76,7 @@ def residual_quantizer(hub):
     from keras_hub.src.models.rqvae.rqvae_backbone import RQVAEBackbone
 
     x = np.random.default_rng(0).standard_normal((32, 10), dtype="float32")
-    # Of eight draws the signal of two fades to .08 and .09 over its five layers, past the limit.
-    keras.utils.set_random_seed(1)
+    keras.utils.set_random_seed(0)
     return RQVAEBackbone(10, [32, 16], 8, [16, 32], 64, 2), x
 
 

@@ -141,12 +141,10 @@ def test_versions_are_those_of_the_modules_however_they_were_installed(monkeypat
     assert versions()["other"] == "9.9"
 
 
-@pytest.mark.parametrize("run", [circles.run, depth.run])
-def test_another_backend_is_refused_in_a_sentence(monkeypatch, run):
+def test_another_backend_is_refused_in_a_sentence(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    config = CirclesConfig() if run is circles.run else DepthConfig()
-    with pytest.raises(ValueError, match=r"needs Keras on TensorFlow\. Received: backend=jax"):
-        run(config, report=quiet)
+    with pytest.raises(ValueError, match=r"needs Keras on TensorFlow\. .*float64.*round"):
+        circles.run(CirclesConfig(), report=quiet)
 
 
 class CtrlC:

@@ -136,3 +136,21 @@ def test_the_factors_are_saved_with_the_model(tmp_path):
     assert type(again.optimizer).__name__ == "MupAdamW"
     assert again.optimizer.rate_factors == model.optimizer.rate_factors
     assert len(again.optimizer.rate_factors) == 3
+
+
+def test_a_kernel_for_each_channel_is_a_vector_of_channels():
+    def net(width):
+        stack = [layers.Conv2D(width, 1), layers.DepthwiseConv2D(3), layers.Conv2D(4, 1)]
+        return keras.Sequential([keras.Input((8, 8, 2)), *stack])
+
+    depthwise = mup.scaling(net(32), net(8)).weights[2]
+    assert (depthwise.kind, depthwise.width) == ("vector", 4)
+    assert (depthwise.rate_factor("sgd"), depthwise.rate_factor("adam")) == (4, 1)
+    assert depthwise.stddev_factor == 1
+
+
+def test_loss_scaling_goes_around_the_scaled_optimizer():
+    like = keras.optimizers.LossScaleOptimizer(keras.optimizers.AdamW(), initial_scale=1024.0)
+    made = mup.optimizer(like, net(64), net(16))
+    assert type(made.inner_optimizer).__name__ == "MupAdamW"
+    assert made.initial_scale == 1024.0

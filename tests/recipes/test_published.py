@@ -311,3 +311,50 @@ def test_irnn():
     keras_inits.initialize(model, "irnn", seed=1)
     recurrent = ops.convert_to_numpy(model.get_layer("rnn").cell.recurrent_kernel)
     assert (recurrent == ops.convert_to_numpy(ops.eye(6))).all()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*were neither drawn nor loaded")
+def test_gpt2_small_at_its_size():
+    keras_hub = pytest.importorskip("keras_hub")
+    with keras_inits.skip_initialization():
+        model = keras_hub.models.GPT2Backbone(50257, 12, 12, 768, 3072)
+    assert model.count_params() == 124_439_808  # transformers: GPT2Model of "gpt2"
+    ends = 0.02 / math.sqrt(24)
+    check(
+        laws(model, "gpt2"),
+        {
+            **NORMS,
+            "*_embedding/embeddings": 0.02,
+            "*attention_output/kernel": ends,
+            "*feedforward_output_dense/kernel": ends,
+            "*kernel": 0.02,
+        },
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*were neither drawn nor loaded")
+def test_vit_b_16_at_its_size():
+    keras_hub = pytest.importorskip("keras_hub")
+    with keras_inits.skip_initialization():
+        backbone = keras_hub.models.ViTBackbone((224, 224, 3), 16, 12, 12, 768, 3072)
+        logits = layers.Dense(1000, name="head")(backbone.output[:, 0])
+        model = keras.Model(backbone.inputs, logits)
+    assert model.count_params() == 86_567_656  # timm: vit_base_patch16_224
+    check(
+        laws(model, "vit"),
+        {
+            "*gamma": ONES,
+            "*beta": ZEROS,
+            "*class_token": ZEROS,
+            "*position_embedding/embeddings": 0.02,
+            "*patch_embedding/kernel": (16 * 16 * 3) ** -0.5,
+            "*mlp/dense_1/kernel": glorot(768, 3072),
+            "*mlp/dense_2/kernel": glorot(3072, 768),
+            "*mlp/*bias": 1e-6,
+            "head/*": ZEROS,
+            "*bias": ZEROS,
+            "*kernel": glorot(768, 768),
+        },
+    )

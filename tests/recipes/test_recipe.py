@@ -284,6 +284,12 @@ def test_a_name_that_means_something_is_not_taken(name):
         keras_inits.recipe(function)
 
 
+def test_a_mistyped_recipe_is_guessed():
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    with pytest.raises(keras_inits.InputError, match="Of the recipes 'gpt2' is nearest"):
+        keras_inits.initialize(model, "gtp2")
+
+
 def test_a_model_is_as_it_was_after_a_mistake():
     model = transformer(1)
     before = model.get_weights()

@@ -236,3 +236,110 @@ def test_labels_of_another_shape_than_the_output_are_refused(shape):
     with pytest.raises(keras_inits.InputError, match=r"a class number for each.*Received: y of"):
         keras_inits.fit_output_bias(model, np.zeros(shape))
     keras_inits.fit_output_bias(model, np.zeros((10, 1)))
+
+
+def first_loss(model, y, *, weights=None, class_weight=None):
+    """Returns the loss of `fit` in one batch, of a net whose last kernel gives out 0."""
+    model.layers[-1].kernel.assign(model.layers[-1].kernel * 0)
+    x = np.zeros((len(y), *model.input_shape[1:]), "float32")
+    options = {"sample_weight": weights, "class_weight": class_weight}
+    history = model.fit(x, y, batch_size=len(y), verbose=0, **options)
+    return history.history["loss"][0]
+
+
+def head(units, activation, loss, shape=(4,)):
+    model = keras.Sequential([keras.Input(shape), layers.Dense(units, activation)])
+    model.compile(keras.optimizers.SGD(0.0), loss, run_eagerly=True)
+    return model
+
+
+CLASSES = np.random.default_rng(3).choice(3, 200, p=[0.7, 0.2, 0.1])
+
+
+@pytest.mark.parametrize(
+    ("make", "y", "options"),
+    [
+        (lambda: head(3, "softmax", "sparse_categorical_crossentropy"), CLASSES,
+         {"class_weight": {0: 1.0, 1: 9.0, 2: 0.5}}),
+        (lambda: head(3, "softmax", "categorical_crossentropy"), np.eye(3)[CLASSES],
+         {"class_weight": {0: 1.0, 1: 9.0}}),
+        (lambda: head(1, "sigmoid", "binary_crossentropy"), CLASSES > 0,
+         {"class_weight": {0: 1.0, 1: 9.0}}),
+        (lambda: head(2, None, "mse"), np.stack([CLASSES, 3 - CLASSES], 1),
+         {"sample_weight": 1.0 + CLASSES}),
+        (lambda: head(1, None, "mae"), CLASSES**2 + np.linspace(0, 1, 200),
+         {"sample_weight": 1.0 + CLASSES}),
+        (lambda: head(3, "softmax", "sparse_categorical_crossentropy", (5, 4)),
+         CLASSES.reshape(40, 5), {"sample_weight": 1.0 + CLASSES.reshape(40, 5)}),
+    ],
+    ids=["labels", "shares", "rates", "values", "median", "a label a step"],
+)  # fmt: skip
+def test_weights_of_examples_count_as_they_do_in_fit(make, y, options):
+    model = make()
+    (row,) = keras_inits.fit_output_bias(model, y, **options).rows
+    weights, by_class = options.get("sample_weight"), options.get("class_weight")
+    assert first_loss(model, y, weights=weights, class_weight=by_class) == pytest.approx(
+        row.loss, rel=1e-4
+    )
+    plain = make()
+    keras_inits.fit_output_bias(plain, y)
+    assert first_loss(plain, y, weights=weights, class_weight=by_class) > row.loss * 1.001
+
+
+def test_weights_come_with_batches_and_ignored_classes_do_not_count():
+    model = head(3, None, keras.losses.SparseCategoricalCrossentropy(True, ignore_class=-1))
+    y = np.where(np.arange(200) % 4 == 0, -1, CLASSES)
+    batches = [(np.zeros((50, 4)), part, np.ones(50)) for part in np.split(y, 4)]
+    (row,) = keras_inits.fit_output_bias(model, batches).rows
+    assert first_loss(model, y) == pytest.approx(row.loss, rel=1e-4)
+
+
+def test_outputs_without_a_loss_are_left_alone_and_keys_are_those_of_the_outputs():
+    inputs = keras.Input((4,))
+    z, a = layers.Dense(3, "softmax", name="q")(inputs), layers.Dense(1, name="r")(inputs)
+    model = keras.Model(inputs, {"z": z, "a": a})
+    model.compile("sgd", {"z": "sparse_categorical_crossentropy", "a": "mse"})
+    y = {"z": np.array([0, 0, 1, 2]), "a": np.array([1.0, 2.0, 3.0, 4.0])}
+    rows = {row.path: row for row in keras_inits.fit_output_bias(model, y).rows}
+    assert rows["r/bias"].bias == (2.5,)
+    model = keras.Model(inputs, [z, a])
+    model.compile("sgd", ["sparse_categorical_crossentropy", None])
+    assert len(keras_inits.fit_output_bias(model, [y["z"]]).rows) == 1
+    assert len(keras_inits.fit_output_bias(model, [y["z"], y["a"]]).rows) == 1
+
+
+def test_a_head_that_runs_over_time_takes_a_label_a_step():
+    stack = [keras.Input((5, 4)), layers.TimeDistributed(layers.Dense(3, "softmax"))]
+    model = keras.Sequential(stack)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    (row,) = keras_inits.fit_output_bias(model, CLASSES.reshape(40, 5)).rows
+    np.testing.assert_allclose(np.exp(row.bias), np.bincount(CLASSES) / 200, rtol=1e-6)
+    with pytest.raises(keras_inits.InputError, match="class number"):
+        keras_inits.fit_output_bias(model, CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("y", "options", "message"),
+    [
+        (np.array(["a", "b"]), {}, "finite numbers"),
+        (CLASSES, {"sample_weight": np.ones(3)}, "a number for each example"),
+        (CLASSES, {"sample_weight": -np.ones(200)}, "at least 0"),
+        ([(np.zeros((2, 4)), CLASSES[:2])], {"sample_weight": np.ones(2)}, "for arrays"),
+    ],
+)
+def test_weights_and_targets_that_are_none_are_refused(y, options, message):
+    with pytest.raises(keras_inits.InputError, match=message):
+        keras_inits.fit_output_bias(
+            head(3, "softmax", "sparse_categorical_crossentropy"), y, **options
+        )
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a tf.data.Dataset")
+def test_data_without_an_end_is_refused():
+    tensorflow = pytest.importorskip("tensorflow")
+    endless = tensorflow.data.Dataset.from_tensor_slices((np.zeros((8, 4)), CLASSES[:8])).batch(4)
+    endless = endless.repeat()
+    with pytest.raises(keras_inits.InputError, match="must end"):
+        keras_inits.fit_output_bias(head(3, "softmax", "sparse_categorical_crossentropy"), endless)
+    with pytest.raises(keras_inits.InputError, match="must end"):
+        keras_inits.pretrain(head(3, "softmax", "mse"), endless)

@@ -154,6 +154,10 @@ def test_a_killed_run_resumes_after_the_layers_that_are_done(tmp_path):
         run(dense(), epochs=3, out=tmp_path)
     with pytest.raises(keras_inits.InputError, match="other settings"):
         run(dense(), X + 1, epochs=2, out=tmp_path)
+    other = dense()
+    other.layers[1].activation = keras.activations.tanh
+    with pytest.raises(keras_inits.InputError, match="tanh"):
+        run(other, epochs=2, out=tmp_path)
 
 
 def test_what_cannot_be_pre_trained_says_why():
@@ -256,3 +260,26 @@ def test_numbers_that_are_not_finite_are_refused():
     for start in (keras_inits.pretrain, keras_inits.calibrate):
         with pytest.raises(keras_inits.InputError, match=r"finite.*Received.* 1 that are NaN"):
             start(model, x)
+
+
+def test_a_table_of_pandas_is_data_and_causal_padding_is_no_autoencoder():
+    pandas = pytest.importorskip("pandas")
+    report = run(shallow(), pandas.DataFrame(X), epochs=1)
+    assert report.rows[0].decoder
+    stack = [layers.Conv1D(3, 3, padding="causal"), layers.Flatten(), layers.Dense(2)]
+    model = keras.Sequential([keras.Input((8, 2)), *stack])
+    report = run(model, X[:8, :16].reshape(8, 8, 2), epochs=1)
+    assert "causal" in report.rows[0].left_alone
+
+
+def test_a_model_of_mixed_precision_is_trained_in_single_precision():
+    def half():
+        stack = [layers.Dense(5, "sigmoid", dtype="mixed_float16"), layers.Dense(2)]
+        return keras.Sequential([keras.Input(X.shape[1:]), *stack])
+
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        report = run(half(), epochs=2)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert report.rows[0].error < report.rows[0].error_before

@@ -110,3 +110,16 @@ def test_blocks_do_not_nest():
         keras_inits.skip_initialization(),
     ):
         pass
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a checkpoint of TensorFlow")
+def test_what_a_checkpoint_sets_without_an_assign_of_keras_is_set(trained, tmp_path):
+    tensorflow = pytest.importorskip("tensorflow")
+    tensorflow.train.Checkpoint(model=trained).write(str(tmp_path / "all"))
+    with keras_inits.skip_initialization() as skipped:
+        model = net()
+        tensorflow.train.Checkpoint(model=model).read(str(tmp_path / "all")).expect_partial()
+    assert skipped.report().ok
+    skipped.draw(seed=0)
+    for one, other in zip(model.weights, trained.weights, strict=True):
+        np.testing.assert_array_equal(values(one), values(other))

@@ -220,3 +220,136 @@ def test_a_file_that_is_none_is_named(tmp_path):
     (tmp_path / "half.keras").write_bytes(b"PK half a file")
     with pytest.raises(keras_inits.InputError, match=r"half\.keras"):
         keras_inits.warm_start(model, tmp_path / "half.keras")
+
+
+def rows_of_reshaped(width):
+    return keras.Sequential(
+        [keras.Input((6, 4)), layers.Dense(width, "relu"), layers.Permute((2, 1)),
+         layers.Dense(6, "relu"), layers.Flatten(), layers.Dense(3)]
+    )  # fmt: skip
+
+
+def minus_mean(x):
+    return x - keras.ops.mean(x, axis=-1, keepdims=True)
+
+
+def mixed_by(layer):
+    return lambda width: keras.Sequential(
+        [keras.Input((6,)), layers.Dense(width), layer(), layers.Dense(3)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("small", "bigger", "why"),
+    [
+        (rows_of_reshaped(3), rows_of_reshaped(6), "permute"),
+        *(
+            (mixed_by(layer)(4), mixed_by(layer)(9), "mixes units")
+            for layer in (layers.Softmax, lambda: layers.Activation("log_softmax"),
+                          lambda: layers.Activation(minus_mean))
+        ),
+    ],
+    ids=["permuted", "softmax", "log softmax", "a mean is taken off"],
+)  # fmt: skip
+def test_what_mixes_units_is_not_widened(small, bigger, why):
+    report = keras_inits.warm_start(bigger, scattered(small), seed=1)
+    assert report.preserves is False
+    assert why in report.rows[0].reason
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("relu", layers.GlobalAveragePooling1D), ("tanh", layers.GlobalAveragePooling1D)),
+        (("relu", layers.GlobalAveragePooling1D), ("relu", layers.GlobalMaxPooling1D)),
+    ],
+    ids=["activation", "pooling"],
+)
+def test_models_that_differ_in_more_than_weights_are_not_said_to_agree(one, other):
+    def net(width, activation, pooling):
+        return keras.Sequential(
+            [keras.Input((8, 3)), layers.Conv1D(width, 3, activation=activation), pooling(),
+             layers.Dense(2)]
+        )  # fmt: skip
+
+    source = scattered(net(4, *one))
+    for width in (4, 7):
+        assert keras_inits.warm_start(net(width, *other), source, seed=1).preserves is False
+        assert keras_inits.warm_start(net(width, *one), source, seed=1).preserves is True
+
+
+def test_scales_of_units_are_widened_with_them():
+    source, model = (scattered(mixed_by(layers.PReLU)(width)) for width in (4, 9))
+    assert keras_inits.warm_start(model, source, seed=1).preserves
+    assert keras_inits.warm_start(mixed_by(layers.PReLU)(4), source, seed=1).preserves
+
+
+def test_a_residual_net_whose_weights_are_taken_agrees():
+    def net():
+        inputs = keras.Input((6,))
+        x = inputs + layers.Dense(6, "relu", name="branch")(inputs)
+        return keras.Model(inputs, layers.Dense(2, name="head")(x))
+
+    report = keras_inits.warm_start(net(), scattered(net()))
+    assert report.preserves
+    assert "computes what the source does" in report.summary()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"layers": {"hidden": "x"}}, "names of layers of the model"),
+        ({"layers": {"one": "hidden"}}, "names of layers of the source"),
+        ({"noise": -1.0}, "`noise` must be a number"),
+        ({"noise": "x"}, "`noise` must be a number"),
+    ],
+)
+def test_names_and_noise_that_mean_nothing_are_refused(options, message):
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(2, name="one")])
+    with pytest.raises(keras_inits.InputError, match=message):
+        keras_inits.warm_start(model, keras.models.clone_model(model), **options)
+
+
+@keras.saving.register_keras_serializable("test_warm_start")
+class Language(keras.Model):
+    def __init__(self, vocabulary_size=10, **options):
+        super().__init__(**options)
+        self.vocabulary_size = vocabulary_size
+        self.table, self.head = layers.Embedding(vocabulary_size, 4), layers.Dense(vocabulary_size)
+
+    def call(self, tokens):
+        return self.head(self.table(tokens))
+
+    def get_config(self):
+        return {**super().get_config(), "vocabulary_size": self.vocabulary_size}
+
+
+def with_lambda():
+    tokens = keras.Input((5,), dtype="int32")
+    x = layers.Lambda(lambda t: 2 * t)(layers.Embedding(10, 4)(tokens))
+    return keras.Model(tokens, layers.Dense(10)(x))
+
+
+def subclassed():
+    model = Language()
+    model(np.zeros((1, 5), "int32"))
+    return model
+
+
+@pytest.mark.parametrize("make", [with_lambda, subclassed])
+def test_code_of_the_model_is_kept_in_one_with_more_tokens(make):
+    model, tokens = make(), RNG.integers(0, 10, (3, 5))
+    larger, report = keras_inits.extend_vocabulary(model, 12, seed=0)
+    np.testing.assert_allclose(values(larger(tokens))[..., :10], values(model(tokens)), atol=1e-6)
+    assert len(report.extended) == 3
+
+
+def test_a_model_that_its_configuration_does_not_make_is_refused():
+    class Closed(Language):
+        def get_config(self):
+            return {"unknown": 1}
+
+    model = Closed()
+    model(np.zeros((1, 5), "int32"))
+    with pytest.raises(keras_inits.InputError, match="cannot be made from its configuration"):
+        keras_inits.extend_vocabulary(model, 12)

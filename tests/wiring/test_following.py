@@ -26,6 +26,7 @@ RELU = {
     "after spectral normalization": lambda x: ops.relu(
         layers.SpectralNormalization(layers.Dense(8))(x)
     ),
+    "after concatenation": lambda x: ops.relu(ops.concatenate([layers.Dense(8)(x), x], axis=-1)),
     "before pooling": lambda x: ops.relu(
         layers.MaxPooling1D(2)(layers.Reshape((4, 2))(layers.Dense(8)(x)))
     ),
@@ -39,6 +40,10 @@ OTHERS = {
     ),
     "siren": (lambda t: ops.sin(30.0 * t), lambda t: np.sin(30 * t)),
     "square": (lambda t: t**2, np.square),
+    "squared relu": (lambda t: ops.relu(t) ** 2, lambda t: np.maximum(t, 0) ** 2),
+    "half": (lambda t: (t + ops.abs(t)) / 2, lambda t: np.maximum(t, 0)),
+    "where": (lambda t: ops.where(t > 0, t, ops.zeros_like(t)), lambda t: np.maximum(t, 0)),
+    "mask": (lambda t: t * ops.cast(t > 0, "float32"), lambda t: np.maximum(t, 0)),
     "elu": (lambda t: ops.elu(t, 0.5), lambda t: np.where(t > 0, t, 0.5 * np.expm1(t))),
     "prelu": (layers.PReLU(keras.initializers.Constant(0.2)), lambda t: np.maximum(t, 0.2 * t)),
 }
@@ -148,3 +153,27 @@ def test_a_normalization_undoes_the_scale_where_it_alone_decides(net, undone):
         np.testing.assert_allclose(after, before, atol=0.02)
     elif "bias" not in "".join(found.maps[-1].weights) or len(found.maps) == 1:
         assert np.abs(after - before).max() > 0.02
+
+
+def written_norm(y):
+    centred = y - ops.mean(y, -1, keepdims=True)
+    return centred / ops.sqrt(ops.mean(centred**2, -1, keepdims=True) + 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("function", "takes"),
+    [
+        (written_norm, True),
+        (lambda y: y / ops.norm(y, axis=-1, keepdims=True), True),
+        (lambda y: y * ops.rsqrt(ops.mean(ops.square(y), -1, keepdims=True)), True),
+        (lambda y: y * ops.mean(y, -1, keepdims=True), False),
+        (lambda y: y / ops.mean(ops.square(y), -1, keepdims=True), False),
+    ],
+)
+def test_a_normalization_written_out_is_known(function, takes):
+    inputs = keras.Input((4,))
+    found, _ = first(function(layers.Dense(8, use_bias=False)(inputs)), inputs)
+    assert found.normalizes(found.calls[-1]) is takes
+    y = np.random.default_rng(0).normal(size=(3, 8)).astype("float32")
+    one, ten = (ops.convert_to_numpy(function(ops.convert_to_tensor(a * y))) for a in (1, 10))
+    assert np.allclose(one, ten, rtol=1e-3, atol=1e-4) is takes

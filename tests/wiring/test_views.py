@@ -63,7 +63,7 @@ def drawn(axes):
 @pytest.mark.parametrize("make", NETS)
 def test_a_picture_has_every_kernel_and_sum_and_no_two_texts_overlap(make):
     found = make()
-    axes = plots.plot_wiring(found)
+    axes = plots.plot_wiring(found, fold=False)
     texts = drawn(axes)
     circles = [line for line in axes.lines if line.get_marker() == "o"]
     assert len(circles) == len(found.sums)
@@ -73,6 +73,24 @@ def test_a_picture_has_every_kernel_and_sum_and_no_two_texts_overlap(make):
     assert sum(text in ("query", "key", "value", "out") for text in shown) == 4 * len(
         found.attentions
     )
+    for (one, a), (other, b) in itertools.combinations(texts, 2):
+        assert not a.overlaps(b), (one, other)
+
+
+def test_equal_blocks_in_a_row_are_drawn_once():
+    x = inputs = keras.Input((16,))
+    for i in range(12):
+        y = layers.Dense(16, "relu" if i < 9 else "gelu", name=f"block_{i}_in")(x)
+        x = x + layers.Dense(16, name=f"out_{i}_with_a_name_longer_than_its_own_box")(y)
+    axes = plots.plot_wiring(wiring(keras.Model(inputs, layers.Dense(3, name="head")(x))))
+    texts = drawn(axes)
+    shown = [text for text, _ in texts]
+    assert [text for text in shown if text.startswith("×")] == ["× 9", "× 3"]
+    inner = [text for text in shown if text.startswith("block")]
+    assert inner == ["block_0_in → relu", "block_9_in → gelu"]
+    assert shown.count("…with_a_name_longer_than_its_own_box") == 2  # cut between words
+    assert sum(line.get_marker() == "o" for line in axes.lines) == 2
+    assert "head" in shown
     for (one, a), (other, b) in itertools.combinations(texts, 2):
         assert not a.overlaps(b), (one, other)
 

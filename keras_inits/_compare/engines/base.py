@@ -28,10 +28,11 @@ def stack_axis(variable: keras.Variable, *, first: bool) -> int:
 
 
 class Shared:
-    """What the parts of a population share: the model, and the samples as tensors."""
+    """What the parts of a population share: the model, the samples as tensors, what is compiled."""
 
     def __init__(self, plan: Plan, template: keras.Model) -> None:
         self.plan, self.template, data = plan, template, plan.data
+        self.compiled: dict[Any, Any] = {}
         tensor = keras.ops.convert_to_tensor
         self.train = keras.tree.map_structure(tensor, (data.x, data.y))
         self.evaluation = keras.tree.map_structure(tensor, dict(data.evaluation))

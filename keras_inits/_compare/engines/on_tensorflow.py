@@ -38,7 +38,11 @@ class TensorFlowPopulation(Population):
                 functions[rows.shape] = compiled(train, *shared.train, tf.constant(rows))
         evaluate = tf.function(self._evaluate_all, autograph=False)
         for name, pair in shared.evaluation.items():
-            functions[name] = compiled(evaluate, *pair)
+            # Values go in and come out, so that parts of one size share what is traced.
+            if (name, self._size) not in shared.compiled:
+                arguments = (*pair, *self._tensors())
+                shared.compiled[name, self._size] = compiled(evaluate, *arguments)
+            functions[name] = shared.compiled[name, self._size]
         return functions
 
     def _values(self) -> tuple[list[NDArray[Any]], ...]:
@@ -63,7 +67,10 @@ class TensorFlowPopulation(Population):
         return found
 
     def _evaluate(self, name: str) -> tuple[Numbers, dict[str, NDArray[Any]]]:
-        loss, metrics = self._compiled[name](*self._shared.evaluation[name])
+        pair = self._shared.evaluation[name]
+        loss, moving, metrics = self._compiled[name](*pair, *self._tensors())
+        for i, value in zip(self._shared.moved, moving, strict=True):
+            self._states[i].assign(value)
         return loss.numpy(), {metric: values.numpy() for metric, values in metrics.items()}
 
     def _train_epoch(self, x: Any, y: Any, rows: Any) -> Any:
@@ -85,8 +92,7 @@ class TensorFlowPopulation(Population):
 
     def _train_step(self, x: Any, y: Any, rows: Any) -> Any:
         tf = self._tf
-        weights = [tf.convert_to_tensor(v) for v in self._weights]
-        states = [tf.convert_to_tensor(v) for v in self._states]
+        weights, states = self._tensors()
         if len(self._seeds) == 1:  # one batch for all, which pfor must see to be the same
             batch = self._gather((x, y), rows[0])
 
@@ -98,7 +104,7 @@ class TensorFlowPopulation(Population):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(weights)
             arguments = (self._member_first(weights), states, self._slot)
-            losses, new_states = tf.vectorized_map(member, arguments)
+            losses, new_states = self._over_models(member, arguments)
             total = tf.reduce_sum(losses)
         gradients = tape.gradient(total, weights)
         self._optimizer.apply(gradients, self._weights)
@@ -106,16 +112,15 @@ class TensorFlowPopulation(Population):
             variable.assign(value)
         return losses
 
-    def _evaluate_all(self, x: Any, y: Any) -> Any:
-        """Returns loss and metrics of each model over a test set."""
+    def _evaluate_all(self, x: Any, y: Any, weights: Any, still: Any) -> Any:
+        """Returns loss, moved states and metrics of each model over a test set."""
         tf, moved = self._tf, self._shared.moved
-        weights = self._member_first([tf.convert_to_tensor(v) for v in self._weights])
-        still = [tf.convert_to_tensor(v) for v in self._states]
+        weights = self._member_first(weights)
         metrics = [tf.stack([tf.constant(v)] * self._size) for v in self._shared.metric_start]
         pieces, rows, rest = self._pieces(x)
 
         def part(batch: Any, size: int, total: Any, moving: Any, metrics: Any) -> Any:
-            losses, moving, metrics = tf.vectorized_map(
+            losses, moving, metrics = self._over_models(
                 lambda arguments: self._tested(batch, *arguments),
                 (weights, self._with_moving(still, moving), metrics),
             )
@@ -134,16 +139,35 @@ class TensorFlowPopulation(Population):
         if rest:
             last = take((x, y), slice(-rest, None))
             total, moving, metrics = part(last, rest, total, moving, metrics)
-        for i, value in zip(moved, moving, strict=True):
-            self._states[i].assign(value)
-        return total / sample_count(x), tf.vectorized_map(self._metrics_result, metrics)
+        results = self._over_models(self._metrics_result, metrics)
+        return total / sample_count(x), moving, results
+
+    def _tensors(self) -> tuple[list[Any], list[Any]]:
+        """Returns the values of weights and other states."""
+        groups = self._weights, self._states
+        weights, states = ([self._tf.convert_to_tensor(v) for v in group] for group in groups)
+        return weights, states
+
+    def _over_models(self, member: Callable[[Any], Any], arguments: Any) -> Any:
+        """Returns a stack of what `member` makes of the arguments of each model."""
+        tf = self._tf
+        if self._size > 1:
+            return tf.vectorized_map(member, arguments)
+        # `vectorized_map` gathers a single model's values, and sums their gradients by segments.
+        squeeze, stack = (lambda t: tf.squeeze(t, 0)), (lambda t: tf.expand_dims(t, 0))
+        return tf.nest.map_structure(stack, member(tf.nest.map_structure(squeeze, arguments)))
 
     def _gather(self, tensors: Any, rows: Any) -> Any:
         return keras.tree.map_structure(lambda tensor: self._tf.gather(tensor, rows), tensors)
 
     def _member_first(self, weights: Sequence[Any]) -> list[Any]:
-        tf = self._tf
         return [
-            tf.transpose(w, [1, 0, 2]) if axis else w
+            self._models_in_front(w) if axis else w
             for w, axis in zip(weights, self._axes, strict=True)
         ]
+
+    def _models_in_front(self, weight: Any) -> Any:
+        tf, shape = self._tf, weight.shape
+        if self._size == 1:  # free, unlike a transposition
+            return tf.reshape(weight, [1, shape[0], shape[2]])
+        return tf.transpose(weight, [1, 0, 2])

@@ -30,6 +30,8 @@ class Case:
         places: of these outputs, among all.
         loss: what `compile` takes as a loss.
         own: whether it is the compiled one.
+        sample_weight: as `fit` takes it, tensors; None without.
+        losses: of the parts, as `compile` takes them.
     """
 
     model: keras.Model
@@ -40,11 +42,24 @@ class Case:
     places: list[int]
     loss: Any
     own: bool
+    sample_weight: Any = None
+    losses: tuple[Any, ...] = ()
 
     @classmethod
-    def of(cls, model: keras.Model, x: Any, y: Any, loss: Any, *, own: bool) -> "Case | str":
+    def of(
+        cls,
+        model: keras.Model,
+        x: Any,
+        y: Any,
+        loss: Any,
+        *,
+        own: bool,
+        sample_weight: Any = None,
+    ) -> "Case | str":
         """Returns the case, or in a string why there is none."""
-        tensors, goals = (keras.tree.map_structure(_tensor, nest) for nest in (x, y))
+        tensors, goals, weights = (
+            keras.tree.map_structure(_tensor, nest) for nest in (x, y, sample_weight)
+        )
         copy = Copy(model, objective(model, None if own else loss))
         total = keras.tree.flatten(tensors)[0].shape[0]
         some = keras.tree.map_structure(lambda t: t[:FEW], tensors)
@@ -63,9 +78,12 @@ class Case:
             if own_loss is not None
         ]
         places = [index for index, own_loss in enumerate(losses) if own_loss is not None]
-        return cls(model, tensors, goals, copy, parts, places, loss, own)
+        told = tuple(own_loss for own_loss in losses if own_loss is not None)
+        return cls(model, tensors, goals, copy, parts, places, loss, own, weights, told)
 
 
 def _tensor(array: Any) -> Any:
+    if array is None:
+        return None
     tensor = ops.convert_to_tensor(array)[:SAMPLES]
     return ops.cast(tensor, keras.config.floatx()) if backend.is_floating(tensor) else tensor

@@ -17,7 +17,9 @@ WEAK = 10.0
 # Pixels 0..255 have 74 (MNIST) to 147 (uniform); hundreds of times the curvature and more.
 STRONG = 50.0
 OFFSET = 10.0  # |mean| / std: past it 99 % of a feature's second moment is its mean
+FAR = 100.0  # 10,000 in curvature, and two of the seven digits of float32 are gone
 SPREAD = 100.0  # the largest feature's size over the median one's: 10,000 in curvature
+BLANK = 0.3  # of the pictures; one class of four, of which nothing is drawn, has less
 TINY = 1e-2  # largest absolute value; the output is that of the biases alone
 
 NORMALIZATION = (
@@ -56,7 +58,7 @@ class Scale:
         """`"strong"`, `"weak"` (to be proved by trial steps) or None."""
         if self.centered:
             return "weak"
-        if self.rms >= STRONG or self.largest <= TINY:
+        if self.rms >= STRONG or self.largest <= TINY or self.offset >= FAR:
             return "strong"
         if self.spread >= SPREAD and self.rms >= WEAK:
             return "strong"
@@ -175,6 +177,30 @@ def constant(x: np.ndarray) -> Finding | None:
         "The output can only be a constant",
         "Look at how x is loaded and scaled",
         {"samples": len(table)},
+    )
+
+
+def blank(x: np.ndarray) -> Finding | None:
+    """Returns the finding that many pictures of zeros and ones hold nothing.
+
+    So it is of bytes that were divided by 255 as whole numbers. Planes of boards and the like have
+    more channels than pictures; drawings and masks that are worth a look are not empty.
+    """
+    picture = np.ndim(x) == 4 and x.shape[-1] in (1, 3, 4) and min(x.shape[1:3]) >= 8
+    if not picture or len(x) < 16 or not ((x == 0) | (x == 1)).all():
+        return None
+    empty = float((x.reshape(len(x), -1) == 0).all(1).mean())
+    if empty < BLANK:
+        return None
+    return Finding(
+        "input constant",
+        ("input",),
+        f"{empty:.0%} of the pictures are 0 everywhere (limit {BLANK:.0%}), the others hold 0 and "
+        f"1, {float((x == 1).mean()):.2g} of it 1",
+        "Nothing tells the empty ones apart; whole numbers are cut by // 255 and by "
+        'astype("uint8") after a division',
+        'x = x_of_bytes.astype("float32") / 255',
+        {"empty": empty},
     )
 
 

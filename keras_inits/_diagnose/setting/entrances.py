@@ -94,23 +94,31 @@ def embeddings(meetings: Sequence[Meeting]) -> list[keras.layers.Embedding]:
     return [operation for operation, _ in meetings if isinstance(operation, L.Embedding)]
 
 
-def first_met(model: keras.Model, number: int, x: Any = None) -> list[list[Meeting]]:
+def first_met(
+    model: keras.Model, number: int, x: Any = None, passed: Sequence[Any] = ()
+) -> list[list[Meeting]]:
     """Returns, for each input, the operations that its values meet, and what follows these.
 
     Args:
         model: built.
         number: of inputs.
         x: a batch; without it subclassed models are not read.
+        passed: layers to look behind.
     """
     if isinstance(model, keras.Sequential):
-        return [_in_row(model.layers, x)] * number
+        return [_in_row(model.layers, x, passed)] * number
     inputs = tensors_of(model, "inputs")
     if hasattr(model, "operations") and len(inputs) == number:
-        return [_from(model, tensor, x) for tensor in inputs]
+        return [_from(model, tensor, x, passed) for tensor in inputs]
     picture = None if x is None else drawn(model, x)
     if picture is None or len(picture.inputs) != number:
         return [[] for _ in range(number)]
-    return [_in_picture(picture, -1 - place) for place in range(number)]
+    return [_in_picture(picture, -1 - place, passed) for place in range(number)]
+
+
+def _passes(operation: Any, passed: Sequence[Any]) -> bool:
+    known = isinstance(operation, _PASSING) or any(operation is layer for layer in passed)
+    return known or shapes(operation)
 
 
 def kinds(meetings: Sequence[Meeting]) -> set[Entrance]:
@@ -131,16 +139,16 @@ def kinds(meetings: Sequence[Meeting]) -> set[Entrance]:
     return found or {"unknown"}
 
 
-def _in_row(layers: Sequence[Any], x: Any) -> list[Meeting]:
+def _in_row(layers: Sequence[Any], x: Any, passed: Sequence[Any]) -> list[Meeting]:
     for index, layer in enumerate(layers):
         if isinstance(layer, keras.Model):
-            return first_met(layer, 1, x)[0]
-        if not isinstance(layer, _PASSING):
+            return first_met(layer, 1, x, passed)[0]
+        if not isinstance(layer, _PASSING) and not any(layer is p for p in passed):
             return [(layer, list(layers[index + 1 : index + 2]))]
     return []
 
 
-def _from(model: Any, tensor: Any, x: Any) -> list[Meeting]:
+def _from(model: Any, tensor: Any, x: Any, passed: Sequence[Any]) -> list[Meeting]:
     found: list[Meeting] = []
     for operation in model.operations:
         given = tensors_of(operation, "input")
@@ -149,10 +157,10 @@ def _from(model: Any, tensor: Any, x: Any) -> list[Meeting]:
         made = tensors_of(operation, "output")
         if isinstance(operation, keras.Model):
             place = next(i for i, t in enumerate(given) if t is tensor)
-            found += first_met(operation, len(given))[place]
-        elif isinstance(operation, _PASSING) or shapes(operation):
+            found += first_met(operation, len(given), None, passed)[place]
+        elif _passes(operation, passed):
             for output in made:
-                found += _from(model, output, x)
+                found += _from(model, output, x, passed)
         else:
             after = [
                 op
@@ -163,14 +171,14 @@ def _from(model: Any, tensor: Any, x: Any) -> list[Meeting]:
     return found
 
 
-def _in_picture(picture: Wiring, source: int) -> list[Meeting]:
+def _in_picture(picture: Wiring, source: int, passed: Sequence[Any]) -> list[Meeting]:
     found: list[Meeting] = []
     # By all sources: no gradient goes from an embedding to the numbers that it looks up.
     takers = [call.index for call in picture.calls if source in call.sources]
     for index in takers:
         subject = picture.subjects[index]
-        if isinstance(subject, _PASSING) or shapes(subject):
-            found += _in_picture(picture, index)
+        if _passes(subject, passed):
+            found += _in_picture(picture, index, passed)
         else:
             after = [picture.subjects[i] for i in picture.graph.consumers.get(index, ())]
             found.append((subject, after))

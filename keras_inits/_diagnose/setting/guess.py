@@ -14,11 +14,16 @@ DISTANCE = 100.0
 _EVEN = 1.5
 
 
-def guess(targets: Targets, loss: LossKind) -> float | None:
+def guess(targets: Targets, loss: LossKind, weights: np.ndarray | None = None) -> float | None:
     """Returns the loss of the best guess that is the same for all samples; None if not known.
 
     Cross-entropies: the entropy of the shares of the classes. Squares: the variance of the
     targets. Absolute errors: the mean distance from the median.
+
+    Args:
+        targets: of one output.
+        loss: its loss.
+        weights: of the samples, by which their losses are multiplied.
 
     >>> from keras_inits._diagnose.setting.plain import loss_kind, targets_of
     >>> round(guess(targets_of([0, 1, 2, 3]), loss_kind("sparse_categorical_crossentropy")), 4)
@@ -27,18 +32,29 @@ def guess(targets: Targets, loss: LossKind) -> float | None:
     values = targets.values
     if not values.size or not np.isfinite(values).all():
         return None
+    mean, share = 1.0, np.full(len(values), 1 / len(values))
+    if weights is not None:
+        mean = float(weights.mean())
+        if weights.shape != (len(values),) or (weights < 0).any() or mean <= 0:
+            return None
+        share = weights / weights.sum()
+    rows = targets.rows()
+    of_rows = np.repeat(share, len(rows) // len(share)) * (len(share) / len(rows))
     if loss.name == BINARY[0] and targets.low >= 0 and targets.high <= 1:
-        p = targets.rows().mean(0)
-        return float(np.mean(_entropy(p) + _entropy(1 - p)))
+        p = np.clip(of_rows @ rows, 0, 1)
+        return mean * float(np.mean(_entropy(p) + _entropy(1 - p)))
     if loss.name == CATEGORICAL[0] and targets.exclusive:
-        return float(_entropy(targets.rows().mean(0)).sum())
+        return mean * float(_entropy(of_rows @ rows).sum())
     if loss.name == SPARSE[0] and targets.integral:
-        _, counts = np.unique(values, return_counts=True)
-        return float(_entropy(counts / counts.sum()).sum())
+        _, index = np.unique(values, return_inverse=True)
+        each = np.repeat(share, values.size // len(values)) / (values.size // len(values))
+        return mean * float(_entropy(np.bincount(index.reshape(-1), each)).sum())
     if loss.name == "mean_squared_error":
-        return float(values.var(0).mean())
+        apart = (values - np.tensordot(share, values, 1)) ** 2
+        return mean * float(np.tensordot(share, apart, 1).mean())
     if loss.name == "mean_absolute_error":
-        return float(np.abs(values - np.median(values, 0)).mean())
+        apart = np.abs(values - np.median(values, 0))
+        return mean * float(np.tensordot(share, apart, 1).mean())
     return None
 
 

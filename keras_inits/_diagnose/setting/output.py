@@ -7,6 +7,7 @@ from keras_inits._diagnose.setting.plain import (
     BINARY,
     CATEGORICAL,
     DIRECTIONS,
+    RANGES,
     REGRESSION,
     SHARES,
     SPARSE,
@@ -16,23 +17,12 @@ from keras_inits._diagnose.setting.plain import (
 )
 from keras_inits._reporting import Finding
 
-# The values that an activation can give; all others can give any.
-RANGES = {
-    "sigmoid": (0.0, 1.0),
-    "hard_sigmoid": (0.0, 1.0),
-    "softmax": (0.0, 1.0),
-    "tanh": (-1.0, 1.0),
-    "hard_tanh": (-1.0, 1.0),
-    "softsign": (-1.0, 1.0),
-    "relu": (0.0, np.inf),
-    "relu6": (0.0, 6.0),
-    "softplus": (0.0, np.inf),
-    "exponential": (0.0, np.inf),
-    "exp": (0.0, np.inf),
-}
 _PROBABILITIES = ("sigmoid", "softmax", "hard_sigmoid")
 # A share of the targets' variance; a hundredth is what a wrong range may cost unseen.
 UNREACHED = 0.01
+# Of a label's 1, what label smoothing leaves as its lead over the others, at the least. Szegedy et
+# al. 2016 (https://arxiv.org/abs/1512.00567) took 0.1; a lead of 0.1 is a smoothing of 0.9.
+LEAD = 0.1
 
 
 def check(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
@@ -45,6 +35,10 @@ def check(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
         return [found]
     if loss.name in (*SHARES, *DIRECTIONS) and end.units == 1:
         return [_one_number(targets, end, loss)]
+    if loss.smoothing > 1 - LEAD:
+        return [_smoothed(loss)]
+    if bounded := _bounded(targets, end, loss):
+        return [bounded]
     if loss.name in BINARY:
         return _binary(targets, end, loss)
     if loss.name in (*CATEGORICAL, *SPARSE):
@@ -80,6 +74,65 @@ def _twice(end: End) -> Finding:
         f"No probability can pass e / (e + {k - 1}) = {most:.3g}, and gradients are flat",
         "Leave one of them out",
         {"largest": float(most)},
+    )
+
+
+def _smoothed(loss: LossKind) -> Finding:
+    left = 1 - loss.smoothing
+    name = "".join(part.capitalize() for part in loss.name.split("_"))
+    return Finding(
+        "loss",
+        ("loss",),
+        f"label_smoothing={loss.smoothing:g} spreads that share of each label evenly over the "
+        f"classes: {left:.3g} tells them apart (limit {LEAD:g})",
+        "The targets of all samples are the same, and so are the best answers"
+        if left <= 0
+        else "The best answers are nearly the same for all samples",
+        f"model.compile(model.optimizer, loss=keras.losses.{name}(label_smoothing=0.1))",
+        {"smoothing": loss.smoothing},
+    )
+
+
+def _bounded(targets: Targets, end: End, loss: LossKind) -> Finding | None:
+    """Returns the finding that two activations in a row leave classes no room.
+
+    Under softmax any logits but those of one value will do; where they are not below 0, a class
+    whose logit is 0 has no gradient.
+    """
+    if loss.name not in (*BINARY, *CATEGORICAL, *SPARSE) or end.before not in RANGES:
+        return None
+    low, high = RANGES[end.before]
+    twice = (
+        f"{end.layer} takes {end.activation} of the outputs of {end.before}, {low:g} to {high:g}"
+    )
+    if end.activation == "softmax" and end.units > 1:
+        most = 1.0
+        if high < np.inf:
+            most = float(1 / (1 + (end.units - 1) * np.exp(low - high)))
+            consequence = f"No probability can pass {most:.3g}, and gradients are flat"
+        else:
+            consequence = (
+                "A class whose logit is 0 has no gradient, and no class can be pushed below the "
+                "one that says nothing"
+            )
+        numbers = {"largest": most}
+    elif end.activation == "sigmoid":
+        values = np.clip(targets.values, *end.range)
+        total = float(((targets.values - targets.values.mean(0)) ** 2).sum())
+        if float(((targets.values - values) ** 2).sum()) <= UNREACHED * max(total, 1e-30):
+            return None
+        least, most = end.range
+        consequence = f"No probability is below {least:.3g} or above {most:.3g}"
+        numbers = {"lowest": least, "largest": most}
+    else:
+        return None
+    return Finding(
+        "output activation",
+        ("output",),
+        twice,
+        consequence,
+        f"Leave out the {end.before}: the layer before {end.layer} has no activation",
+        numbers,
     )
 
 
@@ -364,7 +417,7 @@ def _to_shares(rows: np.ndarray) -> np.ndarray:
 
 def _unreached(targets: Targets, end: End) -> list[Finding]:
     """Returns the finding that targets are out of the range of the last activation."""
-    low, high = RANGES.get(end.activation, (-np.inf, np.inf))
+    low, high = end.range
     values = targets.values
     if end.activation == "softmax" and end.units > 1:
         if targets.values.shape != end.shape or targets.exclusive:

@@ -1,6 +1,7 @@
 """The plain values that the checks of a training's setting work on: loss, targets, ends."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,6 +22,27 @@ REGRESSION = (
     "poisson",
 )
 
+# The values that an activation can give; all others can give any.
+RANGES = {
+    "sigmoid": (0.0, 1.0),
+    "hard_sigmoid": (0.0, 1.0),
+    "softmax": (0.0, 1.0),
+    "tanh": (-1.0, 1.0),
+    "hard_tanh": (-1.0, 1.0),
+    "softsign": (-1.0, 1.0),
+    "relu": (0.0, np.inf),
+    "relu6": (0.0, 6.0),
+    "softplus": (0.0, np.inf),
+    "exponential": (0.0, np.inf),
+    "exp": (0.0, np.inf),
+}
+# Those that rise, to say what they make of a range.
+_CURVES: dict[str, Callable[[float], float]] = {
+    "sigmoid": lambda x: float(1 / (1 + np.exp(-x))),
+    "tanh": lambda x: float(np.tanh(x)),
+    "relu": lambda x: max(x, 0.0),
+}
+
 
 @dataclass(frozen=True)
 class LossKind:
@@ -31,12 +53,14 @@ class LossKind:
         from_logits: whether it was told that it gets logits.
         axis: along which the classes lie.
         ignored: the class number of what is left out of the loss; None for none.
+        smoothing: the share of the labels that is spread evenly over the classes.
     """
 
     name: str
     from_logits: bool = False
     axis: int = field(default=-1, repr=False)
     ignored: int | None = field(default=None, repr=False)
+    smoothing: float = field(default=0.0, repr=False)
 
 
 def loss_kind(loss: Any) -> LossKind:
@@ -63,6 +87,7 @@ LossKind(name='binary_crossentropy', from_logits=True))
         bool(config.get("from_logits", False)),
         axis if isinstance(axis, int) else -1,
         config.get("ignore_class"),
+        float(config.get("label_smoothing") or 0.0),
     )
 
 
@@ -159,6 +184,16 @@ class End:
     axes: tuple[int, ...] = ()
     reference: str = ""
     replaceable: bool = False
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The least and the largest value that it can give, by its last two activations."""
+        low, high = RANGES.get(self.activation, (-np.inf, np.inf))
+        bounds = RANGES.get(self.before)
+        curve = _CURVES.get(self.activation)
+        if bounds is None or curve is None:
+            return low, high
+        return curve(bounds[0]), curve(bounds[1])
 
     @property
     def units(self) -> int:

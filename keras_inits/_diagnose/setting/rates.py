@@ -35,6 +35,16 @@ def collapsed(trial: Trial) -> bool:
     return trial.spread < 1e-3
 
 
+def _only_added_rises(trial: Trial) -> bool:
+    """Says whether what layers add to the loss is all that rises.
+
+    The distance of a code from what it stands for, and the divergence of a latent from its prior,
+    begin near 0 because nothing is encoded yet, and rise in trainings that go well.
+    """
+    start, end = trial.start - trial.added[0], trial.end - trial.added[1]
+    return trial.added[1] > 0 and bool(end <= 1.5 * start)
+
+
 def span(own: Trial, attempt: Callable[[float], Trial]) -> tuple[float, float]:
     """Returns the least and the largest rate that make half of the best fall, or more, in decades.
 
@@ -69,8 +79,10 @@ def too_high(
     overshot = not own.end <= 1.5 * own.start or not peak <= 10 * own.start
     if not overshot and not collapsed(own) and fall(own) > 0.02:
         return None
+    if overshot and not collapsed(own) and _only_added_rises(own):
+        return None
     needed = 0.02 if overshot or collapsed(own) else FALLS
-    for divisor in (10, 100, 1000, 10_000) if needed < FALLS else (10, 100):
+    for divisor in (10, 100, 1000, 10_000, 100_000) if needed < FALLS else (10, 100):
         other = attempt(own.rate / divisor)
         if fall(other) < needed or collapsed(other) or max(other.losses) > 10 * other.start:
             continue
@@ -96,6 +108,21 @@ def too_high(
             {"rate": own.rate, "better": other.rate, "end": own.end, "better_end": other.end},
         )
     return None
+
+
+def is_of_weights(own: Trial, redrawn: Trial) -> bool:
+    """Says whether a rate is too high only for these weights, and does with kernels drawn anew.
+
+    Args:
+        own: the trial at the compiled rate.
+        redrawn: the same with kernels drawn anew.
+    """
+    if fall(redrawn) >= FALLS:
+        return True
+    # Weights that start at ten times the loss are the first to blame, if others are taught at all.
+    calm = max(redrawn.losses, default=0.0) <= 1.5 * redrawn.start and not collapsed(redrawn)
+    far = own.start > 10 * redrawn.start
+    return far and calm and redrawn.end < redrawn.start
 
 
 def _set(rate: float, scheduled: bool) -> str:

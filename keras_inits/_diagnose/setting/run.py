@@ -1,6 +1,6 @@
 """`examine`: the setting of a training, before the first step."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,16 +16,18 @@ from keras_inits._diagnose.setting import (
     data,
     linearity,
     lookups,
+    measured,
     output,
-    pace,
     rates,
     strength,
     targets,
+    weighting,
 )
 from keras_inits._diagnose.setting.case import SAMPLES, Case
 from keras_inits._diagnose.setting.entrances import Entrance, embeddings, first_met, kinds
 from keras_inits._diagnose.setting.guess import even_guess, guess, start_finding
-from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE, targets_of
+from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE
+from keras_inits._diagnose.setting.rescaled import Behind, behind
 from keras_inits._diagnose.setting.steps import (
     BATCH,
     Copy,
@@ -50,6 +52,7 @@ ORDER = (
     "input padding",
     "input scale",
     "target scale",
+    "moving statistics",
     "missing activation",
     "hidden activation",
     "regularization",
@@ -59,7 +62,7 @@ ORDER = (
     "learning rate too low",
 )
 UNUSABLE = ("input not finite", "input values")  # nothing can be computed from them
-_EXPLAINING = ("input padding", "input scale", "target scale", "regularization")
+_EXPLAINING = ("loss", "input padding", "input scale", "target scale", "regularization")
 BUDGET = 1e11  # multiplications of the steps of one trial: seconds on two cores
 LAYERS = 100  # the graph of more takes longer to make than to run
 
@@ -90,7 +93,13 @@ class Setting:
 
 
 def examine(
-    model: keras.Model, x: Any, y: Any = None, *, loss: Any = None, trials: bool = True
+    model: keras.Model,
+    x: Any,
+    y: Any = None,
+    *,
+    loss: Any = None,
+    sample_weight: Any = None,
+    trials: bool = True,
 ) -> Setting:
     """Returns what is wrong with data, targets, end, loss and optimizer of a training.
 
@@ -103,12 +112,15 @@ def examine(
         x: a batch, an array or a nest of arrays as the model takes them.
         y: targets; without them the data alone are looked at.
         loss: what `compile` takes; the compiled loss if None.
+        sample_weight: as `fit` takes it.
         trials: whether to try steps.
     """
     inputs = [ops.convert_to_numpy(t)[:SAMPLES] for t in keras.tree.flatten(x)]
     names = [""] if len(inputs) == 1 else [f"input {i}" for i in range(len(inputs))]
     meetings = first_met(model, len(inputs), x)
-    found, suspects = _inputs(inputs, names, [kinds(met) for met in meetings])
+    found, suspects = _inputs(
+        inputs, names, [kinds(met) for met in meetings], behind(model, inputs, x)
+    )
     for given, name, met in zip(inputs, names, meetings, strict=True):
         found += lookups.check(given, embeddings(met), name)
     chosen = getattr(model, "loss", None) if loss is None else loss
@@ -116,18 +128,23 @@ def examine(
         return Setting(_ordered([*found, *_scales(suspects, names)]), usable=False)
     if y is None or chosen is None:
         return Setting(_ordered([*found, *_scales(suspects, names)]))
-    case = Case.of(model, x, y, chosen, own=loss is None)
+    case = Case.of(model, x, y, chosen, own=loss is None, sample_weight=sample_weight)
     if isinstance(case, str):
         return Setting(_ordered([*found, *_scales(suspects, names)]), (case,))
-    for part in case.parts:
+    weights = measured.weights_of(case)
+    left_out = weighting.left_out(weights)
+    for part, weighed in zip(case.parts, weights, strict=True):
         found += targets.check(*part)
         if not any(f.kind == "labels" for f in found):
             found += output.check(*part)
+        found += [] if weighed is None or left_out(weighed) else weighting.check(weighed, part[0])
+    found += measured.own_losses(case, len(inputs))
     if model.weights and not model.trainable_weights and loss is None:
         return Setting((_frozen(model),))
+    found += measured.runs(case, inputs)
     found += strength.dropout(strength.dropouts_of(model)) + strength.hidden_softmax(model)
     found += _missing_activation(case)
-    known = [guess(t, k) for t, _, k in case.parts]
+    known = [guess(t, k, w) for (t, _, k), w in zip(case.parts, weights, strict=True)]
     best = None if None in known else float(sum(value or 0.0 for value in known))
     wrong = [f for f in found if f.where[0] in ("targets", "output", "loss")]
     if wrong or not trials or getattr(model, "optimizer", None) is None:
@@ -155,15 +172,18 @@ def _ordered(found: Sequence[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(found, key=lambda finding: ORDER.index(finding.kind)))
 
 
-Suspects = list[tuple[int, data.Scale]]
+Suspects = list[tuple[int, data.Scale, Behind | None]]
 
 
 def _inputs(
-    inputs: list[np.ndarray], names: list[str], meets: list[set[Entrance]]
+    inputs: list[np.ndarray],
+    names: list[str],
+    meets: list[set[Entrance]],
+    scaled: list[Behind | None],
 ) -> tuple[list[Finding], Suspects]:
     found: list[Finding] = []
     suspects: Suspects = []
-    for index, (x, first) in enumerate(zip(inputs, meets, strict=True)):
+    for index, (x, first, past) in enumerate(zip(inputs, meets, scaled, strict=True)):
         if x.dtype.kind not in "fiub" or not x.size:
             continue
         if x.dtype.kind == "f" and not np.isfinite(x).all():
@@ -171,23 +191,27 @@ def _inputs(
             continue
         if first & {"lookup"}:
             continue
-        alone = data.constant(x) if len(inputs) == 1 else None
+        alone = (data.constant(x) or data.blank(x)) if len(inputs) == 1 else None
         gap = None if first & {"masked"} else data.padding(x)
         found += [f for f in (alone, gap) if f is not None]
-        scale = data.scale_of(x)
-        judged = not gap and not alone and first <= {"kernel", "masked"}
+        scale = past.scale if past else data.scale_of(x)
+        judged = not gap and not alone and (past or first <= {"kernel", "masked"})
         if judged and scale is not None and scale.suspicion:
-            suspects.append((index, scale))
+            suspects.append((index, scale, past))
     return found, suspects
 
 
 def _scales(suspects: Suspects, names: list[str], proof: str = "") -> list[Finding]:
     """Returns the findings on scale that need no proof."""
     return [
-        data.scale_finding(scale, proof, names[index])
-        for index, scale in suspects
+        _scale_finding(scale, past, proof, names[index])
+        for index, scale, past in suspects
         if scale.suspicion == "strong"
     ]
+
+
+def _scale_finding(scale: data.Scale, past: Behind | None, proof: str, name: str) -> Finding:
+    return past.finding(proof, name) if past else data.scale_finding(scale, proof, name)
 
 
 def _missing_activation(case: Case) -> list[Finding]:
@@ -225,17 +249,20 @@ def _tried(
     steps = steps_of(optimizer)
     spent = [0]
 
-    def attempt(rate: float, x: Any = case.x, y: Any = case.y) -> Trial:
-        made = case.copy.trial(x, y, optimizer, rate, steps=steps)
+    def attempt(
+        rate: float, x: Any = case.x, y: Any = case.y, sample_weight: Any = case.sample_weight
+    ) -> Trial:
+        made = case.copy.trial(x, y, optimizer, rate, steps=steps, sample_weight=sample_weight)
         spent[0] += len(made.losses)
         return made
 
-    norms = case.copy.penalties(case.x, case.y)
+    norms = case.copy.penalties(case.x, case.y, case.sample_weight)
     weights = (
         strength.penalty(*norms, l1=strength.l1_of(case.model)),
         strength.decay(getattr(optimizer, "inner_optimizer", optimizer), rate.value),
     )
-    found = [*found, *(f for f in weights if f)]
+    active = measured.activity(case)
+    found = [*found, *(f for f in (*weights, active) if f)]
     layers, cost = work(case.model)
     cost *= BATCH * steps
     if cost > BUDGET or layers > LAYERS:
@@ -245,12 +272,32 @@ def _tried(
         )
         return Setting(_ordered([*found, *_scales(suspects, names)]), (note,))
     own = attempt(rate.value)
-    changed = found + _proved_scales(case, suspects, names, own, attempt, best)
-    changed += _target_scale(case, own, attempt, best)
+    if not np.isfinite(own.start):  # no step is to blame
+        undefined = measured.undefined(case, own)
+        found = [*found, *([undefined] if undefined else [])]
+        return Setting(_ordered([*found, *_scales(suspects, names)]))
+    changed = found + measured.forgotten(case, own, best)
+    changed += _proved_scales(case, suspects, names, own, attempt, best)
+    changed += measured.target_scale(case, own, attempt, best)
+    changed += measured.weight_size(case, own, attempt)
 
-    def again() -> Trial:
-        start = proof.redrawn(case.copy)
-        return case.copy.trial(case.x, case.y, optimizer, rate.value, steps=steps, start=start)
+    def from_start(start: list[Any], sample_weight: Any = case.sample_weight) -> Trial:
+        return case.copy.trial(
+            case.x,
+            case.y,
+            optimizer,
+            rate.value,
+            steps=steps,
+            start=start,
+            sample_weight=sample_weight,
+        )
+
+    def again(sample_weight: Any = case.sample_weight) -> Trial:
+        return from_start(proof.redrawn(case.copy), sample_weight)
+
+    def remembering(lengths: Mapping[str, float]) -> Trial | None:
+        start = proof.remembering(case.copy, lengths)
+        return None if start is None else from_start(start, None)
 
     # A rate, or a loss, that these explain is not named on top.
     of_weights = False
@@ -259,7 +306,7 @@ def _tried(
         momentum = momentum_of(optimizer)
         judged = rates.too_high(own, attempt, scheduled=rate.scheduled, momentum=momentum)
         if judged:
-            of_weights = rates.fall(again()) >= rates.FALLS
+            of_weights = rates.is_of_weights(own, again())
         elif not rate.rises:
             judged = rates.too_low(own, attempt, name, scheduled=rate.scheduled)
         changed += [judged] if judged else []
@@ -272,7 +319,15 @@ def _tried(
     first = FirstSteps(rate.value, own.start, own.end, best, spent[0], **around)
 
     def weigh(findings: Sequence[Finding]) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
-        return proof.weighed(findings, own, again, lambda: _rectified(case, own))
+        if not findings:
+            return (), ()
+        # Kernels are weighed without the weights of samples: what balanced classes want of a bias
+        # that was set to the frequencies is not the kernels' doing.
+        plain = own if case.sample_weight is None else attempt(rate.value, sample_weight=None)
+        trials = proof.Trials(
+            plain, lambda: again(None), lambda: _rectified(case, plain), remembering
+        )
+        return proof.weighed(findings, trials)
 
     # Where the setting has a fault, the signal is what comes of it.
     if changed:
@@ -283,7 +338,10 @@ def _tried(
 def _late(case: Case, own: Trial, best: float | None, penalties: float) -> Finding | None:
     """Returns the finding that the loss starts far above a guess."""
     losses = {kind.name for _, _, kind in case.parts}
-    even = [even_guess(targets, kind, end.units) for targets, end, kind in case.parts]
+    weights = measured.weights_of(case)
+    means = [1.0 if each is None else float(each.mean()) for each in weights]
+    guesses = [even_guess(targets, kind, end.units) for targets, end, kind in case.parts]
+    even = [None if value is None else value * m for value, m in zip(guesses, means, strict=True)]
     return start_finding(
         own,
         best,
@@ -314,8 +372,10 @@ def _proved_scales(
     if not suspects:
         return []
     flat = keras.tree.flatten(case.x)
-    for index, _ in suspects:
-        flat[index] = ops.convert_to_tensor(data.standardized(ops.convert_to_numpy(flat[index])))
+    for index, _, past in suspects:
+        given = ops.convert_to_numpy(flat[index])
+        made = past.standardized(given) if past else data.standardized(given)
+        flat[index] = ops.convert_to_tensor(made)
     other = attempt(own.rate, keras.tree.pack_sequence_as(case.x, flat))
     proof = (
         f"in {len(own.losses)} steps on a copy the loss goes from {own.start:.3g} to {own.end:.3g} "
@@ -326,28 +386,7 @@ def _proved_scales(
     learned = rates.fall(own) > rates.FALLS and own.end < 0.9 * (best or own.end)
     limit = {"strong": 0.95 if learned else np.inf, "weak": 0.5}
     return [
-        data.scale_finding(scale, proof, names[index])
-        for index, scale in suspects
+        _scale_finding(scale, past, proof, names[index])
+        for index, scale, past in suspects
         if other.end < limit[str(scale.suspicion)] * own.end
     ]
-
-
-def _target_scale(
-    case: Case, own: Trial, attempt: Callable[..., Trial], best: float | None
-) -> list[Finding]:
-    if not best:
-        return []
-    found = []
-    flat = keras.tree.flatten(case.y)
-    for index, (goal, _, kind) in zip(case.places, case.parts, strict=True):
-        if kind.name not in ("mean_squared_error", "mean_absolute_error") or goal.one_hot:
-            continue
-        if not pace.suspicious(goal):
-            continue
-        scaled = pace.standardized(goal)
-        given = [*flat]
-        given[index] = ops.cast(ops.convert_to_tensor(scaled), flat[index].dtype)
-        other = attempt(own.rate, y=keras.tree.pack_sequence_as(case.y, given))
-        again = best - (guess(goal, kind) or 0.0) + (guess(targets_of(scaled), kind) or 1.0)
-        found += [pace.finding(goal, own, best, other, again)]
-    return [each for each in found if each]

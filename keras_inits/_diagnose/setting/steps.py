@@ -16,6 +16,7 @@ from keras import ops
 
 from keras_inits._diagnose.backends import backend
 from keras_inits._diagnose.objective import Objective
+from keras_inits._keras_internals import all_layers
 
 BATCH = 32  # the default of `fit`
 STEPS = 20  # Adam's running means have passed their start (beta_1 = 0.9) by twice
@@ -34,6 +35,7 @@ class Trial:
         paths: of the weights.
         spread: the standard deviation of the outputs over samples after the steps, over that
             before them.
+        added: what layers add to the loss before and after the steps, by `add_loss`.
     """
 
     rate: float
@@ -43,6 +45,7 @@ class Trial:
     moved: tuple[float, ...]
     paths: tuple[str, ...]
     spread: float
+    added: tuple[float, float] = (0.0, 0.0)
 
 
 class Copy:
@@ -100,12 +103,15 @@ class Copy:
         with self._inside([v.value for v in self.shadows]):
             return self.model(x, training=training)
 
-    def _loss_of_all(self, x: Any, y: Any) -> tuple[Any, Any]:
-        with self._inside([v.value for v in self.shadows]):
+    def _loss_of_all(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+        with self._inside([v.value for v in self.shadows]) as scope:
             outputs = self.model(x, training=True)
-            return self.objective(x, y, outputs, None), _spread(outputs)
+            added = sum(
+                (ops.sum(ops.cast(loss, "float32")) for loss in scope.losses), ops.zeros(())
+            )
+            return self.objective(x, y, outputs, sample_weight), _spread(outputs), added
 
-    def penalties(self, x: Any, y: Any) -> tuple[float, float, float]:
+    def penalties(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[float, float, float]:
         """Returns the gradient norms of the data and of the penalties on weights, and their sum.
 
         Over the penalized weights alone, at the start; zeros where there are none.
@@ -125,18 +131,46 @@ class Copy:
 
         own = [self.shadows[i].value for i, _ in owned]
         total, of_penalty, _ = backend.gradients(penalties, own)
-        _, gradients = self.gradients(x, y)
+        _, gradients = self.gradients(x, y, sample_weight)
         self.reset()
         of_data = [gradients[i] - g for (i, _), g in zip(owned, of_penalty, strict=True)]
         norms = [math.hypot(*map(_norm, parts)) for parts in (of_data, of_penalty)]
         return norms[0], norms[1], float(total)
 
-    def gradients(self, x: Any, y: Any) -> tuple[Any, Any]:
+    def activity(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[float, float, float]:
+        """Returns the gradient norms of the rest of the loss and of the penalties on activity.
+
+        And the sum of these. Zeros where there are none, or the model adds other losses as well.
+        """
+        owners = [la for la in all_layers(self.model) if la.activity_regularizer is not None]
+        if not owners:
+            return 0.0, 0.0, 0.0
+        self.reset()
+        made: list[int] = []
+
+        def penalties(values: Sequence[Any]) -> tuple[Any, Any]:
+            with self._inside(values) as scope:
+                self.model(x, training=True)
+                made.append(len(scope.losses))
+                return sum(scope.losses), ()
+
+        values = [v.value for v in self.shadows]
+        total, of_penalty, _ = backend.gradients(penalties, values)
+        if made[0] != len(owners):
+            return 0.0, 0.0, 0.0
+        _, gradients = self.gradients(x, y, sample_weight)
+        self.reset()
+        pairs = zip(gradients, of_penalty, strict=True)
+        norms = [math.hypot(*(_norm(g - p) for g, p in pairs))]
+        norms += [math.hypot(*(_norm(p) for p in of_penalty))]
+        return norms[0], norms[1], float(total)
+
+    def gradients(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[Any, Any]:
         """Returns the loss of a batch and its gradients; statistics move on."""
 
         def loss_of(values: Sequence[Any]) -> tuple[Any, list[Any]]:
             with self._inside(values) as scope:
-                loss = self.objective(x, y, self.model(x, training=True), None)
+                loss = self.objective(x, y, self.model(x, training=True), sample_weight)
             return loss, [scope.get_current_value(v) for v in self.others]
 
         values = [v.value for v in self.shadows]
@@ -155,8 +189,8 @@ class Copy:
             own = type(inner).from_config(config)
             own.build(self.shadows)
 
-            def step(x: Any, y: Any) -> Any:
-                loss, gradients = self.gradients(x, y)
+            def step(x: Any, y: Any, sample_weight: Any) -> Any:
+                loss, gradients = self.gradients(x, y, sample_weight)
                 own.apply(gradients, self.shadows)
                 return loss
 
@@ -177,6 +211,7 @@ class Copy:
         optimizer: Any,
         rate: float,
         *,
+        sample_weight: Any = None,
         steps: int = STEPS,
         seed: int = 0,
         start: Sequence[Any] | None = None,
@@ -188,6 +223,7 @@ class Copy:
             y: targets, nested as the loss takes them.
             optimizer: a compiled optimizer; a copy of it, with its state, does the steps.
             rate: the learning rate.
+            sample_weight: tensors, as the loss takes them.
             steps: how many.
             seed: of the order of the samples.
             start: values of the trained variables to start from; the model's own if None.
@@ -195,14 +231,17 @@ class Copy:
         self.reset(start)
         own, step = self._step(optimizer)
         own.learning_rate = rate
-        first, before = map(float, self._loss(x, y))
+        given = (x, y, sample_weight)
+        first, before, added = map(float, self._loss(*given))
         losses: list[float] = []
         for rows in _batches(keras.tree.flatten(x)[0].shape[0], steps, seed):
-            batch = keras.tree.map_structure(lambda t, rows=rows: ops.take(t, rows, axis=0), (x, y))
+            batch = keras.tree.map_structure(
+                lambda t, rows=rows: None if t is None else ops.take(t, rows, axis=0), given
+            )
             losses.append(float(step(*batch)))
             if not np.isfinite(losses[-1]):
                 break
-        end, after = map(float, self._loss(x, y))
+        end, after, added_later = map(float, self._loss(*given))
         finite = np.isfinite(end) and np.isfinite(losses[-1])
         moved = [
             _norm(s.value - v.value) / max(_norm(v.value), 1e-30)
@@ -216,6 +255,7 @@ class Copy:
             tuple(moved),
             tuple(v.path for v in self.trained),
             after / before if before and finite else np.nan,
+            (added, added_later),
         )
 
 

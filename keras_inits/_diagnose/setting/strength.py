@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from keras_inits._keras_internals import all_layers
 from keras_inits._reporting import Finding
 
 # The highest that Srivastava et al. 2014, section A.4, found to help: retention 0.5 to 0.8 in
@@ -85,6 +86,39 @@ def penalty(data: float, penalized: float, value: float, *, l1: bool = False) ->
         "Weaken the regularizers of the layers: keras.regularizers.L2(1e-4)",
         {"data": data, "penalty": penalized, "value": value},
     )
+
+
+def activity(rest: float, penalized: float, value: float, layers: Sequence[str]) -> Finding | None:
+    """Returns the finding that a penalty on what layers put out outweighs the rest of the loss.
+
+    Args:
+        rest: the norm of the gradient of all else.
+        penalized: that of the penalties.
+        value: the sum of the penalties.
+        layers: that have one.
+    """
+    if not 0 < rest < float("inf") or penalized <= PENALTY * rest:
+        return None
+    times = penalized / rest
+    return Finding(
+        "regularization",
+        ("loss", *layers),
+        f"the gradient of the activity penalty of {' and '.join(layers)}, {penalized:.3g}, is "
+        f"{times:.3g} times that of the rest of the loss (limit {PENALTY:g}); its value is "
+        f"{value:.3g}",
+        "It pays to put out nothing: what the layers should pass on goes to 0",
+        "".join(
+            f'model.get_layer("{name}").activity_regularizer = keras.regularizers.L1(1e-6); '
+            for name in layers
+        )
+        + "model.compile(model.optimizer, loss=model.loss)",
+        {"data": rest, "penalty": penalized, "value": value},
+    )
+
+
+def activity_of(model: keras.Model) -> list[str]:
+    """Returns the names of the layers that have a penalty on what they put out."""
+    return [la.name for la in all_layers(model) if la.activity_regularizer is not None]
 
 
 def decay(optimizer: Any, rate: float) -> Finding | None:

@@ -1,0 +1,81 @@
+"""Kernels one behind the other of which each is in bounds, and all together are not."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from keras_inits._audit.kernel import Judgement, Kernels
+from keras_inits._audit.signal import Signal
+from keras_inits._reporting import Finding
+from keras_inits._wiring import Call, Wiring
+
+# Of a start that Keras's users train with by Adam, AlexNet's N(0, 0.01), 2e-4 is left at the head
+# (Krizhevsky et al. 2012, section 5); Glorot's with ReLU loses half of the variance a layer, and
+# stalls at 30 of them, where 3e-5 is left (He et al. 2015, section 2.2).
+_LEAST, _MOST = 1e-4, 1e4
+_OWN_SHARE = 0.8  # a kernel whose output is that much of its input, or less, takes part in a fading
+
+
+def chains(
+    wiring: Wiring, kernels: Kernels, signals: Sequence[Signal | None]
+) -> Iterator[Judgement]:
+    """Yields a finding if the signal fades or explodes over layers without a way around them.
+
+    None where a normalization stands behind, or where a stream goes past.
+
+    Args:
+        wiring: that of the model.
+        kernels: those of the model.
+        signals: the predicted one of each call.
+    """
+    sizes = {i: _size(s) for i, s in enumerate(signals) if s is not None}
+    last = None
+    for call in wiring.maps:
+        if wiring.stream_of(call) is not None or not call.signals:
+            continue
+        found = kernels.at(call.weights)
+        size = sizes.get(call.signals[0], 1.0)
+        off = 0 < size < _LEAST or size > _MOST
+        if off and found and not any(k.context.normalized_later for k in found):
+            last = call
+    if last is None:
+        return
+    size = sizes[last.signals[0]]
+    fades = size < 1
+    factors = {
+        call.index: factor
+        for call in wiring.maps
+        if wiring.graph.descends(last.signals[0], call.index)
+        and (factor := _factor(wiring, call, sizes)) is not None
+        and (factor <= _OWN_SHARE if fades else factor >= 1 / _OWN_SHARE)
+    }
+    paths = [k.path for i in factors for k in kernels.at(wiring.calls[i].weights)]
+    if len(factors) < 2:
+        return  # one that is off by so much is judged by itself
+    yield Judgement(
+        Finding(
+            "scale",
+            tuple(dict.fromkeys(paths)),
+            f"{len(factors)} layers one behind the other multiply the scale of their signal by "
+            f"{float(np.median(list(factors.values()))):.3g} each: {size:.3g} reaches {last.path}",
+            "the signal fades with depth, and with it the gradient of all kernels"
+            if fades
+            else "the signal explodes with depth, and with it the gradient of all kernels",
+            'keras_inits.initialize(model, "auto")',
+            {"layers": len(factors), "size": size},
+        )
+    )
+
+
+def _size(signal: Signal) -> float:
+    return float(np.sqrt(np.mean(np.square(signal))))
+
+
+def _factor(wiring: Wiring, call: Call, sizes: dict[int, float]) -> float | None:
+    """Returns what a layer and the activation behind it make of the scale of their signal."""
+    if not call.signals:
+        return None
+    following = wiring.activation_after(call)
+    end = following.calls[-1] if following.calls else call.index
+    given = sizes.get(call.signals[0], 1.0 if call.signals[0] < 0 else 0.0)
+    return sizes[end] / given if given and end in sizes else None

@@ -1,0 +1,164 @@
+"""Sequences filled up to one length: whether what is real in them reaches the output."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_inits._diagnose.watching import watching
+from keras_inits._keras_internals import all_layers
+from keras_inits._reporting import Finding
+
+STEPS = 10  # a shorter filling is no long way to remember
+SHARE = 0.3  # of the steps, in half of the samples
+# What differs between samples at the output, against the same with the filling in front.
+LOST = 0.02
+HIDDEN = 0.02  # the share of queries that see a real step, on average, of which it is not seen
+SEEN = 0.5  # and that of the filling, of which it is
+
+L = keras.layers
+_ATTENTION = (L.MultiHeadAttention, L.GroupQueryAttention)
+
+
+def remembers(model: keras.Model) -> bool:
+    """Says whether a model has a recurrent layer."""
+    return any(isinstance(layer, L.RNN) for layer in all_layers(model))
+
+
+def tails(x: np.ndarray) -> np.ndarray | None:
+    """Returns how many of the last steps of each sample are filling; None if that is no matter.
+
+    Filling is zeros, or another value that half of the samples end in.
+
+    >>> tails(np.repeat([[5, 7, 3] + 21 * [0]], 4, 0))
+    array([21, 21, 21, 21])
+    """
+    if x.ndim not in (2, 3) or x.shape[1] < STEPS or x.dtype.kind not in "fiu":
+        return None
+    last = x[:, -1].reshape(len(x), -1)
+    kinds, counts = np.unique(last, axis=0, return_counts=True)
+    if counts.max() < len(x) / 2 or len(np.unique(kinds[counts.argmax()])) > 1:
+        return None
+    same = (x == kinds[counts.argmax()].flat[0]).reshape(len(x), x.shape[1], -1).all(-1)
+    lengths = np.where(same.all(1), 0, (~same)[:, ::-1].argmax(1))
+    enough = max(STEPS, SHARE * x.shape[1])
+    return lengths if np.median(lengths) >= enough else None
+
+
+def in_front(x: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Returns sequences with their filling before what is real.
+
+    >>> in_front(np.array([[5, 7, 0, 0]]), np.array([2]))
+    array([[0, 0, 5, 7]])
+    """
+    steps = np.arange(x.shape[1])
+    index = (steps - lengths[:, None]) % x.shape[1]
+    return np.asarray(x[np.arange(len(x))[:, None], index])
+
+
+def forgotten(
+    x: np.ndarray, lengths: np.ndarray, outputs: Callable[[np.ndarray], list[np.ndarray]]
+) -> dict[str, float] | None:
+    """Returns how far outputs differ between samples, as they are and with the filling in front.
+
+    None where what is real reaches them.
+    """
+    sizes = [
+        [float(np.sqrt(made.astype(float).var(0).mean())) for made in outputs(given)]
+        for given in (x, in_front(x, lengths))
+    ]
+    pairs = list(zip(*sizes, strict=True))
+    if not all(b > 0 and np.isfinite(b) and a < LOST * b for a, b in pairs):
+        return None
+    return {"behind": pairs[0][0], "front": pairs[0][1]}
+
+
+def forgotten_finding(lengths: np.ndarray, steps: int, sizes: dict[str, float]) -> Finding:
+    """Returns the finding that a recurrent layer forgets what is real while it reads filling."""
+    return Finding(
+        "input padding",
+        ("input",),
+        f"half of the samples end in {np.median(lengths):.0f} or more steps of filling, of {steps};"
+        f" outputs differ between samples by {sizes['behind']:.2g}, with the filling in front by "
+        f"{sizes['front']:.2g} (limit {LOST:g} of it)",
+        "The recurrent layer forgets what it has read before the last step, whose state is the "
+        "output",
+        "Mask it, Embedding(..., mask_zero=True) or keras.layers.Masking(0.0) before the "
+        'recurrent layer; or fill in front, keras.utils.pad_sequences(x, padding="pre")',
+        {**sizes, "steps": float(np.median(lengths))},
+    )
+
+
+class _Masks:
+    """Collects the attention masks that layers are called with."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[keras.Layer, Any]] = []
+
+    def run(self, original: Any, layer: keras.Layer, args: Any, kwargs: Any) -> Any:
+        mask = kwargs.get("attention_mask")
+        if isinstance(layer, _ATTENTION) and mask is not None:
+            self.found.append((layer, mask))
+        return original(layer, *args, **kwargs)
+
+
+def attends(model: keras.Model) -> bool:
+    """Says whether a model has an attention layer that takes a mask."""
+    return any(isinstance(layer, _ATTENTION) for layer in all_layers(model))
+
+
+def hidden(
+    model: keras.Model, inputs: Sequence[np.ndarray], run: Callable[[], Any]
+) -> list[Finding]:
+    """Returns the findings that a mask hides from attention what is real, not the filling.
+
+    Args:
+        model: with attention layers.
+        inputs: what it is given.
+        run: runs it on these.
+    """
+    masks = _Masks()
+    with watching(masks):
+        run()
+    found, seen = [], set()
+    for layer, tensor in masks.found:
+        # Whatever is not 0 is seen; a mask of 0 and -1e9, to be added, says the opposite.
+        mask = np.asarray(ops.convert_to_numpy(tensor)) != 0
+        if layer.name in seen or mask.ndim < 3 or not mask.size:
+            continue
+        seen.add(layer.name)
+        shown = mask.reshape(len(mask), -1, mask.shape[-1]).mean(1)
+        numbers = _shares(shown, inputs)
+        if numbers is not None:
+            found.append(_hidden_finding(layer.name, numbers))
+    return found
+
+
+def _shares(shown: np.ndarray, inputs: Sequence[np.ndarray]) -> dict[str, float] | None:
+    """Returns by which share of queries the real steps are seen, and filling, if it is too few."""
+    if shown.mean() == 0:
+        return {"real": 0.0, "filling": 0.0}
+    for x in inputs:
+        if x.ndim not in (2, 3) or x.shape[:2] != shown.shape:
+            continue
+        filling = (x == 0) if x.ndim == 2 else (x == 0).all(-1)
+        if not filling.any() or filling.all():
+            continue
+        real, of_filling = float(shown[~filling].mean()), float(shown[filling].mean())
+        if real <= HIDDEN and of_filling >= SEEN:
+            return {"real": real, "filling": of_filling}
+    return None
+
+
+def _hidden_finding(name: str, numbers: dict[str, float]) -> Finding:
+    return Finding(
+        "input padding",
+        (name, "input"),
+        f"the attention mask of {name} shows {numbers['real']:.0%} of the real steps and "
+        f"{numbers['filling']:.0%} of the filling (0); True, or 1, is what may be seen",
+        "It attends to filling alone: what the tokens say does not get through",
+        "attention_mask=keras.ops.not_equal(tokens, 0)[:, None, :]",
+        numbers,
+    )

@@ -1,0 +1,148 @@
+"""What is measured of a case by a few runs of its model and its loss, beside the trial steps."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_inits._diagnose.setting import (
+    filled,
+    moving,
+    own_loss,
+    pace,
+    rates,
+    strength,
+    weighting,
+)
+from keras_inits._diagnose.setting.case import Case
+from keras_inits._diagnose.setting.guess import guess
+from keras_inits._diagnose.setting.plain import targets_of
+from keras_inits._diagnose.setting.steps import BATCH, Trial
+from keras_inits._reporting import Finding
+
+
+def weights_of(case: Case) -> list[np.ndarray | None]:
+    """Returns the sample weights of each output that has a loss; None where there are none."""
+    given = keras.tree.map_structure(
+        lambda t: None if t is None else ops.convert_to_numpy(t), case.sample_weight
+    )
+    return weighting.of_parts(given, case.places)
+
+
+def own_losses(case: Case, inputs: int) -> list[Finding]:
+    """Returns what is wrong with a loss that is not one of Keras's, of a model of one output."""
+    if len(case.parts) != 1 or case.parts[0][2].name != "other":
+        return []
+    goal, end, _ = case.parts[0]
+    y = ops.convert_to_numpy(keras.tree.flatten(case.y)[case.places[0]])
+    return own_loss.check(y, goal, end, own_loss.as_fit(case.losses[0]), inputs=inputs)
+
+
+def _first_batch(tensor: Any) -> Any:
+    return None if tensor is None else tensor[:BATCH]
+
+
+def activity(case: Case) -> Finding | None:
+    """Returns the finding that a penalty on activity outweighs the loss, on one batch of `fit`."""
+    given = (case.x, case.y, case.sample_weight)
+    some = [keras.tree.map_structure(_first_batch, nest) for nest in given]
+    return strength.activity(*case.copy.activity(*some), strength.activity_of(case.model))
+
+
+def _outputs(case: Case, x: Any, *, training: bool = False) -> list[np.ndarray]:
+    made = keras.tree.flatten(case.copy.outputs(x, training=training))
+    return [np.asarray(ops.convert_to_numpy(t), np.float64) for t in made]
+
+
+def runs(case: Case, inputs: list[np.ndarray]) -> list[Finding]:
+    """Returns what a run shows of masks and of moving statistics."""
+    found = []
+    if filled.attends(case.model):
+        found += filled.hidden(case.model, inputs, lambda: _outputs(case, case.x))
+    if slow := moving.slow(case.model):
+        both = (_outputs(case, case.x, training=training) for training in (True, False))
+        found += [f for f in (moving.finding(slow, *both),) if f]
+    return found
+
+
+def forgotten(case: Case, own: Trial, best: float | None) -> list[Finding]:
+    """Returns the finding that filling at the end of sequences makes a net forget them."""
+    if not filled.remembers(case.model) or own.end < 0.9 * (best or own.start):
+        return []
+    flat = keras.tree.flatten(case.x)
+    for index, tensor in enumerate(flat):
+        x = ops.convert_to_numpy(tensor)
+        lengths = filled.tails(x)
+        if lengths is None:
+            continue
+
+        def outputs(given: np.ndarray, index: int = index) -> list[np.ndarray]:
+            nest = [*flat[:index], ops.convert_to_tensor(given), *flat[index + 1 :]]
+            return _outputs(case, keras.tree.pack_sequence_as(case.x, nest))
+
+        if sizes := filled.forgotten(x, lengths, outputs):
+            return [filled.forgotten_finding(lengths, x.shape[1], sizes)]
+    return []
+
+
+def weight_size(case: Case, own: Trial, attempt: Callable[..., Trial]) -> list[Finding]:
+    """Returns the finding that weights of mean 1 teach what these do not."""
+    weights = weights_of(case)
+    mean = weighting.unusual(weights)
+    if mean is None:
+        return []
+    scaled = ops.cast(case.sample_weight, keras.config.floatx()) / mean
+    other = attempt(own.rate, sample_weight=scaled)
+    if rates.fall(other) < rates.FALLS or rates.fall(own) > 0.25 * rates.fall(other):
+        return []
+    proof = (
+        f"in {len(own.losses)} steps on a copy the loss goes from {own.start:.3g} to {own.end:.3g}"
+        f", with weights of mean 1 from {other.start:.3g} to {other.end:.3g}"
+    )
+    return [weighting.size_finding(mean, proof)]
+
+
+def target_scale(
+    case: Case, own: Trial, attempt: Callable[..., Trial], best: float | None
+) -> list[Finding]:
+    """Returns the findings that targets are too large or too small to be reached."""
+    if not best:
+        return []
+    found = []
+    flat = keras.tree.flatten(case.y)
+    weights = weights_of(case)
+    for index, weighed, (goal, _, kind) in zip(case.places, weights, case.parts, strict=True):
+        if kind.name not in ("mean_squared_error", "mean_absolute_error") or goal.one_hot:
+            continue
+        if not pace.suspicious(goal):
+            continue
+        scaled = pace.standardized(goal)
+        given = [*flat]
+        given[index] = ops.cast(ops.convert_to_tensor(scaled), flat[index].dtype)
+        other = attempt(own.rate, y=keras.tree.pack_sequence_as(case.y, given))
+        again = best - (guess(goal, kind, weighed) or 0.0)
+        again += guess(targets_of(scaled), kind, weighed) or 1.0
+        found += [pace.finding(goal, own, best, other, again)]
+    return [each for each in found if each]
+
+
+def undefined(case: Case, own: Trial) -> Finding | None:
+    """Returns the finding that the loss is not finite although outputs and targets are."""
+    case.copy.reset()
+    made = keras.tree.flatten(case.copy.outputs(case.x, training=False))
+    goals = [goal.values for goal, _, _ in case.parts]
+    values = [*(ops.convert_to_numpy(part) for part in made), *goals]
+    if not all(np.isfinite(part).all() for part in values if part.dtype.kind == "f"):
+        return None
+    return Finding(
+        "loss",
+        ("loss",),
+        f"the loss is {own.start:g} before the first step, of finite outputs and targets",
+        "Every weight is NaN after one step",
+        "Look in the loss for a logarithm, a root or a quotient of what may be 0 or negative, such "
+        "as targets in the place of predictions (Keras calls loss(y_true, y_pred)): "
+        "keras.ops.softplus(x) + 1e-6 in the place of x makes it positive",
+        {"start": own.start},
+    )

@@ -1,0 +1,185 @@
+"""A loss of the user's own, or one whose name tells nothing, tried on answers that are made up.
+
+What a function does to targets and outputs is measured: whether each sample is compared with its
+own target, whether the targets have a part in it at all, and whether right answers cost less than
+wrong ones. It is called as `fit` would.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_inits._diagnose.setting.plain import End, Targets
+from keras_inits._reporting import Finding
+
+Loss = Callable[[np.ndarray, np.ndarray], float]
+
+FEW = 6  # samples that exchange their targets
+SAMPLES = 16  # a loss may be a net of its own, and is asked some 20 times
+SEED = 470_312  # no seed that somebody's targets were drawn with
+CLOSE = 1e-3  # float32 sums of some hundred terms differ by less
+APART = 0.01  # a loss that sees which target is whose differs by more
+VALUES = 10  # a measurement has more than so many values
+SHARES = ("sigmoid", "softmax", "hard_sigmoid")
+NOISE = (0.0, 0.1, 0.3, 1.0, 3.0)  # standard deviations of the targets that answers are off
+WAY = (0.0, 0.25, 0.5, 0.75, 1.0)  # from the right answer to the opposite one
+# Of what it costs to be wrong; a loss that does not fall so at each step is not said to fall.
+FALLS = 1e-3
+
+
+def as_fit(loss: Any) -> Loss:
+    """Returns the value of a loss as `fit` computes it, for one output."""
+    judge = keras.Model(name="judge")
+    judge.compile(loss=loss)
+
+    def value(y: np.ndarray, made: np.ndarray) -> float:
+        given = ops.convert_to_tensor(y), ops.convert_to_tensor(made)
+        return float(ops.convert_to_numpy(judge.compute_loss(y=given[0], y_pred=given[1])))
+
+    return value
+
+
+def check(y: np.ndarray, targets: Targets, end: End, loss: Loss, *, inputs: int) -> list[Finding]:
+    """Returns what is wrong with a loss of one output, the only one of its model.
+
+    Args:
+        y: the targets, in their own type.
+        targets: the same in plain.
+        end: of the model.
+        loss: as `as_fit` returns it.
+        inputs: of the model.
+    """
+    if y.size != np.prod(end.shape) or len(y) != end.shape[0] or len(y) < FEW:
+        return []  # what it compares is not known
+    try:
+        with np.errstate(all="ignore"):
+            crossed = _crossed(y, end, loss)
+            found = crossed or _unused(y, targets, end, loss)
+            found = found or _reversed(y, targets, end, loss, inputs)
+    except Exception:  # it wants batches of its own kind; `fit` says so, or takes them
+        return []
+    return [found] if found else []
+
+
+def _answers(y: np.ndarray, end: End) -> np.ndarray:
+    """Returns outputs such as the model could make, which know nothing of the targets."""
+    draw = np.random.default_rng(SEED).standard_normal((len(y), *end.shape[1:]))
+    if end.activation == "softmax":
+        draw = np.exp(draw) / np.exp(draw).sum(-1, keepdims=True)
+    elif end.activation in SHARES:
+        draw = 1 / (1 + np.exp(-draw))
+    elif end.activation != "linear":
+        draw = np.abs(draw)
+    return draw.astype(keras.config.floatx())
+
+
+def _same(a: float, b: float) -> bool:
+    return bool(np.isfinite(a) and np.isfinite(b) and abs(a - b) <= CLOSE * max(abs(a), abs(b)))
+
+
+def _crossed(y: np.ndarray, end: End, loss: Loss) -> Finding | None:
+    """Returns the finding that targets of all samples are compared with outputs of all.
+
+    Then the loss does not change where samples change their targets, and does so with targets in
+    the shape of the outputs.
+    """
+    shape = (FEW, *end.shape[1:])
+    if y[:FEW].shape == shape:
+        return None
+    # Apart from each other, since the first samples may have the same target.
+    some = (y[:FEW].astype(float).T + np.arange(FEW)).T.astype(y.dtype)
+    made = _answers(some, end)
+    orders = [np.roll(np.arange(FEW), by) for by in range(FEW)]
+    as_given = [loss(some[order], made) for order in orders]
+    fitting = [loss(some[order].reshape(shape), made) for order in orders]
+    if not np.isfinite(fitting).all() or not all(_same(as_given[0], v) for v in as_given):
+        return None
+    if np.ptp(fitting) <= APART * np.abs(fitting).max():
+        return None
+    given, changed, right, moved = *as_given[:2], fitting[0], max(fitting, key=_from(fitting[0]))
+    number = end.shape[0]
+    return Finding(
+        "target shape",
+        ("targets",),
+        f"the targets have shape {(number, *y.shape[1:])}, the output {end.shape}, and the loss "
+        f"compares each with all: of {FEW} samples it is {given:.4g}, and {changed:.4g} with their "
+        f"targets exchanged; with targets of shape {shape} {right:.4g} and {moved:.4g}",
+        "The best answer is the same for all samples, such as the mean of the targets",
+        f"y = y.reshape({(-1, *end.shape[1:])})",
+        {"given": given, "meant": right},
+    )
+
+
+def _from(value: float) -> Callable[[float], float]:
+    return lambda other: abs(other - value)
+
+
+def _unused(y: np.ndarray, targets: Targets, end: End, loss: Loss) -> Finding | None:
+    """Returns the finding that the loss is the same for other targets."""
+    # Zeros, or one number for all, stand in for targets where the model computes the loss.
+    if targets.distinct < 2 or end.activation not in (*SHARES, "linear") or not end.reference:
+        return None
+    some = y[:SAMPLES]
+    turned = (targets.high + targets.low - some.astype(float)).astype(y.dtype)
+    made = _answers(some, end)
+    values = [loss(some, made), loss(some[::-1], made), loss(turned, made)]
+    others = loss(some, made[::-1] * 0.5), loss(turned, made[::-1] * 0.5)
+    if not np.ptp(some) or not all(_same(values[0], v) for v in values[1:]):
+        return None
+    if _same(values[0], others[0]) or not _same(*others):
+        return None
+    return Finding(
+        "loss",
+        ("loss",),
+        f"the loss of made up outputs is {values[0]:.4g} for the targets, {values[1]:.4g} for "
+        f"those of other samples, and {values[2]:.4g} for their opposites",
+        "It does not see the targets: nothing can be learned of them",
+        "Look at the loss; it is called with (y_true, y_pred)",
+        {"given": values[0], "other": values[2]},
+    )
+
+
+def _reversed(y: np.ndarray, targets: Targets, end: End, loss: Loss, inputs: int) -> Finding | None:
+    """Returns the finding that right answers cost more than wrong ones.
+
+    Classes and masks: along the way from the right answer to the opposite one. Not of a single
+    number about two inputs, which may be a distance where the target says "the same". Measurements:
+    the truth is the most expensive answer, compared with noise around it. A loss that is linear in
+    the outputs, as a critic's, has no such top.
+    """
+    shape = (min(len(y), SAMPLES), *end.shape[1:])
+    some = y[: shape[0]]
+    truth = some.astype(float).reshape(shape)
+    if end.activation in SHARES and targets.binary:
+        if np.prod(shape[1:]) == 1 and inputs > 1:
+            return None
+        if end.activation == "softmax" and not targets.one_hot:
+            return None
+        opposite = np.roll(truth, 1, -1) if end.activation == "softmax" else 1 - truth
+        right, wrong = 0.02 + 0.96 * truth, 0.02 + 0.96 * opposite
+        if end.activation == "softmax":
+            right, wrong = (a / a.sum(-1, keepdims=True) for a in (right, wrong))
+        ways, what = [[(1 - t) * right + t * wrong for t in WAY]], "from right to wrong answers"
+    elif end.activation not in SHARES and targets.distinct > VALUES:
+        draws = np.random.default_rng(SEED).standard_normal((3, *shape)) * truth.std()
+        ways, what = [[truth + s * d for s in NOISE] for d in draws], "from the truth to noise"
+    else:
+        return None
+    for way in ways:
+        values = [loss(some, made.astype(keras.config.floatx())) for made in way]
+        steps = -np.diff(values)
+        if not np.isfinite(values).all() or not (steps > FALLS * np.ptp(values)).all():
+            return None
+        if not np.ptp(values) > CLOSE * np.abs(values).max():
+            return None
+    return Finding(
+        "loss",
+        ("loss",),
+        f"the loss falls {what}: {', '.join(f'{v:.4g}' for v in values)}",
+        "Training makes the answers worse, and the loss says that all goes well",
+        "Turn its sign, or give 1 - it where it is a share of what is right",
+        {"right": values[0], "wrong": values[-1]},
+    )

@@ -1,0 +1,156 @@
+"""Weights of samples and of classes: what they leave of the loss, and whose it then is."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_inits._diagnose.setting.plain import Targets
+from keras_inits._reporting import Finding
+
+SOME = 32  # samples from which on it says something that one of them holds all weight
+ALONE = 2.0  # samples that count as many as those of a weight, (sum w)^2 / sum w^2 (Kish 1965)
+# Balanced classes have equal sums of weights, unweighted ones the ratio of their frequencies. A
+# rare class may be given more than its share, as far as a mistake in it costs more.
+HEAVIER = 100.0
+# A mean weight outside of 1/100 to 100 changes the step as much as the rate would.
+FACTOR = 100.0
+
+
+def of_parts(sample_weight: Any, places: Sequence[int]) -> list[np.ndarray | None]:
+    """Returns the weights of the samples of each output; None where there are none, or unclear."""
+    if sample_weight is None:
+        return [None] * len(places)
+    flat = [None if w is None else np.asarray(w, float) for w in keras.tree.flatten(sample_weight)]
+    if not keras.tree.is_nested(sample_weight):
+        return [flat[0]] * len(places)
+    return [flat[place] if place < len(flat) else None for place in places]
+
+
+def left_out(weights: Sequence[np.ndarray | None]) -> Callable[[np.ndarray], bool]:
+    """Returns what says whether an output has no weight while others have: on purpose, it seems."""
+    others = any(w is None or w.any() for w in weights)
+    return lambda own: others and not own.any()
+
+
+def check(weights: np.ndarray, targets: Targets) -> list[Finding]:
+    """Returns what is wrong with the weights of the samples of one output."""
+    if not weights.size:
+        return []
+    if not np.isfinite(weights).all():
+        bad = int((~np.isfinite(weights)).sum())
+        return [
+            _finding(
+                f"{bad} of {weights.size} sample weights are NaN or infinite",
+                "The loss is NaN, and all weights of the model after the first step",
+                {"count": bad},
+            )
+        ]
+    if not weights.any():
+        return [
+            _finding(
+                f"all {weights.size} sample weights are 0 (a class without a weight of its own has "
+                "1)",
+                "The loss is 0 whatever the model does, and so is every gradient: nothing is "
+                "learned",
+                {"count": weights.size},
+            )
+        ]
+    if (weights <= 0).all():
+        return [
+            _finding(
+                f"no sample weight is above 0 (mean {weights.mean():.3g})",
+                "The loss falls as the answers become worse",
+                {"mean": float(weights.mean())},
+            )
+        ]
+    worth = float(np.abs(weights).sum() ** 2 / (weights**2).sum())
+    if worth < ALONE and weights.size >= SOME:
+        share = float(np.abs(weights).max() / np.abs(weights).sum())
+        return [
+            _finding(
+                f"one of {weights.size} samples has {share:.0%} of all weight: they count as "
+                f"{worth:.3g} equal samples (limit {ALONE:g})",
+                "Nothing is learned from the others",
+                {"share": share, "worth": worth},
+            )
+        ]
+    return _by_class(weights, targets)
+
+
+def _by_class(weights: np.ndarray, targets: Targets) -> list[Finding]:
+    labels = classes_of(targets)
+    if labels is None or labels.shape != weights.shape or (weights < 0).any():
+        return []
+    names, index = np.unique(labels, return_inverse=True)
+    index = index.reshape(-1)
+    if not 2 <= len(names) <= 1000:
+        return []
+    counts = np.bincount(index)
+    sums = np.bincount(index, weights.reshape(-1))
+    if not (sums > 0).all():
+        return []  # classes that are left out on purpose
+    high, low = int(sums.argmax()), int(sums.argmin())
+    times = float(sums[high] / sums[low])
+    by_weight = times / (counts[high] / counts[low])
+    # What the frequencies do alone is not the weights' doing.
+    if times < HEAVIER or by_weight < HEAVIER:
+        return []
+    mean, share = sums / counts, counts[high] / counts.sum()
+    return [
+        _finding(
+            f"a sample of class {names[high]:g} weighs {mean[high]:.4g}, one of class "
+            f"{names[low]:g} {mean[low]:.4g}: all of the one together, {share:.0%} of the samples, "
+            f"have {times:.3g} times the weight of all of the other (limit {HEAVIER:g}; balanced "
+            "is 1)",
+            f"It pays to answer {names[high]:g} always; and the steps are {weights.mean():.3g} "
+            "times as long, under optimizers that follow the size of the gradient",
+            {"times": times, "mean": float(weights.mean())},
+            "kinds, counts = np.unique(y if y.ndim < 2 or y.shape[1] == 1 else y.argmax(1), "
+            "return_counts=True); class_weight = {int(k): len(y) / len(kinds) / n "
+            "for k, n in zip(kinds, counts)}",
+        )
+    ]
+
+
+def classes_of(targets: Targets) -> np.ndarray | None:
+    """Returns the class of each sample; None where the targets tell none."""
+    if targets.one_hot and targets.values.ndim == 2:
+        return np.asarray(targets.values.argmax(-1))
+    if targets.classes and targets.values.size == len(targets.values):
+        return np.asarray(targets.values.reshape(-1))
+    return None
+
+
+def unusual(weights: Sequence[np.ndarray | None]) -> float | None:
+    """Returns the mean weight if it calls for a trial with weights of mean 1."""
+    known = [w for w in weights if w is not None]
+    if len(known) != 1 or len(weights) != 1:
+        return None
+    mean = float(known[0].mean())
+    return mean if 0 < mean < 1 / FACTOR or mean > FACTOR else None
+
+
+def size_finding(mean: float, proof: str) -> Finding:
+    """Returns the finding that weights make the loss so large or small that steps do not fit."""
+    return _finding(
+        f"the mean sample weight is {mean:.3g}; {proof}",
+        "The gradient is as many times larger or smaller as that of a mean loss, for which "
+        "learning rates are made",
+        {"mean": mean},
+        "sample_weight = sample_weight / sample_weight.mean()",
+    )
+
+
+def _finding(
+    evidence: str, consequence: str, numbers: dict[str, float], remedy: str = ""
+) -> Finding:
+    return Finding(
+        "loss",
+        ("loss",),
+        evidence,
+        consequence,
+        remedy or "Look at how sample_weight is computed (integers are cut by //); or leave it out",
+        numbers,
+    )

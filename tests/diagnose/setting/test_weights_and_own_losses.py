@@ -1,0 +1,122 @@
+"""Weights of samples, losses of the user's own, and label smoothing, each beside what is right."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_inits._diagnose.setting import output, own_loss, weighting
+from keras_inits._diagnose.setting.guess import guess
+from keras_inits._diagnose.setting.plain import End, loss_kind, targets_of
+
+RNG = np.random.default_rng(5)
+RARE = (np.arange(256) < 8).astype(int)
+MASKS = (RNG.random((32, 6, 6, 1)) < 0.3).astype("float32")
+MEASURED = RNG.standard_normal((32, 1)).astype("float32")
+PAIRS = (np.arange(32) % 2).astype("float32")[:, None]
+REFERENCE = 'model.get_layer("last")'
+
+
+def _balanced(y):
+    return np.where(y == 1, y.size / 2 / y.sum(), y.size / 2 / (1 - y).sum())
+
+
+@pytest.mark.parametrize(
+    ("weights", "wrong"),
+    [
+        (np.zeros(256), True),
+        (-np.ones(256), True),
+        (np.where(np.arange(256) == 3, 1e9, 1.0), True),
+        (np.where(RARE == 1, 9999.0, 1.0), True),
+        (np.ones(256), False),
+        (_balanced(RARE), False),
+        (10 * _balanced(RARE), False),
+        (np.where(RARE == 1, 0.0, 1.0), False),  # a class left out on purpose
+        (RNG.exponential(size=256), False),
+    ],
+)
+def test_weights_that_leave_nothing_of_the_loss_are_found(weights, wrong):
+    assert bool(weighting.check(weights, targets_of(RARE))) == wrong
+
+
+def test_the_guess_counts_samples_as_their_weights_do():
+    kind = loss_kind("binary_crossentropy")
+    assert guess(targets_of(RARE), kind, _balanced(RARE)) == pytest.approx(np.log(2))
+    assert guess(targets_of(RARE), kind) < 0.2
+    repeated = guess(targets_of(np.repeat([1.0, 4.0], [3, 1])), loss_kind("mse"))
+    assert guess(targets_of([1.0, 4.0]), loss_kind("mse"), np.array([1.5, 0.5])) == repeated
+
+
+def dice(truth, made):
+    return (2 * ops.sum(truth * made) + 1) / (ops.sum(truth) + ops.sum(made) + 1)
+
+
+def square(truth, made):
+    return ops.mean(ops.square(truth - made))
+
+
+class Square(keras.losses.Loss):
+    def call(self, truth, made):
+        return square(truth, made)
+
+
+def contrastive(same, distance):
+    return ops.mean(same * distance**2 + (1 - same) * ops.maximum(1 - distance, 0) ** 2)
+
+
+def critic(sign, score):
+    return ops.mean(sign * score)
+
+
+@pytest.mark.parametrize(
+    ("y", "activation", "loss", "inputs", "kind"),
+    [
+        (MASKS, "sigmoid", dice, 1, "loss"),
+        (MASKS, "sigmoid", lambda y, p: 1 - dice(y, p), 1, None),
+        (MEASURED, "linear", lambda y, p: -square(y, p), 1, "loss"),
+        (MEASURED, "linear", square, 1, None),
+        (MEASURED, "linear", critic, 1, None),
+        (PAIRS, "sigmoid", contrastive, 2, None),
+        (MEASURED, "linear", lambda y, p: ops.mean(p**2), 1, "loss"),
+        (np.zeros((32, 1), "float32"), "linear", lambda y, p: ops.mean(p**2), 1, None),
+        (MEASURED[:, 0], "linear", Square(), 1, "target shape"),
+        (MEASURED[:, 0], "linear", square, 1, None),  # a function gets them aligned
+        (MEASURED, "linear", Square(), 1, None),
+    ],
+)  # fmt: skip
+def test_own_losses_are_tried(y, activation, loss, inputs, kind):
+    shape = y.shape if y.ndim > 1 else (len(y), 1)
+    end = End(activation, shape, "last", reference=REFERENCE)
+    found = own_loss.check(y, targets_of(y), end, own_loss.as_fit(loss), inputs=inputs)
+    assert [f.kind for f in found] == ([kind] if kind else [])
+
+
+@pytest.mark.parametrize(("share", "kinds"), [(1.0, ["loss"]), (0.3, [])])
+def test_label_smoothing_that_leaves_no_label_is_found(share, kinds):
+    loss = loss_kind(keras.losses.CategoricalCrossentropy(label_smoothing=share))
+    goal = targets_of(np.eye(4)[np.arange(32) % 4])
+    found = output.check(goal, End("softmax", (32, 4), "last"), loss)
+    assert [f.kind for f in found] == kinds
+
+
+@pytest.mark.parametrize(
+    ("before", "activation", "loss", "wrong"),
+    [
+        ("relu", "sigmoid", "binary_crossentropy", True),
+        ("tanh", "sigmoid", "binary_crossentropy", True),
+        ("linear", "sigmoid", "binary_crossentropy", False),
+        ("sigmoid", "softmax", "categorical_crossentropy", True),
+        ("relu", "softmax", "categorical_crossentropy", True),
+        ("linear", "softmax", "categorical_crossentropy", False),
+        ("unknown", "softmax", "categorical_crossentropy", False),  # such as tanh times 10
+        ("relu", "tanh", "mse", True),
+        ("linear", "tanh", "mse", False),
+    ],
+)
+def test_two_activations_in_a_row_are_judged_by_what_they_can_give(before, activation, loss, wrong):
+    y = np.eye(2)[np.arange(32) % 2]
+    if loss == "mse":
+        y = 1.8 * y - 0.9
+    end = End(activation, (32, 2), "last", before)
+    found = output.check(targets_of(y), end, loss_kind(loss))
+    assert [f.kind for f in found] == (["output activation"] if wrong else [])

@@ -1,0 +1,70 @@
+"""Codes of a codebook, signs and straight-through estimates have sizes of their own."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+import keras_inits as ki
+
+x = np.random.default_rng(0).standard_normal((64, 6), dtype="float32")
+x = np.tile(x, 4)
+
+
+class Quantizer(layers.Layer):
+    """The nearest codes, as in Keras's example of a VQ-VAE; its codebook has Keras's default."""
+
+    def build(self, shape):
+        uniform = keras.initializers.RandomUniform(-0.05, 0.05, seed=1)
+        self.book = self.add_weight(shape=(shape[-1], 32), initializer=uniform)
+
+    def call(self, z):
+        distances = ops.sum(z**2, 1, keepdims=True) + ops.sum(self.book**2, 0)
+        nearest = ops.argmin(distances - 2 * ops.matmul(z, self.book), 1)
+        codes = ops.matmul(ops.one_hot(nearest, 32), ops.transpose(self.book))
+        self.add_loss(ops.mean((codes - ops.stop_gradient(z)) ** 2))
+        self.add_loss(0.25 * ops.mean((ops.stop_gradient(codes) - z) ** 2))
+        return z + ops.stop_gradient(codes - z)
+
+
+class Residual(layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.parts = [Quantizer(), Quantizer()]
+
+    def call(self, z):
+        first = self.parts[0](z)
+        return first + self.parts[1](z - first)
+
+
+class Signs(layers.Layer):
+    def call(self, z):
+        return z + ops.stop_gradient(0.02 * ops.sign(z) - z)
+
+
+def net(middle, scale=1.0):
+    def dense(units, seed):
+        spread = keras.initializers.VarianceScaling(2.0 * scale, seed=seed)
+        return layers.Dense(units, "relu", kernel_initializer=spread)
+
+    parts = [dense(32, 1), dense(16, 2), middle, dense(32, 3), layers.Dense(24)]
+    return keras.Sequential([keras.Input((24,)), *parts])
+
+
+@pytest.mark.parametrize("make", [Quantizer, Residual, Signs])
+def test_the_path_of_the_signal_begins_anew_behind_a_quantizer(make):
+    assert ki.diagnose(net(make()), x, jacobian_samples=0).ok
+    # The same change of size by a kernel is a fault, and so are small kernels around a quantizer.
+    small = layers.Dense(16, kernel_initializer=keras.initializers.RandomNormal(0, 0.01, seed=4))
+    assert ki.diagnose(net(small), x, jacobian_samples=0).verdict == "vanishing"
+    assert ki.diagnose(net(make(), 1e-3), x, jacobian_samples=0).verdict == "vanishing"
+
+
+def test_the_distance_of_codes_that_rises_at_first_is_no_sign_of_a_rate():
+    model = net(Quantizer())
+    model.compile(keras.optimizers.Adam(0.01), "mse")
+    kinds = {f.kind for f in ki.diagnose(model, x, x, jacobian_samples=0).findings}
+    assert "learning rate too high" not in kinds
+    model.compile(keras.optimizers.Adam(10.0), "mse")
+    kinds = {f.kind for f in ki.diagnose(model, x, x, jacobian_samples=0).findings}
+    assert "learning rate too high" in kinds
