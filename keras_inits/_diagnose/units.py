@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_inits._diagnose.calls import Call
 from keras_inits._diagnose.evidence import Evidence
+from keras_inits._diagnose.lost import stuck_with
 from keras_inits._diagnose.remedies import activation_name, redraw, scale_input
 from keras_inits._diagnose.statistics import equal_columns
 from keras_inits._diagnose.traits import has_kernel, is_judged, rectifies
@@ -85,7 +86,7 @@ def symmetric(evidence: Evidence) -> Found:
         if not has_kernel(call.layer) or units < 2:
             continue
         silent = call.output.second_moment == 0 and back.second_moment == 0
-        if silent and _wakes(evidence, index):
+        if silent and (_wakes(evidence, index) or stuck_with(evidence, index) is not None):
             continue
         count = units if silent and _one_column(call) else _equal_units(call)
         if count > evidence.thresholds.equal * units:
@@ -130,6 +131,8 @@ def dying(evidence: Evidence) -> Found:
         shares = [s.dead_units for s in call.squashed]
         if not call.composite and rectifies(call.activation):
             shares.append(call.output.dead_units)
+        if _has_signal(call):
+            shares.append(_dead_by_operations(evidence, index))
         share = np.nanmax([0.0, *shares])
         if _has_signal(call) and share > _dead_limit(call, limit):
             yield (
@@ -143,6 +146,27 @@ def dying(evidence: Evidence) -> Found:
                     {"dead": float(share), "limit": limit},
                 ),
             )
+
+
+def _dead_by_operations(evidence: Evidence, index: int) -> float:
+    """Returns the share of units that several operations behind a kernel make 0, and teach nothing.
+
+    So does `where(x > 0, x, 0)`. They are run on the part of the output that was kept.
+    """
+    call = evidence.calls[index]
+    output, back = call.columns, call.gradient_columns
+    if call.composite or not has_kernel(call.layer) or output is None or back is None:
+        return 0.0
+    silent = ~back.any(axis=0) & output.any(axis=0)
+    # Only then is it worth to look at the wiring.
+    picture = evidence.picture if silent.mean() > evidence.thresholds.dead else None
+    if picture is None or index not in picture.places:
+        return 0.0
+    following = picture.wiring.activation_after(picture.wiring.calls[picture.places[index]])
+    if following.between or len(following.calls) < 2:
+        return 0.0
+    made = keras.ops.convert_to_numpy(picture.wiring.computed(following.calls, output))
+    return float((silent & ~made.any(axis=0)).mean())
 
 
 def _dead_limit(call: Call, limit: float) -> float:
