@@ -17,6 +17,11 @@ from keras_inits._reporting import Finding
 
 Found = Iterator[tuple[int | None, Finding]]
 
+_UNDEFINED = (
+    "Look in it for a logarithm, a root or a quotient of what may be 0 or negative: "
+    "keras.ops.log(x + 1e-6), or keras.ops.maximum(x, 1e-6), in the place of x"
+)
+
 
 def not_finite(evidence: Evidence) -> Found:
     """Yields the first layer whose output is not finite, or else the last such gradient."""
@@ -30,7 +35,9 @@ def not_finite(evidence: Evidence) -> Found:
             origin, remedy = f"weights {', '.join(w.path for w in bad)}", redraw(evidence, index)
         else:
             origin = "from finite weights and inputs"
-            remedy = scale_input(evidence, limit=1e6) or redraw(evidence, index)
+            if call.inputs is not None and call.inputs.zeros > 0:
+                origin += f", {call.inputs.zeros:.0%} of which are 0"
+            remedy = scale_input(evidence, limit=1e6) or redraw(evidence, index) or _UNDEFINED
         overflow = {} if call.composite or bad else {"overflow": 1.0}
         yield (
             index,
