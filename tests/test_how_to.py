@@ -1,5 +1,6 @@
 """The programs of the how-to pages run as they stand, from top to bottom."""
 
+import os
 import re
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-PAGES = Path(__file__).parents[1] / "docs" / "how-to"
+PAGES = Path(__file__).parents[1] / "docs"
 BLOCK = re.compile(r"^( *)```python\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 
 
@@ -25,33 +26,51 @@ def run(page, name="page"):
     return space
 
 
+@pytest.mark.filterwarnings("ignore:You are using a softmax")  # Keras, of the second example
 def test_a_broken_net_is_found_and_mended(capsys):
-    space = run("does-not-train")
+    space = run("diagnose")
     assert space["report"].findings[0].kind == "output activation"
     assert "probabilit" in capsys.readouterr().out
     assert space["monitor"].history
 
 
 def test_starts_are_compared_and_more_seeds_join(capsys):
-    space = run("compare-over-seeds")
+    space = run("compare")
     assert space["result"].schemes == ("Keras's own", "He", "calibrated")
     assert "paired difference" in capsys.readouterr().out
 
 
 def test_a_layer_of_ones_own_is_registered(capsys):
-    run("geometry")
+    run("how-to/geometry")
     *_, size = capsys.readouterr().out.split()
     assert float(size) == pytest.approx(1.0, abs=0.15)
 
 
 def test_the_rate_of_a_narrow_net_is_carried_to_a_wide_one():
-    space = run("mup")
+    space = run("how-to/mup")
     assert space["check"].ok
 
 
 @pytest.mark.slow
 def test_a_comparison_goes_to_several_processes(tmp_path):
     script = tmp_path / "cluster.py"
-    script.write_text(program("on-a-cluster"))
+    script.write_text(program("how-to/on-a-cluster"))
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
     assert "paired difference" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_model_is_sharded_and_loaded_without_drawing(tmp_path):
+    pytest.importorskip("jax")
+    script = tmp_path / "large.py"
+    script.write_text(program("how-to/large-models"))
+    devices = {"KERAS_BACKEND": "jax", "XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        cwd=tmp_path,  # it saves weights
+        env={**os.environ, **devices},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "512x1024" in done.stdout

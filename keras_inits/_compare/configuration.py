@@ -57,10 +57,22 @@ def normalized(config: Any) -> Any:
             if value.get("class_name") == "__lambda__":
                 return "a lambda"  # written with its place in the file; its code counts instead
             kept = {k: v for k, v in value.items() if k not in _NO_NUMBERS}
+            if "class_name" in kept and isinstance(inner := kept.get("config"), Mapping):
+                rest = {k: rename(v) for k, v in kept.items() if k != "config"}
+                return {**rest, "config": arguments(inner)}
             return {names.get(k, k): rename(v) for k, v in kept.items()}
         if isinstance(value, list | tuple):
             return [rename(entry) for entry in value]
         return names.get(value, value) if isinstance(value, str) else value
+
+    def arguments(inner: Mapping[str, Any]) -> dict[str, Any]:
+        # Keras calls its first layers like arguments and their values: "activation", "dropout",
+        # "softmax". The keys here are arguments, and activations are no names of layers.
+        return {
+            k: v if isinstance(v, str) and k.endswith("activation") else rename(v)
+            for k, v in inner.items()
+            if k not in _NO_NUMBERS
+        }
 
     return rename(config)
 

@@ -28,6 +28,7 @@ from keras_inits._compare.store import Store
 from keras_inits._compare.vectorizing import CannotVectorizeError, refuse
 from keras_inits._compare.weights import left_alone
 from keras_inits._errors import InputError, InputTypeError, did_you_mean
+from keras_inits._optional import require
 from keras_inits._progress import Clock
 
 
@@ -90,6 +91,7 @@ def compare(
         InputError: an argument out of range, no optimizer, or a folder `execution.out` that holds
             another comparison, is damaged or cannot be written.
         InputTypeError: `data` or `schemes` of a kind that is not known.
+        MissingPackageError: several seeds, and SciPy, which their intervals need, is not there.
 
     >>> import keras, numpy as np
     >>> x = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
@@ -118,6 +120,8 @@ def compare(
         keep_weights=keep_weights,
     )
     numbers = run_numbers(seeds)
+    if len(numbers) > 1:  # said before the training, not at the end of it
+        require("The interval of several seeds", "scipy")
     template = compiled_model(plan)
     if metric is not None:
         _refuse_unmeasured(plan, metric)

@@ -29,7 +29,8 @@ _SHARES = {"dying": "dead units", "saturated": "saturated", "rank-collapsed": "c
 _VALUES = ("keras_inits.initialize(", ".assign(", "x = ")
 # What other weights can amend. Not among them: what learns nothing at all or is not finite.
 SCALES = ("exploding", "vanishing", "dying", "saturated", "rank-collapsed")
-# Of the distance between the start and the lower end: more than two draws of one scheme differ by.
+# Of the distance between the lower start and the lower end: more than two draws of one scheme
+# differ by. What a start loses by weights that are too large is soon made up, and is no measure.
 GAIN = 0.2
 LOWER = 0.2  # of the loss itself, where next to no distance was made
 STILL, MOVES = 0.005, 0.05  # the falls of a loss that stays, and of one that does not
@@ -341,7 +342,8 @@ def _better(other: Trial, own: Trial) -> bool:
     first, second = (1 - each.end / each.start if each.start > 0 else 0.0 for each in (own, other))
     if first < STILL and second >= max(MOVES, 20 * first):
         return True
-    return other.end <= own.end - max(GAIN * (own.start - other.end), LOWER * own.end)
+    start = min(own.start, other.start)
+    return other.end <= own.end - max(GAIN * (start - other.end), LOWER * own.end)
 
 
 def _of_sigmoids(finding: Finding, own: Trial, changed: Trial) -> Finding:

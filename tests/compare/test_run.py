@@ -313,3 +313,16 @@ def test_without_scipy_an_interval_names_the_extra(monkeypatch):
     monkeypatch.delitem(sys.modules, "scipy.stats", raising=False)
     with pytest.raises(MissingPackageError, match=r'pip install "keras-inits\[compare\]"'):
         keras_inits.mean_interval([1.0, 2.0])
+
+
+def test_scipy_that_several_seeds_need_is_missed_before_the_training(monkeypatch):
+    monkeypatch.setattr("keras_inits._optional._installed", lambda module: module != "scipy")
+    x = np.zeros((8, 2), "float32")
+
+    def build():
+        return keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+
+    options = {"epochs": 1, "batch_size": 4, "optimizer": "sgd", "loss": "mse"}
+    with pytest.raises(MissingPackageError, match="scipy"):
+        compare(build, ["zeros"], (x, x[:, 0]), seeds=2, **options)
+    assert compare(build, ["zeros"], (x, x[:, 0]), seeds=1, **options).epochs == 1

@@ -171,6 +171,14 @@ def test_what_decides_no_numbers_is_not_in_the_key(images):
     assert settings(images, same_model_written_otherwise) == settings(images)
 
 
+def test_names_of_layers_that_are_also_arguments_do_not_change_the_key(images):
+    build = flat(lambda: layers.Activation("softmax"), layers.Softmax, lambda: layers.Dropout(0.1))
+    keras.utils.clear_session()  # the first of a process are called activation, softmax, dropout
+    first = settings(images, build)
+    assert settings(images, build) == first
+    assert settings(images, flat(lambda: layers.Activation("elu"), layers.ELU)) != first
+
+
 def test_a_build_that_takes_the_scheme_has_one_key_for_all_schemes(images):
     def build(scheme):
         return flat(lambda: layers.Dense(8, kernel_initializer=scheme))()

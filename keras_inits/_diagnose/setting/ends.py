@@ -24,6 +24,13 @@ _ACTIVATION_LAYERS = {
     L.PReLU: "leaky_relu",
     L.ELU: "elu",
 }
+# What they make of shares is any number, in training at least.
+_NORMALIZATIONS = (
+    L.BatchNormalization,
+    L.LayerNormalization,
+    L.GroupNormalization,
+    L.RMSNormalization,
+)
 _OPERATIONS = ("softmax", "sigmoid", "relu", "tanh", "softplus", "exp")
 
 
@@ -36,6 +43,8 @@ def name_of(layer: Any) -> str:
     for kind, name in _ACTIVATION_LAYERS.items():
         if isinstance(layer, kind):
             return name
+    if isinstance(layer, _NORMALIZATIONS):
+        return "linear"
     if not isinstance(layer, keras.Layer):
         name = type(layer).__name__.lower()
         return name if name in _OPERATIONS else "unknown"
@@ -97,8 +106,8 @@ def _end(model: keras.Model, chain: list[Any], output: np.ndarray) -> End:
     before = names[1][0] if len(names) > 1 and not trained else "linear"
     if not trained and len(names) > 1 and names[1][2] and not isinstance(chain[0], L.Layer):
         layer = names[1][1]  # an operation has no name that its user gave
-    if activation == "unknown" and _sums_to_one(output):
-        activation = "softmax"
+    if activation == "unknown" and _sums_to_one(output):  # perhaps the softmax before, passed on
+        activation, before = "softmax", "linear"
     axes = {a % max(output.ndim, 1) for a in (axis if isinstance(axis, tuple) else (axis,))}
     last = chain[0] if chain else None
     named = next((op for op in chain if getattr(op, "name", "") == layer), None)

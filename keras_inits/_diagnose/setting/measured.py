@@ -10,6 +10,7 @@ from keras import ops
 from keras_inits._diagnose.setting import (
     filled,
     moving,
+    output,
     own_loss,
     pace,
     rates,
@@ -18,7 +19,7 @@ from keras_inits._diagnose.setting import (
 )
 from keras_inits._diagnose.setting.case import Case
 from keras_inits._diagnose.setting.guess import guess
-from keras_inits._diagnose.setting.plain import targets_of
+from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE, targets_of
 from keras_inits._diagnose.setting.steps import BATCH, Trial
 from keras_inits._reporting import Finding
 
@@ -57,14 +58,29 @@ def _outputs(case: Case, x: Any, *, training: bool = False) -> list[np.ndarray]:
 
 
 def runs(case: Case, inputs: list[np.ndarray]) -> list[Finding]:
-    """Returns what a run shows of masks and of moving statistics."""
-    found = []
+    """Returns what a run shows of masks, of moving statistics and of ends that nothing names."""
+    found = _unknown_ends(case)
     if filled.attends(case.model):
         found += filled.hidden(case.model, inputs, lambda: _outputs(case, case.x))
     if slow := moving.slow(case.model):
         both = (_outputs(case, case.x, training=training) for training in (True, False))
         found += [f for f in (moving.finding(slow, *both),) if f]
     return found
+
+
+def _unknown_ends(case: Case) -> list[Finding]:
+    """Returns the findings that ends without a known activation give no probabilities in `fit`."""
+    losses = (*BINARY, *CATEGORICAL, *SPARSE)
+    ends = {
+        place: (end, kind)
+        for place, (_, end, kind) in zip(case.places, case.parts, strict=True)
+        if kind.name in losses and not kind.from_logits and end.activation == "unknown"
+    }
+    if not ends:
+        return []
+    made = _outputs(case, case.x, training=True)
+    found = (output.outside(made[place], *of) for place, of in ends.items() if place < len(made))
+    return [finding for finding in found if finding]
 
 
 def forgotten(case: Case, own: Trial, best: float | None) -> list[Finding]:

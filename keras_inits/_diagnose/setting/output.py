@@ -23,6 +23,7 @@ UNREACHED = 0.01
 # Of a label's 1, what label smoothing leaves as its lead over the others, at the least. Szegedy et
 # al. 2016 (https://arxiv.org/abs/1512.00567) took 0.1; a lead of 0.1 is a smoothing of 0.9.
 LEAD = 0.1
+_ROUNDED = 1e-3  # of probabilities in float16
 
 
 def check(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
@@ -198,6 +199,29 @@ def _no_probabilities(targets: Targets, end: End, loss: LossKind) -> Finding:
             else ""
         ),
         {"low": low, "high": high},
+    )
+
+
+def outside(made: np.ndarray, end: End, loss: LossKind) -> Finding | None:
+    """Returns the finding that outputs, as `fit` computes them, are no probabilities.
+
+    Args:
+        made: the outputs of a batch.
+        end: of the output, whose activation is not known.
+        loss: a cross-entropy of probabilities.
+    """
+    share = float(((made < -_ROUNDED) | (made > 1 + _ROUNDED)).mean())
+    if share <= UNREACHED:
+        return None
+    fit = "a sigmoid" if loss.name in BINARY else "a softmax"
+    return Finding(
+        "output activation",
+        ("output",),
+        f"{loss.name} takes probabilities, and {share:.0%} of the outputs of {end.layer} are "
+        f"outside of 0 to 1 ({made.min():.3g} to {made.max():.3g})",
+        "What is outside is cut off, and has no gradient",
+        f"Let {fit} be the last layer, with nothing behind it; or from_logits=True in the loss",
+        {"outside": share},
     )
 
 

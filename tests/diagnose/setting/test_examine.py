@@ -215,6 +215,20 @@ def test_the_end_of_a_subclassed_model_is_read(units, end, y, loss, kind):
     assert _kinds(model, X, np.asarray(y, "float32"), loss) == ([kind] if kind else [])
 
 
+@pytest.mark.parametrize(
+    ("end", "kinds"),
+    [
+        (lambda: [layers.Dense(3, "softmax"), layers.BatchNormalization()], ["output activation"]),
+        (lambda: [layers.Dense(3), layers.Lambda(lambda t: 2 * t)], ["output activation"]),
+        (lambda: [layers.Dense(3), layers.BatchNormalization(), layers.Softmax()], []),
+        (lambda: [layers.Dense(3, "softmax"), layers.Lambda(lambda t: t + 0.0)], []),
+    ],
+)
+def test_what_stands_behind_the_last_activation_is_measured(end, kinds):
+    model = keras.Sequential([keras.Input((8,)), layers.Dense(16, "relu"), *end()])
+    assert _kinds(model, X, CLASSES, SPARSE) == kinds
+
+
 def test_the_entrance_of_a_subclassed_model_is_read():
     plain, scaled = Own(3, "softmax"), Own(3, "softmax", layers.BatchNormalization())
     for model in (plain, scaled):

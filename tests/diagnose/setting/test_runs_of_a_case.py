@@ -6,7 +6,9 @@ import pytest
 from keras import layers, ops
 
 import keras_inits
-from keras_inits._diagnose.setting import data, examine
+from keras_inits._diagnose import proof
+from keras_inits._diagnose.setting import data, examine, steps
+from keras_inits._reporting import Finding
 
 RNG = np.random.default_rng(6)
 X = RNG.normal(size=(128, 6)).astype("float32")
@@ -137,3 +139,17 @@ def test_kernels_are_weighed_without_the_weights_of_samples():
     model.compile("adam", BCE)
     balanced = {0: 0.5 / (1 - share), 1: 0.5 / share}
     assert keras_inits.diagnose(model, X, rare, class_weight=balanced).ok
+
+
+@pytest.mark.parametrize(("start", "end", "kept"), [(7.2, 0.78, 1), (0.7, 0.60, 0), (7.2, 0.60, 0)])
+def test_what_bad_weights_lose_at_the_start_is_no_measure_of_what_others_gain(start, end, kept):
+    # From kernels drawn anew a loss of 0.7 falls to 0.55.
+    def trial(first, last):
+        return steps.Trial(0.05, (first,) * 20, first, last, (), (), 1.0)
+
+    finding = Finding("saturated", ("dense",), "97% of its values are near a bound", "", "")
+    trials = proof.Trials(
+        trial(start, end), lambda: trial(0.7, 0.55), lambda: None, lambda lengths: None
+    )
+    findings, notes = proof.weighed([finding], trials)
+    assert (len(findings), len(notes)) == (kept, 1 - kept)
