@@ -96,8 +96,6 @@ def test_a_value_that_is_not_finite_is_named_before_the_loss_at_the_start():
     model.compile("adam", "mse")
     report = ki.diagnose(model, np.maximum(V, 0), V[:, :4])
     assert (report.findings[0].kind, report.findings[0].where) == ("not finite", ("logarithm",))
-    assert "of which are 0" in report.findings[0].evidence
-    assert "logarithm" in report.findings[0].remedy
 
 
 @pytest.mark.parametrize(("axis", "ok"), [(-1, False), (1, True)])
