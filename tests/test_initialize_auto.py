@@ -66,6 +66,36 @@ def test_a_stream_with_constant_factors_keeps_its_scale(add):
     assert found.max() < 4
 
 
+@pytest.mark.parametrize("factor", [lambda x: 0.1 * x, lambda x: x / 8.0])
+def test_a_factor_behind_the_last_sum_is_no_loss_of_the_stream(factor):
+    def net(before_the_head, between=lambda x: x):
+        x = inputs = keras.Input((64,))
+        for _ in range(3):
+            x = between(x + layers.Dense(64)(layers.Dense(64, "relu")(x)))
+        x = x + layers.Dense(64)(layers.Dense(64, "relu")(x))
+        return keras.Model(inputs, layers.Dense(10)(before_the_head(x)))
+
+    def ends(model):
+        return [row.target_stddev for row in kernels(model)[1:-1:2]]
+
+    plain = ends(net(lambda x: x))
+    assert ends(net(factor)) == pytest.approx(plain)
+    # Between sums it is one, for the branches to make up for: by no more than the stream itself.
+    assert ends(net(lambda x: x, factor))[0] == pytest.approx(2 * plain[0])
+
+
+def test_a_tower_that_several_inputs_go_through_is_scaled_as_one_alone():
+    def ends(count):
+        x = inputs = keras.Input((64,))
+        for _ in range(2):
+            x = x + layers.Dense(64)(layers.Dense(64, "relu")(x))
+        tower, several = keras.Model(inputs, x), [keras.Input((64,)) for _ in range(count)]
+        outputs = [layers.Dense(1)(tower(each)) for each in several]
+        return [row.target_stddev for row in kernels(keras.Model(several, outputs))[1:4:2]]
+
+    assert ends(2) == pytest.approx(ends(1))
+
+
 def test_a_branch_that_a_stream_passes_many_times_is_scaled_for_all():
     hidden, end = layers.Dense(64, "relu"), layers.Dense(64)
     x = inputs = keras.Input((64,))
@@ -99,6 +129,15 @@ def test_what_a_constraint_will_change_is_said():
     first, last = kernels(model)
     assert first.note.endswith("NonNeg changes it at the first step")
     assert "first step" not in last.note
+
+
+def test_a_constraint_that_raises_is_noted_behind_weights_that_are_set():
+    class Broken(keras.constraints.Constraint):
+        def __call__(self, w):
+            raise RuntimeError("no such axis")
+
+    (row,) = kernels(sequence((8,), layers.Dense(8, kernel_constraint=Broken())))
+    assert row.note.endswith("Broken cannot take it: RuntimeError: no such axis")
 
 
 def test_maxout_is_carried():

@@ -43,6 +43,8 @@ _PIXEL_SCALE = 0.1
 _PIXELS = 255.0
 _INPUTS = 10**6  # their random values are other ones than those of calls
 _UNDAMPED = 0.999  # factors nearer to 1 are rounding
+# What a stream may pass between two of its sums, behind the factors that damp it.
+_PASSED = frozenset({Kind.ACTIVATION, Kind.NOISE, Kind.IDENTITY, Kind.RESHAPING})
 _SOLVING, _CLOSE = 12, 0.01  # steps of the search for a branch's scale, and its relative error
 
 
@@ -319,33 +321,58 @@ class _Walk:
             ) else 1  # fmt: skip
             return 1 / (2 * (each.place // of_block + 1))
         share = 1 / (stream.branches * self._repeats(each))
-        return max(share, self._lost(each) / len(each.branches))
+        # No more than the stream itself: a branch cannot be made up for a factor that puts it out.
+        return max(share, min(1.0, self._lost(each) / len(each.branches)))
 
     def _repeats(self, each: Sum) -> int:
         """Returns how often the stream passes the kernels of a sum: what one adds, all add."""
-        ends = [self.wiring.calls[b.kernel] for b in each.branches if b.kernel is not None]
-        return max((len(self.wiring.of(p)) for end in ends for p in end.weights[:1]), default=1)
+        passed = {b.kernel for s in self.wiring.sums if s.stream == each.stream for b in s.branches}
+        paths = {
+            path
+            for branch in each.branches if branch.kernel is not None
+            for path in self.wiring.calls[branch.kernel].weights[:1]
+        }  # fmt: skip
+        return max(
+            (sum(call.index in passed for call in self.wiring.of(p)) for p in paths), default=1
+        )
 
     def _lost(self, each: Sum) -> float:
         """Returns what constant factors take off a stream at a sum, for its branches to bring.
 
         As a share of the stream: of (h + f) / sqrt(2) it is 1, of 0.9 h + f 0.19, as
-        behind^2 (own^2 + share) = 1.
+        behind^2 (own^2 + share) = 1. What stands behind the last sum takes nothing off the stream:
+        a head takes it as it comes.
         """
         if each.call not in self._losses:
-            summing = self.wiring.calls[each.call]
-            behind = 1.0 / len(set(summing.signals)) if summing.type == "Average" else 1.0
-            at = each.call
-            while len(following := self.wiring.graph.consumers.get(at, ())) == 1:
-                (at,) = following
-                if (factor := self._factor(self.wiring.calls[at])) is None:
-                    break
-                behind *= factor
             on_way = (self._factor(self.wiring.calls[i]) for i in each.shortcut.calls)
             own = math.prod(factor for factor in on_way if factor is not None)
+            behind = self._behind(each)
             damped = 0 < behind * own < _UNDAMPED
             self._losses[each.call] = 1 / behind**2 - own**2 if damped else 0.0
         return self._losses[each.call]
+
+    def _behind(self, each: Sum) -> float:
+        """Returns the constant between a sum and the next one of its stream; 1 behind the last."""
+        summing, graph = self.wiring.calls[each.call], self.wiring.graph
+        behind = 1.0 / len(set(summing.signals)) if summing.type == "Average" else 1.0
+        forks = {
+            s.fork for s in self.wiring.sums if s.stream == each.stream and s.place > each.place
+        }
+        at, on_factors = each.call, True
+        while at not in forks:
+            following = graph.consumers.get(at, ())
+            if len(following) != 1:
+                return 1.0
+            (at,) = following
+            call = self.wiring.calls[at]
+            factor = self._factor(call) if on_factors else None
+            if factor is not None:
+                behind *= factor
+            elif call.kind in _PASSED:
+                on_factors = False
+            else:
+                return 1.0
+        return behind
 
     def _factor(self, call: Call) -> float | None:
         """Returns the constant that a call multiplies by; None if it does something else."""

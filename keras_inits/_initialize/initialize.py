@@ -205,7 +205,10 @@ def _constrained(step: Step) -> str:
         return ""
     drawn = ops.convert_to_tensor(step.owned.weight)
     # Keras applies it behind each step of training, and never to a start.
-    held = ops.all(ops.isclose(constraint(drawn), drawn, rtol=1e-3, atol=1e-6))
+    try:
+        held = bool(ops.all(ops.isclose(constraint(drawn), drawn, rtol=1e-3, atol=1e-6)))
+    except Exception as error:  # code of a user, when all weights are set
+        return f"{type(constraint).__name__} cannot take it: {type(error).__name__}: {error}"
     return "" if held else f"{type(constraint).__name__} changes it at the first step"
 
 
