@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Collection
 from typing import Any
 
 import keras
@@ -127,14 +128,43 @@ def _balanced(scheme: BalancedInit, geometry: KernelGeometry | None) -> tuple[An
     return made, f"of the same mean and variance, taps independent; {note}"
 
 
+def orthogonal_among(
+    scheme: OrthogonalInit, kernels: Collection[KernelGeometry]
+) -> tuple[Any, str]:
+    """Returns Keras's initializer for kernels of several shapes, and what is to be said of it.
+
+    Keras's Orthogonal reads each matrix off the shape; that of an attention layer's kernel is not
+    there. Its VarianceScaling is told the axes of those.
+
+    Args:
+        scheme: draws all of them.
+        kernels: their geometries.
+
+    Raises:
+        NoCounterpartError: no fan gives each of them its scale.
+    """
+    for mode in ("fan_in", "fan_out") if kernels else ():
+        first = next(iter(kernels))
+        of_one = VarianceScalingInit(scale=1.0, mode=mode, distribution="normal")
+        scale = (scheme.expected_stddev(first) / of_one.expected_stddev(first)) ** 2
+        law = VarianceScalingInit(
+            scale=scale, mode=mode, distribution="normal", seed=_seed(scheme)
+        )  # fmt: skip
+        if scale and all(
+            math.isclose(law.expected_stddev(one), scheme.expected_stddev(one), rel_tol=1e-6)
+            for one in kernels
+        ):
+            made, _ = _variance_scaling(law, None)
+            return made, "of the same mean and variance, entries independent"
+    raise NoCounterpartError("one initializer is for kernels of several shapes, which scale apart")
+
+
 @keras_counterpart.register(OrthogonalInit)
 def _orthogonal(scheme: OrthogonalInit, geometry: KernelGeometry | None) -> tuple[Any, str]:
-    alike = geometry is None or _reads_alike(scheme, geometry)
-    if geometry is None and isinstance(scheme, SuoInit):
-        by_fan = XavierInit(scheme.effective_gain, seed=_seed(scheme))
-        made, _ = _variance_scaling(by_fan, None)
-        return made, "of the same mean and variance, entries independent"
-    if geometry is not None and not alike and isinstance(scheme, SuoInit | HadamardOrthogonalInit):
+    if geometry is None:
+        return orthogonal_among(scheme, ())
+    alike = _reads_alike(scheme, geometry)
+    if not alike and isinstance(scheme, SuoInit | HadamardOrthogonalInit):
         # What `initialize(model, "auto")` leaves in attention, gates, groups.
         made = initializers.RandomNormal(0.0, scheme.expected_stddev(geometry), seed=_seed(scheme))
         return made, (
@@ -144,8 +174,6 @@ def _orthogonal(scheme: OrthogonalInit, geometry: KernelGeometry | None) -> tupl
     if scheme.has_axes or not alike:
         raise NoCounterpartError("Keras's Orthogonal reads one matrix off the shape")
     if type(scheme).gain_in is not OrthogonalInit.gain_in:
-        if geometry is None:
-            raise NoCounterpartError("its gain follows from the shape")
         gain, note = scheme.gain_in(geometry), "its gain is that of this shape alone"
     else:
         gain, note = scheme.effective_gain, ""

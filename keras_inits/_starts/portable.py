@@ -9,11 +9,16 @@ from rich.table import Table
 
 from keras_inits import _checks, _registry
 from keras_inits._kernel_geometry import KernelGeometry
-from keras_inits._layers import owned_weights
+from keras_inits._layers import geometry, owned_weights
 from keras_inits._layers.ownership import initializer_attribute
 from keras_inits._reporting import Finding, Report, plain_text
+from keras_inits._schemes import OrthogonalInit
 from keras_inits._schemes.base import Scheme
-from keras_inits._starts.counterparts import NoCounterpartError, keras_counterpart
+from keras_inits._starts.counterparts import (
+    NoCounterpartError,
+    keras_counterpart,
+    orthogonal_among,
+)
 
 
 @dataclass(frozen=True)
@@ -83,11 +88,12 @@ class PortableReport(Report):
 
 
 def portable(model: keras.layers.Layer) -> PortableReport:
-    """Puts Keras's own initializers of the same law in place of this package's.
+    """Puts Keras's own initializers in place of this package's.
 
-    A saved model then opens where this package is not installed. Weights stay as they are: what
-    changes is the law by which a clone is drawn, and only in its name. Where the shape of a kernel
-    does not give its fans as Keras reads them, the standard deviation is put down as a number.
+    They are of the same law where Keras has it, else of the same mean and variance; the row says
+    which. A saved model then opens where this package is not installed. Weights stay as they are:
+    what changes is the law by which a clone is drawn. Where the shape of a kernel does not give its
+    fans as Keras reads them, the standard deviation is put down as a number.
 
     Args:
         model: a built model or layer.
@@ -106,12 +112,15 @@ def portable(model: keras.layers.Layer) -> PortableReport:
     ('GlorotUniform', 'GlorotUniform')
     """
     _checks.built(model, "made portable")
-    geometries = _geometries(model)
+    geometries, inner = _geometries(model), _inner_kernels(model)
     rows = []
     for layer in model._flatten_layers():
         for attribute, scheme in _ours(layer):
             try:
-                made, note = keras_counterpart(scheme, geometries.get((id(layer), attribute)))
+                if isinstance(scheme, OrthogonalInit) and (id(layer), attribute) in inner:
+                    made, note = orthogonal_among(scheme, inner[id(layer), attribute])
+                else:
+                    made, note = keras_counterpart(scheme, geometries.get((id(layer), attribute)))
             except NoCounterpartError as error:
                 rows.append(PortableRow(layer.name, attribute, repr(scheme), reason=str(error)))
                 continue
@@ -132,6 +141,33 @@ def _ours(layer: Any) -> Iterator[tuple[str, Scheme]]:
             value = _registry.get(value)
         if isinstance(value, Scheme):
             yield attribute, value
+
+
+def _inner_kernels(model: Any) -> dict[tuple[int, str], list[KernelGeometry]]:
+    """Returns by layer and attribute the kernels of sublayers that an initializer fills.
+
+    None of them where Keras would read another fan off the shape: EinsumDense alone says its axes.
+    """
+    found: dict[tuple[int, str], list[KernelGeometry]] = {}
+    unlike: set[tuple[int, str]] = set()
+    for owned in owned_weights(model):
+        for parent in owned.parents:
+            if attribute := initializer_attribute(parent, owned.weight.name):
+                key, kernel = (id(parent), attribute), geometry(owned.layer, owned.weight)
+                kernels = found.setdefault(key, [])
+                says_axes = isinstance(owned.layer, keras.layers.EinsumDense)
+                by_shape = KernelGeometry.from_shape(tuple(map(int, owned.weight.shape)))
+                if isinstance(kernel, KernelGeometry) and (
+                    says_axes or _fans(kernel) == _fans(by_shape)
+                ):
+                    kernels.append(kernel)
+                else:
+                    unlike.add(key)
+    return {key: [] if key in unlike else kernels for key, kernels in found.items()}
+
+
+def _fans(kernel: KernelGeometry) -> tuple[float, float]:
+    return kernel.fan_in, kernel.fan_out
 
 
 def _geometries(model: Any) -> dict[tuple[int, str], KernelGeometry]:

@@ -120,6 +120,29 @@ def test_what_keras_has_no_law_for_stays_and_is_reported():
     assert keras_inits.PortableReport.from_dict(report.to_dict()) == report
 
 
+@pytest.mark.parametrize(
+    ("heads", "scheme", "wanted"),
+    [
+        (8, "auto", 256**-0.5),
+        (4, "initkit_orthogonal", 256**-0.5),  # 256 -> 128 -> 256
+        (4, "initkit_suo", None),  # the last one has another fan, as it should
+    ],
+)
+def test_orthogonal_kernels_of_attention_keep_their_scale(heads, scheme, wanted):
+    inputs = keras.Input((12, 256))
+    model = keras.Model(inputs, layers.MultiHeadAttention(heads, 32)(inputs, inputs))
+    keras_inits.initialize(model, scheme, seed=0)
+    before = [values(w).std() for w in model.weights if w.path.endswith("kernel")]
+    report = keras_inits.portable(model)
+    clone = keras.models.clone_model(model)
+    after = [values(w).std() for w in clone.weights if w.path.endswith("kernel")]
+    if report.ok:
+        assert after == pytest.approx(before, rel=0.03)
+    if wanted:
+        assert after == pytest.approx([wanted] * 4, rel=0.03)
+    assert report.ok or heads == 4
+
+
 def test_a_scheme_has_a_counterpart_of_keras_or_a_reason():
     geometry = KernelGeometry.from_shape((3, 3, 8, 8))
     without = set()
