@@ -114,12 +114,13 @@ def _calibrate(quick: bool) -> Measured:
 
     import keras_inits
 
-    calibrate, blocks = importlib.import_module("calibrate"), 2 if quick else 20
-    x = np.random.default_rng(0).normal(size=(calibrate.EXAMPLES, calibrate.WIDTH))
-    x, model = x.astype("float32"), calibrate.net(blocks)
+    calibrate = importlib.import_module("calibrate")
+    of = SimpleNamespace(net="dense", blocks=2 if quick else 20, width=64, examples=256)
+    x = np.random.default_rng(0).normal(size=(of.examples, of.width)).astype("float32")
+    model = calibrate.net(of)
     return paired_ratio(
         lambda: keras_inits.calibrate(model, x, scheme="initkit_orthogonal", seed=0),
-        lambda: calibrate.with_lsuv(blocks, x),
+        lambda: calibrate.with_lsuv(of, x),
         repeats=1 if quick else 3,
     )
 

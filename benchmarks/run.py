@@ -9,7 +9,8 @@
 Both sides of a row are timed in turn on the machine at hand (`timing.py`); a ratio below 1 means
 that ours is faster. Each row is measured in a process of its own, since compiled functions, threads
 and memory of one would change another. The table appears when all rows are measured. What has more
-than one number to show has a program of its own next to this one.
+than one number to show has a program of its own next to this one. A row that fails is named in the
+table, and the others stay; the exit status is then 1.
 """
 
 import argparse
@@ -23,13 +24,17 @@ from pathlib import Path
 from rows import ROWS, Measured
 
 
-def table(measured: dict[str, Measured | None]) -> str:
-    """Returns rows of the README's table, in Markdown; None: the rival is not installed."""
+def table(measured: dict[str, Measured | str]) -> str:
+    """Returns rows of the README's table, in Markdown; a text says why one was not measured.
+
+    >>> print(table({"import": "failed"}).splitlines()[-1])
+    | `import keras_inits` | | `import keras`: failed | |
+    """
     lines = ["| what | ours | rival | ratio |", "|---|---|---|---|"]
     for name, found in measured.items():
         row = ROWS[name]
-        if found is None:
-            lines.append(f"| {row.what} | | {row.rival}: not installed | |")
+        if isinstance(found, str):
+            lines.append(f"| {row.what} | | {row.rival}: {found} | |")
             continue
         ours, rival, ratio = found
         lines.append(
@@ -51,15 +56,16 @@ def _time(seconds: float) -> str:
     return f"{_short(1e3 * seconds)} ms" if seconds < 1 else f"{_short(seconds)} s"
 
 
-def _in_a_process(name: str, quick: bool) -> Measured | None:
-    """Returns what a row measures; None if its rival is not installed."""
+def _in_a_process(name: str, quick: bool) -> Measured | str:
+    """Returns what a row measures; else why it was not measured: the other rows stay."""
     if ROWS[name].missing():
-        return None
+        return "not installed"
     command = [sys.executable, __file__, "--only", name, *(["--quick"] if quick else [])]
     folder = Path(__file__).parent
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
     if done.returncode:
-        raise SystemExit(f"{done.stderr}\n`{name}` failed; no table is written")
+        print(f"{done.stderr}\n`{name}` failed", file=sys.stderr, flush=True)
+        return "failed"
     ours, rival, ratio = json.loads(done.stdout.splitlines()[-1])
     return ours, rival, ratio
 
@@ -103,6 +109,8 @@ def main() -> None:
         part = given.out.with_name(given.out.name + ".part")
         part.write_text(text)
         part.replace(given.out)
+    if failed := [name for name, found in measured.items() if found == "failed"]:
+        raise SystemExit(f"failed: {', '.join(failed)}")
 
 
 if __name__ == "__main__":
