@@ -88,7 +88,7 @@ def collected(y: Any, sample_weight: Any = None) -> tuple[Any, Any]:
         sample_weight: next to arrays; None for equal ones.
     """
     if (arrays := _as_arrays(y)) is not None:
-        return arrays, None if sample_weight is None else _as_arrays(sample_weight)
+        return arrays, _weights_as_arrays(sample_weight)
     if not hasattr(y, "__iter__") or isinstance(y, str):
         raise InputTypeError(
             "`y` must be targets: arrays, or an iterable of (x, y) batches. "
@@ -106,17 +106,51 @@ def collected(y: Any, sample_weight: Any = None) -> tuple[Any, Any]:
                 f"Received: y with a batch of type {type(item).__name__}"
             )
         weight = item[2] if is_pair and len(item) > 2 else None
-        batches.append((target, None if weight is None else _as_arrays(weight)))
+        batches.append((target, _weights_as_arrays(weight)))
     if not batches:
         raise InputError("`y` must hold at least one target. Received: y without any")
     joined = keras.tree.map_structure(
         lambda *leaves: np.concatenate(leaves), *[t for t, _ in batches]
     )
-    if any(weight is None for _, weight in batches):
+    given = next((weight for _, weight in batches if weight is not None), None)
+    if given is None:
         return joined, None
     return joined, keras.tree.map_structure(
-        lambda *leaves: np.concatenate(leaves), *[weight for _, weight in batches]
+        lambda *leaves: None if leaves[0] is None else np.concatenate(leaves),
+        *[_ones_like(given, t) if weight is None else weight for t, weight in batches],
     )
+
+
+def _ones_like(weights: Any, targets: Any) -> Any:
+    """Returns weights of 1 for a batch that has none, in the structure of another batch's."""
+    rows = len(next(leaf for leaf in keras.tree.flatten(targets) if leaf is not None))
+    return keras.tree.map_structure(
+        lambda leaf: None if leaf is None else np.ones((rows, *leaf.shape[1:])), weights
+    )
+
+
+def _weights_as_arrays(given: Any) -> Any:
+    """Returns a structure of arrays, None for equal weights.
+
+    Raises:
+        InputTypeError: what is none.
+    """
+    if given is None:
+        return None
+    if isinstance(given, Mapping):
+        return {name: _weights_as_arrays(each) for name, each in given.items()}
+    found = _as_arrays(given)
+    if found is None and isinstance(given, list | tuple) and given:
+        try:  # a list for each example
+            found = np.asarray(given, "float64")
+        except (ValueError, TypeError):
+            found = None
+    if found is None:
+        raise InputTypeError(
+            "`sample_weight` must be numbers: an array, or a structure of arrays as the outputs "
+            f"are. Received: sample_weight of type {type(given).__name__}"
+        )
+    return found
 
 
 def _as_arrays(y: Any) -> Any:

@@ -294,6 +294,20 @@ def test_weights_come_with_batches_and_ignored_classes_do_not_count():
     assert first_loss(model, y) == pytest.approx(row.loss, rel=1e-4)
 
 
+def test_batches_without_weights_count_as_1_and_lists_of_lists_are_weights():
+    def rates(y, **options):
+        model = head(3, "softmax", "sparse_categorical_crossentropy")
+        return keras_inits.fit_output_bias(model, y, **options).rows[0].bias
+
+    weights = np.where(np.arange(200) < 100, 1.0, 1.0 + CLASSES)
+    x = np.zeros((100, 4))
+    batches = [(x, CLASSES[:100]), (x, CLASSES[100:], weights[100:])]
+    wanted = rates(CLASSES, sample_weight=weights)
+    assert rates(batches) == pytest.approx(wanted)
+    assert rates(CLASSES, sample_weight=weights[:, None].tolist()) == pytest.approx(wanted)
+    assert rates(CLASSES) != pytest.approx(wanted)
+
+
 def test_outputs_without_a_loss_are_left_alone_and_keys_are_those_of_the_outputs():
     inputs = keras.Input((4,))
     z, a = layers.Dense(3, "softmax", name="q")(inputs), layers.Dense(1, name="r")(inputs)
@@ -324,6 +338,8 @@ def test_a_head_that_runs_over_time_takes_a_label_a_step():
         (np.array(["a", "b"]), {}, "finite numbers"),
         (CLASSES, {"sample_weight": np.ones(3)}, "a number for each example"),
         (CLASSES, {"sample_weight": -np.ones(200)}, "at least 0"),
+        (CLASSES, {"sample_weight": "nonsense"}, "must be numbers"),
+        ([(np.zeros((200, 4)), CLASSES, [[1.0], [1.0, 2.0]])], {}, "must be numbers"),
         ([(np.zeros((2, 4)), CLASSES[:2])], {"sample_weight": np.ones(2)}, "for arrays"),
     ],
 )
