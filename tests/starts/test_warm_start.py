@@ -6,6 +6,7 @@ import pytest
 from keras import layers
 
 import keras_inits
+from keras_inits._starts.alike import computes_alike
 
 RNG = np.random.default_rng(0)
 
@@ -276,6 +277,32 @@ def test_models_that_differ_in_more_than_weights_are_not_said_to_agree(one, othe
     for width in (4, 7):
         assert keras_inits.warm_start(net(width, *other), source, seed=1).preserves is False
         assert keras_inits.warm_start(net(width, *one), source, seed=1).preserves is True
+
+
+def test_a_head_in_float32_is_compared_by_what_half_precision_before_it_rounds():
+    def net(width):
+        hidden = layers.Dense(width, "relu", dtype="mixed_float16")
+        return keras.Sequential([keras.Input((64,)), hidden, layers.Dense(4)])
+
+    source, model = scattered(net(256)), net(700)
+    assert keras_inits.warm_start(model, source, seed=1).preserves
+    model.layers[-1].kernel.assign(1.2 * model.layers[-1].kernel)
+    assert not computes_alike(model, source)
+
+
+def test_running_two_models_leaves_their_seeds_where_they_were():
+    class Noisy(layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.generator = keras.random.SeedGenerator(1)
+
+        def call(self, x):
+            return x + 0 * keras.random.normal((1,), seed=self.generator)
+
+    model = keras.Sequential([keras.Input((4,)), Noisy()])
+    before = values(model.layers[0].generator.state)
+    assert computes_alike(model, model)
+    np.testing.assert_array_equal(values(model.layers[0].generator.state), before)
 
 
 def test_scales_of_units_are_widened_with_them():
