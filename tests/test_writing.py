@@ -94,9 +94,20 @@ class Shifted(Halved):  # its law does not tell what `sample` adds
         return super().sample(geometry, dtype, seed) + 3.0
 
 
-def test_a_subclass_that_overrides_sample_draws_by_it():
+class ShiftedOrthogonal(keras_inits.OrthogonalInit):
+    def draw(self, geometry, dtype, seed):
+        return super().draw(geometry, dtype, seed) + 3.0
+
+
+class ShiftedHadamard(keras_inits.HadamardOrthogonalInit):
+    def draw(self, geometry, dtype, seed):
+        return super().draw(geometry, dtype, seed) + 3.0
+
+
+@pytest.mark.parametrize("scheme", [Shifted, ShiftedOrthogonal, ShiftedHadamard])
+def test_a_subclass_that_draws_in_its_own_way_is_asked_for_it(scheme):
     model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(64)])
-    keras_inits.initialize(model, Shifted(), seed=1)
+    keras_inits.initialize(model, scheme(), seed=1)
     assert abs(float(np.mean(model.layers[0].kernel)) - 3) < 0.1
     assert not Shifted.independent
     assert keras_inits.HeUniformInit.independent

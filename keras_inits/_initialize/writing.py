@@ -114,9 +114,12 @@ def _is_of_matrices(geometry: KernelGeometry) -> bool:
 
 def _by_numpy(scheme: OrthogonalInit, geometry: KernelGeometry) -> Callable[..., Any] | None:
     """Returns what makes orthogonal matrices by NumPy, where that is the faster way."""
-    if type(scheme).sample is HadamardOrthogonalInit.sample:
+    own = type(scheme)  # a subclass that draws in a way of its own is asked for it
+    if own.draw is not OrthogonalInit.draw:
+        return None
+    if own.sample is HadamardOrthogonalInit.sample:
         return functools.partial(hadamard_orthogonal, by_numpy=True)
-    small = type(scheme).sample is OrthogonalInit.sample and is_small(geometry.matrix_shape)
+    small = own.sample is OrthogonalInit.sample and is_small(geometry.matrix_shape)
     return small_haar_orthogonal if small else None
 
 
