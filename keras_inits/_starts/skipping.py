@@ -92,10 +92,12 @@ class Skipped:
     def _forget_what_is_set(self) -> None:
         """Looks for values that came in without an `assign`, as a `tf.train.Checkpoint` sets them.
 
-        A weight is skipped as zeros, and no random initializer draws only those.
+        A weight is skipped as zeros of negative sign, and no file holds only those: the zeros of
+        one that was trained from a start of zeros are not taken for them.
         """
         for key, (variable, _) in list(self._waiting.items()):
-            if bool(ops.convert_to_numpy(ops.any(ops.not_equal(variable.value, 0)))):
+            value = variable.value
+            if _any(ops.not_equal(value, 0)) or _any(ops.logical_not(ops.signbit(value))):
                 del self._waiting[key]
 
     def report(self) -> SkipReport:
@@ -176,16 +178,20 @@ def _add_weight(plain: Any, layer: Any, *args: Any, **kwargs: Any) -> Any:
     if isinstance(initializer, _CONSTANT) or not callable(initializer):
         return plain(layer, *args, **kwargs)
     if len(args) > 1:
-        args = (args[0], _zeros, *args[2:])
+        args = (args[0], _negative_zeros, *args[2:])
     else:
-        kwargs["initializer"] = _zeros
+        kwargs["initializer"] = _negative_zeros
     variable = plain(layer, *args, **kwargs)
     skipped.add(variable, initializer)
     return variable
 
 
-def _zeros(shape: Any, dtype: Any = None, **_: Any) -> Any:
-    return ops.zeros(shape, dtype=dtype)
+def _any(values: Any) -> bool:
+    return bool(ops.convert_to_numpy(ops.any(values)))
+
+
+def _negative_zeros(shape: Any, dtype: Any = None, **_: Any) -> Any:
+    return ops.full(shape, -0.0, dtype=dtype)
 
 
 def _assign(plain: Any, variable: Any, *args: Any, **kwargs: Any) -> Any:
