@@ -1,6 +1,6 @@
 """Kernels one behind the other of which each is in bounds, and all together are not."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
@@ -47,24 +47,36 @@ def chains(
         for call in wiring.maps
         if wiring.graph.descends(last.signals[0], call.index)
         and (factor := _factor(wiring, call, sizes)) is not None
-        and (factor <= _OWN_SHARE if fades else factor >= 1 / _OWN_SHARE)
+        and (0 < factor <= _OWN_SHARE if fades else factor >= 1 / _OWN_SHARE)
     }
     paths = [k.path for i in factors for k in kernels.at(wiring.calls[i].weights)]
-    if len(factors) < 2:
+    way = _longest(wiring, factors)
+    if len(way) < 2:
         return  # one that is off by so much is judged by itself
+    each = float(np.exp(np.mean([np.log(factors[i]) for i in way])))
     yield Judgement(
         Finding(
             "scale",
             tuple(dict.fromkeys(paths)),
-            f"{len(factors)} layers one behind the other multiply the scale of their signal by "
-            f"{float(np.median(list(factors.values()))):.3g} each: {size:.3g} reaches {last.path}",
+            f"{len(way)} layers one behind the other multiply the scale of their signal by "
+            f"{each:.3g} each: {size:.3g} reaches {last.path}",
             "the signal fades with depth, and with it the gradient of all kernels"
             if fades
             else "the signal explodes with depth, and with it the gradient of all kernels",
             'keras_inits.initialize(model, "auto")',
-            {"layers": len(factors), "size": size},
+            {"layers": len(way), "size": size},
         )
     )
+
+
+def _longest(wiring: Wiring, calls: Collection[int]) -> list[int]:
+    """Returns the most of some calls that lie one behind the other, not side by side."""
+    ways: dict[int, list[int]] = {}
+    for index in sorted(calls):
+        (source, *_) = wiring.calls[index].signals
+        before = [way for end, way in ways.items() if wiring.graph.descends(source, end)]
+        ways[index] = [*max(before, key=len, default=[]), index]
+    return max(ways.values(), key=len, default=[])
 
 
 def _size(signal: Signal) -> float:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import keras
+import numpy as np
 
 from keras_inits._errors import InputError
 from keras_inits._layers import OwnedWeight
@@ -133,7 +134,8 @@ class Surroundings:
             or all(_is_normalized(found, c) for c in calls),
             normalized_later=all(c.index in self._normalized_later for c in calls),
             on_branch=all(c.index in self._on_branches for c in calls),
-            silenced=all(self._is_silenced(c) for c in calls),
+            silenced=not keras.ops.any(owned.weight)
+            and all(self._is_silenced(c, self._made_of_zeros(c)) for c in calls),
             is_table=table,
             is_branch_end=any(c.index in self._branch_ends for c in calls),
             steps=_steps(found, first),
@@ -148,18 +150,45 @@ class Surroundings:
             return keras.activations.softmax
         return self.wiring.activation_function(call)
 
-    def _is_silenced(self, call: Call) -> bool:
-        """Says whether each way from a call comes to a factor of 0 that it alone goes into."""
+    def _is_silenced(self, call: Call, made: Any) -> bool:
+        """Says whether each way from a call comes to a factor of 0 whose gradient is 0 too.
+
+        Args:
+            call: whose kernel is 0; nothing else goes into the factor.
+            made: what it puts out; None if that is not known. A learned factor gets a gradient if
+                it is not 0. A normalization takes a constant away.
+        """
         assert self.wiring is not None
         following = [self.wiring.calls[i] for i in self.wiring.graph.consumers.get(call.index, ())]
         return call.index not in self.wiring.graph.outputs and bool(following) and all(
             len(set(one.signals)) == 1
             and (
-                self._is_zero_factor(one)
-                or (one.kind in _KEEP_UNITS and self._is_silenced(one))
+                (
+                    self._is_zero_factor(one)
+                    and (one.kind is Kind.NORMALIZATION or _is_zero(made))
+                )
+                or (
+                    one.kind in _KEEP_UNITS
+                    and self._is_silenced(one, self._made(one, made))
+                )
             )
             for one in following
         )  # fmt: skip
+
+    def _made_of_zeros(self, call: Call) -> Any:
+        """Returns what a call makes of zeros, and of all else if its kernel is 0; None: unknown."""
+        assert self.wiring is not None
+        shapes = self.wiring.shapes_into(call)
+        if len(shapes) != 1:
+            return None
+        return self._made(call, np.zeros([size or 1 for size in shapes[0]], "float32"))
+
+    def _made(self, call: Call, value: Any) -> Any:
+        assert self.wiring is not None
+        try:
+            return None if value is None else self.wiring.computed((call.index,), value)
+        except Exception:  # whatever a layer says of a size that is open: it is not judged
+            return None
 
     def _is_zero_factor(self, call: Call) -> bool:
         assert self.wiring is not None
@@ -208,6 +237,10 @@ class Surroundings:
         outputs = isinstance(self._model, keras.Model)
         walk = _Walk(self.wiring, call.index, "output" if outputs else "unknown")
         yield from walk.after(call.index, False, ())
+
+
+def _is_zero(value: Any) -> bool:
+    return keras.ops.is_tensor(value) and not keras.ops.any(value)
 
 
 def _inner(call: Call, owned: OwnedWeight) -> Meeting | None:

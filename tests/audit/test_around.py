@@ -299,6 +299,45 @@ def test_a_fault_of_the_surroundings_is_found_and_its_remedy_removes_it(kind):
         found = left
 
 
+class LayerScale(layers.Layer):
+    def build(self, shape):
+        self.gamma = self.add_weight(name="gamma", shape=(shape[-1],), initializer="zeros")
+
+    def call(self, x):
+        return x * self.gamma
+
+
+@pytest.mark.parametrize(
+    ("lost", "options"),
+    [(True, {}), (False, {"bias_initializer": "ones"}), (False, {"activation": "sigmoid"})],
+)
+def test_a_zero_kernel_and_a_zero_factor_lose_a_branch_that_puts_nothing_out(lost, options):
+    def with_branch(x):
+        branch = layers.Dense(16, **ZEROS, **options)(layers.Dense(16, "relu")(x))
+        return layers.Dense(3)(x + LayerScale()(branch))
+
+    report = ki.audit(net((16,), with_branch))
+    said = [f.consequence for f in (*report.findings, *report.remarks)]
+    assert lost == any("the branch is lost" in text for text in said)
+
+
+def test_layers_of_towers_side_by_side_are_not_one_behind_the_other():
+    def side_by_side(x):
+        ends = []
+        for tower in range(2):
+            y = x
+            for place in range(9):
+                small = RandomNormal(stddev=0.05, seed=9 * tower + place)
+                y = layers.Dense(64, "relu", kernel_initializer=small)(y)
+            ends.append(y)
+        return layers.Dense(2)(layers.Concatenate()(ends))
+
+    findings = ki.audit(net((64,), side_by_side)).findings
+    (finding,) = (f for f in findings if "one behind the other" in f.evidence)
+    assert finding.numbers["layers"] == 9
+    assert len(finding.where) == 18
+
+
 def test_the_predicted_growth_of_a_stream_is_the_measured_one():
     keras.utils.set_random_seed(0)
     model = residual(24)
