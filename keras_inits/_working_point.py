@@ -80,8 +80,8 @@ def working_point(activation: Any, depth: int = 1, *, even: bool = True) -> Work
     keeps both, so that it is 1. Tanh's gradient grows by $\chi = 1.18$ per layer at $q = 1$, so
     that deep nets of it work at a smaller one; the signals of SiLU and GELU are unstable there, so
     that they work where they are nearly ReLU; a sigmoid's gradient survives only where it is large.
-    Where no variance
-    keeps both, it is the one at which the worse of them drifts least, and `keeps` is False.
+    Where no variance keeps both, it is the one at which the worse of them drifts least, and `keeps`
+    is False.
 
     Args:
         activation: as in `keras_inits.gain`.

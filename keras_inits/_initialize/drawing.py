@@ -49,10 +49,12 @@ def drawn_by(geometry: KernelGeometry, gain: float) -> tuple[Scheme, str]:
     if count * rows * columns > _WHOLE:
         return XavierInit(gain), f"independent: more than {_WHOLE:,} numbers"
     # Of a transposed convolution an output sees one tap in `input_stride`.
-    of_rows = gain if geometry.input_stride == 1 else gain * math.sqrt(rows / geometry.fan_in)
+    strided = geometry.input_stride != 1
+    of_rows = gain * math.sqrt(rows / geometry.fan_in) if strided else gain
+    remark = f"times {math.sqrt(rows / geometry.fan_in):.4g} for its stride" if strided else ""
     if rows * columns > _HAAR:
-        return HadamardOrthogonalInit(of_rows * math.sqrt(max(1.0, columns / rows))), ""
-    return SuoInit(of_rows), ""
+        return HadamardOrthogonalInit(of_rows * math.sqrt(max(1.0, columns / rows))), remark
+    return SuoInit(of_rows), remark
 
 
 def _is_of_few_taps(geometry: KernelGeometry) -> bool:
