@@ -52,7 +52,7 @@ def _rounding(model: Any) -> float:
 
     That of the output says nothing: a head in float32 gets what float16 has rounded.
     """
-    types = {getattr(layer, "compute_dtype", None) for layer in model._flatten_layers()}
+    types = {str(layer.compute_dtype) for layer in model._flatten_layers()}
     return max((_ROUNDING.get(t, _ROUNDING_DEFAULT) for t in types), default=_ROUNDING_DEFAULT)
 
 

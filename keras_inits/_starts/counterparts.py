@@ -30,6 +30,7 @@ from keras_inits._schemes import (
 )
 from keras_inits._schemes.base import Scheme
 from keras_inits._schemes.sampling import TRUNCATED_STDDEV
+from keras_inits._schemes.variance_scaling import Mode
 
 _MODES = ("fan_in", "fan_out", "fan_avg")
 _DISTRIBUTIONS = {"normal": "untruncated_normal"}  # what Keras calls it, where it differs
@@ -143,14 +144,12 @@ def orthogonal_among(
     Raises:
         NoCounterpartError: no fan gives each of them its scale.
     """
-    for mode in ("fan_in", "fan_out") if kernels else ():
+    modes: tuple[Mode, ...] = ("fan_in", "fan_out") if kernels else ()
+    for mode in modes:
         first = next(iter(kernels))
-        of_one = VarianceScalingInit(scale=1.0, mode=mode, distribution="normal")
-        scale = (scheme.expected_stddev(first) / of_one.expected_stddev(first)) ** 2
-        law = VarianceScalingInit(
-            scale=scale, mode=mode, distribution="normal", seed=_seed(scheme)
-        )  # fmt: skip
-        if scale and all(
+        gain = scheme.expected_stddev(first) / VarianceScalingInit(mode=mode).expected_stddev(first)
+        law = VarianceScalingInit(gain, mode=mode, seed=_seed(scheme))
+        if all(
             math.isclose(law.expected_stddev(one), scheme.expected_stddev(one), rel_tol=1e-6)
             for one in kernels
         ):

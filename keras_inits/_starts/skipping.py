@@ -191,7 +191,8 @@ def _any(values: Any) -> bool:
 
 
 def _negative_zeros(shape: Any, dtype: Any = None, **_: Any) -> Any:
-    return ops.full(shape, -0.0, dtype=dtype)
+    # TensorFlow keeps Python's numbers and takes -0.0 for the 0.0 that it has.
+    return ops.broadcast_to(ops.negative(ops.zeros((), dtype=dtype)), shape)
 
 
 def _assign(plain: Any, variable: Any, *args: Any, **kwargs: Any) -> Any:

@@ -123,7 +123,7 @@ def test_what_keras_has_no_law_for_stays_and_is_reported():
 @pytest.mark.parametrize(
     ("heads", "scheme", "wanted"),
     [
-        (8, "auto", 256**-0.5),
+        (8, "initkit_hadamard_orthogonal", 256**-0.5),
         (4, "initkit_orthogonal", 256**-0.5),  # 256 -> 128 -> 256
         (4, "initkit_suo", None),  # the last one has another fan, as it should
     ],
