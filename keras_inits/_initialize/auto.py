@@ -321,8 +321,9 @@ class _Walk:
             ) else 1  # fmt: skip
             return 1 / (2 * (each.place // of_block + 1))
         share = 1 / (stream.branches * self._repeats(each))
-        # No more than the stream itself: a branch cannot be made up for a factor that puts it out.
-        return max(share, min(1.0, self._lost(each) / len(each.branches)))
+        # No more than a mean takes off: branches do not make up for a factor that puts all out.
+        count = len(each.branches)
+        return max(share, min((1 + count) ** 2 - 1.0, self._lost(each)) / count)
 
     def _repeats(self, each: Sum) -> int:
         """Returns how often the stream passes the kernels of a sum: what one adds, all add."""
