@@ -198,7 +198,7 @@ def _(rng):
         h = layers.MaxPooling2D()(h)
     h = layers.Dropout(0.5)(Dense(128, "relu", kernel_initializer="he_normal")(layers.Flatten()(h)))
     m = keras.Model(image, Dense(6, "softmax")(h))
-    decay = keras.optimizers.schedules.PiecewiseConstantDecay([2000, 3000], [0.02, 0.002, 0.0002])
+    decay = keras.optimizers.schedules.PiecewiseConstantDecay([2000, 3000], [2e-3, 2e-4, 2e-5])
     optimizer = sgd(decay, 0.9, nesterov=True, weight_decay=5e-4)
     return Training(m, (x - mean) / std, one_hot(y), CCE, optimizer, accuracy(y), 32, 200)
 

@@ -55,10 +55,12 @@ _BLIND = """\
 
 {count} of {total} programs after public reports and the kinds of faults of Humbatova et al. (2020,
 arXiv:1910.11015), and {healthy} healthy ones, written by someone who had not seen how `diagnose`
-decides, of other forms than those above, and before any verdict on them was seen.{since}
+decides, of other forms than those above, and before any verdict on them was seen. {since} One of
+the healthy ones was alarmed later for its learning rate, and rightly: it stayed at chance. It has a
+tenth of it now, and learns all.
 
 """
-_SINCE = """ With the
+_SINCE = """With the
 library as it was then, one seed: {found} of {broken} found, {named} with the cause and {located}
 with the place named first, {alarmed} repaired ones alarmed, and {false} of the
 {healthy} healthy ones that were looked at. What was missed was
@@ -69,19 +71,30 @@ _SECOND = """\
 
 {count} of {total} programs after public reports, spread over kinds as reports are (two in three are
 a mismatch of output, loss and labels, a scale, a rate, an activation or initial weights), and
-{healthy} healthy ones. They were written blind, each side was trained before any verdict on it was
-seen, and they were run once after the limits were last changed.
+{healthy} healthy ones. They were written blind after the kinds of the first set had been looked
+at, and each side was trained before any verdict on it was seen. {since}
 
 """
 
-_FIRST = {  # the first run: commit 5d5ca4d, seed 0
-    "found": 28,
-    "broken": 47,
-    "named": 22,
-    "located": 21,
-    "alarmed": 3,
-    "false": 0,
-    "healthy": 25,
+_FIRST = {  # the first runs, seed 0: of commits 5d5ca4d and 9c0f847
+    "blind": {
+        "found": 28,
+        "broken": 47,
+        "named": 22,
+        "located": 21,
+        "alarmed": 3,
+        "false": 0,
+        "healthy": 25,
+    },
+    "blind-second": {
+        "found": 30,
+        "broken": 37,
+        "named": 30,
+        "located": 29,
+        "alarmed": 0,
+        "false": 1,
+        "healthy": 21,
+    },
 }
 
 _EARLY = 60  # with the library as it was when they were written, one seed
@@ -105,9 +118,8 @@ def write(
         text += "\n".join(each_program(parts[part], mine)) + "\n\n"
     if rows.get("healthy"):
         text += _HEALTHY.format(**_left_in_peace(rows["healthy"])) + "\n"
-    since = _SINCE.format(**_FIRST)
-    text += _blind("blind", _BLIND, parts, rows, since=since)
-    text += _blind("blind-second", _SECOND, parts, rows)
+    for part, head in (("blind", _BLIND), ("blind-second", _SECOND)):
+        text += _blind(part, head, parts, rows)
     path.write_text(text.rstrip("\n") + "\n")
 
 
@@ -116,7 +128,6 @@ def _blind(
     head: str,
     parts: Mapping[str, dict[str, Program]],
     rows: Mapping[str, list[dict[str, Any]]],
-    **said: str,
 ) -> str:
     """Returns the section of a part written blind and of the healthy programs that go with it."""
     mine, good = rows.get(part, []), rows.get(f"{part}-healthy", [])
@@ -126,7 +137,7 @@ def _blind(
         count=len({row["key"] for row in mine}),
         total=len(parts[part]),
         healthy=len({row["key"] for row in good}),
-        **said,
+        since=_SINCE.format(**_FIRST[part]),
     )
     text += "\n".join([*summary(mine), "", *each_program(parts[part], mine)]) + "\n"
     if good:

@@ -35,9 +35,15 @@ NAMED_BY: dict[str, tuple[str, ...]] = {
     "dropout": ("dropout",),
     "regularization": ("regularization",),
     "capacity": ("missing activation", "dying"),
-    "layers": ("target shape", "output units", "missing activation", "moving statistics"),
+    "layers": (
+        "target shape",
+        "output units",
+        "missing activation",
+        "moving statistics",
+        "input padding",  # of a mask that a layer is called with: it names the layer as well
+    ),
     "epochs": ("learning rate too low",),
-    "gradient": ("no gradient", "vanishing"),
+    "gradient": ("no gradient", "vanishing", "not finite"),
 }
 # The end, the loss and the targets are three sides of one mismatch: each names the place to look.
 _END = {"output", "loss", "targets"}

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from keras_inits._diagnose.calls import Call, Cut
 from keras_inits._diagnose.evidence import Evidence
-from keras_inits._diagnose.remedies import reference
+from keras_inits._diagnose.remedies import redraw, reference
 from keras_inits._diagnose.report import WeightReport
+from keras_inits._diagnose.traits import has_kernel
 from keras_inits._reporting import Finding
 
 Found = Iterator[tuple[int | None, Finding]]
@@ -76,10 +77,84 @@ def no_gradient(evidence: Evidence) -> Found:
                 continue
             takers = [j for j in evidence.leads_to[index] if alive[j] and not _waits(evidence, j)]
             waiting = [j for j in evidence.leads_to[index] if alive[j] and _waits(evidence, j)]
-            if takers and not waiting and not _innocent(evidence, takers[0]):
+            if not takers or waiting or _innocent(evidence, takers[0]):
+                continue
+            other = _scored_against(evidence, index)
+            # Queries or keys that start at 0 take the gradient of the others for one step alone;
+            # where both do, `stuck` says so.
+            if other is None or not _starts_at_zero(evidence, other):
                 yield takers[0], _between(evidence, index, takers[0])
         elif not call.composite and _own_gradient_is_zero(evidence, index):
             yield index, _inside(evidence, index)
+
+
+def stuck(evidence: Evidence) -> Found:
+    """Yields kernels of zeros whose outputs are multiplied by what starts at 0 as well."""
+    for index, call in enumerate(evidence.calls):
+        other = stuck_with(evidence, index)
+        # Of queries and keys each is the other's: named once.
+        if other is None or (other < index and stuck_with(evidence, other) == index):
+            continue
+        name = evidence.calls[other].name
+        yield (
+            index,
+            Finding(
+                "no gradient",
+                (call.name, name),
+                f"its kernel is 0, and so is {name}, by which what it makes is multiplied: the "
+                "gradient of each is 0 because of the other",
+                "Neither ever moves; only one of them may start at 0",
+                redraw(evidence, index),
+            ),
+        )
+
+
+def stuck_with(evidence: Evidence, index: int) -> int | None:
+    """Returns the call that takes the gradient of a kernel of zeros, and stays at 0 itself.
+
+    So do a factor that starts at 0 (ReZero, Bachlechner et al. 2021) behind a kernel that does too,
+    and the keys' kernel of an attention for that of its queries.
+    """
+    if not _is_still(evidence, index):
+        return None
+    for taker in evidence.leads_to[index]:
+        scales = _scales(evidence, taker)
+        still = any(weight.gradient_norm == 0 for weight in scales)
+        zeros = still and all(weight.norm == 0 for weight in scales)
+        if zeros and _alive(evidence, taker) and not has_kernel(evidence.calls[taker].layer):
+            return taker
+    other = _scored_against(evidence, index)
+    return other if other is not None and _is_still(evidence, other) else None
+
+
+def _scored_against(evidence: Evidence, index: int) -> int | None:
+    """Returns the keys of an attention for its queries, and the reverse; None of other calls."""
+    if evidence.picture is None or index not in evidence.picture.places:
+        return None
+    place = evidence.picture.places[index]
+    recorded = {at: call for call, at in evidence.picture.places.items()}
+    for attention in evidence.picture.wiring.attentions:
+        if place == attention.query != attention.key:
+            return recorded.get(-1 if attention.key is None else attention.key)
+        if place == attention.key != attention.query:
+            return recorded.get(-1 if attention.query is None else attention.query)
+    return None
+
+
+def _starts_at_zero(evidence: Evidence, index: int) -> bool:
+    """Says whether a call makes zeros, by weights that are to be trained."""
+    zeros = evidence.calls[index].output.second_moment == 0
+    return zeros and bool(evidence.own_weights(index))
+
+
+def _is_still(evidence: Evidence, index: int) -> bool:
+    """Says whether a call has a kernel of zeros, puts out zeros, and gets no gradient."""
+    call = evidence.calls[index]
+    if call.composite or call.gradient is None or not has_kernel(call.layer):
+        return False
+    weights = evidence.own_weights(index)
+    still = bool(weights) and not any(weight.norm or weight.gradient_norm for weight in weights)
+    return still and call.output.second_moment == 0 and call.gradient.second_moment == 0
 
 
 def _taught_otherwise(evidence: Evidence, index: int, alive: Sequence[bool]) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_inits._diagnose.calls import Call
 from keras_inits._diagnose.evidence import Evidence
+from keras_inits._diagnose.lost import stuck_with
 from keras_inits._diagnose.remedies import activation_name, redraw, scale_input
 from keras_inits._diagnose.statistics import equal_columns
 from keras_inits._diagnose.traits import has_kernel, is_judged, rectifies
@@ -15,6 +16,11 @@ from keras_inits._layers.kinds import Kind, is_a
 from keras_inits._reporting import Finding
 
 Found = Iterator[tuple[int | None, Finding]]
+
+_UNDEFINED = (
+    "Look in it for a logarithm, a root or a quotient of what may be 0 or negative: "
+    "keras.ops.log(x + 1e-6), or keras.ops.maximum(x, 1e-6), in the place of x"
+)
 
 
 def not_finite(evidence: Evidence) -> Found:
@@ -29,7 +35,9 @@ def not_finite(evidence: Evidence) -> Found:
             origin, remedy = f"weights {', '.join(w.path for w in bad)}", redraw(evidence, index)
         else:
             origin = "from finite weights and inputs"
-            remedy = scale_input(evidence, limit=1e6) or redraw(evidence, index)
+            if call.inputs is not None and call.inputs.zeros > 0:
+                origin += f", {call.inputs.zeros:.0%} of which are 0"
+            remedy = scale_input(evidence, limit=1e6) or redraw(evidence, index) or _UNDEFINED
         overflow = {} if call.composite or bad else {"overflow": 1.0}
         yield (
             index,
@@ -85,7 +93,7 @@ def symmetric(evidence: Evidence) -> Found:
         if not has_kernel(call.layer) or units < 2:
             continue
         silent = call.output.second_moment == 0 and back.second_moment == 0
-        if silent and _wakes(evidence, index):
+        if silent and (_wakes(evidence, index) or stuck_with(evidence, index) is not None):
             continue
         count = units if silent and _one_column(call) else _equal_units(call)
         if count > evidence.thresholds.equal * units:
@@ -130,6 +138,8 @@ def dying(evidence: Evidence) -> Found:
         shares = [s.dead_units for s in call.squashed]
         if not call.composite and rectifies(call.activation):
             shares.append(call.output.dead_units)
+        if _has_signal(call):
+            shares.append(_dead_by_operations(evidence, index))
         share = np.nanmax([0.0, *shares])
         if _has_signal(call) and share > _dead_limit(call, limit):
             yield (
@@ -143,6 +153,27 @@ def dying(evidence: Evidence) -> Found:
                     {"dead": float(share), "limit": limit},
                 ),
             )
+
+
+def _dead_by_operations(evidence: Evidence, index: int) -> float:
+    """Returns the share of units that several operations behind a kernel make 0, and teach nothing.
+
+    So does `where(x > 0, x, 0)`. They are run on the part of the output that was kept.
+    """
+    call = evidence.calls[index]
+    output, back = call.columns, call.gradient_columns
+    if call.composite or not has_kernel(call.layer) or output is None or back is None:
+        return 0.0
+    silent = ~back.any(axis=0) & output.any(axis=0)
+    # Only then is it worth to look at the wiring.
+    picture = evidence.picture if silent.mean() > evidence.thresholds.dead else None
+    if picture is None or index not in picture.places:
+        return 0.0
+    following = picture.wiring.activation_after(picture.wiring.calls[picture.places[index]])
+    if following.between or len(following.calls) < 2:
+        return 0.0
+    made = keras.ops.convert_to_numpy(picture.wiring.computed(following.calls, output))
+    return float((silent & ~made.any(axis=0)).mean())
 
 
 def _dead_limit(call: Call, limit: float) -> float:

@@ -46,6 +46,7 @@ CHECKS = (
     Check("symmetric", units.symmetric),
     Check("dying", units.dying),
     Check("saturated", units.saturated),
+    Check("no gradient", lost.stuck),
     Check("no gradient", lost.no_gradient, explained_by=_BROKEN),
     Check(
         "no gradient",

@@ -138,6 +138,18 @@ class MyDense(layers.Dense):
     pass
 
 
+def chosen(x):
+    return ops.where(x > 0, x, ops.zeros_like(x))
+
+
+def masked(x):
+    return x * ops.cast(x > 0, "float32")
+
+
+def half_sum(x):
+    return (x + ops.abs(x)) / 2
+
+
 BIAS = {"bias_initializer": keras.initializers.Constant(-30.0)}
 DEAD = {
     "a subclass": (V, lambda: MyDense(32, "relu", **BIAS)),
@@ -150,6 +162,9 @@ DEAD = {
     "an operation": (V, lambda: lambda x: ops.relu(layers.Dense(32, **BIAS)(x))),
     "in a layer": (V, lambda: lambda x: Between(ops.relu)(layers.Dense(32, **BIAS)(x))),
     "a layer behind": (V, lambda: lambda x: layers.ReLU()(layers.Dense(32, **BIAS)(x))),
+    "a choice": (V, lambda: lambda x: chosen(layers.Dense(32, **BIAS)(x))),
+    "a mask": (V, lambda: lambda x: masked(layers.Dense(32, **BIAS)(x))),
+    "a half sum": (V, lambda: lambda x: Between(half_sum)(layers.Dense(32, **BIAS)(x))),
 }
 
 
@@ -158,6 +173,45 @@ def test_dead_units_are_seen_in_every_form(form):
     x, make = DEAD[form]
     report = ki.diagnose(behind(x, make()), x, jacobian_samples=0)
     assert report.verdict == "dying", report.findings
+
+
+class Factor(layers.Layer):
+    def __init__(self, start):
+        super().__init__(name="factor")
+        self.factor = self.add_weight(shape=(), initializer=keras.initializers.Constant(start))
+
+    def call(self, x):
+        return x * self.factor
+
+
+def branch(factor, start):
+    inputs = keras.Input((20,))
+    hidden = layers.Dense(20, kernel_initializer=start, name="end")(inputs)
+    return keras.Model(inputs, layers.Dense(4)(inputs + Factor(factor)(hidden)))
+
+
+def scored(queries, keys):
+    inputs = keras.Input((10, 12))
+    q = layers.Dense(8, kernel_initializer=queries, name="q")(inputs)
+    k = layers.Dense(8, kernel_initializer=keys, name="k")(inputs)
+    scores = ops.softmax(ops.matmul(q, ops.transpose(k, (0, 2, 1))))
+    return keras.Model(inputs, layers.Dense(4)(ops.matmul(scores, layers.Dense(8)(inputs))))
+
+
+def test_two_factors_that_both_start_at_0_are_stuck_and_one_is_not():
+    report = ki.diagnose(branch(0.0, "zeros"), V, jacobian_samples=0)
+    assert [(f.kind, f.where) for f in report.findings] == [("no gradient", ("end", "factor"))]
+    assert ki.diagnose(branch(0.0, "he_normal"), V, jacobian_samples=0).ok
+    assert ki.diagnose(branch(0.1, "zeros"), V, jacobian_samples=0).ok
+
+
+def test_queries_and_keys_that_both_start_at_0_are_stuck_and_one_is_not():
+    model = scored("zeros", "zeros")
+    report = ki.diagnose(model, S, jacobian_samples=0)
+    assert [(f.kind, set(f.where)) for f in report.findings] == [("no gradient", {"q", "k"})]
+    exec(report.findings[0].remedy, {"model": model, "keras_inits": ki})
+    assert ki.diagnose(model, S, jacobian_samples=0).ok
+    assert ki.diagnose(scored("zeros", "he_normal"), S, jacobian_samples=0).ok
 
 
 SATURATED = {

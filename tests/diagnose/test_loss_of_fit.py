@@ -7,6 +7,8 @@ import tensorflow as tf
 from keras import layers, ops
 
 import keras_inits as ki
+from keras_inits._diagnose.objective import gradients_of_steps
+from keras_inits._errors import InputError
 
 rng = np.random.default_rng(0)
 X = rng.standard_normal((16, 6), dtype="float32")
@@ -167,6 +169,23 @@ def test_a_loss_and_a_step_of_the_models_own_count(kind):
     report = ki.diagnose(model, X, X[:, :2], jacobian_samples=0)
     assert [layer.name for layer in report.layers] == ["dense"] or report.layers[0].weights
     assert_same_as_fit(model, report, X, X[:, :2])
+
+
+def test_an_optimizer_that_does_not_know_its_weights_is_to_be_built():
+    # As on JAX, where an own step hands values to the optimizers of a generator and a critic.
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(4), layers.Dense(1)])
+    model.critic = keras.optimizers.SGD(0.1)
+    some = model.trainable_variables[2:]
+    values = [v + 0.0 for v in some]
+    with gradients_of_steps(model) as found:
+        with pytest.raises(InputError, match="call optimizer") as raised:
+            model.critic.stateless_apply([], values, values)
+        assert "2 of 4 weights" in str(raised.value)
+        assert not found
+    model.critic.build(some)
+    with gradients_of_steps(model) as found:
+        model.critic.stateless_apply([], values, values)
+    assert found.keys() == {id(v) for v in some}
 
 
 class Pairs(keras.utils.PyDataset):

@@ -19,6 +19,7 @@ from keras_inits._diagnose.setting import (
     measured,
     output,
     rates,
+    small_steps,
     strength,
     targets,
     weighting,
@@ -264,7 +265,13 @@ def _tried(
     spent = [0]
 
     def attempt(
-        rate: float, x: Any = case.x, y: Any = case.y, sample_weight: Any = case.sample_weight
+        rate: float,
+        x: Any = case.x,
+        y: Any = case.y,
+        sample_weight: Any = case.sample_weight,
+        *,
+        optimizer: Any = optimizer,
+        steps: int = steps,
     ) -> Trial:
         made = case.copy.trial(x, y, optimizer, rate, steps=steps, sample_weight=sample_weight)
         spent[0] += len(made.losses)
@@ -323,6 +330,8 @@ def _tried(
             of_weights = rates.is_of_weights(own, again())
         elif not rate.rises:
             judged = rates.too_low(own, attempt, name, scheduled=rate.scheduled)
+            judged = judged or small_steps.muted(own, optimizer, attempt)
+        judged = judged or small_steps.over_soon(optimizer, attempt)
         changed += [judged] if judged else []
         late = None if judged else _late(case, own, best, norms[2])
         changed += [late] if late else []

@@ -71,7 +71,7 @@ class Copy:
             for v in self.others
         ]
         self._loss = self._compiled(self._loss_of_all)
-        self._steps: dict[int, tuple[Any, Any]] = {}
+        self._steps: dict[Any, tuple[Any, Any]] = {}
 
     def reset(self, start: Sequence[Any] | None = None) -> None:
         """Sets the copies to the values of the model, or those trained to `start`."""
@@ -181,7 +181,7 @@ class Copy:
 
     def _step(self, optimizer: Any) -> tuple[Any, Any]:
         """Returns a copy of `optimizer` for the shadows, and the step that it does."""
-        if id(optimizer) not in self._steps:
+        if optimizer not in self._steps:
             inner = getattr(optimizer, "inner_optimizer", optimizer)  # loss scaling: for float16
             config = inner.get_config()
             if isinstance(config.get("learning_rate"), dict):
@@ -198,8 +198,8 @@ class Copy:
             shapes = [tuple(v.shape) for v in start]
             if inner.built and [tuple(v.shape) for v in inner.variables] == shapes:
                 start = [backend.held(v) for v in inner.variables]
-            self._steps[id(optimizer)] = (own, start), self._compiled(step, own)
-        (own, start), step = self._steps[id(optimizer)]
+            self._steps[optimizer] = (own, start), self._compiled(step, own)
+        (own, start), step = self._steps[optimizer]
         for v, value in zip(own.variables, start, strict=True):
             v.assign(value)
         return own, step
@@ -278,19 +278,30 @@ class Rate:
     rises: bool = False
 
 
+def schedule_of(optimizer: Any) -> Callable[[int], float] | None:
+    """Returns an optimizer's rate at each step; None without a schedule, or with an unknown one."""
+    config = getattr(optimizer, "inner_optimizer", optimizer).get_config().get("learning_rate")
+    if not isinstance(config, dict):
+        return None
+    try:
+        schedule = keras.optimizers.schedules.deserialize(config)
+        schedule(0)
+    except Exception:  # a schedule of the user's own, which only its class can make
+        return None
+    return lambda step: float(schedule(step))
+
+
 def rate_of(optimizer: Any) -> Rate:
     """Returns the rate that an optimizer goes on with."""
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     now = float(optimizer.learning_rate)
-    config = optimizer.get_config().get("learning_rate")
-    if not isinstance(config, dict):
+    if not isinstance(optimizer.get_config().get("learning_rate"), dict):
         return Rate(now)
-    try:
-        schedule = keras.optimizers.schedules.deserialize(config)
-        step = int(optimizer.iterations)
-        ahead = {n: float(schedule(step + n)) for n in (0, STEPS, 100, 1000, 10_000)}
-    except Exception:  # a schedule of the user's own, which only its class can make
+    schedule = schedule_of(optimizer)
+    if schedule is None:
         return Rate(now, True, True)
+    step = int(optimizer.iterations)
+    ahead = {n: schedule(step + n) for n in (0, STEPS, 100, 1000, 10_000)}
     rises = max(ahead.values()) > 1.5 * ahead[0]
     return Rate(ahead[STEPS] if rises else ahead[0], True, rises)
 

@@ -1,0 +1,122 @@
+"""Steps that are smaller than the rate says: a schedule that ends, an epsilon above gradients."""
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+from keras_inits._diagnose.setting.rates import FALLS, LOW, STAYS, STIRS, collapsed, fall
+from keras_inits._diagnose.setting.steps import STEPS, Trial, schedule_of
+from keras_inits._reporting import Finding
+
+# Of the whole of a schedule, counted in steps at its highest rate: 30 batches of 32 are fewer
+# samples than most trainings look at once.
+WORTH = 30.0
+HORIZON = 10_000  # steps; what comes later comes too late
+LONGER = 5  # times as many steps, to see whether there was more to learn
+# The default of Keras. Adam's authors have 1e-8, https://arxiv.org/abs/1412.6980.
+EPSILON = 1e-7
+# RMSprop for Inception has 1, Adam for BERT 1e-6: looked at is what is far above the default, and
+# called too large only where steps are `LOW` times as short by it.
+LARGE = 1e-4
+
+
+def worth(schedule: Callable[[int], float]) -> tuple[float, float]:
+    """Returns how many steps at its highest rate a schedule is worth, and that rate.
+
+    The sum of its rates over `HORIZON` steps from the first one, over the highest. A half at every
+    4 steps makes 8:
+
+    >>> round(worth(lambda step: 0.1 * 0.5 ** (step // 4))[0], 2)
+    8.0
+    """
+    places = [*range(65)]
+    while places[-1] < HORIZON:  # a curve is summed by the trapezoids between some of its points
+        places.append(min(HORIZON, math.ceil(1.2 * places[-1])))
+    values = [schedule(place) for place in places]
+    peak = max(values)
+    total = values[0] + sum(
+        # Of the steps a + 1 to b, on the line between both.
+        (b - a) * (before + after) / 2 + (after - before) / 2
+        for (a, b), (before, after) in zip(pairwise(places), pairwise(values), strict=True)
+    )
+    return (total / peak, peak) if 0 < peak < math.inf else (math.nan, peak)
+
+
+def over_soon(optimizer: Any, attempt: Callable[..., Trial]) -> Finding | None:
+    """Returns the finding that a schedule ends before something is learned.
+
+    Args:
+        optimizer: the compiled one.
+        attempt: returns the trial at a rate, of `steps`.
+    """
+    schedule = schedule_of(optimizer)
+    if schedule is None:
+        return None
+    count, peak = worth(schedule)
+    if not count < WORTH:
+        return None
+    own = attempt(peak, steps=max(1, round(count)))
+    longer = attempt(peak, steps=round(LONGER * max(count, STEPS)))
+    if not longer.end < (1 - FALLS) * own.end or collapsed(longer):
+        return None
+    config = f"**{_model_optimizer(optimizer)}.get_config()"
+    return Finding(
+        "learning rate too low",
+        ("optimizer",),
+        f"all rates of the schedule, of {HORIZON} steps, are together worth {count:.3g} steps at "
+        f"its highest, {peak:.3g} (limit {WORTH:g}); on a copy {len(own.losses)} such steps take "
+        f"the loss from {own.start:.3g} to {own.end:.3g}, {len(longer.losses)} to {longer.end:.3g}",
+        "The weights stop where these few steps leave them (schedules count batches, not epochs)",
+        f"schedule = keras.optimizers.schedules.CosineDecay({peak:.3g}, {HORIZON}); "
+        f"optimizer = type({_model_optimizer(optimizer)}).from_config("
+        f'{{{config}, "learning_rate": schedule}}); model.compile(optimizer, loss=model.loss)',
+        {"rate": peak, "worth": count, "end": own.end, "better_end": longer.end},
+    )
+
+
+def muted(own: Trial, optimizer: Any, attempt: Callable[..., Trial]) -> Finding | None:
+    """Returns the finding that an optimizer's epsilon is so large that its steps are none.
+
+    Adam's step is the rate times m / (sqrt(v) + epsilon). Where epsilon is far above the gradient
+    that is gradient descent at the rate over epsilon.
+
+    Args:
+        own: the trial with the optimizer.
+        optimizer: the compiled one.
+        attempt: returns the trial at a rate with another `optimizer`.
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    epsilon = getattr(inner, "epsilon", None)
+    if not isinstance(epsilon, float | int) or epsilon < LARGE:
+        return None
+    if fall(own) > FALLS / 10 or own.end > 1.001 * own.start:
+        return None
+    config = inner.get_config()
+    if isinstance(config.get("learning_rate"), dict):
+        config["learning_rate"] = own.rate
+    default = type(inner).from_config({**config, "epsilon": EPSILON})
+    other = attempt(own.rate, optimizer=default)
+    ratios = [a / b for a, b in zip(own.moved, other.moved, strict=True) if b > 0]
+    share = sorted(ratios)[len(ratios) // 2] if ratios else 1.0
+    needed = STIRS if fall(own) < STAYS else FALLS / 4
+    if share > 1 / LOW or fall(other) < max(needed, 20 * fall(own)) or collapsed(other):
+        return None
+    name = _model_optimizer(optimizer)
+    return Finding(
+        "learning rate too low",
+        ("optimizer",),
+        f"epsilon={epsilon:g} is so far above the gradients that steps are {share:.2g} of what "
+        f"they are with {EPSILON:g} (limit {1 / LOW:.2g}); in {len(own.losses)} steps at "
+        f"{own.rate:.3g}, on a copy, the loss falls by {max(fall(own), 0):.2g} of itself, with "
+        f"{EPSILON:g} by {fall(other):.2g}",
+        "Training takes hundreds of times as long as it must",
+        f"{name}.epsilon = {EPSILON:g}; model.compile(model.optimizer, loss=model.loss)",
+        {"epsilon": float(epsilon), "share": share, "end": own.end, "better_end": other.end},
+    )
+
+
+def _model_optimizer(optimizer: Any) -> str:
+    """Returns how a user writes the optimizer that has the rate, inside one that scales losses."""
+    scaled = hasattr(optimizer, "inner_optimizer")
+    return "model.optimizer.inner_optimizer" if scaled else "model.optimizer"
