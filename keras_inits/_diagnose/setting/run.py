@@ -62,6 +62,8 @@ ORDER = (
     "learning rate too high",
     "learning rate too low",
 )
+# What data, targets, end and loss do to each other, whatever the layers between are.
+CAUSES = (*ORDER[: ORDER.index("target scale") + 1], "regularization")
 UNUSABLE = ("input not finite", "input values")  # nothing can be computed from them
 _WRONG = ("labels", "target shape", "output units", "output activation", "loss")
 _EXPLAINING = ("loss", "input padding", "input scale", "target scale", "regularization")

@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
+from keras_inits._diagnose import engine
 from keras_inits._diagnose.setting import data, examine, measured, output, own_loss, run, weighting
 from keras_inits._diagnose.setting.case import Case
 from keras_inits._diagnose.setting.guess import guess
 from keras_inits._diagnose.setting.plain import End, loss_kind, targets_of
 from keras_inits._diagnose.setting.steps import Trial
+from keras_inits._reporting import Finding
 
 RNG = np.random.default_rng(8)
 X = RNG.normal(size=(64, 6)).astype("float32")
@@ -244,3 +246,11 @@ def test_label_smoothing_keeps_the_other_arguments_of_the_loss():
     loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=1.0, axis=1)
     (found,) = output.check(targets_of(KINDS), End("linear", KINDS.shape, "last"), loss_kind(loss))
     assert "(from_logits=True, axis=1, label_smoothing=0.1)" in found.remedy
+
+
+def test_a_layer_named_output_is_not_taken_for_the_end():
+    dropout = Finding("dropout", ("output",), "", "", "")
+    broken = Finding("not finite", ("first",), "", "", "")
+    labels = Finding("labels", ("targets",), "", "", "")
+    ordered = engine._in_order(run.Setting((labels, dropout)), (broken,))
+    assert [f.kind for f in ordered] == ["labels", "not finite", "dropout"]
