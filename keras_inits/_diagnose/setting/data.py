@@ -20,7 +20,7 @@ OFFSET = 10.0  # |mean| / std: past it 99 % of a feature's second moment is its 
 FAR = 100.0  # 10,000 in curvature, and two of the seven digits of float32 are gone
 SPREAD = 100.0  # the largest feature's size over the median one's: 10,000 in curvature
 BLANK = 0.3  # of the pictures; one class of four, of which nothing is drawn, has less
-BARE = 0.02  # ones in the others; 1 % of MNIST's pixels are 255
+BARE = 0.02  # ones in the others; photographs and scans that are not overexposed have fewer 255
 TINY = 1e-2  # largest absolute value; the output is that of the biases alone
 
 NORMALIZATION = (

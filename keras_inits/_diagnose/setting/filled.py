@@ -150,9 +150,10 @@ def _shares(
         if not filling.any() or filling.all():
             continue
         real, of_filling = float(shown[~filling].mean()), float(shown[filling].mean())
-        if real > HIDDEN or of_filling < SEEN:
+        if real > of_filling:
             return None
-        wrong = {"real": real, "filling": of_filling}, x.ndim == 2
+        if real <= HIDDEN and of_filling >= SEEN:
+            wrong = {"real": real, "filling": of_filling}, x.ndim == 2
     return wrong
 
 
