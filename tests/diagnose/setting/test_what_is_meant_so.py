@@ -201,18 +201,19 @@ def _nested(*inner):
 )  # fmt: skip
 def test_remedies_reach_layers_inside_of_other_models(inner, x, kind):
     model = _nested(*inner())
+    tried = kind == "regularization"  # the others are found without steps
     for layer in model.layers[0].layers:
         if isinstance(layer, layers.Normalization):
             layer.finalize_state()
-    (found,) = [f for f in examine(model, x, Y).findings if f.kind == kind]
+    (found,) = [f for f in examine(model, x, Y, trials=tried).findings if f.kind == kind]
     exec(found.remedy, {"model": model, "x": x, "keras": keras})
-    assert kind not in [f.kind for f in examine(model, x, Y).findings]
+    assert kind not in [f.kind for f in examine(model, x, Y, trials=tried).findings]
 
 
 def test_a_normalization_is_told_to_adapt_to_what_it_is_given():
     far = 1e4 + 1e3 * X
     fixed = layers.Normalization(mean=0.0, variance=1.0, name="fixed")
-    (found,) = examine(_nested(fixed, layers.Dense(4)), far, Y).findings
+    (found,) = examine(_nested(fixed, layers.Dense(4)), far, Y, trials=False).findings
     assert found.remedy.startswith("Leave out mean= and variance= of fixed")
     one, two = keras.Input((6,)), keras.Input((6,))
     untold = layers.Normalization(name="untold")
@@ -220,9 +221,9 @@ def test_a_normalization_is_told_to_adapt_to_what_it_is_given():
     model = keras.Model([one, two], layers.Dense(1, "sigmoid")(h))
     untold.finalize_state()
     model.compile("adam", BCE)
-    (found,) = examine(model, [X, far], Y).findings
+    (found,) = examine(model, [X, far], Y, trials=False).findings
     exec(found.remedy, {"model": model, "x": [X, far]})
-    assert examine(model, [X, far], Y).findings == ()
+    assert examine(model, [X, far], Y, trials=False).findings == ()
 
 
 def test_dropout_has_no_part_in_what_moving_statistics_miss():
