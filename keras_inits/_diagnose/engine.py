@@ -32,7 +32,7 @@ from keras_inits._diagnose.report import (
     WeightReport,
     by_severity,
 )
-from keras_inits._diagnose.setting import Setting, examine
+from keras_inits._diagnose.setting import CAUSES, Setting, examine
 from keras_inits._diagnose.state import State, left_as_it_was
 from keras_inits._diagnose.streams import WHOLE
 from keras_inits._diagnose.theory import predict
@@ -168,12 +168,7 @@ def _in_order(setting: Setting, signal: tuple[Finding, ...]) -> tuple[Finding, .
     The setting comes before the signal, with two exceptions: what is not finite comes before
     whatever steps and losses say, and a rate that only these weights forbid comes last.
     """
-    mismatch = ("input", "targets", "output", "loss")
-    causes = [
-        f
-        for f in setting.findings
-        if f.where[0].split()[0] in mismatch and f.kind != "loss at the start"
-    ]
+    causes = [f for f in setting.findings if f.kind in CAUSES]
     rate = [f for f in setting.findings if setting.of_weights and f.where == ("optimizer",)]
     effects = [f for f in setting.findings if f not in causes and f not in rate]
     known = any(f.kind == "loss" for f in causes)

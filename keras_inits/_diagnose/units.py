@@ -250,6 +250,9 @@ def constant(evidence: Evidence) -> Found:
         several = given is not None and given.shape[0] > 1 and given.std > 0
         if not several or not is_a(call.layer, Kind.NORMALIZATION) or call.output.std != 0:
             continue
+        gamma = getattr(call.layer, "gamma", None)
+        if gamma is not None and not np.any(keras.ops.convert_to_numpy(gamma)):
+            continue  # drawn so: the branch it ends is learned from 0 on
         axis = getattr(call.layer, "axis", None)
         yield (
             index,

@@ -78,8 +78,8 @@ class Case:
             if own_loss is not None
         ]
         places = [index for index, own_loss in enumerate(losses) if own_loss is not None]
-        told = tuple(own_loss for own_loss in losses if own_loss is not None)
-        return cls(model, tensors, goals, copy, parts, places, loss, own, weights, told)
+        used = tuple(own_loss for own_loss in losses if own_loss is not None)
+        return cls(model, tensors, goals, copy, parts, places, loss, own, weights, used)
 
 
 def _tensor(array: Any) -> Any:

@@ -20,6 +20,7 @@ OFFSET = 10.0  # |mean| / std: past it 99 % of a feature's second moment is its 
 FAR = 100.0  # 10,000 in curvature, and two of the seven digits of float32 are gone
 SPREAD = 100.0  # the largest feature's size over the median one's: 10,000 in curvature
 BLANK = 0.3  # of the pictures; one class of four, of which nothing is drawn, has less
+BARE = 0.02  # ones in the others; photographs and scans that are not overexposed have fewer 255
 TINY = 1e-2  # largest absolute value; the output is that of the biases alone
 
 NORMALIZATION = (
@@ -183,14 +184,17 @@ def constant(x: np.ndarray) -> Finding | None:
 def blank(x: np.ndarray) -> Finding | None:
     """Returns the finding that many pictures of zeros and ones hold nothing.
 
-    So it is of bytes that were divided by 255 as whole numbers. Planes of boards and the like have
-    more channels than pictures; drawings and masks that are worth a look are not empty.
+    So it is of bytes that were divided by 255 as whole numbers: of photographs and scans only the
+    few values of 255 are left. Planes of boards and the like have more channels than pictures;
+    drawings, masks and piano rolls have more ones where they are not empty.
     """
     picture = np.ndim(x) == 4 and x.shape[-1] in (1, 3, 4) and min(x.shape[1:3]) >= 8
     if not picture or len(x) < 16 or not ((x == 0) | (x == 1)).all():
         return None
-    empty = float((x.reshape(len(x), -1) == 0).all(1).mean())
-    if empty < BLANK:
+    table = x.reshape(len(x), -1)
+    nothing = (table == 0).all(1)
+    empty = float(nothing.mean())
+    if empty < BLANK or (empty < 1 and float(table[~nothing].mean()) >= BARE):
         return None
     return Finding(
         "input constant",

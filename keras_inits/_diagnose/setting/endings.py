@@ -1,5 +1,7 @@
 """Remedies at the end of a model, as code for a model called `model`."""
 
+import json
+
 import keras
 
 from keras_inits._diagnose.setting.plain import End, Targets
@@ -56,11 +58,20 @@ def new_end(end: End, targets: Targets) -> str:
 
 def reference(model: keras.Model, layer: object) -> str:
     """Returns an expression for a layer whose activation can be set; empty where there is none."""
-    if not isinstance(layer, keras.Layer) or not hasattr(layer, "activation"):
-        return ""
+    return path_to(model, layer) if hasattr(layer, "activation") else ""
+
+
+def path_to(model: keras.Model, layer: object) -> str:
+    """Returns an expression for a layer of a model, or of models in it; empty where there is none.
+
+    >>> inner = keras.Sequential([keras.layers.Dropout(0.5, name="drop")], name="inner")
+    >>> path_to(keras.Sequential([inner]), inner.layers[0])
+    'model.get_layer("inner").get_layer("drop")'
+    """
     for each in model.layers:
+        call = f".get_layer({json.dumps(each.name, ensure_ascii=False)})"
         if each is layer:
-            return f'model.get_layer("{layer.name}")'
-        if isinstance(each, keras.Model) and (inner := reference(each, layer)):
-            return f'model.get_layer("{each.name}")' + inner.removeprefix("model")
+            return f"model{call}"
+        if isinstance(each, keras.Model) and (inner := path_to(each, layer)):
+            return f"model{call}{inner.removeprefix('model')}"
     return ""

@@ -109,15 +109,13 @@ def attends(model: keras.Model) -> bool:
     return any(isinstance(layer, _ATTENTION) for layer in all_layers(model))
 
 
-def hidden(
-    model: keras.Model, inputs: Sequence[np.ndarray], run: Callable[[], Any]
-) -> list[Finding]:
+def hidden(inputs: Sequence[np.ndarray], run: Callable[[], Any]) -> list[Finding]:
     """Returns the findings that a mask hides from attention what is real, not the filling.
 
     Args:
-        model: with attention layers.
-        inputs: what it is given.
-        run: runs it on these.
+        inputs: what the model is given, of sequences that it reads: words or measurements. Those
+            of zeros and ones are left out, which may say what is filling.
+        run: runs it on these and others.
     """
     masks = _Masks()
     with watching(masks):
@@ -130,35 +128,56 @@ def hidden(
             continue
         seen.add(layer.name)
         shown = mask.reshape(len(mask), -1, mask.shape[-1]).mean(1)
-        numbers = _shares(shown, inputs)
-        if numbers is not None:
-            found.append(_hidden_finding(layer.name, numbers))
+        if not mask.any():
+            found.append(_masked_finding(layer.name))
+        elif (numbers := _shares(shown, inputs)) is not None:
+            found.append(_hidden_finding(layer.name, *numbers))
     return found
 
 
-def _shares(shown: np.ndarray, inputs: Sequence[np.ndarray]) -> dict[str, float] | None:
-    """Returns by which share of queries the real steps are seen, and filling, if it is too few."""
-    if shown.mean() == 0:
-        return {"real": 0.0, "filling": 0.0}
+def _shares(
+    shown: np.ndarray, inputs: Sequence[np.ndarray]
+) -> tuple[dict[str, float], bool] | None:
+    """Returns by which share of queries real steps are seen, and filling, if it is too few.
+
+    And whether the steps are words. None as soon as one input agrees with the mask.
+    """
+    wrong = None
     for x in inputs:
-        if x.ndim not in (2, 3) or x.shape[:2] != shown.shape:
+        if x.ndim not in (2, 3) or x.shape[:2] != shown.shape or ((x == 0) | (x == 1)).all():
             continue
         filling = (x == 0) if x.ndim == 2 else (x == 0).all(-1)
         if not filling.any() or filling.all():
             continue
         real, of_filling = float(shown[~filling].mean()), float(shown[filling].mean())
+        if real > of_filling:
+            return None
         if real <= HIDDEN and of_filling >= SEEN:
-            return {"real": real, "filling": of_filling}
-    return None
+            wrong = {"real": real, "filling": of_filling}, x.ndim == 2
+    return wrong
 
 
-def _hidden_finding(name: str, numbers: dict[str, float]) -> Finding:
+def _masked_finding(name: str) -> Finding:
+    return Finding(
+        "input padding",
+        (name, "input"),
+        f"the attention mask of {name} is 0 everywhere; True, or 1, is what may be seen",
+        "It masks all; Keras then averages over all steps, whatever they hold",
+        "Leave attention_mask out, or give it 1 where a step may be seen",
+        {"real": 0.0, "filling": 0.0},
+    )
+
+
+def _hidden_finding(name: str, numbers: dict[str, float], words: bool) -> Finding:
+    real = "keras.ops.not_equal(tokens, 0)"
+    if not words:
+        real = "keras.ops.any(keras.ops.not_equal(x, 0), axis=-1)"
     return Finding(
         "input padding",
         (name, "input"),
         f"the attention mask of {name} shows {numbers['real']:.0%} of the real steps and "
         f"{numbers['filling']:.0%} of the filling (0); True, or 1, is what may be seen",
-        "It attends to filling alone: what the tokens say does not get through",
-        "attention_mask=keras.ops.not_equal(tokens, 0)[:, None, :]",
+        "It attends to filling alone: what the real steps hold does not get through",
+        f"attention_mask={real}[:, None, :]",
         numbers,
     )

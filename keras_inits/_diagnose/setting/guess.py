@@ -53,9 +53,18 @@ def guess(targets: Targets, loss: LossKind, weights: np.ndarray | None = None) -
         apart = (values - np.tensordot(share, values, 1)) ** 2
         return mean * float(np.tensordot(share, apart, 1).mean())
     if loss.name == "mean_absolute_error":
-        apart = np.abs(values - np.median(values, 0))
+        apart = np.abs(values - _median(values, share))
         return mean * float(np.tensordot(share, apart, 1).mean())
     return None
+
+
+def _median(values: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Returns the weighted median over samples: half of all weight is at it or below."""
+    order = values.argsort(0)
+    below = share[order].cumsum(0)
+    # A little less than one half, which sums of shares miss by rounding.
+    place = (below >= 0.5 - 1e-9).argmax(0)[None]
+    return np.asarray(np.take_along_axis(np.take_along_axis(values, order, 0), place, 0))
 
 
 def _entropy(p: np.ndarray) -> np.ndarray:

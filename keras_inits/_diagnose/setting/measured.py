@@ -1,4 +1,4 @@
-"""What is measured of a case by a few runs of its model and its loss, beside the trial steps."""
+"""What a few runs of a case's model and loss show, other than the trial steps."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,9 +18,11 @@ from keras_inits._diagnose.setting import (
     weighting,
 )
 from keras_inits._diagnose.setting.case import Case
+from keras_inits._diagnose.setting.entrances import embeddings, first_met
 from keras_inits._diagnose.setting.guess import guess
 from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE, targets_of
 from keras_inits._diagnose.setting.steps import BATCH, Trial
+from keras_inits._diagnose.watching import watching
 from keras_inits._reporting import Finding
 
 
@@ -61,10 +63,17 @@ def runs(case: Case, inputs: list[np.ndarray]) -> list[Finding]:
     """Returns what a run shows of masks, of moving statistics and of ends that nothing names."""
     found = _unknown_ends(case)
     if filled.attends(case.model):
-        found += filled.hidden(case.model, inputs, lambda: _outputs(case, case.x))
+        read = [
+            given
+            for given, met in zip(inputs, first_met(case.model, len(inputs), case.x), strict=True)
+            if embeddings(met) or given.ndim == 3
+        ]
+        found += filled.hidden(read, lambda: _outputs(case, case.x))
     if slow := moving.slow(case.model):
-        both = (_outputs(case, case.x, training=training) for training in (True, False))
-        found += [f for f in (moving.finding(slow, *both),) if f]
+        predicted = _outputs(case, case.x)
+        with watching(moving.OfTheBatch(slow)):
+            fitted = _outputs(case, case.x)
+        found += [f for f in (moving.finding(case.model, slow, fitted, predicted),) if f]
     return found
 
 
@@ -109,7 +118,10 @@ def weight_size(case: Case, own: Trial, attempt: Callable[..., Trial]) -> list[F
     mean = weighting.unusual(weights)
     if mean is None:
         return []
-    scaled = ops.cast(case.sample_weight, keras.config.floatx()) / mean
+    scaled = keras.tree.map_structure(
+        lambda w: None if w is None else ops.cast(w, keras.config.floatx()) / mean,
+        case.sample_weight,
+    )
     other = attempt(own.rate, sample_weight=scaled)
     if rates.fall(other) < rates.FALLS or rates.fall(own) > 0.25 * rates.fall(other):
         return []

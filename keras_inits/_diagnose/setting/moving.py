@@ -1,11 +1,13 @@
 """Moving statistics of batch normalization that do not follow those of the batches."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_inits._diagnose.setting.endings import path_to
 from keras_inits._keras_internals import all_layers
 from keras_inits._reporting import Finding
 
@@ -28,7 +30,24 @@ def slow(model: keras.Model) -> list[keras.layers.BatchNormalization]:
     ]
 
 
+class OfTheBatch:
+    """Lets layers use the statistics of the batch in a run that is otherwise that of `predict`.
+
+    So that dropout and noise have no part in what differs.
+    """
+
+    def __init__(self, layers: Sequence[keras.Layer]) -> None:
+        self._layers = {id(layer) for layer in layers}
+
+    def run(self, original: Any, layer: keras.Layer, args: Any, kwargs: Any) -> Any:
+        """Calls the layer, these as in training."""
+        if id(layer) in self._layers:
+            args, kwargs = args[:1], {**kwargs, "training": True}
+        return original(layer, *args, **kwargs)
+
+
 def finding(
+    model: keras.Model,
     layers: Sequence[keras.layers.BatchNormalization],
     fitted: Sequence[np.ndarray],
     predicted: Sequence[np.ndarray],
@@ -36,6 +55,7 @@ def finding(
     """Returns the finding that `predict` gives other outputs than `fit` sees.
 
     Args:
+        model: that they are in.
         layers: with slow statistics.
         fitted: outputs with the statistics of the batch.
         predicted: the same with moving ones.
@@ -46,6 +66,7 @@ def finding(
     )
     if not apart >= APART:
         return None
+    paths = [path_to(model, layer) for layer in layers]
     names = [layer.name for layer in layers]
     momentum = max(layer.momentum for layer in layers)
     steps = f"{1 / (1 - momentum):.3g}" if momentum < 1 else "no number of"
@@ -56,7 +77,9 @@ def finding(
         f"follow those of the batches (limit {1 / (1 - SLOW):.3g}); with them the outputs are off "
         f"by {apart:.2g} of what differs between samples (limit {APART:g})",
         "fit sees a falling loss, and predict and validation, which use them, another net",
-        "".join(f'model.get_layer("{name}").momentum = 0.99; ' for name in names)
-        + "model.compile(model.optimizer, loss=model.loss)",
+        "".join(f"{path}.momentum = 0.99; " for path in paths)
+        + "model.compile(model.optimizer, loss=model.loss)"
+        if all(paths)
+        else f"momentum=0.99 in {' and '.join(names)}, and compile again",
         {"momentum": momentum, "apart": apart},
     )

@@ -81,6 +81,8 @@ def _twice(end: End) -> Finding:
 def _smoothed(loss: LossKind) -> Finding:
     left = 1 - loss.smoothing
     name = "".join(part.capitalize() for part in loss.name.split("_"))
+    given = "from_logits=True, " if loss.from_logits else ""
+    given += f"axis={loss.axis}, " if loss.axis != -1 else ""
     return Finding(
         "loss",
         ("loss",),
@@ -89,13 +91,13 @@ def _smoothed(loss: LossKind) -> Finding:
         "The targets of all samples are the same, and so are the best answers"
         if left <= 0
         else "The best answers are nearly the same for all samples",
-        f"model.compile(model.optimizer, loss=keras.losses.{name}(label_smoothing=0.1))",
+        f"model.compile(model.optimizer, loss=keras.losses.{name}({given}label_smoothing=0.1))",
         {"smoothing": loss.smoothing},
     )
 
 
 def _bounded(targets: Targets, end: End, loss: LossKind) -> Finding | None:
-    """Returns the finding that two activations in a row leave classes no room.
+    """Returns the finding that of two activations in a row the first bounds the logits.
 
     Under softmax any logits but those of one value will do; where they are not below 0, a class
     whose logit is 0 has no gradient.

@@ -5,7 +5,7 @@ own target, whether the targets have a part in it at all, and whether right answ
 wrong ones. It is called as `fit` would.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -18,26 +18,40 @@ from keras_inits._reporting import Finding
 Loss = Callable[[np.ndarray, np.ndarray], float]
 
 FEW = 6  # samples that exchange their targets
-SAMPLES = 16  # a loss may be a net of its own, and is asked some 20 times
+SAMPLES = 16  # a loss may be a net of its own, and is asked some 50 times
 SEED = 470_312  # no seed that somebody's targets were drawn with
 CLOSE = 1e-3  # float32 sums of some hundred terms differ by less
 APART = 0.01  # a loss that sees which target is whose differs by more
 VALUES = 10  # a measurement has more than so many values
 SHARES = ("sigmoid", "softmax", "hard_sigmoid")
 NOISE = (0.0, 0.1, 0.3, 1.0, 3.0)  # standard deviations of the targets that answers are off
+DRAWS = 3
+UNSURE = 0.02  # of a probability that is sure of itself
 WAY = (0.0, 0.25, 0.5, 0.75, 1.0)  # from the right answer to the opposite one
 # Of what it costs to be wrong; a loss that does not fall so at each step is not said to fall.
 FALLS = 1e-3
 
 
+class _RefusedError(Exception):
+    """A loss that raises on answers that are made up: it wants batches of its own kind."""
+
+
 def as_fit(loss: Any) -> Loss:
-    """Returns the value of a loss as `fit` computes it, for one output."""
+    """Returns the value of a loss as `fit` computes it, for one output.
+
+    What the loss assigns to variables is not kept. Whatever it raises becomes one error.
+    """
     judge = keras.Model(name="judge")
     judge.compile(loss=loss)
 
     def value(y: np.ndarray, made: np.ndarray) -> float:
         given = ops.convert_to_tensor(y), ops.convert_to_tensor(made)
-        return float(ops.convert_to_numpy(judge.compute_loss(y=given[0], y_pred=given[1])))
+        try:
+            with keras.StatelessScope():
+                made_of = judge.compute_loss(y=given[0], y_pred=given[1])
+                return float(ops.convert_to_numpy(made_of))
+        except Exception as error:
+            raise _RefusedError from error
 
     return value
 
@@ -59,7 +73,7 @@ def check(y: np.ndarray, targets: Targets, end: End, loss: Loss, *, inputs: int)
             crossed = _crossed(y, end, loss)
             found = crossed or _unused(y, targets, end, loss)
             found = found or _reversed(y, targets, end, loss, inputs)
-    except Exception:  # it wants batches of its own kind; `fit` says so, or takes them
+    except _RefusedError:  # `fit` says so, or takes them
         return []
     return [found] if found else []
 
@@ -145,36 +159,40 @@ def _unused(y: np.ndarray, targets: Targets, end: End, loss: Loss) -> Finding | 
 def _reversed(y: np.ndarray, targets: Targets, end: End, loss: Loss, inputs: int) -> Finding | None:
     """Returns the finding that right answers cost more than wrong ones.
 
-    Classes and masks: along the way from the right answer to the opposite one. Not of a single
-    number about two inputs, which may be a distance where the target says "the same". Measurements:
-    the truth is the most expensive answer, compared with noise around it. A loss that is linear in
-    the outputs, as a critic's, has no such top.
+    Classes and masks: along the way from the right answer to the opposite one, and what costs more
+    is meant to be right (`_on_purpose` says where it may not be). Measurements: the truth is the
+    most expensive answer, compared with noise added to it and taken from it. A loss that is linear
+    or convex in the outputs, as a critic's, cannot rise on both sides.
     """
     shape = (min(len(y), SAMPLES), *end.shape[1:])
     some = y[: shape[0]]
     truth = some.astype(float).reshape(shape)
+    softmax = end.activation == "softmax"
     if end.activation in SHARES and targets.binary:
-        if np.prod(shape[1:]) == 1 and inputs > 1:
+        if (np.prod(shape[1:]) == 1 and inputs > 1) or (softmax and not targets.one_hot):
             return None
-        if end.activation == "softmax" and not targets.one_hot:
-            return None
-        opposite = np.roll(truth, 1, -1) if end.activation == "softmax" else 1 - truth
-        right, wrong = 0.02 + 0.96 * truth, 0.02 + 0.96 * opposite
-        if end.activation == "softmax":
-            right, wrong = (a / a.sum(-1, keepdims=True) for a in (right, wrong))
+        right, wrong = _shares(truth, softmax), _shares(_opposite(truth, softmax), softmax)
         ways, what = [[(1 - t) * right + t * wrong for t in WAY]], "from right to wrong answers"
     elif end.activation not in SHARES and targets.distinct > VALUES:
-        draws = np.random.default_rng(SEED).standard_normal((3, *shape)) * truth.std()
-        ways, what = [[truth + s * d for s in NOISE] for d in draws], "from the truth to noise"
+        draws = np.random.default_rng(SEED).standard_normal((DRAWS, *shape)) * truth.std()
+        ways = [[truth + sign * s * d for s in NOISE] for d in draws for sign in (1, -1)]
+        what = "from the truth to noise"
     else:
         return None
+
+    def cost(made: np.ndarray) -> float:
+        return loss(some, made.astype(keras.config.floatx()))
+
+    values: list[float] = []
     for way in ways:
-        values = [loss(some, made.astype(keras.config.floatx())) for made in way]
+        values = [cost(made) for made in way]
         steps = -np.diff(values)
         if not np.isfinite(values).all() or not (steps > FALLS * np.ptp(values)).all():
             return None
         if not np.ptp(values) > CLOSE * np.abs(values).max():
             return None
+    if end.activation in SHARES and _on_purpose(some, truth, loss, values, softmax):
+        return None
     return Finding(
         "loss",
         ("loss",),
@@ -183,3 +201,59 @@ def _reversed(y: np.ndarray, targets: Targets, end: End, loss: Loss, inputs: int
         "Turn its sign, or give 1 - it where it is a share of what is right",
         {"right": values[0], "wrong": values[-1]},
     )
+
+
+def _opposite(truth: np.ndarray, softmax: bool) -> np.ndarray:
+    return np.roll(truth, 1, -1) if softmax else 1 - truth
+
+
+def _shares(truth: np.ndarray, softmax: bool, unsure: float = UNSURE) -> np.ndarray:
+    """Returns answers that are nearly sure of some truth."""
+    made = unsure + (1 - 2 * unsure) * truth
+    return np.asarray(made / made.sum(-1, keepdims=True) if softmax else made)
+
+
+def _on_purpose(
+    some: np.ndarray, truth: np.ndarray, loss: Loss, values: Sequence[float], softmax: bool
+) -> bool:
+    """Says whether a loss that falls from right to wrong answers may be meant so.
+
+    - It has no bound at the truth: a logarithm of what is not true, as of complementary labels,
+      which say what a sample is not (Ishida et al. 2017, https://arxiv.org/abs/1705.07541).
+    - Only answers of 1, or only those of 0, have a part in it: the cost of an action.
+    - One row for each sample, a mean over samples, and nowhere concave along the way, as no
+      distance is whose sign was turned: the output may be a distance where the target says "same",
+      or the target may be a cost.
+
+    Args:
+        some: the targets.
+        truth: the same in the shape of the outputs.
+        loss: of the user.
+        values: of the loss, along the way.
+        softmax: whether the outputs are shares of classes.
+    """
+
+    def cost(made: np.ndarray, rows: slice = slice(None)) -> float:
+        return loss(some[rows], made[rows].astype(keras.config.floatx()))
+
+    right, span = _shares(truth, softmax), np.ptp(values)
+    sure = cost(_shares(truth, softmax, 1e-6))
+    if not np.isfinite(sure) or sure - values[0] > 0.5 * span:
+        return True
+    if not softmax:
+        for which in (truth == 1, truth == 0):
+            part = cost(np.where(which, _shares(1 - truth, softmax), right))
+            if which.any() and values[0] - part <= FALLS * span:
+                return True
+    if truth.ndim > 2:
+        return False
+    middle = values[len(values) // 2]
+    if middle - (values[0] + values[-1]) / 2 > APART * span:
+        return False
+    few = len(truth) // 4
+    mixed = right.copy()
+    mixed[:few] = 0.9 if not softmax else 1 / truth.shape[-1]
+    whole = cost(mixed)
+    parts = cost(mixed, slice(few)), cost(mixed, slice(few, None))
+    mean = np.average(parts, weights=(few, len(truth) - few))
+    return bool(_same(whole, mean) or _same(whole, sum(parts)))

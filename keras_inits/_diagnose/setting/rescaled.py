@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from keras_inits._diagnose.setting.data import Scale, scale_finding, scale_of, standardized
+from keras_inits._diagnose.setting.endings import path_to
 from keras_inits._diagnose.setting.entrances import first_met, kinds
 from keras_inits._reporting import Finding
 
@@ -27,12 +28,16 @@ class Behind:
         scale: of what comes out of them.
         factor: what they multiply by, for each feature.
         shift: and add.
+        paths: expressions for the layers; empty where there is none.
+        given: an expression for the input, of `x` as the model takes it; empty where it is none.
     """
 
     layers: tuple[keras.Layer, ...]
     scale: Scale
     factor: np.ndarray
     shift: np.ndarray
+    paths: tuple[str, ...] = ()
+    given: str = "x"
 
     def standardized(self, x: np.ndarray) -> np.ndarray:
         """Returns the input whose features have mean 0 and standard deviation 1 behind them."""
@@ -49,10 +54,7 @@ class Behind:
         if untold:
             evidence += f"; {untold[0].name} has mean 0 and variance 1: it was never adapted"
         if untold or told:
-            remedy = (
-                f'model.get_layer("{(untold or told)[0].name}").adapt(x); '
-                "model.compile(model.optimizer, loss=model.loss)"
-            )
+            remedy = self._adapting((untold or told)[0])
         return Finding(
             plain.kind,
             ("input", *(layer.name for layer in untold or self.layers)),
@@ -61,6 +63,21 @@ class Behind:
             remedy,
             plain.numbers,
         )
+
+    def _adapting(self, layer: keras.layers.Normalization) -> str:
+        """Returns code that sets a layer's statistics to those of what it is given."""
+        place = next(i for i, each in enumerate(self.layers) if each is layer)
+        if layer.input_mean is not None:
+            return (
+                f"Leave out mean= and variance= of {layer.name}, and let it adapt to what it is "
+                "given"
+            )
+        if not self.given or not self.paths or not all(self.paths[: place + 1]):
+            return f"Let {layer.name} adapt to what it is given"
+        made = self.given
+        for path in self.paths[:place]:
+            made = f"{path}({made})"
+        return f"{self.paths[place]}.adapt({made}); model.compile(model.optimizer, loss=model.loss)"
 
 
 def never_adapted(layer: keras.Layer) -> bool:
@@ -102,4 +119,20 @@ def _behind(
     if shift.shape != (1, *given.shape[1:]) or not factor.all():
         return None
     scale = scale_of(given * factor + shift)
-    return None if scale is None else Behind(tuple(layers), scale, factor, shift)
+    if scale is None:
+        return None
+    paths = tuple(path_to(model, layer) for layer in layers)
+    return Behind(tuple(layers), scale, factor, shift, paths, _expression(x, place))
+
+
+def _expression(x: object, place: int) -> str:
+    """Returns code for one input of a nest `x`; empty where the nest is a deep one."""
+    if not keras.tree.is_nested(x):
+        return "x"
+    keys = (
+        sorted(x) if isinstance(x, dict) else range(len(x)) if isinstance(x, list | tuple) else ()
+    )
+    parts = x.values() if isinstance(x, dict) else x
+    if not keys or any(keras.tree.is_nested(part) for part in parts):
+        return ""
+    return f"x[{list(keys)[place]!r}]"

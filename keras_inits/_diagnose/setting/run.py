@@ -62,7 +62,10 @@ ORDER = (
     "learning rate too high",
     "learning rate too low",
 )
+# What data, targets, end and loss do to each other, whatever the layers between are.
+CAUSES = (*ORDER[: ORDER.index("target scale") + 1], "regularization")
 UNUSABLE = ("input not finite", "input values")  # nothing can be computed from them
+_WRONG = ("labels", "target shape", "output units", "output activation", "loss")
 _EXPLAINING = ("loss", "input padding", "input scale", "target scale", "regularization")
 BUDGET = 1e11  # multiplications of the steps of one trial: seconds on two cores
 LAYERS = 100  # the graph of more takes longer to make than to run
@@ -120,7 +123,7 @@ def examine(
     names = [""] if len(inputs) == 1 else [f"input {i}" for i in range(len(inputs))]
     meetings = first_met(model, len(inputs), x)
     found, suspects = _inputs(
-        inputs, names, [kinds(met) for met in meetings], behind(model, inputs, x)
+        inputs, names, [kinds(met) for met in meetings], behind(model, inputs, x), y
     )
     for given, name, met in zip(inputs, names, meetings, strict=True):
         found += lookups.check(given, embeddings(met), name)
@@ -143,18 +146,20 @@ def examine(
     if model.weights and not model.trainable_weights and loss is None:
         return Setting((_frozen(model),))
     found += measured.runs(case, inputs)
-    found += strength.dropout(strength.dropouts_of(model)) + strength.hidden_softmax(model)
+    found += strength.dropout(strength.dropouts_of(model), strength.paths_to_dropouts(model))
+    found += strength.hidden_softmax(model)
     found += _missing_activation(case)
     known = [guess(t, k, w) for (t, _, k), w in zip(case.parts, weights, strict=True)]
     best = None if None in known else float(sum(value or 0.0 for value in known))
-    wrong = [f for f in found if f.where[0] in ("targets", "output", "loss")]
+    wrong = [f for f in found if f.kind in _WRONG]
     if wrong or not trials or getattr(model, "optimizer", None) is None:
         usable = all(np.isfinite(goal.values).all() for goal, _, _ in case.parts)
         return Setting(_ordered([*found, *_scales(suspects, names)]), usable=usable)
     try:
         return _tried(case, found, suspects, names, best)
     except Exception as error:  # whatever the model's own code raises: the rest stands
-        note = f"no steps were tried: {type(error).__name__}: {error}"
+        why = (str(error).splitlines() or [""])[0][:200]
+        note = f"no steps were tried: {type(error).__name__}: {why}"
         return Setting(_ordered([*found, *_scales(suspects, names)]), (note,))
 
 
@@ -181,6 +186,7 @@ def _inputs(
     names: list[str],
     meets: list[set[Entrance]],
     scaled: list[Behind | None],
+    y: Any,
 ) -> tuple[list[Finding], Suspects]:
     found: list[Finding] = []
     suspects: Suspects = []
@@ -192,7 +198,9 @@ def _inputs(
             continue
         if first & {"lookup"}:
             continue
-        alone = (data.constant(x) or data.blank(x)) if len(inputs) == 1 else None
+        alone = data.constant(x) if len(inputs) == 1 else None
+        if len(inputs) == 1 and not alone and not _same(x, y):
+            alone = data.blank(x)
         gap = None if first & {"masked"} else data.padding(x)
         found += [f for f in (alone, gap) if f is not None]
         scale = past.scale if past else data.scale_of(x)
@@ -200,6 +208,14 @@ def _inputs(
         if judged and scale is not None and scale.suspicion:
             suspects.append((index, scale, past))
     return found, suspects
+
+
+def _same(x: np.ndarray, y: Any) -> bool:
+    """Says whether the targets are the input: what an autoencoder is given is meant so."""
+    flat = keras.tree.flatten(y)
+    if len(flat) != 1 or flat[0] is None or np.shape(flat[0])[1:] != x.shape[1:]:
+        return False
+    return bool(np.array_equal(ops.convert_to_numpy(flat[0])[: len(x)], x))
 
 
 def _scales(suspects: Suspects, names: list[str], proof: str = "") -> list[Finding]:

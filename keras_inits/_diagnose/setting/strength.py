@@ -1,10 +1,11 @@
 """Dropout that lets nothing through, penalties that outweigh the data, softmax between layers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 
+from keras_inits._diagnose.setting.endings import path_to
 from keras_inits._keras_internals import all_layers
 from keras_inits._reporting import Finding
 
@@ -17,17 +18,21 @@ L1_PENALTY = 3.0  # that of L1 does not become smaller as the weights do
 DECAY = 0.01  # of each weight, each step: after 100 steps a third is left of what is not renewed
 
 
-def dropout(layers: Sequence[tuple[str, float, int]]) -> list[Finding]:
+def dropout(
+    layers: Sequence[tuple[str, float, int]], paths: Mapping[str, str] | None = None
+) -> list[Finding]:
     """Returns the findings on dropouts.
 
     Args:
         layers: of each its name, rate, and how many units it is given.
+        paths: expressions for layers of these names, of those that are not at the top.
     """
     found = []
     for name, rate, units in layers:
         silent = rate**units
         if rate <= RATE and silent < SILENT:
             continue
+        path = (paths or {}).get(name) or f'model.get_layer("{name}")'
         better = 0.2 if rate > RATE else 0.0
         evidence = f"a rate of {rate:g} (limit {RATE:g})"
         if silent >= SILENT:
@@ -41,12 +46,17 @@ def dropout(layers: Sequence[tuple[str, float, int]]) -> list[Finding]:
                 (name,),
                 evidence,
                 "What gets through is mostly noise",
-                f'model.get_layer("{name}").rate = {better}; '
-                "model.compile(model.optimizer, loss=model.loss)",
+                f"{path}.rate = {better}; model.compile(model.optimizer, loss=model.loss)",
                 {"rate": rate, "units": units, "silent": silent},
             )
         )
     return found
+
+
+def paths_to_dropouts(model: keras.Model) -> dict[str, str]:
+    """Returns expressions for a model's dropouts, by their names."""
+    found = (la for la in all_layers(model) if isinstance(la, keras.layers.Dropout))
+    return {la.name: path_to(model, la) for la in found}
 
 
 def dropouts_of(model: keras.Model) -> list[tuple[str, float, int]]:
@@ -88,14 +98,16 @@ def penalty(data: float, penalized: float, value: float, *, l1: bool = False) ->
     )
 
 
-def activity(rest: float, penalized: float, value: float, layers: Sequence[str]) -> Finding | None:
+def activity(
+    rest: float, penalized: float, value: float, layers: Mapping[str, str]
+) -> Finding | None:
     """Returns the finding that a penalty on what layers put out outweighs the rest of the loss.
 
     Args:
         rest: the norm of the gradient of all else.
         penalized: that of the penalties.
         value: the sum of the penalties.
-        layers: that have one.
+        layers: the names of those that have one, and expressions for them.
     """
     if not 0 < rest < float("inf") or penalized <= PENALTY * rest:
         return None
@@ -108,17 +120,20 @@ def activity(rest: float, penalized: float, value: float, layers: Sequence[str])
         f"{value:.3g}",
         "It pays to put out nothing: what the layers should pass on goes to 0",
         "".join(
-            f'model.get_layer("{name}").activity_regularizer = keras.regularizers.L1(1e-6); '
-            for name in layers
+            f"{path}.activity_regularizer = keras.regularizers.L1(1e-6); "
+            for path in layers.values()
         )
-        + "model.compile(model.optimizer, loss=model.loss)",
+        + "model.compile(model.optimizer, loss=model.loss)"
+        if all(layers.values())
+        else f"Weaken it: activity_regularizer=keras.regularizers.L1(1e-6) in {', '.join(layers)}",
         {"data": rest, "penalty": penalized, "value": value},
     )
 
 
-def activity_of(model: keras.Model) -> list[str]:
-    """Returns the names of the layers that have a penalty on what they put out."""
-    return [la.name for la in all_layers(model) if la.activity_regularizer is not None]
+def activity_of(model: keras.Model) -> dict[str, str]:
+    """Returns the layers that have a penalty on what they put out: names, and expressions."""
+    owners = (la for la in all_layers(model) if la.activity_regularizer is not None)
+    return {la.name: path_to(model, la) for la in owners}
 
 
 def decay(optimizer: Any, rate: float) -> Finding | None:
