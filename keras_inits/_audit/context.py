@@ -134,7 +134,7 @@ class Surroundings:
             or all(_is_normalized(found, c) for c in calls),
             normalized_later=all(c.index in self._normalized_later for c in calls),
             on_branch=all(c.index in self._on_branches for c in calls),
-            silenced=not keras.ops.any(owned.weight)
+            silenced=not keras.ops.any(owned.weight.value)
             and all(self._is_silenced(c, self._made_of_zeros(c)) for c in calls),
             is_table=table,
             is_branch_end=any(c.index in self._branch_ends for c in calls),
@@ -198,7 +198,7 @@ class Surroundings:
         factors = [w for w in weights if w.name in ("gamma", "scale")]
         if call.kind is Kind.SCALING and not factors:
             factors = weights
-        return bool(factors) and all(not keras.ops.any(w) for w in factors)
+        return bool(factors) and all(not keras.ops.any(w.value) for w in factors)
 
     @functools.cached_property
     def _on_branches(self) -> frozenset[int]:

@@ -112,6 +112,8 @@ def _measured(finding: Finding, before: Evidence, after: Evidence) -> tuple[str,
     """Returns what tells most of a finding, before the remedy and after it."""
     if (name := _SHARES.get(finding.kind)) is not None:
         first, second = (_share(e, finding.where[0], name) for e in (before, after))
+        if not first > 0:  # the units die in operations behind the layer
+            return "", math.nan, math.nan
         return name, first, second
     if finding.kind not in ("exploding", "vanishing"):
         return "", math.nan, math.nan
