@@ -15,7 +15,7 @@ training; written by `python benchmarks/patients --page docs/patients.md`. Each 
 with data of the reported shape and scale (generated), its loss and optimizer, and a repair. A
 program counts as found if there is a finding; cause and place are those of the first finding alone.
 The end, the loss and the targets of a mismatch count as one place, since to change either mends it.
-Initial weights: {seeds}, of which the majority counts; intervals are Wilson's, over programs.
+Initial weights: {seeds}; intervals are Wilson's, over programs.
 
 """
 _COLLECTED = """\
@@ -105,7 +105,9 @@ def write(
 ) -> None:
     """Writes the page."""
     seeds = len({row["seed"] for row in rows.get("collected", [])})
-    text = _HEAD.format(seeds="one seed" if seeds == 1 else f"{seeds} seeds")
+    text = _HEAD.format(
+        seeds="one seed" if seeds == 1 else f"{seeds} seeds, of which the majority counts"
+    )
     for part, head in (("collected", _COLLECTED), ("further", _FURTHER)):
         if not rows.get(part):
             continue
