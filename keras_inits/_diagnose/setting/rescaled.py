@@ -125,7 +125,7 @@ def _behind(
     return Behind(tuple(layers), scale, factor, shift, paths, _expression(x, place))
 
 
-def _expression(x: object, place: int) -> str:
+def _expression(x: Any, place: int) -> str:
     """Returns code for one input of a nest `x`; empty where the nest is a deep one."""
     if not keras.tree.is_nested(x):
         return "x"
