@@ -6,6 +6,7 @@ it was told: neither looks at the data.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
