@@ -185,6 +185,25 @@ def register(table: dict[str, Program], *sources: str) -> Callable[..., Callable
     return program
 
 
+def healthy(
+    table: dict[str, Program], source: str
+) -> Callable[[str], Callable[[Callable[..., Training]], Sides]]:
+    """Returns a decorator `(key)` that enters a program without a fault: both sides are one."""
+    enter = register(table, source)
+
+    def program(key: str) -> Callable[[Callable[..., Training]], Sides]:
+        def once(one: Callable[..., Training]) -> Sides:
+            def sides(rng: np.random.Generator) -> tuple[Training, Training]:
+                training = one(rng)
+                return training, training
+
+            return enter(key, "")(sides)
+
+        return once
+
+    return program
+
+
 def accuracy(labels: Any) -> Score:
     """Returns the score of class predictions: argmax of several units, one half for one unit."""
     labels = np.asarray(labels)
