@@ -17,7 +17,9 @@ program = register(THIRD_ENDS, "Humbatova et al. 2020 (taxonomy)")
 Dense, Input, Conv = layers.Dense, keras.Input, layers.Conv2D
 
 
-@program("saw-of-two-columns-softmax", "output@output, target scale@targets", "keras-team/keras#321")
+@program(
+    "saw-of-two-columns-softmax", "output@output, target scale@targets", "keras-team/keras#321"
+)
 def _(rng):
     time = np.arange(420) + rng.integers(0, 10)
     saw = np.stack([1 + time % 10, 10 - time % 10], 1).astype(float)
@@ -34,7 +36,9 @@ def _(rng):
     return broken, repaired.but(optimizer=adam(0.01))
 
 
-@program("bits-next-of-three-softmax-adagrad", "output@output, rate too low@optimizer", "SO 46620813")
+@program(
+    "bits-next-of-three-softmax-adagrad", "output@output, rate too low@optimizer", "SO 46620813"
+)
 def _(rng):
     bits = list(rng.integers(0, 2, 3))
     while len(bits) < 603:
@@ -166,9 +170,7 @@ def _(rng):
     def model():
         facts = Input((10,))
         h = Dense(32, "relu")(Dense(48, "relu")(facts))
-        return keras.Model(
-            facts, [Dense(1, name="price")(h), Dense(3, "softmax", name="kind")(h)]
-        )
+        return keras.Model(facts, [Dense(1, name="price")(h), Dense(3, "softmax", name="kind")(h)])
 
     y = [price, one_hot(kind)]
     broken = Training(model(), x, y, [CCE, "mse"], adam(0.003), explained(price), steps=500)
@@ -203,7 +205,9 @@ def _(rng):
     return broken, broken.but(model=model("sigmoid"))
 
 
-@program("entities-tags-from-one", "labels@targets, output@output", "keras-team/keras#1539, altered")
+@program(
+    "entities-tags-from-one", "labels@targets, output@output", "keras-team/keras#1539, altered"
+)
 def _(rng):
     x, _ = words(rng, 400, 14, 60, 2)
     tags = 1 + (x % 5 + np.roll(x, 1, 1) % 2) % 5  # the words before count as well

@@ -232,7 +232,9 @@ def _(rng):
     return broken, broken.but(model=model("he_normal"))
 
 
-@program("skip-grams-sigmoids-rate-of-one", "output@output, hidden activation@0", "keras-team/keras#2711")
+@program(
+    "skip-grams-sigmoids-rate-of-one", "output@output, hidden activation@0", "keras-team/keras#2711"
+)
 def _(rng):
     word = rng.integers(0, 40, 1200)
     near = (word + rng.choice([1, 2, 7], 1200, p=[0.6, 0.3, 0.1])) % 40

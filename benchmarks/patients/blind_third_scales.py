@@ -84,7 +84,7 @@ def _(rng):
     return broken, repaired.but(score=explained(goal))
 
 
-@program("pima-columns-as-they-are", "input@input", "keras-team/keras#7659")
+@program("pima-columns-as-they-are", "input@input", "keras-team/keras#7659, altered")
 def _(rng):
     z, y = blobs(rng, 400, 8, 2, informative=6)
     size = np.array([3.4, 32.0, 19.0, 16.0, 115.0, 7.9, 0.33, 11.8])
@@ -93,7 +93,7 @@ def _(rng):
     def model():
         return mlp(8, (12, 8), 1, "sigmoid")
 
-    broken = Training(model(), x, y, BCE, adam(0.003), accuracy(y), 10, 500)
+    broken = Training(model(), x, y, BCE, sgd(0.05), accuracy(y), 10, 500)
     return broken, broken.but(model=model(), x=standardized(x))
 
 
@@ -132,7 +132,9 @@ def _(rng):
 def _(rng):
     sharp, _ = pictures(rng, 160, 18, 3, 5, noise=0.05)
     sharp = np.round(255 * sharp)
-    soft = (sharp + np.roll(sharp, 1, 1) + np.roll(sharp, 1, 2) + np.roll(sharp, (1, 1), (1, 2))) / 4
+    soft = (
+        sharp + np.roll(sharp, 1, 1) + np.roll(sharp, 1, 2) + np.roll(sharp, (1, 1), (1, 2))
+    ) / 4
 
     def model():
         same = {"padding": "same", "activation": "relu"}

@@ -71,7 +71,9 @@ def _(rng):
     return broken, broken.but(model=model(1e-4, 0.1), optimizer=adam(0.002))
 
 
-@program("cars-base-thawed-rate-of-a-tenth", "rate too high@optimizer", "keras-team/keras#2163, altered")
+@program(
+    "cars-base-thawed-rate-of-a-tenth", "rate too high@optimizer", "keras-team/keras#2163, altered"
+)
 def _(rng):
     x, y = pictures(rng, 300, 24, 3, 6)
 
