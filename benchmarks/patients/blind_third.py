@@ -6,7 +6,14 @@ from blind_third_pictures import THIRD_PICTURES
 from blind_third_rare import THIRD_RARE
 from blind_third_scales import THIRD_SCALES
 from blind_third_training import THIRD_TRAINING
+from blind_third_values import THIRD_VALUES
 from program import Program
 
-BLIND_THIRD: dict[str, Program] = {**THIRD_ENDS, **THIRD_SCALES, **THIRD_TRAINING, **THIRD_RARE}
+BLIND_THIRD: dict[str, Program] = {
+    **THIRD_ENDS,
+    **THIRD_VALUES,
+    **THIRD_SCALES,
+    **THIRD_TRAINING,
+    **THIRD_RARE,
+}
 BLIND_THIRD_HEALTHY: dict[str, Program] = {**THIRD_TABLES, **THIRD_PICTURES}

@@ -7,7 +7,7 @@ Both sides of each program were trained; kept are those whose repair learns and 
 import keras
 import numpy as np
 from blind_second_base import pretrained
-from data import blobs, digits, linear, one_hot, pictures, series, standardized, waves
+from data import blobs, linear, one_hot, pictures, series, standardized, waves
 from keras import layers
 from nets import BCE, CCE, SPARSE, adam, mlp, net, sgd
 from program import Program, Training, accuracy, explained, register
@@ -95,18 +95,6 @@ def _(rng):
 
     broken = Training(model(), x, y, BCE, sgd(0.05), accuracy(y), 10, 500)
     return broken, broken.but(model=model(), x=standardized(x))
-
-
-@program("digits-bytes-into-tanh", "input@input, hidden activation@1", "ours")
-def _(rng):
-    bytes_, y = digits(rng, 500)
-
-    def model():
-        inner = [Dense(64, "tanh"), Dense(32, "tanh")]
-        return net((28, 28), layers.Flatten(), *inner, Dense(10, "softmax"))
-
-    broken = Training(model(), bytes_, one_hot(y), CCE, sgd(0.01, 0.9), accuracy(y), steps=250)
-    return broken, broken.but(model=model(), x=bytes_ / 255)
 
 
 @program("eeg-epochs-in-volts", "input@input", "vlawhern/arl-eegmodels: scale of the ERP example")
