@@ -6,9 +6,9 @@ Both sides of each program were trained; kept are those whose repair learns and 
 
 import keras
 import numpy as np
-from data import blobs, moons, one_hot, pictures, standardized, words
+from data import blobs, moons, pictures, standardized, words
 from keras import layers, ops
-from nets import BCE, CCE, SPARSE, adam, mlp, net, sgd
+from nets import BCE, SPARSE, adam, mlp, net
 from program import Program, Training, accuracy, explained, register
 
 THIRD_RARE: dict[str, Program] = {}
@@ -200,19 +200,3 @@ def _(rng):
 
     broken = Training(model("zeros"), x, y, SPARSE, adam(0.003), accuracy(y), steps=300)
     return broken, broken.but(model=model("he_normal"))
-
-
-@program(
-    "skip-grams-sigmoids-rate-of-one", "output@output, hidden activation@0", "keras-team/keras#2711"
-)
-def _(rng):
-    word = rng.integers(0, 40, 1200)
-    near = (word + rng.choice([1, 2, 7], 1200, p=[0.6, 0.3, 0.1])) % 40
-    x, y = one_hot(word, 40), one_hot(near, 40)
-
-    def model(hidden, end):
-        return net((40,), Dense(16, hidden), Dense(40, end))
-
-    broken = Training(model("sigmoid", "sigmoid"), x, y, CCE, sgd(1.0), accuracy(near), 300, 400)
-    repaired = broken.but(model=model(None, "softmax"), optimizer=adam(0.02))
-    return broken, repaired

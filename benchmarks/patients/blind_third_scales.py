@@ -6,10 +6,9 @@ Both sides of each program were trained; kept are those whose repair learns and 
 
 import keras
 import numpy as np
-from blind_second_base import pretrained
 from data import blobs, linear, one_hot, pictures, series, standardized, waves
 from keras import layers
-from nets import BCE, CCE, SPARSE, adam, mlp, net, sgd
+from nets import BCE, CCE, adam, mlp, net, sgd
 from program import Program, Training, accuracy, explained, register
 
 THIRD_SCALES: dict[str, Program] = {}
@@ -147,63 +146,4 @@ def _(rng):
 
     broken = Training(model(), x, y, "mse", adam(0.003), explained(y), steps=300)
     scaled = (x - x.mean((0, 1))) / x.std((0, 1))
-    return broken, broken.but(model=model(), x=scaled)
-
-
-@program("flowers-frozen-base-fed-bytes", "input@input", "keras-team/keras#9214, altered")
-def _(rng):
-    x, y = pictures(rng, 300, 24, 3, 6)
-
-    def model():
-        inner = [layers.GlobalAveragePooling2D(), Dense(32, "relu"), Dense(6, "softmax")]
-        return net((24, 24, 3), pretrained(), *inner)
-
-    bytes_ = np.round(255 * x)
-    broken = Training(model(), bytes_, y, SPARSE, adam(0.003), accuracy(y), steps=200)
-    return broken, broken.but(model=model(), x=bytes_ / 127.5 - 1)
-
-
-@program("diode-currents-in-amperes", "target scale@targets", "ours")
-def _(rng):
-    x = rng.standard_normal((500, 4))
-    y = 3e-6 * np.exp(0.7 * x[:, 0] - 0.3 * x[:, 1]) + 1e-6 * x[:, 2] * x[:, 3]
-
-    def model():
-        return mlp(4, (48, 48), 1)
-
-    broken = Training(model(), x, y, "mse", adam(0.003), explained(y), steps=700)
-    goal = 1e6 * y
-    return broken, broken.but(model=model(), y=goal, score=explained(goal))
-
-
-@program("steps-since-event-zeros-masked", "input@input, layers@0", "DS.SE 67599, altered")
-def _(rng):
-    n, length = 400, 30
-    x = np.zeros((n, length, 2), "float32")
-    since = rng.integers(0, length, n)
-    x[np.arange(n), length - 1 - since] = 1 + 0.2 * rng.standard_normal((n, 2))
-    y = since / length
-
-    def model(value):  # a step of all zeros says that time passes, it is no padding
-        return net((length, 2), layers.Masking(value), layers.LSTM(24), Dense(1))
-
-    broken = Training(model(0.0), x, y, "mse", adam(0.005), explained(y), steps=350)
-    return broken, broken.but(model=model(-1.0))
-
-
-@program("speech-frames-in-decibels", "input@input", "ours")
-def _(rng):
-    sound, y = waves(rng, 300, 320, 4)
-    frames = np.stack([sound[:, i : i + 64, 0] for i in range(0, 256, 32)], 1)
-    power = np.abs(np.fft.rfft(frames * np.hanning(64), axis=-1))[:, :, :24] ** 2
-    decibel = np.maximum(10 * np.log10(power / power.max()), -80)
-
-    def model():
-        same = {"padding": "same", "activation": "relu"}
-        inner = [layers.Conv1D(32, 3, **same), layers.Conv1D(32, 3, **same)]
-        inner += [layers.Flatten(), Dense(32, "relu")]
-        return net((8, 24), *inner, Dense(4, "softmax"))
-
-    broken = Training(model(), decibel, one_hot(y), CCE, sgd(0.02, 0.9), accuracy(y), steps=250)
-    scaled = (decibel - decibel.mean()) / decibel.std()
     return broken, broken.but(model=model(), x=scaled)

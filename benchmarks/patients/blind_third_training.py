@@ -7,9 +7,9 @@ Both sides of each program were trained; kept are those whose repair learns and 
 import keras
 import numpy as np
 from blind_second_base import pretrained
-from data import blobs, digits, one_hot, pictures, series, standardized, waves, words
+from data import digits, one_hot, pictures, series, standardized
 from keras import layers
-from nets import BCE, CCE, SPARSE, adam, mlp, net, normal, sgd
+from nets import CCE, SPARSE, adam, net, normal, sgd
 from program import Program, Training, accuracy, explained, register
 
 THIRD_TRAINING: dict[str, Program] = {}
@@ -106,124 +106,3 @@ def _(rng):
 
     broken = Training(model(normal(0.005)), x, y, SPARSE, sgd(0.02, 0.9), accuracy(y), steps=200)
     return broken, broken.but(model=model("he_normal"), optimizer=sgd(0.01, 0.9))
-
-
-@program("rnn-relu-recurrent-gain-two", "initialization@0", "ours")
-def _(rng):
-    x, y = waves(rng, 300, 50, 3)
-
-    def model(gain):
-        start = keras.initializers.Orthogonal(gain)
-        recurrent = layers.SimpleRNN(32, "relu", recurrent_initializer=start)
-        return net((50, 1), recurrent, Dense(3, "softmax"))
-
-    broken = Training(model(2.0), x, y, SPARSE, adam(0.003), accuracy(y), steps=400)
-    return broken, broken.but(model=model(0.9))
-
-
-@program("first-symbol-after-eighty-steps", "gradient@0, initialization@0", "ours")
-def _(rng):
-    n, length = 400, 80
-    y = rng.integers(0, 2, n)
-    x = 0.3 * rng.standard_normal((n, length, 1))
-    x[:, :3] += (2 * y - 1)[:, None, None]
-
-    def model(recurrent):
-        return net((length, 1), recurrent, Dense(1, "sigmoid"))
-
-    narrow = keras.initializers.RandomNormal(stddev=0.05)
-    vanishing = layers.SimpleRNN(32, recurrent_initializer=narrow)
-    broken = Training(model(vanishing), x, y, BCE, adam(0.002), accuracy(y), steps=250)
-    return broken, broken.but(model=model(layers.SimpleRNN(32)))
-
-
-@program("rings-four-dense-without-activation", "hidden activation@0", "ours")
-def _(rng):
-    radius = rng.choice([0.5, 1.5], 500)
-    angle = rng.uniform(0, 2 * np.pi, 500)
-    x = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1)
-    x += 0.12 * rng.standard_normal((500, 2))
-    y = (radius > 1).astype(int)
-
-    def model(hidden):
-        inner = []
-        for width in (64, 32, 16):
-            inner += [Dense(width, hidden), layers.Dropout(0.1)]
-        return net((2,), *inner, Dense(1, "sigmoid"))
-
-    broken = Training(model(None), x, y, BCE, adam(0.005), accuracy(y), steps=400)
-    return broken, broken.but(model=model("relu"))
-
-
-@program(
-    "pictures-eight-sigmoid-convolutions", "hidden activation@0, gradient@0, gradient@1", "ours"
-)
-def _(rng):
-    x, y = pictures(rng, 250, 16, 3, 4)
-
-    def model(hidden):
-        inner = [Conv(16, 3, padding="same", activation=hidden) for _ in range(6)]
-        inner += [layers.GlobalAveragePooling2D(), Dense(32, hidden)]
-        return net((16, 16, 3), *inner, Dense(4, "softmax"))
-
-    broken = Training(model("sigmoid"), x, y, SPARSE, adam(0.003), accuracy(y), steps=200)
-    return broken, broken.but(model=model("relu"))
-
-
-@program("prices-lstm-dropout-of-ninety", "dropout@0, dropout@1", "ours")
-def _(rng):
-    x, y = series(rng, 400, 20)
-
-    def model(drop):
-        first = layers.LSTM(32, return_sequences=True, dropout=drop)
-        return net((20, 1), first, layers.Dropout(drop), layers.LSTM(16), Dense(1))
-
-    broken = Training(model(0.9), x, y, "mse", adam(0.005), explained(y), steps=300)
-    return broken, broken.but(model=model(0.1))
-
-
-@program("vectors-never-filled-in-and-frozen", "initialization@0, gradient@1", "ours")
-def _(rng):
-    x, y = words(rng, 500, 20, 600, 3)
-    vectors = 0.4 * rng.standard_normal((600, 24))
-
-    def model(matrix):
-        start = keras.initializers.Constant(matrix)
-        given = layers.Embedding(600, 24, embeddings_initializer=start, trainable=False)
-        conv = layers.Conv1D(32, 1, activation="relu")
-        inner = [conv, layers.GlobalMaxPooling1D(), Dense(32, "relu")]
-        return net((20,), given, *inner, Dense(3, "softmax"))
-
-    # each word was looked up with a capital letter: none was found, the matrix stayed zero
-    broken = Training(model(0 * vectors), x, y, SPARSE, adam(0.005), accuracy(y), steps=350)
-    return broken, broken.but(model=model(vectors))
-
-
-@program("tables-l1-by-name-on-wide-layers", "regularization@loss", "ours")
-def _(rng):
-    x, y = blobs(rng, 500, 20, 4)
-
-    def model(kept):
-        return mlp(20, (256, 256), 4, "softmax", kernel_regularizer=kept)
-
-    weak = keras.regularizers.L1(1e-6)
-    broken = Training(model("l1"), x, one_hot(y), CCE, adam(0.001), accuracy(y), steps=400)
-    return broken, broken.but(model=model(weak))
-
-
-@program("films-factors-of-deviation-one", "initialization@2, initialization@3", "ours")
-def _(rng):
-    user, film = rng.integers(0, 60, 900), rng.integers(0, 50, 900)
-    taste, kind = rng.standard_normal((60, 3)), rng.standard_normal((50, 3))
-    liked = ((taste[user] * kind[film]).sum(1) > 0).astype(int)
-
-    def model(std):
-        users, films = Input((1,), dtype="int32"), Input((1,), dtype="int32")
-        options = {"embeddings_initializer": normal(std)}
-        u = layers.Flatten()(layers.Embedding(60, 64, **options)(users))
-        f = layers.Flatten()(layers.Embedding(50, 64, **options)(films))
-        return keras.Model([users, films], layers.Activation("sigmoid")(layers.Dot(-1)([u, f])))
-
-    x = [user[:, None], film[:, None]]
-    broken = Training(model(1.0), x, liked, BCE, adam(0.003), accuracy(liked), steps=300)
-    return broken, broken.but(model=model(0.05))
