@@ -2,7 +2,6 @@
 
 from blind_third_ends import THIRD_ENDS
 from blind_third_healthy import THIRD_TABLES
-from blind_third_pictures import THIRD_PICTURES
 from blind_third_rare import THIRD_RARE
 from blind_third_scales import THIRD_SCALES
 from blind_third_training import THIRD_TRAINING
@@ -16,4 +15,4 @@ BLIND_THIRD: dict[str, Program] = {
     **THIRD_TRAINING,
     **THIRD_RARE,
 }
-BLIND_THIRD_HEALTHY: dict[str, Program] = {**THIRD_TABLES, **THIRD_PICTURES}
+BLIND_THIRD_HEALTHY: dict[str, Program] = {**THIRD_TABLES}
