@@ -34,6 +34,9 @@ SCALES = ("exploding", "vanishing", "dying", "saturated", "rank-collapsed")
 GAIN = 0.2
 LOWER = 0.2  # of the loss itself, where next to no distance was made
 STILL, MOVES = 0.005, 0.05  # the falls of a loss that stays, and of one that does not
+# Kernels that are too small for their depth, or a little too large, cost some steps at the start
+# and nothing more: what other kernels win must be seen after this many times as many steps, too.
+LONGER = 10
 
 
 def confirmed(
@@ -288,9 +291,26 @@ class Trials:
 
 
 def weighed(
+    findings: Sequence[Finding], trials: Trials, longer: Callable[[], Trials] | None = None
+) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+    """Returns the findings of the signal that matter, and the others as notes.
+
+    Args:
+        findings: of the signal.
+        trials: by which they are weighed.
+        longer: returns longer ones, done where the first leave an alarm that they may take back.
+    """
+    left, notes = _weighed(findings, trials)
+    if longer is None or not any(f.kind in SCALES for f in left):
+        return left, notes
+    places = {(f.kind, f.where) for f in left}
+    still, more = _weighed([f for f in findings if (f.kind, f.where) in places], longer())
+    return still, notes + more
+
+
+def _weighed(
     findings: Sequence[Finding], trials: Trials
 ) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
-    """Returns the findings of the signal that matter, and the others as notes."""
     own = trials.own
     doubtful = [finding for finding in findings if finding.kind in SCALES]
     if not doubtful or not np.isfinite(own.end):

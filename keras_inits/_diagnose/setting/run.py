@@ -69,6 +69,7 @@ UNUSABLE = ("input not finite", "input values")  # nothing can be computed from 
 _WRONG = ("labels", "target shape", "output units", "output activation", "loss")
 _EXPLAINING = ("loss", "input padding", "input scale", "target scale", "regularization")
 BUDGET = 1e11  # multiplications of the steps of one trial: seconds on two cores
+MOST_STEPS = 200  # of a trial, of the longer ones as well
 LAYERS = 100  # the graph of more takes longer to make than to run
 
 
@@ -265,7 +266,9 @@ def _tried(
     changed += measured.target_scale(case, own, attempt, best)
     changed += measured.weight_size(case, own, attempt)
 
-    def from_start(start: list[Any], sample_weight: Any = case.sample_weight) -> Trial:
+    def from_start(
+        start: list[Any], sample_weight: Any = case.sample_weight, steps: int = steps
+    ) -> Trial:
         return case.copy.trial(
             case.x,
             case.y,
@@ -276,12 +279,20 @@ def _tried(
             sample_weight=sample_weight,
         )
 
-    def again(sample_weight: Any = case.sample_weight) -> Trial:
-        return from_start(proof.redrawn(case.copy), sample_weight)
+    # Kernels are weighed without the weights of samples: what balanced classes want of a bias that
+    # was set to the frequencies is not the kernels' doing.
+    def weighing(steps: int) -> proof.Trials:
+        def remembering(lengths: Mapping[str, float]) -> Trial | None:
+            start = proof.remembering(case.copy, lengths)
+            return None if start is None else from_start(start, None, steps)
 
-    def remembering(lengths: Mapping[str, float]) -> Trial | None:
-        start = proof.remembering(case.copy, lengths)
-        return None if start is None else from_start(start, None)
+        known = case.sample_weight is None and steps == len(own.losses)
+        return proof.Trials(
+            own if known else attempt(rate.value, sample_weight=None, steps=steps),
+            lambda: from_start(proof.redrawn(case.copy), None, steps),
+            lambda: _rectified(case, rate.value, steps),
+            remembering,
+        )
 
     # A rate, or a loss, that these explain is not named on top.
     of_weights = False
@@ -290,7 +301,7 @@ def _tried(
         momentum = momentum_of(optimizer)
         judged = rates.too_high(own, attempt, scheduled=rate.scheduled, momentum=momentum)
         if judged:
-            of_weights = rates.is_of_weights(own, again())
+            of_weights = rates.is_of_weights(own, from_start(proof.redrawn(case.copy)))
         elif not rate.rises:
             judged = rates.too_low(own, attempt, name, scheduled=rate.scheduled)
             judged = judged or small_steps.muted(own, optimizer, attempt)
@@ -307,13 +318,9 @@ def _tried(
     def weigh(findings: Sequence[Finding]) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
         if not findings:
             return (), ()
-        # Kernels are weighed without the weights of samples: what balanced classes want of a bias
-        # that was set to the frequencies is not the kernels' doing.
-        plain = own if case.sample_weight is None else attempt(rate.value, sample_weight=None)
-        trials = proof.Trials(
-            plain, lambda: again(None), lambda: _rectified(case, plain), remembering
-        )
-        return proof.weighed(findings, trials)
+        later = max(steps, min(proof.LONGER * steps, MOST_STEPS))
+        longer = (lambda: weighing(later)) if later > steps and cost < BUDGET / 10 else None
+        return proof.weighed(findings, weighing(steps), longer)
 
     # Where the setting has a fault, the signal is what comes of it.
     if changed:
@@ -337,11 +344,10 @@ def _late(case: Case, own: Trial, best: float | None, penalties: float) -> Findi
     )
 
 
-def _rectified(case: Case, own: Trial) -> Trial | None:
+def _rectified(case: Case, rate: float, steps: int) -> Trial | None:
     """Returns the trial of the net with ReLU for its sigmoids; None if it has none to change."""
     other = proof.rectified(case.model)
     if other is None:
         return None
     copy = Copy(other, objective(case.model, None if case.own else case.loss))
-    optimizer = case.model.optimizer
-    return copy.trial(case.x, case.y, optimizer, own.rate, steps=steps_of(optimizer))
+    return copy.trial(case.x, case.y, case.model.optimizer, rate, steps=steps)
