@@ -400,6 +400,20 @@ def all_layers(model: keras.Model) -> list[keras.Layer]:
     return list(model._flatten_layers(include_self=False))
 
 
+def compile_arguments(model: keras.Model) -> dict[str, Any]:
+    """Returns what `compile` was given, by name; nothing where that is not known.
+
+    `get_compile_config` raises where one of them cannot be written down, such as a closure.
+    """
+    return dict(getattr(getattr(model, "_compile_config", None), "config", None) or {})
+
+
+def jit_by_default(model: keras.Model) -> bool | None:
+    """Says what `jit_compile="auto"` makes of a model; None where that is not known."""
+    resolve = getattr(model, "_resolve_auto_jit_compile", None)
+    return None if resolve is None or model.run_eagerly else bool(resolve())
+
+
 def operation_callbacks() -> Any:
     """Returns TensorFlow's module of callbacks on eager operations; None where there is none.
 
