@@ -105,6 +105,7 @@ class _Walk:
         self.aims = find_aims(wiring)
         self.choices: dict[str, Choice] = {}
         self._losses: dict[int, float] = {}
+        self._added: dict[int, float] = {}
         self.signals: dict[int, Signal] = {
             -1 - i: self._input(-1 - i) for i in range(len(wiring.inputs))
         }
@@ -399,7 +400,9 @@ class _Walk:
         for other in self.wiring.sums:
             damped = self.residual == "sqrt" and self._lost(other) > 0
             if other.stream == each.stream and other.place < each.place and not damped:
-                earlier += self._share(other) * len(other.branches)
+                if other.call not in self._added:
+                    self._added[other.call] = self._share(other) * len(other.branches)
+                earlier += self._added[other.call]
         if shortcut.source in self.signals:
             found = self.signals[shortcut.source].second_moment
         elif shortcut.end is not None and shortcut.end != shortcut.kernel:
