@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -101,7 +101,9 @@ class Surroundings:
             return Context(alone=alone, activation=own, is_table=table)
         found, ways, first = self.wiring, self._ways, calls[0]
         # Of a layer that was audited by itself, what takes its outputs is not known.
-        at_output = "output" if isinstance(self._model, keras.Model) else "unknown"
+        at_output: Literal["output", "unknown"] = (
+            "output" if isinstance(self._model, keras.Model) else "unknown"
+        )
         met = (m for call in calls for m in meetings(found, call, owned, at_output))
         bare = second_kernel(first, owned) is not None
         return Context(

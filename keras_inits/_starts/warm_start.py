@@ -90,7 +90,9 @@ def warm_start(
     _checks.built(source, "a source")
     if not isinstance(noise, int | float | np.number) or not 0 <= float(noise) < np.inf:
         raise InputError(f"`noise` must be a number of at least 0. Received: noise={noise!r}")
-    names = dict(layers or {})
+    names = {} if layers is None else dict(_checks.instance(
+        "layers", layers, Mapping, "a dict from names of layers of `model` to names of the source's"
+    ))  # fmt: skip
     _check_names(model, names, "model")
     _check_names(source, names.values(), "source")
     root = root_seed(seed)
