@@ -2,8 +2,10 @@
 
 from blind_third_ends import THIRD_ENDS
 from blind_third_healthy import THIRD_TABLES
+from blind_third_pictures import THIRD_PICTURES, THIRD_PICTURES_HEALTHY
 from blind_third_rare import THIRD_RARE
 from blind_third_scales import THIRD_SCALES
+from blind_third_sequences import THIRD_SEQUENCES, THIRD_SEQUENCES_HEALTHY
 from blind_third_training import THIRD_TRAINING
 from blind_third_values import THIRD_VALUES
 from program import Program
@@ -14,5 +16,11 @@ BLIND_THIRD: dict[str, Program] = {
     **THIRD_SCALES,
     **THIRD_TRAINING,
     **THIRD_RARE,
+    **THIRD_PICTURES,
+    **THIRD_SEQUENCES,
 }
-BLIND_THIRD_HEALTHY: dict[str, Program] = {**THIRD_TABLES}
+BLIND_THIRD_HEALTHY: dict[str, Program] = {
+    **THIRD_TABLES,
+    **THIRD_PICTURES_HEALTHY,
+    **THIRD_SEQUENCES_HEALTHY,
+}

@@ -130,3 +130,20 @@ def _(rng):
 
     broken = Training(model(5), x, tags, SPARSE, adam(0.01), right, steps=350)
     return broken, broken.but(model=model(6))
+
+
+@program(
+    "organs-three-numbers-one-sigmoid-channel",
+    "labels@targets, output@output, loss@loss",
+    "divamgupta/image-segmentation-keras#131, altered",
+)
+def _(rng):
+    x, mask = _discs(rng, 160, 24, kinds=2)
+
+    def right(made):
+        made = made.argmax(-1) if made.shape[-1] > 1 else np.round(made[..., 0])
+        hits = [(made == kind)[mask[..., 0] == kind].mean() for kind in range(3)]
+        return float(np.mean(hits))
+
+    broken = Training(_u_net(24, 1, "sigmoid"), x, mask, BCE, adam(0.01), right, 16, 400)
+    return broken, broken.but(model=_u_net(24, 3, "softmax"), loss=SPARSE)

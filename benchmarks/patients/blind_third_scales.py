@@ -147,3 +147,16 @@ def _(rng):
     broken = Training(model(), x, y, "mse", adam(0.003), explained(y), steps=300)
     scaled = (x - x.mean((0, 1))) / x.std((0, 1))
     return broken, broken.but(model=model(), x=scaled)
+
+
+@program("diode-currents-in-amperes", "target scale@targets", "ours")
+def _(rng):
+    x = rng.standard_normal((500, 4))
+    y = 3e-6 * np.exp(0.7 * x[:, 0] - 0.3 * x[:, 1]) + 1e-6 * x[:, 2] * x[:, 3]
+
+    def model():
+        return mlp(4, (48, 48), 1)
+
+    broken = Training(model(), x, y, "mse", adam(0.003), explained(y), steps=700)
+    goal = 1e6 * y
+    return broken, broken.but(model=model(), y=goal, score=explained(goal))

@@ -7,9 +7,9 @@ Both sides of each program were trained; kept are those whose repair learns and 
 import keras
 import numpy as np
 from blind_second_base import pretrained
-from data import digits, one_hot, pictures, series, standardized
+from data import blobs, digits, one_hot, pictures, series, standardized
 from keras import layers
-from nets import CCE, SPARSE, adam, net, normal, sgd
+from nets import BCE, CCE, SPARSE, adam, mlp, net, normal, sgd
 from program import Program, Training, accuracy, explained, register
 
 THIRD_TRAINING: dict[str, Program] = {}
@@ -106,3 +106,51 @@ def _(rng):
 
     broken = Training(model(normal(0.005)), x, y, SPARSE, sgd(0.02, 0.9), accuracy(y), steps=200)
     return broken, broken.but(model=model("he_normal"), optimizer=sgd(0.01, 0.9))
+
+
+@program("rings-four-dense-without-activation", "hidden activation@0", "ours")
+def _(rng):
+    radius = rng.choice([0.5, 1.5], 500)
+    angle = rng.uniform(0, 2 * np.pi, 500)
+    x = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1)
+    x += 0.12 * rng.standard_normal((500, 2))
+    y = (radius > 1).astype(int)
+
+    def model(hidden):
+        inner = []
+        for width in (64, 32, 16):
+            inner += [Dense(width, hidden), layers.Dropout(0.1)]
+        return net((2,), *inner, Dense(1, "sigmoid"))
+
+    broken = Training(model(None), x, y, BCE, adam(0.005), accuracy(y), steps=400)
+    return broken, broken.but(model=model("relu"))
+
+
+@program("tables-l1-by-name-on-wide-layers", "regularization@loss", "ours")
+def _(rng):
+    x, y = blobs(rng, 500, 20, 4)
+
+    def model(kept):
+        return mlp(20, (256, 256), 4, "softmax", kernel_regularizer=kept)
+
+    weak = keras.regularizers.L1(1e-6)
+    broken = Training(model("l1"), x, one_hot(y), CCE, adam(0.001), accuracy(y), steps=400)
+    return broken, broken.but(model=model(weak))
+
+
+@program("films-factors-of-deviation-one", "initialization@2, initialization@3", "ours")
+def _(rng):
+    user, film = rng.integers(0, 60, 900), rng.integers(0, 50, 900)
+    taste, kind = rng.standard_normal((60, 3)), rng.standard_normal((50, 3))
+    stars = standardized((taste[user] * kind[film]).sum(1))
+
+    def model(std):
+        users, films = Input((1,), dtype="int32"), Input((1,), dtype="int32")
+        options = {"embeddings_initializer": normal(std)}
+        u = layers.Flatten()(layers.Embedding(60, 64, **options)(users))
+        f = layers.Flatten()(layers.Embedding(50, 64, **options)(films))
+        return keras.Model([users, films], layers.Dot(-1)([u, f]))
+
+    x = [user[:, None], film[:, None]]
+    broken = Training(model(1.0), x, stars, "mse", adam(0.003), explained(stars), steps=300)
+    return broken, broken.but(model=model(0.1))
