@@ -143,8 +143,9 @@ class _Walk:
         """Returns over how many steps the state of a cell sums its inputs; 1 for cells with gates.
 
         A plain cell whose recurrent kernel keeps the state adds up what comes in, as a stream adds
-        up its branches. With inputs of second moment 1 tanh is saturated after a few steps, and
-        what comes back over T of them is gone: `chi` at q = 1.4 is 0.42 a step. Gates forget.
+        up its branches. With inputs of second moment 1 in each step tanh settles at q = 1.46, where
+        a step keeps 0.40 of a gradient's second moment; with 1 / 25 of it at 0.17 and 0.78. Gates
+        forget.
         """
         layer = self.wiring.subjects[call.index]
         layer = getattr(layer, "forward_layer", layer)
