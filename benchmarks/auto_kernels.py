@@ -173,6 +173,7 @@ def main():
             def measure(seed, name=name, way=way):
                 nonlocal model, data
                 if model is None:
+                    keras.utils.set_random_seed(0)  # of what no way sets
                     make = backbone if name in hub else application
                     model, data = make(hub.get(name, name))
                 return _measure(model, way, data, seed)
