@@ -414,6 +414,18 @@ def operation_callbacks() -> Any:
     return module if all(callable(getattr(module, name, None)) for name in wanted) else None
 
 
+# --- losses --------------------------------------------------------------------------------------
+
+
+def loss_weights_of(model: keras.Model) -> Any:
+    """Returns the `loss_weights` that a model was compiled with; None where there are none.
+
+    `get_compile_config` has them as well, and fails for losses that cannot be written down. Tried
+    with Keras 3.15.1.
+    """
+    return getattr(getattr(model, "_compile_loss", None), "_user_loss_weights", None)
+
+
 # --- optimizers ----------------------------------------------------------------------------------
 
 
