@@ -181,14 +181,16 @@ def _object(value: dict[str, Any]) -> str:
         raise ValueError(f"no code for {value!r}")
     module = str(value.get("module") or "")
     public = module if module.startswith("keras.") and not module.startswith("keras.src") else ""
+    if config is None and callable(getattr(keras.metrics, name, None)):
+        return json.dumps(name)
     if config is None:
         return f"{public}.{name}" if public else name
-    made = getattr(keras.saving.get_registered_object(name), "__init__", None)
+    made = keras.saving.get_registered_object(str(value.get("registered_name")))
     if public:
         made = getattr(getattr(keras, public.removeprefix("keras."), None), name, None)
     known = {} if made is None else inspect.signature(made).parameters
     named = dict(config)
-    if named.get("name") == re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower():
+    if str(named.get("name")).replace("_", "") == name.lower():  # of Keras's making
         del named["name"]
     parts = [
         f"{key}={_code(v)}"
