@@ -123,7 +123,7 @@ def calibrated(folder: Path) -> dict:
 
 
 FAST = (vanishing, cut_off)
-SLOW = (dead, wrong_end, normalized, residual, lstm, transformer)  # JAX compiles many operations for them
+SLOW = (dead, wrong_end, normalized, residual, lstm, transformer)  # JAX compiles long for them
 
 
 def found(folder: Path, *names: str) -> dict:

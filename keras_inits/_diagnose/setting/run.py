@@ -326,6 +326,8 @@ def _tried(
         elif not rate.rises:
             judged = rates.too_low(own, attempt, name, scheduled=rate.scheduled)
             judged = judged or small_steps.muted(own, optimizer, attempt)
+        else:
+            judged = small_steps.not_yet(optimizer, attempt)
         judged = judged or small_steps.over_soon(optimizer, attempt)
         changed += [judged] if judged else []
         late = None if judged else _late(case, own, best, norms[2])
