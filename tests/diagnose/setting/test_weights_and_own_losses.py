@@ -64,6 +64,18 @@ def contrastive(same, distance):
     return ops.mean(same * distance**2 + (1 - same) * ops.maximum(1 - distance, 0) ** 2)
 
 
+def clipped(y, p):
+    return keras.losses.binary_crossentropy(y, p)
+
+
+def of_logits(y, z):
+    return ops.mean(ops.maximum(z, 0) - z * y + ops.log1p(ops.exp(-ops.abs(z))))
+
+
+def ramp(y, z):
+    return ops.mean(ops.clip(1 - (2 * y - 1) * z, 0, 2))
+
+
 def critic(sign, score):
     return ops.mean(sign * score)
 
@@ -77,6 +89,12 @@ def critic(sign, score):
         (MEASURED, "linear", square, 1, None),
         (MEASURED, "linear", critic, 1, None),
         (PAIRS, "sigmoid", contrastive, 2, None),
+        (PAIRS, "linear", clipped, 1, "output activation"),
+        (PAIRS, "sigmoid", clipped, 1, None),
+        (PAIRS, "linear", of_logits, 1, None),
+        (PAIRS, "linear", ramp, 1, None),
+        (PAIRS, "linear", square, 1, None),
+        (PAIRS, "linear", lambda y, d: contrastive(y, ops.abs(d)), 2, None),
         (MEASURED, "linear", lambda y, p: ops.mean(p**2), 1, "loss"),
         (np.zeros((32, 1), "float32"), "linear", lambda y, p: ops.mean(p**2), 1, None),
         (MEASURED[:, 0], "linear", Square(), 1, "target shape"),
