@@ -31,7 +31,7 @@ from keras_inits._schemes import (
     ZerosInit,
 )
 from keras_inits._schemes.base import KernelScheme
-from keras_inits._schemes.laws import expected_stddev
+from keras_inits._schemes.laws import constant_value, expected_stddev
 from keras_inits._wiring import wiring
 
 AUTO = "auto"  # as the graph of the model asks for
@@ -148,7 +148,11 @@ def _weight(wanted: _Wanted) -> Weight:
     if not isinstance(found, Default):
         return Weight(step.kernel, mean_square(owned.weight))
     shape = tuple(owned.weight.shape)
-    start = np.asarray(ops.convert_to_numpy(step.initializer(shape, dtype="float32")))
+    value = constant_value(step.initializer)
+    if value is None:
+        start = np.asarray(ops.convert_to_numpy(step.initializer(shape, dtype="float32")))
+    else:
+        start = np.array([value], "float32")
     by_us = isinstance(step.initializer, ConstantInit | ZerosInit)  # an earlier "auto"
     is_scale = (
         isinstance(spec, str)

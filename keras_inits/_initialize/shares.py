@@ -27,6 +27,7 @@ class Shares:
     def __init__(self, wiring: Wiring, residual: Residual) -> None:
         self.wiring, self.residual = wiring, residual
         self._losses: dict[int, float] = {}
+        self._added: dict[int, float] = {}
 
     def normalized(self, branch: Branch) -> bool:
         """Says whether a branch adds what a normalization makes, whose scale stays 1.
@@ -123,7 +124,10 @@ class Shares:
 
     def adds(self, each: Sum) -> float:
         """Returns what the branches of a sum add to a stream, as a share of its start."""
-        return self.share(each) * sum(not self.normalized(b) for b in each.branches)
+        if each.call not in self._added:
+            count = sum(not self.normalized(branch) for branch in each.branches)
+            self._added[each.call] = self.share(each) * count
+        return self._added[each.call]
 
     def is_damped(self, each: Sum) -> bool:
         """Says whether branches make up at a sum for what constant factors take off."""

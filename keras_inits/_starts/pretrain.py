@@ -52,7 +52,7 @@ def pretrain(
     optimizer: Any = "adam",
     seed: int | None = None,
     out: Path | str | None = None,
-    progress: Callable[[Progress], object] | None = None,
+    on_progress: Callable[[Progress], object] = lambda progress: None,
 ) -> PretrainReport:
     r"""Trains the layers of `model` one after the other, each to reconstruct what comes into it.
 
@@ -78,7 +78,7 @@ def pretrain(
         seed: root of the seeds of noise and order; None takes a new one, which the report gives.
         out: a folder: layers that are done are kept there, and a call with the same settings
             resumes after them.
-        progress: called with a `Progress` after each epoch; its unit is an epoch of a layer.
+        on_progress: called with a `Progress` after each epoch; its unit is an epoch of a layer.
 
     Returns:
         A row for each layer with a kernel: decoder, loss, reconstruction errors, or why it was left
@@ -117,7 +117,7 @@ def pretrain(
     trained = [plan for plan in plans if not plan.reason]
     store = _Store(None if out is None else Path(out))
     root = store.open(settings, data, trained, seed)
-    clock = Clock(0, len(trained) * epochs, progress or (lambda _: None))
+    clock = Clock(0, len(trained) * epochs, on_progress)
     rows, done = [], 0
     for plan in plans:
         if plan.reason:
@@ -150,13 +150,7 @@ class _Settings:
 
     def new_optimizer(self) -> Any:
         """Returns an optimizer of its own for one layer."""
-        try:
-            given = keras.optimizers.get(self.optimizer)
-        except (ValueError, TypeError) as error:
-            raise InputError(
-                "`optimizer` must be one that `compile` takes, such as 'adam'. "
-                f"Received: optimizer={self.optimizer!r}"
-            ) from error
+        given = _checks.identified("optimizer", self.optimizer, keras.optimizers.get, "adam")
         return type(given).from_config(given.get_config())
 
 

@@ -10,9 +10,9 @@ from keras import ops
 from keras_inits._diagnose.setting import (
     filled,
     moving,
-    output,
     own_loss,
     pace,
+    probabilities,
     rates,
     strength,
     weighting,
@@ -88,7 +88,9 @@ def _unknown_ends(case: Case) -> list[Finding]:
     if not ends:
         return []
     made = _outputs(case, case.x, training=True)
-    found = (output.outside(made[place], *of) for place, of in ends.items() if place < len(made))
+    found = (
+        probabilities.outside(made[place], *of) for place, of in ends.items() if place < len(made)
+    )
     return [finding for finding in found if finding]
 
 

@@ -36,6 +36,7 @@ RANGES = {
     "exponential": (0.0, np.inf),
     "exp": (0.0, np.inf),
 }
+PROBABILITIES = ("sigmoid", "softmax", "hard_sigmoid")
 # Those that rise, to say what they make of a range.
 _CURVES: dict[str, Callable[[float], float]] = {
     "sigmoid": lambda x: float(1 / (1 + np.exp(-x))),

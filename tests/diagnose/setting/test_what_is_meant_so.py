@@ -6,7 +6,16 @@ import pytest
 from keras import layers, ops
 
 from keras_inits._diagnose import engine
-from keras_inits._diagnose.setting import data, examine, measured, output, own_loss, run, weighting
+from keras_inits._diagnose.setting import (
+    data,
+    examine,
+    measured,
+    output,
+    own_loss,
+    run,
+    scales,
+    weighting,
+)
 from keras_inits._diagnose.setting.case import Case
 from keras_inits._diagnose.setting.guess import guess
 from keras_inits._diagnose.setting.plain import End, loss_kind, targets_of
@@ -153,8 +162,8 @@ def test_rolls_of_notes_with_silence_are_no_bytes():
     bare = (RNG.random((64, 16, 8, 1)) < 0.005).astype("float32")
     bare[::2] = 0
     assert data.blank(bare) is not None
-    assert run._same(bare, bare)
-    assert not run._same(bare, Y)
+    assert scales.is_target(bare, bare)
+    assert not scales.is_target(bare, Y)
 
 
 WORDS = RNG.integers(2, 50, (32, 12))
