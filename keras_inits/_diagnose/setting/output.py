@@ -8,6 +8,7 @@ from keras_inits._diagnose.setting.plain import (
     BINARY,
     CATEGORICAL,
     DIRECTIONS,
+    MARGINS,
     RANGES,
     REGRESSION,
     SHARES,
@@ -44,7 +45,7 @@ def check(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
         return probabilities.exclusive(targets, end, loss)
     if loss.name in REGRESSION:
         return reach.check(targets, end, loss)
-    return []
+    return reach.one_sided(targets, end, loss) if loss.name in MARGINS else []
 
 
 def _one_softmax(targets: Targets, end: End, loss: LossKind) -> Finding:

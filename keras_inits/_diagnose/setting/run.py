@@ -149,6 +149,8 @@ def _examined(
     left_out = weighting.left_out(weights)
     for index, (part, weighed) in enumerate(zip(case.parts, weights, strict=True)):
         own = targets.check(*part)
+        if _answers_alike(model, inputs):
+            own = [f for f in own if not targets.is_alone(f)]
         if not any(f.kind == "labels" for f in own):
             own += output.check(*part)
         found += [compiling.with_arguments_of_loss(f, case, index) for f in own]
@@ -172,6 +174,25 @@ def _examined(
         why = (str(error).splitlines() or [""])[0][:200]
         note = f"no steps were tried: {type(error).__name__}: {why}"
         return Setting(_ordered([*found, *scales.unproved(suspects, names)]), (note,))
+
+
+def _answers_alike(model: keras.Model, inputs: Sequence[np.ndarray]) -> bool:
+    """Says whether one target for all samples may be meant.
+
+    So it is where two inputs are compared (the better one stands first in each pair), and where
+    what judges them is frozen (a generator learns what its discriminator takes for real).
+    """
+    pair = len(inputs) > 1 and len({given.shape for given in inputs}) == 1
+    last = _last_with_weights(model)
+    return pair or (last is not None and not last.trainable_weights)
+
+
+def _last_with_weights(model: keras.Model) -> keras.Layer | None:
+    for layer in reversed(model.layers):
+        found = _last_with_weights(layer) if isinstance(layer, keras.Model) else layer
+        if found is not None and found.weights:
+            return found
+    return None
 
 
 def _frozen(model: keras.Model) -> Finding:
@@ -305,6 +326,8 @@ def _tried(
         elif not rate.rises:
             judged = rates.too_low(own, attempt, name, scheduled=rate.scheduled)
             judged = judged or small_steps.muted(own, optimizer, attempt)
+        else:
+            judged = small_steps.not_yet(optimizer, attempt)
         judged = judged or small_steps.over_soon(optimizer, attempt)
         changed += [judged] if judged else []
         late = None if judged else _late(case, own, best, norms[2])
