@@ -123,7 +123,8 @@ def calibrated(folder: Path) -> dict:
 
 
 FAST = (vanishing, cut_off)
-SLOW = (dead, wrong_end, normalized, residual, lstm, transformer)  # JAX compiles many operations for them
+# JAX compiles operations one by one for most of them
+SLOW = (dead, wrong_end, normalized, residual, lstm, transformer)
 
 
 def found(folder: Path, *names: str) -> dict:

@@ -1,6 +1,7 @@
-"""Small populations, to be trained on any backend: `python other_backends.py NET ...` prints what they did.
+"""Small populations, to be trained on any backend.
 
-Keras has one backend a process, so that another one's numbers come from a process of its own.
+`python other_backends.py NET ...` prints what they did. Keras has one backend a process, so
+that another one's numbers come from a process of its own.
 """
 
 import json
