@@ -123,8 +123,7 @@ def calibrated(folder: Path) -> dict:
 
 
 FAST = (vanishing, cut_off)
-# JAX compiles operations one by one for most of them
-SLOW = (dead, wrong_end, normalized, residual, lstm, transformer)
+SLOW = (dead, wrong_end, normalized, residual, lstm, transformer)  # JAX compiles long for them
 
 
 def found(folder: Path, *names: str) -> dict:

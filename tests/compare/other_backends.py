@@ -1,7 +1,6 @@
-"""Small populations, to be trained on any backend.
+"""Small populations, for any backend: `python other_backends.py NET ...` prints what they did.
 
-`python other_backends.py NET ...` prints what they did. Keras has one backend a process, so
-that another one's numbers come from a process of its own.
+Keras has one backend a process, so that another one's numbers come from a process of its own.
 """
 
 import json
