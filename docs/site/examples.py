@@ -1,4 +1,4 @@
-"""A griffe extension: the `>>>` examples of a docstring are code."""
+"""A griffe extension: examples are code, and functions are not taken for modules of their name."""
 
 import re
 
@@ -15,3 +15,19 @@ class Examples(griffe.Extension):
         if obj.docstring:
             text = obj.docstring.value
             obj.docstring.value = EXAMPLE.sub(lambda m: f"```pycon\n{m.group()}\n```", text)
+
+
+class Functions(griffe.Extension):
+    """Leads `keras_inits.audit` to the function, where `keras_inits._audit.audit` is its module."""
+
+    def on_package(self, *, pkg, loader, **kwargs):
+        """Puts the function in the place of each module that holds one of its own name."""
+        for name, member in list(pkg.members.items()):
+            if not member.is_alias:
+                continue
+            try:
+                module = member.final_target
+            except griffe.AliasResolutionError:
+                continue  # of another package
+            if module.is_module and name in module.members:
+                pkg.set_member(name, griffe.Alias(name, f"{module.path}.{name}", parent=pkg))
