@@ -1,26 +1,29 @@
-"""What `initialize(model, "auto")` makes of deep nets, next to Keras's defaults and AnyInit.
+"""What `initialize(model, "auto")` makes of deep nets, next to He, Keras's own and AnyInit.
 
-    python benchmarks/auto.py [--seeds 20] [--part residual plain kernels time] [--nets ResNet50]
+    python benchmarks/auto.py [--seeds 20] [--part residual plain time] [--ways auto]
+                              [--kept FILE]
 
-`residual`: h + Dense(Dense(h, relu)), width 64: standard deviation of the output, of an input of 1;
-median, least and largest over seeds. `plain`: 50 Dense layers of width 256: factors by which signal
-and gradient change from the first pre-activation to the last. `kernels`: nets of
-`keras.applications` without their normalizations, on white noise and on smooth images; root mean
-square of each kernel's output: the least and the largest of the medians over seeds, and of auto
-also divided by what was asked. `time`: seconds, next to building. AnyInit (`pip install anyinit`)
-is left out if it is not installed; a net that it does not take shows a dash.
+Tables of Markdown. `residual`: h + Dense(Dense(h, relu)), width 64: standard deviation of the
+output, of an input of 1; median, least and largest over seeds. `plain`: 50 Dense layers of width
+256: factors by which signal and gradient change from the first pre-activation to the last, medians
+over seeds, and the worst of both in any seed. `time`: seconds, next to building. What `auto` makes
+of published nets is in `auto_kernels.py`. AnyInit (`pip install anyinit`) is left out if it is not
+installed; a net that it does not take has the name of its error.
+
+With `--kept FILE` what has been measured is kept there, and a second call goes on.
 """
 
 import argparse
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
+from kept import Kept
 from keras import layers
 
 import keras_inits
-from keras_inits._layers import owned_weights
 
 ACTIVATIONS = [
     "celu",
@@ -48,34 +51,15 @@ ACTIVATIONS = [
     "tanh",
     "tanh_shrink",
 ]
-APPLICATIONS = ("VGG16", "ResNet50", "ResNet50V2", "MobileNetV2", "DenseNet121", "ConvNeXtTiny",
-                "Xception", "InceptionResNetV2", "MobileNetV3Small", "EfficientNetB0")  # fmt: skip
-
-
-class Gone(layers.Identity):
-    """What stands in a normalization's place."""
-
-    def call(self, inputs, training=None, mask=None):  # noqa: D102
-        return inputs
-
-    def compute_output_spec(self, inputs, **kwargs):  # noqa: D102
-        return keras.KerasTensor(inputs.shape, inputs.dtype)
-
-
-def without_normalizations(model):
-    gone = (layers.BatchNormalization, layers.LayerNormalization, layers.GroupNormalization)
-
-    def clone(layer):
-        if isinstance(layer, gone):
-            return Gone(name=layer.name)
-        return type(layer).from_config(layer.get_config())
-
-    return keras.models.clone_model(model, clone_function=clone)
+BLOCKS = (24, 60, 200)
 
 
 def by_defaults(model, seed):
-    keras.utils.set_random_seed(seed)
     keras_inits.initialize(model, "own", seed=seed)
+
+
+def by_he(model, seed):
+    keras_inits.initialize(model, "initkit_he", seed=seed)
 
 
 def by_auto(model, seed):
@@ -89,15 +73,16 @@ def by_anyinit(model, seed):
 
 
 def ways():
-    found = {"keras": by_defaults, "auto": by_auto}
+    """Returns what sets a model; `auto` comes last, since layers keep its schemes."""
+    found = {"Keras": by_defaults, "He": by_he}
     try:
         import anyinit
 
         if hasattr(anyinit, "initialize"):
-            found["anyinit"] = by_anyinit
+            found["AnyInit"] = by_anyinit
     except ImportError:
         pass
-    return found
+    return {**found, "auto": by_auto}
 
 
 def residual_net(blocks, relu):
@@ -108,48 +93,65 @@ def residual_net(blocks, relu):
     return keras.Model(inputs, x)
 
 
+def plain_net(activation):
+    stack = [layers.Dense(256, activation) for _ in range(50)]
+    return keras.Sequential([keras.Input((256,)), *stack, layers.Dense(10)])
+
+
 def rms(tensor):
     return float(np.sqrt(np.mean(np.square(tensor, dtype="float64"))))
 
 
-def residual(seeds):
+def print_header(first, names):
+    print("|".join(["", f" {first} ", *(f" {name} " for name in names), ""]))
+    print("|---" * (1 + len(names)) + "|")
+
+
+def print_row(first, cells):
+    print("|".join(["", f" {first} ", *(f" {cell} " for cell in cells), ""]), flush=True)
+
+
+def residual(seeds, kept, found):
     data = np.random.default_rng(0).normal(size=(64, 64)).astype("float32")
-    print("residual, output std: median (least, largest)")
-    for blocks in (24, 60, 200):
+    found = {name: way for name, way in found.items() if name != "He"}
+    print_header("blocks", found)
+    for blocks in BLOCKS:
         for relu in (False, True):
-            model = residual_net(blocks, relu)
             cells = []
-            for name, way in ways().items():
-                try:
-                    found = []
-                    for seed in range(seeds):
-                        way(model, seed)
-                        found.append(float(np.std(model(data))))
-                    cells.append(f"{name} {np.median(found):.3g} ({min(found):.3g}, "
-                                 f"{max(found):.3g})")  # fmt: skip
-                except Exception as error:  # whatever another library says of a net
-                    cells.append(f"{name} - {type(error).__name__}")
-            print(f"  {blocks:4} blocks{', ReLU' if relu else '':7}", "; ".join(cells), flush=True)
+            for name, way in found.items():
+                model = residual_net(blocks, relu)  # a new one: schemes stay with layers
 
-
-def plain(seeds):
-    data = tf.random.stateless_normal((32, 256), [0, 0])
-    print("plain, 50 layers: signal and gradient, median over seeds; the worst factor")
-    for name in ACTIVATIONS:
-        stack = [layers.Dense(256, name) for _ in range(50)]
-        model = keras.Sequential([keras.Input((256,)), *stack, layers.Dense(10)])
-        cells = []
-        for label, way in ways().items():
-            try:
-                found = []
-                for seed in range(seeds):
+                def measure(seed, model=model, way=way):
                     way(model, seed)
-                    found.append(_ends(model, data, seed))
-                median, worst = np.median(found, axis=0), np.exp(np.abs(np.log(found)).max())
-                cells.append(f"{label} {median[0]:.3g}, {median[1]:.3g}; {worst:.3g}")
-            except Exception as error:
-                cells.append(f"{label} - {type(error).__name__}")
-        print(f"  {name:14}", " | ".join(cells), flush=True)
+                    return float(np.std(np.asarray(model(data), "float64")))
+
+                stds = kept.of_seeds(("residual", blocks, relu, name), seeds, measure)
+                if not isinstance(stds, str):
+                    stds = f"{np.median(stds):.3g} ({min(stds):.3g}, {max(stds):.3g})"
+                cells.append(stds)
+            print_row(f"{blocks}{', ReLU behind the sum' * relu}", cells)
+
+
+def plain(seeds, kept, found):
+    data = tf.random.stateless_normal((32, 256), [0, 0])
+    print_header("activation", found)
+    for name in ACTIVATIONS:
+        cells = []
+        for label, way in found.items():
+            model = plain_net(name)
+
+            def measure(seed, model=model, way=way):
+                way(model, seed)
+                return _ends(model, data, seed)
+
+            ends = kept.of_seeds(("plain", name, label), seeds, measure)
+            if not isinstance(ends, str):
+                with np.errstate(divide="ignore"):
+                    worst = np.exp(np.abs(np.log(ends)).max())
+                signal, gradient = np.median(ends, axis=0)
+                ends = f"{signal:.2g}, {gradient:.2g}; {worst:.2g}"
+            cells.append(ends)
+        print_row(name, cells)
 
 
 def _ends(model, data, seed):
@@ -165,94 +167,39 @@ def _ends(model, data, seed):
     return rms(sums[-1]) / rms(sums[0]), rms(first) / rms(last)
 
 
-def kernel_outputs(model, data):
-    """Returns the root mean square at each kernel layer's first call, before its activation."""
-    found, watched = {}, {}
-    for owned in owned_weights(model):
-        if owned.weight.name in ("kernel", "pointwise_kernel") and hasattr(
-            owned.layer, "activation"
-        ):
-            watched[id(owned.layer)] = (owned.layer, owned.layer.activation, owned.path)
-    for layer, function, path in watched.values():
-
-        def recording(values, function=function, path=path):
-            found.setdefault(path, rms(keras.ops.convert_to_numpy(values)))
-            return values if function is None else function(values)
-
-        layer.activation = recording
-    try:
-        model(data, training=False)
-    finally:
-        for layer, function, _ in watched.values():
-            layer.activation = function
-    return found
-
-
-def kernels(seeds, names=APPLICATIONS):
-    print("kernels, rms: least and largest median; of auto over what was asked, share within 2")
-    rng = np.random.default_rng(0)
-    for name in names:
-        keras.utils.clear_session()
-        whole = getattr(keras.applications, name)(weights=None, input_shape=(96, 96, 3))
-        pixels = any(isinstance(layer, layers.Rescaling) for layer in whole.layers)
-        for kind, side in (("white", 96), ("smooth", 12)):
-            data = rng.normal(size=(2, side, side, 3)).astype("float32")
-            data = data.repeat(96 // side, 1).repeat(96 // side, 2)
-            data = data * 60 + 127 if pixels else data
-            model = without_normalizations(whole)  # with the initializers of its layers
-            cells = []
-            for label, way in ways().items():
-                try:
-                    cells.append(f"{label} {_of_kernels(model, way, data, seeds)}")
-                except Exception as error:
-                    cells.append(f"{label} - {type(error).__name__}")
-            print(f"  {name:18}{kind:8}", "; ".join(cells), flush=True)
-
-
-def _of_kernels(model, way, data, seeds):
-    made, ratios = [], []
-    for seed in range(seeds):
-        report = way(model, seed)
-        found = kernel_outputs(model, data)
-        made.append(list(found.values()))
-        if way is by_auto:
-            asked = {row.path: row.second_moment for row in report.rows if row.second_moment}
-            ratios.append([found[path] / asked[path] ** 0.5 for path in found if path in asked])
-    median = np.median(made, axis=0)
-    text = f"{median.min():.2g} to {median.max():.2g}"
-    if ratios:
-        ratio = np.median(ratios, axis=0)
-        near = np.mean((ratio > 0.5) & (ratio < 2))
-        text += f", {near:.0%} of {len(ratio)} ({ratio.min():.2g} to {ratio.max():.2g})"
-    return text
-
-
-def seconds(seeds):
-    print("time, least of 5")
+def seconds(seeds, kept, found):
     keras.applications.VGG16(weights=None)  # Keras's own first steps
-    building, setting = [], []
+    building, setting, wiring = [], [], []
     for seed in range(5):
         begun = time.perf_counter()
         model = keras.applications.ResNet50(weights=None)
         built = time.perf_counter()
         by_auto(model, seed)
+        set_right = time.perf_counter()
+        keras_inits.wiring(model)
         building.append(built - begun)
-        setting.append(time.perf_counter() - built)
-    print(f"  ResNet50: built in {min(building):.2f} s, set by auto in {min(setting):.2f} s")
+        setting.append(set_right - built)
+        wiring.append(time.perf_counter() - set_right)
+    print(
+        f"ResNet50, least of 5: built in {min(building):.2f} s, set by auto in {min(setting):.2f} "
+        f"s, wiring {min(wiring):.3f} s; medians {np.median(building):.2f}, "
+        f"{np.median(setting):.2f}, {np.median(wiring):.3f}"
+    )
 
 
-PARTS = {"residual": residual, "plain": plain, "kernels": kernels, "time": seconds}
+PARTS = {"residual": residual, "plain": plain, "time": seconds}
 
 
 def main():
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--part", nargs="*", default=list(PARTS), choices=PARTS)
-    parser.add_argument("--nets", nargs="*", default=APPLICATIONS, help="of the part `kernels`")
+    parser.add_argument("--ways", nargs="*", default=list(ways()), choices=ways())
+    parser.add_argument("--kept", type=Path, help="a file of what has been measured")
     arguments = parser.parse_args()
+    found = {name: way for name, way in ways().items() if name in arguments.ways}
     for part in arguments.part:
-        more = (arguments.nets,) if part == "kernels" else ()
-        PARTS[part](arguments.seeds, *more)
+        PARTS[part](arguments.seeds, Kept(arguments.kept), found)
 
 
 if __name__ == "__main__":

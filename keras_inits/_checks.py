@@ -3,13 +3,16 @@
 import math
 import numbers
 import operator
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
 
 from keras_inits._errors import InputError, InputTypeError, keras_2_hint
+
+T = TypeVar("T")
 
 
 def integer(name: str, value: Any, *, minimum: int | None = 0) -> int:
@@ -93,6 +96,91 @@ def real(
     if minimum is not None and number < minimum:
         raise InputError(f"`{name}` must be at least {minimum:g}. Received: {name}={value!r}")
     return number
+
+
+def instance(name: str, value: T, kind: type | tuple[type, ...], expected: str) -> T:
+    """Returns `value` if it is of a type.
+
+    Args:
+        name: the argument, for the message.
+        value: what was given for it.
+        kind: the type, or several.
+        expected: what it must be, in words, such as `"a dict of names"`.
+
+    Raises:
+        InputTypeError: something else.
+
+    >>> instance("class_weight", {0: 2.0}, dict, "a dict from classes to factors")
+    {0: 2.0}
+    """
+    if not isinstance(value, kind):
+        raise InputTypeError(
+            f"`{name}` must be {expected}. Received: {name} of type {type(value).__name__}"
+        )
+    return value
+
+
+def function(name: str, value: T, expected: str) -> T:
+    """Returns `value` if it can be called, and is no model or layer.
+
+    Args:
+        name: the argument, for the message.
+        value: what was given for it.
+        expected: what it must be, in words, such as `"a function that returns a model"`.
+
+    Raises:
+        InputTypeError: something else.
+    """
+    if not callable(value) or isinstance(value, keras.Layer):
+        raise InputTypeError(
+            f"`{name}` must be {expected}. Received: {name} of type {type(value).__name__}"
+        )
+    return value
+
+
+def path(name: str, value: Any) -> Path:
+    """Returns `value` as a path, if it is one.
+
+    Args:
+        name: the argument, for the message.
+        value: what was given for it.
+
+    Raises:
+        InputTypeError: something else.
+    """
+    try:
+        return Path(value)
+    except TypeError as error:
+        raise InputTypeError(
+            f"`{name}` must be a path. Received: {name} of type {type(value).__name__}"
+        ) from error
+
+
+def identified(name: str, value: Any, get: Callable[[Any], Any], example: str) -> Any:
+    """Returns what Keras makes of an identifier: a name, a configuration or the thing itself.
+
+    Args:
+        name: the argument, for the message.
+        value: what was given for it.
+        get: such as `keras.optimizers.get`.
+        example: a name that it takes.
+
+    Raises:
+        InputError: something that Keras makes nothing of.
+
+    >>> type(identified("optimizer", "sgd", keras.optimizers.get, "adam")).__name__
+    'SGD'
+    """
+    try:
+        found = get(value)
+        if found is None:
+            raise ValueError("nothing")
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        raise InputError(
+            f"`{name}` must be one that `compile` takes, such as {example!r}. "
+            f"Received: {name}={value!r}"
+        ) from error
+    return found
 
 
 def shape(value: Any) -> tuple[int, ...]:

@@ -28,6 +28,25 @@ SMOLLM = {
     "rope_theta": 10000.0,
     "partial_rotary_factor": 1.0,
 }
+GEMMA3N_TEXT = {
+    "text_vocab_size": 50,
+    "text_hidden_size": 8,
+    "num_hidden_layers": 1,
+    "pad_token_id": 0,
+    "num_attention_heads": 1,
+    "num_key_value_heads": 1,
+    "head_dim": 8,
+    "intermediate_size": [16],
+    "hidden_activation": "gelu_approximate",
+    "layer_types": ["full_attention"],
+    "sliding_window": 4,
+    "rope_theta": 10000.0,
+    "max_position_embeddings": 16,
+    "vocab_size_per_layer_input": 50,
+    "hidden_size_per_layer_input": 2,
+    "altup_num_inputs": 2,
+    "laurel_rank": 1,
+}
 
 
 def _two_stacks(**sizes):
@@ -198,23 +217,7 @@ def _gemma3n(models):
         reduction_factor=1,
     )
     return models.Gemma3nBackbone(
-        text_vocab_size=50,
-        text_hidden_size=8,
-        num_hidden_layers=1,
-        pad_token_id=0,
-        num_attention_heads=1,
-        num_key_value_heads=1,
-        head_dim=8,
-        intermediate_size=[16],
-        hidden_activation="gelu_approximate",
-        layer_types=["full_attention"],
-        sliding_window=4,
-        rope_theta=10000.0,
-        max_position_embeddings=16,
-        vocab_size_per_layer_input=50,
-        hidden_size_per_layer_input=2,
-        altup_num_inputs=2,
-        laurel_rank=1,
+        **GEMMA3N_TEXT,
         vision_encoder_config=vision.get_config(),
         vision_hidden_size=16,
         audio_encoder_config=audio.get_config(),
@@ -448,7 +451,7 @@ MORE = {
         aaa_lora=4,
         decay_lora=4,
     ),
-    "SAM": lambda m: _sam(m, __import__("keras_hub").layers),
+    "SAM": lambda m: _sam(m, importlib.import_module("keras_hub").layers),
     "SegFormer": lambda m: m.SegFormerBackbone(
         image_encoder=BACKBONES["MiT"](m), projection_filters=8
     ),

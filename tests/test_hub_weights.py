@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from more_hub import MORE
+from more_hub import GEMMA3N_TEXT, MORE
 from versions import HAS_RENORM
 from wiring.hub import BACKBONES, GROUPED
 
@@ -206,30 +206,6 @@ def test_the_filters_of_a_gated_delta_net_sum_over_their_taps(keras_hub):
     assert (found.fan_in, found.fan_out) == (owned.weight.shape[-1],) * 2
 
 
-def _gemma3n():
-    from keras_hub.src.models.gemma3n.gemma3n_backbone import Gemma3nBackbone
-
-    return Gemma3nBackbone(
-        text_vocab_size=50,
-        text_hidden_size=8,
-        num_hidden_layers=1,
-        pad_token_id=0,
-        num_attention_heads=1,
-        num_key_value_heads=1,
-        head_dim=8,
-        intermediate_size=[16],
-        hidden_activation="gelu_approximate",
-        layer_types=["full_attention"],
-        sliding_window=4,
-        rope_theta=10000.0,
-        max_position_embeddings=16,
-        vocab_size_per_layer_input=50,
-        hidden_size_per_layer_input=2,
-        altup_num_inputs=2,
-        laurel_rank=1,
-    )
-
-
 def works(call):
     """Says whether a call returns: what Keras Hub fails at by itself is not asked of us."""
     try:
@@ -250,7 +226,7 @@ def saved_and_loaded(model, path):
 USED = ["MobileNetV5", "Gemma3n", "Llama3 untied"]
 CONFIGURED_TOO = {
     **CONFIGURED,
-    "Gemma3n": lambda m: _gemma3n(),
+    "Gemma3n": lambda m: m.Gemma3nBackbone(**GEMMA3N_TEXT),
     "Llama3 untied": lambda m: m.Llama3Backbone(**GROUPED, tie_word_embeddings=False),
 }
 

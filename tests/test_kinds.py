@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 
 import keras_inits as ki
-from keras_inits._layers.activations import following
+from keras_inits._layers.activations import activation_of_operation
 from keras_inits._layers.kinds import KEEPS_SCALE, KERNELS, Kind, is_a, kind
 
 # Names in `keras.layers` that are no layer, or none with a behavior of its own.
@@ -166,20 +166,17 @@ ACTIVATIONS = sorted(
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_an_operation_is_the_activation_of_its_name(name):
     inputs = keras.Input((4,))
-    dense = layers.Dense(8)
-    keras.Model(inputs, getattr(keras.ops, name)(dense(inputs)))
-    function = getattr(keras.activations, name)
-    if name == "gelu":  # the operation approximates by default, the activation does not
-        assert following(dense).activation is not function
-    else:
-        assert following(dense).activation is function
+    model = keras.Model(inputs, getattr(keras.ops, name)(inputs))
+    found = activation_of_operation(model.operations[-1])
+    # Of gelu the operation approximates by default, the activation does not.
+    assert (found is getattr(keras.activations, name)) == (name != "gelu")
 
 
 def test_an_operation_with_other_arguments_is_not_the_default_activation():
     inputs = keras.Input((4,))
-    dense = layers.Dense(8)
-    model = keras.Model(inputs, keras.ops.leaky_relu(dense(inputs), negative_slope=0.5))
-    assert following(dense).activation is model.operations[-1]
+    outputs = keras.ops.leaky_relu(layers.Dense(8)(inputs), negative_slope=0.5)
+    model = keras.Model(inputs, outputs)
+    assert activation_of_operation(model.operations[-1]) is model.operations[-1]
     row = ki.initialize(model, "auto", seed=1).rows[0]
     assert row.target_stddev == pytest.approx((2 / 1.25 / 4) ** 0.5)
 

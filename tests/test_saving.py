@@ -41,19 +41,21 @@ from pathlib import Path
 import keras, numpy as np, tensorflow as tf
 
 folder, results = Path(sys.argv[1]), {}
+export = str(folder / "exported")
+exports = {
+    "saved_model": tf.saved_model.load(export).serve,
+    "TFSMLayer": keras.layers.TFSMLayer(export, call_endpoint="serve"),
+}
 for path in folder.glob("*.npz"):
     name = path.stem
     x, expected = (np.load(path)[key] for key in ("input", "output"))
-    export = str(folder / name)
     loaded = {
-        "saved_model": lambda: tf.saved_model.load(export),
-        "TFSMLayer": lambda: keras.layers.TFSMLayer(export, call_endpoint="serve"),
-        ".keras": lambda: keras.saving.load_model(folder / f"{name}.keras"),
+        **{kind: lambda x, model=model: model(x)[name] for kind, model in exports.items()},
+        ".keras": lambda x: keras.saving.load_model(folder / f"{name}.keras")(x),
     }
-    for kind, load in loaded.items():
+    for kind, computed in loaded.items():
         try:
-            model = load()
-            output = getattr(model, "serve", model)(x)
+            output = computed(x)
             np.testing.assert_allclose(output, expected, 1e-4, 1e-6 * np.abs(expected).max())
             results[f"{name} {kind}"] = "ok"
         except Exception as error:
@@ -135,19 +137,22 @@ def fresh_process(*arguments, directory):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Every scheme's model in every form that can be kept."""
-    folder = tmp_path_factory.mktemp("saved")
+    """Every scheme's model in every form that can be kept; one export holds them all."""
+    folder, every = tmp_path_factory.mktemp("saved"), {}
     for name in keras_inits.names():
         ways, path = specs(name), folder / name
         model = make.chain(*(e for label in ways for e in make.layers(name, ways[label], label)))
         model.save(path.with_suffix(".keras"))
         model.save(path.with_suffix(".h5"))
-        model.export(path, verbose=False)
+        every[name] = keras.Sequential([keras.Input(INPUT.shape[1:]), *model.layers], name=name)
         path.with_suffix(".json").write_text(model.to_json())
         path.with_suffix(".pickle").write_bytes(pickle.dumps(model))
         path.with_suffix(".schemes").write_bytes(pickle.dumps(pickled_schemes(name)))
         weights = {f"{e.name}/{weight.name}": weight for e in model.layers for weight in e.weights}
         np.savez(path.with_suffix(".npz"), input=INPUT, output=model(INPUT), **weights)
+    given = keras.Input(INPUT.shape[1:])
+    outputs = {name: model(given) for name, model in every.items()}
+    keras.Model(given, outputs).export(folder / "exported", verbose=False)
     return folder
 
 

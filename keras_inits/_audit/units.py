@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_inits._audit.context import Meeting
 from keras_inits._audit.kernel import (
     Judgement,
     Kernel,
@@ -16,6 +15,7 @@ from keras_inits._audit.kernel import (
     equal_rows,
     remedy,
 )
+from keras_inits._audit.meetings import Meeting
 from keras_inits._reporting import Finding
 from keras_inits._schemes import IcnrInit
 

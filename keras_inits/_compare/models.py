@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_inits._checks import identified
 from keras_inits._compare.data import take
 from keras_inits._compare.plan import Plan
 from keras_inits._compare.starts import Start, Started, carried_out
@@ -41,7 +42,7 @@ def compiled_model(plan: Plan, label: str | None = None, run: int = 0) -> keras.
     options = plan.options
     if options.optimizer is not None:
         model.compile(
-            optimizer=keras.optimizers.get(options.optimizer),
+            optimizer=identified("optimizer", options.optimizer, keras.optimizers.get, "adam"),
             loss=_in_dtype(options.loss, model),
             metrics=options.metrics,
             jit_compile=compiled_by_xla(),
@@ -165,8 +166,10 @@ def _in_dtype(loss: Any, model: keras.Model) -> Any:
         return {output: _in_dtype(own, model) for output, own in loss.items()}
     if isinstance(loss, list | tuple):
         return [_in_dtype(own, model) for own in loss]
-    loss = keras.losses.get(loss)
-    if isinstance(loss, keras.losses.Loss) or loss is None or model.compute_dtype != "float64":
+    if loss is None:
+        return None
+    loss = identified("loss", loss, keras.losses.get, "mse")
+    if isinstance(loss, keras.losses.Loss) or model.compute_dtype != "float64":
         return loss
     name = "".join(part.capitalize() for part in loss.__name__.split("_"))
     cls = getattr(keras.losses, name, None)

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits._checks import integer
+from keras_inits._checks import function, integer
 from keras_inits._compare.checks import run_numbers
 from keras_inits._compare.chunks import cut, train_chunks
 from keras_inits._compare.comparison import Comparison
@@ -149,6 +149,7 @@ def _prepare(
         raise InputError(
             f"`batches` must be 'shared' or 'own'. Received: batches={choices['batches']!r}"
         )
+    function("build", build, "a function that returns a keras.Model")
     by_label = labelled(schemes)
     if takes_scheme(build):
         for label, scheme in by_label.items():

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_inits import _checks
 from keras_inits._diagnose.backends import backend
 from keras_inits._errors import InputError, InputTypeError
 
@@ -79,6 +80,10 @@ def first_batch(
     _check(inputs, finite)
     targets = None if y is None else keras.tree.map_structure(_tensor, y)
     weights = None if sample_weight is None else keras.tree.map_structure(_tensor, sample_weight)
+    if taken is None:  # of batches of a dataset `fit` does not ask it
+        samples = next(t for t in keras.tree.flatten(inputs) if t is not None).shape[0]
+        _check_entries(targets, samples, "y")
+        _check_entries(weights, samples, "sample_weight")
     if class_weight is not None:
         weights = _by_class(targets, weights, class_weight)
     return Batch(inputs, targets, weights)
@@ -168,13 +173,27 @@ def _check(inputs: Any, finite: bool) -> None:
             )
 
 
+def _check_entries(given: Any, samples: int, name: str) -> None:
+    """Refuses targets, or weights, that are not one for each sample."""
+    if given is None:
+        return
+    flat = [t for t in keras.tree.flatten(given) if t is not None]
+    shapes = [tuple(t.shape) for t in flat]
+    if not flat or any(not shape or shape[0] != samples for shape in shapes):
+        raise InputError(
+            f"`{name}` must hold one entry for each of the {samples} samples, its first axis being "
+            f"the batch. Received: {name} of shapes {shapes}"
+        )
+
+
 def _by_class(y: Any, sample_weight: Any, class_weight: Mapping[int, float]) -> Any:
     """Returns a weight for each sample, by its class, as `fit` reads `class_weight`."""
     if y is None or keras.tree.is_nested(y) or sample_weight is not None:
         raise InputError(
             "`class_weight` needs one array of classes `y`, and no `sample_weight` next to it. "
-            f"Received: class_weight={dict(class_weight)!r}"
+            f"Received: class_weight={class_weight!r}"
         )
+    _checks.instance("class_weight", class_weight, Mapping, "a dict from classes to factors")
     labels = ops.convert_to_numpy(y)
     if labels.ndim > 1:
         labels = labels[..., 0] if labels.shape[-1] == 1 else labels.argmax(axis=-1)

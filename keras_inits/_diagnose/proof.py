@@ -34,6 +34,12 @@ SCALES = ("exploding", "vanishing", "dying", "saturated", "rank-collapsed")
 GAIN = 0.2
 LOWER = 0.2  # of the loss itself, where next to no distance was made
 STILL, MOVES = 0.005, 0.05  # the falls of a loss that stays, and of one that does not
+# Kernels that are a little too small for their depth cost some steps at the start and nothing more:
+# what others win must be seen after this many times as many steps, too. Not so of kernels that are
+# too large: such nets do fit a batch at last, by features that they never learn (Chizat, Oyallon,
+# Bach 2019, https://arxiv.org/abs/1812.07956).
+LONGER = 10
+FADES = ("vanishing", "rank-collapsed")
 
 
 def confirmed(
@@ -288,9 +294,27 @@ class Trials:
 
 
 def weighed(
+    findings: Sequence[Finding], trials: Trials, longer: Callable[[], Trials] | None = None
+) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+    """Returns the findings of the signal that matter, and the others as notes.
+
+    Args:
+        findings: of the signal.
+        trials: by which they are weighed.
+        longer: returns longer ones, done where the first leave an alarm that a signal fades.
+    """
+    left, notes = _weighed(findings, trials)
+    fading = {(f.kind, f.where) for f in left if f.kind in FADES}
+    if longer is None or not fading:
+        return left, notes
+    still, more = _weighed([f for f in findings if (f.kind, f.where) in fading], longer())
+    dismissed = fading - {(f.kind, f.where) for f in still}
+    return tuple(f for f in left if (f.kind, f.where) not in dismissed), notes + more
+
+
+def _weighed(
     findings: Sequence[Finding], trials: Trials
 ) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
-    """Returns the findings of the signal that matter, and the others as notes."""
     own = trials.own
     doubtful = [finding for finding in findings if finding.kind in SCALES]
     if not doubtful or not np.isfinite(own.end):

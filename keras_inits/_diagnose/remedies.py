@@ -5,11 +5,17 @@ import re
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_inits._diagnose.calls import Call
 from keras_inits._diagnose.evidence import Evidence
 from keras_inits._diagnose.traits import activation_of, has_kernel
+from keras_inits._schemes import XavierInit
 
+NEAR = (
+    1.3  # the scale of He and of Xavier with the gain of ReLU, where one side is 1.7 of the other
+)
+SMALL = 0.1  # a bias that shifts next to nothing of unit signals
 # What an operation of TensorFlow is called in Keras.
 _NAMES = {
     "Relu": "relu",
@@ -79,6 +85,24 @@ def redraw(evidence: Evidence, index: int, scheme: str | None = None) -> str:
     layer = evidence.calls[found].layer
     bias = ', overrides={"*bias": "zeros"}' if any(w.name == "bias" for w in layer.weights) else ""
     return f"keras_inits.initialize({expression}, {scheme or fitting(evidence, found)}{bias})"
+
+
+def fits(evidence: Evidence, index: int) -> bool:
+    """Says whether `redraw` would change nothing: the kernel of a call is drawn so, its bias 0."""
+    found = kernel_before(evidence, index)
+    if found is None:
+        return False
+    layer = evidence.calls[found].layer
+    kernel = getattr(layer, "kernel", None)
+    bias = getattr(layer, "bias", None)
+    if kernel is None or len(kernel.shape) < 2:
+        return False
+    values = keras.ops.convert_to_numpy(kernel).astype("float64")
+    shift = 0.0 if bias is None else float(np.abs(keras.ops.convert_to_numpy(bias)).max(initial=0))
+    scheme = XavierInit(activation=activation_name(evidence, found) or None, seed=0)
+    wanted = keras.ops.convert_to_numpy(scheme(values.shape)).astype("float64")
+    ratio = np.sqrt((values**2).mean() / (wanted**2).mean())
+    return bool(1 / NEAR <= ratio <= NEAR and shift <= SMALL)
 
 
 def scale_input(evidence: Evidence, limit: float = 10.0) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from keras_inits import _checks
 from keras_inits._backend import WITH_GRADIENTS
 from keras_inits._diagnose.report import SignalReport
 from keras_inits._diagnose.standard_input import StandardInput, draw_input
@@ -80,6 +81,9 @@ def diagnose(
     'vanishing'
     """
     _check_model(model)
+    _check_options(loss, thresholds)
+    jacobian_samples = _checks.integer("jacobian_samples", jacobian_samples)
+    seed = _checks.integer("seed", seed)
     # Here, since they load what the backend computes gradients with.
     from keras_inits._diagnose import engine
     from keras_inits._diagnose.batch import first_batch
@@ -145,6 +149,22 @@ def _check_shape(model: keras.Model, x: Any) -> None:
             f"`x` must have the shape that the model takes, {expected}, None for any size. "
             f"Received: x of shape {given}"
         )
+
+
+def _check_options(loss: Any, thresholds: Any) -> None:
+    if thresholds is not None:
+        _checks.instance("thresholds", thresholds, Thresholds, "a keras_inits.Thresholds, or None")
+    if isinstance(loss, Mapping):  # by output, or a configuration: Keras tells them apart
+        return
+    for each in loss if isinstance(loss, list | tuple) else [loss]:
+        if each is None:
+            continue
+        if isinstance(each, keras.Layer):
+            raise InputTypeError(
+                "`loss` must be a loss, not a layer or model. "
+                f"Received: loss of type {type(each).__name__}"
+            )
+        _checks.identified("loss", each, keras.losses.get, "mse")
 
 
 def _check_model(model: Any) -> None:

@@ -16,6 +16,7 @@ from keras_inits._reporting import Finding
 Found = Iterator[tuple[int | None, Finding]]
 # Numbers of a finding about the gradient over the steps of a sequence.
 OVER_TIME = frozenset({"first step", "last step", "steps"})
+DEFAULT_RATE = 0.01  # of SGD in Keras
 _GROWS = "One learning rate does not fit the layers on both sides"
 
 
@@ -245,7 +246,12 @@ def _large_steps(evidence: Evidence) -> Found:
         if call.composite or not large:
             continue
         most = max(large, key=lambda report: report.ratio)
-        rate = 0.01 * limit / most.ratio
+        # A compiled rate that is lower was chosen for such gradients. One that is higher is judged
+        # by what it does to the loss.
+        own = _rate(evidence.model)
+        if most.ratio * min(own, DEFAULT_RATE) <= limit * DEFAULT_RATE:
+            continue
+        rate = DEFAULT_RATE * limit / most.ratio
         yield (
             index,
             Finding(
@@ -253,11 +259,20 @@ def _large_steps(evidence: Evidence) -> Found:
                 (call.name,),
                 f"the gradient of {most.path} is {most.ratio:.3g} times its own norm "
                 f"(at most {limit:g})",
-                "A step of rate 0.01, SGD's default, replaces the kernel",
+                "A step of rate 0.01, SGD's default, replaces the kernel"
+                if own >= DEFAULT_RATE
+                else f"A step of the rate {own:.2g} replaces the kernel",
                 _calmer(evidence, rate),
                 {"ratio": most.ratio, "limit": limit},
             ),
         )
+
+
+def _rate(model: keras.Model) -> float:
+    """Returns the compiled learning rate, or SGD's default."""
+    optimizer = getattr(model, "optimizer", None)
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    return DEFAULT_RATE if optimizer is None else float(optimizer.learning_rate)
 
 
 def _plain_descent(model: keras.Model) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from keras_inits._diagnose.calls import Call
 from keras_inits._diagnose.evidence import Evidence
 from keras_inits._diagnose.lost import stuck_with
-from keras_inits._diagnose.remedies import activation_name, redraw, scale_input
+from keras_inits._diagnose.remedies import activation_name, fits, redraw, scale_input
 from keras_inits._diagnose.statistics import equal_columns
 from keras_inits._diagnose.traits import has_kernel, is_judged, rectifies
 from keras_inits._layers.kinds import Kind, is_a
@@ -20,6 +20,18 @@ Found = Iterator[tuple[int | None, Finding]]
 _UNDEFINED = (
     "Look in it for a logarithm, a root or a quotient of what may be 0 or negative: "
     "keras.ops.log(x + 1e-6), or keras.ops.maximum(x, 1e-6), in the place of x"
+)
+
+# Where kernels are of the right size already, to draw them again amends nothing.
+_DEPTH = (
+    "Its kernel has the right size: it is depth that makes samples alike. Put "
+    "keras.layers.BatchNormalization() between kernel and activation of these layers, or add what "
+    "goes into each block to what comes out of it (skip connections)"
+)
+_LEAKY = (
+    "Its kernel has the right size: samples are so alike that units are off for all of them. "
+    "Standardize the input, put keras.layers.BatchNormalization() before the activation, or take "
+    'activation="leaky_relu"'
 )
 
 
@@ -149,7 +161,9 @@ def dying(evidence: Evidence) -> Found:
                     (call.name,),
                     f"{share:.0%} of its units are 0 on the whole batch (at most {limit:.0%})",
                     "A unit that is 0 for every sample gets no gradient and stays so",
-                    redraw(evidence, index, "keras_inits.HeInit()"),
+                    _LEAKY
+                    if _given_alike(call) and fits(evidence, index)
+                    else redraw(evidence, index, "keras_inits.HeInit()"),
                     {"dead": float(share), "limit": limit},
                 ),
             )
@@ -182,10 +196,14 @@ def _dead_limit(call: Call, limit: float) -> float:
     Of samples that are alike half of the units are 0 for all at once, give or take: the binomial
     deviation, of which three happen once in 700 layers.
     """
-    if call.inputs is None or not call.inputs.correlation > 0.9:
+    if not _given_alike(call):
         return limit
     chance = 0.5 + 3 * math.sqrt(0.25 / max(1, call.output.units))
     return min(max(limit, chance), 1 - 1e-9)
+
+
+def _given_alike(call: Call) -> bool:
+    return call.inputs is not None and call.inputs.correlation > 0.9
 
 
 def saturated(evidence: Evidence) -> Found:
@@ -234,7 +252,7 @@ def alike(evidence: Evidence) -> Found:
                     f"{before:.4f}",
                     f"What differs between samples is lost (the edge of chaos of {name}: "
                     "keras_inits.critical_sigma_w)",
-                    redraw(evidence, index),
+                    _DEPTH if fits(evidence, index) else redraw(evidence, index),
                     {"correlation": after, "limit": limit},
                 ),
             )

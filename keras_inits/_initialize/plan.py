@@ -12,7 +12,9 @@ from keras import ops
 from keras_inits import _gains, _registry
 from keras_inits._errors import InputError
 from keras_inits._initialize.around import in_pairs, kernel_beside
-from keras_inits._initialize.auto import Choice, Residual, Weight, choose
+from keras_inits._initialize.auto import choose
+from keras_inits._initialize.carrying import Choice, Weight
+from keras_inits._initialize.shares import Residual
 from keras_inits._initialize.statistics import mean_square
 from keras_inits._initialize.step import Step
 from keras_inits._kernel_geometry import KernelGeometry
@@ -29,7 +31,7 @@ from keras_inits._schemes import (
     ZerosInit,
 )
 from keras_inits._schemes.base import KernelScheme
-from keras_inits._schemes.laws import expected_stddev
+from keras_inits._schemes.laws import constant_value, expected_stddev
 from keras_inits._wiring import wiring
 
 AUTO = "auto"  # as the graph of the model asks for
@@ -52,7 +54,7 @@ def plan(
     overrides: Mapping[str, Any] | None = None,
     *,
     model: Any = None,
-    residual: Residual = "sqrt",
+    residual: Residual = "auto",
 ) -> tuple[Step, ...]:
     """Returns a step for each weight.
 
@@ -146,7 +148,11 @@ def _weight(wanted: _Wanted) -> Weight:
     if not isinstance(found, Default):
         return Weight(step.kernel, mean_square(owned.weight))
     shape = tuple(owned.weight.shape)
-    start = np.asarray(ops.convert_to_numpy(step.initializer(shape, dtype="float32")))
+    value = constant_value(step.initializer)
+    if value is None:
+        start = np.asarray(ops.convert_to_numpy(step.initializer(shape, dtype="float32")))
+    else:
+        start = np.array([value], "float32")
     by_us = isinstance(step.initializer, ConstantInit | ZerosInit)  # an earlier "auto"
     is_scale = (
         isinstance(spec, str)

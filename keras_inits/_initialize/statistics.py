@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from keras_inits import _sharding
 
 _FETCHED = 2**22  # numbers fetched at a time: 16 MiB in float32
+_COPIED = 2**14  # numbers of a weight that is copied: larger ones are read where they lie
 _Sums = tuple[int, float, float]
 _SUMMED = 2**18  # numbers summed in their own precision: the rest is added up in float64
 
@@ -53,7 +54,7 @@ def _moments(weight: Any, precision: str = "float32") -> tuple[float, float]:
 def _sums_of_pieces(weight: Any, precision: str) -> list[list[_Sums]]:
     if _sharding.sharding_of(weight) is not None:
         return [_sums(part.reshape(-1), precision) for part in _sharding.local_parts(weight)]
-    if math.prod(weight.shape) <= _FETCHED:
+    if math.prod(weight.shape) <= _COPIED:
         return [_sums(ops.convert_to_numpy(weight).reshape(-1), precision)]
     flat = _flat(weight)
 
@@ -62,6 +63,8 @@ def _sums_of_pieces(weight: Any, precision: str) -> list[list[_Sums]]:
         fetched = piece if isinstance(piece, np.ndarray) else ops.convert_to_numpy(piece)
         return _sums(fetched, precision)
 
+    if flat.shape[0] <= _FETCHED:
+        return [fetch(0)]
     # Of the sums, which are added up in order, four may be at work: each needs 16 MiB.
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as threads:
         return list(threads.map(fetch, range(0, flat.shape[0], _FETCHED)))

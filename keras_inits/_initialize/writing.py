@@ -19,13 +19,14 @@ from keras_inits._schemes import HadamardOrthogonalInit, OrthogonalInit, Varianc
 from keras_inits._schemes.base import KernelScheme
 from keras_inits._schemes.geometric import draw
 from keras_inits._schemes.hadamard import hadamard_orthogonal
-from keras_inits._schemes.laws import counterpart, kernel_scheme
+from keras_inits._schemes.laws import constant_value, counterpart, kernel_scheme
 from keras_inits._schemes.orthogonal import is_small, small_haar_orthogonal
 from keras_inits._schemes.sampling import Distribution, cut_stddev, stream
 
 # Numbers that one thread draws at a time: 4 MiB in float32, which stays in the processor's cache.
 # The values follow from it: another size gives other weights from the same seed.
 _PIECE = 2**20
+_OF_NUMPY = frozenset({"float16", "float32", "float64"})
 # Below it too many normal values are drawn again: the inverse of the distribution function serves.
 _LEAST_CUT = 0.5
 
@@ -52,6 +53,10 @@ def values_for(
     """
     if sharding is not None:
         return _sharded_values(initializer, geometry, dtype, seed, sharding)
+    value = constant_value(initializer)
+    # Most weights of a net with normalizations are these: NumPy fills a small one sooner.
+    if value is not None and dtype in _OF_NUMPY and math.prod(geometry.shape) < _PIECE:
+        return np.full(geometry.shape, value, dtype)
     scheme = kernel_scheme(initializer)
     if _is_drawn_by_numpy(scheme):
         stddev = scheme.expected_stddev(geometry)

@@ -41,7 +41,7 @@ Role = KernelGeometry | Default | LeftAlone
 
 
 @functools.singledispatch
-def geometry(layer: Any, weight: Any) -> Role:
+def geometry(layer: Any, weight: Any, /) -> Role:
     """Returns the geometry of the kernel `weight` of `layer`, or why it has none.
 
     The function dispatches on the type of the layer. For a layer of your own, register a function:

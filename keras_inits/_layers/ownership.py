@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from keras_inits import _registry
-from keras_inits._keras_internals import inner_layers
+from keras_inits._keras_internals import all_layers
 
 # Weights whose initializer is not called after them.
 _INITIALIZERS = {
@@ -35,8 +35,8 @@ class OwnedWeight:
 
 def owned_weights(model: Any) -> tuple[OwnedWeight, ...]:
     """Returns every weight of `model` once, shared layers and tied weights too."""
-    layers = inner_layers(model, itself=True)
-    inner = {id(layer): inner_layers(layer) for layer in layers}
+    layers = all_layers(model, itself=True)
+    inner = {id(layer): all_layers(layer) for layer in layers}
     owners: dict[int, Any] = {}
     parents: dict[int, list[Any]] = {}
     for layer in layers:

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_inits._moments.signal import ENTRIES, PLACES, Signal
-from keras_inits._wiring.tracing import Step
+from keras_inits._wiring.steps import Step
 
 
 def applied(step: Step, sources: Sequence[int], given: Sequence[Signal]) -> Signal | None:

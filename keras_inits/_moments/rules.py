@@ -24,7 +24,7 @@ from keras_inits._moments.recurrence import recurrent_output
 from keras_inits._moments.signal import ENTRIES, Array, Signal, normal, unknown
 from keras_inits._wiring.graph import Call
 from keras_inits._wiring.picture import Wiring
-from keras_inits._wiring.tracing import Step
+from keras_inits._wiring.steps import Step
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from keras_inits._wiring.graph import Call
 from keras_inits._wiring.picture import Wiring
 
 if TYPE_CHECKING:
-    from keras_inits._wiring.tracing import Step
+    from keras_inits._wiring.steps import Step
 
 # Between scores and softmax these hide nothing.
 _HIDING_NOTHING = frozenset({Kind.SCALING, Kind.IDENTITY, Kind.NOISE})

@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._schemes.base import KernelScheme, Scheme
+from keras_inits._schemes.constant import ConstantInit, OnesInit, ZerosInit
 from keras_inits._schemes.orthogonal import OrthogonalInit
 from keras_inits._schemes.sampling import TRUNCATED_STDDEV
 from keras_inits._schemes.variance_scaling import VarianceScalingInit
@@ -59,6 +60,22 @@ def kernel_scheme(initializer: Any) -> KernelScheme | None:
     """Returns the counterpart of `initializer` if it depends on fans or matrices, else None."""
     scheme = counterpart(initializer)
     return scheme if isinstance(scheme, KernelScheme) else None
+
+
+def constant_value(initializer: Any) -> float | None:
+    """Returns the number that every entry of a weight gets; None where entries may differ.
+
+    >>> constant_value(keras.initializers.Ones()), constant_value(keras.initializers.HeNormal())
+    (1.0, None)
+    """
+    kind = type(initializer)
+    if kind in (keras.initializers.Zeros, ZerosInit):
+        return 0.0
+    if kind in (keras.initializers.Ones, OnesInit):
+        return 1.0
+    if kind in (keras.initializers.Constant, ConstantInit) and np.ndim(initializer.value) == 0:
+        return float(initializer.value)
+    return None
 
 
 def expected_stddev(initializer: Any, geometry: KernelGeometry) -> float | None:

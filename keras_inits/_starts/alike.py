@@ -8,6 +8,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from keras_inits._errors import InputError
+from keras_inits._keras_internals import all_layers
 from keras_inits._wiring.inputs import symbolic_inputs
 
 # Of the size of the output. Sums in another order differ by some units of the last digit, times the
@@ -52,7 +53,7 @@ def _rounding(model: Any) -> float:
 
     That of the output says nothing: a head in float32 gets what float16 has rounded.
     """
-    types = {str(layer.compute_dtype) for layer in model._flatten_layers()}
+    types = {str(layer.compute_dtype) for layer in all_layers(model, itself=True)}
     return max((_ROUNDING.get(t, _ROUNDING_DEFAULT) for t in types), default=_ROUNDING_DEFAULT)
 
 

@@ -137,25 +137,38 @@ def _along_channels(
 
 @layout.register(layers.EinsumDense)
 def _einsum(layer: Any, geometry: KernelGeometry, output_shape: tuple[int, ...]) -> Layout:
-    operands, result = layer.equation.replace(" ", "").split("->")
+    axes = einsum_axes(layer.equation, geometry, len(output_shape))
+    if layer.bias is None:
+        return Layout(axes)
+    lacking = len(output_shape) - len(layer.bias.shape)
+    return Layout(axes, (1,) * lacking + tuple(layer.bias.shape))
+
+
+def einsum_axes(equation: str, geometry: KernelGeometry, rank: int) -> tuple[BlockAxis, ...]:
+    """Returns where the maps of a kernel lie in the product of an einsum with it.
+
+    Args:
+        equation: of two operands, the kernel last.
+        geometry: that of the kernel.
+        rank: how many axes the product has.
+
+    >>> experts = KernelGeometry((4, 3, 5), input_axes=(1,), output_axes=(2,), batch_axes=(0,))
+    >>> einsum_axes("th,ehm->etm", experts, 3)
+    (BlockAxis(kernel=0, output=0, count=4),)
+    """
+    operands, result = equation.replace(" ", "").split("->")
     kernel = operands.split(",")[1]
     front, _, back = result.partition("...")
-    rank = len(output_shape)
     places = {label: axis for axis, label in enumerate(front)}
     if "..." in result:
         places |= {label: rank - len(back) + axis for axis, label in enumerate(back)}
     # Of several output axes the first counts the heads.
     heads = geometry.output_axes[:1] if len(geometry.output_axes) > 1 else ()
-    axes = sorted(
-        (
-            BlockAxis(axis, places[kernel[axis]], geometry.shape[axis])
-            for axis in (*geometry.batch_axes, *heads)
-        ),
-        key=lambda axis: axis.output,
-    )
-    if layer.bias is None:
-        return Layout(tuple(axes))
-    return Layout(tuple(axes), (1,) * (rank - len(layer.bias.shape)) + tuple(layer.bias.shape))
+    counts = {axis: geometry.shape[axis] for axis in (*geometry.batch_axes, *heads)}
+    if geometry.blocks > 1:  # side by side along the outputs, as gate and up-projection
+        counts[geometry.output_axes[0]] = geometry.blocks
+    found = (BlockAxis(axis, places[kernel[axis]], count) for axis, count in counts.items())
+    return tuple(sorted(found, key=lambda axis: axis.output))
 
 
 def gates(geometry: KernelGeometry) -> Layout:

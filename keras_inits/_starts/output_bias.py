@@ -155,6 +155,8 @@ def fit_output_bias(
     trained = [loss is not None or not any(losses) for loss in losses]
     targets = by_output(model, given, count, may_lack=trained)
     shares = by_output(model, weights, count, spread=True)
+    if class_weight is not None:
+        _checks.instance("class_weight", class_weight, Mapping, "a dict from classes to factors")
     if class_weight is not None and count > 1:
         raise InputError("`class_weight` is for a model of one output, as in `fit`.")
     fitted = []

@@ -13,7 +13,7 @@ from keras_inits._keras_internals import calls_through
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import Default, LeftAlone, OwnedWeight, geometry, owned_weights, role
 from keras_inits._layers.kinds import KERNELS, Kind, is_a, kind
-from keras_inits._starts.blocks import Layout, gates, layout
+from keras_inits._starts.blocks import Layout, einsum_axes, gates, layout
 from keras_inits._starts.calibration_report import CalibrationRow
 from keras_inits._starts.scaling import CannotScaleError, Scaling, scaling
 
@@ -38,6 +38,7 @@ class Pass:
         self._target, self._center = target, center
         self._kernels: dict[int, list[_Kernel]] = {}
         self.rows: dict[str, CalibrationRow] = {}
+        self._in_einsum: dict[int, _Kernel] = {}  # by variable, while their layer runs
         self._corrected: set[int] = set()  # layers: of one that is shared the first call counts
         for owned in owned_weights(model):
             found = role(owned.layer, owned.weight)
@@ -59,7 +60,10 @@ class Pass:
         kept = [(v, values_of(v)) for v in model.non_trainable_variables]
         token = _active.set(self)
         try:
-            with calls_through(keras.layers.Layer, "__call__", _layer_call):
+            with (
+                calls_through(keras.layers.Layer, "__call__", _layer_call),
+                calls_through(ops, "einsum", _einsum_call),
+            ):
                 _call(model, inputs)
         finally:
             _active.reset(token)
@@ -84,10 +88,15 @@ class Pass:
             return plain(layer, *args, **kwargs)
         self._corrected.add(id(layer))
         if what not in KERNELS | {Kind.EMBEDDING} or what is Kind.MAP:
-            for owned, _ in self._kernels[id(layer)]:
+            for owned, shaped in self._kernels[id(layer)]:
                 self._leave(owned, f"what {type(layer).__name__} gives before its activation is "
                             "not known")  # fmt: skip
-            return plain(layer, *args, **kwargs)
+                self._in_einsum[id(owned.weight)] = owned, shaped
+            try:
+                return plain(layer, *args, **kwargs)
+            finally:
+                for owned, _ in self._kernels[id(layer)]:
+                    self._in_einsum.pop(id(owned.weight), None)
         # `__call__` still does what is around `call`: masks, casts, losses.
         own = type(layer).call
 
@@ -96,6 +105,18 @@ class Pass:
 
         with _replaced(layer, "call", call):
             return plain(layer, *args, **kwargs)
+
+    def einsum(self, plain: Any, equation: str, *operands: Any, **kwargs: Any) -> Any:
+        """Returns a product inside a layer, of one with a kernel of the layer's after correction.
+
+        So mixtures of experts run: every token through all experts, in one product for each kernel.
+        """
+        output = plain(equation, *operands, **kwargs)
+        if len(operands) != 2 or (kernel := self._in_einsum.pop(id(operands[1]), None)) is None:
+            return output
+        axes = einsum_axes(equation, kernel[1], len(output.shape))
+        done = self._apply(kernel, Layout(axes), output)
+        return output if done is None else done.output
 
     def _corrected_call(self, call: Callable[..., Any], layer: Any, args: Any, kwargs: Any) -> Any:
         """Returns what the layer gives with the kernel that it is left with."""
@@ -218,6 +239,13 @@ def _layer_call(plain: Any, layer: Any, *args: Any, **kwargs: Any) -> Any:
     if running is None:
         return plain(layer, *args, **kwargs)
     return running.layer(plain, layer, args, kwargs)
+
+
+def _einsum_call(plain: Any, equation: str, *operands: Any, **kwargs: Any) -> Any:
+    running = _active.get()
+    if running is None:
+        return plain(equation, *operands, **kwargs)
+    return running.einsum(plain, equation, *operands, **kwargs)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import keras
 from rich.table import Table
 
 from keras_inits import _checks, _registry
+from keras_inits._keras_internals import all_layers
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import geometry, owned_weights
 from keras_inits._layers.ownership import initializer_attribute
@@ -114,7 +115,7 @@ def portable(model: keras.layers.Layer) -> PortableReport:
     _checks.built(model, "made portable")
     geometries, inner = _geometries(model), _inner_kernels(model)
     rows = []
-    for layer in model._flatten_layers():
+    for layer in all_layers(model, itself=True):
         for attribute, scheme in _ours(layer):
             try:
                 if isinstance(scheme, OrthogonalInit) and (id(layer), attribute) in inner:

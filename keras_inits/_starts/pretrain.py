@@ -52,7 +52,7 @@ def pretrain(
     optimizer: Any = "adam",
     seed: int | None = None,
     out: Path | str | None = None,
-    progress: Callable[[Progress], object] | None = None,
+    on_progress: Callable[[Progress], object] = lambda progress: None,
 ) -> PretrainReport:
     r"""Trains the layers of `model` one after the other, each to reconstruct what comes into it.
 
@@ -78,7 +78,7 @@ def pretrain(
         seed: root of the seeds of noise and order; None takes a new one, which the report gives.
         out: a folder: layers that are done are kept there, and a call with the same settings
             resumes after them.
-        progress: called with a `Progress` after each epoch; its unit is an epoch of a layer.
+        on_progress: called with a `Progress` after each epoch; its unit is an epoch of a layer.
 
     Returns:
         A row for each layer with a kernel: decoder, loss, reconstruction errors, or why it was left
@@ -106,18 +106,20 @@ def pretrain(
     batch_size = _checks.integer("batch_size", batch_size, minimum=1)
     if noise not in get_args(Noise):
         raise InputError(f"`noise` must be one of {get_args(Noise)}. Received: noise={noise!r}")
+    level = _checks.real("level", level)
     if not 0 <= level < (1 if noise == "masking" else math.inf):
         limit = "from 0 below 1" if noise == "masking" else "of at least 0"
         raise InputError(f"`level` must be a number {limit}. Received: level={level!r}")
-    settings = _Settings(epochs, batch_size, noise, float(level), optimizer)
+    _checks.function("on_progress", on_progress, "a function of a `Progress`")
+    settings = _Settings(epochs, batch_size, noise, level, optimizer)
     settings.new_optimizer()  # a mistake in it is said before anything is done
     data = finite(first_examples(finite_number_of(x), 2**62))
     check_taken(model, data)
     plans = _plans(model, wiring(model))
     trained = [plan for plan in plans if not plan.reason]
-    store = _Store(None if out is None else Path(out))
+    store = _Store(None if out is None else _checks.path("out", out))
     root = store.open(settings, data, trained, seed)
-    clock = Clock(0, len(trained) * epochs, progress or (lambda _: None))
+    clock = Clock(0, len(trained) * epochs, on_progress)
     rows, done = [], 0
     for plan in plans:
         if plan.reason:
@@ -150,13 +152,7 @@ class _Settings:
 
     def new_optimizer(self) -> Any:
         """Returns an optimizer of its own for one layer."""
-        try:
-            given = keras.optimizers.get(self.optimizer)
-        except (ValueError, TypeError) as error:
-            raise InputError(
-                "`optimizer` must be one that `compile` takes, such as 'adam'. "
-                f"Received: optimizer={self.optimizer!r}"
-            ) from error
+        given = _checks.identified("optimizer", self.optimizer, keras.optimizers.get, "adam")
         return type(given).from_config(given.get_config())
 
 

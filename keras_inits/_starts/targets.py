@@ -48,6 +48,11 @@ class Targets:
                 )
             by_class = np.array([float(class_weight.get(int(c), 1)) for c in classes.reshape(-1)])
             found = by_class if found is None else found * by_class
+        if found is not None and not found.size:
+            raise InputError(
+                "`sample_weight` must hold a number for each example. "
+                f"Received: sample_weight of shape {np.shape(weights)}"
+            )
         if found is not None and not (np.all(found >= 0) and found.sum() > 0):
             raise InputError(
                 "Weights of examples must be at least 0, and some above. "
@@ -190,7 +195,7 @@ def by_output(
         needed = set(names)
         if spread or len(may_lack) == len(names):
             needed = {name for name, must in zip(names, may_lack, strict=False) if must}
-        if not needed <= set(value) <= set(names):
+        if not value or not needed <= set(value) <= set(names):
             raise InputError(f"Its keys must be the outputs {names}. Received: {list(value)}")
         return [value.get(name) for name in names]
     several = isinstance(value, list | tuple)

@@ -14,6 +14,7 @@ from rich.table import Table
 from keras_inits import _checks
 from keras_inits._errors import InputError
 from keras_inits._initialize.seeds import root_seed
+from keras_inits._keras_internals import all_layers
 from keras_inits._layers.kinds import Kind, is_a
 from keras_inits._reporting import Report, plain_text
 from keras_inits._starts.chains import head_layers
@@ -89,7 +90,7 @@ def extend_vocabulary(
         https://nlp.stanford.edu/~johnhew/vocab-expansion.html
     """
     _checks.built(model, "extended")
-    tables = [each for each in model._flatten_layers() if is_a(each, Kind.EMBEDDING)]
+    tables = [each for each in all_layers(model, itself=True) if is_a(each, Kind.EMBEDDING)]
     if not tables:
         raise InputError(f"The model {model.name!r} has no Embedding: nothing to extend.")
     old = max(int(table.input_dim) for table in tables)
@@ -141,7 +142,7 @@ def _rebuilt(model: Any, old: int, size: int) -> Any:
     """Returns the model made from its configuration with another number of tokens."""
     heads = {found.name for found in head_layers(model)}
     # Code of the model's own, registered or not, is trusted: it runs in this process already.
-    classes = {type(layer).__name__: type(layer) for layer in model._flatten_layers()
+    classes = {type(layer).__name__: type(layer) for layer in all_layers(model, itself=True)
                if not type(layer).__module__.startswith("keras.")}  # fmt: skip
     try:
         with keras.saving.custom_object_scope(classes):

@@ -14,6 +14,7 @@ from keras_inits import _checks
 from keras_inits._errors import InputError, InputFileError, InputTypeError
 from keras_inits._initialize.initialize import initialize
 from keras_inits._initialize.seeds import root_seed, stable_paths
+from keras_inits._keras_internals import all_layers
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import LeftAlone, OwnedWeight, owned_weights, role
 from keras_inits._starts.alike import computes_alike
@@ -89,7 +90,9 @@ def warm_start(
     _checks.built(source, "a source")
     if not isinstance(noise, int | float | np.number) or not 0 <= float(noise) < np.inf:
         raise InputError(f"`noise` must be a number of at least 0. Received: noise={noise!r}")
-    names = dict(layers or {})
+    names = {} if layers is None else dict(_checks.instance(
+        "layers", layers, Mapping, "a dict from names of layers of `model` to names of the source's"
+    ))  # fmt: skip
     _check_names(model, names, "model")
     _check_names(source, names.values(), "source")
     root = root_seed(seed)
@@ -115,7 +118,7 @@ def warm_start(
 
 
 def _check_names(model: Any, names: Iterable[str], what: str) -> None:
-    known = {layer.name for layer in model._flatten_layers()}
+    known = {layer.name for layer in all_layers(model, itself=True)}
     for name in names:
         if name not in known:
             near = difflib.get_close_matches(str(name), known, n=1)

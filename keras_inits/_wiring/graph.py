@@ -6,9 +6,6 @@ from dataclasses import dataclass
 
 from keras_inits._layers.kinds import KEEPS_SCALE, KERNELS, Kind
 
-# A source below 0 is an input of the model: -1 the first, -2 the second.
-FIRST_INPUT = -1
-
 
 @dataclass(frozen=True)
 class Call:

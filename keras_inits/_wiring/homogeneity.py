@@ -9,7 +9,7 @@ from typing import Any
 
 from keras_inits._layers.kinds import KEEPS_SCALE, Kind
 from keras_inits._wiring.graph import Call, Graph
-from keras_inits._wiring.tracing import Step
+from keras_inits._wiring.steps import Step
 
 # A constant that is added is an epsilon, and a bias is 0 at the start.
 _KEPT = KEEPS_SCALE | {Kind.SHIFT, Kind.SCALING, Kind.CONCATENATION}

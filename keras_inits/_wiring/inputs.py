@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from keras_inits._errors import InputError
+from keras_inits._errors import InputError, InputTypeError
 
 # For sizes that a model leaves open: the batch, and the lengths and widths that are tried in turn.
 _BATCH = 2
@@ -76,8 +76,14 @@ def _map_specs(value: Any) -> Any:
         return {name: _map_specs(each) for name, each in value.items()}
     if isinstance(value, tuple | list):
         return [_map_specs(each) for each in value]
-    dtype = keras.backend.standardize_dtype(value.dtype)
-    return keras.KerasTensor(tuple(value.shape), dtype)
+    try:
+        dtype = keras.backend.standardize_dtype(value.dtype)
+        return keras.KerasTensor(tuple(value.shape), dtype)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise InputTypeError(
+            "`inputs` must be shapes such as (None, 28, 28), or arrays of numbers, in the "
+            f"structure that the model takes. Received: a value of type {type(value).__name__}"
+        ) from error
 
 
 def _open_batch(value: Any) -> Any:

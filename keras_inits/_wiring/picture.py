@@ -16,8 +16,8 @@ from keras_inits._wiring.attention import Attention
 from keras_inits._wiring.following import Following, find_following, find_normalizations
 from keras_inits._wiring.graph import Call, Graph
 from keras_inits._wiring.homogeneity import find_free_of_scale
+from keras_inits._wiring.steps import Step, replayed, signals_of, variables_of
 from keras_inits._wiring.streams import Stream, Sum
-from keras_inits._wiring.tracing import Step, replayed, signals_of, variables_of
 
 
 @dataclass(frozen=True, eq=False)

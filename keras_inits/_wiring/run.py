@@ -16,8 +16,9 @@ from keras_inits._wiring.graph import Call, Graph
 from keras_inits._wiring.inputs import symbolic_inputs
 from keras_inits._wiring.operations import description
 from keras_inits._wiring.picture import Wiring
+from keras_inits._wiring.steps import Step, variables_of
 from keras_inits._wiring.streams import find_streams
-from keras_inits._wiring.tracing import Step, Trace, variables_of
+from keras_inits._wiring.tracing import Trace
 
 # A size may be what a layer cannot do with; what two sizes do not help is the layer's own.
 _RUNS = 2

@@ -120,7 +120,7 @@ def pre_trained(
         level=LEVEL,
         optimizer=keras.optimizers.SGD(LEARNING_RATE),
         seed=derived_seeds(root, seed, 1)[0],
-        progress=lambda progress: tell(progress.done),
+        on_progress=lambda progress: tell(progress.done),
     )
     seconds = time.process_time() - start
     trained = [row for row in done.rows if not row.left_alone]

@@ -1,6 +1,6 @@
 """`mup.coordinate_check`: whether steps move a model alike at every width."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -176,9 +176,16 @@ def coordinate_check(
     steps, seeds = (
         _checks.integer(n, v, minimum=1) for n, v in (("steps", steps), ("seeds", seeds))
     )
+    _checks.function("build", build, "a function of the width that returns a model")
+    _checks.instance("data", data, tuple, "a batch `(x, y)`")
+    if len(data) != 2:
+        raise InputError(f"`data` must be a batch `(x, y)`. Received: {len(data)} values")
+    _checks.instance("widths", widths, (Sequence, np.ndarray), "a sequence of integers")
     sizes = sorted({_checks.integer("widths", width, minimum=1) for width in widths})
     if len(sizes) < 2:
         raise InputError(f"`widths` must be two or more. Received: widths={widths!r}")
+    if not isinstance(loss, Mapping | list):  # one for each output
+        _checks.identified("loss", loss, keras.losses.get, "mse")
     models = [build(width) for width in sizes]
     base, widest = build(sizes[0]), models[-1]
     numbers = [
@@ -186,7 +193,7 @@ def coordinate_check(
     ]
     found = []
     for model in models:
-        like = keras.optimizers.get(optimizer)
+        like = _checks.identified("optimizer", optimizer, keras.optimizers.get, "adam")
         like = type(like).from_config(like.get_config())  # each model has its own
         if parametrization == "mup":
             like = scaled_optimizer(like, model, base)

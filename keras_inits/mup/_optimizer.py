@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import keras
 
+from keras_inits import _checks
 from keras_inits._errors import InputError
 from keras_inits._keras_internals import variable_index
 from keras_inits._registry import PACKAGE
@@ -114,7 +115,7 @@ def optimizer(like: Any, model: keras.Model, base: keras.Model) -> keras.optimiz
     >>> type(optimizer("adam", net, net)).__name__
     'MupAdam'
     """
-    like = keras.optimizers.get(like)
+    like = _checks.identified("like", like, keras.optimizers.get, "adam")
     if isinstance(like, keras.optimizers.LossScaleOptimizer):
         inner = optimizer(like.inner_optimizer, model, base)
         config = {**like.get_config(), "inner_optimizer": inner}

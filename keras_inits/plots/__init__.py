@@ -37,3 +37,7 @@ __all__ = [
     "transfer_figure",
     "wiring_figure",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

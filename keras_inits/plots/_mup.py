@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import ArrayLike
 
+from keras_inits import _checks
 from keras_inits.mup import CoordinateCheck
 from keras_inits.plots._training import COLORS, literal
 
@@ -31,6 +32,7 @@ def plot_coordinates(result: CoordinateCheck, *, ax: Axes | None = None) -> Axes
     Returns:
         The Axes.
     """
+    _checks.instance("result", result, CoordinateCheck, "what `mup.coordinate_check` returns")
     ax = ax if ax is not None else Figure(layout="constrained").subplots()
     wrong = {where for finding in result.findings for where in finding.where}
     for index, layer in enumerate(result.layers):

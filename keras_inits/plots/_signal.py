@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from keras_inits import _checks
 from keras_inits._diagnose.report import SignalReport
 from keras_inits.plots._training import COLORS, literal
 
@@ -27,6 +28,7 @@ def plot_histograms(
     Returns:
         The figure.
     """
+    _checks.instance("report", report, SignalReport, "what `keras_inits.diagnose` returns")
     layers = _spread([layer for layer in report.layers if layer.output.finite], 40)
     rows = max(1, -(-len(layers) // columns))
     figure = figure or Figure(figsize=(1.25 * columns, 1.45 * rows), layout="constrained")
@@ -102,6 +104,7 @@ def plot_depth(
     Returns:
         The Axes, logarithmic.
     """
+    _checks.instance("report", report, SignalReport, "what `keras_inits.diagnose` returns")
     ax = ax if ax is not None else Figure(layout="constrained").subplots()
     signal = what == "signal"
     measured = _roots(report, "output" if signal else "gradient")
@@ -135,7 +138,7 @@ def plot_depth(
     return ax
 
 
-def plot_heat_map(report: SignalReport, ax: Axes | None = None) -> Axes:
+def plot_heat_map(report: SignalReport, *, ax: Axes | None = None) -> Axes:
     """Draws the layers as columns and six figures of each as rows, for models of many layers.
 
     Root mean squares are shown as decades from the median layer's; shares and correlations as they
@@ -148,6 +151,7 @@ def plot_heat_map(report: SignalReport, ax: Axes | None = None) -> Axes:
     Returns:
         The Axes.
     """
+    _checks.instance("report", report, SignalReport, "what `keras_inits.diagnose` returns")
     ax = ax if ax is not None else Figure(figsize=(10, 3), layout="constrained").subplots()
     rows = {
         "signal, decades": _decades(_roots(report, "output")),
@@ -183,13 +187,14 @@ def plot_heat_map(report: SignalReport, ax: Axes | None = None) -> Axes:
 
 def depth_figure(report: SignalReport) -> Figure:
     """Returns signal and gradient over depth side by side, a heat map below from 40 layers up."""
+    _checks.instance("report", report, SignalReport, "what `keras_inits.diagnose` returns")
     many = len(report.layers) >= 40
     figure = Figure(figsize=(10, 6.6 if many else 3.8), layout="constrained")
     if many:
         left, right, below = figure.subplot_mosaic(
             [["signal", "gradient"], ["map", "map"]], height_ratios=(1, 0.8)
         ).values()
-        plot_heat_map(report, below)
+        plot_heat_map(report, ax=below)
     else:
         left, right = figure.subplots(1, 2)
     plot_depth(report, what="signal", ax=left)

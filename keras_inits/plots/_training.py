@@ -12,6 +12,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import ArrayLike, NDArray
 
+from keras_inits import _checks
 from keras_inits._compare import Comparison
 from keras_inits._reporting import plain_text
 
@@ -160,6 +161,7 @@ def plot_differences(
     Returns:
         The Axes.
     """
+    _checks.instance("result", result, Comparison, "what `keras_inits.compare` returns")
     ax = ax if ax is not None else Figure(layout="constrained").subplots()
     alive = {s for s, f in zip(result.schemes, result.failed(), strict=True) if not f.all()}
     everything = result.differences(metric)
@@ -219,6 +221,7 @@ def comparison_figure(result: Comparison, metric: str | None = None) -> Figure:
         result: what was measured.
         metric: the comparison's own if None.
     """
+    _checks.instance("result", result, Comparison, "what `keras_inits.compare` returns")
     several = len(result.seeds) > 1 and len(result.schemes) > 1
     pairs = len(result.schemes) * (len(result.schemes) - 1) // 2
     height = max(3.6, 0.4 * pairs + 1.2) if several else 3.6

@@ -38,9 +38,10 @@ def test_the_remedy_runs_and_helps(kind):
     model = net(*FAULTS[kind])
     if kind == "symmetric":  # else the next layer still tells the units apart
         model.layers[-1].kernel.assign(np.full((64, 8), 0.1))
-    report = ki.diagnose(model, X, jacobian_samples=0)
+    report = ki.diagnose(model, X, jacobian_samples=0, confirm=True)
     assert report.verdict == kind
     for finding in report.findings:
+        assert finding.numbers["confirmed"] == 1
         assert finding.remedy.startswith("keras_inits.initialize(model.get_layer(")
         exec(finding.remedy, {"keras": keras, "keras_inits": keras_inits, "model": model})
     assert ki.diagnose(model, X, jacobian_samples=0).ok
@@ -56,10 +57,11 @@ def test_the_remedies_of_recurrent_layers_run_and_help():
         model = keras.Sequential([keras.Input((60, 8)), layer, layers.Dense(1)])
         steps = [
             f
-            for f in ki.diagnose(model, x, jacobian_samples=0).findings_of("rnn")
+            for f in ki.diagnose(model, x, jacobian_samples=0, confirm=True).findings_of("rnn")
             if f.kind == kind and "first step" in f.evidence
         ]
         assert steps
+        assert steps[0].numbers["confirmed"] == 1
         exec(steps[0].remedy, {"keras": keras, "model": model})
         after = ki.diagnose(model, x, jacobian_samples=0).findings_of("rnn")
         assert not [f for f in after if f.kind == kind and "first step" in f.evidence]

@@ -460,3 +460,35 @@ def test_the_lsuv_package_gives_the_same_net_in_torch(mnist_dir):
     # Both end at 1 in what each measures: ours the root mean square, theirs the deviation.
     np.testing.assert_allclose(found, 1, atol=0.03)
     np.testing.assert_allclose(ours, 1, atol=0.02)
+
+
+class Experts(layers.Layer):
+    """A mixture as Keras Hub writes it: every token through all experts, in one product."""
+
+    def __init__(self, units, scales):
+        super().__init__()
+        self.units, self.scales = units, scales
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(len(self.scales), shape[-1], self.units))
+
+    def call(self, x):
+        return keras.ops.mean(keras.ops.einsum("th,ehm->etm", x, self.kernel), axis=0)
+
+
+@keras_inits.geometry.register(Experts)
+def _(layer, weight):
+    return keras_inits.KernelGeometry(weight.shape, (1,), (2,), batch_axes=(0,))
+
+
+def test_experts_in_one_product_are_scaled_each_by_itself():
+    model = keras.Sequential([keras.Input((16,)), Experts(8, (0.1, 1.0, 10.0))])
+    (experts,) = model.layers
+    drawn = RNG.normal(size=(3, 16, 8)) * np.array(experts.scales)[:, None, None]
+    experts.kernel.assign(drawn)
+    x = data(64, 16)
+    (row,) = keras_inits.calibrate(model, x, scheme=None).rows
+    assert len(row.factors) == 3
+    sizes = np.square(np.einsum("th,ehm->etm", x, values(experts.kernel))).mean(axis=(1, 2))
+    np.testing.assert_allclose(sizes, 1, rtol=1e-3)
+    assert not np.allclose(np.square(np.einsum("th,ehm->etm", x, drawn)).mean(axis=(1, 2)), 1)

@@ -141,12 +141,12 @@ def test_a_killed_run_resumes_after_the_layers_that_are_done(tmp_path):
             raise KilledError
 
     with pytest.raises(KilledError):
-        run(dense(), epochs=2, out=tmp_path, progress=kill)
+        run(dense(), epochs=2, out=tmp_path, on_progress=kill)
     seen = []
     resumed = dense()
-    report = run(resumed, epochs=2, out=tmp_path, progress=lambda p: seen.append((p.done, p.total)))
+    report = run(resumed, epochs=2, out=tmp_path, on_progress=seen.append)
     assert report.rows[0].seconds == 0
-    assert seen[-1] == (4, 4)
+    assert (seen[-1].done, seen[-1].total) == (4, 4)
     for one, other in zip(whole.weights, resumed.weights, strict=True):
         np.testing.assert_allclose(values(one), values(other), rtol=1e-5)
     assert report.rows[0].error == pytest.approx(full.rows[0].error, rel=1e-5)

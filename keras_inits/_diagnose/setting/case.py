@@ -1,6 +1,6 @@
 """A model, its data as tensors, and each output's targets, end and loss."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -32,6 +32,7 @@ class Case:
         own: whether it is the compiled one.
         sample_weight: as `fit` takes it, tensors; None without.
         losses: of the parts, as `compile` takes them.
+        outputs: how many the model has.
     """
 
     model: keras.Model
@@ -44,6 +45,7 @@ class Case:
     own: bool
     sample_weight: Any = None
     losses: tuple[Any, ...] = ()
+    outputs: int = 1
 
     @classmethod
     def of(
@@ -73,13 +75,24 @@ class Case:
                 f"targets and {len(losses)} losses are not paired"
             )
         parts = [
-            (targets_of(ops.convert_to_numpy(goal)), end.of(total), loss_kind(own_loss))
+            (
+                targets_of(ops.convert_to_numpy(goal)),
+                _among(end, flat).of(total),
+                loss_kind(own_loss),
+            )
             for goal, end, own_loss in zip(flat, ends(model, outputs, some), losses, strict=True)
             if own_loss is not None
         ]
         places = [index for index, own_loss in enumerate(losses) if own_loss is not None]
         used = tuple(own_loss for own_loss in losses if own_loss is not None)
-        return cls(model, tensors, goals, copy, parts, places, loss, own, weights, used)
+        return cls(
+            model, tensors, goals, copy, parts, places, loss, own, weights, used, len(outputs)
+        )
+
+
+def _among(end: End, outputs: list[Any]) -> End:
+    """Returns an end that no remedy replaces where that would cost the other outputs."""
+    return replace(end, replaceable=end.replaceable and len(outputs) == 1)
 
 
 def _tensor(array: Any) -> Any:

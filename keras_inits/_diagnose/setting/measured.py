@@ -10,9 +10,9 @@ from keras import ops
 from keras_inits._diagnose.setting import (
     filled,
     moving,
-    output,
     own_loss,
     pace,
+    probabilities,
     rates,
     strength,
     weighting,
@@ -60,8 +60,12 @@ def _outputs(case: Case, x: Any, *, training: bool = False) -> list[np.ndarray]:
 
 
 def runs(case: Case, inputs: list[np.ndarray]) -> list[Finding]:
-    """Returns what a run shows of masks, of moving statistics and of ends that nothing names."""
+    """Returns what a run shows of masks, of moving statistics and of ends that nothing names.
+
+    And of outputs that have no weight in the compiled loss.
+    """
     found = _unknown_ends(case)
+    found += weighting.outputs_without(case.model) if case.own else []
     if filled.attends(case.model):
         read = [
             given
@@ -88,7 +92,9 @@ def _unknown_ends(case: Case) -> list[Finding]:
     if not ends:
         return []
     made = _outputs(case, case.x, training=True)
-    found = (output.outside(made[place], *of) for place, of in ends.items() if place < len(made))
+    found = (
+        probabilities.outside(made[place], *of) for place, of in ends.items() if place < len(made)
+    )
     return [finding for finding in found if finding]
 
 

@@ -13,6 +13,7 @@ SPARSE = ("sparse_categorical_crossentropy",)
 CATEGORICAL = ("categorical_crossentropy", "categorical_focal_crossentropy")
 SHARES = ("kl_divergence",)  # of distributions: both sides sum to 1
 DIRECTIONS = ("cosine_similarity",)
+MARGINS = ("hinge", "squared_hinge")  # of two classes, -1 and 1; Keras makes -1 of 0
 SQUARES = ("mean_squared_error", "log_cosh", "huber")  # their best constant is near the mean
 REGRESSION = (
     *SQUARES,
@@ -36,6 +37,7 @@ RANGES = {
     "exponential": (0.0, np.inf),
     "exp": (0.0, np.inf),
 }
+PROBABILITIES = ("sigmoid", "softmax", "hard_sigmoid")
 # Those that rise, to say what they make of a range.
 _CURVES: dict[str, Callable[[float], float]] = {
     "sigmoid": lambda x: float(1 / (1 + np.exp(-x))),
@@ -80,7 +82,7 @@ LossKind(name='binary_crossentropy', from_logits=True))
         name = getattr(loss, "__name__", "other")
         own = getattr(loss, "__module__", "").startswith("keras.")
         config = {}
-    known = (*BINARY, *SPARSE, *CATEGORICAL, *REGRESSION, *SHARES, *DIRECTIONS)
+    known = (*BINARY, *SPARSE, *CATEGORICAL, *REGRESSION, *SHARES, *DIRECTIONS, *MARGINS)
     axis = config.get("axis", -1)
     return LossKind(
         name if own and name in known else "other",

@@ -1,7 +1,7 @@
 """`examine`: the setting of a training, before the first step."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -13,22 +13,23 @@ from keras_inits._diagnose.backends import backend
 from keras_inits._diagnose.objective import objective
 from keras_inits._diagnose.report import FirstSteps
 from keras_inits._diagnose.setting import (
-    data,
+    compiling,
     linearity,
     lookups,
     measured,
     output,
     rates,
+    scales,
     small_steps,
     strength,
     targets,
     weighting,
 )
 from keras_inits._diagnose.setting.case import SAMPLES, Case
-from keras_inits._diagnose.setting.entrances import Entrance, embeddings, first_met, kinds
+from keras_inits._diagnose.setting.entrances import embeddings, first_met, kinds
 from keras_inits._diagnose.setting.guess import even_guess, guess, start_finding
 from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE
-from keras_inits._diagnose.setting.rescaled import Behind, behind
+from keras_inits._diagnose.setting.rescaled import behind
 from keras_inits._diagnose.setting.steps import (
     BATCH,
     Copy,
@@ -68,6 +69,7 @@ UNUSABLE = ("input not finite", "input values")  # nothing can be computed from 
 _WRONG = ("labels", "target shape", "output units", "output activation", "loss")
 _EXPLAINING = ("loss", "input padding", "input scale", "target scale", "regularization")
 BUDGET = 1e11  # multiplications of the steps of one trial: seconds on two cores
+MOST_STEPS = 200  # of a trial, of the longer ones as well
 LAYERS = 100  # the graph of more takes longer to make than to run
 
 
@@ -119,28 +121,39 @@ def examine(
         sample_weight: as `fit` takes it.
         trials: whether to try steps.
     """
+    setting = _examined(model, x, y, loss, sample_weight, trials=trials)
+    kept = tuple(compiling.with_other_arguments(f, model) for f in setting.findings)
+    return replace(setting, findings=kept)
+
+
+def _examined(
+    model: keras.Model, x: Any, y: Any, loss: Any, sample_weight: Any, *, trials: bool
+) -> Setting:
     inputs = [ops.convert_to_numpy(t)[:SAMPLES] for t in keras.tree.flatten(x)]
     names = [""] if len(inputs) == 1 else [f"input {i}" for i in range(len(inputs))]
     meetings = first_met(model, len(inputs), x)
-    found, suspects = _inputs(
+    found, suspects = scales.check(
         inputs, names, [kinds(met) for met in meetings], behind(model, inputs, x), y
     )
     for given, name, met in zip(inputs, names, meetings, strict=True):
         found += lookups.check(given, embeddings(met), name)
     chosen = getattr(model, "loss", None) if loss is None else loss
     if any(f.kind in UNUSABLE for f in found):
-        return Setting(_ordered([*found, *_scales(suspects, names)]), usable=False)
+        return Setting(_ordered([*found, *scales.unproved(suspects, names)]), usable=False)
     if y is None or chosen is None:
-        return Setting(_ordered([*found, *_scales(suspects, names)]))
+        return Setting(_ordered([*found, *scales.unproved(suspects, names)]))
     case = Case.of(model, x, y, chosen, own=loss is None, sample_weight=sample_weight)
     if isinstance(case, str):
-        return Setting(_ordered([*found, *_scales(suspects, names)]), (case,))
+        return Setting(_ordered([*found, *scales.unproved(suspects, names)]), (case,))
     weights = measured.weights_of(case)
     left_out = weighting.left_out(weights)
-    for part, weighed in zip(case.parts, weights, strict=True):
-        found += targets.check(*part)
-        if not any(f.kind == "labels" for f in found):
-            found += output.check(*part)
+    for index, (part, weighed) in enumerate(zip(case.parts, weights, strict=True)):
+        own = targets.check(*part)
+        if _answers_alike(model, inputs):
+            own = [f for f in own if not targets.is_alone(f)]
+        if not any(f.kind == "labels" for f in own):
+            own += output.check(*part)
+        found += [compiling.with_arguments_of_loss(f, case, index) for f in own]
         found += [] if weighed is None or left_out(weighed) else weighting.check(weighed, part[0])
     found += measured.own_losses(case, len(inputs))
     if model.weights and not model.trainable_weights and loss is None:
@@ -154,13 +167,32 @@ def examine(
     wrong = [f for f in found if f.kind in _WRONG]
     if wrong or not trials or getattr(model, "optimizer", None) is None:
         usable = all(np.isfinite(goal.values).all() for goal, _, _ in case.parts)
-        return Setting(_ordered([*found, *_scales(suspects, names)]), usable=usable)
+        return Setting(_ordered([*found, *scales.unproved(suspects, names)]), usable=usable)
     try:
         return _tried(case, found, suspects, names, best)
     except Exception as error:  # whatever the model's own code raises: the rest stands
         why = (str(error).splitlines() or [""])[0][:200]
         note = f"no steps were tried: {type(error).__name__}: {why}"
-        return Setting(_ordered([*found, *_scales(suspects, names)]), (note,))
+        return Setting(_ordered([*found, *scales.unproved(suspects, names)]), (note,))
+
+
+def _answers_alike(model: keras.Model, inputs: Sequence[np.ndarray]) -> bool:
+    """Says whether one target for all samples may be meant.
+
+    So it is where two inputs are compared (the better one stands first in each pair), and where
+    what judges them is frozen (a generator learns what its discriminator takes for real).
+    """
+    pair = len(inputs) > 1 and len({given.shape for given in inputs}) == 1
+    last = _last_with_weights(model)
+    return pair or (last is not None and not last.trainable_weights)
+
+
+def _last_with_weights(model: keras.Model) -> keras.Layer | None:
+    for layer in reversed(model.layers):
+        found = _last_with_weights(layer) if isinstance(layer, keras.Model) else layer
+        if found is not None and found.weights:
+            return found
+    return None
 
 
 def _frozen(model: keras.Model) -> Finding:
@@ -176,59 +208,6 @@ def _frozen(model: keras.Model) -> Finding:
 
 def _ordered(found: Sequence[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(found, key=lambda finding: ORDER.index(finding.kind)))
-
-
-Suspects = list[tuple[int, data.Scale, Behind | None]]
-
-
-def _inputs(
-    inputs: list[np.ndarray],
-    names: list[str],
-    meets: list[set[Entrance]],
-    scaled: list[Behind | None],
-    y: Any,
-) -> tuple[list[Finding], Suspects]:
-    found: list[Finding] = []
-    suspects: Suspects = []
-    for index, (x, first, past) in enumerate(zip(inputs, meets, scaled, strict=True)):
-        if x.dtype.kind not in "fiub" or not x.size:
-            continue
-        if x.dtype.kind == "f" and not np.isfinite(x).all():
-            found.append(data.not_finite(x, names[index]))
-            continue
-        if first & {"lookup"}:
-            continue
-        alone = data.constant(x) if len(inputs) == 1 else None
-        if len(inputs) == 1 and not alone and not _same(x, y):
-            alone = data.blank(x)
-        gap = None if first & {"masked"} else data.padding(x)
-        found += [f for f in (alone, gap) if f is not None]
-        scale = past.scale if past else data.scale_of(x)
-        judged = not gap and not alone and (past or first <= {"kernel", "masked"})
-        if judged and scale is not None and scale.suspicion:
-            suspects.append((index, scale, past))
-    return found, suspects
-
-
-def _same(x: np.ndarray, y: Any) -> bool:
-    """Says whether the targets are the input: what an autoencoder is given is meant so."""
-    flat = keras.tree.flatten(y)
-    if len(flat) != 1 or flat[0] is None or np.shape(flat[0])[1:] != x.shape[1:]:
-        return False
-    return bool(np.array_equal(ops.convert_to_numpy(flat[0])[: len(x)], x))
-
-
-def _scales(suspects: Suspects, names: list[str], proof: str = "") -> list[Finding]:
-    """Returns the findings on scale that need no proof."""
-    return [
-        _scale_finding(scale, past, proof, names[index])
-        for index, scale, past in suspects
-        if scale.suspicion == "strong"
-    ]
-
-
-def _scale_finding(scale: data.Scale, past: Behind | None, proof: str, name: str) -> Finding:
-    return past.finding(proof, name) if past else data.scale_finding(scale, proof, name)
 
 
 def _missing_activation(case: Case) -> list[Finding]:
@@ -259,7 +238,11 @@ def _missing_activation(case: Case) -> list[Finding]:
 
 
 def _tried(
-    case: Case, found: list[Finding], suspects: Suspects, names: list[str], best: float | None
+    case: Case,
+    found: list[Finding],
+    suspects: scales.Suspects,
+    names: list[str],
+    best: float | None,
 ) -> Setting:
     optimizer = case.model.optimizer
     rate = rate_of(optimizer)
@@ -293,18 +276,20 @@ def _tried(
             f"no steps were tried: {steps} of them through {layers} layers are {cost:.1g} "
             f"multiplications (limits {LAYERS} and {BUDGET:.0g})"
         )
-        return Setting(_ordered([*found, *_scales(suspects, names)]), (note,))
+        return Setting(_ordered([*found, *scales.unproved(suspects, names)]), (note,))
     own = attempt(rate.value)
     if not np.isfinite(own.start):  # no step is to blame
         undefined = measured.undefined(case, own)
         found = [*found, *([undefined] if undefined else [])]
-        return Setting(_ordered([*found, *_scales(suspects, names)]))
+        return Setting(_ordered([*found, *scales.unproved(suspects, names)]))
     changed = found + measured.forgotten(case, own, best)
-    changed += _proved_scales(case, suspects, names, own, attempt, best)
+    changed += scales.proved(case, suspects, names, own, attempt, best)
     changed += measured.target_scale(case, own, attempt, best)
     changed += measured.weight_size(case, own, attempt)
 
-    def from_start(start: list[Any], sample_weight: Any = case.sample_weight) -> Trial:
+    def from_start(
+        start: list[Any], sample_weight: Any = case.sample_weight, steps: int = steps
+    ) -> Trial:
         return case.copy.trial(
             case.x,
             case.y,
@@ -315,12 +300,20 @@ def _tried(
             sample_weight=sample_weight,
         )
 
-    def again(sample_weight: Any = case.sample_weight) -> Trial:
-        return from_start(proof.redrawn(case.copy), sample_weight)
+    # Kernels are weighed without the weights of samples: what balanced classes want of a bias that
+    # was set to the frequencies is not the kernels' doing.
+    def weighing(steps: int) -> proof.Trials:
+        def remembering(lengths: Mapping[str, float]) -> Trial | None:
+            start = proof.remembering(case.copy, lengths)
+            return None if start is None else from_start(start, None, steps)
 
-    def remembering(lengths: Mapping[str, float]) -> Trial | None:
-        start = proof.remembering(case.copy, lengths)
-        return None if start is None else from_start(start, None)
+        known = case.sample_weight is None and steps == len(own.losses)
+        return proof.Trials(
+            own if known else attempt(rate.value, sample_weight=None, steps=steps),
+            lambda: from_start(proof.redrawn(case.copy), None, steps),
+            lambda: _rectified(case, rate.value, steps),
+            remembering,
+        )
 
     # A rate, or a loss, that these explain is not named on top.
     of_weights = False
@@ -329,10 +322,12 @@ def _tried(
         momentum = momentum_of(optimizer)
         judged = rates.too_high(own, attempt, scheduled=rate.scheduled, momentum=momentum)
         if judged:
-            of_weights = rates.is_of_weights(own, again())
+            of_weights = rates.is_of_weights(own, from_start(proof.redrawn(case.copy)))
         elif not rate.rises:
             judged = rates.too_low(own, attempt, name, scheduled=rate.scheduled)
             judged = judged or small_steps.muted(own, optimizer, attempt)
+        else:
+            judged = small_steps.not_yet(optimizer, attempt)
         judged = judged or small_steps.over_soon(optimizer, attempt)
         changed += [judged] if judged else []
         late = None if judged else _late(case, own, best, norms[2])
@@ -346,13 +341,9 @@ def _tried(
     def weigh(findings: Sequence[Finding]) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
         if not findings:
             return (), ()
-        # Kernels are weighed without the weights of samples: what balanced classes want of a bias
-        # that was set to the frequencies is not the kernels' doing.
-        plain = own if case.sample_weight is None else attempt(rate.value, sample_weight=None)
-        trials = proof.Trials(
-            plain, lambda: again(None), lambda: _rectified(case, plain), remembering
-        )
-        return proof.weighed(findings, trials)
+        later = max(steps, min(proof.LONGER * steps, MOST_STEPS))
+        longer = (lambda: weighing(later)) if later > steps and cost < BUDGET / 10 else None
+        return proof.weighed(findings, weighing(steps), longer)
 
     # Where the setting has a fault, the signal is what comes of it.
     if changed:
@@ -376,42 +367,10 @@ def _late(case: Case, own: Trial, best: float | None, penalties: float) -> Findi
     )
 
 
-def _rectified(case: Case, own: Trial) -> Trial | None:
+def _rectified(case: Case, rate: float, steps: int) -> Trial | None:
     """Returns the trial of the net with ReLU for its sigmoids; None if it has none to change."""
     other = proof.rectified(case.model)
     if other is None:
         return None
     copy = Copy(other, objective(case.model, None if case.own else case.loss))
-    optimizer = case.model.optimizer
-    return copy.trial(case.x, case.y, optimizer, own.rate, steps=steps_of(optimizer))
-
-
-def _proved_scales(
-    case: Case,
-    suspects: Suspects,
-    names: list[str],
-    own: Trial,
-    attempt: Callable[..., Trial],
-    best: float | None,
-) -> list[Finding]:
-    if not suspects:
-        return []
-    flat = keras.tree.flatten(case.x)
-    for index, _, past in suspects:
-        given = ops.convert_to_numpy(flat[index])
-        made = past.standardized(given) if past else data.standardized(given)
-        flat[index] = ops.convert_to_tensor(made)
-    other = attempt(own.rate, keras.tree.pack_sequence_as(case.x, flat))
-    proof = (
-        f"in {len(own.losses)} steps on a copy the loss goes from {own.start:.3g} to {own.end:.3g} "
-        f"with it, and from {other.start:.3g} to {other.end:.3g} where it is scaled"
-    )
-    # Where the raw input has taught something in these steps, it must be the worse teacher; where
-    # it has not, its scale stands as the reason.
-    learned = rates.fall(own) > rates.FALLS and own.end < 0.9 * (best or own.end)
-    limit = {"strong": 0.95 if learned else np.inf, "weak": 0.5}
-    return [
-        _scale_finding(scale, past, proof, names[index])
-        for index, scale, past in suspects
-        if other.end < limit[str(scale.suspicion)] * own.end
-    ]
+    return copy.trial(case.x, case.y, case.model.optimizer, rate, steps=steps)

@@ -267,12 +267,18 @@ def _shape(targets: Targets, end: End, classes: int = 0) -> list[Finding]:
     ]
 
 
+def is_alone(finding: Finding) -> bool:
+    """Says whether a finding is that all samples have one target."""
+    return finding.kind == "labels" and finding.numbers.keys() == {"samples"}
+
+
 def _alone(targets: Targets, loss: LossKind) -> list[Finding]:
     rows = targets.values.reshape(len(targets.values), -1)
     if rows.shape[1] > 1 and not targets.one_hot:
         return []
-    if loss.name in REGRESSION and not targets.one_hot and targets.low == targets.high == 0:
-        return []  # a loss that is computed inside of the model has zeros for targets
+    own = loss.name in (*REGRESSION, "other")
+    if own and not targets.one_hot and targets.low == targets.high == 0:
+        return []  # zeros in the place of targets: the loss is computed from outputs, or inside
     if (rows != rows[0]).any():
         return []
     value = int(rows[0].argmax()) if targets.one_hot else float(rows[0, 0])

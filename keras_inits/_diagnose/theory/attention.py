@@ -22,7 +22,7 @@ from keras_inits._diagnose.theory import spread
 from keras_inits._diagnose.theory.laws import Back, Moments
 from keras_inits._diagnose.theory.nodes import Net, Node
 from keras_inits._layers.kinds import KEEPS_SCALE, KERNELS, Kind
-from keras_inits._wiring.tracing import Step
+from keras_inits._wiring.steps import Step
 
 _DRAWS = 2048  # of scores; A is good to about 1 % at sigma = 1
 _MOST = 512  # tokens; of more the scores are drawn from fewer, and A is in proportion to 1 / T

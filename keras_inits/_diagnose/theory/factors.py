@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from keras_inits._diagnose.theory.given import Given, mean_square
 from keras_inits._diagnose.theory.laws import Moments
 from keras_inits._diagnose.theory.nodes import Node
-from keras_inits._wiring.tracing import Step
+from keras_inits._wiring.steps import Step
 
 
 def scaled(given: Given) -> Moments | None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_inits._diagnose.theory.laws import Moments
 from keras_inits._diagnose.theory.nodes import Net, Node
-from keras_inits._wiring.tracing import Step
+from keras_inits._wiring.steps import Step
 
 
 @dataclass(frozen=True)

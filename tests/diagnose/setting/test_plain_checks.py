@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_inits._diagnose.setting import data, linearity, output, strength, targets
+from keras_inits._diagnose.setting import data, linearity, output, reach, strength, targets
 from keras_inits._diagnose.setting.guess import guess
 from keras_inits._diagnose.setting.plain import End, LossKind, loss_kind, targets_of
 
@@ -168,7 +168,7 @@ def test_an_absolute_penalty_counts_for_more_than_a_square():
 
 def test_shares_are_the_nearest_ones():
     rows = RNG.normal(size=(50, 3))
-    nearest = output._to_shares(rows)
+    nearest = reach._to_shares(rows)
     np.testing.assert_allclose(nearest.sum(1), 1)
     others = RNG.dirichlet(np.ones(3), (500, 1))
     distance = ((rows - nearest) ** 2).sum(1)

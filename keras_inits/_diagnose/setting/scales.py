@@ -1,0 +1,118 @@
+"""The inputs of a training: what is wrong with their values, and scales that trial steps judge."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_inits._diagnose.setting import data, rates
+from keras_inits._diagnose.setting.case import Case
+from keras_inits._diagnose.setting.entrances import Entrance
+from keras_inits._diagnose.setting.rescaled import Behind
+from keras_inits._diagnose.setting.steps import Trial
+from keras_inits._reporting import Finding
+
+# Of inputs whose scale is suspicious: which, how it is, and the rescaling layers behind it.
+Suspects = list[tuple[int, data.Scale, Behind | None]]
+
+
+def check(
+    inputs: list[np.ndarray],
+    names: list[str],
+    meets: list[set[Entrance]],
+    scaled: list[Behind | None],
+    y: Any,
+) -> tuple[list[Finding], Suspects]:
+    """Returns what is wrong with the values of inputs, and those of a suspicious scale.
+
+    Args:
+        inputs: arrays `(samples, ...)`.
+        names: of them, for findings; empty for a single one.
+        meets: by what each is read first.
+        scaled: the rescaling layers that each meets first.
+        y: the targets.
+    """
+    found: list[Finding] = []
+    suspects: Suspects = []
+    for index, (x, first, past) in enumerate(zip(inputs, meets, scaled, strict=True)):
+        if x.dtype.kind not in "fiub" or not x.size:
+            continue
+        if x.dtype.kind == "f" and not np.isfinite(x).all():
+            found.append(data.not_finite(x, names[index]))
+            continue
+        if first & {"lookup"}:
+            continue
+        alone = data.constant(x) if len(inputs) == 1 else None
+        if len(inputs) == 1 and not alone and not is_target(x, y):
+            alone = data.blank(x)
+        gap = None if first & {"masked"} else data.padding(x)
+        found += [f for f in (alone, gap) if f is not None]
+        scale = past.scale if past else data.scale_of(x)
+        judged = not gap and not alone and (past or first <= {"kernel", "masked"})
+        if judged and scale is not None and scale.suspicion:
+            suspects.append((index, scale, past))
+    return found, suspects
+
+
+def is_target(x: np.ndarray, y: Any) -> bool:
+    """Says whether the targets are the input: what an autoencoder is given is meant so."""
+    flat = keras.tree.flatten(y)
+    if len(flat) != 1 or flat[0] is None or np.shape(flat[0])[1:] != x.shape[1:]:
+        return False
+    return bool(np.array_equal(ops.convert_to_numpy(flat[0])[: len(x)], x))
+
+
+def unproved(suspects: Suspects, names: list[str], proof: str = "") -> list[Finding]:
+    """Returns the findings on scale that need no proof."""
+    return [
+        _scale_finding(scale, past, proof, names[index])
+        for index, scale, past in suspects
+        if scale.suspicion == "strong"
+    ]
+
+
+def _scale_finding(scale: data.Scale, past: Behind | None, proof: str, name: str) -> Finding:
+    return past.finding(proof, name) if past else data.scale_finding(scale, proof, name)
+
+
+def proved(
+    case: Case,
+    suspects: Suspects,
+    names: list[str],
+    own: Trial,
+    attempt: Callable[..., Trial],
+    best: float | None,
+) -> list[Finding]:
+    """Returns the findings on scales that trial steps teach worse than scaled inputs.
+
+    Args:
+        case: the training.
+        suspects: inputs of a suspicious scale.
+        names: of all inputs.
+        own: the trial of the training as it is.
+        attempt: returns a trial at a rate with another `x`.
+        best: the loss of the best constant guess; None if not known.
+    """
+    if not suspects:
+        return []
+    flat = keras.tree.flatten(case.x)
+    for index, _, past in suspects:
+        given = ops.convert_to_numpy(flat[index])
+        made = past.standardized(given) if past else data.standardized(given)
+        flat[index] = ops.convert_to_tensor(made)
+    other = attempt(own.rate, keras.tree.pack_sequence_as(case.x, flat))
+    proof = (
+        f"in {len(own.losses)} steps on a copy the loss goes from {own.start:.3g} to {own.end:.3g} "
+        f"with it, and from {other.start:.3g} to {other.end:.3g} where it is scaled"
+    )
+    # Where the raw input has taught something in these steps, it must be the worse teacher; where
+    # it has not, its scale stands as the reason.
+    learned = rates.fall(own) > rates.FALLS and own.end < 0.9 * (best or own.end)
+    limit = {"strong": 0.95 if learned else np.inf, "weak": 0.5}
+    return [
+        _scale_finding(scale, past, proof, names[index])
+        for index, scale, past in suspects
+        if other.end < limit[str(scale.suspicion)] * own.end
+    ]

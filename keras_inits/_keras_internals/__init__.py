@@ -1,0 +1,56 @@
+"""Every use of what Keras does not promise to keep, each with a check and the versions tried.
+
+`python scripts/test_versions.py` tries them again.
+"""
+
+from keras_inits._keras_internals.calls import (
+    activations_through,
+    calls_through,
+    other_calls,
+    symbolic_calls_through,
+)
+from keras_inits._keras_internals.models import (
+    all_layers,
+    compile_arguments,
+    forget_global_seed,
+    global_seed_state,
+    jit_by_default,
+    operation_callbacks,
+    variable_index,
+)
+from keras_inits._keras_internals.strings import (
+    enter_strings,
+    refuse_strings_in_keras_2,
+    strings_are_custom_objects,
+)
+from keras_inits._keras_internals.tensors import (
+    copy_mask,
+    copy_tensor_notes,
+    logits_of,
+    mask_of,
+    set_logits,
+    unsafe_empty,
+)
+
+__all__ = [
+    "activations_through",
+    "all_layers",
+    "calls_through",
+    "compile_arguments",
+    "copy_mask",
+    "copy_tensor_notes",
+    "enter_strings",
+    "forget_global_seed",
+    "global_seed_state",
+    "jit_by_default",
+    "logits_of",
+    "mask_of",
+    "operation_callbacks",
+    "other_calls",
+    "refuse_strings_in_keras_2",
+    "set_logits",
+    "strings_are_custom_objects",
+    "symbolic_calls_through",
+    "unsafe_empty",
+    "variable_index",
+]

@@ -1,0 +1,173 @@
+"""Calls that go through functions of ours: Keras has no hooks on layers and operations.
+
+All calls of layers go through `Layer.__call__`, all operations on `KerasTensor`s through
+`Operation.symbolic_call`, and all added losses through `Layer.add_loss`; the names are public, that
+nothing goes around them is not promised. `tests/wiring/test_tracing.py` fails where something does.
+Tried with Keras 3.15.1.
+"""
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+Hook = Callable[..., Any]
+
+_lock = threading.Lock()
+
+
+@dataclass(eq=False)
+class _Replaced:
+    """A replaced method.
+
+    Attributes:
+        plain: the method itself.
+        call: what stands in its place.
+        users: by hook, how many ask for it; the same one is called once, however many do.
+    """
+
+    plain: Any
+    call: Any
+    users: dict[Hook, int]
+
+
+_replaced: dict[tuple[Any, str], _Replaced] = {}
+
+
+@contextmanager
+def calls_through(owner: Any, method: str, hook: Hook) -> Iterator[None]:
+    """Lets every call of a method, or of a function of a module, go through a function.
+
+    The method is replaced once, however many ask for it at the same time, and put back when the
+    last one leaves.
+
+    Args:
+        owner: the class that has the method, or the module.
+        method: its name.
+        hook: called as `hook(next, instance, *args, **kwargs)`, where `next` is the hook below, or
+            the method itself. It is called for every thread: it should ask a `ContextVar` whether
+            the call is its business.
+    """
+    entered = False
+    try:
+        with _lock:
+            _add(owner, method, hook)
+            entered = True
+        yield
+    finally:
+        if entered:
+            with _lock:
+                _remove(owner, method, hook)
+
+
+def _add(owner: Any, method: str, hook: Hook) -> None:
+    if (owner, method) not in _replaced:
+        plain, users = getattr(owner, method), dict[Hook, int]()
+
+        def call(instance: Any, *args: Any, **kwargs: Any) -> Any:
+            return _next(plain, tuple(users))(instance, *args, **kwargs)
+
+        _replaced[owner, method] = _Replaced(plain, call, users)
+        setattr(owner, method, call)
+    users = _replaced[owner, method].users
+    users[hook] = users.get(hook, 0) + 1
+
+
+def _next(plain: Any, hooks: tuple[Hook, ...]) -> Callable[..., Any]:
+    if not hooks:
+        return plain  # type: ignore[no-any-return]
+    below = _next(plain, hooks[:-1])
+    return lambda *args, **kwargs: hooks[-1](below, *args, **kwargs)
+
+
+def _remove(owner: Any, method: str, hook: Hook) -> None:
+    replaced = _replaced[owner, method]
+    replaced.users[hook] -= 1
+    if not replaced.users[hook]:
+        del replaced.users[hook]
+    if not replaced.users:
+        del _replaced[owner, method]
+        # Another library may have put its own method on top meanwhile: then that one stays.
+        if getattr(owner, method) is replaced.call:
+            setattr(owner, method, replaced.plain)
+
+
+@contextmanager
+def symbolic_calls_through(
+    layer_call: Hook, operation_call: Hook, add_loss: Hook
+) -> Iterator[None]:
+    """Lets calls of layers, operations on `KerasTensor`s and added losses go through functions."""
+    with (
+        calls_through(keras.layers.Layer, "__call__", layer_call),
+        calls_through(keras.Operation, "symbolic_call", operation_call),
+        calls_through(keras.layers.Layer, "add_loss", add_loss),
+        calls_through(
+            keras.layers.MultiHeadAttention, "_compute_attention", _attention_by_operations
+        ),
+    ):
+        yield
+
+
+def _attention_by_operations(
+    plain: Any, layer: Any, query: Any, key: Any, value: Any, *args: Any, **kwargs: Any
+) -> Any:
+    """Computes attention by an operation of `keras.ops` where the layer itself cannot.
+
+    Keras 3.16 computes it by the backend's own function, which takes no symbolic tensors.
+    """
+    try:
+        return plain(layer, query, key, value, *args, **kwargs)
+    except Exception:
+        if not isinstance(query, keras.KerasTensor) or len(query.shape) != 4:
+            raise
+    return keras.ops.dot_product_attention(query, key, value), None
+
+
+def other_calls(layer: Any) -> tuple[Callable[..., Any], ...]:
+    """Returns another way to call a layer of Keras's on symbolic tensors, if it may need one.
+
+    Grouped attention of Keras 3.16 repeats keys and values by the backend's own function, which
+    takes none. Masks, which carry no signal, are left out.
+    """
+    if not isinstance(layer, keras.layers.GroupQueryAttention):
+        return ()
+
+    def call(query: Any, value: Any, key: Any = None, **_: Any) -> Any:
+        gate = layer._gate_dense(query) if getattr(layer, "use_gate", False) else None
+        queries = layer._query_dense(query)
+        keys = layer._key_dense(value if key is None else key)
+        values = layer._value_dense(value)
+        keys, values = (keras.ops.repeat(t, layer.num_repeats, axis=2) for t in (keys, values))
+        mixed = keras.ops.dot_product_attention(queries, keys, values)
+        return layer._output_dense(mixed if gate is None else keras.ops.multiply(mixed, gate))
+
+    return (call,)
+
+
+@contextmanager
+def activations_through(
+    softmax: Hook, sigmoid: Hook, entropy: Hook, attention: Hook
+) -> Iterator[None]:
+    """Lets softmax, sigmoid, cross-entropies and attention of this backend go through functions.
+
+    The layers, losses and `keras.ops` all look them up in one module of the backend. Tried with
+    Keras 3.15.1 on JAX and torch.
+    """
+    module: Any = sys.modules[f"keras.src.backend.{keras.backend.backend()}.nn"]
+    names = {
+        "softmax": softmax,
+        "sigmoid": sigmoid,
+        "categorical_crossentropy": entropy,
+        "sparse_categorical_crossentropy": entropy,
+        "binary_crossentropy": entropy,
+        "dot_product_attention": attention,
+    }
+    with ExitStack() as stack:
+        for name, hook in names.items():
+            if hasattr(module, name):
+                stack.enter_context(calls_through(module, name, hook))
+        yield
