@@ -18,10 +18,10 @@ class Examples(griffe.Extension):
 
 
 class Functions(griffe.Extension):
-    """Leads `keras_inits.audit` to the function, where `keras_inits._audit.audit` is its module."""
+    """Leads `keras_inits.audit` to the function, where `keras_inits._audit.audit` is a module, too."""
 
     def on_package(self, *, pkg, loader, **kwargs):
-        """Puts the function in the place of each module that holds one of its own name."""
+        """Puts what a package imports in the place of its module of the same name."""
         for name, member in list(pkg.members.items()):
             if not member.is_alias:
                 continue
@@ -29,5 +29,5 @@ class Functions(griffe.Extension):
                 module = member.final_target
             except griffe.AliasResolutionError:
                 continue  # of another package
-            if module.is_module and name in module.members:
-                pkg.set_member(name, griffe.Alias(name, f"{module.path}.{name}", parent=pkg))
+            if module.is_module and name in module.parent.imports:
+                pkg.set_member(name, griffe.Alias(name, module.parent.imports[name], parent=pkg))
