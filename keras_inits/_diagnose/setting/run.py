@@ -68,6 +68,7 @@ CAUSES = (*ORDER[: ORDER.index("target scale") + 1], "regularization")
 UNUSABLE = ("input not finite", "input values")  # nothing can be computed from them
 _WRONG = ("labels", "target shape", "output units", "output activation", "loss")
 _EXPLAINING = ("loss", "input padding", "input scale", "target scale", "regularization")
+Weighed = tuple[tuple[Finding, ...], tuple[str, ...]]  # those that matter, and notes
 BUDGET = 1e11  # multiplications of the steps of one trial: seconds on two cores
 MOST_STEPS = 200  # of a trial, of the longer ones as well
 LAYERS = 100  # the graph of more takes longer to make than to run
@@ -94,8 +95,9 @@ class Setting:
     first_steps: FirstSteps | None = None
     usable: bool = True
     of_weights: bool = False
-    weigh: Callable[[Sequence[Finding], bool], tuple[tuple[Finding, ...], tuple[str, ...]]] = (
-        lambda findings, lost: (tuple(findings), ())
+    weigh: Callable[[Sequence[Finding], bool], Weighed] = lambda findings, lost: (
+        tuple(findings),
+        (),
     )
 
 
@@ -339,7 +341,7 @@ def _tried(
         around = {"lowest": low, "highest": high}
     first = FirstSteps(rate.value, own.start, own.end, best, spent[0], **around)
 
-    def weigh(findings: Sequence[Finding], lost: bool) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+    def weigh(findings: Sequence[Finding], lost: bool) -> Weighed:
         if not findings:
             return (), ()
         later = max(steps, min(proof.LONGER * steps, MOST_STEPS))
