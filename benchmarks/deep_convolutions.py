@@ -1,6 +1,7 @@
 """Whether deep plain convolution nets want delta-orthogonal kernels in place of those of "auto".
 
     python benchmarks/deep_convolutions.py [--layers 24] [--seeds 3] [--steps 300]
+                                          [--data FOLDER]
 
 Two convolutions of stride 2, then that many 3 x 3 convolutions of 16 channels on 7 x 7 places, the
 mean over places, ten logits; MNIST, SGD with momentum .9. Both starts have the same scales: a
@@ -73,8 +74,9 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--rates", type=float, nargs="*", default=RATES)
+    parser.add_argument("--data", help="the folder of the four files of MNIST")
     given = parser.parse_args()
-    data = keras_inits.datasets.load_mnist()
+    data = keras_inits.datasets.load_mnist(data_dir=given.data)
     size = given.steps * BATCH
     x, tx = (
         (images.reshape(-1, 28, 28, 1) - 0.1307) / 0.3081
@@ -94,7 +96,7 @@ def main():
                     model.compile(
                         keras.optimizers.SGD(rate, momentum=0.9),
                         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-                        ["accuracy"],
+                        metrics=["accuracy"],
                     )
                     model.fit(x, y, batch_size=BATCH, verbose=0, shuffle=False)
                     found.append(model.evaluate(tx, ty, batch_size=500, verbose=0)[1])
