@@ -85,6 +85,20 @@ def ways():
     return {**found, "auto": by_auto}
 
 
+def drawing(model, way):
+    """Returns what sets a model for a seed; `auto` reads its graph once.
+
+    After that the layers have its schemes, and draw by them the weights that `auto` would.
+    """
+    calls = []
+
+    def draw(seed):
+        (by_defaults if calls and way is by_auto else way)(model, seed)
+        calls.append(seed)
+
+    return draw
+
+
 def residual_net(blocks, relu):
     x = inputs = keras.Input((64,))
     for _ in range(blocks):
@@ -120,9 +134,10 @@ def residual(seeds, kept, found):
             cells = []
             for name, way in found.items():
                 model = residual_net(blocks, relu)  # a new one: schemes stay with layers
+                draw = drawing(model, way)
 
-                def measure(seed, model=model, way=way):
-                    way(model, seed)
+                def measure(seed, model=model, draw=draw):
+                    draw(seed)
                     return float(np.std(np.asarray(model(data), "float64")))
 
                 stds = kept.of_seeds(("residual", blocks, relu, name), seeds, measure)
@@ -139,9 +154,10 @@ def plain(seeds, kept, found):
         cells = []
         for label, way in found.items():
             model = plain_net(name)
+            draw = drawing(model, way)
 
-            def measure(seed, model=model, way=way):
-                way(model, seed)
+            def measure(seed, model=model, draw=draw):
+                draw(seed)
                 return _ends(model, data, seed)
 
             ends = kept.of_seeds(("plain", name, label), seeds, measure)

@@ -689,3 +689,18 @@ def test_kernels_before_a_normalization_have_gain_1_whatever_follows():
     assert first.target_stddev == pytest.approx(27**-0.5)
     assert second.target_stddev == pytest.approx(72**-0.5)
     assert "takes the scale away" in second.note
+
+
+@pytest.mark.parametrize(
+    "mean", [layers.GlobalAveragePooling2D(), lambda x: ops.mean(x, axis=(1, 2))]
+)
+def test_a_head_behind_a_mean_over_places_counts_what_differs_between_examples(mean):
+    def head(activation, pooled=mean):
+        x = inputs = keras.Input((8, 8, 4))
+        x = layers.Conv2D(32, 3, padding="same", activation=activation)(x)
+        return kernels(keras.Model(inputs, layers.Dense(10)(pooled(x))))[-1]
+
+    assert head("relu").second_moment > 0.6
+    assert "all examples share" in head("relu").note
+    assert head("tanh").second_moment == pytest.approx(0.3, rel=0.05)  # of mean 0
+    assert head("relu", layers.Flatten()).second_moment == pytest.approx(0.3)

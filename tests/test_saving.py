@@ -1,6 +1,7 @@
 """Every scheme survives every way of keeping a model, as seen by a process that starts afresh."""
 
 import copy
+import functools
 import inspect
 import itertools
 import json
@@ -24,13 +25,19 @@ from keras_inits._keras_internals import strings_are_custom_objects
 HERE = Path(__file__).parent
 INPUT = np.linspace(-1, 1, 36, dtype="float32").reshape(1, 3, 3, 4)
 
+
+@functools.cache  # copies are made of one that is loaded
+def load_keras(path):
+    return keras.saving.load_model(path.with_suffix(".keras"), safe_mode=True)
+
+
 LOADERS = {
-    "keras": lambda path: keras.saving.load_model(path.with_suffix(".keras"), safe_mode=True),
+    "keras": load_keras,
     "h5": lambda path: keras.saving.load_model(path.with_suffix(".h5")),
     "json": lambda path: keras.models.model_from_json(path.with_suffix(".json").read_text()),
     "pickle": lambda path: pickle.loads(path.with_suffix(".pickle").read_bytes()),
-    "clone_model": lambda path: keras.models.clone_model(LOADERS["keras"](path)),
-    "deepcopy": lambda path: copy.deepcopy(LOADERS["keras"](path)),
+    "clone_model": lambda path: keras.models.clone_model(load_keras(path)),
+    "deepcopy": lambda path: copy.deepcopy(load_keras(path)),
 }
 DRAW_AFRESH = {"json", "clone_model"}
 
@@ -42,8 +49,9 @@ import keras, numpy as np, tensorflow as tf
 
 folder, results = Path(sys.argv[1]), {}
 export = str(folder / "exported")
+kept = tf.saved_model.load(export)  # whose functions do not keep its variables
 exports = {
-    "saved_model": tf.saved_model.load(export).serve,
+    "saved_model": kept.serve,
     "TFSMLayer": keras.layers.TFSMLayer(export, call_endpoint="serve"),
 }
 for path in folder.glob("*.npz"):

@@ -18,7 +18,7 @@ class Examples(griffe.Extension):
 
 
 class Functions(griffe.Extension):
-    """Leads `keras_inits.audit` to the function, where `keras_inits._audit.audit` is a module, too."""
+    """Leads `keras_inits.audit` to the function: `keras_inits._audit.audit` is a module, too."""
 
     def on_package(self, *, pkg, loader, **kwargs):
         """Puts what a package imports in the place of its module of the same name."""

@@ -51,7 +51,8 @@ def initialize(
     scale at which its output has the second moment asked for, given what reaches it: the one at
     which the activation that follows keeps signal and gradient over the layers of its kind in a
     row; what came in, on a shortcut; a share of the stream's, at the end of a branch (`residual`);
-    0.3 for logits, which then add 0.15 to the loss of a guess; and 1 where the output meets a
+    0.3 for logits, which then add 0.15 to the loss of a guess (behind a mean over places, of what
+    differs between examples; up to 1 in all); and 1 where the output meets a
     kernel, or something that is not understood, which the row's note then says. A kernel whose
     scale a normalization takes away has variance 1 / fan_in. Dropout counts as in training.
     Kernels are orthogonal at that scale (`SuoInit`; `HadamardOrthogonalInit` beyond 2^14 numbers

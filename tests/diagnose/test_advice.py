@@ -100,3 +100,19 @@ def test_a_head_start_is_no_fault(late, kept):
     assert len(proof.weighed([finding], trials(1.3, 0.8))[0]) == 1
     findings, notes = proof.weighed([finding], trials(1.3, 0.8), lambda: trials(late, 0.01))
     assert (len(findings), len(notes)) == (kept, 1 - kept)
+
+
+@pytest.mark.parametrize(
+    ("own", "lost", "kept"), [(1.38, True, 1), (1.38, False, 0), (0.9, True, 0)]
+)
+def test_trials_in_which_nothing_learns_do_not_acquit_a_net_that_loses_its_input(own, lost, kept):
+    def trial(start, end):
+        return Trial(0.1, (start,) * 20, start, end, (), (), 1.0)
+
+    # What is drawn anew starts worse, and comes to a constant guess.
+    trials = proof.Trials(
+        trial(1.39, own), lambda: trial(1.9, 1.38), lambda: None, lambda lengths: None
+    )
+    finding = Finding("vanishing", ("dense",), "it multiplies the signal by 0.03", "", "")
+    findings, notes = proof.weighed([finding], trials, lost=lost)
+    assert (len(findings), len(notes)) == (kept, 1 - kept)

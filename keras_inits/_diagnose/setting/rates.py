@@ -199,7 +199,8 @@ def too_low(
         enough = fall(other) >= needed
         if not enough or fall(other) < FASTER * fall(own) or collapsed(other):
             continue
-        if any(later > 1.5 * other.losses[0] for later in other.losses):
+        # Of each batch by itself: some are harder, and this rate has left all as they were.
+        if any(b > 1.5 * a for a, b in zip(own.losses, other.losses, strict=False)):
             continue
         return Finding(
             "learning rate too low",

@@ -68,6 +68,7 @@ CAUSES = (*ORDER[: ORDER.index("target scale") + 1], "regularization")
 UNUSABLE = ("input not finite", "input values")  # nothing can be computed from them
 _WRONG = ("labels", "target shape", "output units", "output activation", "loss")
 _EXPLAINING = ("loss", "input padding", "input scale", "target scale", "regularization")
+Weighed = tuple[tuple[Finding, ...], tuple[str, ...]]  # those that matter, and notes
 BUDGET = 1e11  # multiplications of the steps of one trial: seconds on two cores
 MOST_STEPS = 200  # of a trial, of the longer ones as well
 LAYERS = 100  # the graph of more takes longer to make than to run
@@ -85,7 +86,8 @@ class Setting:
             numbers that an embedding has no row for.
         of_weights: whether the rate is too high only for these weights: with kernels drawn anew,
             it does. Then what the signal shows is to be changed first.
-        weigh: parts findings of the signal into those that matter and notes, by trial steps.
+        weigh: parts findings of the signal into those that matter and notes, by trial steps; told
+            whether next to nothing of the input reaches the output.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -93,8 +95,9 @@ class Setting:
     first_steps: FirstSteps | None = None
     usable: bool = True
     of_weights: bool = False
-    weigh: Callable[[Sequence[Finding]], tuple[tuple[Finding, ...], tuple[str, ...]]] = (
-        lambda findings: (tuple(findings), ())
+    weigh: Callable[[Sequence[Finding], bool], Weighed] = lambda findings, lost: (
+        tuple(findings),
+        (),
     )
 
 
@@ -338,12 +341,12 @@ def _tried(
         around = {"lowest": low, "highest": high}
     first = FirstSteps(rate.value, own.start, own.end, best, spent[0], **around)
 
-    def weigh(findings: Sequence[Finding]) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+    def weigh(findings: Sequence[Finding], lost: bool) -> Weighed:
         if not findings:
             return (), ()
         later = max(steps, min(proof.LONGER * steps, MOST_STEPS))
         longer = (lambda: weighing(later)) if later > steps and cost < BUDGET / 10 else None
-        return proof.weighed(findings, weighing(steps), longer)
+        return proof.weighed(findings, weighing(steps), longer, lost=lost)
 
     # Where the setting has a fault, the signal is what comes of it.
     if changed:

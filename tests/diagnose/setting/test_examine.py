@@ -140,6 +140,18 @@ def test_a_rate_that_is_too_low_is_found_with_one_that_helps():
     assert model.evaluate(X, CURVED, verbose=0) < 0.98 * before
 
 
+def test_batches_of_unlike_loss_hide_no_rate_that_is_too_low():
+    hard = np.where(np.arange(20) == 7, 5.0, 1.0)  # whatever the rate is
+
+    def attempt(rate):
+        end = 1 - min(rate * 100, 0.9)
+        return Trial(rate, tuple(hard * np.linspace(1, end, 20)), 1.0, end, (), (), 1.0)
+
+    own = attempt(1e-7)
+    assert rates.too_low(own, attempt, "AdamW")
+    assert not rates.too_low(attempt(1e-5), attempt, "AdamW")
+
+
 def test_an_input_that_is_not_scaled_is_found_and_its_remedy_helps():
     x = X * np.array([1, 1, 1, 1, 1, 1, 1, 3000], "float32")
     model = _net()
