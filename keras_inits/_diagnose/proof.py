@@ -315,11 +315,17 @@ def weighed(
     """
     left, notes = _weighed(findings, trials, lost)
     fading = {(f.kind, f.where) for f in left if f.kind in FADES}
-    if longer is None or not fading:
+    if longer is None or not fading or any(map(_far_gone, left)):
         return left, notes
     still, more = _weighed([f for f in findings if (f.kind, f.where) in fading], longer(), lost)
     dismissed = fading - {(f.kind, f.where) for f in still}
     return tuple(f for f in left if (f.kind, f.where) not in dismissed), notes + more
+
+
+def _far_gone(finding: Finding) -> bool:
+    """Says whether a size faded past the square of its limit, which no few steps make up for."""
+    numbers = finding.numbers
+    return numbers.get("factor", 1.0) * numbers.get("limit", 1.0) ** 2 < 1
 
 
 def _weighed(
