@@ -1,6 +1,7 @@
 """What `initialize(model, "auto")` makes of deep nets, next to He, Keras's own and AnyInit.
 
-    python benchmarks/auto.py [--seeds 20] [--part residual plain time] [--kept FILE]
+    python benchmarks/auto.py [--seeds 20] [--part residual plain time] [--ways auto]
+                              [--kept FILE]
 
 Tables of Markdown. `residual`: h + Dense(Dense(h, relu)), width 64: standard deviation of the
 output, of an input of 1; median, least and largest over seeds. `plain`: 50 Dense layers of width
@@ -72,7 +73,8 @@ def by_anyinit(model, seed):
 
 
 def ways():
-    found = {"Keras": by_defaults, "He": by_he, "auto": by_auto}
+    """Returns what sets a model; `auto` comes last, since layers keep its schemes."""
+    found = {"Keras": by_defaults, "He": by_he}
     try:
         import anyinit
 
@@ -80,7 +82,21 @@ def ways():
             found["AnyInit"] = by_anyinit
     except ImportError:
         pass
-    return found
+    return {**found, "auto": by_auto}
+
+
+def drawing(model, way):
+    """Returns what sets a model for a seed; `auto` reads its graph once.
+
+    After that the layers have its schemes, and draw by them the weights that `auto` would.
+    """
+    calls = []
+
+    def draw(seed):
+        (by_defaults if calls and way is by_auto else way)(model, seed)
+        calls.append(seed)
+
+    return draw
 
 
 def residual_net(blocks, relu):
@@ -109,18 +125,19 @@ def print_row(first, cells):
     print("|".join(["", f" {first} ", *(f" {cell} " for cell in cells), ""]), flush=True)
 
 
-def residual(seeds, kept):
+def residual(seeds, kept, found):
     data = np.random.default_rng(0).normal(size=(64, 64)).astype("float32")
-    found = {name: way for name, way in ways().items() if name != "He"}
+    found = {name: way for name, way in found.items() if name != "He"}
     print_header("blocks", found)
     for blocks in BLOCKS:
         for relu in (False, True):
             cells = []
             for name, way in found.items():
                 model = residual_net(blocks, relu)  # a new one: schemes stay with layers
+                draw = drawing(model, way)
 
-                def measure(seed, model=model, way=way):
-                    way(model, seed)
+                def measure(seed, model=model, draw=draw):
+                    draw(seed)
                     return float(np.std(np.asarray(model(data), "float64")))
 
                 stds = kept.of_seeds(("residual", blocks, relu, name), seeds, measure)
@@ -130,25 +147,26 @@ def residual(seeds, kept):
             print_row(f"{blocks}{', ReLU behind the sum' * relu}", cells)
 
 
-def plain(seeds, kept):
+def plain(seeds, kept, found):
     data = tf.random.stateless_normal((32, 256), [0, 0])
-    print_header("activation", ways())
+    print_header("activation", found)
     for name in ACTIVATIONS:
         cells = []
-        for label, way in ways().items():
+        for label, way in found.items():
             model = plain_net(name)
+            draw = drawing(model, way)
 
-            def measure(seed, model=model, way=way):
-                way(model, seed)
+            def measure(seed, model=model, draw=draw):
+                draw(seed)
                 return _ends(model, data, seed)
 
-            found = kept.of_seeds(("plain", name, label), seeds, measure)
-            if not isinstance(found, str):
+            ends = kept.of_seeds(("plain", name, label), seeds, measure)
+            if not isinstance(ends, str):
                 with np.errstate(divide="ignore"):
-                    worst = np.exp(np.abs(np.log(found)).max())
-                signal, gradient = np.median(found, axis=0)
-                found = f"{signal:.2g}, {gradient:.2g}; {worst:.2g}"
-            cells.append(found)
+                    worst = np.exp(np.abs(np.log(ends)).max())
+                signal, gradient = np.median(ends, axis=0)
+                ends = f"{signal:.2g}, {gradient:.2g}; {worst:.2g}"
+            cells.append(ends)
         print_row(name, cells)
 
 
@@ -165,7 +183,7 @@ def _ends(model, data, seed):
     return rms(sums[-1]) / rms(sums[0]), rms(first) / rms(last)
 
 
-def seconds(seeds, kept):
+def seconds(seeds, kept, found):
     keras.applications.VGG16(weights=None)  # Keras's own first steps
     building, setting, wiring = [], [], []
     for seed in range(5):
@@ -192,10 +210,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--part", nargs="*", default=list(PARTS), choices=PARTS)
+    parser.add_argument("--ways", nargs="*", default=list(ways()), choices=ways())
     parser.add_argument("--kept", type=Path, help="a file of what has been measured")
     arguments = parser.parse_args()
+    found = {name: way for name, way in ways().items() if name in arguments.ways}
     for part in arguments.part:
-        PARTS[part](arguments.seeds, Kept(arguments.kept))
+        PARTS[part](arguments.seeds, Kept(arguments.kept), found)
 
 
 if __name__ == "__main__":

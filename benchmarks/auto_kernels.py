@@ -1,6 +1,7 @@
 """How near to what was asked each kernel's output is in published nets, next to others.
 
-    python benchmarks/auto_kernels.py [--seeds 3] [--nets ResNet50 hub/GPT2] [--kept FILE]
+    python benchmarks/auto_kernels.py [--seeds 3] [--nets ResNet50 hub/GPT2]
+                                      [--ways auto] [--kept FILE]
 
 Nets of `keras.applications` **without their normalizations**, at 96 x 96 pixels on white noise and
 on smooth images, and backbones of Keras Hub (small ones that need no download, six layers a stack
@@ -54,7 +55,7 @@ def without_normalizations(model):
 
 
 def application(name):
-    """Returns what makes a net without normalizations, and what it is given."""
+    """Returns a net without normalizations, and what it is given."""
     rng = np.random.default_rng(0)
     whole = getattr(keras.applications, name)(weights=None, input_shape=(96, 96, 3))
     pixels = any(isinstance(layer, layers.Rescaling) for layer in whole.layers)
@@ -63,7 +64,7 @@ def application(name):
         images = rng.normal(size=(2, side, side, 3)).astype("float32")
         images = images.repeat(96 // side, 1).repeat(96 // side, 2)
         data[kind] = images * 60 + 127 if pixels else images
-    return (lambda: without_normalizations(whole)), data
+    return without_normalizations(whole), data
 
 
 def backbones():
@@ -83,12 +84,10 @@ def backbones():
 def backbone(make):
     import keras_hub
 
-    def build():
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of Keras Hub's layers among each other
-            return make(keras_hub.models)
-
-    return build, {"": _random_inputs(build())}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of Keras Hub's layers among each other
+        model = make(keras_hub.models)
+    return model, {"": _random_inputs(model)}
 
 
 def _random_inputs(model):
@@ -159,26 +158,24 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--nets", nargs="*", help="all if none are named")
+    parser.add_argument("--ways", nargs="*", default=list(ways()), choices=ways())
     parser.add_argument("--kept", type=Path, help="a file of what has been measured")
     arguments = parser.parse_args()
-    found = {name: way for name, way in ways().items() if name != "He"}
+    found = {name: way for name, way in ways().items() if name != "He" and name in arguments.ways}
     kept, hub = Kept(arguments.kept), backbones()
     print_header("net", ["kernels", *found])
     for name in arguments.nets or [*APPLICATIONS, *hub]:
         keras.utils.clear_session()
-        build = data = None
-        cells, count = [], ""
+        data = None
+        cells, count, model = [], "", None
         for label, way in found.items():
-            model = None
 
             def measure(seed, name=name, way=way):
-                nonlocal build, data, model
-                if build is None:
-                    make = backbone if name in hub else application
-                    build, data = make(hub.get(name, name))
+                nonlocal model, data
                 if model is None:
-                    keras.utils.set_random_seed(0)
-                    model = build()
+                    keras.utils.set_random_seed(0)  # of what no way sets
+                    make = backbone if name in hub else application
+                    model, data = make(hub.get(name, name))
                 return _measure(model, way, data, seed)
 
             seeds = kept.of_seeds((name, label), arguments.seeds, measure)

@@ -4,6 +4,7 @@ import math
 import numbers
 import operator
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import keras
@@ -135,6 +136,24 @@ def function(name: str, value: T, expected: str) -> T:
             f"`{name}` must be {expected}. Received: {name} of type {type(value).__name__}"
         )
     return value
+
+
+def path(name: str, value: Any) -> Path:
+    """Returns `value` as a path, if it is one.
+
+    Args:
+        name: the argument, for the message.
+        value: what was given for it.
+
+    Raises:
+        InputTypeError: something else.
+    """
+    try:
+        return Path(value)
+    except TypeError as error:
+        raise InputTypeError(
+            f"`{name}` must be a path. Received: {name} of type {type(value).__name__}"
+        ) from error
 
 
 def identified(name: str, value: Any, get: Callable[[Any], Any], example: str) -> Any:

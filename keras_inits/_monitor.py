@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_inits import _checks
 from keras_inits._diagnose import SignalReport, TensorStatistics, Thresholds, signal_report
 from keras_inits._errors import InputError
 from keras_inits._optional import require
@@ -78,6 +79,9 @@ class SignalMonitor(keras.callbacks.Callback):
             raise InputError(
                 f"`every` must be a number of epochs, 1 or more. Received: every={every!r}"
             )
+        if thresholds is not None:
+            expected = "a keras_inits.Thresholds, or None"
+            _checks.instance("thresholds", thresholds, Thresholds, expected)
         if log_dir is not None:
             require("SignalMonitor(log_dir=...)", "tensorflow")
         self.x, self.y, self.every, self.thresholds = x, y, every, thresholds

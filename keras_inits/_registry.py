@@ -64,6 +64,10 @@ def register() -> None:
 
     `import keras_inits` does this. It is needed only after
     `keras.saving.get_custom_objects().clear()`.
+
+    >>> register()
+    >>> type(keras.initializers.get("initkit_he")).__name__
+    'HeInit'
     """
     for name, cls in _schemes.items():
         _enter(name, cls)

@@ -35,6 +35,7 @@ _VARIANCE = 3.0 / 250
 # channel of a depthwise one depends on a few taps. With it 96 % of MobileNetV3Small's kernels are
 # within a factor of 2 of what was asked on smooth images, and 76 % with the above (3 seeds).
 _UNEVEN = 1.0
+_ALIKE = 1e-3  # relative differences of drifts below this are those of the sums over `_Z`
 _FAR = 1e4  # logarithms past which a signal is gone or boundless
 # Points of the sum over the normal variable, 250 a standard deviation up to 10 of them: the choice
 # between points 12 % apart needs no more; the gain itself is integrated to 1e-6.
@@ -80,8 +81,8 @@ def working_point(activation: Any, depth: int = 1, *, even: bool = True) -> Work
     keeps both, so that it is 1. Tanh's gradient grows by $\chi = 1.18$ per layer at $q = 1$, so
     that deep nets of it work at a smaller one; the signals of SiLU and GELU are unstable there, so
     that they work where they are nearly ReLU; a sigmoid's gradient survives only where it is large.
-    Where no variance keeps both, it is the one at which the worse of them drifts least, and `keeps`
-    is False.
+    Where no variance keeps both, it is the one at which the worse of them drifts least, of equal
+    ones the nearest to 1, and `keeps` is False.
 
     Args:
         activation: as in `keras_inits.gain`.
@@ -105,7 +106,9 @@ def working_point(activation: Any, depth: int = 1, *, even: bool = True) -> Work
     drift = np.fmax(*_drift(activation, depth, chance))
     distance = np.abs(np.log(_VARIANCES[_TRIED]))
     kept = drift <= _DRIFT
-    order = np.where(kept, distance, np.inf) if kept.any() else drift
+    # Of powers, such as relu(x)^2, all points drift alike but for rounding.
+    best = kept if kept.any() else drift <= drift.min() * (1 + _ALIKE)
+    order = np.where(best, distance, np.inf)
     return _at(
         activation, float(_VARIANCES[_TRIED][np.argmin(order)]), depth, keeps=bool(kept.any())
     )

@@ -4,6 +4,7 @@ from pathlib import Path
 import keras
 import pytest
 
+from keras_inits._compare import execution
 from keras_inits.datasets import _idx, _npm
 
 
@@ -12,6 +13,14 @@ def keras_home(tmp_path, monkeypatch):
     """No test sees or leaves anything in the caches of whoever runs it."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     return tmp_path / "keras"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread_for_a_population():
+    """Each thread traces functions of its own: tests of several threads ask for them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(execution, "MOST_THREADS", 1)
+        yield
 
 
 # Objects that modules make for their parameters take their seeds from here.

@@ -122,8 +122,8 @@ def calibrated(folder: Path) -> dict:
     }
 
 
-FAST = (vanishing, dead, cut_off, wrong_end)
-SLOW = (normalized, residual, lstm, transformer)  # JAX compiles many operations for them
+FAST = (vanishing, cut_off)
+SLOW = (dead, wrong_end, normalized, residual, lstm, transformer)  # JAX compiles long for them
 
 
 def found(folder: Path, *names: str) -> dict:

@@ -66,6 +66,8 @@ print(json.dumps({
 """
 
 
+# What compiled code is worth is not the question here: each operation is compiled for one call.
+QUICK = {"XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"}
 # jax comes with the dev extra; torch, which is large, is tested where somebody has it
 BACKENDS = [backend for backend in ("jax", "torch") if find_spec(backend)]
 
@@ -74,7 +76,7 @@ BACKENDS = [backend for backend in ("jax", "torch") if find_spec(backend)]
 def on_backend(request):
     process = subprocess.run(
         [sys.executable, "-c", SCRIPT, request.param, json.dumps(SHAPES)],
-        env=os.environ | {"KERAS_BACKEND": request.param},
+        env=os.environ | QUICK | {"KERAS_BACKEND": request.param},
         capture_output=True,
         text=True,
     )

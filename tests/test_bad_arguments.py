@@ -33,6 +33,10 @@ def coordinates(**changed):
 
 
 CALLS = {
+    "Execution": keras_inits.Execution,
+    "SignalMonitor": lambda **given: keras_inits.SignalMonitor(X, Y, **given),
+    "load_mnist": lambda data_dir: keras_inits.datasets.load_mnist("idx", data_dir),
+    "pretrain": lambda **given: keras_inits.pretrain(net(), X, **given),
     "compare": compare,
     "coordinate_check": coordinates,
     "diagnose": lambda **given: keras_inits.diagnose(compiled(), X, **{"y": Y, **given}),
@@ -43,6 +47,11 @@ CALLS = {
 }
 UNBUILT = keras.Sequential([keras.layers.Dense(3)])
 CASES = [
+    *(("Execution", name, 3.7) for name in ("out", "on_progress", "on_runs")),
+    *(("SignalMonitor", name, 3.7) for name in ("every", "thresholds")),
+    ("load_mnist", "data_dir", 3.7),
+    *(("pretrain", "level", value) for value in (None, "some", -1)),
+    *(("pretrain", name, 3.7) for name in ("out", "on_progress", "optimizer", "noise")),
     *(("compare", "build", value) for value in (None, "net", [], UNBUILT)),
     ("compare", "optimizer", "nonsense"),
     ("compare", "loss", "nonsense"),

@@ -33,3 +33,18 @@ def test_a_row_that_fails_is_named_and_the_others_stay(benchmarks, monkeypatch):
     failed, measured = run.table(found).splitlines()[-2:]
     assert failed == "| `import keras_inits` | | `import keras`: failed | |"
     assert measured.endswith("| 500 ms | Keras's `he_normal`: 1 s | 0.5 |")
+
+
+def test_what_was_measured_is_kept_and_errors_too(benchmarks, tmp_path):
+    def measure(seed):
+        asked.append(seed)
+        if seed == 2:
+            raise ValueError("no such net")
+        return 0.5 * seed
+
+    asked, file = [], tmp_path / "kept.jsonl"
+    assert benchmarks("kept").Kept(file).of_seeds(("net", "auto"), 2, measure) == [0.0, 0.5]
+    again = benchmarks("kept").Kept(file)
+    assert again.of_seeds(("net", "auto"), 2, measure) == [0.0, 0.5]
+    assert "no such net" in again.of_seeds(("net", "auto"), 4, measure)
+    assert asked == [0, 1, 2]

@@ -177,7 +177,7 @@ def test_a_branch_that_ends_in_a_normalization_is_scaled_there():
         y = layers.BatchNormalization(name=f"norm_{i}")(layers.Conv2D(4, 3, padding="same")(y))
         x = layers.Add()([x, y])
     model = keras.Model(inputs, x)
-    scales = {row.path: row for row in rows(model) if row.path.endswith("gamma")}
+    scales = {row.path: row for row in rows(model, residual="sqrt") if row.path.endswith("gamma")}
     assert len(scales) == 4
     for row in scales.values():
         assert row.note.startswith("end of a branch")
@@ -187,8 +187,55 @@ def test_a_branch_that_ends_in_a_normalization_is_scaled_there():
     assert np.all(model.get_layer("norm_3").gamma.numpy() == 0)
     rows(model, overrides={"*norm_3/gamma": None})
     assert np.all(model.get_layer("norm_3").gamma.numpy() == 0)
+    rows(model)  # a normalized branch makes its stream grow as sqrt(1 + sums) only
+    for i in range(4):
+        np.testing.assert_array_equal(model.get_layer(f"norm_{i}").gamma, 1)
+    rows(model, residual="sqrt")
     again = keras.models.clone_model(model)
     np.testing.assert_allclose(again.get_layer("norm_2").gamma, 0.5, rtol=0.1)
+
+
+@pytest.mark.parametrize("relu", [False, True])
+def test_a_head_takes_the_growth_of_normalized_branches_away(relu):
+    x = inputs = keras.Input((64,))
+    for _ in range(24):
+        x = x + layers.BatchNormalization()(layers.Dense(64)(layers.Dense(64, "relu")(x)))
+        x = layers.ReLU()(x) if relu else x
+    model = keras.Model(inputs, [x, layers.Dense(10)(x)])
+    rows(model)
+    stream, logits = (float(np.mean(np.square(made))) for made in model(WHITE, training=True))
+    assert stream < 2 * (1 + 24)  # not exponential
+    assert 0.3 / 4 < logits < 0.3 * 4
+
+
+def test_a_plain_cell_shares_its_inputs_among_its_steps():
+    def inputs_of(layer, steps=25, width=64):
+        row, *_ = kernels(keras.Sequential([keras.Input((steps, width)), layer]))
+        return row.target_stddev * width**0.5
+
+    assert inputs_of(layers.SimpleRNN(8)) == pytest.approx(1 / 5)
+    assert inputs_of(layers.RNN(layers.SimpleRNNCell(8))) == pytest.approx(1 / 5)
+    assert inputs_of(layers.Bidirectional(layers.SimpleRNN(8))) == pytest.approx(1 / 5)
+    assert inputs_of(layers.SimpleRNN(8), steps=None) == pytest.approx(1 / 4)
+    assert inputs_of(layers.LSTM(8)) == pytest.approx(1)  # its gates forget
+
+
+def test_what_comes_back_over_a_sequence_survives():
+    x = np.random.default_rng(0).normal(size=(8, 25, 64))
+
+    def jacobian(scheme):
+        """Of the last state with respect to the first, as a root mean square."""
+        layer = layers.SimpleRNN(64)
+        ki.initialize(sequence((25, 64), layer), scheme, seed=1)
+        fed, again = (ops.convert_to_numpy(w).astype("float64") for w in layer.weights[:2])
+        state, back = np.zeros((8, 64)), np.tile(np.eye(64), (8, 1, 1))
+        for step in range(25):
+            state = np.tanh(x[:, step] @ fed + state @ again)
+            back = back @ again * (1 - state**2)[:, None]
+        return np.sqrt(np.mean(np.sum(back**2, axis=-1)))
+
+    assert jacobian("auto") > 0.03
+    assert jacobian(ki.XavierInit()) < 0.01  # inputs of second moment 1
 
 
 def test_a_branch_behind_an_activation_is_solved_for():
@@ -642,3 +689,18 @@ def test_kernels_before_a_normalization_have_gain_1_whatever_follows():
     assert first.target_stddev == pytest.approx(27**-0.5)
     assert second.target_stddev == pytest.approx(72**-0.5)
     assert "takes the scale away" in second.note
+
+
+@pytest.mark.parametrize(
+    "mean", [layers.GlobalAveragePooling2D(), lambda x: ops.mean(x, axis=(1, 2))]
+)
+def test_a_head_behind_a_mean_over_places_counts_what_differs_between_examples(mean):
+    def head(activation, pooled=mean):
+        x = inputs = keras.Input((8, 8, 4))
+        x = layers.Conv2D(32, 3, padding="same", activation=activation)(x)
+        return kernels(keras.Model(inputs, layers.Dense(10)(pooled(x))))[-1]
+
+    assert head("relu").second_moment > 0.6
+    assert "all examples share" in head("relu").note
+    assert head("tanh").second_moment == pytest.approx(0.3, rel=0.05)  # of mean 0
+    assert head("relu", layers.Flatten()).second_moment == pytest.approx(0.3)

@@ -1,6 +1,7 @@
 """Every scheme survives every way of keeping a model, as seen by a process that starts afresh."""
 
 import copy
+import functools
 import inspect
 import itertools
 import json
@@ -24,13 +25,19 @@ from keras_inits._keras_internals import strings_are_custom_objects
 HERE = Path(__file__).parent
 INPUT = np.linspace(-1, 1, 36, dtype="float32").reshape(1, 3, 3, 4)
 
+
+@functools.cache  # copies are made of one that is loaded
+def load_keras(path):
+    return keras.saving.load_model(path.with_suffix(".keras"), safe_mode=True)
+
+
 LOADERS = {
-    "keras": lambda path: keras.saving.load_model(path.with_suffix(".keras"), safe_mode=True),
+    "keras": load_keras,
     "h5": lambda path: keras.saving.load_model(path.with_suffix(".h5")),
     "json": lambda path: keras.models.model_from_json(path.with_suffix(".json").read_text()),
     "pickle": lambda path: pickle.loads(path.with_suffix(".pickle").read_bytes()),
-    "clone_model": lambda path: keras.models.clone_model(LOADERS["keras"](path)),
-    "deepcopy": lambda path: copy.deepcopy(LOADERS["keras"](path)),
+    "clone_model": lambda path: keras.models.clone_model(load_keras(path)),
+    "deepcopy": lambda path: copy.deepcopy(load_keras(path)),
 }
 DRAW_AFRESH = {"json", "clone_model"}
 
@@ -41,19 +48,22 @@ from pathlib import Path
 import keras, numpy as np, tensorflow as tf
 
 folder, results = Path(sys.argv[1]), {}
+export = str(folder / "exported")
+kept = tf.saved_model.load(export)  # whose functions do not keep its variables
+exports = {
+    "saved_model": kept.serve,
+    "TFSMLayer": keras.layers.TFSMLayer(export, call_endpoint="serve"),
+}
 for path in folder.glob("*.npz"):
     name = path.stem
     x, expected = (np.load(path)[key] for key in ("input", "output"))
-    export = str(folder / name)
     loaded = {
-        "saved_model": lambda: tf.saved_model.load(export),
-        "TFSMLayer": lambda: keras.layers.TFSMLayer(export, call_endpoint="serve"),
-        ".keras": lambda: keras.saving.load_model(folder / f"{name}.keras"),
+        **{kind: lambda x, model=model: model(x)[name] for kind, model in exports.items()},
+        ".keras": lambda x: keras.saving.load_model(folder / f"{name}.keras")(x),
     }
-    for kind, load in loaded.items():
+    for kind, computed in loaded.items():
         try:
-            model = load()
-            output = getattr(model, "serve", model)(x)
+            output = computed(x)
             np.testing.assert_allclose(output, expected, 1e-4, 1e-6 * np.abs(expected).max())
             results[f"{name} {kind}"] = "ok"
         except Exception as error:
@@ -135,19 +145,22 @@ def fresh_process(*arguments, directory):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Every scheme's model in every form that can be kept."""
-    folder = tmp_path_factory.mktemp("saved")
+    """Every scheme's model in every form that can be kept; one export holds them all."""
+    folder, every = tmp_path_factory.mktemp("saved"), {}
     for name in keras_inits.names():
         ways, path = specs(name), folder / name
         model = make.chain(*(e for label in ways for e in make.layers(name, ways[label], label)))
         model.save(path.with_suffix(".keras"))
         model.save(path.with_suffix(".h5"))
-        model.export(path, verbose=False)
+        every[name] = keras.Sequential([keras.Input(INPUT.shape[1:]), *model.layers], name=name)
         path.with_suffix(".json").write_text(model.to_json())
         path.with_suffix(".pickle").write_bytes(pickle.dumps(model))
         path.with_suffix(".schemes").write_bytes(pickle.dumps(pickled_schemes(name)))
         weights = {f"{e.name}/{weight.name}": weight for e in model.layers for weight in e.weights}
         np.savez(path.with_suffix(".npz"), input=INPUT, output=model(INPUT), **weights)
+    given = keras.Input(INPUT.shape[1:])
+    outputs = {name: model(given) for name, model in every.items()}
+    keras.Model(given, outputs).export(folder / "exported", verbose=False)
     return folder
 
 

@@ -9,7 +9,7 @@ from keras_inits import plots
 from keras_inits.plots._training import COLORS
 
 
-@pytest.fixture(scope="module", params=[10, 50, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=[10, 41, pytest.param(200, marks=pytest.mark.slow)])
 def report(request):
     dense = [
         keras.layers.Dense(32, "relu", kernel_initializer=ki.XavierInit(seed=i))

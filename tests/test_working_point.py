@@ -84,3 +84,10 @@ def test_no_point_is_chosen_at_which_the_signal_is_lost():
     point = working_point("exponential", 50)
     assert point.slope < 1
     assert not point.keeps
+
+
+@pytest.mark.parametrize("depth", [4, 20])
+def test_where_all_variances_lose_the_signal_alike_it_is_1(depth):
+    point = working_point(lambda x: ops.square(ops.relu(x)), depth)
+    assert not point.keeps
+    assert point.q == pytest.approx(1.0)

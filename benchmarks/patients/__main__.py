@@ -6,10 +6,10 @@
 Tables of programs: `collected`, which people asked about and the research on fault diagnosis
 gathered, each with its repair; `further`, our own of the same kinds; `healthy`, as in Keras's
 examples; `blind` and `blind-healthy`, written without a look at how `diagnose` decides;
-`blind-second`, `blind-third` and their healthy programs, two more such sets, each run once after the
-limits of `diagnose` had been chosen by the sets before. All are ports: nets, losses and optimizers as reported, data
-generated. Results are kept in `--keep` line by line: an interrupted run goes on, and several may
-share the work by other files, read with `--with`.
+`blind-second`, `blind-third` and their healthy programs, two more such sets, each first run after
+the limits of `diagnose` had been chosen by the sets before. All are ports: nets, losses and
+optimizers as reported, data generated. Results are kept in `--keep` line by line: an interrupted
+run goes on, and several may share the work by other files, read with `--with`.
 `--train` trains both sides of each program and prints their scores instead: the proof that the one
 is broken and the other is not.
 """

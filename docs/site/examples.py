@@ -1,4 +1,4 @@
-"""A griffe extension: the `>>>` examples of a docstring are code."""
+"""A griffe extension: examples are code, and functions are not taken for modules of their name."""
 
 import re
 
@@ -15,3 +15,19 @@ class Examples(griffe.Extension):
         if obj.docstring:
             text = obj.docstring.value
             obj.docstring.value = EXAMPLE.sub(lambda m: f"```pycon\n{m.group()}\n```", text)
+
+
+class Functions(griffe.Extension):
+    """Leads `keras_inits.audit` to the function: `keras_inits._audit.audit` is a module, too."""
+
+    def on_package(self, *, pkg, loader, **kwargs):
+        """Puts what a package imports in the place of its module of the same name."""
+        for name, member in list(pkg.members.items()):
+            if not member.is_alias:
+                continue
+            try:
+                module = member.final_target
+            except griffe.AliasResolutionError:
+                continue  # of another package
+            if module.is_module and name in module.parent.imports:
+                pkg.set_member(name, griffe.Alias(name, module.parent.imports[name], parent=pkg))

@@ -36,3 +36,23 @@ def on_page_content(content, page, config, files):
         content,
         flags=re.DOTALL,
     )
+
+
+def on_page_context(context, page, config, nav):
+    """Leads the contents of a notebook to its headings, and its links to other notebooks there.
+
+    mkdocs-jupyter leaves words in code font out of the anchors in the table of contents only.
+    """
+    if page.file.src_uri.endswith(".ipynb"):
+        ids = re.findall(r'\bid="([^"]+)"', page.content)
+        for item in _with_children(page.toc):
+            if item.id not in ids:
+                item.id = next((i for i in ids if i.startswith(item.id)), item.id)
+        page.content = re.sub(r'href="(\w+)\.ipynb"', r'href="../\1/"', page.content)
+    return context
+
+
+def _with_children(items):
+    for item in items:
+        yield item
+        yield from _with_children(item.children)

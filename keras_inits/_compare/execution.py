@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 import keras
 
-from keras_inits._checks import integer
+from keras_inits._checks import function, integer, path
 from keras_inits._compare.plan import Run
 from keras_inits._errors import InputError
 from keras_inits._optional import package
@@ -65,6 +65,11 @@ class Execution:
         for name in ("chunk_size", "threads"):
             if (count := getattr(self, name)) is not None:
                 object.__setattr__(self, name, integer(name, count, minimum=1))
+
+        if self.out is not None:
+            path("out", self.out)
+        for name in ("on_progress", "on_runs"):
+            function(name, getattr(self, name), "a function of one argument")
 
     def jobs(self) -> int:
         """Returns how many chunks are trained at once.

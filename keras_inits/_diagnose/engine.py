@@ -23,7 +23,7 @@ from keras_inits._diagnose.objective import (
     loss_scale,
     objective,
 )
-from keras_inits._diagnose.proof import confirmed
+from keras_inits._diagnose.proof import LOST, confirmed
 from keras_inits._diagnose.recording import Recorder, Silencer
 from keras_inits._diagnose.report import (
     JacobianReport,
@@ -116,7 +116,8 @@ def report(
         found = judge(evidence)
         # Kernels drawn anew one by one, by which the others are weighed, do not calm a stream.
         whole = tuple(f for f in found if WHOLE & f.numbers.keys())
-        weighed, dismissed = setting.weigh([f for f in found if f not in whole])
+        lost = jacobian is not None and 0 < jacobian.response < LOST
+        weighed, dismissed = setting.weigh([f for f in found if f not in whole], lost)
         findings = by_severity((*whole, *weighed))
         if not seen.recorder.sees_operations:
             notes += (
@@ -165,19 +166,26 @@ def report(
 def _in_order(setting: Setting, signal: tuple[Finding, ...]) -> tuple[Finding, ...]:
     """Returns all findings in the order in which to change them: what may explain another first.
 
-    The setting comes before the signal, with two exceptions: what is not finite comes before
-    whatever steps and losses say, and a rate that only these weights forbid comes last.
+    The setting comes before the signal, with three exceptions: what is not finite comes before
+    whatever steps and losses say; outputs that are too large come after the layers that make them
+    so, and a rate that only these weights forbid comes last.
     """
     causes = [f for f in setting.findings if f.kind in CAUSES]
-    rate = [f for f in setting.findings if setting.of_weights and f.where == ("optimizer",)]
-    effects = [f for f in setting.findings if f not in causes and f not in rate]
+    explodes = any(f.kind == "exploding" for f in signal)
+    late = [
+        f
+        for f in setting.findings
+        if (explodes and f.kind == "loss at the start")
+        or (setting.of_weights and f.where == ("optimizer",))
+    ]
+    effects = [f for f in setting.findings if f not in causes and f not in late]
     known = any(f.kind == "loss" for f in causes)
     signal = tuple(
         f for f in signal if not (known and f.kind == "not finite" and f.where == ("loss",))
     )
     broken = [f for f in signal if f.kind == "not finite"]
     rest = [f for f in signal if f.kind != "not finite"]
-    return (*causes, *broken, *effects, *rest, *rate)
+    return (*causes, *broken, *effects, *rest, *late)
 
 
 def _evidence(

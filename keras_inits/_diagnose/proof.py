@@ -17,6 +17,7 @@ import keras
 import numpy as np
 
 from keras_inits._diagnose.evidence import Evidence
+from keras_inits._diagnose.setting.rates import fall
 from keras_inits._diagnose.setting.steps import Copy, Trial
 from keras_inits._diagnose.sizes import OVER_TIME, gate_of_memory
 from keras_inits._diagnose.state import State
@@ -40,6 +41,9 @@ STILL, MOVES = 0.005, 0.05  # the falls of a loss that stays, and of one that do
 # Bach 2019, https://arxiv.org/abs/1812.07956).
 LONGER = 10
 FADES = ("vanishing", "rank-collapsed")
+# Of the output, what a change of the inputs by their standard deviation moves. float32 has seven
+# digits: of less nothing is left once a bias has made a step.
+LOST = 1e-6
 
 
 def confirmed(
@@ -294,7 +298,11 @@ class Trials:
 
 
 def weighed(
-    findings: Sequence[Finding], trials: Trials, longer: Callable[[], Trials] | None = None
+    findings: Sequence[Finding],
+    trials: Trials,
+    longer: Callable[[], Trials] | None = None,
+    *,
+    lost: bool = False,
 ) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
     """Returns the findings of the signal that matter, and the others as notes.
 
@@ -302,18 +310,26 @@ def weighed(
         findings: of the signal.
         trials: by which they are weighed.
         longer: returns longer ones, done where the first leave an alarm that a signal fades.
+        lost: whether next to nothing of the input reaches the output (`LOST`). Trials acquit such
+            a net where they show that it learns; not where nothing learns in so few steps.
     """
-    left, notes = _weighed(findings, trials)
+    left, notes = _weighed(findings, trials, lost)
     fading = {(f.kind, f.where) for f in left if f.kind in FADES}
-    if longer is None or not fading:
+    if longer is None or not fading or any(map(_far_gone, left)):
         return left, notes
-    still, more = _weighed([f for f in findings if (f.kind, f.where) in fading], longer())
+    still, more = _weighed([f for f in findings if (f.kind, f.where) in fading], longer(), lost)
     dismissed = fading - {(f.kind, f.where) for f in still}
     return tuple(f for f in left if (f.kind, f.where) not in dismissed), notes + more
 
 
+def _far_gone(finding: Finding) -> bool:
+    """Says whether a size faded past the square of its limit, which no few steps make up for."""
+    numbers = finding.numbers
+    return numbers.get("factor", 1.0) * numbers.get("limit", 1.0) ** 2 < 1
+
+
 def _weighed(
-    findings: Sequence[Finding], trials: Trials
+    findings: Sequence[Finding], trials: Trials, lost: bool
 ) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
     own = trials.own
     doubtful = [finding for finding in findings if finding.kind in SCALES]
@@ -343,6 +359,8 @@ def _weighed(
             changed = trials.rectified()
             if changed is not None and _better(changed, own):
                 kept |= {id(f): _of_sigmoids(f, own, changed) for f in doubtful}
+        if lost and _mute(own, other):
+            kept |= {id(f): f for f in doubtful if f.kind == "vanishing"}
         notes += [
             _no_alarm(f, own, other, "kernels drawn anew") for f in doubtful if id(f) not in kept
         ]
@@ -362,10 +380,15 @@ def _no_alarm(finding: Finding, own: Trial, other: Trial, change: str) -> str:
     )
 
 
+def _mute(own: Trial, other: Trial) -> bool:
+    """Says whether no trial came below where the better one started."""
+    return min(own.end, other.end) > (1 - MOVES) * min(own.start, other.start)
+
+
 def _better(other: Trial, own: Trial) -> bool:
     if not np.isfinite(other.end) or other.end >= own.end:
         return False
-    first, second = (1 - each.end / each.start if each.start > 0 else 0.0 for each in (own, other))
+    first, second = fall(own), fall(other)
     if first < STILL and second >= max(MOVES, 20 * first):
         return True
     start = min(own.start, other.start)

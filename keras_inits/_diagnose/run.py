@@ -39,7 +39,8 @@ def diagnose(
     `compile` was given (weights of outputs, samples and classes, penalties, mixed precision, a
     `compute_loss` or `train_step` of the model's own), with one difference: dropout and other noise
     are off, so that results of one seed are the same on every call. Sizes, dead and saturated units
-    are an alarm only if the steps lead to a clearly lower loss with kernels drawn anew.
+    are an alarm only if the steps lead to a clearly lower loss with kernels drawn anew; where a
+    signal fades a little, in small models, after ten times as many steps as well.
 
     The model is left as it was: weights, statistics, seeds, metrics, optimizer and compiled
     functions; so are the random generators of Python, NumPy and Keras. A model without weights yet

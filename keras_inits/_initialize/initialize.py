@@ -8,11 +8,11 @@ from keras import ops
 
 from keras_inits import _checks, _registry
 from keras_inits._errors import InputError, InputTypeError, near_matches
-from keras_inits._initialize.auto import Residual
 from keras_inits._initialize.plan import AUTO, OWN, plan
 from keras_inits._initialize.report import InitializationReport, WeightRow
 from keras_inits._initialize.seeds import root_seed, weight_seed
 from keras_inits._initialize.setting import set_all
+from keras_inits._initialize.shares import Residual
 from keras_inits._initialize.statistics import standard_deviation
 from keras_inits._initialize.step import Step, seed_paths
 from keras_inits._layers import LeftAlone, Unknown, owned_weights
@@ -28,7 +28,7 @@ def initialize(
     scheme: Any = "initkit_he",
     *,
     overrides: Mapping[str, Any] | None = None,
-    residual: Residual = "sqrt",
+    residual: Residual = "auto",
     seed: int | None = None,
 ) -> InitializationReport:
     """Sets every weight of `model` in place, kernels by `scheme` in their true geometry.
@@ -51,7 +51,8 @@ def initialize(
     scale at which its output has the second moment asked for, given what reaches it: the one at
     which the activation that follows keeps signal and gradient over the layers of its kind in a
     row; what came in, on a shortcut; a share of the stream's, at the end of a branch (`residual`);
-    0.3 for logits, which then add 0.15 to the loss of a guess; and 1 where the output meets a
+    0.3 for logits, which then add 0.15 to the loss of a guess (behind a mean over places, of what
+    differs between examples; up to 1 in all); and 1 where the output meets a
     kernel, or something that is not understood, which the row's note then says. A kernel whose
     scale a normalization takes away has variance 1 / fan_in. Dropout counts as in training.
     Kernels are orthogonal at that scale (`SuoInit`; `HadamardOrthogonalInit` beyond 2^14 numbers
@@ -76,7 +77,8 @@ def initialize(
             where it starts at 1. `"sqrt"`: 1 / L of what the stream starts with, standard
             deviations times L^-1/2 (GPT-2), so that it ends at twice that. `"depth"`: 1 / (2 (l +
             1)) in block l, of two sums each where there is attention (OLMo, torchtitan). `"zero"`:
-            nothing (Goyal et al. 2017; Fixup).
+            nothing (Goyal et al. 2017; Fixup). `"auto"`: as `"sqrt"`, but a branch that ends in a
+            normalization keeps its scale of 1, as the stream then grows as sqrt(1 + L) only.
         seed: root of all seeds, a whole number from 0; None takes a new one, which the report
             gives. Each weight's own seed follows from it and the weight's path.
 
@@ -94,6 +96,7 @@ def initialize(
         https://cdn.openai.com/better-language-models/language_models_are_unsupervised_multitask_learners.pdf
         Zhang, Dauphin & Ma 2019 (residual nets without normalization).
         https://arxiv.org/abs/1901.09321
+        De & Smith 2020, section 3 (normalized branches). https://arxiv.org/abs/2002.10444
         Goyal et al. 2017, section 5.1 (a last scale of 0). https://arxiv.org/abs/1706.02677
         Saxe, McClelland & Ganguli 2014 (orthogonal kernels). https://arxiv.org/abs/1312.6120
 
@@ -114,7 +117,7 @@ def set_by(
     scheme: Any,
     root: int,
     overrides: Mapping[str, Any] | None = None,
-    residual: Residual = "sqrt",
+    residual: Residual = "auto",
     *,
     keep_old: bool = True,
 ) -> tuple[Step, ...]:

@@ -12,7 +12,9 @@ from keras import ops
 from keras_inits import _gains, _registry
 from keras_inits._errors import InputError
 from keras_inits._initialize.around import in_pairs, kernel_beside
-from keras_inits._initialize.auto import Choice, Residual, Weight, choose
+from keras_inits._initialize.auto import choose
+from keras_inits._initialize.carrying import Choice, Weight
+from keras_inits._initialize.shares import Residual
 from keras_inits._initialize.statistics import mean_square
 from keras_inits._initialize.step import Step
 from keras_inits._kernel_geometry import KernelGeometry
@@ -52,7 +54,7 @@ def plan(
     overrides: Mapping[str, Any] | None = None,
     *,
     model: Any = None,
-    residual: Residual = "sqrt",
+    residual: Residual = "auto",
 ) -> tuple[Step, ...]:
     """Returns a step for each weight.
 

@@ -45,7 +45,11 @@ class RandomInit(Scheme, keras.initializers.RandomNormal):
 
 @scheme
 class RandomSmallInit(RandomInit):
-    """Normal, N(0, stddev²), default stddev 0.01: fades in deep networks."""
+    """Normal, N(0, stddev²), default stddev 0.01: fades in deep networks.
+
+    >>> RandomSmallInit().get_config()["stddev"]
+    0.01
+    """
 
     def __init__(self, stddev: float = 0.01, mean: float = 0.0, *, seed: Any = None) -> None:
         super().__init__(stddev, mean, seed=seed)

@@ -110,7 +110,11 @@ class XavierInit(VarianceScalingInit, mode="fan_in"):
 
 @scheme
 class XavierUniformInit(XavierInit, distribution="uniform", cut=None):
-    """Uniform, variance gain² / fan_in: `XavierInit` drawn within ±gain √(3 / fan_in)."""
+    """Uniform, variance gain² / fan_in: `XavierInit` drawn within ±gain √(3 / fan_in).
+
+    >>> XavierUniformInit().stddev((4, 8))
+    0.5
+    """
 
 
 @scheme
@@ -136,6 +140,9 @@ class GlorotUniformInit(GlorotInit, distribution="uniform", cut=None):
 
     Reference:
         Glorot & Bengio 2010, eq. 16. https://proceedings.mlr.press/v9/glorot10a.html
+
+    >>> GlorotUniformInit().stddev((4, 4))
+    0.5
     """
 
 
@@ -199,6 +206,9 @@ class HeUniformInit(HeInit, distribution="uniform", cut=None):
 
     Reference:
         He et al. 2015, eq. 10 (fan_in), 14 (fan_out), 15 (leaky). https://arxiv.org/abs/1502.01852
+
+    >>> HeUniformInit().stddev((8, 4))
+    0.5
     """
 
 
@@ -220,4 +230,8 @@ class LecunInit(VarianceScalingInit, gain=None, activation=None, mode="fan_in"):
 
 @scheme
 class LecunUniformInit(LecunInit, distribution="uniform", cut=None):
-    """Uniform, variance 1 / fan_in: `LecunInit` drawn within ±√(3 / fan_in)."""
+    """Uniform, variance 1 / fan_in: `LecunInit` drawn within ±√(3 / fan_in).
+
+    >>> LecunUniformInit().stddev((4, 8))
+    0.5
+    """

@@ -106,16 +106,18 @@ def pretrain(
     batch_size = _checks.integer("batch_size", batch_size, minimum=1)
     if noise not in get_args(Noise):
         raise InputError(f"`noise` must be one of {get_args(Noise)}. Received: noise={noise!r}")
+    level = _checks.real("level", level)
     if not 0 <= level < (1 if noise == "masking" else math.inf):
         limit = "from 0 below 1" if noise == "masking" else "of at least 0"
         raise InputError(f"`level` must be a number {limit}. Received: level={level!r}")
-    settings = _Settings(epochs, batch_size, noise, float(level), optimizer)
+    _checks.function("on_progress", on_progress, "a function of a `Progress`")
+    settings = _Settings(epochs, batch_size, noise, level, optimizer)
     settings.new_optimizer()  # a mistake in it is said before anything is done
     data = finite(first_examples(finite_number_of(x), 2**62))
     check_taken(model, data)
     plans = _plans(model, wiring(model))
     trained = [plan for plan in plans if not plan.reason]
-    store = _Store(None if out is None else Path(out))
+    store = _Store(None if out is None else _checks.path("out", out))
     root = store.open(settings, data, trained, seed)
     clock = Clock(0, len(trained) * epochs, on_progress)
     rows, done = [], 0

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_inits import _checks
 from keras_inits._errors import InputError, did_you_mean
 from keras_inits.datasets import _digits, _idx, _npm, _tfds
 from keras_inits.datasets._image_dataset import DataError, ImageDataset, Report
@@ -53,7 +54,7 @@ def load_mnist(
             f"`source` must be one of {', '.join(MNIST_SOURCES)}. "
             f"{did_you_mean(source, MNIST_SOURCES)}Received: source={source!r}"
         )
-    folder = None if data_dir is None else Path(data_dir).expanduser()
+    folder = None if data_dir is None else _checks.path("data_dir", data_dir).expanduser()
     if (source == "idx" and folder is None) or (source in ("npm", "digits") and folder is not None):
         raise InputError(
             "`data_dir` is the folder that source='idx' needs, 'tfds' and 'auto' may have, and "

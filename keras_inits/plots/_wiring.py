@@ -19,9 +19,9 @@ _ROW = 0.36  # inches for one row
 _LONGEST = 12  # lines of a block that is looked for again right behind it
 _NAME = 34  # letters that fit a box
 _LEGEND = (
-    "circle: sum, with its place in the stream    box: kernel → activation    "
-    "thick: end of a branch    dotted: shortcut    bar: a normalization undoes the scale    "
-    "× 12: so many equal blocks in a row"
+    "circle: sum, with its place in the stream    box: kernel → activation    thick: end of a "
+    "branch    dotted: shortcut\nbar: a normalization undoes the scale    orange: attention, "
+    "whose inputs are side by side    × 3: three equal blocks"
 )
 
 
@@ -87,7 +87,7 @@ def plot_wiring(wiring: Wiring, ax: Axes | None = None, *, fold: bool = True) ->
     margin = 0.9 if scoped else 0.35
     ax.text(0, -min(len(rows), _ROWS) + 0.4, _LEGEND, fontsize=6.5, color="0.35", va="top")
     ax.set_xlim(-margin, max(1, math.ceil(len(rows) / _ROWS)) * width)
-    ax.set_ylim(-min(len(rows), _ROWS) - 0.3, 0.8)
+    ax.set_ylim(-min(len(rows), _ROWS) - 0.5, 0.8)
     ax.set_axis_off()
     return ax
 
@@ -195,8 +195,8 @@ def _box(
     style = {
         "boxstyle": "round,pad=0.25",
         "facecolor": "white" if shortcut else face,
-        "edgecolor": "0.2" if end else "0.65",
-        "linewidth": 1.8 if end else 0.6,
+        "edgecolor": "0.2" if end else "0.4" if shortcut else "0.65",
+        "linewidth": 1.8 if end else 1.1 if shortcut else 0.6,
         "linestyle": ":" if shortcut else "-",
     }
     following = wiring.activation_after(call).activation

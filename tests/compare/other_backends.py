@@ -1,9 +1,10 @@
-"""Small populations, to be trained on any backend: `python other_backends.py` prints what they did.
+"""Small populations, for any backend: `python other_backends.py NET ...` prints what they did.
 
 Keras has one backend a process, so that another one's numbers come from a process of its own.
 """
 
 import json
+import sys
 
 import keras
 import numpy as np
@@ -95,7 +96,7 @@ def refused():
 
 
 if __name__ == "__main__":
-    population = {name: measured(name, "population") for name in NETS}
+    population = {name: measured(name, "population") for name in sys.argv[1:]}
     # where a process of TensorFlow has the numbers too, those are enough
     alone = [n for n, found in population.items() if n != "convolution" or isinstance(found, str)]
     found = {

@@ -59,7 +59,7 @@ def with_other_arguments(finding: Finding, model: keras.Model) -> Finding:
     start = finding.remedy.find(_COMPILE)
     if start < 0:
         return finding
-    more, unknown = _others(model)
+    more, unknown = _others(model, finding.remedy)
     if not more and not unknown:
         return finding
     end = _closing(finding.remedy, start + len(_COMPILE))
@@ -126,12 +126,15 @@ def _in_nest(case: Case, new: str, part: int) -> str:
     return f"[{', '.join([*olds[:place], new, *olds[place + 1 :]])}]"
 
 
-def _others(model: keras.Model) -> tuple[list[str], list[str]]:
-    """Returns the other arguments of `compile` as code, and the names of those that have none."""
+def _others(model: keras.Model, remedy: str) -> tuple[list[str], list[str]]:
+    """Returns the other arguments of `compile` as code, and the names of those that have none.
+
+    Those that a remedy gives itself are not among them.
+    """
     config = compile_arguments(model)
     more, unknown = [], []
     for key in ("loss_weights", "metrics", "weighted_metrics"):
-        if config.get(key) is None:
+        if config.get(key) is None or f"{key}=" in remedy:
             continue
         try:
             more.append(f"{key}={_code(keras.saving.serialize_keras_object(config[key]))}")
@@ -181,14 +184,16 @@ def _object(value: dict[str, Any]) -> str:
         raise ValueError(f"no code for {value!r}")
     module = str(value.get("module") or "")
     public = module if module.startswith("keras.") and not module.startswith("keras.src") else ""
+    if config is None and callable(getattr(keras.metrics, name, None)):
+        return json.dumps(name)
     if config is None:
         return f"{public}.{name}" if public else name
-    made = getattr(keras.saving.get_registered_object(name), "__init__", None)
+    made = keras.saving.get_registered_object(str(value.get("registered_name")))
     if public:
         made = getattr(getattr(keras, public.removeprefix("keras."), None), name, None)
     known = {} if made is None else inspect.signature(made).parameters
     named = dict(config)
-    if named.get("name") == re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower():
+    if str(named.get("name")).replace("_", "") == name.lower():  # of Keras's making
         del named["name"]
     parts = [
         f"{key}={_code(v)}"

@@ -60,8 +60,12 @@ def _outputs(case: Case, x: Any, *, training: bool = False) -> list[np.ndarray]:
 
 
 def runs(case: Case, inputs: list[np.ndarray]) -> list[Finding]:
-    """Returns what a run shows of masks, of moving statistics and of ends that nothing names."""
+    """Returns what a run shows of masks, of moving statistics and of ends that nothing names.
+
+    And of outputs that have no weight in the compiled loss.
+    """
     found = _unknown_ends(case)
+    found += weighting.outputs_without(case.model) if case.own else []
     if filled.attends(case.model):
         read = [
             given

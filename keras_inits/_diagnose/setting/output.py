@@ -8,6 +8,7 @@ from keras_inits._diagnose.setting.plain import (
     BINARY,
     CATEGORICAL,
     DIRECTIONS,
+    MARGINS,
     RANGES,
     REGRESSION,
     SHARES,
@@ -42,9 +43,11 @@ def check(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
         return probabilities.binary(targets, end, loss)
     if loss.name in (*CATEGORICAL, *SPARSE):
         return probabilities.exclusive(targets, end, loss)
+    if loss.name in SHARES:
+        return probabilities.shares(targets, end, loss)
     if loss.name in REGRESSION:
         return reach.check(targets, end, loss)
-    return []
+    return reach.one_sided(targets, end, loss) if loss.name in MARGINS else []
 
 
 def _one_softmax(targets: Targets, end: End, loss: LossKind) -> Finding:
@@ -140,7 +143,8 @@ def _bounded(targets: Targets, end: End, loss: LossKind) -> Finding | None:
 def _other_axis(end: End, loss: LossKind) -> Finding | None:
     """Returns the finding that a softmax makes shares along another axis than the loss takes."""
     classes = loss.axis % len(end.shape)
-    if not end.axes or classes in end.axes or loss.name not in (*BINARY, *CATEGORICAL, *SPARSE):
+    of_shares = loss.name in (*BINARY, *CATEGORICAL, *SPARSE, *SHARES)
+    if not end.axes or classes in end.axes or not of_shares:
         return None
     axes = ", ".join(map(str, end.axes))
     return Finding(

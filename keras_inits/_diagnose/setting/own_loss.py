@@ -1,8 +1,8 @@
 """A loss of the user's own, or one whose name tells nothing, tried on answers that are made up.
 
 What a function does to targets and outputs is measured: whether each sample is compared with its
-own target, whether the targets have a part in it at all, and whether right answers cost less than
-wrong ones. It is called as `fit` would.
+own target, whether the targets have a part in it at all, whether right answers cost less than
+wrong ones, and whether it sees answers outside of 0 to 1. It is called as `fit` would.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_inits._diagnose.setting.endings import new_activation
 from keras_inits._diagnose.setting.plain import End, Targets
 from keras_inits._reporting import Finding
 
@@ -28,6 +29,9 @@ NOISE = (0.0, 0.1, 0.3, 1.0, 3.0)  # standard deviations of the targets that ans
 DRAWS = 3
 UNSURE = 0.02  # of a probability that is sure of itself
 WAY = (0.0, 0.25, 0.5, 0.75, 1.0)  # from the right answer to the opposite one
+# Answers outside of 0 to 1, as their distance from 1/2 in halves, and how alike the loss must be
+# for them, as a share of what it costs to be wrong.
+OUTSIDE, NEAR = (9.0, 3.0, 1.2), 1e-3
 # Of what it costs to be wrong; a loss that does not fall so at each step is not said to fall.
 FALLS = 1e-3
 
@@ -73,6 +77,7 @@ def check(y: np.ndarray, targets: Targets, end: End, loss: Loss, *, inputs: int)
             crossed = _crossed(y, end, loss)
             found = crossed or _unused(y, targets, end, loss)
             found = found or _reversed(y, targets, end, loss, inputs)
+            found = found or _cut_off(y, targets, end, loss)
     except _RefusedError:  # `fit` says so, or takes them
         return []
     return [found] if found else []
@@ -200,6 +205,41 @@ def _reversed(y: np.ndarray, targets: Targets, end: End, loss: Loss, inputs: int
         "Training makes the answers worse, and the loss says that all goes well",
         "Turn its sign, or give 1 - it where it is a share of what is right",
         {"right": values[0], "wrong": values[-1]},
+    )
+
+
+def _cut_off(y: np.ndarray, targets: Targets, end: End, loss: Loss) -> Finding | None:
+    """Returns the finding that a loss of probabilities gets any number, and cuts off what is none.
+
+    For targets of 0 and 1 it is then the same however far outside of 0 to 1 an answer is, right or
+    wrong, and not the same for answers inside.
+    """
+    if end.activation != "linear" or not targets.binary or targets.distinct < 2:
+        return None
+    shape = (min(len(y), SAMPLES), *end.shape[1:])
+    some = y[: shape[0]]
+    side = some.astype(float).reshape(shape) - 0.5
+
+    def cost(to: float) -> float:
+        return loss(some, (0.5 + to * side).astype(keras.config.floatx()))
+
+    right, wrong = [[cost(sign * far) for far in OUTSIDE] for sign in (1, -1)]
+    inside = cost(0.5), cost(-0.5)
+    if not np.isfinite([*right, *wrong, *inside]).all() or not right[0] < inside[0] < inside[1]:
+        return None
+    flat = all(np.ptp(values) <= NEAR * abs(wrong[0]) for values in (right, wrong))
+    if not flat or not inside[1] < wrong[0]:
+        return None
+    fit = "softmax" if targets.one_hot else "sigmoid"
+    return Finding(
+        "output activation",
+        ("output",),
+        f"the loss is {wrong[-1]:.4g} for answers {OUTSIDE[-1] / 2 - 0.5:.2g} outside of 0 to 1 on "
+        f"the wrong side and {wrong[0]:.4g} for those {OUTSIDE[0] / 2 - 0.5:.2g} outside, and "
+        f"{end.layer} with no activation gives any number",
+        "What is outside is cut off, and has no gradient",
+        new_activation(end, fit),
+        {"near": wrong[-1], "far": wrong[0]},
     )
 
 

@@ -13,6 +13,7 @@ SPARSE = ("sparse_categorical_crossentropy",)
 CATEGORICAL = ("categorical_crossentropy", "categorical_focal_crossentropy")
 SHARES = ("kl_divergence",)  # of distributions: both sides sum to 1
 DIRECTIONS = ("cosine_similarity",)
+MARGINS = ("hinge", "squared_hinge")  # of two classes, -1 and 1; Keras makes -1 of 0
 SQUARES = ("mean_squared_error", "log_cosh", "huber")  # their best constant is near the mean
 REGRESSION = (
     *SQUARES,
@@ -81,7 +82,7 @@ LossKind(name='binary_crossentropy', from_logits=True))
         name = getattr(loss, "__name__", "other")
         own = getattr(loss, "__module__", "").startswith("keras.")
         config = {}
-    known = (*BINARY, *SPARSE, *CATEGORICAL, *REGRESSION, *SHARES, *DIRECTIONS)
+    known = (*BINARY, *SPARSE, *CATEGORICAL, *REGRESSION, *SHARES, *DIRECTIONS, *MARGINS)
     axis = config.get("axis", -1)
     return LossKind(
         name if own and name in known else "other",

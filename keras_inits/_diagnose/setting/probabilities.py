@@ -88,6 +88,47 @@ def exclusive(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
     return []
 
 
+def shares(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
+    """Returns what is wrong with an end of several units under the divergence of distributions.
+
+    Its gradient with respect to an output is -y / output: only a sum that is fixed holds them back.
+    """
+    if end.activation in ("softmax", "unknown"):
+        return []
+    grow = "Its gradient only makes outputs larger, whatever the targets are: all end at 1 or above"
+    if targets.exclusive:
+        return [
+            Finding(
+                "output activation",
+                ("output",),
+                f"{loss.name} compares distributions, and the {end.units} units of {end.layer} "
+                f"with {_named(end)} do not sum to 1",
+                grow,
+                new_activation(end, "softmax"),
+                {"units": end.units},
+            )
+        ]
+    sums = targets.rows().sum(1)
+    return [
+        Finding(
+            "loss",
+            ("loss",),
+            f"{loss.name} compares distributions; the targets of a sample sum to {sums.min():.3g} "
+            f"to {sums.max():.3g}, and the {end.units} units of {end.layer} with {_named(end)} to "
+            "any number",
+            grow,
+            new_loss("binary_crossentropy")
+            if end.activation == "sigmoid" and targets.low >= 0 and targets.high <= 1
+            else new_loss("mse"),
+            {"lowest sum": float(sums.min()), "highest sum": float(sums.max())},
+        )
+    ]
+
+
+def _named(end: End) -> str:
+    return "no activation" if end.activation == "linear" else end.activation
+
+
 def _logits_of_probabilities(end: End, loss: LossKind) -> Finding:
     return Finding(
         "output activation",
@@ -102,14 +143,13 @@ def _logits_of_probabilities(end: End, loss: LossKind) -> Finding:
 
 def _no_probabilities(targets: Targets, end: End, loss: LossKind) -> Finding:
     fit = "sigmoid" if loss.name in BINARY else "softmax"
-    what = "no activation" if end.activation == "linear" else end.activation
     low, high = RANGES.get(end.activation, (-np.inf, np.inf))
     values = "any number" if low == -np.inf else f"values from {low:g} to {high:g}"
     logits = "".join(part.capitalize() for part in loss.name.split("_"))
     return Finding(
         "output activation",
         ("output",),
-        f"{loss.name} takes probabilities, and {end.layer} with {what} gives {values}",
+        f"{loss.name} takes probabilities, and {end.layer} with {_named(end)} gives {values}",
         "What is outside of 0 to 1 is cut off, and has no gradient",
         new_activation(end, fit)
         + (

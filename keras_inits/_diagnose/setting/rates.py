@@ -19,6 +19,15 @@ ADADELTA_LOW = 0.05
 # A loss that stays: 20 steps change it by less than a thousandth. Then a fall of a hundredth is
 # one, since both trials see the same samples in the same order.
 STAYS, STIRS = 1e-3, 0.01
+# Outputs that differ as little as this, of what they did, once the loss was thrown up, have become
+# nearly the same; half the loss at a tenth of the rate is then no noise.
+FLAT, HALF = 0.03, 0.5
+# Ten times below a rate at which the loss stays, 20 steps make it fall by this; three times as many
+# steps of both then tell.
+BEGINS, LONGER = FALLS / 4, 3
+# Times as far as the compiled rate does a larger one make the loss fall; more than it has is not
+# to be asked for.
+FASTER = 20
 # How far below a rate that holds for some steps the one is that is advised: a longer training meets
 # steeper places (Smith 2017, arXiv:1506.01186: a third or a fourth of the largest that converges).
 MARGIN = 3.0
@@ -62,22 +71,25 @@ def span(own: Trial, attempt: Callable[[float], Trial]) -> tuple[float, float]:
 
 def too_high(
     own: Trial,
-    attempt: Callable[[float], Trial],
+    attempt: Callable[..., Trial],
     *,
     scheduled: bool = False,
     momentum: float = 0.0,
 ) -> Finding | None:
     """Returns the finding that the loss rises, or stays, where smaller rates make it fall.
 
+    Or that it came down again to where all samples have nearly the same outputs.
+
     Args:
         own: the trial at the compiled rate.
-        attempt: returns the trial at another.
+        attempt: returns the trial at another, or of more `steps`.
         scheduled: whether the rate is that of a schedule.
         momentum: of the optimizer.
     """
     peak = max(own.losses, default=0.0)
     overshot = not own.end <= 1.5 * own.start or not peak <= 10 * own.start
-    if not overshot and not collapsed(own) and fall(own) > 0.02:
+    flat = not overshot and own.spread < FLAT and peak > 1.5 * own.start
+    if not overshot and not flat and not collapsed(own) and fall(own) > 0.02:
         return None
     if overshot and not collapsed(own) and _only_added_rises(own):
         return None
@@ -86,28 +98,54 @@ def too_high(
         other = attempt(own.rate / divisor)
         if fall(other) < needed or collapsed(other) or max(other.losses) > 10 * other.start:
             continue
-        if not collapsed(own) and other.end > 0.8 * own.end:
+        if not collapsed(own) and other.end > (HALF if flat else 0.8) * own.end:
+            continue
+        if flat and other.spread < 10 * own.spread:
             continue
         tamer = attempt(other.rate / MARGIN)
         other = tamer if fall(tamer) >= needed else other
-        what = f"goes from {own.start:.3g} to {own.end:.3g}"
-        if own.end == float("inf"):
-            what = f"goes from {own.start:.3g} to NaN or infinity"
-        if peak > 1.5 * own.start and peak < float("inf"):
-            what += f", by way of {peak:.3g}"
-        if collapsed(own):
-            what += ", and the outputs become the same for all samples"
-        return Finding(
-            "learning rate too high",
-            ("optimizer",),
-            f"in {len(own.losses)} steps at {own.rate:.3g}, on a copy, the loss {what}; at "
-            f"{other.rate:.3g} it falls from {other.start:.3g} to {other.end:.3g}",
-            "Steps go past the minimum, and throw the weights to where gradients are 0 or huge",
-            _set(other.rate, scheduled)
-            + (f", or momentum=0.9 in place of {momentum:g}" if momentum > 0.9 else ""),
-            {"rate": own.rate, "better": other.rate, "end": own.end, "better_end": other.end},
-        )
-    return None
+        return _high(own, other, scheduled, momentum)
+    if overshot or flat or collapsed(own):
+        return None
+    return _stays(own, attempt, scheduled, momentum)
+
+
+def _stays(
+    own: Trial, attempt: Callable[..., Trial], scheduled: bool, momentum: float
+) -> Finding | None:
+    """Returns the finding that the loss stays for more steps, and a tenth of the rate moves it."""
+    other = attempt(own.rate / 10)
+    if fall(other) < max(BEGINS, 5 * fall(own)) or collapsed(other):
+        return None
+    steps = LONGER * len(own.losses)
+    longer, other = attempt(own.rate, steps=steps), attempt(own.rate / 10, steps=steps)
+    falls = fall(other) >= FALLS and max(other.losses) <= 1.5 * other.start
+    if fall(longer) > 0.02 or not falls or collapsed(other):
+        return None
+    return _high(longer, other, scheduled, momentum)
+
+
+def _high(own: Trial, other: Trial, scheduled: bool, momentum: float) -> Finding:
+    peak = max(own.losses, default=0.0)
+    what = f"goes from {own.start:.3g} to {own.end:.3g}"
+    if own.end == float("inf"):
+        what = f"goes from {own.start:.3g} to NaN or infinity"
+    if peak > 1.5 * own.start and peak < float("inf"):
+        what += f", by way of {peak:.3g}"
+    if collapsed(own):
+        what += ", and the outputs become the same for all samples"
+    elif own.spread < FLAT:
+        what += f", and the outputs differ between samples by {own.spread:.2g} of what they did"
+    return Finding(
+        "learning rate too high",
+        ("optimizer",),
+        f"in {len(own.losses)} steps at {own.rate:.3g}, on a copy, the loss {what}; at "
+        f"{other.rate:.3g} it falls from {other.start:.3g} to {other.end:.3g}",
+        "Steps go past the minimum, and throw the weights to where gradients are 0 or huge",
+        _set(other.rate, scheduled)
+        + (f", or momentum=0.9 in place of {momentum:g}" if momentum > 0.9 else ""),
+        {"rate": own.rate, "better": other.rate, "end": own.end, "better_end": other.end},
+    )
 
 
 def is_of_weights(own: Trial, redrawn: Trial) -> bool:
@@ -142,7 +180,7 @@ def too_low(
         optimizer: the name of its class.
         scheduled: whether the rate is that of a schedule.
     """
-    if fall(own) > FALLS / 10 or own.end > 1.001 * own.start:
+    if fall(own) > 1 / FASTER or own.end > 1.001 * own.start:
         return None
     factors = [100_000.0, 10_000.0, 1000.0, LOW]
     if optimizer in ADAPTIVE:
@@ -159,9 +197,10 @@ def too_low(
         other = attempt(own.rate * factor)
         needed = STIRS if stays else FALLS / 4 if still else FALLS
         enough = fall(other) >= needed
-        if not enough or fall(other) < 20 * fall(own) or collapsed(other):
+        if not enough or fall(other) < FASTER * fall(own) or collapsed(other):
             continue
-        if any(later > 1.5 * other.losses[0] for later in other.losses):
+        # Of each batch by itself: some are harder, and this rate has left all as they were.
+        if any(b > 1.5 * a for a, b in zip(own.losses, other.losses, strict=False)):
             continue
         return Finding(
             "learning rate too low",

@@ -56,6 +56,27 @@ def check(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
     return _unreached(targets, end)
 
 
+def one_sided(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
+    """Returns the finding that outputs cannot be negative where a hinge asks one class to be."""
+    low, high = end.range
+    share = float((targets.values <= 0).mean()) if targets.values.size else 0.0
+    if low < 0 or not 0 < share < 1:
+        return []
+    values = f"values from {low:g} to {high:g}" if high < np.inf else f"values above {low:g}"
+    return [
+        Finding(
+            "output activation",
+            ("output",),
+            f"{loss.name} asks for outputs of -1 and less of one class ({share:.0%} of the "
+            f"targets), and {end.activation} in {end.layer} gives {values}",
+            "The loss of that class cannot fall below 1, and metrics that ask for the sign never "
+            "see it",
+            new_activation(end, "linear", loss.name),
+            {"low": low, "high": high, "share": share},
+        )
+    ]
+
+
 def _classes_by_distance(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
     if loss.name in ("mean_absolute_error", "mean_absolute_percentage_error"):
         return [

@@ -68,6 +68,7 @@ CAUSES = (*ORDER[: ORDER.index("target scale") + 1], "regularization")
 UNUSABLE = ("input not finite", "input values")  # nothing can be computed from them
 _WRONG = ("labels", "target shape", "output units", "output activation", "loss")
 _EXPLAINING = ("loss", "input padding", "input scale", "target scale", "regularization")
+Weighed = tuple[tuple[Finding, ...], tuple[str, ...]]  # those that matter, and notes
 BUDGET = 1e11  # multiplications of the steps of one trial: seconds on two cores
 MOST_STEPS = 200  # of a trial, of the longer ones as well
 LAYERS = 100  # the graph of more takes longer to make than to run
@@ -85,7 +86,8 @@ class Setting:
             numbers that an embedding has no row for.
         of_weights: whether the rate is too high only for these weights: with kernels drawn anew,
             it does. Then what the signal shows is to be changed first.
-        weigh: parts findings of the signal into those that matter and notes, by trial steps.
+        weigh: parts findings of the signal into those that matter and notes, by trial steps; told
+            whether next to nothing of the input reaches the output.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -93,8 +95,9 @@ class Setting:
     first_steps: FirstSteps | None = None
     usable: bool = True
     of_weights: bool = False
-    weigh: Callable[[Sequence[Finding]], tuple[tuple[Finding, ...], tuple[str, ...]]] = (
-        lambda findings: (tuple(findings), ())
+    weigh: Callable[[Sequence[Finding], bool], Weighed] = lambda findings, lost: (
+        tuple(findings),
+        (),
     )
 
 
@@ -149,6 +152,8 @@ def _examined(
     left_out = weighting.left_out(weights)
     for index, (part, weighed) in enumerate(zip(case.parts, weights, strict=True)):
         own = targets.check(*part)
+        if _answers_alike(model, inputs):
+            own = [f for f in own if not targets.is_alone(f)]
         if not any(f.kind == "labels" for f in own):
             own += output.check(*part)
         found += [compiling.with_arguments_of_loss(f, case, index) for f in own]
@@ -172,6 +177,25 @@ def _examined(
         why = (str(error).splitlines() or [""])[0][:200]
         note = f"no steps were tried: {type(error).__name__}: {why}"
         return Setting(_ordered([*found, *scales.unproved(suspects, names)]), (note,))
+
+
+def _answers_alike(model: keras.Model, inputs: Sequence[np.ndarray]) -> bool:
+    """Says whether one target for all samples may be meant.
+
+    So it is where two inputs are compared (the better one stands first in each pair), and where
+    what judges them is frozen (a generator learns what its discriminator takes for real).
+    """
+    pair = len(inputs) > 1 and len({given.shape for given in inputs}) == 1
+    last = _last_with_weights(model)
+    return pair or (last is not None and not last.trainable_weights)
+
+
+def _last_with_weights(model: keras.Model) -> keras.Layer | None:
+    for layer in reversed(model.layers):
+        found = _last_with_weights(layer) if isinstance(layer, keras.Model) else layer
+        if found is not None and found.weights:
+            return found
+    return None
 
 
 def _frozen(model: keras.Model) -> Finding:
@@ -305,6 +329,8 @@ def _tried(
         elif not rate.rises:
             judged = rates.too_low(own, attempt, name, scheduled=rate.scheduled)
             judged = judged or small_steps.muted(own, optimizer, attempt)
+        else:
+            judged = small_steps.not_yet(optimizer, attempt)
         judged = judged or small_steps.over_soon(optimizer, attempt)
         changed += [judged] if judged else []
         late = None if judged else _late(case, own, best, norms[2])
@@ -315,12 +341,12 @@ def _tried(
         around = {"lowest": low, "highest": high}
     first = FirstSteps(rate.value, own.start, own.end, best, spent[0], **around)
 
-    def weigh(findings: Sequence[Finding]) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+    def weigh(findings: Sequence[Finding], lost: bool) -> Weighed:
         if not findings:
             return (), ()
         later = max(steps, min(proof.LONGER * steps, MOST_STEPS))
         longer = (lambda: weighing(later)) if later > steps and cost < BUDGET / 10 else None
-        return proof.weighed(findings, weighing(steps), longer)
+        return proof.weighed(findings, weighing(steps), longer, lost=lost)
 
     # Where the setting has a fault, the signal is what comes of it.
     if changed:

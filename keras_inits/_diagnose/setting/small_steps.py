@@ -1,11 +1,25 @@
-"""Steps that are smaller than the rate says: a schedule that ends, an epsilon above gradients."""
+"""Steps that are smaller than the rate says.
 
+By a schedule that ends soon, or hardly begins, or by an epsilon above the gradients.
+"""
+
+import dataclasses
 import math
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-from keras_inits._diagnose.setting.rates import FALLS, LOW, STAYS, STIRS, collapsed, fall
+from keras_inits._diagnose.setting.rates import (
+    ADAPTIVE,
+    ADAPTIVE_LOW,
+    FALLS,
+    LOW,
+    STAYS,
+    STIRS,
+    collapsed,
+    fall,
+    too_low,
+)
 from keras_inits._diagnose.setting.steps import STEPS, Trial, schedule_of
 from keras_inits._reporting import Finding
 
@@ -13,6 +27,9 @@ from keras_inits._reporting import Finding
 # samples than most trainings look at once.
 WORTH = 30.0
 HORIZON = 10_000  # steps; what comes later comes too late
+# A small data set has 100 steps an epoch. Transformers warm up over 4,000 (Vaswani et al. 2017) to
+# 10,000 steps (Devlin et al. 2019, to 1e-4), whose first 1,000 are still above `ADAPTIVE_LOW`.
+BEGIN = 1000
 LONGER = 5  # times as many steps, to see whether there was more to learn
 # The default of Keras. Adam's authors have 1e-8, https://arxiv.org/abs/1412.6980.
 EPSILON = 1e-7
@@ -72,6 +89,38 @@ def over_soon(optimizer: Any, attempt: Callable[..., Trial]) -> Finding | None:
         f"optimizer = type({_model_optimizer(optimizer)}).from_config("
         f'{{{config}, "learning_rate": schedule}}); model.compile(optimizer, loss=model.loss)',
         {"rate": peak, "worth": count, "end": own.end, "better_end": longer.end},
+    )
+
+
+def not_yet(optimizer: Any, attempt: Callable[..., Trial]) -> Finding | None:
+    """Returns the finding that a schedule rises so slowly that its first 1,000 steps teach nothing.
+
+    Args:
+        optimizer: the compiled one.
+        attempt: returns the trial at a rate.
+    """
+    schedule = schedule_of(optimizer)
+    if schedule is None:
+        return None
+    step = int(getattr(optimizer, "inner_optimizer", optimizer).iterations)
+    places = range(step, step + BEGIN, BEGIN // 50)
+    mean = sum(map(schedule, places)) / len(places)
+    name = type(getattr(optimizer, "inner_optimizer", optimizer)).__name__
+    if not 0 < mean < math.inf or (name in ADAPTIVE and mean > ADAPTIVE_LOW):
+        return None
+    found = too_low(attempt(mean), attempt, name, scheduled=True)
+    if found is None:
+        return None
+    better = found.numbers["better"] / 10
+    config = f"**{_model_optimizer(optimizer)}.get_config()"
+    return dataclasses.replace(
+        found,
+        evidence=f"the schedule rises slowly: the mean of its first {BEGIN} rates is {mean:.3g}; "
+        + found.evidence,
+        remedy=f"schedule = keras.optimizers.schedules.CosineDecay(0.0, {HORIZON}, "
+        f"warmup_target={better:.2g}, warmup_steps={BEGIN // 10}); "
+        f"optimizer = type({_model_optimizer(optimizer)}).from_config("
+        f'{{{config}, "learning_rate": schedule}}); model.compile(optimizer, loss=model.loss)',
     )
 
 

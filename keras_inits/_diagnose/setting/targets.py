@@ -267,6 +267,11 @@ def _shape(targets: Targets, end: End, classes: int = 0) -> list[Finding]:
     ]
 
 
+def is_alone(finding: Finding) -> bool:
+    """Says whether a finding is that all samples have one target."""
+    return finding.kind == "labels" and finding.numbers.keys() == {"samples"}
+
+
 def _alone(targets: Targets, loss: LossKind) -> list[Finding]:
     rows = targets.values.reshape(len(targets.values), -1)
     if rows.shape[1] > 1 and not targets.one_hot:

@@ -1,4 +1,4 @@
-"""Weights of samples and of classes: what they leave of the loss, and whose it then is."""
+"""Weights of samples, classes and outputs: what they leave of the loss, and whose it then is."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,6 +7,8 @@ import keras
 import numpy as np
 
 from keras_inits._diagnose.setting.plain import Targets
+from keras_inits._diagnose.setting.reading import tensors_of
+from keras_inits._keras_internals import all_layers, compile_arguments
 from keras_inits._reporting import Finding
 
 SOME = 32  # samples from which on it says something that one of them holds all weight
@@ -144,6 +146,50 @@ def size_finding(mean: float, proof: str) -> Finding:
         {"mean": mean},
         "sample_weight = sample_weight / sample_weight.mean()",
     )
+
+
+def outputs_without(model: keras.Model) -> list[Finding]:
+    """Returns the finding that outputs have no weight in the loss, and layers of their own.
+
+    Layers that lead to no other output stay as they were drawn. An output that has no trainable
+    layer of its own may be watched in this way.
+    """
+    flat = tensors_of(model, "outputs")
+    names = list(getattr(model, "output_names", ()))
+    given = compile_arguments(model).get("loss_weights")
+    if isinstance(given, dict):
+        weights = [given.get(name, 1.0) for name in names]
+    else:
+        weights = keras.tree.flatten(given)
+    if not flat or len({len(flat), len(names), len(weights)}) > 1:
+        return []
+    off = [name for name, weight in zip(names, weights, strict=True) if weight == 0]
+    if not off:
+        return []
+    taught = [tensor for tensor, weight in zip(flat, weights, strict=True) if weight != 0]
+    rest = keras.Model(model.inputs, taught, name=model.name) if taught else None
+    learning = {id(w) for w in rest.trainable_weights} if rest else set()
+    alone = [
+        layer
+        for layer in all_layers(model)
+        if any(id(w) not in learning for w in layer.trainable_weights)
+        and not isinstance(layer, keras.Model)
+    ]
+    if not alone:
+        return []
+    layers = " and ".join(layer.name for layer in alone)
+    new = [float(weight or 1.0) for weight in weights]
+    return [
+        Finding(
+            "loss",
+            ("loss", *(layer.name for layer in alone)),
+            f"loss_weights has 0 for {' and '.join(off)}, and {layers} lead to no other output",
+            "They get no gradient, and stay as they were drawn (where that is meant so, give them "
+            "trainable = False)",
+            f"model.compile(model.optimizer, loss=model.loss, loss_weights={new})",
+            {"outputs": len(off), "layers": len(alone)},
+        )
+    ]
 
 
 def _finding(

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_inits._diagnose.setting import examine
+from keras_inits._diagnose.setting import examine, rates
+from keras_inits._diagnose.setting.steps import Trial
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(128, 8)).astype("float32")
@@ -78,6 +79,56 @@ def test_a_rate_that_is_too_high_is_found_with_one_that_helps(rate):
     assert model.evaluate(X, CURVED, verbose=0) < before
 
 
+def _trials(**ends):
+    """Returns trials of 20 and 60 steps by rate: each loss goes straight from 1 to its end."""
+
+    def attempt(rate, steps=20):
+        end, spread, peak = ends[f"{'at' if rate == 1.0 else 'below'}_{steps}"]
+        losses = (1.0, peak, *np.linspace(1, end, steps - 2))
+        return Trial(rate, losses, 1.0, end, (), (), spread)
+
+    return attempt
+
+
+@pytest.mark.parametrize(
+    ("ends", "found"),
+    [
+        # Thrown up, and down again to the loss of one answer for all.
+        ({"at_20": (0.7, 0.01, 3.0), "below_20": (0.1, 1.0, 1.0)}, True),
+        ({"at_20": (0.7, 0.01, 3.0), "below_20": (0.6, 1.0, 1.0)}, False),  # hardly better
+        ({"at_20": (0.7, 0.01, 3.0), "below_20": (0.1, 0.01, 1.0)}, False),  # as alike
+        ({"at_20": (0.7, 0.01, 1.0), "below_20": (0.1, 1.0, 1.0)}, False),  # calm
+        ({"at_20": (0.7, 0.9, 3.0), "below_20": (0.1, 1.0, 1.0)}, False),  # they differ
+        # A loss that stays for 60 steps, and with a tenth of the rate only begins in 20.
+        (
+            {
+                "at_20": (1.0, 1.0, 1.0),
+                "below_20": (0.9, 2.0, 1.0),
+                "at_60": (1.0, 1.0, 1.0),
+                "below_60": (0.4, 3.0, 1.0),
+            },
+            True,
+        ),
+        (
+            {
+                "at_20": (1.0, 1.0, 1.0),
+                "below_20": (0.9, 2.0, 1.0),
+                "at_60": (0.8, 1.0, 1.0),  # it was only later
+                "below_60": (0.4, 3.0, 1.0),
+            },
+            False,
+        ),
+        ({"at_20": (1.0, 1.0, 1.0), "below_20": (0.99, 1.0, 1.0)}, False),
+    ],
+)
+def test_a_rate_too_high_for_the_loss_to_fall_is_told_from_a_slow_one(ends, found):
+    attempt = _trials(**ends)
+    judged = rates.too_high(attempt(1.0), attempt)
+    assert (judged is not None) == found
+    if judged:
+        assert judged.numbers["better"] < 1
+
+
 def test_a_rate_that_is_too_low_is_found_with_one_that_helps():
     model = _net()
     model.compile(keras.optimizers.SGD(1e-6), "mse")
@@ -87,6 +138,18 @@ def test_a_rate_that_is_too_low_is_found_with_one_that_helps():
     before = model.evaluate(X, CURVED, verbose=0)
     model.fit(X, CURVED, epochs=5, verbose=0)
     assert model.evaluate(X, CURVED, verbose=0) < 0.98 * before
+
+
+def test_batches_of_unlike_loss_hide_no_rate_that_is_too_low():
+    hard = np.where(np.arange(20) == 7, 5.0, 1.0)  # whatever the rate is
+
+    def attempt(rate):
+        end = 1 - min(rate * 100, 0.9)
+        return Trial(rate, tuple(hard * np.linspace(1, end, 20)), 1.0, end, (), (), 1.0)
+
+    own = attempt(1e-7)
+    assert rates.too_low(own, attempt, "AdamW")
+    assert not rates.too_low(attempt(1e-5), attempt, "AdamW")
 
 
 def test_an_input_that_is_not_scaled_is_found_and_its_remedy_helps():

@@ -68,6 +68,7 @@ def test_a_function_named_like_a_loss_is_not_taken_for_it():
         (ONE_HOT, "linear", 4, LossKind("other")),
         (np.where(CLASSES == 3, -1, CLASSES), "softmax", 3, LossKind(SPARSE.name, ignored=-1)),
         (ONE_HOT, "softmax", 4, LossKind("kl_divergence")),
+        (ONE_HOT, "unknown", 4, LossKind("kl_divergence")),  # divided by its sum, say
         (np.hstack([MEASURED, -MEASURED]), "linear", 2, LossKind("cosine_similarity")),
     ],
 )
@@ -114,6 +115,8 @@ def test_fitting_ends_are_left_in_peace(y, activation, units, loss):
         (RNG.integers(0, 2, (32, 4)), "softmax", 4, BINARY, "output activation"),
         (ONE_HOT, "softmax", 4, BINARY, "loss"),
         (CLASSES > 1, "sigmoid", 1, LossKind("kl_divergence"), "loss"),
+        (ONE_HOT, "relu", 4, LossKind("kl_divergence"), "output activation"),
+        (RNG.random((32, 4)), "sigmoid", 4, LossKind("kl_divergence"), "loss"),
         (MEASURED, "linear", 1, LossKind("cosine_similarity"), "loss"),
         (np.where(CLASSES == 3, -1, CLASSES), "softmax", 3, SPARSE, "labels"),
     ],

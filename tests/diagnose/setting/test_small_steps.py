@@ -53,6 +53,10 @@ def test_usual_schedules_are_worth_enough_steps(schedule):
     assert worth(lambda step: float(schedule(step)))[0] > 2 * WORTH
 
 
+def _warmed(steps):
+    return schedules.CosineDecay(0.0, 10_000, warmup_target=0.001, warmup_steps=steps)
+
+
 # Each an optimizer whose steps are too small, and one of the same kind that does.
 @pytest.mark.parametrize(
     ("poor", "good", "word"),
@@ -67,8 +71,13 @@ def test_usual_schedules_are_worth_enough_steps(schedule):
             lambda: keras.optimizers.Adam(0.001, epsilon=1e-3),
             "epsilon=100",
         ),
+        (
+            lambda: keras.optimizers.Adam(_warmed(10_000_000)),
+            lambda: keras.optimizers.Adam(_warmed(4000)),
+            "rises slowly",
+        ),
     ],
-    ids=["schedule", "epsilon"],
+    ids=["schedule", "epsilon", "warmup"],
 )
 def test_steps_that_are_too_small_are_found_and_the_remedy_lengthens_them(poor, good, word):
     model, (finding,) = _found(poor())

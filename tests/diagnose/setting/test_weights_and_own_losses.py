@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 import pytest
-from keras import ops
+from keras import layers, ops
 
-from keras_inits._diagnose.setting import output, own_loss, weighting
+from keras_inits._diagnose.setting import examine, output, own_loss, weighting
 from keras_inits._diagnose.setting.guess import guess
 from keras_inits._diagnose.setting.plain import End, loss_kind, targets_of
 
@@ -64,6 +64,18 @@ def contrastive(same, distance):
     return ops.mean(same * distance**2 + (1 - same) * ops.maximum(1 - distance, 0) ** 2)
 
 
+def clipped(y, p):
+    return keras.losses.binary_crossentropy(y, p)
+
+
+def of_logits(y, z):
+    return ops.mean(ops.maximum(z, 0) - z * y + ops.log1p(ops.exp(-ops.abs(z))))
+
+
+def ramp(y, z):
+    return ops.mean(ops.clip(1 - (2 * y - 1) * z, 0, 2))
+
+
 def critic(sign, score):
     return ops.mean(sign * score)
 
@@ -77,6 +89,12 @@ def critic(sign, score):
         (MEASURED, "linear", square, 1, None),
         (MEASURED, "linear", critic, 1, None),
         (PAIRS, "sigmoid", contrastive, 2, None),
+        (PAIRS, "linear", clipped, 1, "output activation"),
+        (PAIRS, "sigmoid", clipped, 1, None),
+        (PAIRS, "linear", of_logits, 1, None),
+        (PAIRS, "linear", ramp, 1, None),
+        (PAIRS, "linear", square, 1, None),
+        (PAIRS, "linear", lambda y, d: contrastive(y, ops.abs(d)), 2, None),
         (MEASURED, "linear", lambda y, p: ops.mean(p**2), 1, "loss"),
         (np.zeros((32, 1), "float32"), "linear", lambda y, p: ops.mean(p**2), 1, None),
         (MEASURED[:, 0], "linear", Square(), 1, "target shape"),
@@ -119,4 +137,52 @@ def test_two_activations_in_a_row_are_judged_by_what_they_can_give(before, activ
         y = 1.8 * y - 0.9
     end = End(activation, (32, 2), "last", before)
     found = output.check(targets_of(y), end, loss_kind(loss))
+    assert [f.kind for f in found] == (["output activation"] if wrong else [])
+
+
+def _two_headed(trainable=True, own=True):
+    x = keras.Input((6,), name="x")
+    body = layers.Dense(8, "relu", name="body")(x)
+    mood = layers.Dense(1, name="mood", trainable=trainable) if own else layers.ReLU(name="mood")
+    return keras.Model(x, [mood(body), layers.Dense(1, name="size")(body)])
+
+
+@pytest.mark.parametrize(
+    ("options", "weights", "where"),
+    [
+        ({}, [0.0, 1.0], ("loss", "mood")),
+        ({}, {"mood": 0}, ("loss", "mood")),
+        ({}, [0.0, 0.0], ("loss", "body", "mood", "size")),
+        ({}, [0.1, 1.0], None),
+        ({}, None, None),
+        ({"trainable": False}, [0.0, 1.0], None),  # watched alone
+        ({"own": False}, [0.0, 1.0], None),
+    ],
+)
+def test_outputs_without_a_weight_that_have_layers_of_their_own_are_found(options, weights, where):
+    model = _two_headed(**options)
+    model.compile("adam", ["mse", "mae"], loss_weights=weights, metrics=[["mae"], ["mse"]])
+    x = np.random.default_rng(0).normal(size=(32, 6)).astype("float32")
+    y = [np.abs(x[:, :1]), x[:, 1:2]]
+    found = [f for f in examine(model, x, y, trials=False).findings if "loss" in f.where]
+    assert [f.where for f in found] == ([where] if where else [])
+    for finding in found:
+        exec(finding.remedy, {"model": model, "keras": keras})
+        assert not examine(model, x, y, trials=False).findings
+
+
+@pytest.mark.parametrize(
+    ("activation", "y", "wrong"),
+    [
+        ("relu", [0, 1, 1, 0], True),
+        ("sigmoid", [-1, 1, 1, -1], True),
+        ("linear", [0, 1, 1, 0], False),
+        ("tanh", [-1, 1, 1, -1], False),
+        ("unknown", [0, 1, 1, 0], False),
+        ("relu", [1, 1, 1, 1], False),
+    ],
+)
+def test_a_hinge_needs_both_signs(activation, y, wrong):
+    end = End(activation, (4, 1), "last", reference=REFERENCE)
+    found = output.check(targets_of(y), end, loss_kind("hinge"))
     assert [f.kind for f in found] == (["output activation"] if wrong else [])

@@ -264,3 +264,27 @@ def test_a_layer_named_output_is_not_taken_for_the_end():
     labels = Finding("labels", ("targets",), "", "", "")
     ordered = engine._in_order(run.Setting((labels, dropout)), (broken,))
     assert [f.kind for f in ordered] == ["labels", "not finite", "dropout"]
+
+
+def test_one_target_for_all_is_meant_so_where_pairs_are_compared_or_a_judge_is_frozen():
+    ones = np.ones(64, "float32")
+
+    def labels(model, x, loss=BCE, y=ones):
+        model.compile("adam", loss)
+        return [f.kind for f in examine(model, x, y, trials=False).findings]
+
+    tower = keras.Sequential([keras.Input((6,)), layers.Dense(4, "relu"), layers.Dense(1)])
+    a, b = keras.Input((6,)), keras.Input((6,))
+    assert labels(keras.Model([a, b], ops.sigmoid(tower(a) - tower(b))), [X, X[::-1].copy()]) == []
+    judge = keras.Sequential([keras.Input((6,)), layers.Dense(1, "sigmoid")])
+    judge.trainable = False
+    maker = keras.Sequential([keras.Input((6,)), layers.Dense(6)])
+    assert labels(keras.Sequential([keras.Input((6,)), maker, judge]), X) == []
+    judge.trainable = True
+    assert labels(keras.Sequential([keras.Input((6,)), maker, judge]), X) == ["labels"]
+    towers = keras.Sequential([keras.Input((6,)), layers.Dense(4)])
+
+    def contrast(y, made):
+        return ops.mean(made**2) + 0 * ops.mean(y)
+
+    assert labels(towers, X, contrast, np.zeros((64, 1), "float32")) == []

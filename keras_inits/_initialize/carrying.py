@@ -1,0 +1,145 @@
+"""Signals on their way through a model whose kernels are being chosen."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_inits._gains import Activation
+from keras_inits._kernel_geometry import KernelGeometry
+from keras_inits._layers.kinds import Kind
+from keras_inits._moments import INPUT_ALIKE, Place, Signal, activated, carried, normal
+from keras_inits._schemes import BalancedInit
+from keras_inits._wiring import Call, Wiring
+
+# Pixels come in as 0 to 255 where a layer divides them by more than this.
+_PIXEL_SCALE = 0.1
+_PIXELS = 255.0
+_INPUTS = 10**6  # their random values are other ones than those of calls
+
+
+@dataclass(frozen=True)
+class Weight:
+    """One weight, as far as the walk needs it.
+
+    Attributes:
+        geometry: that of a kernel; None for other weights.
+        square: its mean square where something else than the walk sets it.
+        chosen: whether the walk is to choose its scale.
+        is_scale: whether it starts at 1 everywhere and may start smaller.
+    """
+
+    geometry: KernelGeometry | None
+    square: float
+    chosen: bool = False
+    is_scale: bool = False
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen for a weight.
+
+    Attributes:
+        initializer: what draws it.
+        note: why.
+        second_moment: what its layer's output has before the activation; None for other weights.
+        square: its mean square.
+    """
+
+    initializer: Any
+    note: str
+    second_moment: float | None
+    square: float
+
+
+class Carrier:
+    """Carries signals through the calls of a model, given the weights chosen so far.
+
+    Args:
+        model: the model.
+        wiring: how it is wired.
+        weights: all of its weights, by path.
+
+    Attributes:
+        choices: what was chosen, by path; whoever chooses writes here.
+        signals: what comes out of each call that was passed, and of each input, by index.
+    """
+
+    def __init__(self, model: Any, wiring: Wiring, weights: Mapping[str, Weight]) -> None:
+        self.wiring, self.weights = wiring, weights
+        self.choices: dict[str, Choice] = {}
+        self.signals: dict[int, Signal] = {
+            -1 - i: self._input(-1 - i) for i in range(len(wiring.inputs))
+        }
+        shapes = [tensor.shape[1:] for tensor in getattr(model, "inputs", None) or ()]
+        # What is open may have any size later: what padding does there is not known.
+        self.sizes_known = bool(shapes) and all(None not in shape for shape in shapes)
+
+    def _input(self, source: int) -> Signal:
+        """Returns what comes in: second moment 1, or pixels where the model rescales them."""
+        signal = normal(1.0, INPUT_ALIKE, _INPUTS - source)
+        for index in self.wiring.graph.consumers.get(source, ()):
+            layer = self.wiring.subjects[index]
+            if (
+                isinstance(layer, keras.layers.Rescaling)
+                and abs(float(np.mean(layer.scale))) < _PIXEL_SCALE
+            ):
+                ranks = np.argsort(np.argsort(signal.values.ravel())) / signal.values.size
+                return signal.with_values(ranks.reshape(signal.values.shape) * _PIXELS)
+        return signal
+
+    def place(self, call: Call, signals: Mapping[int, Signal] | None = None) -> Place:
+        """Returns a call and what reaches it: of `signals`, or else of those so far."""
+        signals = self.signals if signals is None else signals
+        given = []
+        outputs = self.wiring.outputs_into(call)
+        for i, source in enumerate(call.signals):
+            output = outputs[i] if i < len(outputs) else 0
+            signal = signals[source]
+            given.append(signal.shuffled(source * 64 + output) if output else signal)
+        balanced = call.kind is Kind.DEPTHWISE and any(
+            path in self.choices and isinstance(self.choices[path].initializer, BalancedInit)
+            for path in call.weights
+        )
+        return Place(self.wiring, call, tuple(given), self._power(call), self.sizes_known, balanced)
+
+    def carry(self, call: Call, activation: Activation | None) -> None:
+        """Carries the signal through a call.
+
+        Args:
+            call: the call.
+            activation: what several operations behind its kernel make together, if they do: one
+                integral for all of them is as good as for a function with a name.
+        """
+        self.signals[call.index] = signal = carried(self.place(call))
+        following = self.wiring.activation_after(call) if call.is_map else None
+        if following is None or len(following.calls) < 2 or following.between:
+            return
+        if activation is not None and signal.variance:
+            self.signals[following.calls[-1]] = activated(activation, signal)
+
+    def _square(self, path: str) -> float:
+        return self.choices[path].square if path in self.choices else self.weights[path].square
+
+    def kernels(self, call: Call) -> list[tuple[str, KernelGeometry]]:
+        """Returns the kernels that a call reads, by path."""
+        found = [(path, self.weights[path].geometry) for path in call.weights]
+        return [(path, geometry) for path, geometry in found if geometry is not None]
+
+    def _power(self, call: Call) -> float:
+        kernels = self.kernels(call)
+        if call.kind in (Kind.EMBEDDING, Kind.POSITION) and not call.backwards:
+            return self._square(call.weights[0]) if call.weights else 1.0
+        if call.kind is Kind.NORMALIZATION:
+            scales = [p for p in call.weights if p.rpartition("/")[2] in ("gamma", "scale")]
+            return math.prod(map(self._square, scales)) if scales else 1.0
+        if call.kind is Kind.SCALING:
+            return math.prod(map(self._square, call.weights))
+        if call.kind in (Kind.RECURRENT, Kind.CELL):
+            kernels = kernels[:1]
+        # A table sums over its units where it makes the logits.
+        fans = [g.fan_in if g.input_axes or g.tap_axes else g.fan_out for _, g in kernels]
+        return math.prod(f * self._square(path) for f, (path, _) in zip(fans, kernels, strict=True))
