@@ -196,7 +196,10 @@ def by_output(
         if spread or len(may_lack) == len(names):
             needed = {name for name, must in zip(names, may_lack, strict=False) if must}
         if not value or not needed <= set(value) <= set(names):
-            raise InputError(f"Its keys must be the outputs {names}. Received: {list(value)}")
+            raise InputError(
+                "Of a dict as `y` or `sample_weight` the keys must be the outputs, "
+                f"{names}. Received: {list(value)}"
+            )
         return [value.get(name) for name in names]
     several = isinstance(value, list | tuple)
     if spread and not several:
