@@ -23,7 +23,7 @@ from keras_inits._diagnose.objective import (
     loss_scale,
     objective,
 )
-from keras_inits._diagnose.proof import LOST, confirmed
+from keras_inits._diagnose.proof import confirmed
 from keras_inits._diagnose.recording import Recorder, Silencer
 from keras_inits._diagnose.report import (
     JacobianReport,
@@ -116,7 +116,7 @@ def report(
         found = judge(evidence)
         # Kernels drawn anew one by one, by which the others are weighed, do not calm a stream.
         whole = tuple(f for f in found if WHOLE & f.numbers.keys())
-        lost = jacobian is not None and 0 < jacobian.response < LOST
+        lost = jacobian is not None and 0 < jacobian.response < 1 / thresholds.response
         weighed, dismissed = setting.weigh([f for f in found if f not in whole], lost)
         findings = by_severity((*whole, *weighed))
         if not seen.recorder.sees_operations:

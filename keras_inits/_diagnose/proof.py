@@ -35,15 +35,15 @@ SCALES = ("exploding", "vanishing", "dying", "saturated", "rank-collapsed")
 GAIN = 0.2
 LOWER = 0.2  # of the loss itself, where next to no distance was made
 STILL, MOVES = 0.005, 0.05  # the falls of a loss that stays, and of one that does not
+# Below the loss of a constant guess, a part that only what was learned of the inputs brings: how
+# much of the guess it must be, and how many times that of the other start.
+LEARNED, TIMES = 0.1, 5
 # Kernels that are a little too small for their depth cost some steps at the start and nothing more:
 # what others win must be seen after this many times as many steps, too. Not so of kernels that are
 # too large: such nets do fit a batch at last, by features that they never learn (Chizat, Oyallon,
 # Bach 2019, https://arxiv.org/abs/1812.07956).
 LONGER = 10
 FADES = ("vanishing", "rank-collapsed")
-# Of the output, what a change of the inputs by their standard deviation moves. float32 has seven
-# digits: of less nothing is left once a bias has made a step.
-LOST = 1e-6
 
 
 def confirmed(
@@ -289,12 +289,29 @@ class Trials:
             no scale of kernels keeps the gradient.
         remembering: with gates that keep what they hold, given the steps of each layer by its name;
             None without such gates.
+        guess: the loss of the best constant guess; None where it is not known.
     """
 
     own: Trial
     redrawn: Callable[[], Trial]
     rectified: Callable[[], Trial | None]
     remembering: Callable[[Mapping[str, float]], Trial | None]
+    guess: float | None = None
+
+    def prefer(self, other: Trial) -> bool:
+        """Says whether another start ends so much lower that what is seen of this one matters."""
+        own = self.own
+        if not np.isfinite(other.end) or other.end >= own.end:
+            return False
+        first, second = fall(own), fall(other)
+        if first < STILL and second >= max(MOVES, 20 * first):
+            return True
+        if self.guess is not None and self.guess > 0:
+            known, more = (1 - each.end / self.guess for each in (own, other))
+            if more >= max(LEARNED, TIMES * known):
+                return True
+        start = min(own.start, other.start)
+        return other.end <= own.end - max(GAIN * (start - other.end), LOWER * own.end)
 
 
 def weighed(
@@ -310,12 +327,12 @@ def weighed(
         findings: of the signal.
         trials: by which they are weighed.
         longer: returns longer ones, done where the first leave an alarm that a signal fades.
-        lost: whether next to nothing of the input reaches the output (`LOST`). Trials acquit such
-            a net where they show that it learns; not where nothing learns in so few steps.
+        lost: whether next to nothing of the input reaches the output. Trials acquit such a net
+            where they show that it learns; not where nothing learns in so few steps.
     """
     left, notes = _weighed(findings, trials, lost)
     fading = {(f.kind, f.where) for f in left if f.kind in FADES}
-    if longer is None or not fading or any(map(_far_gone, left)):
+    if longer is None or not fading or (not lost and any(map(_far_gone, left))):
         return left, notes
     still, more = _weighed([f for f in findings if (f.kind, f.where) in fading], longer(), lost)
     dismissed = fading - {(f.kind, f.where) for f in still}
@@ -344,7 +361,7 @@ def _weighed(
         other = trials.remembering(lengths)
         if other is not None:
             doubtful = [f for f in doubtful if f not in forgetting]
-            if _better(other, own):
+            if trials.prefer(other):
                 kept |= {id(f): f for f in forgetting}
             notes += [
                 _no_alarm(f, own, other, "gates that keep what they hold")
@@ -353,11 +370,11 @@ def _weighed(
             ]
     if doubtful:
         other = trials.redrawn()
-        if _better(other, own):
+        if trials.prefer(other):
             kept |= {id(f): f for f in doubtful}
         elif any(finding.kind == "vanishing" for finding in doubtful):
             changed = trials.rectified()
-            if changed is not None and _better(changed, own):
+            if changed is not None and trials.prefer(changed):
                 kept |= {id(f): _of_sigmoids(f, own, changed) for f in doubtful}
         if lost and _mute(own, other):
             kept |= {id(f): f for f in doubtful if f.kind == "vanishing"}
@@ -383,16 +400,6 @@ def _no_alarm(finding: Finding, own: Trial, other: Trial, change: str) -> str:
 def _mute(own: Trial, other: Trial) -> bool:
     """Says whether no trial came below where the better one started."""
     return min(own.end, other.end) > (1 - MOVES) * min(own.start, other.start)
-
-
-def _better(other: Trial, own: Trial) -> bool:
-    if not np.isfinite(other.end) or other.end >= own.end:
-        return False
-    first, second = fall(own), fall(other)
-    if first < STILL and second >= max(MOVES, 20 * first):
-        return True
-    start = min(own.start, other.start)
-    return other.end <= own.end - max(GAIN * (start - other.end), LOWER * own.end)
 
 
 def _of_sigmoids(finding: Finding, own: Trial, changed: Trial) -> Finding:

@@ -316,6 +316,7 @@ def _tried(
             lambda: from_start(proof.redrawn(case.copy), None, steps),
             lambda: _rectified(case, rate.value, steps),
             remembering,
+            best,
         )
 
     # A rate, or a loss, that these explain is not named on top.
