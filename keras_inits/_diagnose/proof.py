@@ -10,7 +10,7 @@ a training; where such steps do not bring the loss clearly lower, the finding is
 import dataclasses
 import importlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -363,11 +363,8 @@ def _weighed(
             doubtful = [f for f in doubtful if f not in forgetting]
             if trials.prefer(other):
                 kept |= {id(f): f for f in forgetting}
-            notes += [
-                _no_alarm(f, own, other, "gates that keep what they hold")
-                for f in forgetting
-                if id(f) not in kept
-            ]
+            left_out = [f for f in forgetting if id(f) not in kept]
+            notes += _no_alarms(left_out, own, other, "gates that keep what they hold")
     if doubtful:
         other = trials.redrawn()
         if trials.prefer(other):
@@ -378,9 +375,8 @@ def _weighed(
                 kept |= {id(f): _of_sigmoids(f, own, changed) for f in doubtful}
         if lost and _mute(own, other):
             kept |= {id(f): f for f in doubtful if f.kind == "vanishing"}
-        notes += [
-            _no_alarm(f, own, other, "kernels drawn anew") for f in doubtful if id(f) not in kept
-        ]
+        left_out = [f for f in doubtful if id(f) not in kept]
+        notes += _no_alarms(left_out, own, other, "kernels drawn anew")
     left = [kept.get(id(f), f) for f in findings if f.kind not in SCALES or id(f) in kept]
     return tuple(left), tuple(notes)
 
@@ -390,11 +386,17 @@ def _layer(path: str) -> str:
     return path.split("/")[-1].split(":")[0]
 
 
-def _no_alarm(finding: Finding, own: Trial, other: Trial, change: str) -> str:
-    return (
-        f"no alarm: {finding.kind}, {', '.join(finding.where)}: {finding.evidence}; with {change}, "
-        f"{len(other.losses)} steps lead to {other.end:.3g}, as it is to {own.end:.3g}"
-    )
+def _no_alarms(findings: Sequence[Finding], own: Trial, other: Trial, change: str) -> Iterator[str]:
+    """Yields a note on the findings of each kind that are no alarm."""
+    kinds: dict[str, list[Finding]] = {}
+    for finding in findings:
+        kinds.setdefault(finding.kind, []).append(finding)
+    for kind, (first, *others) in kinds.items():
+        more = f" and {len(others)} more" if others else ""
+        yield (
+            f"no alarm: {kind}, {', '.join(first.where)}{more}: {first.evidence}; with {change}, "
+            f"{len(other.losses)} steps lead to {other.end:.3g}, as it is to {own.end:.3g}"
+        )
 
 
 def _mute(own: Trial, other: Trial) -> bool:

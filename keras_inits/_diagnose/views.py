@@ -1,7 +1,8 @@
 """A diagnosis as a table and text."""
 
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
@@ -12,6 +13,9 @@ from keras_inits._reporting import Finding, plain_text
 
 if TYPE_CHECKING:
     from keras_inits._diagnose.report import SignalReport
+
+
+_FORMS = 3  # different remedies that a group of findings shows
 
 
 def heading(report: "SignalReport") -> str:
@@ -60,9 +64,10 @@ def parts(report: "SignalReport") -> Iterator[RenderableType]:
         )
     for note in report.notes:
         yield plain_text(note)
-    for finding, others in _grouped(report.findings):
+    for group in _grouped(report.findings):
+        finding, *others = group
         yield Text()
-        more = f" and {others} more" if others else ""
+        more = f" and {len(others)} more" if others else ""
         yield Text.assemble(
             plain_text(", ".join(finding.where) + more, "bold"),
             ": ",
@@ -72,7 +77,7 @@ def parts(report: "SignalReport") -> Iterator[RenderableType]:
         if finding.consequence:
             yield plain_text(f"  {finding.consequence}.")
         if finding.remedy:
-            yield plain_text(f"  {finding.remedy}")
+            yield plain_text(f"  {_remedies(group)}")
 
 
 def _span(low: float, high: float) -> str:
@@ -83,12 +88,37 @@ def _span(low: float, high: float) -> str:
     return f"; of five rates, a decade apart, {low:.3g} to {high:.3g} make half of the best fall"
 
 
-def _grouped(findings: tuple[Finding, ...]) -> list[tuple[Finding, int]]:
-    """Returns the first finding of each kind and consequence, and how many more share these."""
+def _grouped(findings: tuple[Finding, ...]) -> Iterable[list[Finding]]:
+    """Returns the findings of each kind and consequence."""
     groups: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
         groups.setdefault((finding.kind, finding.consequence), []).append(finding)
-    return [(group[0], len(group) - 1) for group in groups.values()]
+    return groups.values()
+
+
+def _remedies(group: Sequence[Finding]) -> str:
+    """Returns the first remedy for all layers of a group, and up to two others of its findings."""
+    forms: dict[str, dict[str, None]] = {}
+    for finding in group:
+        form, layer = _of_a_layer(finding.remedy)
+        if layer or finding is group[0]:
+            forms.setdefault(form, {})[layer] = None
+    return "\n".join(_looped(form, list(layers)) for form, layers in list(forms.items())[:_FORMS])
+
+
+def _looped(form: str, layers: list[str]) -> str:
+    if len(layers) > 1:
+        return f"for name in ({', '.join(layers)}):\n    {form}"
+    return form.replace("get_layer(name)", f"get_layer({layers[0]})") if layers[0] else form
+
+
+def _of_a_layer(remedy: str) -> tuple[str, str]:
+    """Returns code with `name` in the place of the one layer it gets, and that layer's literal."""
+    parts = re.split(r'(?<=model\.get_layer\()("[^"]+")(?=\))', remedy)
+    if len(parts) != 3 or "\n" in remedy:
+        return remedy, ""
+    before, layer, after = parts
+    return f"{before}name{after}", layer
 
 
 def _root(value: float | None) -> float:

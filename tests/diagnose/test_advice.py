@@ -116,3 +116,20 @@ def test_trials_in_which_nothing_learns_do_not_acquit_a_net_that_loses_its_input
     finding = Finding("vanishing", ("dense",), "it multiplies the signal by 0.03", "", "")
     findings, notes = proof.weighed([finding], trials, lost=lost)
     assert (len(findings), len(notes)) == (kept, 1 - kept)
+
+
+def test_the_remedy_of_several_layers_is_code_for_all_of_them():
+    model = keras.Sequential(
+        [keras.Input((32,)), *(layers.Dense(32, "relu") for _ in range(4)), layers.Dense(1)]
+    )
+    hidden = model.layers[:4]
+    for layer in hidden:
+        layer.kernel.assign(layer.kernel * 0.05)
+    text = str(ki.diagnose(model, X, jacobian_samples=0))
+    loop = " ".join(text[text.index("for name in ") :].split())
+    exec(
+        loop.partition(' keras_inits.initialize(model.get_layer("')[0],
+        {"keras_inits": ki, "model": model},
+    )
+    deviations = [float(np.std(layer.kernel)) for layer in hidden]
+    np.testing.assert_allclose(deviations, (2 / 32) ** 0.5, rtol=0.2)
