@@ -332,7 +332,12 @@ def weighed(
     """
     left, notes = _weighed(findings, trials, lost)
     fading = {(f.kind, f.where) for f in left if f.kind in FADES}
-    if longer is None or not fading or (not lost and any(map(_far_gone, left))):
+    beyond_doubt = (
+        not lost
+        and any(map(_far_gone, left))
+        and dataclasses.replace(trials, guess=None).prefer(trials.redrawn())
+    )
+    if longer is None or not fading or beyond_doubt:
         return left, notes
     still, more = _weighed([f for f in findings if (f.kind, f.where) in fading], longer(), lost)
     dismissed = fading - {(f.kind, f.where) for f in still}

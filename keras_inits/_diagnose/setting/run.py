@@ -1,5 +1,6 @@
 """`examine`: the setting of a training, before the first step."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -313,7 +314,7 @@ def _tried(
         known = case.sample_weight is None and steps == len(own.losses)
         return proof.Trials(
             own if known else attempt(rate.value, sample_weight=None, steps=steps),
-            lambda: from_start(proof.redrawn(case.copy), None, steps),
+            functools.cache(lambda: from_start(proof.redrawn(case.copy), None, steps)),
             lambda: _rectified(case, rate.value, steps),
             remembering,
             best,
