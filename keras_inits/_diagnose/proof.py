@@ -332,10 +332,8 @@ def weighed(
     """
     left, notes = _weighed(findings, trials, lost)
     fading = {(f.kind, f.where) for f in left if f.kind in FADES}
-    beyond_doubt = (
-        not lost
-        and any(map(_far_gone, left))
-        and dataclasses.replace(trials, guess=None).prefer(trials.redrawn())
+    beyond_doubt = any(map(_far_gone, left)) and dataclasses.replace(trials, guess=None).prefer(
+        trials.redrawn()
     )
     if longer is None or not fading or beyond_doubt:
         return left, notes

@@ -122,10 +122,10 @@ def test_random_starts_have_their_law():
 def test_a_killed_run_keeps_the_nets_that_are_pre_trained(tmp_path, monkeypatch):
     calls = []
 
-    def pretrain(model, x, *, epochs, progress, **options):
+    def pretrain(model, x, *, epochs, on_progress, **options):
         calls.append(options["seed"])
         model.trainable_variables[0].assign(model.trainable_variables[0] + 1)
-        progress(Progress(epochs, epochs, None))
+        on_progress(Progress(epochs, epochs, None))
         return PretrainReport("net", 0, len(x), epochs, "", (PretrainRow("hidden_1", seconds=2.0),))
 
     monkeypatch.setattr(nets, "pretrain", pretrain)
