@@ -36,7 +36,7 @@ class Block(layers.Layer):
 
 def vanishing(rng):
     x = rng.normal(size=(32, 32)).astype("float32")
-    small = keras.initializers.RandomNormal(stddev=0.02)
+    small = keras.initializers.RandomNormal(stddev=0.002)
     hidden = [layers.Dense(32, "relu", kernel_initializer=small) for _ in range(4)]
     model = keras.Sequential([keras.Input((32,)), *hidden, layers.Dense(1)])
     model.compile("adam", "mse")
