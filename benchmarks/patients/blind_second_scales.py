@@ -6,7 +6,7 @@ Written from reports, without a look at how `diagnose` decides and before its ve
 import keras
 import numpy as np
 from blind_second_base import pretrained
-from data import blobs, digits, one_hot, pictures, standardized, words
+from data import blobs, digits, following, one_hot, pictures, standardized, words
 from keras import layers
 from nets import BCE, CCE, SPARSE, adam, mlp, net, sgd
 from program import Program, Training, accuracy, explained, register
@@ -128,13 +128,7 @@ def _(rng):
     "rajveermalviya/language-modeling#3",
 )
 def _(rng):
-    follows = rng.permutation(40)
-    ids = np.zeros((300, 17), int)
-    ids[:, 0] = rng.integers(0, 40, 300)
-    for t in range(16):
-        stray = rng.random(300) < 0.15
-        ids[:, t + 1] = np.where(stray, rng.integers(0, 40, 300), follows[ids[:, t]])
-    x, y = ids[:, :-1], ids[:, 1:]
+    x, y = following(rng, 40, 300, 16, 0.15)
 
     def model():
         recurrent = layers.GRU(32, return_sequences=True)

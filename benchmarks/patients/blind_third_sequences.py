@@ -6,7 +6,7 @@ trained; kept are pairs whose repair learns and ends clearly better, and healthy
 
 import keras
 import numpy as np
-from data import one_hot, series, waves, words
+from data import following, one_hot, series, waves, words
 from keras import layers, ops
 from nets import BCE, CCE, SPARSE, adam, net, sgd
 from program import Program, Training, accuracy, explained, healthy, register
@@ -172,13 +172,7 @@ def _(rng):
 
 @trains("next-symbol-tied-embeddings-causal-attention")
 def _(rng):
-    follows = rng.permutation(30)
-    ids = np.zeros((300, 13), int)
-    ids[:, 0] = rng.integers(0, 30, 300)
-    for t in range(12):
-        stray = rng.random(300) < 0.1
-        ids[:, t + 1] = np.where(stray, rng.integers(0, 30, 300), follows[ids[:, t]])
-    x, y = ids[:, :-1], ids[:, 1:]
+    x, y = following(rng, 30, 300, 12, 0.1)
     tokens = Input((12,), dtype="int32")
     table = layers.ReversibleEmbedding(30, 24)
     h = table(tokens)

@@ -107,3 +107,17 @@ def standardized(x):
 def one_hot(y, classes: int | None = None):
     """Returns rows with a 1 at the class."""
     return np.eye(classes or int(np.max(y)) + 1, dtype="float32")[np.asarray(y)]
+
+
+def following(rng: Rng, symbols: int, samples: int, steps: int, stray: float):
+    """Returns sequences in which each symbol has one that follows, but for a share of stray ones.
+
+    As inputs and, a step later, as targets: both `(samples, steps)`.
+    """
+    follows = rng.permutation(symbols)
+    ids = np.zeros((samples, steps + 1), int)
+    ids[:, 0] = rng.integers(0, symbols, samples)
+    for t in range(steps):
+        lost = rng.random(samples) < stray
+        ids[:, t + 1] = np.where(lost, rng.integers(0, symbols, samples), follows[ids[:, t]])
+    return ids[:, :-1], ids[:, 1:]
