@@ -12,9 +12,8 @@ from keras_inits._diagnose.evidence import Evidence
 from keras_inits._diagnose.traits import activation_of, has_kernel
 from keras_inits._schemes import XavierInit
 
-NEAR = (
-    1.3  # the scale of He and of Xavier with the gain of ReLU, where one side is 1.7 of the other
-)
+# So the scales of He and of Xavier with the gain of ReLU differ where one side is 1.7 of the other.
+NEAR = 1.3
 SMALL = 0.1  # a bias that shifts next to nothing of unit signals
 # What an operation of TensorFlow is called in Keras.
 _NAMES = {

@@ -19,7 +19,6 @@ _LOSS = re.compile(r'loss=(?:"(?P<name>\w+)"|keras\.losses\.(?P<cls>\w+)\((?P<ar
 _COMPILE = "model.compile("
 _NEW_END = (".activation = ", "activation=", "No activation", "Dense(")
 _FOCAL = {"BinaryCrossentropy", "CategoricalCrossentropy"}  # those that have such a form
-_LONG = {"mse": "mean_squared_error", "mae": "mean_absolute_error"}
 
 
 def with_arguments_of_loss(finding: Finding, case: Case, part: int) -> Finding:
@@ -39,7 +38,7 @@ def with_arguments_of_loss(finding: Finding, case: Case, part: int) -> Finding:
     found = _LOSS.search(remedy)
     if found is None:
         return finding
-    name = (found["name"] and _class_name(found["name"])) or found["cls"]
+    name = loss_kind(found["name"]).class_name if found["name"] else found["cls"]
     told = dict(part.split("=") for part in (found["arguments"] or "").split(", ") if part)
     new_end = any(mark in remedy for mark in _NEW_END)
     rows = ""
@@ -67,15 +66,6 @@ def with_other_arguments(finding: Finding, model: keras.Model) -> Finding:
     if unknown:
         remedy += f"  # and with your own {' and '.join(unknown)} as before"
     return dataclasses.replace(finding, remedy=remedy)
-
-
-def _class_name(loss: str) -> str:
-    """Returns the name of the class of a loss of Keras's, such as `"mse"`.
-
-    >>> _class_name("mse"), _class_name("categorical_crossentropy")
-    ('MeanSquaredError', 'CategoricalCrossentropy')
-    """
-    return "".join(part.capitalize() for part in _LONG.get(loss, loss).split("_"))
 
 
 def _needs_rows(loss: Any) -> bool:

@@ -81,7 +81,6 @@ def _twice(end: End) -> Finding:
 
 def _smoothed(loss: LossKind) -> Finding:
     left = 1 - loss.smoothing
-    name = "".join(part.capitalize() for part in loss.name.split("_"))
     given = "from_logits=True, " if loss.from_logits else ""
     given += f"axis={loss.axis}, " if loss.axis != -1 else ""
     return Finding(
@@ -92,7 +91,8 @@ def _smoothed(loss: LossKind) -> Finding:
         "The targets of all samples are the same, and so are the best answers"
         if left <= 0
         else "The best answers are nearly the same for all samples",
-        f"model.compile(model.optimizer, loss=keras.losses.{name}({given}label_smoothing=0.1))",
+        f"model.compile(model.optimizer, loss=keras.losses.{loss.class_name}"
+        f"({given}label_smoothing=0.1))",
         {"smoothing": loss.smoothing},
     )
 

@@ -13,7 +13,7 @@ import numpy as np
 from keras import ops
 
 from keras_inits._diagnose.setting.endings import new_activation
-from keras_inits._diagnose.setting.plain import End, Targets
+from keras_inits._diagnose.setting.plain import PROBABILITIES, End, Targets
 from keras_inits._reporting import Finding
 
 Loss = Callable[[np.ndarray, np.ndarray], float]
@@ -24,7 +24,6 @@ SEED = 470_312  # no seed that somebody's targets were drawn with
 CLOSE = 1e-3  # float32 sums of some hundred terms differ by less
 APART = 0.01  # a loss that sees which target is whose differs by more
 VALUES = 10  # a measurement has more than so many values
-SHARES = ("sigmoid", "softmax", "hard_sigmoid")
 NOISE = (0.0, 0.1, 0.3, 1.0, 3.0)  # standard deviations of the targets that answers are off
 DRAWS = 3
 UNSURE = 0.02  # of a probability that is sure of itself
@@ -88,7 +87,7 @@ def _answers(y: np.ndarray, end: End) -> np.ndarray:
     draw = np.random.default_rng(SEED).standard_normal((len(y), *end.shape[1:]))
     if end.activation == "softmax":
         draw = np.exp(draw) / np.exp(draw).sum(-1, keepdims=True)
-    elif end.activation in SHARES:
+    elif end.activation in PROBABILITIES:
         draw = 1 / (1 + np.exp(-draw))
     elif end.activation != "linear":
         draw = np.abs(draw)
@@ -139,7 +138,11 @@ def _from(value: float) -> Callable[[float], float]:
 def _unused(y: np.ndarray, targets: Targets, end: End, loss: Loss) -> Finding | None:
     """Returns the finding that the loss is the same for other targets."""
     # Zeros, or one number for all, stand in for targets where the model computes the loss.
-    if targets.distinct < 2 or end.activation not in (*SHARES, "linear") or not end.reference:
+    if (
+        targets.distinct < 2
+        or end.activation not in (*PROBABILITIES, "linear")
+        or not end.reference
+    ):
         return None
     some = y[:SAMPLES]
     turned = (targets.high + targets.low - some.astype(float)).astype(y.dtype)
@@ -173,12 +176,12 @@ def _reversed(y: np.ndarray, targets: Targets, end: End, loss: Loss, inputs: int
     some = y[: shape[0]]
     truth = some.astype(float).reshape(shape)
     softmax = end.activation == "softmax"
-    if end.activation in SHARES and targets.binary:
+    if end.activation in PROBABILITIES and targets.binary:
         if (np.prod(shape[1:]) == 1 and inputs > 1) or (softmax and not targets.one_hot):
             return None
         right, wrong = _shares(truth, softmax), _shares(_opposite(truth, softmax), softmax)
         ways, what = [[(1 - t) * right + t * wrong for t in WAY]], "from right to wrong answers"
-    elif end.activation not in SHARES and targets.distinct > VALUES:
+    elif end.activation not in PROBABILITIES and targets.distinct > VALUES:
         draws = np.random.default_rng(SEED).standard_normal((DRAWS, *shape)) * truth.std()
         ways = [[truth + sign * s * d for s in NOISE] for d in draws for sign in (1, -1)]
         what = "from the truth to noise"
@@ -196,7 +199,7 @@ def _reversed(y: np.ndarray, targets: Targets, end: End, loss: Loss, inputs: int
             return None
         if not np.ptp(values) > CLOSE * np.abs(values).max():
             return None
-    if end.activation in SHARES and _on_purpose(some, truth, loss, values, softmax):
+    if end.activation in PROBABILITIES and _on_purpose(some, truth, loss, values, softmax):
         return None
     return Finding(
         "loss",

@@ -64,6 +64,15 @@ class LossKind:
     ignored: int | None = field(default=None, repr=False)
     smoothing: float = field(default=0.0, repr=False)
 
+    @property
+    def class_name(self) -> str:
+        """The name of its class in `keras.losses`.
+
+        >>> loss_kind("mse").class_name, loss_kind("categorical_crossentropy").class_name
+        ('MeanSquaredError', 'CategoricalCrossentropy')
+        """
+        return "".join(part.capitalize() for part in self.name.split("_"))
+
 
 def loss_kind(loss: Any) -> LossKind:
     """Returns the kind of what `compile` takes as a loss.

@@ -145,7 +145,6 @@ def _no_probabilities(targets: Targets, end: End, loss: LossKind) -> Finding:
     fit = "sigmoid" if loss.name in BINARY else "softmax"
     low, high = RANGES.get(end.activation, (-np.inf, np.inf))
     values = "any number" if low == -np.inf else f"values from {low:g} to {high:g}"
-    logits = "".join(part.capitalize() for part in loss.name.split("_"))
     return Finding(
         "output activation",
         ("output",),
@@ -153,7 +152,7 @@ def _no_probabilities(targets: Targets, end: End, loss: LossKind) -> Finding:
         "What is outside of 0 to 1 is cut off, and has no gradient",
         new_activation(end, fit)
         + (
-            f"; or loss=keras.losses.{logits}(from_logits=True)"
+            f"; or loss=keras.losses.{loss.class_name}(from_logits=True)"
             if end.activation == "linear"
             else ""
         ),
