@@ -7,10 +7,10 @@ import json
 import math
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from rich.console import Console, RenderableType
@@ -19,6 +19,8 @@ from rich.text import Text
 
 from keras_inits._errors import InputError
 from keras_inits._files import write_whole
+
+_Key = TypeVar("_Key", bound=Hashable)
 
 WIDTH = 80  # columns of a report as text
 
@@ -49,6 +51,21 @@ class Finding:
     def __str__(self) -> str:
         parts = (self.evidence, self.consequence, self.remedy)
         return f"{self.kind}: {', '.join(self.where)}: " + ". ".join(filter(None, parts))
+
+
+def grouped(
+    findings: Iterable[Finding], key: Callable[[Finding], _Key]
+) -> dict[_Key, list[Finding]]:
+    """Returns findings by what `key` says of them, in their order."""
+    groups: dict[_Key, list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault(key(finding), []).append(finding)
+    return groups
+
+
+def alike(findings: Iterable[Finding]) -> dict[tuple[str, str], list[Finding]]:
+    """Returns findings by kind and consequence: those that are printed and proved together."""
+    return grouped(findings, lambda finding: (finding.kind, finding.consequence))
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,14 +2,14 @@
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from keras_inits._reporting import Finding, plain_text
+from keras_inits._reporting import Finding, alike, plain_text
 
 if TYPE_CHECKING:
     from keras_inits._diagnose.report import SignalReport
@@ -64,7 +64,7 @@ def parts(report: "SignalReport") -> Iterator[RenderableType]:
         )
     for note in report.notes:
         yield plain_text(note)
-    for group in _grouped(report.findings):
+    for group in alike(report.findings).values():
         finding, *others = group
         yield Text()
         more = f" and {len(others)} more" if others else ""
@@ -86,14 +86,6 @@ def _span(low: float, high: float) -> str:
     if low == high:
         return f"; of five rates, a decade apart, {low:.3g} alone makes half of the best fall"
     return f"; of five rates, a decade apart, {low:.3g} to {high:.3g} make half of the best fall"
-
-
-def _grouped(findings: tuple[Finding, ...]) -> Iterable[list[Finding]]:
-    """Returns the findings of each kind and consequence."""
-    groups: dict[tuple[str, str], list[Finding]] = {}
-    for finding in findings:
-        groups.setdefault((finding.kind, finding.consequence), []).append(finding)
-    return groups.values()
 
 
 def _remedies(group: Sequence[Finding]) -> str:

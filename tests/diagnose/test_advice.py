@@ -6,7 +6,7 @@ import pytest
 from keras import layers, ops
 
 import keras_inits as ki
-from keras_inits._diagnose import proof
+from keras_inits._diagnose import weighing
 from keras_inits._diagnose.setting.steps import Trial
 from keras_inits._reporting import Finding
 
@@ -94,11 +94,11 @@ def test_a_head_start_is_no_fault(late, kept):
         own, other = (
             Trial(0.1, (1.4,) * 20, 1.4, end, (), (), 1.0) for end in (own_end, other_end)
         )
-        return proof.Trials(own, lambda: other, lambda: None, lambda lengths: None)
+        return weighing.Trials(own, lambda: other, lambda: None, lambda lengths: None)
 
     finding = Finding("vanishing", ("dense",), "the signal is 0.08 times what it was", "", "")
-    assert len(proof.weighed([finding], trials(1.3, 0.8))[0]) == 1
-    findings, notes = proof.weighed([finding], trials(1.3, 0.8), lambda: trials(late, 0.01))
+    assert len(weighing.weighed([finding], trials(1.3, 0.8))[0]) == 1
+    findings, notes = weighing.weighed([finding], trials(1.3, 0.8), lambda: trials(late, 0.01))
     assert (len(findings), len(notes)) == (kept, 1 - kept)
 
 
@@ -110,11 +110,11 @@ def test_trials_in_which_nothing_learns_do_not_acquit_a_net_that_loses_its_input
         return Trial(0.1, (start,) * 20, start, end, (), (), 1.0)
 
     # What is drawn anew starts worse, and comes to a constant guess.
-    trials = proof.Trials(
+    trials = weighing.Trials(
         trial(1.39, own), lambda: trial(1.9, 1.38), lambda: None, lambda lengths: None
     )
     finding = Finding("vanishing", ("dense",), "it multiplies the signal by 0.03", "", "")
-    findings, notes = proof.weighed([finding], trials, lost=lost)
+    findings, notes = weighing.weighed([finding], trials, lost=lost)
     assert (len(findings), len(notes)) == (kept, 1 - kept)
 
 

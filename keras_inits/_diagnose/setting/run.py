@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_inits._diagnose import proof
+from keras_inits._diagnose import weighing
 from keras_inits._diagnose.backends import backend
 from keras_inits._diagnose.objective import objective
 from keras_inits._diagnose.report import FirstSteps
@@ -306,15 +306,15 @@ def _tried(
 
     # Kernels are weighed without the weights of samples: what balanced classes want of a bias that
     # was set to the frequencies is not the kernels' doing.
-    def weighing(steps: int) -> proof.Trials:
+    def trials_of(steps: int) -> weighing.Trials:
         def remembering(lengths: Mapping[str, float]) -> Trial | None:
-            start = proof.remembering(case.copy, lengths)
+            start = weighing.remembering(case.copy, lengths)
             return None if start is None else from_start(start, None, steps)
 
         known = case.sample_weight is None and steps == len(own.losses)
-        return proof.Trials(
+        return weighing.Trials(
             own if known else attempt(rate.value, sample_weight=None, steps=steps),
-            functools.cache(lambda: from_start(proof.redrawn(case.copy), None, steps)),
+            functools.cache(lambda: from_start(weighing.redrawn(case.copy), None, steps)),
             lambda: _rectified(case, rate.value, steps),
             remembering,
             best,
@@ -327,7 +327,7 @@ def _tried(
         momentum = momentum_of(optimizer)
         judged = rates.too_high(own, attempt, scheduled=rate.scheduled, momentum=momentum)
         if judged:
-            of_weights = rates.is_of_weights(own, from_start(proof.redrawn(case.copy)))
+            of_weights = rates.is_of_weights(own, from_start(weighing.redrawn(case.copy)))
         elif not rate.rises:
             judged = rates.too_low(own, attempt, name, scheduled=rate.scheduled)
             judged = judged or small_steps.muted(own, optimizer, attempt)
@@ -346,9 +346,9 @@ def _tried(
     def weigh(findings: Sequence[Finding], lost: bool) -> Weighed:
         if not findings:
             return (), ()
-        later = max(steps, min(proof.LONGER * steps, MOST_STEPS))
-        longer = (lambda: weighing(later)) if later > steps and cost < BUDGET / 10 else None
-        return proof.weighed(findings, weighing(steps), longer, lost=lost)
+        later = max(steps, min(weighing.LONGER * steps, MOST_STEPS))
+        longer = (lambda: trials_of(later)) if later > steps and cost < BUDGET / 10 else None
+        return weighing.weighed(findings, trials_of(steps), longer, lost=lost)
 
     # Where the setting has a fault, the signal is what comes of it.
     if changed:
@@ -374,7 +374,7 @@ def _late(case: Case, own: Trial, best: float | None, penalties: float) -> Findi
 
 def _rectified(case: Case, rate: float, steps: int) -> Trial | None:
     """Returns the trial of the net with ReLU for its sigmoids; None if it has none to change."""
-    other = proof.rectified(case.model)
+    other = weighing.rectified(case.model)
     if other is None:
         return None
     copy = Copy(other, objective(case.model, None if case.own else case.loss))

@@ -6,7 +6,7 @@ import pytest
 from keras import layers, ops
 
 import keras_inits
-from keras_inits._diagnose import proof
+from keras_inits._diagnose import weighing
 from keras_inits._diagnose.setting import data, examine, steps
 from keras_inits._reporting import Finding
 
@@ -148,8 +148,8 @@ def test_what_bad_weights_lose_at_the_start_is_no_measure_of_what_others_gain(st
         return steps.Trial(0.05, (first,) * 20, first, last, (), (), 1.0)
 
     finding = Finding("saturated", ("dense",), "97% of its values are near a bound", "", "")
-    trials = proof.Trials(
+    trials = weighing.Trials(
         trial(start, end), lambda: trial(0.7, 0.55), lambda: None, lambda lengths: None
     )
-    findings, notes = proof.weighed([finding], trials)
+    findings, notes = weighing.weighed([finding], trials)
     assert (len(findings), len(notes)) == (kept, 1 - kept)
