@@ -7,7 +7,7 @@ to start at 0, noise to be on, as in training, and interpolation to repeat value
 import functools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -181,9 +181,10 @@ def _kernel(place: Place) -> Signal:
         sizes = np.sqrt(power * np.mean(signal.values**2, axis=0))
         drawn = _directions(place, alike)
         made = signal.with_values(drawn * sizes)
-        return made.scaled(math.sqrt(power * signal.second_moment / made.second_moment))
-    # Weights of mean 0 make a normal sum.
-    return normal(power * place.second_moment, alike, place.call.index, signal.reason)
+        made = made.scaled(math.sqrt(power * signal.second_moment / made.second_moment))
+    else:  # weights of mean 0 make a normal sum
+        made = normal(power * place.second_moment, alike, place.call.index, signal.reason)
+    return replace(made, constant=min(signal.common, alike))
 
 
 def _directions(place: Place, alike: float) -> Array:
@@ -221,7 +222,14 @@ def zeroed(signal: Signal, kept: float, key: int) -> Signal:
 
 
 def _table(place: Place) -> Signal:
-    return normal(place.power, 0.0, place.call.index)  # each token has a row of its own
+    """Returns rows of a table.
+
+    Two places meet the same row in one of `rows` cases: of a large vocabulary hardly ever, of two
+    kinds of segments in half. Positions are no two alike.
+    """
+    looked_up = place.call.kind is Kind.EMBEDDING and place.call.sources
+    rows = int(getattr(place.subject, "input_dim", 0) or 0) if looked_up else 0
+    return normal(place.power, 1 / rows if rows else 0.0, place.call.index)
 
 
 def _recurrent(place: Place) -> Signal:
@@ -259,6 +267,8 @@ def _elementwise(place: Place) -> Signal | None:
 def _normalization(place: Place) -> Signal:
     (signal, *_), subject = place.given, place.subject
     name = type(subject).__name__
+    if signal.constant is not None and isinstance(subject, keras.layers.BatchNormalization):
+        return _without_constants(place, signal)
     centred = isinstance(subject, _CENTRING) or name in ("LayerNorm", "BatchNorm")
     values = signal.values - signal.mean if centred else signal.values
     square = float(np.mean(values**2))
@@ -269,6 +279,23 @@ def _normalization(place: Place) -> Signal:
         return signal
     factor = math.sqrt(place.power / size)
     return signal.scaled(factor) if signal.variance else signal.with_values(values * factor)
+
+
+def _without_constants(place: Place, signal: Signal) -> Signal:
+    """Returns what a batch normalization makes of a kernel's output.
+
+    It takes off what is the same for all examples and places of a channel, of which a kernel behind
+    a ReLU makes a third, and gives all channels one size. Two places are then less alike, so that
+    a mean over places is smaller.
+    """
+    kept = 1 - signal.constant
+    variance = signal.second_moment * kept
+    if not variance > 0:
+        return signal.scaled(0.0)
+    size = variance + float(getattr(place.subject, "epsilon", 0.0) or 0.0)
+    alike = min(1.0, max(0.0, signal.alike - signal.constant) / kept)
+    made = normal(place.power * variance / size, alike, place.call.index, signal.reason)
+    return replace(made, constant=0.0)
 
 
 _CENTRING = (
