@@ -1,15 +1,15 @@
 """What `audit` and `diagnose` say of published nets as they come from Keras and Keras Hub.
 
-    python benchmarks/fresh.py [--nets ResNet50 hub/GPT2] [--seeds 1] [--kept FILE]
+    python benchmarks/fresh.py [--nets ResNet50 hub/GPT2] [--seeds 1] [--batch 8] [--kept FILE]
                                [--minutes 30]
 
 Every net of `keras.applications`, without weights, at 96 x 96 pixels and ten classes, and every
 backbone of Keras Hub that can be made without a download (those of this repository's tests, six
 layers a stack and wider), each judged without data: `audit(model)` and
-`diagnose(model, confirm=True)` on the input that it makes for itself. A row says what each found
-and where, how many calls that concerns, and whether the remedy made it better when it was applied;
-then the seconds of both. Nets come in the order of their size. With `--kept FILE` what has been
-judged is kept there, and a second call goes on; `--minutes` ends a call in time.
+`diagnose(model, confirm=True)` on standard input. A row says what each found and where, how
+many findings of the kind there are, and of how many the remedy made it better when it was applied;
+then the seconds of both. Large nets come last. With `--kept FILE` what has been judged is kept
+there, and a second call goes on; `--minutes` ends a call in time.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from auto_kernels import APPLICATIONS, backbones
 from kept import Kept
 
 import keras_inits
+from keras_inits._diagnose import standard_input
 
 # By the seconds that they take; all others take less.
 LARGE = (
@@ -46,15 +47,16 @@ def backbone(make):
     return make(keras_hub.models)
 
 
-def judged(make, seed):
-    """Returns what was found of a net, and the seconds that each took."""
+def judged(make, seed, batch):
+    """Returns what was found of a net on a batch of so many samples, and the seconds of each."""
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
     model = make()
     begun = time.perf_counter()
     audit = keras_inits.audit(model)
     between = time.perf_counter()
-    report = keras_inits.diagnose(model, confirm=True, seed=seed)
+    x = standard_input(model, batch, seed)
+    report = keras_inits.diagnose(model, x, confirm=True, seed=seed)
     ended = time.perf_counter()
     return {
         "audit": [_plain(finding) for finding in audit.findings],
@@ -90,6 +92,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--nets", nargs="*", help="all if none are named")
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--kept", type=Path, help="a file of what has been judged")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no net after")
     arguments = parser.parse_args()
@@ -104,8 +107,8 @@ def main():
 
         def measure(seed, name=name):
             if name in hub:
-                return judged(lambda: backbone(hub[name]), seed)
-            return judged(lambda: application(name), seed)
+                return judged(lambda: backbone(hub[name]), seed, arguments.batch)
+            return judged(lambda: application(name), seed, arguments.batch)
 
         seeds = kept.of_seeds((name,), arguments.seeds, measure)
         if isinstance(seeds, str):
