@@ -28,6 +28,14 @@ class SkipReport(Report):
         skipped: how many weights were not drawn.
         numbers: how many numbers they hold.
         unset: the paths of those that nothing has set since: they are 0.
+
+    >>> net = lambda: keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    >>> trained = net()
+    >>> with skip_initialization() as skipped:
+    ...     net().set_weights(trained.get_weights())
+    >>> report = skipped.report()
+    >>> report.skipped, report.numbers, report.unset
+    (1, 6, ())
     """
 
     skipped: int
@@ -64,7 +72,14 @@ class SkipReport(Report):
 
 @dataclass(eq=False)
 class Skipped:
-    """The weights that were not drawn, and whether something has set them since."""
+    """The weights that were not drawn, and whether something has set them since.
+
+    >>> with skip_initialization() as skipped:
+    ...     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    ...     drawn = skipped.draw(seed=0)
+    >>> drawn, skipped.unset
+    (1, ())
+    """
 
     _waiting: dict[int, tuple[Any, Any]] = field(default_factory=dict)  # variable, initializer
     _skipped: int = 0
