@@ -54,6 +54,9 @@ class Comparison(Report):
         costs: by scheme that is a `Start`, `(seeds, 2)`: the seconds that it took before training,
             and how often it passed data forward through the model or a part of it.
 
+    Raises:
+        InputError: a history without a loss, or of another shape than `(schemes, seeds, epochs)`.
+
     >>> import numpy as np
     >>> accuracy = np.array([[[0.5, 0.9], [0.4, 0.8]], [[0.1, 0.7], [0.1, 0.1]]])
     >>> result = Comparison(

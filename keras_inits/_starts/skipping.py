@@ -150,6 +150,9 @@ def skip_initialization() -> Iterator[Skipped]:
     report, and `draw` draws it. Weights of layers that make variables on their own, without
     `add_weight`, are drawn as ever.
 
+    Raises:
+        InputError: inside another such block.
+
     Yields:
         What was skipped: `unset` are the paths of the weights that nothing has set yet, `report()`
         is all of it, and `draw(seed=...)` draws the unset ones by their own initializers.

@@ -22,6 +22,11 @@ if TYPE_CHECKING:  # matplotlib is an extra
 class Table:
     """Rows of text under headers; the first column names the row.
 
+    Attributes:
+        title: a line above it.
+        columns: the headers.
+        rows: of as many entries as there are columns.
+
     >>> Table("losses", ("scheme", "final"), (("he", "0.31"),)).rows[0]
     ('he', '0.31')
     """

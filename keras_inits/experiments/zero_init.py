@@ -83,7 +83,7 @@ class ZeroInitResult(ExperimentResult):
 
     >>> result = run(ZeroInitConfig(seeds=3, epochs=2))  # doctest: +SKIP
     >>> sorted(result.units_apart)  # doctest: +SKIP
-    TODO
+    ['constant', 'he', 'zeros']
     """
 
     experiment: ClassVar[str] = "zero-init"

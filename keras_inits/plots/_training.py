@@ -131,6 +131,9 @@ def training_figure(
     Returns:
         A new figure, not shown: `figure.savefig(path)` writes it.
 
+    Raises:
+        InputError: a label without cost or accuracy, or no labels.
+
     >>> from keras_inits import plots
     >>> curves = {"he": {"cost": [[2.0, 1.0]], "accuracy": [[0.5, 0.8]]}}
     >>> figure = plots.training_figure(curves, {})
@@ -231,7 +234,8 @@ def plot_differences(
     ax.set_yticks(rows, [literal(f"{d.a} - {d.b}") for d in differences])
     ax.set_ylim(-0.6, len(differences) - 0.4)
     name = metric or result.metric
-    ax.set_xlabel(f"difference in final {name.replace('_', ' ')} (95 % interval)")
+    # Not centred, since layouts let a label that is wider than its axes run out of the figure.
+    ax.set_xlabel(f"difference in final {name.replace('_', ' ')} (95 % interval)", loc="right")
     if len(differences) < len(everything):
         failed = ", ".join(sorted(set(result.schemes) - alive))
         ax.set_title(literal(f"without {failed}: failed"), size=9)
@@ -257,6 +261,9 @@ def boundary_figure(
 
     Returns:
         A new figure, not shown: `figure.savefig(path)` writes it.
+
+    Raises:
+        InputError: arrays of other shapes than these, or none.
 
     >>> import numpy as np
     >>> from keras_inits import plots
