@@ -18,6 +18,7 @@ from keras_inits._layers.activations import activation_of_operation
 from keras_inits._layers.kinds import KERNELS, Kind
 from keras_inits._moments.applying import applied
 from keras_inits._moments.contracting import contracted
+from keras_inits._moments.normalizing import normalized
 from keras_inits._moments.pooling import pooled
 from keras_inits._moments.reach import WHOLE, Reach, kept_of_padding, reach
 from keras_inits._moments.recurrence import recurrent_output
@@ -264,47 +265,6 @@ def _elementwise(place: Place) -> Signal | None:
         return made
 
 
-def _normalization(place: Place) -> Signal:
-    (signal, *_), subject = place.given, place.subject
-    name = type(subject).__name__
-    if signal.constant is not None and isinstance(subject, keras.layers.BatchNormalization):
-        return _without_constants(place, signal)
-    centred = isinstance(subject, _CENTRING) or name in ("LayerNorm", "BatchNorm")
-    values = signal.values - signal.mean if centred else signal.values
-    square = float(np.mean(values**2))
-    size = square + float(getattr(subject, "epsilon", 0.0) or 0.0)
-    if name in ("UnitNormalization", "Normalize"):
-        size = square * place.call.shape[-1]  # the norm of a vector is 1
-    if not size > 0:
-        return signal
-    factor = math.sqrt(place.power / size)
-    return signal.scaled(factor) if signal.variance else signal.with_values(values * factor)
-
-
-def _without_constants(place: Place, signal: Signal) -> Signal:
-    """Returns what a batch normalization makes of a kernel's output.
-
-    It takes off what is the same for all examples and places of a channel, of which a kernel behind
-    a ReLU makes a third, and gives all channels one size. Two places are then less alike, so that
-    a mean over places is smaller.
-    """
-    kept = 1 - signal.constant
-    variance = signal.second_moment * kept
-    if not variance > 0:
-        return signal.scaled(0.0)
-    size = variance + float(getattr(place.subject, "epsilon", 0.0) or 0.0)
-    alike = min(1.0, max(0.0, signal.alike - signal.constant) / kept)
-    made = normal(place.power * variance / size, alike, place.call.index, signal.reason)
-    return replace(made, constant=0.0)
-
-
-_CENTRING = (
-    keras.layers.BatchNormalization,
-    keras.layers.LayerNormalization,
-    keras.layers.GroupNormalization,
-)
-
-
 def _noise(place: Place) -> Signal:
     (signal, *_), layer = place.given, place.subject
     if isinstance(layer, keras.layers.GaussianNoise):
@@ -411,7 +371,7 @@ _RULES: dict[Kind, Callable[[Place], Signal | None]] = {
     Kind.RECURRENT: _recurrent,
     Kind.ACTIVATION: _activation,
     Kind.ELEMENTWISE: _elementwise,
-    Kind.NORMALIZATION: _normalization,
+    Kind.NORMALIZATION: normalized,
     Kind.NOISE: _noise,
     Kind.RESHAPING: _reshaping,
     Kind.PADDING: _padding,
