@@ -177,12 +177,19 @@ class Wiring(Report):
     def _outputs(self, source: int) -> tuple[Any, ...]:
         return self._steps[source].outputs if source >= 0 else ()
 
-    def normalized_after(self, call: Call) -> tuple[Call, ...]:
+    def normalized_after(
+        self, call: Call, through: Callable[[Call], bool] = lambda _: False
+    ) -> tuple[Call, ...]:
         """Returns the normalizations behind a kernel that take its scale away on every way.
 
         Empty if on some way its scale reaches the output.
+
+        Args:
+            call: the call of the kernel.
+            through: says which calls hand its scale on besides those that do by what they are,
+                such as sums of signals of one size.
         """
-        return tuple(self.calls[i] for i in find_normalizations(self.graph, call))
+        return tuple(self.calls[i] for i in find_normalizations(self.graph, call, through))
 
     def normalizes(self, call: Call) -> bool:
         """Returns whether a call takes the scale of its signal away.
