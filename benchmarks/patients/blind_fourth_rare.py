@@ -59,23 +59,23 @@ def _(rng):
     return broken, broken.but(model=model(False))
 
 
-@program("tables-gaussian-noise-of-ten-at-each-layer", "dropout@0, dropout@2, dropout@4")
+@program("tables-gaussian-dropout-of-98-at-each-layer", "dropout@0, dropout@2, dropout@4")
 def _(rng):
     x, y = blobs(rng, 500, 12, 4)
 
-    def model(noise):
+    def model(rate):
         inner = []
         for _ in range(2):
-            inner += [layers.GaussianNoise(noise), Dense(48, "relu")]
-        return net((12,), *inner, layers.GaussianNoise(noise), Dense(4, "softmax"))
+            inner += [layers.GaussianDropout(rate), Dense(48, "relu")]
+        return net((12,), *inner, layers.GaussianDropout(rate), Dense(4, "softmax"))
 
     x = standardized(x)
-    broken = Training(model(10.0), x, y, SPARSE, adam(0.003), accuracy(y), steps=400)
-    return broken, broken.but(model=model(0.1))
+    broken = Training(model(0.98), x, y, SPARSE, adam(0.003), accuracy(y), steps=400)
+    return broken, broken.but(model=model(0.02))
 
 
 @program(
-    "digits-pooled-by-fourteen-before-anything",
+    "digits-pooled-by-their-whole-size-first",
     "capacity@0, initialization@0, input@0, input@input, layers@0",
 )
 def _(rng):
@@ -86,7 +86,7 @@ def _(rng):
         return net((28, 28, 1), *inner, layers.Flatten(), Dense(32, "relu"), Dense(10, "softmax"))
 
     pictures = x[..., None] / 255
-    broken = Training(model(14), pictures, y, SPARSE, adam(0.003), accuracy(y), steps=300)
+    broken = Training(model(28), pictures, y, SPARSE, adam(0.003), accuracy(y), steps=300)
     return broken, broken.but(model=model(2))
 
 

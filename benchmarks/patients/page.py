@@ -90,10 +90,10 @@ _FOURTH = """\
 ## A fourth set written blind
 
 {count} of {total} programs and {healthy} healthy ones, by an author who had read neither the code
-nor the manual of `diagnose`, more of them of kinds that are seldom asked about (arguments of layers,
-masks, schedules, custom losses) and of healthy programs that look odd. A pair is here only if its
-broken side was seen to fail and its repair to learn, before any verdict on it was seen. Some faults
-show only in what the data mean, which no look at a net can know. {since}
+nor the manual of `diagnose`, more of them of kinds that are seldom asked about (arguments of
+layers, masks, schedules, custom losses) and of healthy programs that look odd. A pair is here only
+if its broken side was seen to fail and its repair to learn, before any verdict on it was seen. Some
+faults show only in what the data mean, which no look at a net can know. {since}
 
 """
 
