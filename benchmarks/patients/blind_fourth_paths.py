@@ -150,3 +150,21 @@ def _(rng):
     goal = (y - mean) / std
     repaired = broken.but(model=model("tanh"), x=(x - mean) / std, y=goal, optimizer=adam(0.005))
     return broken, repaired.but(score=explained(goal))
+
+
+@program(
+    "cells-batch-norm-epsilon-of-ten-thousand",
+    "gradient@1, gradient@4, gradient@7, initialization@1, initialization@4, initialization@7",
+)
+def _(rng):
+    x, y = blobs(rng, 500, 12, 4)
+
+    def model(epsilon):
+        inner = []
+        for _ in range(3):
+            inner += [Dense(32), layers.BatchNormalization(momentum=0.9, epsilon=epsilon)]
+            inner.append(layers.ReLU())
+        return net((12,), *inner, Dense(4, "softmax"))
+
+    broken = Training(model(1e4), standardized(x), y, SPARSE, sgd(0.05), accuracy(y), steps=300)
+    return broken, broken.but(model=model(1e-3))
