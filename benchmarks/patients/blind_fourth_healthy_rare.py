@@ -95,17 +95,6 @@ def _(rng):
     return Training(m, x, y, BCE, adam(0.01), recalled, steps=500)
 
 
-@program("stars-noise-to-noise")
-def _(rng):
-    clean, _ = pictures(rng, 250, 16, 1, 5, noise=0.0)
-    x, y = (clean + 0.25 * rng.standard_normal(clean.shape) for _ in range(2))
-    image = Input((16, 16, 1))
-    h = Conv(24, 3, padding="same", activation="relu")(image)
-    h = Conv(24, 3, padding="same", activation="relu")(h)
-    m = keras.Model(image, image + Conv(1, 3, padding="same", kernel_initializer="zeros")(h))
-    return Training(m, x, y, "mae", adam(0.003), explained(clean), 16, 300)
-
-
 @program("soils-shares-by-divergence")
 def _(rng):
     x = rng.standard_normal((600, 9))
@@ -137,6 +126,7 @@ def _(rng):
     return Training(m, x, y, "mse", adam(0.005), explained(y), 16, 400)
 
 
+@keras.saving.register_keras_serializable("patients")
 class Triangle(keras.optimizers.schedules.LearningRateSchedule):
     """A rate that climbs and falls in turn, from nothing."""
 
