@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from data import blobs, digits, pictures, standardized, waves, words
 from keras import layers, ops
-from nets import SPARSE, adam, conv_blocks, net, sgd
+from nets import BCE, SPARSE, adam, conv_blocks, net, sgd
 from program import Program, Training, accuracy, explained, register
 
 FOURTH_PATHS: dict[str, Program] = {}
@@ -92,6 +92,27 @@ def _(rng):
 
     broken = Training(model("exponential"), x, y, SPARSE, sgd(0.02), accuracy(y), steps=400)
     return broken, broken.but(model=model("elu"))
+
+
+@program("order-of-two-marks-no-positions", "capacity@1, layers@1, layers@2")
+def _(rng):
+    x = rng.integers(2, 5, (500, 12))
+    y = rng.integers(0, 2, 500)
+    where = np.sort(np.argsort(rng.random((500, 12)), 1)[:, :2], 1)
+    np.put_along_axis(x, where, np.stack([y, 1 - y], 1), 1)  # which is first
+
+    def model(positions):
+        tokens = Input((12,), dtype="int32")
+        h = layers.Embedding(5, 24)(tokens)
+        if positions:
+            h = h + layers.Embedding(12, 24)(ops.cumsum(ops.ones_like(tokens), 1) - 1)
+        for _ in range(2):
+            h = h + layers.MultiHeadAttention(2, 12)(h, h)
+            h = layers.LayerNormalization()(h + Dense(24)(Dense(48, "relu")(h)))
+        return keras.Model(tokens, Dense(1, "sigmoid")(layers.GlobalAveragePooling1D()(h)))
+
+    broken = Training(model(False), x, y[:, None], BCE, adam(0.003), accuracy(y), steps=400)
+    return broken, broken.but(model=model(True))
 
 
 @program(
