@@ -99,7 +99,7 @@ faults show only in what the data mean, which no look at a net can know. {since}
 
 _FIRST = {
     # the first runs, seed 0: of commits 5d5ca4d, 9c0f847, 4c4af1b with acedcab, and
-    # f6dd847, five of the last with b901b26
+    # f6dd847, its last four with b901b26
     "blind": {
         "found": 28,
         "broken": 47,
