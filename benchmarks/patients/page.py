@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from program import Program
-from tables import PUBLISHED, each_program, majority, summary
+from tables import PUBLISHED, counted, each_program, majority, overview
+
+Rows = Sequence[dict[str, Any]]
 
 _HEAD = """\
 # Programs that do not train
@@ -15,188 +17,145 @@ training; written by `python benchmarks/patients --page docs/patients.md`. Each 
 with data of the reported shape and scale (generated), its loss and optimizer, and a repair. A
 program counts as found if there is a finding; cause and place are those of the first finding alone.
 The end, the loss and the targets of a mismatch count as one place, since to change either mends it.
-Initial weights: {seeds}; intervals are Wilson's, over programs.
+Initial weights: {seeds}; intervals are Wilson's, 95 %, over programs.
 
-"""
-_COLLECTED = """\
-## Collected programs
+What counts for a program of your own is a **first run**: programs that were written blind, judged
+by the library as it was then. What they showed was looked at afterwards, so that the figures of
+**now** are no longer of programs unseen.
 
-Questions from Stack Overflow and GitHub, as gathered by DeepLocalize, DeepFD and deepmufl; {count}
-of {total} were run. The limits of `diagnose` were chosen with an eye on programs of these
-collections.
+{overview}
 
-"""
-_PUBLISHED = """\
+Published for the tools of research, which look at a training after it has begun, on the whole
+collections of which `collected` is a part:
 
-Published for the tools of that research, which look at a training after it has begun, on the whole
-collections (of which these are a part):
-
-{table}
+{published}
 An independent comparison finds a precision of .18 to .21 for all of them.
 
 """
-_FURTHER = """\
+_SECTIONS = {
+    "collected": """\
+## Collected programs
+
+Questions from Stack Overflow and GitHub, as gathered by DeepLocalize, DeepFD and deepmufl. The
+limits of `diagnose` were chosen with an eye on programs of these collections.
+""",
+    "further": """\
 ## Further programs
 
-Our own, of the same kinds, written after the limits had been chosen; {count} of {total} were run.
-When they were written {early} of 89 were found. Kinds that were not seen were then added (ends of
-subclassed models, values that an embedding cannot look up, a softmax along another axis,
-schedules, decay, momentum), so that the figures below are no longer of programs unseen.
-
-"""
-_HEALTHY = """\
+Our own, of the same kinds, written after the limits had been chosen. Kinds that were not seen were
+then added (ends of subclassed models, values that an embedding cannot look up, a softmax along
+another axis, schedules, decay, momentum).
+""",
+    "healthy": """\
 ## Healthy programs
 
-{count} programs in the manner of Keras's examples. {alarmed} of them are alarmed{which}.
-"""
-
-_BLIND = """\
+In the manner of Keras's examples.
+""",
+    "blind": """\
 ## Programs written blind
 
-{count} of {total} programs after public reports and the kinds of faults of Humbatova et al. (2020,
-arXiv:1910.11015), and {healthy} healthy ones, written by someone who had not seen how `diagnose`
-decides, of other forms than those above, and before any verdict on them was seen. {since} One of
-the healthy ones was alarmed later for its learning rate, and rightly: it stayed at chance. It has a
-tenth of it now, and learns all.
-
-"""
-_SINCE = """With the
-library as it was then, one seed: {found} of {broken} found, {named} with the cause and {located}
-with the place named first, {alarmed} repaired ones alarmed, and {false} of the
-{healthy} healthy ones that were looked at. What was missed was
-looked at afterwards, so that the figures below are no longer of programs unseen."""
-
-_SECOND = """\
+After public reports and the kinds of faults of Humbatova et al. (2020, arXiv:1910.11015), by
+someone who had not seen how `diagnose` decides, of other forms than those above, and before any
+verdict on them was seen. One of the healthy ones was alarmed later for its learning rate, and
+rightly: it stayed at chance. It has a tenth of it now, and learns all.
+""",
+    "blind-second": """\
 ## A second set written blind
 
-{count} of {total} programs after public reports, spread over kinds as reports are (two in three are
-a mismatch of output, loss and labels, a scale, a rate, an activation or initial weights), and
-{healthy} healthy ones. They were written blind after the kinds of the first set had been looked
-at, and each side was trained before any verdict on it was seen. {since}
-
-"""
-
-_THIRD = """\
+After public reports, spread over kinds as reports are (two in three are a mismatch of output, loss
+and labels, a scale, a rate, an activation or initial weights). Written after the kinds of the first
+set had been looked at, and each side was trained before any verdict on it was seen.
+""",
+    "blind-third": """\
 ## A third set written blind
 
-{count} of {total} programs, about half after public reports, and {healthy} healthy ones, by another
-author, after the kinds of the second set had been looked at; the later ones were trained by someone
-who had not seen the code either. A pair is here only if its broken side was seen to fail and its
-repair to learn: of faults that cost a little it says nothing. {since}
-
-"""
-
-_FOURTH = """\
+About half after public reports, by another author, after the kinds of the second set had been
+looked at; the later ones were trained by someone who had not seen the code either. A pair is here
+only if its broken side was seen to fail and its repair to learn: of faults that cost a little it
+says nothing.
+""",
+    "blind-fourth": """\
 ## A fourth set written blind
 
-{count} of {total} programs and {healthy} healthy ones, by an author who had read neither the code
-nor the manual of `diagnose`, more of them of kinds that are seldom asked about (arguments of
-layers, masks, schedules, custom losses) and of healthy programs that look odd. A pair is here only
-if its broken side was seen to fail and its repair to learn, before any verdict on it was seen. Some
-faults show only in what the data mean, which no look at a net can know. {since}
-
-"""
-
-_FIRST = {
-    # the first runs, seed 0: of commits 5d5ca4d, 9c0f847, 4c4af1b with acedcab, and
-    # f6dd847, its last four with b901b26
-    "blind": {
-        "found": 28,
-        "broken": 47,
-        "named": 22,
-        "located": 21,
-        "alarmed": 3,
-        "false": 0,
-        "healthy": 25,
-    },
-    "blind-second": {
-        "found": 30,
-        "broken": 37,
-        "named": 30,
-        "located": 29,
-        "alarmed": 0,
-        "false": 1,
-        "healthy": 21,
-    },
-    "blind-third": {
-        "found": 40,
-        "broken": 46,
-        "named": 40,
-        "located": 37,
-        "alarmed": 0,
-        "false": 0,
-        "healthy": 30,
-    },
-    "blind-fourth": {
-        "found": 17,
-        "broken": 31,
-        "named": 15,
-        "located": 14,
-        "alarmed": 0,
-        "false": 1,
-        "healthy": 24,
-    },
+By an author who had read neither the code nor the manual of `diagnose`, more of them of kinds that
+are seldom asked about (arguments of layers, masks, schedules, custom losses) and of healthy
+programs that look odd. A pair is here only if its broken side was seen to fail and its repair to
+learn, before any verdict on it was seen. Some faults show only in what the data mean, which no look
+at a net can know.
+""",
 }
 
-_EARLY = 60  # with the library as it was when they were written, one seed
+# The first runs, seed 0: of commits 5d5ca4d, 9c0f847, 4c4af1b with acedcab, f6dd847. Of the further
+# programs it is known how many were found when they were written.
+_FIRST: Mapping[str, Mapping[str, tuple[int, int]]] = {
+    "further": {"found": (60, 89)},
+    "blind": {
+        "found": (28, 47),
+        "named": (22, 47),
+        "located": (21, 47),
+        "alarmed": (3, 47),
+        "healthy": (0, 25),
+    },
+    "blind-second": {
+        "found": (30, 37),
+        "named": (30, 37),
+        "located": (29, 37),
+        "alarmed": (0, 37),
+        "healthy": (1, 21),
+    },
+    "blind-third": {
+        "found": (40, 46),
+        "named": (40, 46),
+        "located": (37, 46),
+        "alarmed": (0, 46),
+        "healthy": (0, 30),
+    },
+    "blind-fourth": {
+        "found": (17, 31),
+        "named": (15, 31),
+        "located": (14, 31),
+        "alarmed": (0, 31),
+        "healthy": (1, 24),
+    },
+}
 
 
 def write(
     path: Path, parts: Mapping[str, dict[str, Program]], rows: Mapping[str, list[dict[str, Any]]]
 ) -> None:
     """Writes the page."""
+    shown = {part: head for part, head in _SECTIONS.items() if rows.get(part)}
     seeds = len({row["seed"] for row in rows.get("collected", [])})
     text = _HEAD.format(
-        seeds="one seed" if seeds == 1 else f"{seeds} seeds, of which the majority counts"
+        seeds="one seed" if seeds == 1 else f"{seeds} seeds, of which the majority counts",
+        overview="\n".join(overview(_figures(part, rows) for part in shown)),
+        published=PUBLISHED,
     )
-    for part, head in (("collected", _COLLECTED), ("further", _FURTHER)):
-        if not rows.get(part):
-            continue
-        mine = rows[part]
-        text += head.format(
-            count=len({row["key"] for row in mine}), early=_EARLY, total=len(parts[part])
-        )
-        text += "\n".join(summary(mine)) + "\n"
-        text += _PUBLISHED.format(table=PUBLISHED) if part == "collected" else "\n"
-        text += "\n".join(each_program(parts[part], mine)) + "\n\n"
-    if rows.get("healthy"):
-        text += _HEALTHY.format(**_left_in_peace(rows["healthy"])) + "\n"
-    for part, head in (
-        ("blind", _BLIND),
-        ("blind-second", _SECOND),
-        ("blind-third", _THIRD),
-        ("blind-fourth", _FOURTH),
-    ):
-        text += _blind(part, head, parts, rows)
+    for part, head in shown.items():
+        mine, good = rows[part], rows.get(f"{part}-healthy", [])
+        if part == "healthy":
+            mine, good = [], mine
+        text += head
+        if mine:
+            text += "\n" + "\n".join(each_program(parts[part], mine)) + "\n"
+        if good:
+            text += f"\n{_left_in_peace(good)}\n"
+        text += "\n"
     path.write_text(text.rstrip("\n") + "\n")
 
 
-def _blind(
-    part: str,
-    head: str,
-    parts: Mapping[str, dict[str, Program]],
-    rows: Mapping[str, list[dict[str, Any]]],
-) -> str:
-    """Returns the section of a part written blind and of the healthy programs that go with it."""
-    mine, good = rows.get(part, []), rows.get(f"{part}-healthy", [])
-    if not mine:
-        return ""
-    text = head.format(
-        count=len({row["key"] for row in mine}),
-        total=len(parts[part]),
-        healthy=len({row["key"] for row in good}),
-        since=_SINCE.format(**_FIRST[part]),
-    )
-    text += "\n".join([*summary(mine), "", *each_program(parts[part], mine)]) + "\n"
+def _figures(part: str, rows: Mapping[str, Rows]) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """Returns the name of a part, the figures of its first run, and those of now."""
+    good = rows[part] if part == "healthy" else rows.get(f"{part}-healthy", [])
+    now = {} if part == "healthy" else counted(rows[part])
     if good:
-        text += "\n{count} healthy programs: {alarmed} alarmed{which}.\n".format(
-            **_left_in_peace(good)
-        )
-    return text + "\n"
+        alarms = majority(good, "alarmed")
+        now["healthy"] = sum(alarms.values()), len(alarms)
+    return part, dict(_FIRST.get(part, {})), now
 
 
-def _left_in_peace(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    alarmed = [key for key, bad in majority(rows, "alarmed").items() if bad]
+def _left_in_peace(rows: Rows) -> str:
+    alarms = majority(rows, "alarmed")
+    alarmed = [key for key, bad in alarms.items() if bad]
     which = f": {', '.join(alarmed)}" if alarmed else ""
-    count = len({row["key"] for row in rows})
-    return {"count": count, "alarmed": len(alarmed) or "None", "which": which}
+    return f"Of {len(alarms)} healthy programs {len(alarmed) or 'none'} are alarmed{which}."
