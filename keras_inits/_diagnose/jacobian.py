@@ -93,9 +93,7 @@ def _largest(tried: Sequence[tuple[list[Any], list[Any]]]) -> float:
 
 def _products(vectors: Sequence[list[Any]]) -> NDArray[np.float64]:
     """Returns the products of any two vectors, sample by sample: `(samples, vectors, vectors)`."""
-    rows = [
-        np.concatenate([_flat(tensor) for tensor in tensors], axis=1) for tensors in vectors
-    ]
+    rows = [np.concatenate([_flat(tensor) for tensor in tensors], axis=1) for tensors in vectors]
     stacked = np.stack(rows, axis=1)
     found: NDArray[np.float64] = stacked @ np.swapaxes(stacked, 1, 2)
     return found

@@ -87,6 +87,9 @@ def draw_input(model: keras.Model, batch: int = 32, seed: int = 0) -> StandardIn
         if "int" in dtype or dtype == "bool":
             if "mask" in tensor.name:  # of Keras Hub's models: every token counts
                 return np.ones(shape, dtype)
+            if _is_of_segments(tensor.name):  # a sentence, and what follows it
+                kinds.append("integers 0 and 1")
+                return _tokens(rng, 2, shape).astype(dtype)
             kinds.append("tokens by Zipf's law" if known else "integers 0 and 1")
             return _tokens(rng, known or 2, shape).astype(dtype)
         if known is not None and _feeds_embedding(model, tensor):
@@ -164,8 +167,14 @@ def _is_layer(value: Any) -> bool:
 def _vocabulary(model: keras.Model) -> int | None:
     """Returns the smallest number of entries that an embedding of tokens in `model` has."""
     embeddings = [e for e in _all(model) if isinstance(e, keras.layers.Embedding)]
-    tokens = [e for e in embeddings if "position" not in e.name]
-    return min((layer.input_dim for layer in tokens or embeddings), default=None)
+    tokens = [e for e in embeddings if not ("position" in e.name or _is_of_segments(e.name))]
+    named = [e for e in tokens if "token" in e.name or "word" in e.name]
+    return min((layer.input_dim for layer in named or tokens or embeddings), default=None)
+
+
+def _is_of_segments(name: str) -> bool:
+    """Says whether an input or embedding is of segments, as that of BERT for two sentences."""
+    return any(word in name for word in ("segment", "token_type"))
 
 
 def _longest(model: keras.Model) -> int:
