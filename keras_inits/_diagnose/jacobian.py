@@ -101,7 +101,8 @@ def _products(vectors: Sequence[list[Any]]) -> NDArray[np.float64]:
 
 def _flat(tensor: Any) -> NDArray[np.float64]:
     array = ops.convert_to_numpy(tensor)
-    return array.reshape(len(array), -1).astype(np.float64)
+    flat: NDArray[np.float64] = array.reshape(len(array), -1).astype(np.float64)
+    return flat
 
 
 def _deviations(x: Any) -> NDArray[np.float64]:

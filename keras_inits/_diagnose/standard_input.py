@@ -126,13 +126,16 @@ def _is_image(shape: tuple[int, ...]) -> bool:
 
 def _takes_pixels(model: keras.Model) -> bool:
     """Says whether a model scales pixels itself: it divides by 64 or more, or takes off a mean."""
-    for layer in _all(model):
-        if isinstance(layer, keras.layers.Rescaling) and np.max(layer.scale) <= 1 / 64:
-            return True
-        mean = getattr(layer, "input_mean", None)
-        if isinstance(layer, keras.layers.Normalization) and mean is not None:
-            return bool(np.mean(mean) > 10)
-    return False
+    return any(map(_scales_pixels, _all(model)))
+
+
+def _scales_pixels(layer: keras.Layer) -> bool:
+    if isinstance(layer, keras.layers.Rescaling):
+        return bool(np.max(layer.scale) <= 1 / 64)
+    mean = getattr(layer, "input_mean", None)
+    if not isinstance(layer, keras.layers.Normalization) or mean is None:
+        return False
+    return bool(np.mean(mean) > 10)
 
 
 def _images(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
