@@ -35,6 +35,14 @@ class Wiring(Report):
         streams: the signals that branches are added to.
         attentions: the projections of each attention.
         subjects: for each call the layer or operation itself; not in JSON.
+
+    >>> import keras
+    >>> import keras_inits
+    >>> x = inputs = keras.Input((8,))
+    >>> x = x + keras.layers.Dense(8, name="out")(keras.layers.Dense(16, "relu", name="in")(x))
+    >>> found = keras_inits.wiring(keras.Model(inputs, x))
+    >>> len(found.sums), len(found.streams), [call.path for call in found.calls if call.is_map]
+    (1, 1, ['in', 'out'])
     """
 
     model: str
