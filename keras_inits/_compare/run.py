@@ -1,6 +1,8 @@
 """`compare`: schemes x seeds, trained and measured."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -125,10 +127,13 @@ def compare(
     template = compiled_model(plan)
     if metric is not None:
         _refuse_unmeasured(plan, metric)
-    settings = run_settings(plan, template)
     members = [(label, number) for number in numbers for label in plan.schemes]
-    runs = _train(plan, template, members, settings, execution)
-    return _assemble(plan, template, runs, metric, settings)
+    with ThreadPoolExecutor(1) as hashing:  # while models are traced, which takes one processor
+        digest = hashing.submit(plan.data.digest)
+        others = run_settings(plan, template, digest="")
+        settings = functools.cache(lambda: {**others, "data": digest.result()})
+        runs = _train(plan, template, members, settings, execution)
+        return _assemble(plan, template, runs, metric, settings())
 
 
 def _prepare(
@@ -173,7 +178,7 @@ def _train(
     plan: Plan,
     template: keras.Model,
     members: Sequence[Member],
-    settings: Mapping[str, Any],
+    settings: Callable[[], Mapping[str, Any]],
     execution: Execution,
 ) -> list[Run]:
     """Returns a run for each member: those that are kept, and the others trained."""
@@ -181,7 +186,7 @@ def _train(
     finished: dict[Member, Run] = {}
     if execution.out is not None:
         schemes = {label: scheme_settings(scheme) for label, scheme in plan.schemes.items()}
-        store = Store(Path(execution.out), settings, schemes)
+        store = Store(Path(execution.out), settings(), schemes)
         kept = store.load(
             plan.epochs,
             trainer=execution.trainer,

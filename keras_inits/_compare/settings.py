@@ -22,7 +22,7 @@ from keras_inits._compare.starts import Start, start_settings
 from keras_inits._compare.weights import GivenWeights, by_model, left_alone
 
 
-def run_settings(plan: Plan, template: keras.Model) -> dict[str, Any]:
+def run_settings(plan: Plan, template: keras.Model, digest: str | None = None) -> dict[str, Any]:
     """Returns, ready for JSON, what decides the numbers of a run besides scheme and run number.
 
     The model and what it is compiled with count by their configuration, with the names that Keras
@@ -33,6 +33,7 @@ def run_settings(plan: Plan, template: keras.Model) -> dict[str, Any]:
     Args:
         plan: what the runs share.
         template: a model of the plan.
+        digest: of the data; computed if None.
     """
     model, compiled = normalized(_configuration(template)), _compile_configuration(template)
     complete = says_all(_configuration(template)) and says_all(compiled)
@@ -47,7 +48,7 @@ def run_settings(plan: Plan, template: keras.Model) -> dict[str, Any]:
         "compile": {k: v for k, v in compiled.items() if k not in ("optimizer", "loss", "metrics")},
         "as_built": _as_built(plan, template),
         "code": None,
-        "data": plan.data.digest(),
+        "data": plan.data.digest() if digest is None else digest,
         "batch_size": plan.batch_size,
         "steps": plan.steps,
         "shuffle": plan.shuffle,

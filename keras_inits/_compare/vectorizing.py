@@ -1,6 +1,7 @@
 """Which models can be trained side by side, and the reasons why others cannot."""
 
 import contextlib
+import gc
 import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -77,7 +78,7 @@ def traced(trace: Callable[[], _T], *, plainly: Callable[[], object]) -> _T:
     Raises:
         CannotVectorizeError: the model works, but not vectorized.
     """
-    with _quiet_conversion():
+    with _quiet_conversion(), _no_garbage_collection():
         try:
             return trace()
         except CannotVectorizeError:
@@ -102,6 +103,18 @@ def _sentence(error: Exception) -> str:
     if keras.backend.backend() == "torch":  # which goes on with advice
         lines = [line.partition(". ")[0] for line in lines]
     return lines[-1] if lines else str(error)
+
+
+@contextlib.contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Puts the search for cycles off: a graph's many objects start it often, and it finds none."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @contextlib.contextmanager

@@ -88,7 +88,5 @@ def _sums(fetched: NDArray[Any], precision: str) -> list[_Sums]:
     for start in range(0, fetched.size, _SUMMED):
         piece = fetched[start : start + _SUMMED]
         values = np.asarray(piece, "float64" if piece.dtype == "float64" else precision)
-        found.append(
-            (values.size, float(values.sum(dtype="float64")), float(np.dot(values, values)))
-        )
+        found.append((values.size, float(values.sum()), float(np.dot(values, values))))
     return found

@@ -49,7 +49,7 @@ def by_title(name: str, value: Any, what: str) -> Mapping[str, Any]:
     >>> by_title("losses", {"mup": 0}, "arrays")
     {'mup': 0}
     """
-    _checks.instance(name, value, Mapping, f"a dict from titles to {what}")  # type: ignore[type-abstract]
+    _checks.instance(name, value, Mapping, f"a dict from titles to {what}")
     if not value:
         raise InputError(f"`{name}` must have at least one of {what}. Received: {name}={value!r}")
     found: Mapping[str, Any] = value

@@ -157,7 +157,7 @@ def training_figure(
 
 def _with_metrics(name: str, values: Mapping[str, Any], metrics: Iterable[str]) -> None:
     """Checks that each label has all metrics."""
-    _checks.instance(name, values, Mapping, "a dict from labels to values by metric")  # type: ignore[type-abstract]
+    _checks.instance(name, values, Mapping, "a dict from labels to values by metric")
     wanted = list(metrics)
     for label, found in values.items():
         if not (isinstance(found, Mapping) and set(wanted) <= set(found)):

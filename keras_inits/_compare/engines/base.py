@@ -3,7 +3,8 @@
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -16,6 +17,7 @@ from keras_inits._compare.store import EpochState
 from keras_inits._compare.vectorizing import refuse_assigned
 
 Numbers = NDArray[np.float64]
+_T = TypeVar("_T")
 
 
 def stack_axis(variable: keras.Variable, *, first: bool) -> int:
@@ -33,10 +35,8 @@ class Shared:
     def __init__(self, plan: Plan, template: keras.Model) -> None:
         self.plan, self.template, data = plan, template, plan.data
         self.compiled: dict[Any, Any] = {}
-        tensor = keras.ops.convert_to_tensor
-        self.train = keras.tree.map_structure(tensor, (data.x, data.y))
-        self.evaluation = keras.tree.map_structure(tensor, dict(data.evaluation))
-        x, y = take(self.train, slice(1))
+        self._tensors = _in_background(lambda: _tensors((data.x, data.y, dict(data.evaluation))))
+        x, y = self._first(1)
         states = template.non_trainable_variables
         with keras.StatelessScope() as scope:
             outputs = template(x, training=False)
@@ -48,12 +48,61 @@ class Shared:
         template.reset_metrics()
         self.metric_start = [keras.ops.convert_to_numpy(v) for v in template.metrics_variables]
 
+    @property
+    def train(self) -> Any:
+        """The samples to train on, and their targets."""
+        return self._tensors()[:2]
+
+    @property
+    def evaluation(self) -> dict[str, Any]:
+        """By name, the samples to evaluate on, and their targets."""
+        found: dict[str, Any] = self._tensors()[2]
+        return found
+
+    def described(self, arrays: Any, describe: Callable[[tuple[int, ...], Any], _T]) -> Any:
+        """Returns what `describe` makes of shape and type of each tensor, before it is there."""
+        first = _tensors(take(arrays, slice(1)))
+        return keras.tree.map_structure(
+            lambda array, one: describe(tuple(array.shape), one.dtype), arrays, first
+        )
+
+    def _first(self, count: int) -> Any:
+        data = self.plan.data
+        return _tensors(take((data.x, data.y), slice(count)))
+
     def call_plainly(self) -> None:
         """Calls model and loss on two samples, as training does, and leaves no trace."""
-        x, y = take(self.train, slice(2))
+        x, y = self._first(2)
         with keras.StatelessScope(collect_losses=True):
             outputs = self.template(x, training=True)
             self.template.compute_loss(x, y, outputs, training=True)
+
+
+def _tensors(arrays: Any) -> Any:
+    return keras.tree.map_structure(keras.ops.convert_to_tensor, arrays)
+
+
+def _in_background(function: Callable[[], _T]) -> Callable[[], _T]:
+    """Returns what waits for the result of `function`, which a thread of its own computes.
+
+    Copying the samples takes as long as tracing a small model does. On other backends than
+    TensorFlow, whose scopes of devices belong to a thread, this one computes it.
+    """
+    if keras.backend.backend() != "tensorflow":
+        computed = function()
+        return lambda: computed
+    import tensorflow as tf  # not needed by the plugin, and slow to load
+
+    here = tf.constant(0.0).device  # which `tf.device` may have set for this thread alone
+
+    def there() -> _T:
+        with tf.device(here):
+            return function()
+
+    pool = ThreadPoolExecutor(1)
+    found = pool.submit(there)
+    pool.shutdown(wait=False)
+    return found.result
 
 
 class Population(ABC):

@@ -24,26 +24,58 @@ class TensorFlowPopulation(Population):
         self._compiled = self._functions()
 
     def _functions(self) -> dict[Any, Any]:
-        """Returns what trains, by shape of a block of rows, and what evaluates, by test set."""
+        """Returns what trains, by shape of a block of rows, and what evaluates, by test set.
+
+        Parts of one size share what is traced: each calls it with its own values and variables.
+        """
         tf, shared = self._tf, self._shared
         functions: dict[Any, Any] = {}
 
         def compiled(function: Any, *arguments: Any) -> Any:
-            trace = function.get_concrete_function
+            trace = tf.function(function, autograph=False).get_concrete_function
             return traced(lambda: trace(*arguments), plainly=shared.call_plainly)
 
-        train = tf.function(self._train_epoch, autograph=False)
+        data = shared.plan.data
+        train = shared.described((data.x, data.y), tf.TensorSpec)
         for rows in self._rows(0):
-            if rows.shape not in functions:
-                functions[rows.shape] = compiled(train, *shared.train, tf.constant(rows))
-        evaluate = tf.function(self._evaluate_all, autograph=False)
-        for name, pair in shared.evaluation.items():
-            # Values go in and come out, so that parts of one size share what is traced.
+            if rows.shape in functions:
+                continue
+            key = (rows.shape, *self._slots)
+            if key not in shared.compiled:
+                found = compiled(self._train_epoch, *train, tf.TensorSpec(rows.shape, tf.int32))
+                shared.compiled[key] = found, self._handles()
+            functions[rows.shape] = self._with_own_variables(*shared.compiled[key])
+        for name, pair in data.evaluation.items():
+            # Values go in and come out.
             if (name, self._size) not in shared.compiled:
-                arguments = (*pair, *self._tensors())
-                shared.compiled[name, self._size] = compiled(evaluate, *arguments)
+                arguments = (*shared.described(pair, tf.TensorSpec), *self._tensors())
+                shared.compiled[name, self._size] = compiled(self._evaluate_all, *arguments)
             functions[name] = shared.compiled[name, self._size]
         return functions
+
+    def _handles(self) -> list[Any]:
+        """Returns the handles of what training moves, in an order that all parts have."""
+        variables = [v for group in self._variables for v in group]
+        return [(v.value if isinstance(v, keras.Variable) else v).handle for v in variables]
+
+    def _with_own_variables(self, function: Any, handles: Sequence[Any]) -> Callable[..., Any]:
+        """Returns a function that was traced over other variables as one over those of this part.
+
+        Args:
+            function: as traced.
+            handles: of the variables that it was traced over.
+        """
+        tf = self._tf
+        own = {id(there): here for there, here in zip(handles, self._handles(), strict=True)}
+        captured = [own.get(id(tensor), tensor) for tensor in function.captured_inputs]
+        types = [output.dtype for output in function.outputs]
+
+        def call(*arguments: Any) -> Any:
+            given = [*tf.nest.flatten(arguments), *captured]
+            (total,) = tf.raw_ops.StatefulPartitionedCall(args=given, Tout=types, f=function)
+            return total
+
+        return call
 
     def _values(self) -> tuple[list[NDArray[Any]], ...]:
         return tuple([v.numpy() for v in group] for group in self._variables)
