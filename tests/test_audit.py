@@ -86,6 +86,15 @@ def shared_instance():
     )
 
 
+def test_a_table_and_the_head_behind_it_may_be_of_one_seed():
+    scheme = keras.initializers.RandomNormal(stddev=0.1, seed=1)
+    table = layers.Embedding(50, 64, embeddings_initializer=scheme)
+    head = layers.Dense(50, kernel_initializer=scheme)
+    report = ki.audit(keras.Sequential([keras.Input((4,)), table, head]))
+    assert report.ok, report
+    assert [f.kind for f in report.remarks] == ["one seed"]
+
+
 def test_one_seed_is_a_fault_only_where_units_come_out_alike():
     scheme = keras.initializers.HeNormal(seed=1)
     found = {}

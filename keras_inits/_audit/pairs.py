@@ -183,9 +183,11 @@ def _is_aligned(one: Kernel, other: Kernel) -> bool:
     mine, theirs = (k.matrices[common].reshape(-1).astype("float64") for k in (one, other))
     if mine.size < 2 or not (mine.std() > 0 and theirs.std() > 0):
         return False
-    # 4 standard errors of the correlation of independent numbers, at least.
+    # 4 standard errors of the correlation of independent numbers, at least; of the smaller kernel
+    # as a whole: one row of a table is none of the units of a map.
     chance = max(_ALIKE, 4 / math.sqrt(mine.size))
-    return bool(np.corrcoef(mine, theirs)[0, 1] > chance)
+    share = mine.size / min(one.values.size, other.values.size)
+    return bool(np.corrcoef(mine, theirs)[0, 1] * share > chance)
 
 
 def _meet(wiring: Wiring, one: Kernel, other: Kernel) -> bool:

@@ -79,6 +79,8 @@ def no_gradient(evidence: Evidence) -> Found:
             waiting = [j for j in evidence.leads_to[index] if alive[j] and _waits(evidence, j)]
             if not takers or waiting or _innocent(evidence, takers[0]):
                 continue
+            if _is_unread(evidence, index, learns):
+                continue
             other = _scored_against(evidence, index)
             # Queries or keys that start at 0 take the gradient of the others for one step alone;
             # where both do, `stuck` says so.
@@ -191,6 +193,18 @@ def _learning(evidence: Evidence) -> list[bool]:
         before = [i for i in {*call.before, *call.made_from} if 0 <= i < index]
         result.append(bool(evidence.own_weights(index)) or any(result[i] for i in before))
     return result
+
+
+def _is_unread(evidence: Evidence, index: int, learns: Sequence[bool]) -> bool:
+    """Says whether a call reads none of its own weights, and nothing before it learns.
+
+    So does a layer that makes masks, and keeps an embedding for another use of it.
+    """
+    before = {*evidence.calls[index].before, *evidence.calls[index].made_from}
+    if evidence.picture is None or any(learns[i] for i in before if 0 <= i < index):
+        return False
+    wiring = evidence.picture.wiring
+    return not any(wiring.of(weight.path) for weight in evidence.own_weights(index))
 
 
 def _waits(evidence: Evidence, index: int) -> bool:

@@ -87,6 +87,9 @@ def draw_input(model: keras.Model, batch: int = 32, seed: int = 0) -> StandardIn
         if "int" in dtype or dtype == "bool":
             if "mask" in tensor.name:  # of Keras Hub's models: every token counts
                 return np.ones(shape, dtype)
+            if _is_of_segments(tensor.name):  # a sentence, and what follows it
+                kinds.append("integers 0 and 1")
+                return _tokens(rng, 2, shape).astype(dtype)
             kinds.append("tokens by Zipf's law" if known else "integers 0 and 1")
             return _tokens(rng, known or 2, shape).astype(dtype)
         if known is not None and _feeds_embedding(model, tensor):
@@ -123,13 +126,16 @@ def _is_image(shape: tuple[int, ...]) -> bool:
 
 def _takes_pixels(model: keras.Model) -> bool:
     """Says whether a model scales pixels itself: it divides by 64 or more, or takes off a mean."""
-    for layer in _all(model):
-        if isinstance(layer, keras.layers.Rescaling) and np.max(layer.scale) <= 1 / 64:
-            return True
-        mean = getattr(layer, "input_mean", None)
-        if isinstance(layer, keras.layers.Normalization) and mean is not None:
-            return bool(np.mean(mean) > 10)
-    return False
+    return any(map(_scales_pixels, _all(model)))
+
+
+def _scales_pixels(layer: keras.Layer) -> bool:
+    if isinstance(layer, keras.layers.Rescaling):
+        return bool(np.max(layer.scale) <= 1 / 64)
+    mean = getattr(layer, "input_mean", None)
+    if not isinstance(layer, keras.layers.Normalization) or mean is None:
+        return False
+    return bool(np.mean(mean) > 10)
 
 
 def _images(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
@@ -164,8 +170,14 @@ def _is_layer(value: Any) -> bool:
 def _vocabulary(model: keras.Model) -> int | None:
     """Returns the smallest number of entries that an embedding of tokens in `model` has."""
     embeddings = [e for e in _all(model) if isinstance(e, keras.layers.Embedding)]
-    tokens = [e for e in embeddings if "position" not in e.name]
-    return min((layer.input_dim for layer in tokens or embeddings), default=None)
+    tokens = [e for e in embeddings if not ("position" in e.name or _is_of_segments(e.name))]
+    named = [e for e in tokens if "token" in e.name or "word" in e.name]
+    return min((layer.input_dim for layer in named or tokens or embeddings), default=None)
+
+
+def _is_of_segments(name: str) -> bool:
+    """Says whether an input or embedding is of segments, as that of BERT for two sentences."""
+    return any(word in name for word in ("segment", "token_type"))
 
 
 def _longest(model: keras.Model) -> int:

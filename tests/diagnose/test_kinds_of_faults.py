@@ -205,6 +205,28 @@ def test_two_factors_that_both_start_at_0_are_stuck_and_one_is_not():
     assert ki.diagnose(branch(0.1, "zeros"), V, jacobian_samples=0).ok
 
 
+class Masking(layers.Layer):
+    """Makes a mask of its input; of an embedding, which it also has, only if it is asked to."""
+
+    def __init__(self, reads):
+        super().__init__(name="masking")
+        self.reads = reads
+        self.threshold = self.add_weight(shape=(20,), initializer="zeros")
+
+    def call(self, x):
+        return x - self.threshold if self.reads else x * 1.0
+
+
+@pytest.mark.parametrize("reads", [False, True])
+def test_a_mask_that_is_computed_of_no_weight_loses_no_gradient(reads):
+    inputs = keras.Input((20,))
+    mask = ops.cast(Masking(reads)(inputs) > 0, "float32")
+    hidden = layers.Dense(20, name="hidden")(inputs)
+    model = keras.Model(inputs, layers.Dense(1)(Between(lambda x: x)(hidden * mask)))
+    found = ki.diagnose(model, V, jacobian_samples=0).findings
+    assert [f.kind for f in found] == ["no gradient"] * reads
+
+
 def test_queries_and_keys_that_both_start_at_0_are_stuck_and_one_is_not():
     model = scored("zeros", "zeros")
     report = ki.diagnose(model, S, jacobian_samples=0)

@@ -245,6 +245,22 @@ def test_standard_input_fits_the_model(language_model):
         standard_input(Subclassed())
 
 
+def test_images_are_pixels_where_they_are_scaled_before_they_are_normalized():
+    scaling = [layers.Rescaling(1 / 255), layers.Normalization(mean=0.5, variance=0.05)]
+    for first, pixels in ((scaling, True), (scaling[1:], False)):
+        model = keras.Sequential([keras.Input((16, 16, 3)), *first, layers.Conv2D(4, 3)])
+        assert (standard_input(model, 8).max() > 100) == pixels
+
+
+def test_tokens_are_those_of_their_own_embedding_and_segments_two():
+    tokens, segments = (keras.Input((12,), dtype="int32", name=n) for n in ("token_ids", "segment"))
+    known = layers.Embedding(50, 8, name="token_embedding")(tokens)
+    which = layers.Embedding(2, 8, name="segment_embedding")(segments)
+    x = standard_input(keras.Model({"token_ids": tokens, "segment": segments}, known + which), 16)
+    assert 20 < x["token_ids"].max() < 50
+    assert x["segment"].max() == 1
+
+
 def test_a_convolution_at_a_border_is_predicted_exactly():
     kernel = ki.HeInit(seed=1)
     convolution = layers.Conv2D(64, 3, 2, padding="same", kernel_initializer=kernel, name="c")

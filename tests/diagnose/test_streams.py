@@ -160,3 +160,25 @@ def test_an_activation_as_an_operation_is_read_from_what_it_does():
     assert ki.diagnose(dead, X).ok
     dead.layers[1].bias.assign(np.full(64, -50.0))
     assert ki.diagnose(dead, X).verdict == "dying"
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_large_parts_of_one_sum_are_no_fault_in_front_of_a_normalization(raw):
+    large, uneven = (100.0, 80.0), (100.0, 1.0)
+    model = summed(large, raw=raw, norm=layers.BatchNormalization())
+    assert ki.diagnose(model, X, jacobian_samples=0).ok
+    # Unlike those whose scale nothing takes away, and one that drowns the other.
+    bare = summed(large, raw=raw, norm=layers.ReLU())
+    assert ki.diagnose(bare, X, jacobian_samples=0).verdict == "exploding"
+    drowned = summed(uneven, raw=raw, norm=layers.BatchNormalization())
+    assert ki.diagnose(drowned, X, jacobian_samples=0).verdict == "exploding"
+
+
+def summed(factors, *, raw, norm):
+    inputs = keras.Input((64,))
+    first, second = (
+        layers.Dense(64, use_bias=False, kernel_initializer=ki.XavierInit(f**2, seed=i))(inputs)
+        for i, f in enumerate(factors)
+    )
+    h = norm(first + second if raw else layers.Add()([first, second]))
+    return keras.Model(inputs, layers.Dense(4)(h))

@@ -146,7 +146,9 @@ BACKBONES = {
     "ResNet bottleneck": lambda m: _resnet(m, "bottleneck_block"),
     "ResNet pre-activation": lambda m: _resnet(m, "basic_block", use_pre_activation=True),
     "Roberta": lambda m: m.RobertaBackbone(**TEXT, **LENGTH),
-    "RoformerV2": lambda m: m.RoformerV2Backbone(head_size=8, **TEXT),
+    "RoformerV2": lambda m: m.RoformerV2Backbone(
+        head_size=TEXT["hidden_dim"] // TEXT["num_heads"], **TEXT
+    ),
     "SmolLM3": lambda m: m.SmolLM3Backbone(
         vocabulary_size=50,
         hidden_dim=16,
