@@ -109,17 +109,26 @@ def symmetric(evidence: Evidence) -> Found:
             continue
         count = units if silent and _one_column(call) else _equal_units(call)
         if count > evidence.thresholds.equal * units:
+            # A kernel of zeros behind gets no gradient either, of the zeros that it is given.
+            behind = [i for i in evidence.leads_to[index] if silent and _is_zero(evidence, i)]
             yield (
                 index,
                 Finding(
                     "symmetric",
-                    (call.name,),
-                    f"{count} of {units} units equal others, in output and in gradient",
+                    (call.name, *(evidence.calls[i].name for i in behind)),
+                    f"{count} of {units} units equal others, in output and in gradient"
+                    + "".join(f", and the kernel of {evidence.calls[i].name} is 0" for i in behind),
                     "Equal units get equal steps: training never makes them differ",
                     redraw(evidence, index),
                     {"equal": count, "units": units},
                 ),
             )
+
+
+def _is_zero(evidence: Evidence, index: int) -> bool:
+    """Says whether a call has a kernel of zeros."""
+    kernels = [w for w in evidence.calls[index].layer.trainable_weights if len(w.shape) > 1]
+    return bool(kernels) and not any(np.any(keras.ops.convert_to_numpy(w)) for w in kernels)
 
 
 def _wakes(evidence: Evidence, index: int) -> bool:

@@ -18,6 +18,9 @@ LOST = 0.02
 HIDDEN = 0.02  # the share of queries that see a real step, on average, of which it is not seen
 SEEN = 0.5  # and that of the filling, of which it is
 
+SOME = 0.5  # of the samples
+TAUGHT = 0.5  # of the loss that a mask leaves, without it
+
 L = keras.layers
 _ATTENTION = (L.MultiHeadAttention, L.GroupQueryAttention)
 
@@ -88,6 +91,38 @@ def forgotten_finding(lengths: np.ndarray, steps: int, sizes: dict[str, float]) 
         "Mask it, Embedding(..., mask_zero=True) or keras.layers.Masking(0.0) before the "
         'recurrent layer; or fill in front, keras.utils.pad_sequences(x, padding="pre")',
         {**sizes, "steps": float(np.median(lengths))},
+    )
+
+
+def real(x: np.ndarray, value: float) -> np.ndarray | None:
+    """Returns which steps a mask hides that are no filling; None if they are, in most samples.
+
+    Filling is one run of steps, at the end or at the beginning.
+
+    >>> real(np.array([[[0.0], [0.0], [7.0], [0.0]]]), 0.0)
+    array([[ True,  True, False,  True]])
+    """
+    if x.ndim != 3:
+        return None
+    hidden = (x == value).all(-1)
+    tail = np.logical_and.accumulate(hidden[:, ::-1], 1)[:, ::-1]
+    head = np.logical_and.accumulate(hidden, 1)
+    both = (hidden & ~tail).any(1) & (hidden & ~head).any(1)
+    return hidden if both.mean() > SOME else None
+
+
+def real_finding(layer: keras.Layer, hidden: np.ndarray, losses: tuple[float, ...]) -> Finding:
+    """Returns the finding that steps which a mask hides say something."""
+    steps, as_it_is, shown = losses
+    return Finding(
+        "input padding",
+        (layer.name, "input"),
+        f"{layer.name} hides {hidden.mean():.0%} of the steps, all of {layer.mask_value:g}, "
+        f"before as well as behind others; {steps:.0f} steps on a copy lead to a loss of "
+        f"{as_it_is:.3g}, and to {shown:.3g} where nothing is hidden (limit {TAUGHT:g} of it)",
+        "A step without an event is no filling: hidden, it says nothing of the time that passes",
+        f"Leave out {layer.name}, or give it a mask_value that only filling has",
+        {"hidden": float(hidden.mean()), "end": as_it_is, "better_end": shown},
     )
 
 

@@ -22,6 +22,7 @@ from keras_inits._diagnose.setting.entrances import embeddings, first_met
 from keras_inits._diagnose.setting.guess import guess
 from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE, targets_of
 from keras_inits._diagnose.setting.steps import BATCH, Trial
+from keras_inits._diagnose.setting.tries import Tries
 from keras_inits._diagnose.watching import watching
 from keras_inits._reporting import Finding
 
@@ -115,6 +116,29 @@ def forgotten(case: Case, own: Trial, best: float | None) -> list[Finding]:
 
         if sizes := filled.forgotten(x, lengths, outputs):
             return [filled.forgotten_finding(lengths, x.shape[1], sizes)]
+    return []
+
+
+def hidden(tries: Tries) -> list[Finding]:
+    """Returns the finding that a mask hides steps that are no filling, and say something."""
+    case, best = tries.case, tries.best
+    if not best or not tries.longer or tries.own.end < 0.9 * best:
+        return []
+    flat = keras.tree.flatten(case.x)
+    for index, met in enumerate(first_met(case.model, len(flat), case.x)):
+        masks = [layer for layer, _ in met if isinstance(layer, keras.layers.Masking)]
+        x = ops.convert_to_numpy(flat[index])
+        steps = filled.real(x, float(masks[0].mask_value)) if masks else None
+        if steps is None:
+            continue
+        near = 1e-6 * max(1.0, abs(float(masks[0].mask_value)))  # another number, in float32
+        shown = ops.convert_to_tensor(np.asarray(x + near * steps[..., None], x.dtype))
+        given = [*flat[:index], shown, *flat[index + 1 :]]
+        nest = keras.tree.pack_sequence_as(case.x, given)
+        other = tries.attempt(tries.rate.value, x=nest, steps=tries.longer)
+        if other.end <= filled.TAUGHT * best and other.end <= filled.TAUGHT * tries.own_longer.end:
+            losses = len(other.losses), tries.own_longer.end, other.end
+            return [filled.real_finding(masks[0], steps, losses)]
     return []
 
 

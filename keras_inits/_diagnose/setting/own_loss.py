@@ -31,6 +31,8 @@ WAY = (0.0, 0.25, 0.5, 0.75, 1.0)  # from the right answer to the opposite one
 # Answers outside of 0 to 1, as their distance from 1/2 in halves, and how alike the loss must be
 # for them, as a share of what it costs to be wrong.
 OUTSIDE, NEAR = (9.0, 3.0, 1.2), 1e-3
+# Those that take logarithms of the second argument alone.
+_ONE_SIDED = ("binary_crossentropy", "categorical_crossentropy", "kl_divergence")
 # Of what it costs to be wrong; a loss that does not fall so at each step is not said to fall.
 FALLS = 1e-3
 
@@ -73,8 +75,9 @@ def check(y: np.ndarray, targets: Targets, end: End, loss: Loss, *, inputs: int)
         return []  # what it compares is not known
     try:
         with np.errstate(all="ignore"):
-            crossed = _crossed(y, end, loss)
-            found = crossed or _unused(y, targets, end, loss)
+            found = _swapped(y, targets, end, loss)
+            found = found or _crossed(y, end, loss)
+            found = found or _unused(y, targets, end, loss)
             found = found or _reversed(y, targets, end, loss, inputs)
             found = found or _cut_off(y, targets, end, loss)
     except _RefusedError:  # `fit` says so, or takes them
@@ -96,6 +99,37 @@ def _answers(y: np.ndarray, end: End) -> np.ndarray:
 
 def _same(a: float, b: float) -> bool:
     return bool(np.isfinite(a) and np.isfinite(b) and abs(a - b) <= CLOSE * max(abs(a), abs(b)))
+
+
+def _swapped(y: np.ndarray, targets: Targets, end: End, loss: Loss) -> Finding | None:
+    """Returns the finding that a loss is one of Keras's with targets and outputs exchanged.
+
+    Its values are those of that loss of (output, target), and not those of (target, output).
+    """
+    if end.activation not in PROBABILITIES or not targets.binary:
+        return None  # of shares, the divergence from targets may be meant
+    some = y[:SAMPLES]
+    made = _answers(y, end)[: len(some)]
+    truth = some.astype(made.dtype).reshape(made.shape)
+    value = loss(some, made)
+    for name in _ONE_SIDED:
+        known = getattr(keras.losses, name)
+        right, turned = [
+            float(ops.convert_to_numpy(ops.mean(known(*map(ops.convert_to_tensor, pair)))))
+            for pair in ((truth, made), (made, truth))
+        ]
+        if _same(value, turned) and not _same(right, turned):
+            return Finding(
+                "loss",
+                ("loss",),
+                f"of {len(some)} samples and made up outputs it is {value:.4g}: that is {name} of "
+                f"(outputs, targets), and of (targets, outputs) it would be {right:.4g}",
+                "It takes the logarithm of the targets: it is linear in the outputs, and hardly "
+                "sees how wrong a sure answer is",
+                f'model.compile(model.optimizer, loss="{name}")  # of (y_true, y_pred)',
+                {"given": value, "meant": right},
+            )
+    return None
 
 
 def _crossed(y: np.ndarray, end: End, loss: Loss) -> Finding | None:

@@ -1,0 +1,91 @@
+"""A loss that starts far above that of a guess, and how long it stays there."""
+
+from keras_inits._diagnose import weighing
+from keras_inits._diagnose.setting import measured
+from keras_inits._diagnose.setting.guess import even_guess
+from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE
+from keras_inits._diagnose.setting.steps import Trial
+from keras_inits._diagnose.setting.tries import Tries
+from keras_inits._reporting import Finding
+
+# Logits of unit size cost half a nat or so; ten times a guess is logits in the tens.
+CROSS_ENTROPY = 10.0
+# Outputs of unit size, targets of a tenth of it: what default initializers give.
+DISTANCE = 100.0
+# Logits of unit size have 1.2 to 1.5 times the loss of logits of 0.
+_EVEN = 1.5
+NEAR = 3.0  # times the loss of a guess: near enough to begin to learn
+
+
+def check(tries: Tries) -> list[Finding]:
+    """Returns the finding that the loss starts far above a guess, and stays there.
+
+    What a longer trial makes up for, and other kernels would do no faster, is no fault: such as the
+    mean of targets, which the bias of the output learns.
+    """
+    case, own = tries.case, tries.own
+    losses = {kind.name for _, _, kind in case.parts}
+    weights = measured.weights_of(case)
+    means = [1.0 if each is None else float(each.mean()) for each in weights]
+    guesses = [even_guess(targets, kind, end.units) for targets, end, kind in case.parts]
+    even = [None if value is None else value * m for value, m in zip(guesses, means, strict=True)]
+    found = start_finding(
+        own,
+        tries.best,
+        own.penalties[0],
+        cross_entropy=losses <= {*BINARY, *CATEGORICAL, *SPARSE},
+        even=None if None in even else float(sum(value or 0.0 for value in even)),
+    )
+    if found is None or not tries.longer:
+        return [found] if found else []
+    longer = tries.own_longer
+    if longer.of_data > NEAR * (tries.best or 0.0):
+        return [found]
+    other = tries.from_start(weighing.redrawn(case.copy), steps=tries.longer)
+    return [found] if weighing.clearly_lower(other, longer) else []
+
+
+def start_finding(
+    own: Trial,
+    best: float | None,
+    penalties: float = 0.0,
+    *,
+    cross_entropy: bool,
+    even: float | None = None,
+) -> Finding | None:
+    """Returns the finding that the loss starts far above a guess, and stays there in first steps.
+
+    Args:
+        own: the trial at the compiled rate.
+        best: the loss of the best constant guess.
+        penalties: what penalties on weights add to the loss at the start.
+        cross_entropy: whether the loss is one.
+        even: that of logits that are all 0, where the loss is a cross-entropy.
+    """
+    limit = CROSS_ENTROPY if cross_entropy else DISTANCE
+    if not best or own.start - penalties <= limit * best or own.end - penalties <= NEAR * best:
+        return None
+    evidence = (
+        f"the loss starts at {own.start:.3g}, {own.start / best:.3g} times the {best:.3g} of the "
+        f"best constant guess (limit {limit:g}), and is {own.end:.3g} after {len(own.losses)} "
+        "steps on a copy"
+    )
+    if even is not None and own.start - penalties <= _EVEN * even:
+        return Finding(
+            "loss at the start",
+            ("output",),
+            f"{evidence}; outputs that take all classes for equally frequent have {even:.3g}",
+            "The classes are far from equally frequent: the first steps are spent on the bias of "
+            "the output, and rare classes are swamped meanwhile",
+            "keras_inits.fit_output_bias(model, y)",
+            {"start": own.start, "guess": best, "after": own.end, "even": even},
+        )
+    return Finding(
+        "loss at the start",
+        ("output",),
+        evidence,
+        "The outputs are far too large: the weights are first spent on making them small",
+        'Draw the kernels at a smaller scale (kernel_initializer="glorot_uniform", the default, '
+        'or "initkit_he" before ReLU)',
+        {"start": own.start, "guess": best, "after": own.end},
+    )
