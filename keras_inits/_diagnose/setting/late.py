@@ -1,7 +1,6 @@
 """A loss that starts far above that of a guess, and how long it stays there."""
 
-from keras_inits._diagnose import weighing
-from keras_inits._diagnose.setting import measured
+from keras_inits._diagnose.setting import measured, weighing
 from keras_inits._diagnose.setting.guess import even_guess
 from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE
 from keras_inits._diagnose.setting.steps import Trial

@@ -8,7 +8,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_inits._diagnose import weighing
 from keras_inits._diagnose.backends import backend
 from keras_inits._diagnose.report import FirstSteps
 from keras_inits._diagnose.setting import (
@@ -26,6 +25,7 @@ from keras_inits._diagnose.setting import (
     small_steps,
     strength,
     targets,
+    weighing,
     weighting,
 )
 from keras_inits._diagnose.setting.case import SAMPLES, Case

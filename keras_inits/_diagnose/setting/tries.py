@@ -6,8 +6,8 @@ from typing import Any
 
 import keras
 
-from keras_inits._diagnose import weighing
 from keras_inits._diagnose.objective import objective
+from keras_inits._diagnose.setting import weighing
 from keras_inits._diagnose.setting.case import Case
 from keras_inits._diagnose.setting.steps import (
     BATCH,

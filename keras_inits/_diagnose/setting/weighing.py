@@ -239,11 +239,12 @@ def _weighed(
             notes += _no_alarms(left_out, own, other, "gates that keep what they hold")
     if doubtful:
         other = trials.redrawn()
-        if trials.prefer(other):
+        if preferred := trials.prefer(other):
             kept |= {id(f): f for f in doubtful}
-        elif any(finding.kind == "vanishing" for finding in doubtful):
+        if any(finding.kind == "vanishing" for finding in doubtful):
             changed = trials.rectified()
-            if changed is not None and trials.prefer(changed):
+            better = changed is not None and (not preferred or clearly_lower(changed, other))
+            if changed is not None and better and trials.prefer(changed):
                 kept |= _of_sigmoids(doubtful, trials.sigmoids, own, changed)
         if lost and _mute(own, other):
             kept |= {id(f): f for f in doubtful if f.kind == "vanishing" and id(f) not in kept}
@@ -286,7 +287,7 @@ def _mute(own: Trial, other: Trial) -> bool:
 def _of_sigmoids(
     findings: Sequence[Finding], layers: tuple[str, ...], own: Trial, changed: Trial
 ) -> dict[int, Finding]:
-    """Returns what is kept of findings, by their `id`: for what fades one, of all sigmoids."""
+    """Returns what is kept of findings, by their `id`: for all that fades one, of all sigmoids."""
     first = next(f for f in findings if f.kind == "vanishing")
     remedy = (
         f"for name in {layers!r}:\n"
@@ -303,4 +304,4 @@ def _of_sigmoids(
         "before it learns slowly or not at all",
         remedy=remedy,
     )
-    return {id(f): together if f.kind == "vanishing" else f for f in findings}
+    return {id(f): together if f.kind in FADES else f for f in findings}
