@@ -205,6 +205,8 @@ def _longer_memory(evidence: Evidence, call: Call, steps: int) -> str:
     layer = reference(evidence.model, call)
     cell: Any = getattr(call.layer, "cell", None)
     place = gate_of_memory(cell)
+    if layer is not None and isinstance(cell, keras.layers.SimpleRNNCell):
+        return _orthogonal(evidence, call)
     if layer is None or place is None or getattr(cell, "bias", None) is None:
         return (
             "Shorten the sequences, or use keras.layers.LSTM with a forget bias of log(steps), or "

@@ -11,6 +11,9 @@ from keras_inits._reporting import Finding
 CROSS_ENTROPY = 10.0
 # Outputs of unit size, targets of a tenth of it: what default initializers give.
 DISTANCE = 100.0
+# Of outputs that differ between samples so many times as much as the targets the square is less,
+# and one only if it is still so after the longer trial.
+WIDE = 5.0
 # Logits of unit size have 1.2 to 1.5 times the loss of logits of 0.
 _EVEN = 1.5
 NEAR = 3.0  # times the loss of a guess: near enough to begin to learn
@@ -28,11 +31,13 @@ def check(tries: Tries) -> list[Finding]:
     means = [1.0 if each is None else float(each.mean()) for each in weights]
     guesses = [even_guess(targets, kind, end.units) for targets, end, kind in case.parts]
     even = [None if value is None else value * m for value, m in zip(guesses, means, strict=True)]
+    classes = losses <= {*BINARY, *CATEGORICAL, *SPARSE}
+    wide = bool(tries.longer) and not classes and _wide(tries)
     found = start_finding(
         own,
         tries.best,
         own.penalties[0],
-        cross_entropy=losses <= {*BINARY, *CATEGORICAL, *SPARSE},
+        limit=CROSS_ENTROPY if classes else WIDE**2 if wide else DISTANCE,
         even=None if None in even else float(sum(value or 0.0 for value in even)),
     )
     if found is None or not tries.longer:
@@ -40,8 +45,20 @@ def check(tries: Tries) -> list[Finding]:
     longer = tries.own_longer
     if longer.of_data > NEAR * (tries.best or 0.0):
         return [found]
+    if own.start - own.penalties[0] <= DISTANCE * (tries.best or 0.0) and not classes:
+        return []
     other = tries.from_start(weighing.redrawn(case.copy), steps=tries.longer)
     return [found] if weighing.clearly_lower(other, longer) else []
+
+
+def _wide(tries: Tries) -> bool:
+    """Says whether the outputs are what is large, by what differs between samples."""
+    case = tries.case
+    if len(case.parts) != 1 or case.outputs != 1 or not tries.best:
+        return False
+    case.copy.reset()
+    (made,) = measured.outputs(case, case.x)
+    return bool(made.std() >= WIDE * case.parts[0][0].values.std() > 0)
 
 
 def start_finding(
@@ -49,7 +66,7 @@ def start_finding(
     best: float | None,
     penalties: float = 0.0,
     *,
-    cross_entropy: bool,
+    limit: float,
     even: float | None = None,
 ) -> Finding | None:
     """Returns the finding that the loss starts far above a guess, and stays there in first steps.
@@ -58,10 +75,9 @@ def start_finding(
         own: the trial at the compiled rate.
         best: the loss of the best constant guess.
         penalties: what penalties on weights add to the loss at the start.
-        cross_entropy: whether the loss is one.
+        limit: how many times the loss of a guess it may be.
         even: that of logits that are all 0, where the loss is a cross-entropy.
     """
-    limit = CROSS_ENTROPY if cross_entropy else DISTANCE
     if not best or own.start - penalties <= limit * best or own.end - penalties <= NEAR * best:
         return None
     evidence = (

@@ -55,7 +55,8 @@ def activity(case: Case) -> Finding | None:
     return strength.activity(*case.copy.activity(*some), strength.activity_of(case.model))
 
 
-def _outputs(case: Case, x: Any, *, training: bool = False) -> list[np.ndarray]:
+def outputs(case: Case, x: Any, *, training: bool = False) -> list[np.ndarray]:
+    """Returns what the copies make of `x`."""
     made = keras.tree.flatten(case.copy.outputs(x, training=training))
     return [np.asarray(ops.convert_to_numpy(t), np.float64) for t in made]
 
@@ -73,11 +74,11 @@ def runs(case: Case, inputs: list[np.ndarray]) -> list[Finding]:
             for given, met in zip(inputs, first_met(case.model, len(inputs), case.x), strict=True)
             if embeddings(met) or given.ndim == 3
         ]
-        found += filled.hidden(read, lambda: _outputs(case, case.x))
+        found += filled.hidden(read, lambda: outputs(case, case.x))
     if slow := moving.slow(case.model):
-        predicted = _outputs(case, case.x)
+        predicted = outputs(case, case.x)
         with watching(moving.OfTheBatch(slow)):
-            fitted = _outputs(case, case.x)
+            fitted = outputs(case, case.x)
         found += [f for f in (moving.finding(case.model, slow, fitted, predicted),) if f]
     return found
 
@@ -92,7 +93,7 @@ def _unknown_ends(case: Case) -> list[Finding]:
     }
     if not ends:
         return []
-    made = _outputs(case, case.x, training=True)
+    made = outputs(case, case.x, training=True)
     found = (
         probabilities.outside(made[place], *of) for place, of in ends.items() if place < len(made)
     )
@@ -110,11 +111,11 @@ def forgotten(case: Case, own: Trial, best: float | None) -> list[Finding]:
         if lengths is None:
             continue
 
-        def outputs(given: np.ndarray, index: int = index) -> list[np.ndarray]:
+        def made_of(given: np.ndarray, index: int = index) -> list[np.ndarray]:
             nest = [*flat[:index], ops.convert_to_tensor(given), *flat[index + 1 :]]
-            return _outputs(case, keras.tree.pack_sequence_as(case.x, nest))
+            return outputs(case, keras.tree.pack_sequence_as(case.x, nest))
 
-        if sizes := filled.forgotten(x, lengths, outputs):
+        if sizes := filled.forgotten(x, lengths, made_of):
             return [filled.forgotten_finding(lengths, x.shape[1], sizes)]
     return []
 

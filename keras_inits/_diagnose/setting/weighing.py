@@ -98,23 +98,32 @@ def _sigmoid(layer: Any) -> bool:
     return name in ("sigmoid", "hard_sigmoid") and plain
 
 
-def remembering(copy: Copy, steps: Mapping[str, float]) -> list[Any] | None:
-    """Returns the trained variables, with gates that keep what they hold for a whole sequence.
+def remembering(copy: Copy, steps: Mapping[str, float], *, seed: int = 0) -> list[Any] | None:
+    """Returns the trained variables, changed so that the first steps of a sequence are not lost.
 
-    Tallec & Ollivier 2018, https://arxiv.org/abs/1804.11188: a bias of log(steps) at the gates that
-    keep the state. None where no LSTM or GRU has a bias.
+    Gates keep what they hold for a whole sequence: Tallec & Ollivier 2018,
+    https://arxiv.org/abs/1804.11188, a bias of log(steps) at those that keep the state. Without
+    gates the recurrent kernel is orthogonal: Le, Jaitly, Hinton 2015,
+    https://arxiv.org/abs/1504.00941. None where no layer is of either kind.
 
     Args:
         copy: of the model.
         steps: how many each recurrent layer takes that forgets, by its name.
+        seed: of orthogonal kernels.
     """
+    rng = np.random.default_rng(seed)
     gates: dict[int, tuple[slice, float]] = {}
+    plain: set[int] = set()
     for layer in all_layers(copy.model):
         cell: Any = getattr(layer, "cell", None)
+        if layer.name not in steps:
+            continue
         keeps = gate_of_memory(cell)
-        if layer.name in steps and keeps is not None and cell.bias is not None:
+        if keeps is not None and cell.bias is not None:
             gates[id(cell.bias)] = keeps, float(np.log(max(steps[layer.name], 2)))
-    if not gates:
+        elif isinstance(cell, keras.layers.SimpleRNNCell):
+            plain.add(id(cell.recurrent_kernel))
+    if not gates and not plain:
         return None
     values: list[Any] = []
     for variable in copy.trained:
@@ -124,6 +133,8 @@ def remembering(copy: Copy, steps: Mapping[str, float]) -> list[Any] | None:
             rows = value.reshape(-1, value.shape[-1])  # a GRU may have a second one
             rows[0, place] = bias
             values.append(value)
+        elif id(variable) in plain:
+            values.append(np.linalg.qr(rng.normal(size=variable.shape))[0].astype("float32"))
         else:
             values.append(variable)
     return values
@@ -138,8 +149,8 @@ class Trials:
         redrawn: with its kernels drawn anew.
         rectified: of the net with ReLU for its hidden sigmoids; None if it has none. For sigmoids
             no scale of kernels keeps the gradient.
-        remembering: with gates that keep what they hold, given the steps of each layer by its name;
-            None without such gates.
+        remembering: with recurrent layers that keep what they hold, given the steps of each by its
+            name; None without such layers.
         guess: the loss of the best constant guess; None where it is not known.
         sigmoids: the names of the layers that `rectified` changes.
     """
@@ -236,7 +247,7 @@ def _weighed(
             if trials.prefer(other):
                 kept |= {id(f): f for f in forgetting}
             left_out = [f for f in forgetting if id(f) not in kept]
-            notes += _no_alarms(left_out, own, other, "gates that keep what they hold")
+            notes += _no_alarms(left_out, own, other, "recurrent layers that keep what they hold")
     if doubtful:
         other = trials.redrawn()
         if preferred := trials.prefer(other):
