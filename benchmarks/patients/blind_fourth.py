@@ -1,0 +1,9 @@
+"""The fourth set written blind, by a third author: each program was trained before it was kept."""
+
+from blind_fourth_common import FOURTH_COMMON
+from blind_fourth_healthy import FOURTH_HEALTHY
+from blind_fourth_rare import FOURTH_RARE
+from program import Program
+
+BLIND_FOURTH: dict[str, Program] = {**FOURTH_COMMON, **FOURTH_RARE}
+BLIND_FOURTH_HEALTHY: dict[str, Program] = {**FOURTH_HEALTHY}
