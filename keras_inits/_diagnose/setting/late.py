@@ -1,10 +1,15 @@
 """A loss that starts far above that of a guess, and how long it stays there."""
 
+import keras
+import numpy as np
+from keras import ops
+
 from keras_inits._diagnose.setting import measured, weighing
 from keras_inits._diagnose.setting.guess import even_guess
 from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE
 from keras_inits._diagnose.setting.steps import Trial
 from keras_inits._diagnose.setting.tries import Tries
+from keras_inits._keras_internals import all_layers
 from keras_inits._reporting import Finding
 
 # Logits of unit size cost half a nat or so; ten times a guess is logits in the tens.
@@ -14,6 +19,7 @@ DISTANCE = 100.0
 # Of outputs that differ between samples so many times as much as the targets the square is less,
 # and one only if it is still so after the longer trial.
 WIDE = 5.0
+LARGE = 3.0  # times He's deviation, sqrt(2 / fan_in)
 # Logits of unit size have 1.2 to 1.5 times the loss of logits of 0.
 _EVEN = 1.5
 NEAR = 3.0  # times the loss of a guess: near enough to begin to learn
@@ -38,6 +44,7 @@ def check(tries: Tries) -> list[Finding]:
         tries.best,
         own.penalties[0],
         limit=CROSS_ENTROPY if classes else WIDE**2 if wide else DISTANCE,
+        layers=_large(case.model),
         even=None if None in even else float(sum(value or 0.0 for value in even)),
     )
     if found is None or not tries.longer:
@@ -49,6 +56,23 @@ def check(tries: Tries) -> list[Finding]:
         return []
     other = tries.from_start(weighing.redrawn(case.copy), steps=tries.longer)
     return [found] if weighing.clearly_lower(other, longer) else []
+
+
+def _large(model: keras.Model) -> tuple[str, ...]:
+    """Returns the names of layers whose kernels are far larger than what keeps a signal's size.
+
+    Rows of embeddings are compared with vectors of length 1.
+    """
+    found = []
+    for layer in all_layers(model):
+        embeds = isinstance(layer, keras.layers.Embedding)
+        kernel = layer.embeddings if embeds else getattr(layer, "kernel", None)
+        if isinstance(layer, keras.Model) or kernel is None or len(kernel.shape) < 2:
+            continue
+        size = float(np.sqrt(np.square(ops.convert_to_numpy(kernel).astype(float)).mean()))
+        fan = kernel.shape[-1] if embeds else np.prod(kernel.shape[:-1])
+        found += [layer.name] if size >= LARGE * np.sqrt((1 if embeds else 2) / fan) else []
+    return tuple(found)
 
 
 def _wide(tries: Tries) -> bool:
@@ -67,6 +91,7 @@ def start_finding(
     penalties: float = 0.0,
     *,
     limit: float,
+    layers: tuple[str, ...] = (),
     even: float | None = None,
 ) -> Finding | None:
     """Returns the finding that the loss starts far above a guess, and stays there in first steps.
@@ -76,6 +101,7 @@ def start_finding(
         best: the loss of the best constant guess.
         penalties: what penalties on weights add to the loss at the start.
         limit: how many times the loss of a guess it may be.
+        layers: the names of those with large weights.
         even: that of logits that are all 0, where the loss is a cross-entropy.
     """
     if not best or own.start - penalties <= limit * best or own.end - penalties <= NEAR * best:
@@ -97,8 +123,8 @@ def start_finding(
         )
     return Finding(
         "loss at the start",
-        ("output",),
-        evidence,
+        ("output", *layers),
+        evidence + (f"; the weights of {', '.join(layers)} are large" if layers else ""),
         "The outputs are far too large: the weights are first spent on making them small",
         'Draw the kernels at a smaller scale (kernel_initializer="glorot_uniform", the default, '
         'or "initkit_he" before ReLU)',

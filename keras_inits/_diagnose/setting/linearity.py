@@ -1,6 +1,6 @@
 """A model without a nonlinearity between its kernels, and whether its task asks for one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -73,8 +73,17 @@ def _left_out(kernels: list[np.ndarray], y: np.ndarray, order: np.ndarray) -> fl
     return best
 
 
-def finding(layers: tuple[str, ...], linear: float, curved: float) -> Finding | None:
-    """Returns the finding that the task is curved and the model is not."""
+def finding(
+    layers: tuple[str, ...], linear: float, curved: float, straight: Sequence[str] = ()
+) -> Finding | None:
+    """Returns the finding that the task is curved and the model is not.
+
+    Args:
+        layers: in which it is linear.
+        linear: the share of the variance of targets that a linear fit explains.
+        curved: that of a curved one.
+        straight: those of the layers that are activations.
+    """
     if curved - linear < GAP:
         return None
     return Finding(
@@ -87,6 +96,7 @@ def finding(layers: tuple[str, ...], linear: float, curved: float) -> Finding | 
         "".join(
             f'model.get_layer("{name}").activation = keras.activations.relu; '
             for name in layers[:-1]
+            if name not in straight
         )
         + "model.compile(model.optimizer, loss=model.loss)",
         {"linear": linear, "curved": curved},
@@ -94,12 +104,12 @@ def finding(layers: tuple[str, ...], linear: float, curved: float) -> Finding | 
 
 
 def kernels(model: keras.Model) -> tuple[str, ...]:
-    """Returns the names of the layers with a kernel, in order."""
+    """Returns the names of the layers with a kernel, in order, and of activations of one slope."""
     found: list[str] = []
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             found += kernels(layer)
-        elif any(len(w.shape) > 1 for w in layer.weights):
+        elif any(len(w.shape) > 1 for w in layer.weights) or is_straight(layer):
             found.append(layer.name)
     return tuple(found)
 
@@ -126,6 +136,14 @@ def curved_by_name(model: keras.Model) -> bool:
         if isinstance(layer, keras.Model):
             return True  # looked at by `is_affine` alone, would cost a pass
         name = getattr(getattr(layer, "activation", None), "__name__", "linear")
-        if isinstance(layer, _CURVED) or name != "linear":
+        if (isinstance(layer, _CURVED) and not is_straight(layer)) or name != "linear":
             return True
     return False
+
+
+def is_straight(layer: keras.Layer) -> bool:
+    """Says whether an activation layer has the same slope on both sides."""
+    if isinstance(layer, keras.layers.ReLU) and (layer.threshold or layer.max_value is not None):
+        return False
+    kinds = keras.layers.LeakyReLU | keras.layers.ReLU
+    return isinstance(layer, kinds) and float(layer.negative_slope) == 1.0

@@ -24,6 +24,7 @@ from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE, tar
 from keras_inits._diagnose.setting.steps import BATCH, Trial
 from keras_inits._diagnose.setting.tries import Tries
 from keras_inits._diagnose.watching import watching
+from keras_inits._keras_internals import all_layers
 from keras_inits._reporting import Finding
 
 
@@ -126,17 +127,15 @@ def hidden(tries: Tries) -> list[Finding]:
     if not best or not tries.longer or tries.own.end < 0.9 * best:
         return []
     flat = keras.tree.flatten(case.x)
-    for index, met in enumerate(first_met(case.model, len(flat), case.x)):
-        masks = [layer for layer, _ in met if isinstance(layer, keras.layers.Masking)]
-        x = ops.convert_to_numpy(flat[index])
-        steps = filled.real(x, float(masks[0].mask_value)) if masks else None
+    for tensor, met in zip(flat, first_met(case.model, len(flat), case.x), strict=True):
+        masks = [layer for layer, _ in met if filled.masks(layer)]
+        if not masks or len(masks) < sum(map(filled.masks, all_layers(case.model))):
+            continue  # other layers mask as well
+        steps = filled.real(ops.convert_to_numpy(tensor), filled.masking(masks[0]) or 0.0)
         if steps is None:
             continue
-        near = 1e-6 * max(1.0, abs(float(masks[0].mask_value)))  # another number, in float32
-        shown = ops.convert_to_tensor(np.asarray(x + near * steps[..., None], x.dtype))
-        given = [*flat[:index], shown, *flat[index + 1 :]]
-        nest = keras.tree.pack_sequence_as(case.x, given)
-        other = tries.attempt(tries.rate.value, x=nest, steps=tries.longer)
+        with watching(filled.Unmasked(masks)):
+            other = tries.attempt(tries.rate.value, steps=tries.longer, copy=tries.new_copy())
         if other.end <= filled.TAUGHT * best and other.end <= filled.TAUGHT * tries.own_longer.end:
             losses = len(other.losses), tries.own_longer.end, other.end
             return [filled.real_finding(masks[0], steps, losses)]

@@ -170,7 +170,7 @@ def _from(value: float) -> Callable[[float], float]:
 
 
 def _unused(y: np.ndarray, targets: Targets, end: End, loss: Loss) -> Finding | None:
-    """Returns the finding that the loss is the same for other targets."""
+    """Returns the finding that the loss, or its gradient, is the same for other targets."""
     # Zeros, or one number for all, stand in for targets where the model computes the loss.
     if (
         targets.distinct < 2
@@ -182,17 +182,22 @@ def _unused(y: np.ndarray, targets: Targets, end: End, loss: Loss) -> Finding | 
     turned = (targets.high + targets.low - some.astype(float)).astype(y.dtype)
     made = _answers(some, end)
     values = [loss(some, made), loss(some[::-1], made), loss(turned, made)]
-    others = loss(some, made[::-1] * 0.5), loss(turned, made[::-1] * 0.5)
-    if not np.ptp(some) or not all(_same(values[0], v) for v in values[1:]):
+    others = [loss(given, made[::-1] * 0.5) for given in (some, some[::-1], turned)]
+    if not np.ptp(some) or not np.isfinite([*values, *others]).all():
         return None
-    if _same(values[0], others[0]) or not _same(*others):
+    # Of two answers the one is as much better whatever the targets: the gradient is the same.
+    better = [a - b for a, b in zip(values, others, strict=True)]
+    if not abs(better[0]) > APART * max(map(abs, values)):
+        return None
+    if np.ptp(better) > CLOSE * abs(better[0]):
         return None
     return Finding(
         "loss",
         ("loss",),
         f"the loss of made up outputs is {values[0]:.4g} for the targets, {values[1]:.4g} for "
-        f"those of other samples, and {values[2]:.4g} for their opposites",
-        "It does not see the targets: nothing can be learned of them",
+        f"those of other samples, and {values[2]:.4g} for their opposites; of other outputs it is "
+        f"{others[0]:.4g}, {others[1]:.4g} and {others[2]:.4g}, as much apart each time",
+        "Its gradient does not depend on the targets: nothing can be learned of them",
         "Look at the loss; it is called with (y_true, y_pred)",
         {"given": values[0], "other": values[2]},
     )

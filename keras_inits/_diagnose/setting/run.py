@@ -34,6 +34,7 @@ from keras_inits._diagnose.setting.guess import guess
 from keras_inits._diagnose.setting.rescaled import behind
 from keras_inits._diagnose.setting.steps import momentum_of
 from keras_inits._diagnose.setting.tries import BUDGET, Tries, inner
+from keras_inits._keras_internals import all_layers
 from keras_inits._reporting import Finding
 
 # What the user must change first: a later one may be a mere consequence.
@@ -230,7 +231,8 @@ def _missing_activation(case: Case) -> list[Finding]:
         wanted = np.equal.outer(wanted.ravel(), np.unique(wanted)).astype(float)
     if len(wanted) != len(x):
         return []
-    found = linearity.finding(layers, *linearity.explained(x, wanted))
+    straight = [la.name for la in all_layers(case.model) if linearity.is_straight(la)]
+    found = linearity.finding(layers, *linearity.explained(x, wanted), straight)
     return [found] if found else []
 
 
@@ -292,12 +294,42 @@ def _tried(
     return Setting((), (), first, weigh=weigh)
 
 
+def _recovers(tries: Tries, judged: Finding) -> bool:
+    """Says whether a rate that throws the loss up at first is the better one in a longer trial."""
+    own = tries.own_longer
+    if not own.end < 0.5 * own.start or rates.collapsed(own):
+        return False
+    other = tries.attempt(judged.numbers["better"], steps=tries.longer)
+    return own.end <= other.end
+
+
+def _unsteady(tries: Tries) -> Finding | None:
+    """Returns the finding that a rate throws the loss up and a tenth of it teaches far more."""
+    own, rate = tries.own, tries.rate
+    if tries.longer <= tries.steps or not max(own.losses, default=0.0) > rates.THROWN * own.start:
+        return None
+    other = tries.attempt(own.rate / 10)
+    if other.end > rates.HALF * own.end or max(other.losses) > 1.5 * other.start:
+        return None
+    longer = tries.own_longer
+    if longer.end < rates.HALF * longer.start:
+        return None
+    for divisor in (10, 100):
+        other = tries.attempt(own.rate / divisor, steps=tries.longer)
+        if other.end <= rates.FALLS * longer.end:
+            return rates.high(longer, other, rate.scheduled, momentum_of(tries.optimizer))
+    return None
+
+
 def _of_rate(tries: Tries) -> tuple[list[Finding], bool]:
     """Returns what is wrong with the steps, and whether only these weights make them too long."""
     own, attempt, rate = tries.own, tries.attempt, tries.rate
     name, momentum = type(inner(tries.optimizer)).__name__, momentum_of(tries.optimizer)
     of_weights = False
     judged = rates.too_high(own, attempt, scheduled=rate.scheduled, momentum=momentum)
+    if judged and tries.longer > tries.steps and _recovers(tries, judged):
+        judged = None
+    judged = judged or _unsteady(tries)
     if judged:
         of_weights = rates.is_of_weights(own, tries.from_start(weighing.redrawn(tries.case.copy)))
     elif not rate.rises:

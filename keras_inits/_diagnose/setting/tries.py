@@ -112,6 +112,11 @@ class Tries:
         """Returns the trial from other weights."""
         return self.attempt(self.rate.value, sample_weight=sample_weight, steps=steps, start=start)
 
+    def new_copy(self, **options: Any) -> Copy:
+        """Returns copies of the model's variables with steps of their own."""
+        whole = objective(self.case.model, None if self.case.own else self.case.loss)
+        return Copy(self.case.model, whole, **options)
+
     def left_out(self, *, weakened: float = 0.0) -> tuple[float, float]:
         """Returns the loss of data that a longer trial did not see, and what is added to it.
 
@@ -121,8 +126,7 @@ class Tries:
             weakened: by which share its steps leave out penalties and what layers add to the loss.
         """
         case = self.case
-        whole = objective(case.model, None if case.own else case.loss)
-        copy = Copy(case.model, whole, weakened=weakened) if weakened else case.copy
+        copy = self.new_copy(weakened=weakened) if weakened else case.copy
         nest = (case.x, case.y, case.sample_weight)
         seen, unseen = (
             keras.tree.map_structure(lambda t, i=i: None if t is None else t[i::2], nest)

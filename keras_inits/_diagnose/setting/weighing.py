@@ -193,7 +193,7 @@ def weighed(
     kept, notes = _weighed(findings, trials, lost)
     if longer is None:
         return _left(findings, kept), notes
-    fading = [f for f in findings if id(f) in kept and f.kind in FADES]
+    fading = [f for f in findings if id(f) in kept and (f.kind in FADES or _silent(f))]
     if not kept and (late := [f for f in findings if _shows_late(f)]):
         still, more = _weighed(late, longer(), lost)
         return _left(findings, still), (*notes, *more) if not still else notes
@@ -215,6 +215,11 @@ def _far_gone(finding: Finding) -> bool:
     """Says whether a size faded past the square of its limit, which no few steps make up for."""
     numbers = finding.numbers
     return numbers.get("factor", 1.0) * numbers.get("limit", 1.0) ** 2 < 1
+
+
+def _silent(finding: Finding) -> bool:
+    """Says whether all units of a layer are dead: nothing passes it, and no kernel need be why."""
+    return finding.kind == "dying" and finding.numbers.get("dead", 0.0) >= 1
 
 
 def _shows_late(finding: Finding) -> bool:
@@ -257,8 +262,9 @@ def _weighed(
             better = changed is not None and (not preferred or clearly_lower(changed, other))
             if changed is not None and better and trials.prefer(changed):
                 kept |= _of_sigmoids(doubtful, trials.sigmoids, own, changed)
-        if lost and _mute(own, other):
-            kept |= {id(f): f for f in doubtful if f.kind == "vanishing" and id(f) not in kept}
+        if _mute(own, other):
+            mute = [f for f in doubtful if _silent(f) or (lost and f.kind == "vanishing")]
+            kept |= {id(f): f for f in mute if id(f) not in kept}
         left_out = [f for f in doubtful if id(f) not in kept]
         notes += _no_alarms(left_out, own, other, "kernels drawn anew")
     return kept, tuple(notes)
