@@ -22,7 +22,8 @@ from keras_inits._layers.kinds import Kind, is_a
 from keras_inits._reporting import Finding
 
 Found = Iterator[tuple[int | None, Finding]]
-_ONE_VALUE = 1e-4  # relative: of what is left of samples that differ
+# Of the mean, and of the deviation before: what a pooling leaves of samples that differ.
+_ONE_VALUE, _LEFT = 0.01, 0.02
 
 _UNDEFINED = (
     "Look in it for a logarithm, a root or a quotient of what may be 0 or negative: "
@@ -295,7 +296,8 @@ def constant(evidence: Evidence) -> Found:
         pools = is_a(call.layer, Kind.POOLING)
         if not several or not (pools or is_a(call.layer, Kind.NORMALIZATION)):
             continue
-        if call.output.std > (_ONE_VALUE * abs(call.output.mean) if pools else 0):
+        left = min(_ONE_VALUE * abs(call.output.mean), _LEFT * given.std) if pools and given else 0
+        if call.output.std > left:
             continue
         gamma = getattr(call.layer, "gamma", None)
         if gamma is not None and not np.any(keras.ops.convert_to_numpy(gamma)):

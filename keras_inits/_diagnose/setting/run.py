@@ -13,6 +13,7 @@ from keras_inits._diagnose.report import FirstSteps
 from keras_inits._diagnose.setting import (
     compiling,
     faint,
+    held,
     late,
     linearity,
     lookups,
@@ -263,7 +264,7 @@ def _tried(
         found = [*found, *([undefined] if undefined else [])]
         return Setting(_ordered([*found, *scales.unproved(suspects, names)]))
     changed = found + measured.forgotten(case, own, best) + measured.hidden(tries)
-    changed += faint.check(tries)
+    changed += faint.check(tries) + held.check(tries)
     changed += scales.proved(case, suspects, names, own, tries.attempt, best)
     changed += measured.target_scale(case, own, tries.attempt, best)
     changed += measured.weight_size(case, own, tries.attempt)

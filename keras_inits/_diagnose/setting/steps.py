@@ -63,9 +63,17 @@ class Copy:
         objective: what gives the loss, penalties of `model` included.
         weakened: by which share the steps leave out penalties and what layers add to the loss.
             Losses before and after them are whole.
+        constrained: whether the steps keep the constraints on weights.
     """
 
-    def __init__(self, model: keras.Model, objective: Objective, *, weakened: float = 0.0) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        objective: Objective,
+        *,
+        weakened: float = 0.0,
+        constrained: bool = True,
+    ) -> None:
         self.model = model
         self.objective = objective
         self.weakened = weakened
@@ -76,6 +84,9 @@ class Copy:
         self.shadows = [
             keras.Variable(backend.held(v), dtype=v.dtype, name=v.name) for v in self.trained
         ]
+        if constrained:
+            for shadow, v in zip(self.shadows, self.trained, strict=True):
+                shadow.constraint = getattr(v, "constraint", None)
         self.statistics = [
             keras.Variable(backend.held(v), dtype=v.dtype, name=v.name, trainable=False)
             for v in self.others

@@ -178,9 +178,9 @@ def hidden_softmax(model: keras.Model) -> list[Finding]:
 
     Elsewhere it may be the weights of an attention or of experts.
     """
+    found = _recurrent_softmax(model)
     if not isinstance(model, keras.Sequential):
-        return []
-    found = []
+        return found
     kernels = [layer for layer in model.layers if any(len(w.shape) > 1 for w in layer.weights)]
     for layer in kernels[:-1]:
         if getattr(getattr(layer, "activation", None), "__name__", "") != "softmax":
@@ -195,6 +195,36 @@ def hidden_softmax(model: keras.Model) -> list[Finding]:
                 f'model.get_layer("{layer.name}").activation = keras.activations.relu; '
                 "model.compile(model.optimizer, loss=model.loss)",
                 {"units": units},
+            )
+        )
+    return found
+
+
+def _recurrent_softmax(model: keras.Model) -> list[Finding]:
+    """Returns the findings on softmax inside of recurrent layers, those at the end apart."""
+    found = []
+    for layer in all_layers(model):
+        cell = getattr(layer, "cell", None)
+        name = getattr(getattr(cell, "activation", None), "__name__", "")
+        if (
+            name != "softmax"
+            or not isinstance(layer, keras.layers.RNN)
+            or layer is model.layers[-1]
+        ):
+            continue
+        path = path_to(model, layer)
+        found.append(
+            Finding(
+                "hidden activation",
+                (layer.name,),
+                f"softmax makes shares of 1 of the state's {cell.units} units, "
+                f"{1 / cell.units:.2g} on average",
+                "The state hardly moves, and little of what it has read differs between samples",
+                f"{path}.cell.activation = keras.activations.tanh; "
+                "model.compile(model.optimizer, loss=model.loss)"
+                if path
+                else f'activation="tanh" in {layer.name}',
+                {"units": cell.units},
             )
         )
     return found

@@ -94,6 +94,16 @@ def _by_class(weights: np.ndarray, targets: Targets) -> list[Finding]:
         return []
     counts = np.bincount(index)
     sums = np.bincount(index, weights.reshape(-1))
+    if (sums > 0).sum() == 1:
+        left = names[int(sums.argmax())]
+        return [
+            _finding(
+                f"samples of class {left:g} alone, {counts[int(sums.argmax())]} of {len(index)}, "
+                "have a weight above 0",
+                f"It pays to answer {left:g} always: no other class costs anything",
+                {"classes": len(names)},
+            )
+        ]
     if not (sums > 0).all():
         return []  # classes that are left out on purpose
     high, low = int(sums.argmax()), int(sums.argmin())
