@@ -145,7 +145,7 @@ def _(rng):
     near = (((place[:, None] - place) ** 2).sum(-1) < 0.06).astype("float32")
     mean = near / near.sum(1, keepdims=True)
     x = rng.standard_normal((300, 40, 2))
-    y = np.abs(mean @ x[..., 0])[..., None] - 0.3 * x[..., 1:]
+    y = np.abs(x[..., 0] @ mean.T)[..., None] - 0.3 * x[..., 1:]
     given = Input((40, 2))
     h = given
     for _ in range(2):

@@ -6,7 +6,7 @@ each program were trained; kept are those whose repair learns and ends clearly b
 
 import keras
 import numpy as np
-from data import blobs, digits, pictures, series, standardized, waves
+from data import blobs, digits, pictures, series, standardized
 from keras import layers, ops
 from nets import BCE, SPARSE, adam, conv_blocks, mlp, net, sgd
 from program import Program, Training, accuracy, explained, register
@@ -106,19 +106,6 @@ def _(rng):
     return broken, broken.but(model=model(), optimizer=adam(0.003))
 
 
-@program("gestures-lstm-all-kernels-constant", "initialization@0")
-def _(rng):
-    x, y = waves(rng, 300, 30, 5)
-
-    def model(**start):
-        return net((30, 1), layers.LSTM(24, **start), Dense(5, "softmax"))
-
-    same = keras.initializers.Constant(0.1)
-    alike = model(kernel_initializer=same, recurrent_initializer=same)
-    broken = Training(alike, x, y, SPARSE, adam(0.01), accuracy(y), steps=400)
-    return broken, broken.but(model=model())
-
-
 @program("bandit-policy-product-over-the-batch", "loss@loss", "keras-team/keras#5733, altered")
 def _(rng):
     x, best = blobs(rng, 500, 8, 4)
@@ -137,18 +124,3 @@ def _(rng):
 
     broken = Training(model(), standardized(x), baseline, crossed, adam(0.005), accuracy(best))
     return broken, broken.but(model=model(), loss=matched)
-
-
-@program("pumps-nadam-first-moment-of-five-nines", "rate too high@optimizer")
-def _(rng):
-    x, y = blobs(rng, 500, 12, 4)
-
-    def model():
-        return mlp(12, (48, 48), 4, "softmax")
-
-    def nadam(beta):
-        return keras.optimizers.Nadam(0.02, beta_1=beta)
-
-    x = standardized(x)
-    broken = Training(model(), x, y, SPARSE, nadam(0.99999), accuracy(y), steps=300)
-    return broken, broken.but(model=model(), optimizer=nadam(0.9))
