@@ -23,7 +23,7 @@ from keras_inits._reporting import Finding
 
 Found = Iterator[tuple[int | None, Finding]]
 # Of the mean, and of the deviation before: what a pooling leaves of samples that differ.
-_ONE_VALUE, _LEFT = 0.01, 0.02
+_ONE_VALUE, _LEFT = 0.01, 0.1
 
 _UNDEFINED = (
     "Look in it for a logarithm, a root or a quotient of what may be 0 or negative: "
@@ -288,12 +288,12 @@ def constant(evidence: Evidence) -> Found:
     """Yields normalizations and poolings that make one value of samples that differ.
 
     A mean over a single entry is that entry: what is left of it is 0. The largest value of a whole
-    picture is the same in most.
+    picture is the same in most; of poolings those before any weight are looked at.
     """
     for index, call in enumerate(evidence.calls):
         given = call.inputs
         several = given is not None and given.shape[0] > 1 and given.std > 0
-        pools = is_a(call.layer, Kind.POOLING)
+        pools = is_a(call.layer, Kind.POOLING) and not any(map(evidence.own_weights, range(index)))
         if not several or not (pools or is_a(call.layer, Kind.NORMALIZATION)):
             continue
         left = min(_ONE_VALUE * abs(call.output.mean), _LEFT * given.std) if pools and given else 0

@@ -8,6 +8,7 @@ from keras_inits._diagnose.setting.tries import Tries, inner
 from keras_inits._keras_internals import all_layers
 from keras_inits._reporting import Finding
 
+FLAT = 1e-3  # of what outputs differed by, with float32's rounding
 CUT = 0.1  # of a kernel's norm at the start; what is left of it
 NOTHING, SOMETHING = 0.9, 0.5  # of the loss of a guess: not learned, and learned
 
@@ -22,7 +23,7 @@ def _zeroed(tries: Tries) -> Finding | None:
     """Returns the finding that all weights that moved are exactly 0 after some steps."""
     own = tries.own
     kernels = [m for m, v in zip(own.moved, tries.case.copy.trained, strict=True) if v.ndim > 1]
-    if not kernels or not all(abs(moved - 1) < 1e-6 for moved in kernels) or own.spread > 1e-6:
+    if not kernels or not all(abs(moved - 1) < 1e-6 for moved in kernels) or own.spread > FLAT:
         return None
     optimizer = inner(tries.optimizer)
     name = type(optimizer).__name__

@@ -178,9 +178,9 @@ def hidden_softmax(model: keras.Model) -> list[Finding]:
 
     Elsewhere it may be the weights of an attention or of experts.
     """
-    found = _recurrent_softmax(model)
     if not isinstance(model, keras.Sequential):
-        return found
+        return _recurrent_softmax(model)
+    found = []
     kernels = [layer for layer in model.layers if any(len(w.shape) > 1 for w in layer.weights)]
     for layer in kernels[:-1]:
         if getattr(getattr(layer, "activation", None), "__name__", "") != "softmax":
