@@ -123,7 +123,7 @@ def symmetric(evidence: Evidence) -> Found:
                 index,
                 Finding(
                     "symmetric",
-                    (call.name, *(evidence.calls[i].name for i in behind)),
+                    (call.name,),
                     f"{count} of {units} units equal others, in output and in gradient"
                     + "".join(f", and the kernel of {evidence.calls[i].name} is 0" for i in behind),
                     "Equal units get equal steps: training never makes them differ",
