@@ -180,7 +180,8 @@ def _ends(model, data, seed):
         outputs = model.layers[-1](signal)
         weighed = tf.reduce_sum(outputs * tf.random.stateless_normal(outputs.shape, [seed, 1]))
     first, last = tape.gradient(weighed, [sums[0], sums[-1]])
-    return rms(sums[-1]) / rms(sums[0]), rms(first) / rms(last)
+    with np.errstate(divide="ignore", invalid="ignore"):  # a signal or gradient may be gone
+        return np.divide([rms(sums[-1]), rms(first)], [rms(sums[0]), rms(last)]).tolist()
 
 
 def seconds(seeds, kept, found):

@@ -10,6 +10,13 @@ class InputError(ValueError):
 
     The command line prints it as one sentence and exits with 2; any other exception is a fault of
     the library and keeps its traceback.
+
+    >>> import keras_inits
+    >>> try:
+    ...     keras_inits.get("initkit_hee")
+    ... except InputError as error:
+    ...     print("initkit_he" in str(error))
+    True
     """
 
 

@@ -63,6 +63,10 @@ class GaussianMoments:
         mean: $E[\varphi(x)]$.
         second_moment: $E[\varphi(x)^2]$.
         derivative_second_moment: $E[\varphi'(x)^2]$.
+
+    >>> moments = gaussian_moments("relu")
+    >>> moments.second_moment, moments.derivative_second_moment
+    (0.5, 0.5)
     """
 
     mean: float
@@ -123,6 +127,9 @@ def gaussian_moments(activation: Any, q: float = 1.0) -> GaussianMoments:
         activation: a name that Keras knows, its configuration, a Keras layer or any elementwise
             callable. None is linear.
         q: variance of the input, positive.
+
+    Returns:
+        Mean, second moment, and second moment of the derivative.
 
     Raises:
         ValueError: `q` out of range, or an activation without finite moments.

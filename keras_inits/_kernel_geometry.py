@@ -65,6 +65,10 @@ class KernelGeometry:
             its axes: only 1 in `input_stride` taps meets an input.
         output_stride: how far a convolution lays its outputs apart, as the product over its axes:
             only 1 in `output_stride` taps of an input makes an output.
+
+    >>> depthwise = KernelGeometry((3, 3, 64, 1), input_axes=(), output_axes=(3,), batch_axes=(2,))
+    >>> depthwise.fan_in, depthwise.fan_out
+    (9, 9)
     """
 
     shape: tuple[int, ...]

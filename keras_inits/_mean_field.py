@@ -36,6 +36,12 @@ def variance_map(activation: Any, q: float, *, sigma_w: float, sigma_b: float = 
         sigma_w: weight standard deviation times $\sqrt{n_\text{in}}$.
         sigma_b: bias standard deviation.
 
+    Returns:
+        The variance of the next layer's pre-activations.
+
+    Raises:
+        ValueError: an argument out of range, or an activation without a finite second moment.
+
     Reference:
         Poole et al. 2016, eq. 3.
 
@@ -57,6 +63,12 @@ def fixed_point(activation: Any, *, sigma_w: float, sigma_b: float = 0.0) -> flo
             callable. None is linear.
         sigma_w: weight standard deviation times $\sqrt{n_\text{in}}$.
         sigma_b: bias standard deviation.
+
+    Returns:
+        The variance of the pre-activations.
+
+    Raises:
+        ValueError: an activation without finite moments, or a standard deviation that is no number.
 
     Reference:
         Poole et al. 2016, section 2.
@@ -102,6 +114,9 @@ def correlation_map(
         sigma_b: bias standard deviation.
         q: their variance; the fixed point if None.
 
+    Returns:
+        The correlation one layer on, from -1 to 1.
+
     Raises:
         ValueError: `c` is no correlation, or there is no fixed point other than 0 and infinity.
 
@@ -136,6 +151,9 @@ def chi(activation: Any, *, sigma_w: float, sigma_b: float = 0.0, q: float | Non
         sigma_b: bias standard deviation.
         q: the variance of $x$; the fixed point if None. Where that is 0, the limit.
 
+    Returns:
+        The factor, a variance ratio: 1 keeps the size of a gradient.
+
     Raises:
         ValueError: the variance grows without bound, and `q` is None.
 
@@ -165,6 +183,12 @@ def depth_scale(activation: Any, *, sigma_w: float, sigma_b: float = 0.0) -> flo
             callable. None is linear.
         sigma_w: weight standard deviation times $\sqrt{n_\text{in}}$.
         sigma_b: bias standard deviation.
+
+    Returns:
+        The depth scale, in layers; `math.inf` at the edge of chaos.
+
+    Raises:
+        ValueError: the variance dies out or grows without bound, so that there is no fixed point.
 
     Reference:
         Schoenholz et al. 2017, eq. 9 and section 5.
@@ -201,6 +225,10 @@ def critical_sigma_w(activation: Any, *positional: float, sigma_b: float = 0.0) 
             callable. None is linear.
         *positional: `sigma_b`, as version 0.1 took it.
         sigma_b: bias standard deviation.
+
+    Returns:
+        $\sigma_w$, a standard deviation: kernels of standard deviation $\sigma_w /
+        \sqrt{n_\text{in}}$.
 
     Raises:
         ValueError: no variance from 1e-12 to 1e12 is critical.

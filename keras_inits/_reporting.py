@@ -39,6 +39,13 @@ class Finding:
         consequence: what comes of it in training.
         remedy: what to change; code that runs, for a model called `model`, where there is such.
         numbers: the numbers of the evidence by name.
+
+    >>> finding = Finding(
+    ...     kind="constant", where=("dense/kernel",), evidence="all 64 values are 0.5",
+    ...     consequence="all units stay equal", remedy='keras_inits.initialize(model)', numbers={},
+    ... )
+    >>> finding.where
+    ('dense/kernel',)
     """
 
     kind: str

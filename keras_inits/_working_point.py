@@ -20,17 +20,21 @@ Array = NDArray[np.float64]
 
 # Variances that are tried, twenty steps a decade: from where every smooth activation is a straight
 # line (sin(30 x) too, which needs (30 x)^2 << 1) to where the common ones are two. Signals are
-# followed two decades further.
-_VARIANCES = np.logspace(-8, 6, 281)
-_TRIED = slice(40, -40)
-# What second moments may change by from the first layer to the last: a root mean square within a
-# factor of 2 leaves room for the fluctuations of finite width below 3.
-_DRIFT = math.log(4.0)
+# followed two decades further. Chosen is among ten times as many, by interpolation.
+_COARSE = np.logspace(-8, 6, 281)
+_VARIANCES = np.logspace(-8, 6, 2801)
+_TRIED = slice(400, -400)
+# What second moments may change by from the first layer to the last, as logarithms: root mean
+# squares within a factor of 2, or within 3 together with the fluctuations of finite width, for
+# which 2.8 standard deviations are left (one of 200 nets is outside). Less than a factor of 1.3 is
+# not asked of deep nets, since that leads to where the activation is a straight line.
+_DRIFT, _WITH_CHANCE, _SURE, _LEAST = math.log(4.0), math.log(9.0), 2.8, math.log(1.7)
+_WIDTH = 250
 # How far from the point a signal starts, as the variance of the logarithm of its second moment per
 # layer: what chance brings about at width 250 with orthogonal kernels, 3 / n for ReLU (and 5 / n
 # with normal ones, Hanin & Nica 2020, https://arxiv.org/abs/1812.05994); 3.8 / n at most was found
 # for GELU and SiLU, less for those that saturate.
-_VARIANCE = 3.0 / 250
+_VARIANCE = 3.0 / _WIDTH
 # That of all layers together, as a standard deviation, where some kernels are not orthogonal: each
 # channel of a depthwise one depends on a few taps. With it 96 % of MobileNetV3Small's kernels are
 # within a factor of 2 of what was asked on smooth images, and 76 % with the above (3 seeds).
@@ -76,11 +80,13 @@ def working_point(activation: Any, depth: int = 1, *, even: bool = True) -> Work
     r"""Returns the variance nearest to 1 at which `depth` layers keep signal and gradient.
 
     Kept means within a factor of 2 in root mean square from the first layer to the last:
-    $\chi^{L-1}$ between 1/4 and 4, and the same for a signal that starts too large or too small by
-    the standard deviation that chance has over so many layers of width 250. For ReLU every variance
-    keeps both, so that it is 1. Tanh's gradient grows by $\chi = 1.18$ per layer at $q = 1$, so
-    that deep nets of it work at a smaller one; the signals of SiLU and GELU are unstable there, so
-    that they work where they are nearly ReLU; a sigmoid's gradient survives only where it is large.
+    $\chi^{L-1}$ of a typical net between 1/4 and 4, and the same for a signal that starts too large
+    or too small by the standard deviation that chance has over so many layers of width 250. Where
+    units differ in slope, nets differ in their gradients, and $\chi$ is chosen nearer to 1, for a
+    factor of 3 with chance. For ReLU every variance keeps both, so that it is 1. Tanh's gradient
+    grows by $\chi = 1.18$ per layer at $q = 1$, so that deep nets of it work at a smaller one; the
+    signals of SiLU and GELU are unstable there, so that they work where they are nearly ReLU; a
+    sigmoid's gradient survives only where it is large.
     Where no variance keeps both, it is the one at which the worse of them drifts least, of equal
     ones the nearest to 1, and `keeps` is False.
 
@@ -103,15 +109,16 @@ def working_point(activation: Any, depth: int = 1, *, even: bool = True) -> Work
     if activation.slopes is not None or depth <= 1:
         return _at(activation, 1.0, depth)
     chance = math.sqrt(_VARIANCE * depth) if even else _UNEVEN
-    drift = np.fmax(*_drift(activation, depth, chance))
+    gradient, signal = _drift(activation, depth, chance)
+    drift = np.fmax(gradient, signal)
     distance = np.abs(np.log(_VARIANCES[_TRIED]))
-    kept = drift <= _DRIFT
-    # Of powers, such as relu(x)^2, all points drift alike but for rounding.
-    best = kept if kept.any() else drift <= drift.min() * (1 + _ALIKE)
+    room = _WITH_CHANCE - _SURE * np.sqrt(_spread(activation, depth))
+    best = (signal <= _DRIFT) & (gradient <= np.clip(room, _LEAST, _DRIFT))
+    if not best.any():  # of powers, such as relu(x)^2, all points drift alike but for rounding
+        best = drift <= drift.min() * (1 + _ALIKE)
     order = np.where(best, distance, np.inf)
-    return _at(
-        activation, float(_VARIANCES[_TRIED][np.argmin(order)]), depth, keeps=bool(kept.any())
-    )
+    q = float(_VARIANCES[_TRIED][np.argmin(order)])
+    return _at(activation, q, depth, keeps=bool(drift.min() <= _DRIFT))
 
 
 def _at(activation: Activation, q: float, depth: int, *, keeps: bool = True) -> WorkingPoint:
@@ -132,8 +139,9 @@ def _drift(activation: Activation, depth: int, chance: float) -> tuple[Array, Ar
 
     Both are logarithms of second moments, without their sign; infinite where they are not known.
     """
-    chi, second = _profile(activation)
-    gradient = np.abs(np.log(chi[_TRIED])) * (depth - 1)
+    chi, second, _ = _profile(activation)
+    # That of the median net: the logarithm of a mean is larger by half its variance.
+    gradient = np.abs(np.log(chi[_TRIED]) * (depth - 1) - _spread(activation, depth) / 2)
     start, position = np.log(second[_TRIED]), np.log(_VARIANCES[_TRIED])
     signal = np.zeros_like(gradient)
     known, values = np.log(_VARIANCES), np.log(second)
@@ -151,18 +159,32 @@ def _drift(activation: Activation, depth: int, chance: float) -> tuple[Array, Ar
     return np.where(unknown, np.inf, gradient), np.where(unknown, np.inf, signal)
 
 
+def _spread(activation: Activation, depth: int) -> Array:
+    """Returns the variance of the logarithm of a gradient's second moment over `depth` layers."""
+    _, _, uneven = _profile(activation)
+    return (uneven[_TRIED] - 1) * depth / _WIDTH
+
+
 @functools.lru_cache(maxsize=64)
-def _profile(activation: Activation) -> tuple[Array, Array]:
-    """Returns chi and E[phi(x)^2] at each of `_VARIANCES`; NaN where they are not finite."""
+def _profile(activation: Activation) -> tuple[Array, Array, Array]:
+    r"""Returns, at each of `_VARIANCES`, chi, E[phi(x)^2] and how uneven the slopes are.
+
+    That is E[phi'(x)^4] / E[phi'(x)^2]^2: each layer of n units adds (that - 1) / n to the variance
+    of the logarithm of a gradient's second moment. NaN where they are not finite.
+    """
     density = np.exp(-(_Z**2) / 2)
     density /= density.sum()
-    second, derivative = np.empty((2, len(_VARIANCES)))
-    with np.errstate(over="ignore", invalid="ignore"):
-        for i, q in enumerate(_VARIANCES):
+    second, derivative, fourth = np.empty((3, len(_COARSE)))
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        for i, q in enumerate(_COARSE):
             x = math.sqrt(q) * _Z
             values = activation.function(x)
-            second[i] = values**2 @ density
-            derivative[i] = np.gradient(values, x) ** 2 @ density
-    second = np.where(np.isfinite(second) & (second > 0), second, np.nan)
-    chi = _VARIANCES * derivative / second
-    return np.where(chi > 0, chi, np.nan), second
+            squares = np.gradient(values, x) ** 2
+            second[i], derivative[i] = values**2 @ density, squares @ density
+            fourth[i] = squares**2 @ density
+        profile = np.log([_COARSE * derivative / second, second, fourth / derivative**2])
+    profile[:, ~np.isfinite(profile[:2]).all(axis=0)] = np.nan
+    chi, second, uneven = (
+        np.exp(np.interp(np.log(_VARIANCES), np.log(_COARSE), row)) for row in profile
+    )
+    return chi, second, uneven

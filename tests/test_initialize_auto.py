@@ -124,6 +124,36 @@ def test_a_table_that_an_operation_multiplies_by_makes_logits():
     assert table.target_stddev == pytest.approx((0.3 / 32) ** 0.5)
 
 
+class WithPositions(layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.table = layers.Embedding(6, 32)
+
+    def build(self, shape):
+        self.table.build()
+
+    def call(self, x):
+        return x * 32**0.5 + self.table(ops.arange(6))
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_rows_added_to_those_of_a_table_that_makes_logits_have_their_scale(tied):
+    inputs, segments = (keras.Input((6,), dtype="int32") for _ in range(2))
+    table, kinds = layers.ReversibleEmbedding(50, 32, tie_weights=tied), layers.Embedding(2, 32)
+    x = WithPositions()(table(inputs))
+    x = layers.Add()([layers.Dropout(0.0)(kinds(segments)), x])
+    outputs = table(layers.LayerNormalization()(x), reverse=True)
+    found = kernels(keras.Model([inputs, segments], outputs))
+    added = [row.target_stddev for row in found if row.shape[0] in (2, 6)]
+    if tied:  # rows of 0.3 / 32, times 32
+        (made,) = [row.target_stddev for row in found if row.shape[0] == 50]
+        assert made == pytest.approx((0.3 / 32) ** 0.5)
+        assert max(added) < 0.8
+        assert added[::-1] == pytest.approx([0.3**0.5, 0.6**0.5], rel=0.05)
+    else:
+        assert added == [1, 1]
+
+
 def test_what_a_constraint_will_change_is_said():
     model = sequence((8,), layers.Dense(8, kernel_constraint="non_neg"), layers.Dense(2))
     first, last = kernels(model)

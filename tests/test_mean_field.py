@@ -38,6 +38,7 @@ def test_critical_weights_with_bias_have_chi_1_at_their_variance(activation):
     assert _mean_field.chi(activation, sigma_w=sigma_w, sigma_b=0.2) == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_an_activation_without_an_edge_of_chaos_is_told():
     with pytest.raises(ValueError, match=r"no edge of chaos.*Received: activation=softplus"):
         _mean_field.critical_sigma_w("softplus")

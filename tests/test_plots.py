@@ -4,7 +4,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from pictures import assert_drawn
 
-from keras_inits import plots
+from keras_inits import InputError, plots
 from keras_inits.plots._training import COLORS
 
 RUNS = np.array([[4.0, 2.0, 1.0], [6.0, 4.0, 1.0]])
@@ -74,3 +74,39 @@ def test_names_with_dollars_brackets_and_escapes_are_drawn_as_they_are():
     ax = plots.plot_training_curves({name: [[1.0, 2.0]]}, ylabel="cost", ax=figure.subplots())
     plots.figure_bytes(figure)  # broken mathematics would raise here
     assert ax.texts[0].get_text() == r"\$x^\$ [/b]\x1b[31m"
+
+
+GRID = np.linspace(-1, 1, 3)
+
+
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        (lambda: plots.wiring_figure("net"), "wiring"),
+        (lambda: plots.plot_wiring(None), "wiring"),
+        (lambda: plots.plot_histograms(3), "report"),
+        (lambda: plots.histogram_figure({}), "reports"),
+        (lambda: plots.histogram_figure({"he": 3}), "reports"),
+        (lambda: plots.plot_heat_map({}), "report"),
+        (lambda: plots.depth_figure(None), "report"),
+        (lambda: plots.plot_coordinates(3), "result"),
+        (lambda: plots.coordinate_figure(), "coordinate_figure"),
+        (lambda: plots.coordinate_figure(3), "results"),
+        (lambda: plots.plot_rates(RUNS, (8, 16), (0.1, 1.0)), "losses"),
+        (lambda: plots.plot_rates(np.ones((2, 3, 4)), (8, 16), (0.1, 1.0)), "losses"),
+        (lambda: plots.transfer_figure({}, (8, 16), (0.1, 1.0)), "losses"),
+        (lambda: plots.transfer_figure({"mup": [["a"]]}, (8, 16), (0.1, 1.0)), "losses"),
+        (lambda: plots.plot_training_curves([RUNS], ylabel="cost"), "curves"),
+        (lambda: plots.plot_training_curves({"he": 3.0}, ylabel="cost"), "curves"),
+        (lambda: plots.plot_training_curves({"he": [[1, 2], [3]]}, ylabel="cost"), "curves"),
+        (lambda: plots.training_figure({"he": RUNS}, {}), "curves"),
+        (lambda: plots.boundary_figure({"he": RUNS}, GRID, RUNS, [0, 1]), "probabilities"),
+        (lambda: plots.boundary_figure({"he": np.ones((3, 3))}, GRID, RUNS, [0]), "points"),
+        (lambda: plots.plot_differences(RUNS), "result"),
+        (lambda: plots.comparison_figure(None), "result"),
+        (lambda: plots.figure_bytes(RUNS), "figure"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_in_a_sentence(call, named):
+    with pytest.raises(InputError, match=named):
+        call()

@@ -178,6 +178,7 @@ assert loaded.layers[0].kernel_initializer == keras_inits.HeInit()
 """
 
 
+@pytest.mark.slow
 def test_a_keras_that_hides_its_strings_is_said_in_one_warning(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", HIDDEN, str(tmp_path / "model.keras")],
@@ -188,6 +189,7 @@ def test_a_keras_that_hides_its_strings_is_said_in_one_warning(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_the_keras_at_hand_gives_no_warning_and_keeps_no_probe():
     script = (
         "import keras, warnings; warnings.simplefilter('error', UserWarning); import keras_inits"

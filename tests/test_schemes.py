@@ -447,6 +447,7 @@ def annotated(x):
     return y
 
 
+@pytest.mark.slow
 def test_graphs_are_built_without_a_warning():
     warnings, control = fresh_process(IN_GRAPHS, directory=Path(__file__).parent)
     assert warnings == []
@@ -474,6 +475,7 @@ print(json.dumps([row.target_stddev, row.stddev, before, kinds]))
 """
 
 
+@pytest.mark.slow
 def test_the_scheme_of_the_recipe_has_a_target_and_is_audited():
     path = Path(__file__).parents[1] / "CONTRIBUTING.md"
     target, drawn, before, kinds = fresh_process(RECIPE, path, directory=Path(__file__).parent)

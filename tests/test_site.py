@@ -1,6 +1,9 @@
+import inspect
 import re
 from pathlib import Path
 from types import ModuleType
+
+import pytest
 
 import keras_inits
 from keras_inits import datasets, experiments, mup, plots
@@ -28,3 +31,20 @@ def test_the_navigation_has_every_page():
     notebooks = [f"notebooks/{path.name}" for path in ROOT.glob("notebooks/*.ipynb")]
     top = ["ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md"]
     assert sorted(listed) == sorted(pages + notebooks + top)
+
+
+def test_the_site_describes_the_arguments_of_schemes_as_the_package_does():
+    griffe = pytest.importorskip("griffe")
+    site = griffe.load_extensions(str(ROOT / "docs/site/examples.py"))
+    package = griffe.load("keras_inits", search_paths=[str(ROOT)], extensions=site)
+    names = [name for name in keras_inits.__all__ if name.endswith("Init")]
+    assert len(names) > 20
+    for name in names:
+        cls = getattr(keras_inits, name)
+        shown = package[name].final_target
+        assert _arguments(shown.docstring.value) == _arguments(cls.__doc__), name
+        assert [p.name for p in shown.parameters][1:] == list(inspect.signature(cls).parameters)
+
+
+def _arguments(text):
+    return re.findall(r"^    (\w+): ", text.partition("Raises:")[0], re.MULTILINE)

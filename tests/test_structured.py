@@ -113,6 +113,19 @@ def test_hadamard_orthogonal_columns_or_rows(shape):
     assert gram_error(ki.HadamardOrthogonalInit(seed=1)(shape, "float64")) < 1e-13
 
 
+# factors, a wide one, two panels and a part of one, a prime past the direct ones, several maps
+@pytest.mark.parametrize("shape", [(1, 576, 130), (1, 100, 300), (1, 134, 70), (2, 128, 65)])
+def test_hadamard_orthogonal_by_numpy_is_the_same_matrix(shape):
+    made = [
+        np.asarray(hadamard.hadamard_orthogonal(shape, 1.5, "float32", 3, by_numpy=by_numpy))
+        for by_numpy in (True, False)
+    ]
+    np.testing.assert_allclose(*made, atol=1e-5)
+    assert made[0].shape == shape
+    other = np.asarray(hadamard.hadamard_orthogonal(shape, 1.5, "float32", 4, by_numpy=True))
+    assert np.abs(made[0] - other).max() > 0.05  # control: entries are of 1.5 / sqrt(n)
+
+
 def test_hadamard_orthogonal_rounds_nothing_at_powers_of_4():
     assert gram_error(ki.HadamardOrthogonalInit(seed=1)((256, 256))) == 0.0
     assert gram_error(ki.OrthogonalInit(seed=1)((256, 256))) > 0.0  # control

@@ -6,10 +6,13 @@ import pytest
 
 import keras_inits
 
-LARGE = ["MobileNetV2", "ResNet50", "ConvNeXtTiny", "DenseNet121", "NASNetMobile"]
 APPLICATIONS = [
     "EfficientNetB0",
-    *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE),
+    "MobileNetV2",
+    "ResNet50",
+    "ConvNeXtTiny",
+    "DenseNet121",
+    "NASNetMobile",
 ]
 DATA = {"normalization/mean", "normalization/variance", "normalization/count"}
 # What may keep its values, by model, and words of the reason.
@@ -36,6 +39,7 @@ def accounted_for(model, left_alone=()):
     return report
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", APPLICATIONS)
 def test_applications(name):
     keras.utils.clear_session()

@@ -39,7 +39,9 @@ def rms(tensor):
     return np.sqrt(np.mean(tensor**2, axis=(1, 2)))
 
 
-@pytest.mark.parametrize("activation", ["relu", "selu", "gelu", "silu", "tanh", "sigmoid"])
+@pytest.mark.parametrize(
+    "activation", ["relu", "selu", "gelu", "silu", "softplus", "tanh", "sigmoid"]
+)
 def test_fifty_layers_keep_signal_and_gradient_within_a_factor_3(activation, kernels):
     point = working_point(activation, DEPTH)
     assert point.keeps

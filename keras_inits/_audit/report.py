@@ -19,6 +19,14 @@ class AuditReport(Report):
         skipped: paths of weights that are not known, frozen or quantized, with the reason; of
             these only NaN and infinities are looked for.
         remarks: what is worth knowing and no fault, or cannot be judged.
+
+    >>> import keras
+    >>> import keras_inits
+    >>> same = keras.initializers.HeNormal(seed=1)
+    >>> twins = [keras.layers.Dense(8, kernel_initializer=same) for _ in range(2)]
+    >>> report = keras_inits.audit(keras.Sequential([keras.Input((8,)), *twins]))
+    >>> report.ok, [finding.kind for finding in report.findings]
+    (False, ['equal weights'])
     """
 
     model: str

@@ -53,6 +53,19 @@ class Comparison(Report):
         weights: by scheme and seed what `model.set_weights` takes, if they were kept; not in JSON.
         costs: by scheme that is a `Start`, `(seeds, 2)`: the seconds that it took before training,
             and how often it passed data forward through the model or a part of it.
+
+    Raises:
+        InputError: a history without a loss, or of another shape than `(schemes, seeds, epochs)`.
+
+    >>> import numpy as np
+    >>> accuracy = np.array([[[0.5, 0.9], [0.4, 0.8]], [[0.1, 0.7], [0.1, 0.1]]])
+    >>> result = Comparison(
+    ...     schemes=("he", "random"), seeds=(0, 1), metric="test_accuracy", trainer="fit",
+    ...     history={"loss": 1 - accuracy, "test_accuracy": accuracy},
+    ...     chance={"test": 0.1}, samples={"test": 1000}, notes=(), settings={"seed": 0},
+    ... )
+    >>> result.final().tolist(), result.failed().tolist()
+    ([[0.9, 0.8], [0.7, 0.1]], [[False, False], [False, True]])
     """
 
     schemes: tuple[str, ...]

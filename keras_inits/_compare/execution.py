@@ -98,6 +98,9 @@ def one_thread_per_operation() -> None:
 
     That about halves the time of populations of small models on two cores. It holds for the whole
     process, which is why `compare` leaves it to its callers, and does nothing once TensorFlow runs.
+
+    >>> import keras_inits
+    >>> keras_inits.one_thread_per_operation()  # first of all in a program  # doctest: +SKIP
     """
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf

@@ -28,6 +28,13 @@ class GivenWeights:
     Attributes:
         draw: takes the model and the seed of the run; returns arrays in the order of
             `model.trainable_variables`.
+
+    >>> import numpy as np
+    >>> def halves(model, seed):
+    ...     return [np.full(weight.shape, 0.5) for weight in model.trainable_variables]
+    >>> scheme = GivenWeights(halves)  # compare(build, {"0.5": scheme, "he": "he"}, ...)
+    >>> scheme.draw is halves
+    True
     """
 
     draw: Callable[[keras.Model, int], Sequence[Any]]

@@ -359,7 +359,7 @@ def _jacobian(
 
     with watching(Silencer(state)):
         try:
-            return jacobians.estimate(run, inputs, samples=samples, steps=4, rng=rng), ()
+            return jacobians.estimate(run, inputs, samples=samples, steps=3, rng=rng), ()
         except backend.errors as error:
             return None, (f"no Jacobian: {type(error).__name__} on {samples} samples",)
 

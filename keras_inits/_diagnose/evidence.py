@@ -9,7 +9,7 @@ import keras
 
 from keras_inits._diagnose import picture
 from keras_inits._diagnose.calls import Call, Cut
-from keras_inits._diagnose.picture import Picture, takes_scale_away
+from keras_inits._diagnose.picture import Picture, alike, takes_scale_away
 from keras_inits._diagnose.report import JacobianReport, WeightReport
 from keras_inits._diagnose.thresholds import Thresholds
 from keras_inits._layers.kinds import KEEPS_SCALE, Kind, kind
@@ -57,11 +57,12 @@ class Evidence:
 
     def is_normalized(self, index: int) -> bool:
         """Says whether a normalization takes the scale of a call's output away, on every way."""
+        most = self.thresholds.growth
         if self.picture is not None and index in self.picture.places:
-            found = self.picture.normalizations(index)
+            found = self.picture.normalizations(index, most)
         else:
             found = self._normalizations(index)
-        return takes_scale_away(self.calls, found, self.thresholds.growth)
+        return takes_scale_away(self.calls, found, most)
 
     def _normalizations(self, index: int) -> list[int]:
         """Returns the same as `Picture.normalizations`, from the recorded calls alone."""
@@ -70,7 +71,7 @@ class Evidence:
             call = self.calls[taker]
             if kind(call.layer) is Kind.NORMALIZATION:
                 found.append(taker)
-            elif kind(call.layer) in KEEPS_SCALE | {Kind.POOLING}:
+            elif kind(call.layer) in KEEPS_SCALE | {Kind.POOLING} or self._is_even(taker, index):
                 behind = self._normalizations(taker)
                 if not behind:
                     return []
@@ -78,6 +79,15 @@ class Evidence:
             else:
                 return []
         return found
+
+    def _is_even(self, taker: int, index: int) -> bool:
+        """Says whether a call is a sum of one call's output and others of its size."""
+        call = self.calls[taker]
+        if not isinstance(call.layer, keras.layers.Add | keras.layers.Subtract):
+            return False
+        sizes = {i: self.calls[i].output.second_moment for i in call.before if i >= 0}
+        own = [sizes.pop(index, None)]
+        return alike(own, list(sizes.values()), self.thresholds.growth)
 
     @cached_property
     def consumers(self) -> list[list[int]]:

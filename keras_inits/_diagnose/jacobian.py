@@ -1,6 +1,7 @@
 """The singular values of a model's Jacobian, by random vectors sent back through it."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -14,6 +15,9 @@ from keras_inits._diagnose.report import JacobianReport
 # How far a sample is moved, relative to its norm, to see where the way forward turns a vector: past
 # float32's rounding, and short of most kinks.
 _MOVE = 1e-2
+# Of the squared length of a sum of vectors: float32 rounds what came back to 1e-7, and to 1e-5 of
+# the difference of two vectors that differ by a hundredth.
+_APART = 1e-4
 
 
 def estimate(
@@ -22,9 +26,11 @@ def estimate(
     r"""Returns the mean squared and the largest singular value of the Jacobian of `run`.
 
     For $u$ of independent unit normals $E|J^\top u|^2$ is the sum of the squared singular values.
-    The largest is approached from below, by power iteration: $w = J^\top u$ exactly, then $u \sim
-    f(x + \epsilon w) - f(x)$. Only the direction comes from that difference; the value is
-    $|J^\top u|$ of a unit vector, which no singular value falls short of.
+    The largest is approached from below: $w = J^\top u$ exactly, then $u \sim f(x + \epsilon w) -
+    f(x)$, and again. Only the directions come from those differences; the value is the largest
+    $|J^\top u|$ of a unit vector among all sums of these $u$ (Rayleigh and Ritz; Golub & Kahan
+    1965, https://doi.org/10.1137/0702016), which no singular value falls short of. Three steps come
+    as near as four of power iteration: to 0.91 of the largest of a square random matrix.
 
     Args:
         run: a function of the inputs.
@@ -43,10 +49,12 @@ def estimate(
     outputs, take_back = backend.jacobian(real, inputs)
     vectors = [ops.cast(rng.standard_normal(tuple(y.shape), np.float32), y.dtype) for y in outputs]
     smaller = min(_size(given), _size(outputs))
-    mean_square, moved_square, largest = math.nan, math.nan, 0.0
+    mean_square, moved_square = math.nan, math.nan
+    tried: list[tuple[list[Any], list[Any]]] = []
     for step in range(steps):
         back = take_back(vectors)
         norms = _norms(back)
+        tried.append((vectors, back))
         if step == 0:
             mean_square = float(np.mean(norms**2)) / smaller
             scaled = [
@@ -54,10 +62,7 @@ def estimate(
                 for b, s in zip(back, deviations, strict=True)
             ]
             moved_square = float(sum((b**2).sum() for b in scaled)) / len(norms)
-        else:
-            largest = max(largest, float(norms.max()))
-        if not (np.isfinite(norms).all() and norms.max() > 0):
-            largest = float(norms.max())
+        if step == steps - 1 or not (np.isfinite(norms).all() and norms.max() > 0):
             break
         length = _MOVE * np.maximum(_norms(given), 1e-6) / np.maximum(norms, 1e-30)
         moved = [x + _column(length, b) * b for x, b in zip(given, back, strict=True)]
@@ -65,8 +70,39 @@ def estimate(
         vectors = [b - a for a, b in zip(outputs, there, strict=True)]
         sizes = np.maximum(_norms(vectors), 1e-30)
         vectors = [v / _column(sizes, v) for v in vectors]
+    largest = _largest(tried)
     response = math.sqrt(moved_square / _size(outputs))
     return JacobianReport(mean_square, largest, int(given[0].shape[0]), response)
+
+
+def _largest(tried: Sequence[tuple[list[Any], list[Any]]]) -> float:
+    """Returns the largest length of what came back of a unit sum of the vectors, over samples."""
+    sent, back = (_products([pair[side] for pair in tried]) for side in (0, 1))
+    if not np.isfinite(back).all():
+        return math.inf
+    most = 0.0
+    for sizes, made in zip(sent, back, strict=True):
+        # Vectors of one direction tell nothing but the rounding of what came back.
+        values, axes = np.linalg.eigh(sizes)
+        kept = values > _APART * values[-1]
+        whitened = axes[:, kept] / np.sqrt(values[kept])
+        if kept.any():
+            most = max(most, float(np.linalg.eigvalsh(whitened.T @ made @ whitened)[-1]))
+    return math.sqrt(most)
+
+
+def _products(vectors: Sequence[list[Any]]) -> NDArray[np.float64]:
+    """Returns the products of any two vectors, sample by sample: `(samples, vectors, vectors)`."""
+    rows = [np.concatenate([_flat(tensor) for tensor in tensors], axis=1) for tensors in vectors]
+    stacked = np.stack(rows, axis=1)
+    found: NDArray[np.float64] = stacked @ np.swapaxes(stacked, 1, 2)
+    return found
+
+
+def _flat(tensor: Any) -> NDArray[np.float64]:
+    array = ops.convert_to_numpy(tensor)
+    flat: NDArray[np.float64] = array.reshape(len(array), -1).astype(np.float64)
+    return flat
 
 
 def _deviations(x: Any) -> NDArray[np.float64]:

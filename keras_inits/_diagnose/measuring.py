@@ -106,7 +106,7 @@ def measure_gradient(
 def moments(x: Any) -> tuple[float, float]:
     """Returns mean and mean square of float32 `x`; the latter not finite where `x` is not."""
     entries = max(1, int(np.prod(x.shape)))
-    mean, square = float(backend.mean(x)), backend.squares(x) / entries
+    mean, square = (total / entries for total in backend.sums(x))
     # The squares of a signal that vanished are 0 in float32, those of one that exploded infinite.
     if 1e-25 < square < math.inf:
         return mean, square
@@ -114,8 +114,8 @@ def moments(x: Any) -> tuple[float, float]:
     if not 0 < largest < math.inf:
         return largest, largest
     scaled = x / largest
-    square = backend.squares(scaled) / entries
-    return float(backend.mean(scaled)) * largest, square * largest**2
+    mean, square = (total / entries for total in backend.sums(scaled))
+    return mean * largest, square * largest**2
 
 
 def _sample_matrix(x: Any, units: int) -> NDArray[np.floating]:
@@ -125,7 +125,8 @@ def _sample_matrix(x: Any, units: int) -> NDArray[np.floating]:
     stride = max(1, -(-features // _FEATURES))
     while math.gcd(stride, units) > 1:  # else it would see some units only
         stride += 1
-    return backend.array(flat[:, ::stride])  # sliced first: TensorFlow copies
+    # Sliced first: from an accelerator all of a tensor would be copied.
+    return np.ascontiguousarray(backend.array(flat[:, ::stride]))
 
 
 def _histogram(matrix: NDArray[np.floating], edges: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -1,5 +1,6 @@
 """The wiring of a model, held against the calls that were recorded of it."""
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,11 @@ import keras
 
 from keras_inits._diagnose.calls import Call
 from keras_inits._diagnose.statistics import TensorStatistics
+from keras_inits._layers.kinds import Kind
 from keras_inits._wiring import Wiring, wiring
+from keras_inits._wiring.graph import Call as Place
+
+_EVEN = frozenset({"add", "subtract", "average"})  # sums of parts that all have the same weight
 
 
 @dataclass(frozen=True)
@@ -28,14 +33,30 @@ class Picture:
     places: Mapping[int, int]
     outputs: Sequence[float]
 
-    def normalizations(self, index: int) -> list[int]:
-        """Returns the recorded normalizations that take a call's scale away, on every way."""
+    def normalizations(self, index: int, most: float) -> list[int]:
+        """Returns the recorded normalizations that take a call's scale away, on every way.
+
+        A sum lets a scale through if its parts have one size, up to a factor of `most`: behind it
+        all of them are scaled alike. What drowns the other parts is not taken away.
+        """
         if index not in self.places:
             return []
-        after = self.wiring.normalized_after(self.wiring.calls[self.places[index]])
+        start = self.places[index]
+        after = self.wiring.normalized_after(
+            self.wiring.calls[start], lambda sum_: self._is_even(sum_, start, most)
+        )
         recorded = {place: call for call, place in self.places.items()}
         found = [recorded.get(each.index) for each in after]
         return [each for each in found if each is not None] if None not in found else []
+
+    def _is_even(self, call: Place, start: int, most: float) -> bool:
+        """Says whether a call is a sum in which what comes from `start` is of the others' size."""
+        if call.kind is not Kind.SUM or call.type.lower() not in _EVEN:
+            return False
+        parts: dict[bool, list[float | None]] = {True: [], False: []}
+        for source in call.signals:
+            parts[self.wiring.graph.descends(source, start)].append(self.size(source))
+        return alike(parts[True], parts[False], most)
 
     def size(self, place: int) -> float | None:
         """Returns the second moment of what a call of the wiring made; None where none was seen.
@@ -81,6 +102,18 @@ def draw(
         if time < len(known):
             places[index] = known[time]
     return Picture(found, calls, places, outputs)
+
+
+def alike(own: Sequence[float | None], others: Sequence[float | None], most: float) -> bool:
+    """Says whether second moments are those of others, up to `most` in root mean square.
+
+    So they are where there are no others.
+    """
+    known = [size for size in (*own, *others) if size is not None and math.isfinite(size)]
+    if len(known) < len(own) + len(others):
+        return False
+    first, second = sum(known[: len(own)]), sum(known[len(own) :])
+    return not others or first / most**2 <= second <= first * most**2
 
 
 def takes_scale_away(calls: Sequence[Call], normalizations: Sequence[int], most: float) -> bool:

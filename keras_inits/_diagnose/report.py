@@ -63,6 +63,14 @@ class LayerReport:
             prediction.
         predicted_gradient_deviation: the same of the gradient.
         findings: those of the report that name it; in JSON they are the report's alone.
+
+    >>> import keras, numpy as np
+    >>> import keras_inits
+    >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(16, "relu")])
+    >>> x = np.ones((4, 8), "float32")
+    >>> layer = keras_inits.diagnose(model, x, jacobian_samples=0).layers[0]
+    >>> layer.kind, layer.verdict, layer.output.second_moment > 0
+    ('Dense', 'healthy', True)
     """
 
     name: str
@@ -139,6 +147,13 @@ class SignalReport(Report):
             the calls of layers.
         notes: what was done or could not be done, and why.
         first_steps: what the first steps do to the loss; None if none were tried.
+
+    >>> import keras, numpy as np
+    >>> import keras_inits
+    >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(16, "relu")])
+    >>> report = keras_inits.diagnose(model, np.ones((4, 8), "float32"), jacobian_samples=0)
+    >>> report.verdict, report.batch, len(report.layers)
+    ('healthy', 4, 1)
     """
 
     model: str

@@ -69,6 +69,10 @@ def diagnose(
             `"confirmed"`, `"before"` and `"after"`. It costs a pass forward and back for each kind.
         seed: of the random vectors.
 
+    Returns:
+        The report: `findings`, the setting's first, then a row in `layers` for each call of a
+        layer.
+
     Raises:
         InputTypeError: `model` is no Keras model, or `x` holds no arrays.
         InputError: an empty `x`, `y` without a loss, or another backend.

@@ -1,5 +1,6 @@
 """The statistics of one tensor, as plain numbers, and how those of a sample matrix are computed."""
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -102,6 +103,11 @@ def effective_rank(matrix: NDArray[np.floating]) -> float:
     return float(np.exp(-np.sum(shares * np.log(shares))))
 
 
+@functools.cache
+def _directions(rows: int) -> NDArray[np.float64]:
+    return np.random.default_rng(0).standard_normal(rows)
+
+
 def equal_columns(columns: NDArray[np.floating]) -> NDArray[np.bool_]:
     """Says of each column of `(rows, units)` whether it equals an earlier one; zeros do not count.
 
@@ -113,10 +119,10 @@ def equal_columns(columns: NDArray[np.floating]) -> NDArray[np.bool_]:
     equal = np.zeros(columns.shape[1], bool)
     if len(alive) < 2:
         return equal
-    values = columns[:, alive].astype(np.float64)
-    sizes = np.abs(values).max(axis=0)
+    values = (columns if len(alive) == len(equal) else columns[:, alive]).astype(np.float64)
+    sizes = np.maximum(values.max(axis=0), -values.min(axis=0))
     # Equal columns have equal projections: sorted by one, they are neighbours.
-    weights = np.random.default_rng(0).standard_normal(len(values))
+    weights = _directions(len(values))
     projections = (weights @ values) / np.abs(weights).sum()
     order = np.argsort(projections, kind="stable")
     limits = 1e-6 * sizes[order]

@@ -34,6 +34,9 @@ class Thresholds:
         response: how far, in root mean square, a change of the inputs by their standard deviation
             may move the model's outputs, before a softmax or sigmoid. 1e3: losses and rates are
             made for outputs of the order of 1. 100 times as far in a net with normalizations.
+
+    >>> Thresholds(dead=0.9).dead, Thresholds().growth
+    (0.9, 10.0)
     """
 
     growth: float = 10.0

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 
 _FORMS = 3  # different remedies that a group of findings shows
+# What leads from a model to one of its layers, inside of others too; the group is the last name.
+_CHAIN = re.compile(r'\bmodel(?:\.get_layer\("[^"]+"\))*\.get_layer\(("[^"]+")\)')
 
 
 def heading(report: "SignalReport") -> str:
@@ -67,7 +69,8 @@ def parts(report: "SignalReport") -> Iterator[RenderableType]:
     for group in alike(report.findings).values():
         finding, *others = group
         yield Text()
-        more = f" and {len(others)} more" if others else ""
+        places = {name for other in others for name in other.where}.difference(finding.where)
+        more = f" and {len(places)} more" if places else ""
         yield Text.assemble(
             plain_text(", ".join(finding.where) + more, "bold"),
             ": ",
@@ -105,12 +108,16 @@ def _looped(form: str, layers: list[str]) -> str:
 
 
 def _of_a_layer(remedy: str) -> tuple[str, str]:
-    """Returns code with `name` in the place of the one layer it gets, and that layer's literal."""
-    parts = re.split(r'(?<=model\.get_layer\()("[^"]+")(?=\))', remedy)
-    if len(parts) != 3 or "\n" in remedy:
+    """Returns code with `name` in the place of the one layer it gets, and that layer's literal.
+
+    >>> _of_a_layer('f(model.get_layer("block").get_layer("d1"))')
+    ('f(model.get_layer("block").get_layer(name))', '"d1"')
+    """
+    chains = list(_CHAIN.finditer(remedy))
+    if len(chains) != 1 or "\n" in remedy:
         return remedy, ""
-    before, layer, after = parts
-    return f"{before}name{after}", layer
+    start, end = chains[0].span(1)
+    return f"{remedy[:start]}name{remedy[end:]}", remedy[start:end]
 
 
 def _root(value: float | None) -> float:

@@ -12,11 +12,12 @@ from typing import Any
 
 import keras
 
-from keras_inits._initialize.aims import Aim, find_aims
+from keras_inits._initialize.aims import HEAD, Aim, find_aims
 from keras_inits._initialize.carrying import Carrier, Choice, Weight
 from keras_inits._initialize.drawing import drawn_by
 from keras_inits._initialize.ends import Ends
 from keras_inits._initialize.shares import Residual, Shares
+from keras_inits._initialize.tables import table_start
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers.kinds import Kind
 from keras_inits._moments import PLACES
@@ -24,13 +25,6 @@ from keras_inits._schemes import ConstantInit, XavierInit, ZerosInit
 from keras_inits._wiring import Call, Wiring
 from keras_inits._wiring.graph import PASSED
 
-# Second moment of the logits. Equal classes have the least cross-entropy, log(classes); logits of
-# variance v add v / 2 on average (the second order of log sum exp), so 0.15; binary ones v / 8.
-# What comes back to the layers before is as small as the head: in 314 steps of SGD eight normalized
-# convolutions reach 0.43 of MNIST with 0.1, 0.54 with 0.3 and 0.65 with 1, whose loss starts half a
-# nat too high (docs/initialize.md). The same where the table is a lookup too: GPT-2 (Radford et al.
-# 2019) draws N(0, 0.02^2) at width 768, which makes 0.31.
-HEAD = 0.3
 # Of a sequence of any length: as many steps as `_moments` carries a state over.
 _OPEN_STEPS = PLACES
 
@@ -68,10 +62,14 @@ class _Walk:
     def run(self) -> dict[str, Choice]:
         for call in self.wiring.calls:
             if call.index not in self.carrier.signals:
-                self._choose(call)
-                aim = self.aims.get(call.index)
-                self.carrier.carry(call, aim.activation if aim else None)
+                self._pass(call)
         return self.choices
+
+    def _pass(self, call: Call) -> None:
+        """Chooses what a call needs, and carries the signal through it."""
+        self._choose(call)
+        aim = self.aims.get(call.index)
+        self.carrier.carry(call, aim.activation if aim else None)
 
     def _choose(self, call: Call) -> None:
         new = [
@@ -114,18 +112,8 @@ class _Walk:
         self.choices[path] = Choice(initializer, note, q, gain**2 / max(1.0, geometry.fan_in))
 
     def _choose_table(self, call: Call, path: str, geometry: KernelGeometry) -> None:
-        if geometry.fan_in == 1 and self.wiring.tied(call):  # an operation makes the logits
-            width = geometry.fan_out
-            note = f"embedding that makes the logits too: these have second moment {HEAD}"
-            square = HEAD / width
-            self._set(path, geometry, math.sqrt(square), note, square, table=True)
-            return
-        if geometry.fan_in == 1:
-            self._set(path, geometry, 1.0, "embedding: second moment 1", 1.0, table=True)
-            return
-        note = f"embedding that makes the logits too: these have second moment {HEAD}"
-        square = HEAD / geometry.fan_in
-        self._set(path, geometry, math.sqrt(HEAD), note, square, table=True)
+        start = table_start(self.carrier, call, geometry, self._pass)
+        self._set(path, geometry, start.gain, start.note, start.square, table=True)
 
     def _choose_recurrent(self, call: Call, new: Sequence[tuple[str, KernelGeometry]]) -> None:
         place = self.carrier.place(call)

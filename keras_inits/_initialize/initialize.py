@@ -20,7 +20,7 @@ from keras_inits._recipes import Recipe, find, recipes
 from keras_inits._schemes import GeometricInit
 from keras_inits._schemes.base import Scheme
 from keras_inits._schemes.checks import choice
-from keras_inits._schemes.laws import expected_stddev
+from keras_inits._schemes.laws import constant_value, expected_stddev
 
 
 def initialize(
@@ -187,13 +187,15 @@ def _row(step: Step) -> WeightRow:
     """Returns what was done with a weight, and the scale that it now has."""
     weight = step.owned.weight
     is_set = step.initializer is not None
+    value = constant_value(step.initializer) if is_set and 0 not in weight.shape else None
     return WeightRow(
         path=step.owned.path,
         shape=tuple(weight.shape),
         geometry=step.kernel,
         scheme=_name(step.initializer) if is_set else "",
         target_stddev=expected_stddev(step.initializer, step.geometry) if is_set else None,
-        stddev=standard_deviation(weight),
+        # What is one number everywhere need not be read back: half of a net's weights may be.
+        stddev=standard_deviation(weight) if value is None else 0.0 * value,
         left_alone=step.role.reason if isinstance(step.role, LeftAlone) and not is_set else "",
         unknown=isinstance(step.role, Unknown) and not is_set,
         note="; ".join(part for part in (step.note, _constrained(step)) if part),

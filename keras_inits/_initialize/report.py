@@ -25,6 +25,13 @@ class WeightRow:
         note: how the scheme was chosen, where that needs saying.
         second_moment: what `"auto"` expects of the layer's output before its activation; None for
             other schemes and for weights that are no kernels.
+
+    >>> import keras
+    >>> import keras_inits
+    >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(16, "relu")])
+    >>> row = keras_inits.initialize(model, "initkit_he", seed=1).rows[0]
+    >>> row.scheme, row.target_stddev
+    ('HeInit()', 0.5)
     """
 
     path: str
@@ -50,6 +57,13 @@ class InitializationReport(Report):
         model: the name of the model.
         seed: the root seed; with it, `initialize` gives the same weights again.
         rows: one for each weight, in the model's order.
+
+    >>> import keras
+    >>> import keras_inits
+    >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(16, "relu")])
+    >>> report = keras_inits.initialize(model, "initkit_he", seed=1)
+    >>> report.ok, report.seed, len(report.rows)
+    (True, 1, 2)
     """
 
     model: str

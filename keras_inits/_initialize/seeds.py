@@ -41,11 +41,6 @@ def weight_seed(root: int, path: str) -> int:
     return _derived(f"{root}/{path}")
 
 
-def weight_seeds(root: int, weights: Sequence[OwnedWeight]) -> tuple[int, ...]:
-    """Returns a seed for each weight, from `root` and the weight's stable path alone."""
-    return tuple(weight_seed(root, path) for path in stable_paths(weights))
-
-
 def stable_paths(weights: Sequence[OwnedWeight]) -> tuple[str, ...]:
     """Returns the paths of weights, the same however many models the process has made before.
 

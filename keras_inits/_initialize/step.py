@@ -1,5 +1,6 @@
 """What is to be done with one weight."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -38,7 +39,7 @@ class Step:
         """The geometry of a kernel; None for every other weight."""
         return self.role if isinstance(self.role, KernelGeometry) else None
 
-    @property
+    @functools.cached_property
     def geometry(self) -> KernelGeometry:
         """The geometry to draw in: that of the shape for a weight that is no kernel."""
         return self.drawn_in or self.kernel or KernelGeometry.from_shape(self.owned.weight.shape)

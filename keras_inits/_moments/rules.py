@@ -7,7 +7,7 @@ to start at 0, noise to be on, as in training, and interpolation to repeat value
 import functools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -18,6 +18,7 @@ from keras_inits._layers.activations import activation_of_operation
 from keras_inits._layers.kinds import KERNELS, Kind
 from keras_inits._moments.applying import applied
 from keras_inits._moments.contracting import contracted
+from keras_inits._moments.normalizing import normalized
 from keras_inits._moments.pooling import pooled
 from keras_inits._moments.reach import WHOLE, Reach, kept_of_padding, reach
 from keras_inits._moments.recurrence import recurrent_output
@@ -181,9 +182,10 @@ def _kernel(place: Place) -> Signal:
         sizes = np.sqrt(power * np.mean(signal.values**2, axis=0))
         drawn = _directions(place, alike)
         made = signal.with_values(drawn * sizes)
-        return made.scaled(math.sqrt(power * signal.second_moment / made.second_moment))
-    # Weights of mean 0 make a normal sum.
-    return normal(power * place.second_moment, alike, place.call.index, signal.reason)
+        made = made.scaled(math.sqrt(power * signal.second_moment / made.second_moment))
+    else:  # weights of mean 0 make a normal sum
+        made = normal(power * place.second_moment, alike, place.call.index, signal.reason)
+    return replace(made, constant=min(signal.common, alike))
 
 
 def _directions(place: Place, alike: float) -> Array:
@@ -221,7 +223,14 @@ def zeroed(signal: Signal, kept: float, key: int) -> Signal:
 
 
 def _table(place: Place) -> Signal:
-    return normal(place.power, 0.0, place.call.index)  # each token has a row of its own
+    """Returns rows of a table.
+
+    Two places meet the same row in one of `rows` cases: of a large vocabulary hardly ever, of two
+    kinds of segments in half. Positions are no two alike.
+    """
+    looked_up = place.call.kind is Kind.EMBEDDING and place.call.sources
+    rows = int(getattr(place.subject, "input_dim", 0) or 0) if looked_up else 0
+    return normal(place.power, 1 / rows if rows else 0.0, place.call.index)
 
 
 def _recurrent(place: Place) -> Signal:
@@ -254,28 +263,6 @@ def _elementwise(place: Place) -> Signal | None:
         return activated(resolve(whole), signal)
     except (TypeError, ValueError):
         return made
-
-
-def _normalization(place: Place) -> Signal:
-    (signal, *_), subject = place.given, place.subject
-    name = type(subject).__name__
-    centred = isinstance(subject, _CENTRING) or name in ("LayerNorm", "BatchNorm")
-    values = signal.values - signal.mean if centred else signal.values
-    square = float(np.mean(values**2))
-    size = square + float(getattr(subject, "epsilon", 0.0) or 0.0)
-    if name in ("UnitNormalization", "Normalize"):
-        size = square * place.call.shape[-1]  # the norm of a vector is 1
-    if not size > 0:
-        return signal
-    factor = math.sqrt(place.power / size)
-    return signal.scaled(factor) if signal.variance else signal.with_values(values * factor)
-
-
-_CENTRING = (
-    keras.layers.BatchNormalization,
-    keras.layers.LayerNormalization,
-    keras.layers.GroupNormalization,
-)
 
 
 def _noise(place: Place) -> Signal:
@@ -384,7 +371,7 @@ _RULES: dict[Kind, Callable[[Place], Signal | None]] = {
     Kind.RECURRENT: _recurrent,
     Kind.ACTIVATION: _activation,
     Kind.ELEMENTWISE: _elementwise,
-    Kind.NORMALIZATION: _normalization,
+    Kind.NORMALIZATION: normalized,
     Kind.NOISE: _noise,
     Kind.RESHAPING: _reshaping,
     Kind.PADDING: _padding,

@@ -35,11 +35,14 @@ class Signal:
         variance: $q$ if the entries are normal with mean 0; else None.
         reason: why nothing is known of it, as a sentence; empty if it is known. The values are then
             those of a standard normal variable, so that every rule still works.
+        constant: of what a kernel made, the share of the second moment that is a constant of its
+            channel, the same for all examples and places; else None.
     """
 
     values: Array
     variance: float | None = None
     reason: str = ""
+    constant: float | None = None
 
     @functools.cached_property
     def second_moment(self) -> float:
@@ -74,6 +77,17 @@ class Signal:
         """The share of the second moment that two places have in common, from 0 to 1."""
         return alike(self.values)
 
+    @functools.cached_property
+    def common(self) -> float:
+        """The share of the second moment that two examples have in common, from 0 to 1.
+
+        Where no kernel made the signal it is what its mean makes up: less than the truth if what
+        went into the last activation had something in common.
+        """
+        if self.constant is not None:
+            return self.constant
+        return min(1.0, self.mean**2 / self.second_moment) if self.second_moment else 0.0
+
     def with_values(self, values: Array) -> "Signal":
         """Returns another sample, which is as well known as this one."""
         return Signal(np.asarray(values, np.float64), None, self.reason)
@@ -83,12 +97,12 @@ class Signal:
         if factor == 1.0:
             return self
         variance = None if self.variance is None else self.variance * factor**2
-        return Signal(self.values * factor, variance, self.reason)
+        return Signal(self.values * factor, variance, self.reason, self.constant)
 
     def shuffled(self, key: int) -> "Signal":
         """Returns other entries of the same law."""
         order = np.random.default_rng([key, 1]).permutation(ENTRIES)
-        return Signal(self.values[:, order], self.variance, self.reason)
+        return Signal(self.values[:, order], self.variance, self.reason, self.constant)
 
 
 def alike(values: Array) -> float:

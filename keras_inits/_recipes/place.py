@@ -64,6 +64,11 @@ class Place:
         stack: which of the model's stacks with attention it belongs to, from 0: in an
             encoder-decoder 0 is the encoder. None outside.
         stacks: the blocks of each.
+
+    >>> import keras_inits
+    >>> law = lambda place: keras_inits.RandomInit(0.02 / max(1, place.branches) ** 0.5)
+    >>> keras_inits.recipe({"kernel": law}).needs
+    ()
     """
 
     path: str

@@ -77,6 +77,10 @@ class Recipe:
         function: takes the options, returns the table.
         needs: roles that a model must have for the recipe to make sense.
         options: those that were given.
+
+    >>> small = recipe("gpt2")(stddev=0.01)
+    >>> small.name, small.options
+    ('gpt2', {'stddev': 0.01})
     """
 
     name: str

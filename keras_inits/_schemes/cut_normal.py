@@ -24,6 +24,9 @@ class CutNormalInit(Scheme, keras.initializers.TruncatedNormal):
         cut: where it is cut, in standard deviations of the normal before.
         before_cut: whether `stddev` is that before the cut, or what comes out.
 
+    Raises:
+        InputError: a standard deviation or a cut that is not positive.
+
     >>> round(CutNormalInit(1.0).expected_stddev(None), 4)
     0.9866
     >>> CutNormalInit(1.0, 1.5, before_cut=False).expected_stddev(None)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._registry import scheme
 from keras_inits._schemes.orthogonal import OrthogonalInit, haar_orthogonal, small_haar_orthogonal
+from keras_inits._schemes.panels import structured_columns
 
 # The largest factor of a length that is transformed at once, by one matrix product: the fastest of
 # 8 to 128 on two CPU cores at 4096 x 4096 (benchmarks/schemes.py). Matrices of no longer side are
@@ -49,14 +50,22 @@ def hadamard_orthogonal(
         if by_numpy and 0 not in shape:
             return small_haar_orthogonal(shape, gain, dtype, seed)
         return haar_orthogonal(shape, gain, dtype, seed)
-    if rows < columns:
+    in_panels = by_numpy and max(_factors(max(rows, columns))) <= _FACTOR
+    if rows < columns and not in_panels:
         high = hadamard_orthogonal((count, columns, rows), gain, dtype, seed, by_numpy=by_numpy)
         return _xp(high).swapaxes(high, 1, 2)
+    is_wide = rows < columns
+    rows, columns = (columns, rows) if is_wide else (rows, columns)
     draws = keras.random.uniform((count, 4, rows), dtype="float32", seed=seed)
     if by_numpy:
         draws = ops.convert_to_numpy(draws)
         signs = np.where(draws[:, :3] < 0.5, 1, -1).astype(dtype)
         chosen = np.argsort(draws[:, 3], axis=1, kind="stable")[:, :columns]
+        if in_panels:
+            factors = [_symmetric(factor).astype(dtype) for factor in _factors(rows)]
+            each = zip(signs, chosen, strict=True)
+            made = [structured_columns(factors, *one, gain, transposed=is_wide) for one in each]
+            return np.stack(made) if count > 1 else made[0][None]
     else:
         signs = ops.cast(2 * ops.cast(draws[:, :3] < 0.5, "int32") - 1, dtype)
         chosen = ops.argsort(draws[:, 3], axis=1)[:, :columns]

@@ -40,6 +40,10 @@ class MimeticInit(KernelScheme):
         diagonal: $\beta$; the paper's 0.7 for query and key, -0.4 for value and out, if None.
         heads: of a kernel whose shape does not show its heads; 1 if None.
 
+    Raises:
+        InputError: an unknown `part`; at the call, a kernel that is no projection of an attention,
+            or `heads` that do not divide its outputs.
+
     Reference:
         Trockman & Kolter 2023, section 4 and algorithm 1. https://arxiv.org/abs/2305.09828
 

@@ -18,7 +18,7 @@ from keras_inits._schemes.base import GainScheme
 # from 512 x 512 to 4096 x 4096 (benchmarks/schemes.py).
 _PANEL = 384
 # Numbers of a matrix up to which NumPy alone is faster, in an eager call.
-_SMALL = 2**13
+_SMALL = 2**14
 
 
 def haar_orthogonal(shape: tuple[int, int, int], gain: float, dtype: str, seed: Any) -> Any:

@@ -23,6 +23,9 @@ class RandomInit(Scheme, keras.initializers.RandomNormal):
         stddev: standard deviation.
         mean: mean.
 
+    Raises:
+        InputError: a standard deviation that is not positive.
+
     >>> RandomInit(seed=1)((2, 3)).shape
     TensorShape([2, 3])
     """
@@ -57,7 +60,11 @@ class RandomSmallInit(RandomInit):
 
 @scheme
 class RandomLargeInit(RandomInit):
-    """Normal, N(0, stddev²), default stddev 10: starts from large losses."""
+    """Normal, N(0, stddev²), default stddev 10: starts from large losses.
+
+    >>> RandomLargeInit().get_config()["stddev"]
+    10.0
+    """
 
     def __init__(self, stddev: float = 10.0, mean: float = 0.0, *, seed: Any = None) -> None:
         super().__init__(stddev, mean, seed=seed)
@@ -70,6 +77,9 @@ class UniformInit(Scheme, keras.initializers.RandomUniform):
     Args:
         minval: lower bound, included (torch's `a`).
         maxval: upper bound, excluded (torch's `b`); at least `minval`.
+
+    Raises:
+        InputError: `minval` above `maxval`, or one that is not finite.
 
     >>> UniformInit(0.0, 1.0, seed=1)((2, 3)).shape
     TensorShape([2, 3])

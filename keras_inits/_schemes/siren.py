@@ -24,6 +24,9 @@ class SirenInit(KernelScheme):
         first: whether it is the first layer: uniform, $\pm 1 / n_\text{in}$. $\omega$ then says how
             many periods fit into the domain and does not enter the law.
 
+    Raises:
+        InputError: an argument out of range; at the call, axes that do not fit the shape.
+
     Reference:
         Sitzmann et al. 2020, section 3.2 and theorem 1.8. https://arxiv.org/abs/2006.09661
 
@@ -71,6 +74,9 @@ class SirenInit(KernelScheme):
 @scheme
 class SirenFirstInit(SirenInit, omega=30.0, first=True):
     """Uniform, ±1 / fan_in: the first layer of a SIREN.
+
+    Raises:
+        InputError: an argument out of range; at the call, axes that do not fit the shape.
 
     >>> SirenFirstInit(seed=1)((2, 64)).shape
     TensorShape([2, 64])

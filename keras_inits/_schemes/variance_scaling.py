@@ -103,6 +103,9 @@ class XavierInit(VarianceScalingInit, mode="fan_in"):
     activation is nearly linear, as tanh is around 0. The paper that Xavier Glorot wrote divides by
     the mean of both fans: that is `GlorotInit`.
 
+    Raises:
+        InputError: an argument out of range; at the call, axes that do not fit the shape.
+
     >>> round(XavierInit().stddev((784, 10)) * 28, 6)
     1.0
     """
@@ -111,6 +114,9 @@ class XavierInit(VarianceScalingInit, mode="fan_in"):
 @scheme
 class XavierUniformInit(XavierInit, distribution="uniform", cut=None):
     """Uniform, variance gain² / fan_in: `XavierInit` drawn within ±gain √(3 / fan_in).
+
+    Raises:
+        InputError: an argument out of range; at the call, axes that do not fit the shape.
 
     >>> XavierUniformInit().stddev((4, 8))
     0.5
@@ -125,6 +131,9 @@ class GlorotInit(VarianceScalingInit, mode="fan_avg"):
     tanh near 0. Its own experiments draw uniformly: `GlorotUniformInit`. The scheme with fan_in
     alone, which the source articles call Xavier, is `XavierInit`.
 
+    Raises:
+        InputError: an argument out of range; at the call, axes that do not fit the shape.
+
     Reference:
         Glorot & Bengio 2010, eq. 12 (variance) and 16 (uniform).
         https://proceedings.mlr.press/v9/glorot10a.html
@@ -137,6 +146,9 @@ class GlorotInit(VarianceScalingInit, mode="fan_avg"):
 @scheme
 class GlorotUniformInit(GlorotInit, distribution="uniform", cut=None):
     """Uniform, variance 2 gain² / (fan_in + fan_out): Glorot and Bengio's eq. 16, Keras's default.
+
+    Raises:
+        InputError: an argument out of range; at the call, axes that do not fit the shape.
 
     Reference:
         Glorot & Bengio 2010, eq. 16. https://proceedings.mlr.press/v9/glorot10a.html
@@ -161,6 +173,9 @@ class HeInit(VarianceScalingInit):
         mode: `"fan_in"` keeps the forward signal, `"fan_out"` the gradient.
         distribution: `"normal"` (the paper's), `"truncated_normal"` or `"uniform"`; each has the
             variance asked for.
+
+    Raises:
+        InputError: an argument out of range; at the call, axes that do not fit the shape.
 
     Reference:
         He et al. 2015, eq. 10 (fan_in), 14 (fan_out), 15 (leaky). https://arxiv.org/abs/1502.01852
@@ -204,6 +219,9 @@ class HeInit(VarianceScalingInit):
 class HeUniformInit(HeInit, distribution="uniform", cut=None):
     """Uniform, variance 2 / fan_in: `HeInit` drawn within ±√(6 / fan_in).
 
+    Raises:
+        InputError: an argument out of range; at the call, axes that do not fit the shape.
+
     Reference:
         He et al. 2015, eq. 10 (fan_in), 14 (fan_out), 15 (leaky). https://arxiv.org/abs/1502.01852
 
@@ -218,6 +236,9 @@ class LecunInit(VarianceScalingInit, gain=None, activation=None, mode="fan_in"):
 
     The paper leaves the distribution open. The law is that of `XavierInit` with gain 1.
 
+    Raises:
+        InputError: an argument out of range; at the call, axes that do not fit the shape.
+
     Reference:
         LeCun, Bottou, Orr & Müller 1998, Efficient BackProp, eq. 16.
         http://yann.lecun.com/exdb/publis/pdf/lecun-98b.pdf
@@ -231,6 +252,9 @@ class LecunInit(VarianceScalingInit, gain=None, activation=None, mode="fan_in"):
 @scheme
 class LecunUniformInit(LecunInit, distribution="uniform", cut=None):
     """Uniform, variance 1 / fan_in: `LecunInit` drawn within ±√(3 / fan_in).
+
+    Raises:
+        InputError: an argument out of range; at the call, axes that do not fit the shape.
 
     >>> LecunUniformInit().stddev((4, 8))
     0.5

@@ -61,6 +61,12 @@ class OutputBiasRow:
         loss: the loss of an output that is this constant, which is about the first loss of a net
             whose last kernel gives out little; NaN where the loss has no such formula here.
         note: what is to be said of it.
+
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    >>> model.compile(loss="mean_squared_error")
+    >>> row = fit_output_bias(model, np.array([1.0, 2.0, 3.0, 6.0])).rows[0]
+    >>> float(row.bias[0]), row.loss
+    (3.0, 3.5)
     """
 
     path: str
@@ -78,6 +84,11 @@ class OutputBiasReport(Report):
     Attributes:
         model: the name of the model.
         rows: one for each output.
+
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, "sigmoid")])
+    >>> report = fit_output_bias(model, np.array([0, 0, 0, 1]))
+    >>> report.ok, len(report.rows)
+    (True, 1)
     """
 
     model: str

@@ -39,7 +39,8 @@ class Pass:
         self._kernels: dict[int, list[_Kernel]] = {}
         self.rows: dict[str, CalibrationRow] = {}
         self._in_einsum: dict[int, _Kernel] = {}  # by variable, while their layer runs
-        self._corrected: set[int] = set()  # layers: of one that is shared the first call counts
+        # Layers, and whether backwards: of one that is shared the first call counts.
+        self._corrected: set[tuple[int, bool]] = set()
         for owned in owned_weights(model):
             found = role(owned.layer, owned.weight)
             if isinstance(found, KernelGeometry):
@@ -83,10 +84,10 @@ class Pass:
                 return plain(layer, *args, **{**kwargs, "training": False})
         if what is Kind.OVER_TIME:
             self._over_time(layer, args, kwargs)
-        first = id(layer) in self._kernels and id(layer) not in self._corrected
-        if not first:
+        called = id(layer), what is Kind.EMBEDDING and _is_backwards(args, kwargs)
+        if id(layer) not in self._kernels or called in self._corrected:
             return plain(layer, *args, **kwargs)
-        self._corrected.add(id(layer))
+        self._corrected.add(called)
         if what not in KERNELS | {Kind.EMBEDDING} or what is Kind.MAP:
             for owned, shaped in self._kernels[id(layer)]:
                 self._leave(owned, f"what {type(layer).__name__} gives before its activation is "
@@ -140,25 +141,29 @@ class Pass:
     def _embedding(
         self, call: Callable[..., Any], layer: Any, kernels: list[_Kernel], args: Any, kwargs: Any
     ) -> None:
+        tied, backwards = getattr(layer, "tie_weights", None), _is_backwards(args, kwargs)
+        read = "reverse_embeddings" if backwards and tied is False else "embeddings"
         for kernel in kernels:
-            owned = kernel[0]
-            if kernel[0].weight.name != "embeddings":
-                self._leave(owned, "its table makes logits: the pass corrects the lookup alone")
-            elif getattr(layer, "tie_weights", False):
-                self._leave(owned, "its table is looked up and makes logits, which want different "
-                            "scales: it keeps that of the scheme", True)  # fmt: skip
-            else:
-                self._apply(kernel, Layout(), call(layer, *args, **kwargs))
+            if kernel[0].weight.name != read:
+                continue
+            if tied:
+                self._leave(kernel[0], "its table is looked up and makes logits, which want "
+                            "different scales: it keeps that of the scheme", True)  # fmt: skip
+                continue
+            # A soft cap bends the logits as an activation does.
+            with _replaced(layer, "logit_soft_cap", None):
+                output = call(layer, *args, **kwargs)
+            self._apply(kernel, Layout(), output)
 
     def _recurrent(self, layer: Any, args: Any, kwargs: Any) -> None:
         """Corrects the input kernels of the cell, each gate by itself, over the whole sequence."""
         sequence = args[0] if args else kwargs.get("sequences", kwargs.get("inputs"))
         cell = layer.cell
-        if id(cell) in self._corrected or not is_a(cell, Kind.CELL) or sequence is None:
+        if (id(cell), False) in self._corrected or not is_a(cell, Kind.CELL) or sequence is None:
             return
         cells = getattr(cell, "cells", [cell])
         for index, each in enumerate(cells):
-            self._corrected.add(id(each))
+            self._corrected.add((id(each), False))
             for owned, shaped in self._kernels.get(id(each), ()):
                 if owned.weight.name != "kernel":
                     self._leave(owned, _RECURRENT, True)
@@ -271,6 +276,11 @@ def _replaced(layer: Any, name: str, value: Any) -> Iterator[None]:
             attributes[name] = old
         else:
             del attributes[name]
+
+
+def _is_backwards(args: Any, kwargs: Any) -> bool:
+    """Says whether an embedding is called to make logits, `reverse=True`."""
+    return (args[1] if len(args) > 1 else kwargs.get("reverse")) is True
 
 
 def _call(model: Any, inputs: Any) -> None:

@@ -33,6 +33,11 @@ class PortableRow:
         replacement: what it is; empty where it stays.
         reason: why it stays.
         note: what is to be said of the replacement.
+
+    >>> layer = keras.layers.Dense(3, kernel_initializer="initkit_hadamard_orthogonal")
+    >>> row = portable(keras.Sequential([keras.Input((4,)), layer])).rows[0]
+    >>> row.attribute, row.scheme.partition("(")[0], row.replacement.partition("(")[0]
+    ('kernel_initializer', 'HadamardOrthogonalInit', 'Orthogonal')
     """
 
     layer: str
@@ -50,6 +55,11 @@ class PortableReport(Report):
     Attributes:
         model: the name of the model.
         rows: one for each initializer of this package that the model had.
+
+    >>> layer = keras.layers.Dense(3, kernel_initializer="initkit_glorot_uniform")
+    >>> report = portable(keras.Sequential([keras.Input((2,)), layer]))
+    >>> report.ok, len(report.rows)
+    (True, 1)
     """
 
     model: str

@@ -22,6 +22,13 @@ class PretrainRow:
         seconds: how long it took; 0 for a layer that was read from `out`.
         left_alone: why the layer was not trained.
         meant: whether that was to be expected: a head, a frozen layer.
+
+    >>> row = PretrainRow(
+    ...     "dense", decoder="sigmoid", loss="cross-entropy", error_before=0.2, error=0.05,
+    ...     error_noisy=0.08, seconds=3.0, left_alone="", meant=False,
+    ... )
+    >>> row.error < row.error_before
+    True
     """
 
     layer: str
@@ -48,6 +55,9 @@ class PretrainReport(Report):
         epochs: how often each layer saw them.
         noise: the noise, with its level.
         rows: one for each layer with a kernel, in the order of the model.
+
+    >>> PretrainReport("net", seed=0, examples=100, epochs=8, noise="masking 0.25", rows=()).ok
+    True
     """
 
     model: str

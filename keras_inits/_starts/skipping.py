@@ -28,6 +28,14 @@ class SkipReport(Report):
         skipped: how many weights were not drawn.
         numbers: how many numbers they hold.
         unset: the paths of those that nothing has set since: they are 0.
+
+    >>> net = lambda: keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    >>> trained = net()
+    >>> with skip_initialization() as skipped:
+    ...     net().set_weights(trained.get_weights())
+    >>> report = skipped.report()
+    >>> report.skipped, report.numbers, report.unset
+    (1, 6, ())
     """
 
     skipped: int
@@ -64,7 +72,14 @@ class SkipReport(Report):
 
 @dataclass(eq=False)
 class Skipped:
-    """The weights that were not drawn, and whether something has set them since."""
+    """The weights that were not drawn, and whether something has set them since.
+
+    >>> with skip_initialization() as skipped:
+    ...     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    ...     drawn = skipped.draw(seed=0)
+    >>> drawn, skipped.unset
+    (1, ())
+    """
 
     _waiting: dict[int, tuple[Any, Any]] = field(default_factory=dict)  # variable, initializer
     _skipped: int = 0
@@ -134,6 +149,9 @@ def skip_initialization() -> Iterator[Skipped]:
     A weight that was neither drawn nor set when the block ends is named in a warning and in the
     report, and `draw` draws it. Weights of layers that make variables on their own, without
     `add_weight`, are drawn as ever.
+
+    Raises:
+        InputError: inside another such block.
 
     Yields:
         What was skipped: `unset` are the paths of the weights that nothing has set yet, `report()`

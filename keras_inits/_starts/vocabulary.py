@@ -34,6 +34,12 @@ class VocabularyReport(Report):
         old: how many tokens there were.
         new: how many there are.
         extended: the paths of the weights that got rows.
+
+    >>> tokens = keras.Input((5,), dtype="int32")
+    >>> model = keras.Model(tokens, keras.layers.Embedding(10, 4)(tokens))
+    >>> _, report = extend_vocabulary(model, 12, seed=0)
+    >>> report.old, report.new, len(report.extended)
+    (10, 12, 1)
     """
 
     model: str
@@ -74,6 +80,9 @@ def extend_vocabulary(
             the size of the vocabulary is that of its largest.
         size: how many tokens the copy has.
         seed: root of the seeds of the new rows; None takes a new one, which the report gives.
+
+    Returns:
+        The new model, and what was extended.
 
     Raises:
         InputError: a model that is not built or has no embedding, a size that is not larger, a

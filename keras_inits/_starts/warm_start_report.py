@@ -18,6 +18,13 @@ class WarmStartRow:
         source: the path of the weight that it comes from; empty for none.
         source_shape: the shape of that.
         reason: why it was drawn or left alone.
+
+    >>> import keras
+    >>> import keras_inits
+    >>> net = lambda units: keras.Sequential([keras.Input((3,)), keras.layers.Dense(units)])
+    >>> report = keras_inits.warm_start(net(4), net(4), seed=0)
+    >>> report.rows[0].how, report.rows[0].shape
+    ('taken', (3, 4))
     """
 
     path: str
@@ -40,6 +47,13 @@ class WarmStartReport(Report):
             inputs; None where they could not be run.
         unused: paths of the weights of the source that nothing was made of.
         rows: one for each weight, in the model's order.
+
+    >>> import keras
+    >>> import keras_inits
+    >>> net = lambda units: keras.Sequential([keras.Input((3,)), keras.layers.Dense(units)])
+    >>> report = keras_inits.warm_start(net(4), net(4), seed=0)
+    >>> report.preserves, report.unused
+    (True, ())
     """
 
     model: str

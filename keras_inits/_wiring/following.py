@@ -1,5 +1,6 @@
 """What follows a kernel: its activation, what lies between, and normalization of its scale."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from keras_inits._layers.kinds import Kind
@@ -162,20 +163,38 @@ def _name(calls: tuple[Call, ...]) -> str:
     return " of ".join(c.activation or c.type for c in reversed(calls))
 
 
-def find_normalizations(graph: Graph, call: Call) -> tuple[int, ...]:
-    """Returns the normalizations that take a call's scale away, on every way; else none."""
-    if call.activation not in _HOMOGENEOUS or call.index in graph.outputs:
-        return ()
-    found: list[int] = []
-    for index in graph.consumers.get(call.index, ()):
-        following = graph.calls[index]
-        if following.kind is Kind.NORMALIZATION:
-            found.append(index)
-        elif _keeps_factor(following) and (behind := find_normalizations(graph, following)):
-            found += behind
-        else:
+def find_normalizations(
+    graph: Graph, call: Call, through: Callable[[Call], bool] = lambda _: False
+) -> tuple[int, ...]:
+    """Returns the normalizations that take a call's scale away, on every way; else none.
+
+    Args:
+        graph: the calls of a model.
+        call: whose scale it is.
+        through: says which calls hand it on besides those that do by what they are.
+    """
+    known: dict[int, tuple[int, ...]] = {}
+
+    def behind(at: Call) -> tuple[int, ...]:
+        if at.activation not in _HOMOGENEOUS or at.index in graph.outputs:
             return ()
-    return tuple(dict.fromkeys(found))
+        if at.index not in known:
+            found: list[int] = []
+            for index in graph.consumers.get(at.index, ()):
+                following = graph.calls[index]
+                if following.kind is Kind.NORMALIZATION:
+                    found.append(index)
+                elif (_keeps_factor(following) or through(following)) and (
+                    more := behind(following)
+                ):
+                    found += more
+                else:
+                    found = []
+                    break
+            known[at.index] = tuple(dict.fromkeys(found))
+        return known[at.index]
+
+    return behind(call)
 
 
 def _keeps_factor(call: Call) -> bool:

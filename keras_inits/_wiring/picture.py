@@ -35,6 +35,14 @@ class Wiring(Report):
         streams: the signals that branches are added to.
         attentions: the projections of each attention.
         subjects: for each call the layer or operation itself; not in JSON.
+
+    >>> import keras
+    >>> import keras_inits
+    >>> x = inputs = keras.Input((8,))
+    >>> x = x + keras.layers.Dense(8, name="out")(keras.layers.Dense(16, "relu", name="in")(x))
+    >>> found = keras_inits.wiring(keras.Model(inputs, x))
+    >>> len(found.sums), len(found.streams), [call.path for call in found.calls if call.is_map]
+    (1, 1, ['in', 'out'])
     """
 
     model: str
@@ -169,12 +177,19 @@ class Wiring(Report):
     def _outputs(self, source: int) -> tuple[Any, ...]:
         return self._steps[source].outputs if source >= 0 else ()
 
-    def normalized_after(self, call: Call) -> tuple[Call, ...]:
+    def normalized_after(
+        self, call: Call, through: Callable[[Call], bool] = lambda _: False
+    ) -> tuple[Call, ...]:
         """Returns the normalizations behind a kernel that take its scale away on every way.
 
         Empty if on some way its scale reaches the output.
+
+        Args:
+            call: the call of the kernel.
+            through: says which calls hand its scale on besides those that do by what they are,
+                such as sums of signals of one size.
         """
-        return tuple(self.calls[i] for i in find_normalizations(self.graph, call))
+        return tuple(self.calls[i] for i in find_normalizations(self.graph, call, through))
 
     def normalizes(self, call: Call) -> bool:
         """Returns whether a call takes the scale of its signal away.

@@ -13,7 +13,15 @@ Report = Callable[[str], object]  # takes one line for people, as `print` does
 
 
 class DataError(InputError, RuntimeError):
-    """Data that is missing, damaged or out of reach; the message says what to do."""
+    """Data that is missing, damaged or out of reach; the message says what to do.
+
+    >>> from keras_inits.datasets import load_mnist
+    >>> try:
+    ...     load_mnist("idx", "no/such/folder")
+    ... except DataError as error:
+    ...     print("no/such/folder" in str(error))
+    True
+    """
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +38,11 @@ class ImageDataset:
         validation_labels: `(validation,)`.
         test_images: `(test, height * width)`.
         test_labels: `(test,)`.
+
+    >>> from keras_inits.datasets import load_mnist
+    >>> digits = load_mnist("digits", report=lambda line: None)
+    >>> digits.train_images.shape, digits.test_labels.shape, digits.comparable
+    ((1500, 64), (297,), False)
     """
 
     name: Literal["mnist", "digits"]

@@ -16,7 +16,11 @@ from keras_inits.experiments._page import Page
 
 @dataclass(frozen=True)
 class EverythingConfig:
-    """What to run: all classic experiments."""
+    """What to run: all classic experiments.
+
+    >>> EverythingConfig(Path("runs/all"), quick=True).seed
+    0
+    """
 
     out: Path
     """Folder for the report and a folder for each experiment; a killed run resumes from it."""
@@ -53,6 +57,10 @@ def run_all(
     Raises:
         DataError: MNIST could not be had.
         InputError: the folder holds runs of another recipe, or one of them needs another backend.
+
+    >>> from keras_inits.experiments import EXPERIMENTS
+    >>> config = EverythingConfig(Path("runs/all"), quick=True)
+    >>> files = run_all(EXPERIMENTS, config)  # minutes  # doctest: +SKIP
     """
     for experiment in experiments:  # before any of them has taken its time
         refuse_backend(experiment.name, experiment.needs_tensorflow)

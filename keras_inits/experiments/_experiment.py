@@ -32,7 +32,14 @@ Say = Callable[[str], object]  # takes a line for people, as `print` does
 
 @dataclass(frozen=True)
 class SeededConfig:
-    """What all experiments have: a number of runs, a root seed and a folder."""
+    """What all experiments have: a number of runs, a root seed and a folder.
+
+    Raises:
+        InputError: `seeds` below 1, or a negative `seed`.
+
+    >>> SeededConfig(seeds=3).seeds
+    3
+    """
 
     seeds: int = 20
     """Runs of each scheme."""
@@ -77,7 +84,15 @@ class SeededConfig:
 
 @dataclass(frozen=True)
 class MnistConfig(SeededConfig):
-    """What the experiments on MNIST have in common."""
+    """What the experiments on MNIST have in common.
+
+    Raises:
+        InputError: a number out of range.
+
+    >>> images = MnistConfig(source="digits").load_images(report=lambda line: None)
+    >>> images.train_images.shape
+    (1500, 64)
+    """
 
     source: Source = "auto"
     """Where MNIST comes from."""
@@ -103,6 +118,10 @@ class ExperimentResult(Report):
         experiment: name of the experiment on the command line.
         config: what was asked for.
         versions: of Python and of the packages that computed it.
+
+    >>> from keras_inits.experiments import EXPERIMENTS
+    >>> [experiment.result.experiment for experiment in EXPERIMENTS][:3]
+    ['mnist-log', 'zero-init', 'circles']
     """
 
     experiment: ClassVar[str]
@@ -177,6 +196,11 @@ class Experiment:
         published: what the results are compared with.
         side_by_side: whether a configuration trains models side by side.
         needs_tensorflow: why it runs on that backend alone, as a clause; empty if it does not.
+
+    >>> from keras_inits.experiments import EXPERIMENTS
+    >>> (circles,) = [one for one in EXPERIMENTS if one.name == "circles"]
+    >>> circles.config().iterations
+    15000
     """
 
     title: str

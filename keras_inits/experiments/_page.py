@@ -20,7 +20,16 @@ if TYPE_CHECKING:  # matplotlib is an extra
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under headers; the first column names the row."""
+    """Rows of text under headers; the first column names the row.
+
+    Attributes:
+        title: a line above it.
+        columns: the headers.
+        rows: of as many entries as there are columns.
+
+    >>> Table("losses", ("scheme", "final"), (("he", "0.31"),)).rows[0]
+    ('he', '0.31')
+    """
 
     title: str
     columns: tuple[str, ...]
@@ -50,6 +59,11 @@ class Picture:
         file: name of its file, `.png`.
         caption: what it shows; also the alternative text of the image.
         draw: returns the matplotlib figure.
+
+    >>> from matplotlib.figure import Figure
+    >>> picture = Picture("empty.png", "An empty figure.", lambda: Figure(figsize=(1, 1)))
+    >>> picture.png[1:4]
+    b'PNG'
     """
 
     file: str
@@ -80,6 +94,14 @@ class Page:
         unsupported: what cannot.
         log: what a run printed, in the format of the article; may be empty.
         texts: contents of further files by name.
+
+    >>> page = Page(
+    ...     name="two", title="Two starts", question="Which?", sources=(), recipe=(),
+    ...     tables=(Table("losses", ("scheme", "final"), (("he", "0.31"),)),), pictures=(),
+    ...     supported=("He ends lower.",), unsupported=(),
+    ... )
+    >>> "He ends lower." in page.summary()
+    True
     """
 
     name: str

@@ -13,6 +13,9 @@ class Article:
         author: as the article or its code signs; empty if unknown.
         date: year, month and day of the article; empty if unknown.
         address: where it was published, or what is known of that.
+
+    >>> print(Article(title="All you need is a good init", author="Mishkin & Matas", date="2016"))
+    Mishkin & Matas, “All you need is a good init”, 2016
     """
 
     title: str
@@ -106,6 +109,9 @@ class TrainingLog:
     Attributes:
         cost: mean training cross-entropy over the epoch, in nats.
         accuracy: share of the test images that are classified correctly after the epoch.
+
+    >>> TrainingLog(cost=(8.209401439, 4.2), accuracy=(0.2899, 0.45)).accuracy[0]
+    0.2899
     """
 
     cost: tuple[float, ...]

@@ -51,7 +51,15 @@ class Task(NamedTuple):
 
 @dataclass(frozen=True)
 class AtlasConfig(MnistConfig):
-    """What to train: nets with their activations, from every start, by every optimizer."""
+    """What to train: nets with their activations, from every start, by every optimizer.
+
+    Raises:
+        InputError: a number out of range, or no number.
+
+    >>> config = AtlasConfig(nets=("mlp-3",), activations=("relu",))
+    >>> [str(task) for task in config.tasks()]
+    ['mlp-3/relu/sgd', 'mlp-3/relu/adam']
+    """
 
     nets: tuple[str, ...] = tuple(recipe.NETS)
     """Kinds of nets: mlp-3, mlp-10, mlp-30, cnn, cnn-norm, resnet, resnet-norm, rnn, lstm,
@@ -110,6 +118,10 @@ class AtlasResult(ExperimentResult):
         versions: of Python and of the packages that computed it.
         data: `source`, `description` and `comparable` of the images.
         runs: the starts of each task, by its name such as `"mlp-3/relu/sgd"`.
+
+    >>> result = run(AtlasConfig(nets=("mlp-10",), seeds=2, images=1000))  # doctest: +SKIP
+    >>> sorted(result.runs)[0]  # doctest: +SKIP
+    'mlp-10/gelu/adam'
     """
 
     experiment: ClassVar[str] = "atlas"

@@ -37,7 +37,14 @@ from keras_inits.experiments._published import CIRCLES, rounds_to
 
 @dataclass(frozen=True)
 class CirclesConfig(SeededConfig):
-    """What to train: 2-10-5-1 on two noisy circles, once for each scheme and seed."""
+    """What to train: 2-10-5-1 on two noisy circles, once for each scheme and seed.
+
+    Raises:
+        InputError: a number out of range, or no number.
+
+    >>> CirclesConfig(seeds=3).iterations
+    15000
+    """
 
     seeds: int = 20
     """Runs of each scheme, besides the published draw."""
@@ -66,6 +73,10 @@ class CirclesResult(ExperimentResult):
         seeded_start: the same of the seeds, `(schemes, seeds)`.
         points: `(points, 2)` and labels `(points,)` that were trained on.
         weights: by scheme, those that the net from the published draw ends with.
+
+    >>> result = run(CirclesConfig(seeds=3, iterations=2000))  # doctest: +SKIP
+    >>> result.seeded.final("loss").shape  # doctest: +SKIP
+    (5, 3)
     """
 
     experiment: ClassVar[str] = "circles"

@@ -69,7 +69,14 @@ FIGURES: Mapping[str, Callable[[Any], float]] = {
 
 @dataclass(frozen=True)
 class DepthConfig(SeededConfig):
-    """What to diagnose: nets of equal Dense layers without bias, on N(0, 1) features."""
+    """What to diagnose: nets of equal Dense layers without bias, on N(0, 1) features.
+
+    Raises:
+        InputError: a number out of range, or no number.
+
+    >>> DepthConfig(layers=20, seeds=3).recipe()["layers"]
+    20
+    """
 
     layers: int = 10
     """Dense layers."""
@@ -103,6 +110,10 @@ class DepthResult(ExperimentResult):
             of the gradient there, the share of outputs near a bound of the activation (NaN without
             bounds), and the share of units that are 0 for every sample.
         first: of each case the whole diagnosis of its first seed, as plain data.
+
+    >>> result = run(DepthConfig(seeds=2, units=100, samples=200))  # doctest: +SKIP
+    >>> result.figures["std"].shape  # doctest: +SKIP
+    (5, 2, 10)
     """
 
     experiment: ClassVar[str] = "depth"

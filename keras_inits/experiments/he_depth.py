@@ -45,7 +45,14 @@ HALF = 0.5  # test accuracy whose first epoch is reported: between chance, 0.11,
 
 @dataclass(frozen=True)
 class HeDepthConfig(MnistConfig):
-    """What to train: a ReLU net for each depth, from Xavier and from He, once for each seed."""
+    """What to train: a ReLU net for each depth, from Xavier and from He, once for each seed.
+
+    Raises:
+        InputError: a number out of range, or no number.
+
+    >>> HeDepthConfig(depths=(10, 30)).epochs
+    5
+    """
 
     depths: tuple[int, ...] = (10, 22, 30)
     """Layers with weights, the last one included; ascending."""
@@ -73,6 +80,10 @@ class HeDepthResult(ExperimentResult):
         versions: of Python and of the packages that computed it.
         data: `source`, `description` and `comparable` of the images.
         runs: Xavier against He, by depth as text.
+
+    >>> result = run(HeDepthConfig(depths=(10, 30), seeds=2, epochs=2))  # doctest: +SKIP
+    >>> result.runs["30"].final("test_accuracy").shape  # doctest: +SKIP
+    (2, 2)
     """
 
     experiment: ClassVar[str] = "he-depth"

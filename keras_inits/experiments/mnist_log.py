@@ -53,7 +53,14 @@ METRICS: Mapping[Metric, str] = {"cost": "loss", "accuracy": "test_accuracy"}  #
 
 @dataclass(frozen=True)
 class MnistLogConfig(MnistConfig):
-    """What to train: softmax regression on MNIST, once for each scheme and seed."""
+    """What to train: softmax regression on MNIST, once for each scheme and seed.
+
+    Raises:
+        InputError: a number out of range, or no number.
+
+    >>> MnistLogConfig(schemes=("he", "random"), seeds=3).learning_rate
+    0.01
+    """
 
     schemes: tuple[str, ...] = ("random", "xavier")
     """Initializers of the kernel: any registered name; `initkit_` may be left out."""
@@ -95,6 +102,10 @@ class MnistLogResult(ExperimentResult):
         versions: of Python and of the packages that computed it.
         data: `source`, `description` and `comparable` of the images.
         comparison: the runs.
+
+    >>> result = run(MnistLogConfig(seeds=3, epochs=2))  # doctest: +SKIP
+    >>> result.comparison.final("loss").shape  # doctest: +SKIP
+    (2, 3)
     """
 
     experiment: ClassVar[str] = "mnist-log"

@@ -43,7 +43,14 @@ _STEP = 1.0
 
 @dataclass(frozen=True)
 class MupTransferConfig(MnistConfig):
-    """What to train: ReLU nets of several widths at several learning rates, in muP and without."""
+    """What to train: ReLU nets of several widths at several learning rates, in muP and without.
+
+    Raises:
+        InputError: a number out of range, or no number.
+
+    >>> MupTransferConfig(widths=(64, 256), seeds=2).rates[0]
+    -12
+    """
 
     widths: tuple[int, ...] = (64, 128, 256, 512, 1024)
     """Units per hidden layer; the narrowest is the base of muP."""
@@ -88,6 +95,11 @@ class MupTransferResult(ExperimentResult):
         data: `source`, `description` and `comparable` of the images.
         losses: mean training cross-entropy over the last quarter of the steps, in nats,
             `(parametrizations, widths, seeds, rates)`; infinite where a run diverged.
+
+    >>> config = MupTransferConfig(widths=(32, 128), rates=(-9, -7, -5), seeds=2, steps=40)
+    >>> result = run(config)  # doctest: +SKIP
+    >>> result.losses.shape  # doctest: +SKIP
+    (2, 2, 2, 3)
     """
 
     experiment: ClassVar[str] = "mup-transfer"

@@ -36,7 +36,14 @@ from keras_inits.experiments._published import PRETRAINING_CLAIMS
 
 @dataclass(frozen=True)
 class PretrainingConfig(MnistConfig):
-    """What to train: five sigmoid layers from three random starts and from pre-training."""
+    """What to train: five sigmoid layers from three random starts and from pre-training.
+
+    Raises:
+        InputError: a number out of range, or no number.
+
+    >>> PretrainingConfig(seeds=2).pretraining_epochs
+    8
+    """
 
     seeds: int = 5
     """Runs of each start, each with a pre-training of its own."""
@@ -67,6 +74,11 @@ class PretrainingResult(ExperimentResult):
         errors: mean squared reconstruction error after pre-training, `(seeds, hidden layers)`.
         seconds: processor seconds of the pre-training of each seed, `(seeds,)`.
         epoch_seconds: those of an epoch with all labels, of one net that is trained alone.
+
+    >>> config = PretrainingConfig(seeds=2, epochs=2, images=2000, pretraining_epochs=2)
+    >>> result = run(config)  # doctest: +SKIP
+    >>> result.errors.shape  # doctest: +SKIP
+    (2, 5)
     """
 
     experiment: ClassVar[str] = "pretraining"

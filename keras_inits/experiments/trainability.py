@@ -40,7 +40,14 @@ TOLERANCE = 2.0
 
 @dataclass(frozen=True)
 class TrainabilityConfig(MnistConfig):
-    """What to train: a tanh net for each depth, weight variance and seed."""
+    """What to train: a tanh net for each depth, weight variance and seed.
+
+    Raises:
+        InputError: a number out of range, or no number.
+
+    >>> TrainabilityConfig(depths=(5, 20)).steps
+    300
+    """
 
     depths: tuple[int, ...] = (10, 20, 40, 80)
     """Hidden layers of the nets, ascending."""
@@ -81,6 +88,10 @@ class TrainabilityResult(ExperimentResult):
         scales: depth scale of the infinitely wide net at each variance, in layers, `(variances,)`.
         critical: the variance at the edge of chaos, where the depth scale is infinite.
         notes: sentences that a reader must know, such as why `fit` trained the nets.
+
+    >>> result = run(TrainabilityConfig(depths=(5, 20), seeds=2))  # doctest: +SKIP
+    >>> result.accuracy.shape  # doctest: +SKIP
+    (2, 11, 2, 3)
     """
 
     experiment: ClassVar[str] = "trainability"

@@ -45,7 +45,14 @@ CONVEX_EPOCHS = 5
 
 @dataclass(frozen=True)
 class ZeroInitConfig(MnistConfig):
-    """What to train: 784-100-10 on MNIST from zeros, from one constant and from He."""
+    """What to train: 784-100-10 on MNIST from zeros, from one constant and from He.
+
+    Raises:
+        InputError: a number out of range, or no number.
+
+    >>> ZeroInitConfig(epochs=10).seeds
+    10
+    """
 
     epochs: int = 100
     """Passes over the training images."""
@@ -73,6 +80,10 @@ class ZeroInitResult(ExperimentResult):
         frequencies: shares of the classes in the training images, `(10,)`.
         last_bias: of the net from zeros after training, `(10,)`.
         convex: by model without hidden units, zeros against Xavier over the seeds.
+
+    >>> result = run(ZeroInitConfig(seeds=3, epochs=2))  # doctest: +SKIP
+    >>> sorted(result.units_apart)  # doctest: +SKIP
+    ['constant', 'he', 'zeros']
     """
 
     experiment: ClassVar[str] = "zero-init"

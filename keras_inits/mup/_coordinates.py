@@ -37,6 +37,15 @@ class CoordinateCheck(Report):
         sizes: mean absolute value of the outputs, `(widths, seeds, steps + 1, layers)`; the first
             is that of the start.
         changes: mean absolute difference from the start, `(widths, seeds, steps, layers)`.
+
+    >>> changes = np.ones((3, 2, 4, 2))  # 3 widths, 2 seeds, 4 steps, 2 layers
+    >>> changes[:, :, :, 1] = [[[1]], [[2]], [[4]]]  # the output moves as the width
+    >>> result = CoordinateCheck(
+    ...     parametrization="standard", widths=(32, 64, 128), layers=("dense", "output"),
+    ...     sizes=np.ones((3, 2, 5, 2)), changes=changes,
+    ... )
+    >>> [finding.where for finding in result.findings]
+    [('output',)]
     """
 
     parametrization: Parametrization

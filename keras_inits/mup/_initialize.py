@@ -46,6 +46,14 @@ def initialize(
     Raises:
         InputError: the two models differ by more than widths, or the scheme has no known scale.
 
+    >>> import keras
+    >>> from keras_inits import mup
+    >>> def net(width):
+    ...     return keras.Sequential([keras.Input((8,)), keras.layers.Dense(width),
+    ...                              keras.layers.Dense(width), keras.layers.Dense(3)])
+    >>> [row.target_stddev for row in mup.initialize(net(64), net(16), seed=0).rows[:3:2]]
+    [0.5, 0.1767766952966369]
+
     Reference:
         Yang et al. 2022, Tensor Programs V, table 3. https://arxiv.org/abs/2203.03466
     """

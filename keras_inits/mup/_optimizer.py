@@ -104,6 +104,9 @@ def optimizer(like: Any, model: keras.Model, base: keras.Model) -> keras.optimiz
         model: the wide model, built.
         base: its narrow sibling, built.
 
+    Returns:
+        An optimizer of the same class with a rate for each weight, to compile `model` with.
+
     Raises:
         InputError: another optimizer, or two models that differ by more than widths.
 

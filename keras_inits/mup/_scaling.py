@@ -34,6 +34,13 @@ class WeightScaling:
         width: how often it is as wide: fan_in over that of the base for `"hidden"` and `"output"`,
             outputs over those of the base for `"input"` and `"vector"`.
         outputs: outputs over those of the base.
+
+    >>> def net(width):
+    ...     return keras.Sequential([keras.Input((8,)), keras.layers.Dense(width),
+    ...                              keras.layers.Dense(3)])
+    >>> head = scaling(net(64), net(16)).weights[2]
+    >>> head.kind, head.width
+    ('output', 4.0)
     """
 
     path: str
@@ -68,6 +75,13 @@ class Scaling(Report):
         model: the name of the wide model.
         weights: one for each of its weights.
         multipliers: what neither starts nor learning rates can do, and the model has to bring.
+
+    >>> def net(width):
+    ...     return keras.Sequential([keras.Input((8,)), keras.layers.Dense(width),
+    ...                              keras.layers.Dense(3)])
+    >>> found = scaling(net(64), net(16))
+    >>> len(found.weights), found.multipliers
+    (4, ())
     """
 
     model: str
@@ -109,6 +123,9 @@ def scaling(model: keras.Model, base: keras.Model, delta: keras.Model | None = N
         base: the narrow one, built: its start and its learning rate are the ones that are kept.
         delta: a third sibling, of another width than the base, that shows which axes widen; needed
             for a model that is as wide as its base. `model` itself if None.
+
+    Returns:
+        A row for each weight, and what the model has to bring itself.
 
     Raises:
         InputError: the two differ by more than widths.

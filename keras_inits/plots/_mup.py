@@ -7,10 +7,12 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from keras_inits import _checks
+from keras_inits._errors import InputError
 from keras_inits.mup import CoordinateCheck
+from keras_inits.plots._given import by_title, numbers
 from keras_inits.plots._training import COLORS, literal
 
 # The part of viridis that is dark enough for a line on white.
@@ -31,6 +33,18 @@ def plot_coordinates(result: CoordinateCheck, *, ax: Axes | None = None) -> Axes
 
     Returns:
         The Axes.
+
+    Raises:
+        InputTypeError: no result of `mup.coordinate_check`.
+
+    >>> import numpy as np
+    >>> from keras_inits import mup, plots
+    >>> result = mup.CoordinateCheck(  # as `mup.coordinate_check` returns it
+    ...     parametrization="mup", widths=(32, 64), layers=("dense", "output"),
+    ...     sizes=np.ones((2, 3, 5, 2)), changes=np.ones((2, 3, 4, 2)),
+    ... )
+    >>> plots.plot_coordinates(result).get_ylabel()
+    'mean |change| after 4 steps'
     """
     _checks.instance("result", result, CoordinateCheck, "what `mup.coordinate_check` returns")
     ax = ax if ax is not None else Figure(layout="constrained").subplots()
@@ -68,7 +82,27 @@ def coordinate_figure(*results: CoordinateCheck) -> Figure:
 
     Args:
         results: what was measured, of models with the same layers.
+
+    Returns:
+        A new figure, not shown: `figure.savefig(path)` writes it.
+
+    Raises:
+        InputTypeError: something that is no result of `mup.coordinate_check`.
+        InputError: no results.
+
+    >>> import numpy as np
+    >>> from keras_inits import mup, plots
+    >>> result = mup.CoordinateCheck(  # as `mup.coordinate_check` returns it
+    ...     parametrization="mup", widths=(32, 64), layers=("dense", "output"),
+    ...     sizes=np.ones((2, 3, 5, 2)), changes=np.ones((2, 3, 4, 2)),
+    ... )
+    >>> len(plots.coordinate_figure(result, result).axes)
+    2
     """
+    if not results:
+        raise InputError("`coordinate_figure` needs one result of `mup.coordinate_check` or more.")
+    for result in results:
+        _checks.instance("results", result, CoordinateCheck, "what `mup.coordinate_check` returns")
     figure = Figure(figsize=(4.2 * len(results) + 1.2, 3.8), layout="constrained")
     axes = figure.subplots(1, len(results), squeeze=False, sharey=True)[0]
     for ax, result in zip(axes, results, strict=True):
@@ -99,9 +133,19 @@ def plot_rates(
 
     Returns:
         The Axes.
+
+    Raises:
+        InputError: losses of another shape than `(widths, seeds, rates)`.
+
+    >>> import numpy as np
+    >>> from keras_inits import plots
+    >>> losses = np.array([[[0.9, 0.5, 0.7]], [[0.8, 0.4, np.inf]]])  # 2 widths, 1 seed, 3 rates
+    >>> ax = plots.plot_rates(losses, widths=(64, 128), rates=(0.01, 0.1, 1.0))
+    >>> [line.get_xdata().item() for line in ax.lines if line.get_markersize() == 9]  # the lowest
+    [0.1, 0.1]
     """
+    values = np.ma.masked_invalid(_of_rates("losses", losses, widths, rates))
     ax = ax if ax is not None else Figure(layout="constrained").subplots()
-    values = np.ma.masked_invalid(np.asarray(losses, float))
     colors = colormaps["viridis"](np.linspace(_LIGHTEST, _DARKEST, len(widths)))
     for runs, width, color in zip(values, widths, colors, strict=True):
         whole = np.ma.masked_array(runs.mean(axis=0), np.ma.getmaskarray(runs).any(axis=0))
@@ -138,7 +182,23 @@ def transfer_figure(
         widths: in the order of the lines.
         rates: learning rates.
         ylabel: what is drawn, with its unit.
+
+    Returns:
+        A new figure, not shown: `figure.savefig(path)` writes it.
+
+    Raises:
+        InputError: no losses, or of another shape than `(widths, seeds, rates)`.
+
+    >>> import numpy as np
+    >>> from keras_inits import plots
+    >>> losses = np.array([[[0.9, 0.5, 0.7]], [[0.8, 0.4, np.inf]]])  # 2 widths, 1 seed, 3 rates
+    >>> figure = plots.transfer_figure({"mup": losses}, widths=(64, 128), rates=(0.01, 0.1, 1.0))
+    >>> figure.axes[0].get_title()
+    'mup'
     """
+    by_title("losses", losses, "losses")
+    for title, values in losses.items():
+        _of_rates(f"losses[{title!r}]", values, widths, rates)
     figure = Figure(figsize=(4.4 * len(losses) + 0.8, 3.8), layout="constrained")
     axes = figure.subplots(1, len(losses), squeeze=False, sharey=True)[0]
     for ax, (title, values) in zip(axes, losses.items(), strict=True):
@@ -150,6 +210,19 @@ def transfer_figure(
         title="width", frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9
     )
     return figure
+
+
+def _of_rates(
+    name: str, losses: ArrayLike, widths: Sequence[int], rates: Sequence[float]
+) -> NDArray[np.float64]:
+    """Returns losses as an array, if they are `(widths, seeds, rates)`."""
+    values = numbers(name, losses, "(widths, seeds, rates)", 3)
+    if (values.shape[0], values.shape[2]) != (len(widths), len(rates)):
+        raise InputError(
+            f"`{name}` must be (widths, seeds, rates), here ({len(widths)}, seeds, {len(rates)}). "
+            f"Received: shape {values.shape}"
+        )
+    return values
 
 
 def _lowest(losses: Mapping[str, ArrayLike]) -> float:

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from keras_inits import _checks
 from keras_inits._diagnose.report import SignalReport
+from keras_inits._errors import InputError
+from keras_inits.plots._given import by_title
 from keras_inits.plots._training import COLORS, literal
 
 
@@ -27,8 +29,22 @@ def plot_histograms(
 
     Returns:
         The figure.
+
+    Raises:
+        InputTypeError: no report of `keras_inits.diagnose`.
+        InputError: `columns` below 1.
+
+    >>> import keras, numpy as np
+    >>> import keras_inits
+    >>> from keras_inits import plots
+    >>> tanh = (keras.layers.Dense(8, "tanh") for _ in range(3))
+    >>> model = keras.Sequential([keras.Input((8,)), *tanh])
+    >>> report = keras_inits.diagnose(model, np.ones((4, 8), "float32"), jacobian_samples=0)
+    >>> len(plots.plot_histograms(report).axes)
+    3
     """
     _checks.instance("report", report, SignalReport, "what `keras_inits.diagnose` returns")
+    columns = _checks.integer("columns", columns, minimum=1)
     layers = _spread([layer for layer in report.layers if layer.output.finite], 40)
     rows = max(1, -(-len(layers) // columns))
     figure = figure or Figure(figsize=(1.25 * columns, 1.45 * rows), layout="constrained")
@@ -60,7 +76,28 @@ def histogram_figure(reports: Mapping[str, SignalReport]) -> Figure:
 
     Args:
         reports: by title, diagnoses of models with as many layers.
+
+    Returns:
+        A new figure, not shown: `figure.savefig(path)` writes it.
+
+    Raises:
+        InputTypeError: something that is no report of `keras_inits.diagnose`.
+        InputError: no reports.
+
+    >>> import keras, numpy as np
+    >>> import keras_inits
+    >>> from keras_inits import plots
+    >>> tanh = (keras.layers.Dense(8, "tanh") for _ in range(3))
+    >>> model = keras.Sequential([keras.Input((8,)), *tanh])
+    >>> report = keras_inits.diagnose(model, np.ones((4, 8), "float32"), jacobian_samples=0)
+    >>> figure = plots.histogram_figure({"tanh": report})
+    >>> figure.axes[2].get_title()
+    'layer 3'
     """
+    for title, report in by_title("reports", reports, "reports").items():
+        _checks.instance(
+            f"reports[{title!r}]", report, SignalReport, "what `keras_inits.diagnose` returns"
+        )
     most = max(len(report.layers) for report in reports.values())
     figure = Figure(figsize=(1.1 * most, 1.25 * len(reports)), layout="constrained")
     rows = figure.subfigures(len(reports), 1, squeeze=False)[:, 0]
@@ -103,8 +140,23 @@ def plot_depth(
 
     Returns:
         The Axes, logarithmic.
+
+    Raises:
+        InputTypeError: no report of `keras_inits.diagnose`.
+        InputError: `what` is neither `"signal"` nor `"gradient"`.
+
+    >>> import keras, numpy as np
+    >>> import keras_inits
+    >>> from keras_inits import plots
+    >>> tanh = (keras.layers.Dense(8, "tanh") for _ in range(3))
+    >>> model = keras.Sequential([keras.Input((8,)), *tanh])
+    >>> report = keras_inits.diagnose(model, np.ones((4, 8), "float32"), jacobian_samples=0)
+    >>> plots.plot_depth(report, what="gradient").get_ylabel()
+    'root mean square of the gradient'
     """
     _checks.instance("report", report, SignalReport, "what `keras_inits.diagnose` returns")
+    if what not in ("signal", "gradient"):
+        raise InputError(f'`what` must be "signal" or "gradient". Received: what={what!r}')
     ax = ax if ax is not None else Figure(layout="constrained").subplots()
     signal = what == "signal"
     measured = _roots(report, "output" if signal else "gradient")
@@ -150,6 +202,18 @@ def plot_heat_map(report: SignalReport, *, ax: Axes | None = None) -> Axes:
 
     Returns:
         The Axes.
+
+    Raises:
+        InputTypeError: no report of `keras_inits.diagnose`.
+
+    >>> import keras, numpy as np
+    >>> import keras_inits
+    >>> from keras_inits import plots
+    >>> tanh = (keras.layers.Dense(8, "tanh") for _ in range(3))
+    >>> model = keras.Sequential([keras.Input((8,)), *tanh])
+    >>> report = keras_inits.diagnose(model, np.ones((4, 8), "float32"), jacobian_samples=0)
+    >>> [label.get_text() for label in plots.plot_heat_map(report).get_yticklabels()][:3]
+    ['signal, decades', 'gradient, decades', 'zeros']
     """
     _checks.instance("report", report, SignalReport, "what `keras_inits.diagnose` returns")
     ax = ax if ax is not None else Figure(figsize=(10, 3), layout="constrained").subplots()
@@ -186,7 +250,26 @@ def plot_heat_map(report: SignalReport, *, ax: Axes | None = None) -> Axes:
 
 
 def depth_figure(report: SignalReport) -> Figure:
-    """Returns signal and gradient over depth side by side, a heat map below from 40 layers up."""
+    """Returns signal and gradient over depth side by side, a heat map below from 40 layers up.
+
+    Args:
+        report: the diagnosis.
+
+    Returns:
+        A new figure, not shown: `figure.savefig(path)` writes it.
+
+    Raises:
+        InputTypeError: no report of `keras_inits.diagnose`.
+
+    >>> import keras, numpy as np
+    >>> import keras_inits
+    >>> from keras_inits import plots
+    >>> tanh = (keras.layers.Dense(8, "tanh") for _ in range(3))
+    >>> model = keras.Sequential([keras.Input((8,)), *tanh])
+    >>> report = keras_inits.diagnose(model, np.ones((4, 8), "float32"), jacobian_samples=0)
+    >>> len(plots.depth_figure(report).axes)
+    2
+    """
     _checks.instance("report", report, SignalReport, "what `keras_inits.diagnose` returns")
     many = len(report.layers) >= 40
     figure = Figure(figsize=(10, 6.6 if many else 3.8), layout="constrained")

@@ -1,7 +1,7 @@
 """Results drawn with matplotlib. Every function takes and returns Axes; none shows a window."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from keras_inits import _checks
 from keras_inits._compare import Comparison
+from keras_inits._errors import InputError
 from keras_inits._reporting import plain_text
+from keras_inits.plots._given import by_title, numbers
 
 # Okabe & Ito 2008: eight colours that all kinds of colour vision tell apart; without the yellow,
 # which is too light for a line on white.
@@ -64,7 +66,19 @@ def plot_training_curves(
 
     Returns:
         The Axes.
+
+    Raises:
+        InputError: curves that are no numbers `(seeds, epochs)`, or none.
+
+    >>> from keras_inits import plots
+    >>> curves = {"he": [[2.0, 1.0, 0.5], [2.2, 1.4, 0.7]], "random": [[9.0, 5.0, 4.0]]}
+    >>> ax = plots.plot_training_curves(curves, ylabel="cost (nats)")
+    >>> ax.lines[0].get_ydata().tolist()
+    [2.1, 1.2, 0.6]
     """
+    by_title("curves", curves, "values")
+    for label, values in curves.items():
+        numbers(f"curves[{label!r}]", values, "(seeds, epochs) or (epochs,)", 1, 2)
     ax = ax if ax is not None else Figure(layout="constrained").subplots()
     ends = []
     for index, (label, values) in enumerate(curves.items()):
@@ -113,9 +127,23 @@ def training_figure(
     Args:
         curves: for each label `"cost"` and `"accuracy"`, each `(seeds, epochs)`.
         published: the same for what somebody printed, `(epochs,)`; may be empty.
+
+    Returns:
+        A new figure, not shown: `figure.savefig(path)` writes it.
+
+    Raises:
+        InputError: a label without cost or accuracy, or no labels.
+
+    >>> from keras_inits import plots
+    >>> curves = {"he": {"cost": [[2.0, 1.0]], "accuracy": [[0.5, 0.8]]}}
+    >>> figure = plots.training_figure(curves, {})
+    >>> [ax.get_ylabel() for ax in figure.axes]
+    ['training cross-entropy (nats)', 'test accuracy']
     """
     figure = Figure(figsize=(9, 3.6), layout=ConstrainedLayoutEngine(wspace=0.06))
     metrics = {"cost": "training cross-entropy (nats)", "accuracy": "test accuracy"}
+    _with_metrics("curves", by_title("curves", curves, "cost and accuracy"), metrics)
+    _with_metrics("published", published, metrics)
     for ax, (metric, ylabel) in zip(figure.subplots(1, 2), metrics.items(), strict=True):
         plot_training_curves(
             {label: values[metric] for label, values in curves.items()},
@@ -125,6 +153,18 @@ def training_figure(
             ax=ax,
         )
     return figure
+
+
+def _with_metrics(name: str, values: Mapping[str, Any], metrics: Iterable[str]) -> None:
+    """Checks that each label has all metrics."""
+    _checks.instance(name, values, Mapping, "a dict from labels to values by metric")
+    wanted = list(metrics)
+    for label, found in values.items():
+        if not (isinstance(found, Mapping) and set(wanted) <= set(found)):
+            raise InputError(
+                f"`{name}` must have {' and '.join(wanted)} for each label. "
+                f"Received: {name}[{label!r}]={found!r:.200}"
+            )
 
 
 def _label_ends(ax: Axes, ends: Sequence[tuple[str, float, float, str]]) -> None:
@@ -160,6 +200,21 @@ def plot_differences(
 
     Returns:
         The Axes.
+
+    Raises:
+        InputTypeError: no comparison.
+        InputError: a metric that was not measured.
+
+    >>> import numpy as np
+    >>> from keras_inits import Comparison, plots
+    >>> loss = np.array([[[0.9, 0.2], [0.8, 0.3]], [[2.0, 0.9], [3.0, 0.8]]])
+    >>> result = Comparison(  # as `keras_inits.compare` returns it
+    ...     schemes=("he", "random"), seeds=(0, 1), history={"loss": loss}, metric="loss",
+    ...     chance={}, samples={}, trainer="fit", notes=(), settings={"seed": 0},
+    ... )
+    >>> ax = plots.plot_differences(result)
+    >>> [label.get_text() for label in ax.get_yticklabels()]
+    ['he - random']
     """
     _checks.instance("result", result, Comparison, "what `keras_inits.compare` returns")
     ax = ax if ax is not None else Figure(layout="constrained").subplots()
@@ -179,7 +234,8 @@ def plot_differences(
     ax.set_yticks(rows, [literal(f"{d.a} - {d.b}") for d in differences])
     ax.set_ylim(-0.6, len(differences) - 0.4)
     name = metric or result.metric
-    ax.set_xlabel(f"difference in final {name.replace('_', ' ')} (95 % interval)")
+    # Not centred, since layouts let a label that is wider than its axes run out of the figure.
+    ax.set_xlabel(f"difference in final {name.replace('_', ' ')} (95 % interval)", loc="right")
     if len(differences) < len(everything):
         failed = ", ".join(sorted(set(result.schemes) - alive))
         ax.set_title(literal(f"without {failed}: failed"), size=9)
@@ -202,14 +258,44 @@ def boundary_figure(
         grid: coordinates of both axes.
         points: the training points, `(count, 2)`.
         labels: their classes, 0 or 1, `(count,)`.
+
+    Returns:
+        A new figure, not shown: `figure.savefig(path)` writes it.
+
+    Raises:
+        InputError: arrays of other shapes than these, or none.
+
+    >>> import numpy as np
+    >>> from keras_inits import plots
+    >>> grid, points = np.linspace(-1, 1, 3), np.array([[0.5, 0.0], [-0.5, 0.5]])
+    >>> right = np.tile([0.0, 0.5, 1.0], (3, 1))
+    >>> figure = plots.boundary_figure({"he": right}, grid, points, np.array([1, 0]))
+    >>> figure.axes[0].get_title()
+    'he'
     """
+    by_title("probabilities", probabilities, "arrays")
+    grid = numbers("grid", grid, "(count,)", 1)
+    points = numbers("points", points, "(count, 2)", 2)
+    for title, values in probabilities.items():
+        values = numbers(f"probabilities[{title!r}]", values, "(grid, grid)", 2)
+        if values.shape != (len(grid), len(grid)):
+            raise InputError(
+                f"`probabilities` must be on `grid` x `grid`, here {(len(grid), len(grid))}. "
+                f"Received: probabilities[{title!r}] of shape {values.shape}"
+            )
+    labels = np.asarray(labels)
+    if points.shape[1] != 2 or labels.shape != points.shape[:1]:
+        raise InputError(
+            "`points` must be (count, 2) and `labels` (count,). "
+            f"Received: points of shape {points.shape}, labels of shape {labels.shape}"
+        )
     figure = Figure(figsize=(2.2 * len(probabilities), 2.5), layout="constrained")
     axes = figure.subplots(1, len(probabilities), squeeze=False, sharex=True, sharey=True)[0]
     for ax, (title, values) in zip(axes, probabilities.items(), strict=True):
         ax.contourf(grid, grid, values, levels=np.linspace(0, 1, 11), cmap="PuOr", alpha=0.4)
         for label, color in ((0, COLORS[0]), (1, COLORS[1])):
             ax.plot(*points[labels == label].T, ".", ms=2.5, color=color)
-        ax.set_title(title, fontsize=8)
+        ax.set_title(literal(title), fontsize=8)
         ax.set(aspect="equal", xticks=[], yticks=[])
     return figure
 
@@ -220,6 +306,23 @@ def comparison_figure(result: Comparison, metric: str | None = None) -> Figure:
     Args:
         result: what was measured.
         metric: the comparison's own if None.
+
+    Returns:
+        A new figure, not shown: `figure.savefig(path)` writes it.
+
+    Raises:
+        InputTypeError: no comparison.
+        InputError: a metric that was not measured.
+
+    >>> import numpy as np
+    >>> from keras_inits import Comparison, plots
+    >>> loss = np.array([[[0.9, 0.2], [0.8, 0.3]], [[2.0, 0.9], [3.0, 0.8]]])
+    >>> result = Comparison(  # as `keras_inits.compare` returns it
+    ...     schemes=("he", "random"), seeds=(0, 1), history={"loss": loss}, metric="loss",
+    ...     chance={}, samples={}, trainer="fit", notes=(), settings={"seed": 0},
+    ... )
+    >>> len(plots.comparison_figure(result).axes)
+    2
     """
     _checks.instance("result", result, Comparison, "what `keras_inits.compare` returns")
     several = len(result.seeds) > 1 and len(result.schemes) > 1
@@ -243,7 +346,24 @@ def comparison_figure(result: Comparison, metric: str | None = None) -> Figure:
 
 
 def figure_bytes(figure: Figure, **options: Any) -> bytes:
-    """Returns a figure as a PNG."""
+    """Returns a figure as a PNG.
+
+    Args:
+        figure: a figure of matplotlib.
+        **options: what `savefig` takes; 150 dots per inch unless they say so.
+
+    Returns:
+        The bytes of the file.
+
+    Raises:
+        InputTypeError: no figure.
+
+    >>> from matplotlib.figure import Figure
+    >>> from keras_inits import plots
+    >>> plots.figure_bytes(Figure(figsize=(1, 1)), dpi=50)[1:4]
+    b'PNG'
+    """
+    _checks.instance("figure", figure, Figure, "a figure of matplotlib")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", **{"dpi": 150} | options)
     return buffer.getvalue()

@@ -8,6 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from keras_inits import _checks
 from keras_inits._layers.kinds import Kind
 from keras_inits._wiring import Call, Sum, Wiring
 from keras_inits.plots._training import COLORS
@@ -47,7 +48,29 @@ class _Row:
 
 
 def wiring_figure(wiring: Wiring, *, fold: bool = True) -> Figure:
-    """Returns a figure of a size that fits `plot_wiring`."""
+    """Returns a figure of a size that fits `plot_wiring`.
+
+    Args:
+        wiring: what `keras_inits.wiring` returns.
+        fold: whether equal blocks in a row are drawn once.
+
+    Returns:
+        A new figure, not shown: `figure.savefig(path)` writes it.
+
+    Raises:
+        InputTypeError: no wiring.
+
+    >>> import keras
+    >>> import keras_inits
+    >>> from keras_inits import plots
+    >>> x = inputs = keras.Input((8,))
+    >>> x = x + keras.layers.Dense(8)(keras.layers.Dense(16, "relu")(x))
+    >>> net = keras.Model(inputs, x, name="block")
+    >>> figure = plots.wiring_figure(keras_inits.wiring(net))
+    >>> len(figure.axes)
+    1
+    """
+    _checks.instance("wiring", wiring, Wiring, "what `keras_inits.wiring` returns")
     rows = _rows(wiring, fold)
     columns = math.ceil(len(rows) / _ROWS) or 1
     width = max((len(row.calls) for row in rows), default=1) + 1.2
@@ -73,7 +96,21 @@ def plot_wiring(wiring: Wiring, ax: Axes | None = None, *, fold: bool = True) ->
 
     Returns:
         The axes.
+
+    Raises:
+        InputTypeError: no wiring.
+
+    >>> import keras
+    >>> import keras_inits
+    >>> from keras_inits import plots
+    >>> x = inputs = keras.Input((8,))
+    >>> x = x + keras.layers.Dense(8)(keras.layers.Dense(16, "relu")(x))
+    >>> net = keras.Model(inputs, x, name="block")
+    >>> ax = plots.plot_wiring(keras_inits.wiring(net))
+    >>> ax.get_title(loc="left")
+    'Wiring of block: 2 kernels, 1 sum, 1 stream'
     """
+    _checks.instance("wiring", wiring, Wiring, "what `keras_inits.wiring` returns")
     if ax is None:
         return wiring_figure(wiring, fold=fold).axes[0]
     rows = _rows(wiring, fold)

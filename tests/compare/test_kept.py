@@ -281,7 +281,8 @@ def test_a_state_of_other_threads_is_trained_again(images, tmp_path):
     np.testing.assert_allclose(resumed[0].history["loss"], whole[0].history["loss"], rtol=1e-5)
 
 
-@pytest.mark.parametrize("optimizer", [pytest.param("sgd", marks=pytest.mark.slow), "adam"])
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_a_population_that_was_stopped_goes_on_from_its_last_epoch(
     images, options, tmp_path, optimizer
 ):

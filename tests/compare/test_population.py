@@ -298,7 +298,8 @@ def two_inputs():
     return keras.Model({"image": first, "extra": second}, outputs)
 
 
-@pytest.mark.parametrize("batches", [pytest.param("shared", marks=pytest.mark.slow), "own"])
+@pytest.mark.slow
+@pytest.mark.parametrize("batches", ["shared", "own"])
 def test_models_of_several_inputs_and_outputs_give_the_numbers_of_fit(images, options, batches):
     random = np.random.default_rng(1)
 

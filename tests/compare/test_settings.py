@@ -219,6 +219,7 @@ def test_a_digest_follows_globals_and_not_comments():
     assert code_digest(function(1)) != code_digest(function(2))
 
 
+@pytest.mark.slow
 def test_a_digest_is_that_of_every_process():
     source = (
         "from keras_inits._compare.code import code_digest\n"

@@ -80,3 +80,20 @@ def test_no_remedy_asks_for_the_kernel_of_a_layer_that_has_none():
     assert dying.where == ("rectifier",)
     assert '"rectifier"' not in dying.remedy
     assert '"kernel"' in dying.remedy
+
+
+def test_findings_of_layers_inside_of_another_model_print_one_loop():
+    small = keras.initializers.RandomNormal(stddev=0.01, seed=1)
+    inner = keras.Sequential(
+        [
+            keras.Input((64,)),
+            *(layers.Dense(32, "tanh", kernel_initializer=small) for _ in "abcde"),
+        ],
+        name="inner",
+    )
+    model = keras.Sequential([keras.Input((64,)), layers.Rescaling(1.0), inner])
+    said = ki.diagnose(model, X, jacobian_samples=0).summary()
+    assert said.count("get_layer(") == 2
+    assert 'model.get_layer("inner").get_layer(name)' in " ".join(said.split())
+    names = [layer.name for layer in inner.layers]
+    assert all(f'"{name}"' in said for name in names)

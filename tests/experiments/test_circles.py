@@ -69,6 +69,7 @@ def check_published_digits(result):
     result.assert_ok()
 
 
+@pytest.mark.slow
 def test_the_published_draw_gives_the_published_digits(short):
     config = CirclesConfig(seeds=3)
     # The seeds of 2,000 iterations stand in for those of 15,000, of which nothing was published.

@@ -72,6 +72,7 @@ def test_it_resumes_and_refuses_what_does_not_belong(result, monkeypatch):
     file.write_text(whole)
 
 
+@pytest.mark.slow
 def test_the_page_fits_80_columns_and_its_files_are_written(result, tmp_path):
     page = depth.page(result)
     assert max(map(len, result.summary().splitlines())) <= 80

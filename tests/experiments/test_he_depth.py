@@ -20,6 +20,7 @@ def digits(tmp_path_factory):
     return he_depth.run(config, report=quiet)
 
 
+@pytest.mark.slow
 def test_xavier_stalls_in_thirty_layers_and_he_does_not(digits):
     assert digits.accuracy(30, "xavier").shape == (2, 8)
     assert digits.stuck(30, "xavier") == 2
@@ -28,6 +29,7 @@ def test_xavier_stalls_in_thirty_layers_and_he_does_not(digits):
     assert bests[0].max() < bests[1].min()
 
 
+@pytest.mark.slow
 def test_in_three_layers_both_learn(digits):
     assert digits.stuck(3, "xavier") == digits.stuck(3, "he") == 0
     assert digits.accuracy(3, "xavier")[:, -1].min() > 0.8
@@ -46,6 +48,7 @@ def test_the_predicted_signal_is_the_measured_one():
     assert he_depth.signal(12, "he") / he_depth.signal(12, "xavier") > 40  # far past the bounds
 
 
+@pytest.mark.slow
 def test_it_resumes_from_what_is_there(digits, monkeypatch):
     def train(*_, **__):
         raise AssertionError("trained again")
@@ -54,6 +57,7 @@ def test_it_resumes_from_what_is_there(digits, monkeypatch):
     assert he_depth.run(digits.config, report=quiet) == digits
 
 
+@pytest.mark.slow
 def test_what_the_paper_says_and_the_seeds_do_not_show_is_a_finding(digits):
     digits.assert_ok()  # digits are not MNIST: nothing is claimed of them
     config = dataclasses.replace(digits.config, epochs=5, images=20_000)
@@ -72,6 +76,7 @@ def test_what_the_paper_says_and_the_seeds_do_not_show_is_a_finding(digits):
         wrong.assert_ok()
 
 
+@pytest.mark.slow
 def test_the_page_fits_80_columns_and_its_files_are_written(digits, tmp_path):
     page = digits.page()
     assert max(map(len, page.summary().splitlines())) <= 80
@@ -87,6 +92,7 @@ def test_the_page_fits_80_columns_and_its_files_are_written(digits, tmp_path):
     assert HeDepthResult.from_dict(stored) == digits
 
 
+@pytest.mark.slow
 def test_its_figure_has_axes_for_each_depth(digits):
     axes = digits.page().pictures[0].draw().axes
     assert [ax.get_title() for ax in axes] == ["3 layers", "30 layers"]

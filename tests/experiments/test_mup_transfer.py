@@ -78,6 +78,7 @@ def test_a_wide_net_that_diverges_at_the_narrow_ones_rate_is_said():
     assert "some runs of the wide one diverge" in " ".join(found.page().supported)
 
 
+@pytest.mark.slow
 def test_a_run_measures_every_width_rate_and_seed(result):
     assert result.losses.shape == (2, 2, 2, 3)
     assert np.isfinite(result.losses).all()

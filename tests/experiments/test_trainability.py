@@ -30,6 +30,7 @@ def digits(tmp_path_factory):
     return result
 
 
+@pytest.mark.slow
 def test_a_deep_net_trains_at_the_edge_of_chaos_alone_and_a_shallow_one_anywhere(digits):
     assert digits.accuracy.shape == (2, 3, 2, 3)
     shallow, deep = digits.final()
@@ -39,6 +40,7 @@ def test_a_deep_net_trains_at_the_edge_of_chaos_alone_and_a_shallow_one_anywhere
     assert digits.best_variance()[1].tolist() == [1.8, 1.8]
 
 
+@pytest.mark.slow
 def test_the_theory_tells_apart_what_trains_and_another_theory_does_not(digits):
     assert digits.agreement().all()
     at_edge = digits.scales[1]
@@ -53,6 +55,7 @@ def test_the_theory_tells_apart_what_trains_and_another_theory_does_not(digits):
     assert dataclasses.replace(wrong, data=digits.data).findings == ()  # digits claim nothing
 
 
+@pytest.mark.slow
 def test_the_depth_scale_between_two_nets_is_interpolated(digits):
     np.testing.assert_allclose(digits.scale_at([0.4, 1.8, 16.0]), digits.scales)
     assert np.isinf(digits.scale_at(digits.critical))
@@ -74,6 +77,7 @@ def test_each_weight_starts_by_its_own_law_and_every_variance_from_the_same_draw
     assert np.abs(nets.laws_of(narrow, 7).draw(model, 1)[2] - ones[2]).max() > 0.01
 
 
+@pytest.mark.slow
 def test_it_resumes_from_what_is_there(digits, monkeypatch):
     def train(*_, **__):
         raise AssertionError("trained again")
@@ -84,6 +88,7 @@ def test_it_resumes_from_what_is_there(digits, monkeypatch):
         trainability.run(dataclasses.replace(digits.config, seed=1), report=quiet)
 
 
+@pytest.mark.slow
 def test_the_page_fits_80_columns_and_its_files_are_written(digits, tmp_path):
     page = digits.page()
     assert max(map(len, page.summary().splitlines())) <= 80
@@ -100,6 +105,7 @@ def test_the_page_fits_80_columns_and_its_files_are_written(digits, tmp_path):
     assert TrainabilityResult.from_dict(stored) == digits
 
 
+@pytest.mark.slow
 def test_its_figure_shows_every_net_and_the_theory(digits):
     left, right, bar = digits.page().pictures[0].draw().axes
     assert left.get_ylabel() == "hidden layers"

@@ -220,6 +220,22 @@ def test_an_embedding_has_its_lookup_scaled_and_a_tied_table_is_left_alone():
     assert report.ok
 
 
+@pytest.mark.parametrize("cap", [None, 5.0])
+def test_an_untied_table_that_makes_logits_is_scaled_by_itself(cap):
+    inputs = keras.Input((7,), dtype="int32")
+    table = layers.ReversibleEmbedding(20, 8, tie_weights=False, logit_soft_cap=cap)
+    looked_up = table(inputs)
+    model = keras.Model(inputs, [looked_up, table(looked_up * 7.0, reverse=True)])
+    tokens = RNG.integers(0, 20, (32, 7))
+    report = keras_inits.calibrate(model, tokens, seed=0)
+    assert report.ok, report
+    assert [row.after for row in report.rows] == pytest.approx([1, 1], rel=1e-3)
+    found, logits = map(keras.ops.convert_to_numpy, model(tokens))
+    before_cap = logits if cap is None else cap * np.arctanh(logits / cap)
+    for output in (found, before_cap):
+        assert np.sqrt(np.mean(output**2)) == pytest.approx(1, rel=0.01)
+
+
 def test_a_shared_layer_is_scaled_at_its_first_call():
     shared = layers.Dense(8)
     inputs = keras.Input((8,))

@@ -59,6 +59,7 @@ def test_a_saved_model_opens_in_a_process_without_this_package(tmp_path):
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_without_it_the_saved_model_does_not_open(tmp_path):
     net().save(tmp_path / "model.keras")
     done = subprocess.run(

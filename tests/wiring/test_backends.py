@@ -50,11 +50,7 @@ print(json.dumps({
 }))
 """
 # TensorFlow is the backend of all other tests.
-BACKENDS = [
-    pytest.param(name, marks=marks)
-    for name, marks in (("jax", ()), ("torch", pytest.mark.slow))
-    if find_spec(name)
-]
+BACKENDS = [name for name in ("jax", "torch") if find_spec(name)]
 
 
 def on_backend(name):
@@ -69,6 +65,7 @@ def on_backend(name):
     return json.loads(process.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_subclassed_transformer_is_wired_alike_on_every_backend(backend):
     found = on_backend(backend)

@@ -1,5 +1,6 @@
 """The face of a backend, and reductions in NumPy for those that have none of their own."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -11,6 +12,11 @@ from numpy.typing import NDArray
 
 See = Callable[[str, Sequence[Any], Sequence[Any]], None]
 Measured = Callable[[Any], None]
+
+# Summed in float32, of which the largest error is 1e-6 for so many values, and read from memory
+# once for both sums: a quarter of a megabyte stays near the processor.
+_PIECE = 1 << 16
+_ONES = np.ones(_PIECE, np.float32)
 
 
 class Tape(ABC):
@@ -44,7 +50,8 @@ class Tape(ABC):
 class Backend(ABC):
     """What a diagnosis asks of a backend.
 
-    What `read` returns goes into the reductions: on TensorFlow a tensor, else a NumPy array.
+    What `read` returns goes into the reductions: a NumPy array, which shares its memory with a
+    tensor on a processor; on TensorFlow's accelerators a tensor.
 
     Attributes:
         errors: what operations raise that cannot be done.
@@ -193,15 +200,19 @@ class Backend(ABC):
         with np.errstate(all="ignore"):
             return np.asarray(np.mean(x, axis, dtype=np.float64), np.float32)
 
-    def squares(self, x: Any) -> float:
-        """Returns the sum of the squares of float32 values."""
-        flat = np.ravel(x)
+    def sums(self, x: Any) -> tuple[float, float]:
+        """Returns the sum of float32 values, and that of their squares."""
+        flat, total, squares = np.ravel(x), 0.0, 0.0
         with np.errstate(all="ignore"):
-            return float(flat @ flat)
+            for start in range(0, flat.size, _PIECE):
+                piece = flat[start : start + _PIECE]
+                total += float(piece @ _ONES[: piece.size])
+                squares += float(piece @ piece)
+        return total, squares
 
     def length(self, x: Any) -> float:
         """Returns the square root of the sum of the squares of float32 values."""
-        return float(np.sqrt(self.squares(x)))
+        return math.sqrt(self.sums(x)[1])
 
     def largest(self, x: Any) -> float:
         """Returns the largest absolute value; NaN if one is."""

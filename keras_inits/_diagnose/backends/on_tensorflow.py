@@ -1,8 +1,9 @@
 """Diagnoses on TensorFlow: its tape, and its callbacks on eager operations."""
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import keras
 import numpy as np
@@ -16,6 +17,19 @@ from keras_inits._keras_internals import (
     operation_callbacks,
     set_logits,
 )
+
+Reduction = TypeVar("Reduction", bound=Callable[..., Any])
+
+
+def _of_tensors(method: Reduction) -> Reduction:
+    """Returns a reduction of tensors that leaves arrays to NumPy."""
+    of_arrays = getattr(Backend, method.__name__)
+
+    @functools.wraps(method)
+    def reduction(self: Backend, x: Any, *args: Any, **kwargs: Any) -> Any:
+        return (of_arrays if isinstance(x, np.ndarray) else method)(self, x, *args, **kwargs)
+
+    return cast(Reduction, reduction)
 
 
 class _Marks(Tape):
@@ -65,11 +79,17 @@ class TensorFlow(Backend):
         return bool(tf.executing_eagerly())
 
     def read(self, tensor: Any) -> Any:
-        return tf.stop_gradient(tensor)
+        # On a processor an array has the memory of the tensor; from elsewhere it would be copied,
+        # where a small part or a number is asked for.
+        tensor = tf.convert_to_tensor(tensor)  # of slices, as the gradient of an embedding is
+        return tf.stop_gradient(tensor) if "GPU" in tensor.device else np.asarray(tensor)
 
     def held(self, variable: keras.Variable) -> Any:
         # No copy: TensorFlow writes to a new buffer while an old tensor is held.
         return tf.convert_to_tensor(variable)
+
+    def current(self, variable: keras.Variable) -> Any:
+        return self.read(self.held(variable))
 
     def text(self, array: NDArray[Any]) -> Any:
         return tf.constant(array.tolist(), tf.string if array.dtype.kind == "U" else None)
@@ -153,48 +173,58 @@ class TensorFlow(Backend):
 
     # --- reductions ----------------------------------------------------------------------------
 
+    @_of_tensors
     def float32(self, x: Any) -> Any:
         return tf.cast(x, tf.float32)
 
+    @_of_tensors
     def array(self, x: Any) -> NDArray[Any]:
-        found: NDArray[Any] = x.numpy()
+        found: NDArray[Any] = np.asarray(x)
         return found
 
+    @_of_tensors
     def reshape(self, x: Any, shape: tuple[int, ...]) -> Any:
         return tf.reshape(x, shape)
 
+    @_of_tensors
     def moveaxis(self, x: Any, source: int, target: int) -> Any:
         return tf.experimental.numpy.moveaxis(x, source, target)
 
+    @_of_tensors
     def take(self, x: Any, index: NDArray[Any], axis: int = 0) -> Any:
         return tf.gather(x, index, axis=axis)
 
+    @_of_tensors
     def mean(self, x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
         return tf.reduce_mean(x, axis)
 
-    def squares(self, x: Any) -> float:
-        return 2 * float(tf.nn.l2_loss(x))
+    @_of_tensors
+    def sums(self, x: Any) -> tuple[float, float]:
+        return float(tf.reduce_sum(x)), 2 * float(tf.nn.l2_loss(x))
 
-    def length(self, x: Any) -> float:
-        return float(tf.norm(x))
-
+    @_of_tensors
     def largest(self, x: Any) -> float:
         return float(tf.reduce_max(tf.abs(x)))
 
+    @_of_tensors
     def lowest(self, x: Any) -> float:
         return float(tf.reduce_min(x))
 
+    @_of_tensors
     def variances(self, x: Any) -> NDArray[np.float64]:
         found: NDArray[np.float64] = tf.math.reduce_variance(x, axis=0).numpy().astype(np.float64)
         return found
 
+    @_of_tensors
     def differs(self, x: Any, number: float, axes: list[int]) -> NDArray[np.bool_]:
         found: NDArray[np.bool_] = tf.reduce_any(tf.not_equal(x, number), axes).numpy()
         return found
 
+    @_of_tensors
     def share(self, x: Any) -> float:
         return float(tf.reduce_mean(tf.cast(x, tf.float32)))
 
+    @_of_tensors
     def products(self, x: Any) -> NDArray[Any]:
         found: NDArray[Any] = tf.einsum("bsu,btu->st", x, x).numpy()
         return found

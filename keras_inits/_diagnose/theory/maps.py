@@ -7,7 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_inits._diagnose.backends import backend
 from keras_inits._diagnose.calls import Call
+from keras_inits._diagnose.measuring import moments
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import geometry
 from keras_inits._layers.kinds import Kind, kind
@@ -61,7 +63,7 @@ def _is_real(weight: Any) -> bool:
 
 
 def _mean_square(weight: Any) -> float:
-    return float(np.mean(np.square(weight.numpy().astype(np.float64))))
+    return moments(backend.float32(backend.current(weight)))[1]
 
 
 def _plain(layer: Any, call: Call) -> float | None:
