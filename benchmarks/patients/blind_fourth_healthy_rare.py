@@ -74,23 +74,6 @@ def _(rng):
     return Training(m, x, y, SPARSE, adam(0.02), accuracy(y), steps=300)
 
 
-@program("premiums-tweedie-mostly-zero")
-def _(rng):
-    x = rng.standard_normal((900, 6))
-    rate = np.exp(-0.5 + 0.8 * x[:, 0] - 0.5 * np.abs(x[:, 1]))
-    number = rng.poisson(rate)
-    y = np.array([rng.gamma(2.0, 0.5, k).sum() for k in number])
-
-    def tweedie(truth, made):  # `made` is the logarithm of the mean, the power is 1.5
-        return ops.mean(2 * truth * ops.exp(-0.5 * made) + 2 * ops.exp(0.5 * made), -1)
-
-    def score(made):
-        return explained(rate)(np.exp(made))
-
-    m = mlp(6, (32, 16), 1, kernel_initializer="he_normal")
-    return Training(m, x, y[:, None], tweedie, adam(0.003), score, 64, 500)
-
-
 @program("parts-ten-units-for-the-seven-kinds-so-far")
 def _(rng):
     x, y = blobs(rng, 600, 16, 7)
@@ -161,6 +144,10 @@ class Triangle(keras.optimizers.schedules.LearningRateSchedule):
         """Returns the rate."""
         phase = ops.cast(step % 80, "float32") / 40.0
         return 0.3 * (1.0 - ops.abs(phase - 1.0)) + 1e-7
+
+    def get_config(self):
+        """Returns that there is nothing to set."""
+        return {}
 
 
 @program("digits-rate-in-triangles-from-nothing")
