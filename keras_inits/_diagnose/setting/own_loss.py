@@ -31,7 +31,7 @@ WAY = (0.0, 0.25, 0.5, 0.75, 1.0)  # from the right answer to the opposite one
 # Answers outside of 0 to 1, as their distance from 1/2 in halves, and how alike the loss must be
 # for them, as a share of what it costs to be wrong.
 OUTSIDE, NEAR = (9.0, 3.0, 1.2), 1e-3
-# Those that take logarithms of the second argument alone.
+# Those that take logarithms of the second argument alone; of one unit the first is one.
 _ONE_SIDED = ("binary_crossentropy", "categorical_crossentropy", "kl_divergence")
 # Of what it costs to be wrong; a loss that does not fall so at each step is not said to fall.
 FALLS = 1e-3
@@ -112,7 +112,7 @@ def _swapped(y: np.ndarray, targets: Targets, end: End, loss: Loss) -> Finding |
     made = _answers(y, end)[: len(some)]
     truth = some.astype(made.dtype).reshape(made.shape)
     value = loss(some, made)
-    for name in _ONE_SIDED:
+    for name in _ONE_SIDED if end.units > 1 else _ONE_SIDED[:1]:
         known = getattr(keras.losses, name)
         right, turned = [
             float(ops.convert_to_numpy(ops.mean(known(*map(ops.convert_to_tensor, pair)))))

@@ -204,7 +204,7 @@ def _recurrent_softmax(model: keras.Model) -> list[Finding]:
     """Returns the findings on softmax inside of recurrent layers, those at the end apart."""
     found = []
     for layer in all_layers(model):
-        cell = getattr(layer, "cell", None)
+        cell: Any = getattr(layer, "cell", None)
         name = getattr(getattr(cell, "activation", None), "__name__", "")
         if (
             name != "softmax"
