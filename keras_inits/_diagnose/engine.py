@@ -43,6 +43,7 @@ from keras_inits._errors import InputError
 from keras_inits._keras_internals import all_layers
 from keras_inits._reporting import Finding
 
+FAR = 100.0  # times the loss of a guess
 _REFUSED = {"targets", "output", "loss"}
 
 
@@ -176,7 +177,7 @@ def _in_order(setting: Setting, signal: tuple[Finding, ...]) -> tuple[Finding, .
         f
         for f in setting.findings
         if (explodes and f.kind == "loss at the start")
-        or (setting.of_weights and f.where == ("optimizer",))
+        or ((setting.of_weights or (explodes and _starts_far(setting))) and _of_rate(f))
     ]
     effects = [f for f in setting.findings if f not in causes and f not in late]
     known = any(f.kind == "loss" for f in causes)
@@ -186,6 +187,16 @@ def _in_order(setting: Setting, signal: tuple[Finding, ...]) -> tuple[Finding, .
     broken = [f for f in signal if f.kind == "not finite"]
     rest = [f for f in signal if f.kind != "not finite"]
     return (*causes, *broken, *effects, *rest, *late)
+
+
+def _of_rate(finding: Finding) -> bool:
+    return finding.where == ("optimizer",) and finding.kind == "learning rate too high"
+
+
+def _starts_far(setting: Setting) -> bool:
+    """Says whether the loss starts far above that of a guess, which no rate has a part in."""
+    first = setting.first_steps
+    return first is not None and bool(first.guess) and first.start > FAR * (first.guess or 0.0)
 
 
 def _evidence(

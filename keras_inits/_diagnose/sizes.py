@@ -168,7 +168,13 @@ def _steps(evidence: Evidence) -> Found:
         ratio = call.steps[0] / call.steps[1]
         grounds = f"the gradient at its first step is {ratio:.2g} times that at its last one"
         length = call.inputs.shape[1] if call.inputs else 100
-        numbers = {"first step": call.steps[0], "last step": call.steps[1], "steps": length}
+        gates = float(gate_of_memory(getattr(call.layer, "cell", None)) is not None)
+        numbers = {
+            "first step": call.steps[0],
+            "last step": call.steps[1],
+            "steps": length,
+            "gates": gates,
+        }
         if ratio < 1 / thresholds.forgotten:
             yield (
                 index,
@@ -199,6 +205,8 @@ def _longer_memory(evidence: Evidence, call: Call, steps: int) -> str:
     layer = reference(evidence.model, call)
     cell: Any = getattr(call.layer, "cell", None)
     place = gate_of_memory(cell)
+    if layer is not None and isinstance(cell, keras.layers.SimpleRNNCell):
+        return _orthogonal(evidence, call)
     if layer is None or place is None or getattr(cell, "bias", None) is None:
         return (
             "Shorten the sequences, or use keras.layers.LSTM with a forget bias of log(steps), or "

@@ -9,13 +9,21 @@ import numpy as np
 from keras_inits._diagnose.calls import Call
 from keras_inits._diagnose.evidence import Evidence
 from keras_inits._diagnose.lost import stuck_with
-from keras_inits._diagnose.remedies import activation_name, fits, redraw, scale_input
+from keras_inits._diagnose.remedies import (
+    activation_name,
+    fits,
+    redraw,
+    reference,
+    scale_input,
+)
 from keras_inits._diagnose.statistics import equal_columns
 from keras_inits._diagnose.traits import has_kernel, is_judged, rectifies
 from keras_inits._layers.kinds import Kind, is_a
 from keras_inits._reporting import Finding
 
 Found = Iterator[tuple[int | None, Finding]]
+# Of the mean, and of the deviation before: what a pooling leaves of samples that differ.
+_ONE_VALUE, _LEFT = 0.01, 0.1
 
 _UNDEFINED = (
     "Look in it for a logarithm, a root or a quotient of what may be 0 or negative: "
@@ -109,17 +117,26 @@ def symmetric(evidence: Evidence) -> Found:
             continue
         count = units if silent and _one_column(call) else _equal_units(call)
         if count > evidence.thresholds.equal * units:
+            # A kernel of zeros behind gets no gradient either, of the zeros that it is given.
+            behind = [i for i in evidence.leads_to[index] if silent and _is_zero(evidence, i)]
             yield (
                 index,
                 Finding(
                     "symmetric",
                     (call.name,),
-                    f"{count} of {units} units equal others, in output and in gradient",
+                    f"{count} of {units} units equal others, in output and in gradient"
+                    + "".join(f", and the kernel of {evidence.calls[i].name} is 0" for i in behind),
                     "Equal units get equal steps: training never makes them differ",
                     redraw(evidence, index),
                     {"equal": count, "units": units},
                 ),
             )
+
+
+def _is_zero(evidence: Evidence, index: int) -> bool:
+    """Says whether a call has a kernel of zeros."""
+    kernels = [w for w in evidence.calls[index].layer.trainable_weights if len(w.shape) > 1]
+    return bool(kernels) and not any(np.any(keras.ops.convert_to_numpy(w)) for w in kernels)
 
 
 def _wakes(evidence: Evidence, index: int) -> bool:
@@ -161,12 +178,21 @@ def dying(evidence: Evidence) -> Found:
                     (call.name,),
                     f"{share:.0%} of its units are 0 on the whole batch (at most {limit:.0%})",
                     "A unit that is 0 for every sample gets no gradient and stays so",
-                    _LEAKY
-                    if _given_alike(call) and fits(evidence, index)
-                    else redraw(evidence, index, "keras_inits.HeInit()"),
+                    _revived(evidence, index),
                     {"dead": float(share), "limit": limit},
                 ),
             )
+
+
+def _revived(evidence: Evidence, index: int) -> str:
+    """Returns the remedy for dead units of a call."""
+    call = evidence.calls[index]
+    expression = reference(evidence.model, call)
+    if isinstance(call.layer, keras.layers.ReLU) and call.layer.threshold > 0 and expression:
+        return f"{expression}.threshold = 0.0; model.compile(model.optimizer, loss=model.loss)"
+    if _given_alike(call) and fits(evidence, index):
+        return _LEAKY
+    return redraw(evidence, index, "keras_inits.HeInit()")
 
 
 def _dead_by_operations(evidence: Evidence, index: int) -> float:
@@ -259,14 +285,19 @@ def alike(evidence: Evidence) -> Found:
 
 
 def constant(evidence: Evidence) -> Found:
-    """Yields normalizations that make one value of samples that differ.
+    """Yields normalizations and poolings that make one value of samples that differ.
 
-    A mean over a single entry is that entry: what is left of it is 0.
+    A mean over a single entry is that entry: what is left of it is 0. The largest value of a whole
+    picture is the same in most; of poolings those before any weight are looked at.
     """
     for index, call in enumerate(evidence.calls):
         given = call.inputs
         several = given is not None and given.shape[0] > 1 and given.std > 0
-        if not several or not is_a(call.layer, Kind.NORMALIZATION) or call.output.std != 0:
+        pools = is_a(call.layer, Kind.POOLING) and not any(map(evidence.own_weights, range(index)))
+        if not several or not (pools or is_a(call.layer, Kind.NORMALIZATION)):
+            continue
+        left = min(_ONE_VALUE * abs(call.output.mean), _LEFT * given.std) if pools and given else 0
+        if call.output.std > left:
             continue
         gamma = getattr(call.layer, "gamma", None)
         if gamma is not None and not np.any(keras.ops.convert_to_numpy(gamma)):
@@ -280,7 +311,10 @@ def constant(evidence: Evidence) -> Found:
                 f"its output is {call.output.mean:.3g} for every sample, whatever it is given"
                 + (f": axis {axis} has one entry, or equal ones" if axis is not None else ""),
                 "Nothing of the input comes through it: what follows learns a constant",
-                "Normalize over an axis of several entries, or by keras.layers.BatchNormalization.",
+                "Pool over smaller windows, or behind layers that learn what to look for."
+                if pools
+                else "Normalize over an axis of several entries, or by "
+                "keras.layers.BatchNormalization.",
                 {"std": call.output.std},
             ),
         )

@@ -6,7 +6,7 @@ import pytest
 from keras import layers, ops
 
 import keras_inits as ki
-from keras_inits._diagnose import weighing
+from keras_inits._diagnose.setting import weighing
 from keras_inits._diagnose.setting.steps import Trial
 from keras_inits._reporting import Finding
 

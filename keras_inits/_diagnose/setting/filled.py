@@ -18,6 +18,9 @@ LOST = 0.02
 HIDDEN = 0.02  # the share of queries that see a real step, on average, of which it is not seen
 SEEN = 0.5  # and that of the filling, of which it is
 
+SOME = 0.5  # of the samples
+TAUGHT = 0.5  # of the loss that a mask leaves, without it
+
 L = keras.layers
 _ATTENTION = (L.MultiHeadAttention, L.GroupQueryAttention)
 
@@ -88,6 +91,74 @@ def forgotten_finding(lengths: np.ndarray, steps: int, sizes: dict[str, float]) 
         "Mask it, Embedding(..., mask_zero=True) or keras.layers.Masking(0.0) before the "
         'recurrent layer; or fill in front, keras.utils.pad_sequences(x, padding="pre")',
         {**sizes, "steps": float(np.median(lengths))},
+    )
+
+
+def real(x: np.ndarray, value: float) -> np.ndarray | None:
+    """Returns which steps a mask hides that are no filling; None if they are, in most samples.
+
+    Filling is one run of steps, at the end or at the beginning.
+
+    >>> real(np.array([[[0.0], [0.0], [7.0], [0.0]]]), 0.0)
+    array([[ True,  True, False,  True]])
+    """
+    if x.ndim not in (2, 3):
+        return None
+    hidden = (x == value).reshape(*x.shape[:2], -1).all(-1)
+    tail = np.logical_and.accumulate(hidden[:, ::-1], 1)[:, ::-1]
+    head = np.logical_and.accumulate(hidden, 1)
+    both = (hidden & ~tail).any(1) & (hidden & ~head).any(1)
+    return hidden if both.mean() > SOME else None
+
+
+def masking(layer: Any) -> float | None:
+    """Returns the value of the steps that a layer hides; None if it hides none."""
+    if isinstance(layer, L.Masking):
+        return float(layer.mask_value)
+    return 0.0 if isinstance(layer, L.Embedding) and layer.mask_zero else None
+
+
+def masks(layer: Any) -> bool:
+    """Says whether a layer hides steps by their value."""
+    return masking(layer) is not None
+
+
+class Unmasked:
+    """Lets the layers that mask steps hide none.
+
+    Args:
+        layers: all that do so in a model.
+    """
+
+    def __init__(self, layers: Sequence[keras.Layer]) -> None:
+        self._layers = {id(layer) for layer in layers}
+
+    def run(self, original: Any, layer: keras.Layer, args: Any, kwargs: Any) -> Any:
+        """Calls the layer; the mask stays with the tensor that is not handed on."""
+        # Containers compute masks, too.
+        kwargs = {name: value for name, value in kwargs.items() if name != "mask"}
+        made = original(layer, *args, **kwargs)
+        if id(layer) not in self._layers:
+            return made
+        return ops.copy(args[0] if isinstance(layer, L.Masking) else made)
+
+
+def real_finding(layer: keras.Layer, hidden: np.ndarray, losses: tuple[float, ...]) -> Finding:
+    """Returns the finding that steps which a mask hides say something."""
+    steps, as_it_is, shown = losses
+    value = masking(layer)
+    return Finding(
+        "input padding",
+        (layer.name, "input"),
+        f"{layer.name} hides {hidden.mean():.0%} of the steps, all of {value:g}, "
+        f"before as well as behind others; {steps:.0f} steps on a copy lead to a loss of "
+        f"{as_it_is:.3g}, and to {shown:.3g} where nothing is hidden (limit {TAUGHT:g} of it)",
+        "What stands between other steps is no filling: hidden, it says nothing, not even of the "
+        "time that passes",
+        f"mask_zero=False in {layer.name}, or 0 for filling alone"
+        if isinstance(layer, L.Embedding)
+        else f"Leave out {layer.name}, or give it a mask_value that only filling has",
+        {"hidden": float(hidden.mean()), "end": as_it_is, "better_end": shown},
     )
 
 

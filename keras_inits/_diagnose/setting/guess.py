@@ -3,15 +3,6 @@
 import numpy as np
 
 from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE, LossKind, Targets
-from keras_inits._diagnose.setting.steps import Trial
-from keras_inits._reporting import Finding
-
-# Logits of unit size cost half a nat or so; ten times a guess is logits in the tens.
-CROSS_ENTROPY = 10.0
-# Outputs of unit size, targets of a tenth of it: what default initializers give.
-DISTANCE = 100.0
-# Logits of unit size have 1.2 to 1.5 times the loss of logits of 0.
-_EVEN = 1.5
 
 
 def guess(targets: Targets, loss: LossKind, weights: np.ndarray | None = None) -> float | None:
@@ -82,49 +73,3 @@ def even_guess(targets: Targets, loss: LossKind, units: int) -> float | None:
     if loss.name in BINARY:
         return float(np.log(2.0))
     return float(np.log(units)) if loss.name in (*CATEGORICAL, *SPARSE) and units > 1 else None
-
-
-def start_finding(
-    own: Trial,
-    best: float | None,
-    penalties: float = 0.0,
-    *,
-    cross_entropy: bool,
-    even: float | None = None,
-) -> Finding | None:
-    """Returns the finding that the loss starts far above a guess, and stays there in first steps.
-
-    Args:
-        own: the trial at the compiled rate.
-        best: the loss of the best constant guess.
-        penalties: what penalties on weights add to the loss at the start.
-        cross_entropy: whether the loss is one.
-        even: that of logits that are all 0, where the loss is a cross-entropy.
-    """
-    limit = CROSS_ENTROPY if cross_entropy else DISTANCE
-    if not best or own.start - penalties <= limit * best or own.end - penalties <= 3 * best:
-        return None
-    evidence = (
-        f"the loss starts at {own.start:.3g}, {own.start / best:.3g} times the {best:.3g} of the "
-        f"best constant guess (limit {limit:g}), and is {own.end:.3g} after {len(own.losses)} "
-        "steps on a copy"
-    )
-    if even is not None and own.start - penalties <= _EVEN * even:
-        return Finding(
-            "loss at the start",
-            ("output",),
-            f"{evidence}; outputs that take all classes for equally frequent have {even:.3g}",
-            "The classes are far from equally frequent: the first steps are spent on the bias of "
-            "the output, and rare classes are swamped meanwhile",
-            "keras_inits.fit_output_bias(model, y)",
-            {"start": own.start, "guess": best, "after": own.end, "even": even},
-        )
-    return Finding(
-        "loss at the start",
-        ("output",),
-        evidence,
-        "The outputs are far too large: the weights are first spent on making them small",
-        'Draw the kernels at a smaller scale (kernel_initializer="glorot_uniform", the default, '
-        'or "initkit_he" before ReLU)',
-        {"start": own.start, "guess": best, "after": own.end},
-    )

@@ -22,7 +22,9 @@ from keras_inits._diagnose.setting.entrances import embeddings, first_met
 from keras_inits._diagnose.setting.guess import guess
 from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE, targets_of
 from keras_inits._diagnose.setting.steps import BATCH, Trial
+from keras_inits._diagnose.setting.tries import Tries
 from keras_inits._diagnose.watching import watching
+from keras_inits._keras_internals import all_layers
 from keras_inits._reporting import Finding
 
 
@@ -54,7 +56,8 @@ def activity(case: Case) -> Finding | None:
     return strength.activity(*case.copy.activity(*some), strength.activity_of(case.model))
 
 
-def _outputs(case: Case, x: Any, *, training: bool = False) -> list[np.ndarray]:
+def outputs(case: Case, x: Any, *, training: bool = False) -> list[np.ndarray]:
+    """Returns what the copies make of `x`."""
     made = keras.tree.flatten(case.copy.outputs(x, training=training))
     return [np.asarray(ops.convert_to_numpy(t), np.float64) for t in made]
 
@@ -72,11 +75,11 @@ def runs(case: Case, inputs: list[np.ndarray]) -> list[Finding]:
             for given, met in zip(inputs, first_met(case.model, len(inputs), case.x), strict=True)
             if embeddings(met) or given.ndim == 3
         ]
-        found += filled.hidden(read, lambda: _outputs(case, case.x))
+        found += filled.hidden(read, lambda: outputs(case, case.x))
     if slow := moving.slow(case.model):
-        predicted = _outputs(case, case.x)
+        predicted = outputs(case, case.x)
         with watching(moving.OfTheBatch(slow)):
-            fitted = _outputs(case, case.x)
+            fitted = outputs(case, case.x)
         found += [f for f in (moving.finding(case.model, slow, fitted, predicted),) if f]
     return found
 
@@ -91,7 +94,7 @@ def _unknown_ends(case: Case) -> list[Finding]:
     }
     if not ends:
         return []
-    made = _outputs(case, case.x, training=True)
+    made = outputs(case, case.x, training=True)
     found = (
         probabilities.outside(made[place], *of) for place, of in ends.items() if place < len(made)
     )
@@ -109,12 +112,33 @@ def forgotten(case: Case, own: Trial, best: float | None) -> list[Finding]:
         if lengths is None:
             continue
 
-        def outputs(given: np.ndarray, index: int = index) -> list[np.ndarray]:
+        def made_of(given: np.ndarray, index: int = index) -> list[np.ndarray]:
             nest = [*flat[:index], ops.convert_to_tensor(given), *flat[index + 1 :]]
-            return _outputs(case, keras.tree.pack_sequence_as(case.x, nest))
+            return outputs(case, keras.tree.pack_sequence_as(case.x, nest))
 
-        if sizes := filled.forgotten(x, lengths, outputs):
+        if sizes := filled.forgotten(x, lengths, made_of):
             return [filled.forgotten_finding(lengths, x.shape[1], sizes)]
+    return []
+
+
+def hidden(tries: Tries) -> list[Finding]:
+    """Returns the finding that a mask hides steps that are no filling, and say something."""
+    case, best = tries.case, tries.best
+    if not best or not tries.longer or tries.own.end < 0.9 * best:
+        return []
+    flat = keras.tree.flatten(case.x)
+    for tensor, met in zip(flat, first_met(case.model, len(flat), case.x), strict=True):
+        masks = [layer for layer, _ in met if filled.masks(layer)]
+        if not masks or len(masks) < sum(map(filled.masks, all_layers(case.model))):
+            continue  # other layers mask as well
+        steps = filled.real(ops.convert_to_numpy(tensor), filled.masking(masks[0]) or 0.0)
+        if steps is None:
+            continue
+        with watching(filled.Unmasked(masks)):
+            other = tries.attempt(tries.rate.value, steps=tries.longer, copy=tries.new_copy())
+        if other.end <= filled.TAUGHT * best and other.end <= filled.TAUGHT * tries.own_longer.end:
+            losses = len(other.losses), tries.own_longer.end, other.end
+            return [filled.real_finding(masks[0], steps, losses)]
     return []
 
 

@@ -31,6 +31,8 @@ WAY = (0.0, 0.25, 0.5, 0.75, 1.0)  # from the right answer to the opposite one
 # Answers outside of 0 to 1, as their distance from 1/2 in halves, and how alike the loss must be
 # for them, as a share of what it costs to be wrong.
 OUTSIDE, NEAR = (9.0, 3.0, 1.2), 1e-3
+# Those that take logarithms of the second argument alone; of one unit the first is one.
+_ONE_SIDED = ("binary_crossentropy", "categorical_crossentropy", "kl_divergence")
 # Of what it costs to be wrong; a loss that does not fall so at each step is not said to fall.
 FALLS = 1e-3
 
@@ -73,8 +75,9 @@ def check(y: np.ndarray, targets: Targets, end: End, loss: Loss, *, inputs: int)
         return []  # what it compares is not known
     try:
         with np.errstate(all="ignore"):
-            crossed = _crossed(y, end, loss)
-            found = crossed or _unused(y, targets, end, loss)
+            found = _swapped(y, targets, end, loss)
+            found = found or _crossed(y, end, loss)
+            found = found or _unused(y, targets, end, loss)
             found = found or _reversed(y, targets, end, loss, inputs)
             found = found or _cut_off(y, targets, end, loss)
     except _RefusedError:  # `fit` says so, or takes them
@@ -96,6 +99,37 @@ def _answers(y: np.ndarray, end: End) -> np.ndarray:
 
 def _same(a: float, b: float) -> bool:
     return bool(np.isfinite(a) and np.isfinite(b) and abs(a - b) <= CLOSE * max(abs(a), abs(b)))
+
+
+def _swapped(y: np.ndarray, targets: Targets, end: End, loss: Loss) -> Finding | None:
+    """Returns the finding that a loss is one of Keras's with targets and outputs exchanged.
+
+    Its values are those of that loss of (output, target), and not those of (target, output).
+    """
+    if end.activation not in PROBABILITIES or not targets.binary:
+        return None  # of shares, the divergence from targets may be meant
+    some = y[:SAMPLES]
+    made = _answers(y, end)[: len(some)]
+    truth = some.astype(made.dtype).reshape(made.shape)
+    value = loss(some, made)
+    for name in _ONE_SIDED if end.units > 1 else _ONE_SIDED[:1]:
+        known = getattr(keras.losses, name)
+        right, turned = [
+            float(ops.convert_to_numpy(ops.mean(known(*map(ops.convert_to_tensor, pair)))))
+            for pair in ((truth, made), (made, truth))
+        ]
+        if _same(value, turned) and not _same(right, turned):
+            return Finding(
+                "loss",
+                ("loss",),
+                f"of {len(some)} samples and made up outputs it is {value:.4g}: that is {name} of "
+                f"(outputs, targets), and of (targets, outputs) it would be {right:.4g}",
+                "It takes the logarithm of the targets: it is linear in the outputs, and hardly "
+                "sees how wrong a sure answer is",
+                f'model.compile(model.optimizer, loss="{name}")  # of (y_true, y_pred)',
+                {"given": value, "meant": right},
+            )
+    return None
 
 
 def _crossed(y: np.ndarray, end: End, loss: Loss) -> Finding | None:
@@ -136,7 +170,7 @@ def _from(value: float) -> Callable[[float], float]:
 
 
 def _unused(y: np.ndarray, targets: Targets, end: End, loss: Loss) -> Finding | None:
-    """Returns the finding that the loss is the same for other targets."""
+    """Returns the finding that the loss, or its gradient, is the same for other targets."""
     # Zeros, or one number for all, stand in for targets where the model computes the loss.
     if (
         targets.distinct < 2
@@ -148,17 +182,22 @@ def _unused(y: np.ndarray, targets: Targets, end: End, loss: Loss) -> Finding | 
     turned = (targets.high + targets.low - some.astype(float)).astype(y.dtype)
     made = _answers(some, end)
     values = [loss(some, made), loss(some[::-1], made), loss(turned, made)]
-    others = loss(some, made[::-1] * 0.5), loss(turned, made[::-1] * 0.5)
-    if not np.ptp(some) or not all(_same(values[0], v) for v in values[1:]):
+    others = [loss(given, made[::-1] * 0.5) for given in (some, some[::-1], turned)]
+    if not np.ptp(some) or not np.isfinite([*values, *others]).all():
         return None
-    if _same(values[0], others[0]) or not _same(*others):
+    # Of two answers the one is as much better whatever the targets: the gradient is the same.
+    better = [a - b for a, b in zip(values, others, strict=True)]
+    if not abs(better[0]) > APART * max(map(abs, values)):
+        return None
+    if np.ptp(better) > CLOSE * abs(better[0]):
         return None
     return Finding(
         "loss",
         ("loss",),
         f"the loss of made up outputs is {values[0]:.4g} for the targets, {values[1]:.4g} for "
-        f"those of other samples, and {values[2]:.4g} for their opposites",
-        "It does not see the targets: nothing can be learned of them",
+        f"those of other samples, and {values[2]:.4g} for their opposites; of other outputs it is "
+        f"{others[0]:.4g}, {others[1]:.4g} and {others[2]:.4g}, as much apart each time",
+        "Its gradient does not depend on the targets: nothing can be learned of them",
         "Look at the loss; it is called with (y_true, y_pred)",
         {"given": values[0], "other": values[2]},
     )

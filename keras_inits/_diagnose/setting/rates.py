@@ -22,6 +22,7 @@ STAYS, STIRS = 1e-3, 0.01
 # Outputs that differ as little as this, of what they did, once the loss was thrown up, have become
 # nearly the same; half the loss at a tenth of the rate is then no noise.
 FLAT, HALF = 0.03, 0.5
+THROWN = 3.0  # times its start does a loss pass on the way; once it may be chance
 # Ten times below a rate at which the loss stays, 20 steps make it fall by this; three times as many
 # steps of both then tell.
 BEGINS, LONGER = FALLS / 4, 3
@@ -104,7 +105,7 @@ def too_high(
             continue
         tamer = attempt(other.rate / MARGIN)
         other = tamer if fall(tamer) >= needed else other
-        return _high(own, other, scheduled, momentum)
+        return high(own, other, scheduled, momentum)
     if overshot or flat or collapsed(own):
         return None
     return _stays(own, attempt, scheduled, momentum)
@@ -122,10 +123,11 @@ def _stays(
     falls = fall(other) >= FALLS and max(other.losses) <= 1.5 * other.start
     if fall(longer) > 0.02 or not falls or collapsed(other):
         return None
-    return _high(longer, other, scheduled, momentum)
+    return high(longer, other, scheduled, momentum)
 
 
-def _high(own: Trial, other: Trial, scheduled: bool, momentum: float) -> Finding:
+def high(own: Trial, other: Trial, scheduled: bool, momentum: float) -> Finding:
+    """Returns the finding that a rate is too high, and another one is not."""
     peak = max(own.losses, default=0.0)
     what = f"goes from {own.start:.3g} to {own.end:.3g}"
     if own.end == float("inf"):

@@ -1,7 +1,6 @@
 """`examine`: the setting of a training, before the first step."""
 
-import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,37 +8,34 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_inits._diagnose import weighing
 from keras_inits._diagnose.backends import backend
-from keras_inits._diagnose.objective import objective
 from keras_inits._diagnose.report import FirstSteps
 from keras_inits._diagnose.setting import (
     compiling,
+    faint,
+    held,
+    late,
     linearity,
     lookups,
     measured,
     output,
+    outweighed,
     rates,
+    sampling,
     scales,
     small_steps,
     strength,
     targets,
+    weighing,
     weighting,
 )
 from keras_inits._diagnose.setting.case import SAMPLES, Case
 from keras_inits._diagnose.setting.entrances import embeddings, first_met, kinds
-from keras_inits._diagnose.setting.guess import even_guess, guess, start_finding
-from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE
+from keras_inits._diagnose.setting.guess import guess
 from keras_inits._diagnose.setting.rescaled import behind
-from keras_inits._diagnose.setting.steps import (
-    BATCH,
-    Copy,
-    Trial,
-    momentum_of,
-    rate_of,
-    steps_of,
-    work,
-)
+from keras_inits._diagnose.setting.steps import momentum_of
+from keras_inits._diagnose.setting.tries import BUDGET, Tries, inner
+from keras_inits._keras_internals import all_layers
 from keras_inits._reporting import Finding
 
 # What the user must change first: a later one may be a mere consequence.
@@ -70,8 +66,6 @@ UNUSABLE = ("input not finite", "input values")  # nothing can be computed from 
 _WRONG = ("labels", "target shape", "output units", "output activation", "loss")
 _EXPLAINING = ("loss", "input padding", "input scale", "target scale", "regularization")
 Weighed = tuple[tuple[Finding, ...], tuple[str, ...]]  # those that matter, and notes
-BUDGET = 1e11  # multiplications of the steps of one trial: seconds on two cores
-MOST_STEPS = 200  # of a trial, of the longer ones as well
 LAYERS = 100  # the graph of more takes longer to make than to run
 
 
@@ -165,6 +159,7 @@ def _examined(
     found += measured.runs(case, inputs)
     found += strength.dropout(strength.dropouts_of(model), strength.paths_to_dropouts(model))
     found += strength.hidden_softmax(model)
+    found += sampling.check(model)
     found += _missing_activation(case)
     known = [guess(t, k, w) for (t, _, k), w in zip(case.parts, weights, strict=True)]
     best = None if None in known else float(sum(value or 0.0 for value in known))
@@ -237,7 +232,8 @@ def _missing_activation(case: Case) -> list[Finding]:
         wanted = np.equal.outer(wanted.ravel(), np.unique(wanted)).astype(float)
     if len(wanted) != len(x):
         return []
-    found = linearity.finding(layers, *linearity.explained(x, wanted))
+    straight = [la.name for la in all_layers(case.model) if linearity.is_straight(la)]
+    found = linearity.finding(layers, *linearity.explained(x, wanted), straight)
     return [found] if found else []
 
 
@@ -248,107 +244,50 @@ def _tried(
     names: list[str],
     best: float | None,
 ) -> Setting:
-    optimizer = case.model.optimizer
-    rate = rate_of(optimizer)
-    steps = steps_of(optimizer)
-    spent = [0]
-
-    def attempt(
-        rate: float,
-        x: Any = case.x,
-        y: Any = case.y,
-        sample_weight: Any = case.sample_weight,
-        *,
-        optimizer: Any = optimizer,
-        steps: int = steps,
-    ) -> Trial:
-        made = case.copy.trial(x, y, optimizer, rate, steps=steps, sample_weight=sample_weight)
-        spent[0] += len(made.losses)
-        return made
-
+    tries = Tries(case, best)
     norms = case.copy.penalties(case.x, case.y, case.sample_weight)
     weights = (
         strength.penalty(*norms, l1=strength.l1_of(case.model)),
-        strength.decay(getattr(optimizer, "inner_optimizer", optimizer), rate.value),
+        strength.decay(inner(tries.optimizer), tries.rate.value),
     )
     active = measured.activity(case)
     found = [*found, *(f for f in (*weights, active) if f)]
-    layers, cost = work(case.model)
-    cost *= BATCH * steps
-    if cost > BUDGET or layers > LAYERS:
+    if tries.cost > BUDGET or tries.layers > LAYERS:
         note = (
-            f"no steps were tried: {steps} of them through {layers} layers are {cost:.1g} "
-            f"multiplications (limits {LAYERS} and {BUDGET:.0g})"
+            f"no steps were tried: {tries.steps} of them through {tries.layers} layers are "
+            f"{tries.cost:.1g} multiplications (limits {LAYERS} and {BUDGET:.0g})"
         )
         return Setting(_ordered([*found, *scales.unproved(suspects, names)]), (note,))
-    own = attempt(rate.value)
+    own = tries.own
     if not np.isfinite(own.start):  # no step is to blame
         undefined = measured.undefined(case, own)
         found = [*found, *([undefined] if undefined else [])]
         return Setting(_ordered([*found, *scales.unproved(suspects, names)]))
-    changed = found + measured.forgotten(case, own, best)
-    changed += scales.proved(case, suspects, names, own, attempt, best)
-    changed += measured.target_scale(case, own, attempt, best)
-    changed += measured.weight_size(case, own, attempt)
-
-    def from_start(
-        start: list[Any], sample_weight: Any = case.sample_weight, steps: int = steps
-    ) -> Trial:
-        return case.copy.trial(
-            case.x,
-            case.y,
-            optimizer,
-            rate.value,
-            steps=steps,
-            start=start,
-            sample_weight=sample_weight,
-        )
-
-    # Kernels are weighed without the weights of samples: what balanced classes want of a bias that
-    # was set to the frequencies is not the kernels' doing.
-    def trials_of(steps: int) -> weighing.Trials:
-        def remembering(lengths: Mapping[str, float]) -> Trial | None:
-            start = weighing.remembering(case.copy, lengths)
-            return None if start is None else from_start(start, None, steps)
-
-        known = case.sample_weight is None and steps == len(own.losses)
-        return weighing.Trials(
-            own if known else attempt(rate.value, sample_weight=None, steps=steps),
-            functools.cache(lambda: from_start(weighing.redrawn(case.copy), None, steps)),
-            lambda: _rectified(case, rate.value, steps),
-            remembering,
-            best,
-        )
-
+    changed = found + measured.forgotten(case, own, best) + measured.hidden(tries)
+    changed += faint.check(tries) + held.check(tries)
+    changed += scales.proved(case, suspects, names, own, tries.attempt, best)
+    changed += measured.target_scale(case, own, tries.attempt, best)
+    changed += measured.weight_size(case, own, tries.attempt)
+    if not any(f.kind == "regularization" for f in changed):
+        changed += outweighed.check(tries)
     # A rate, or a loss, that these explain is not named on top.
     of_weights = False
     if not any(f.kind in _EXPLAINING for f in changed):
-        name = type(getattr(optimizer, "inner_optimizer", optimizer)).__name__
-        momentum = momentum_of(optimizer)
-        judged = rates.too_high(own, attempt, scheduled=rate.scheduled, momentum=momentum)
-        if judged:
-            of_weights = rates.is_of_weights(own, from_start(weighing.redrawn(case.copy)))
-        elif not rate.rises:
-            judged = rates.too_low(own, attempt, name, scheduled=rate.scheduled)
-            judged = judged or small_steps.muted(own, optimizer, attempt)
-        else:
-            judged = small_steps.not_yet(optimizer, attempt)
-        judged = judged or small_steps.over_soon(optimizer, attempt)
-        changed += [judged] if judged else []
-        late = None if judged else _late(case, own, best, norms[2])
-        changed += [late] if late else []
+        judged, of_weights = _of_rate(tries)
+        changed += judged or late.check(tries)
     around = {}
-    if not changed and cost < BUDGET / 10:
-        low, high = rates.span(own, attempt)
+    if not changed and tries.longer:
+        low, high = rates.span(own, tries.attempt)
         around = {"lowest": low, "highest": high}
-    first = FirstSteps(rate.value, own.start, own.end, best, spent[0], **around)
+    first = FirstSteps(tries.rate.value, own.start, own.end, best, tries.spent, **around)
 
     def weigh(findings: Sequence[Finding], lost: bool) -> Weighed:
         if not findings:
             return (), ()
-        later = max(steps, min(weighing.LONGER * steps, MOST_STEPS))
-        longer = (lambda: trials_of(later)) if later > steps and cost < BUDGET / 10 else None
-        return weighing.weighed(findings, trials_of(steps), longer, lost=lost)
+        more = tries.longer > tries.steps
+        longer = (lambda: tries.weighing(tries.longer)) if more else None
+        left, notes = weighing.weighed(findings, tries.weighing(tries.steps), longer, lost=lost)
+        return tuple(compiling.with_other_arguments(f, case.model) for f in left), notes
 
     # Where the setting has a fault, the signal is what comes of it.
     if changed:
@@ -356,26 +295,48 @@ def _tried(
     return Setting((), (), first, weigh=weigh)
 
 
-def _late(case: Case, own: Trial, best: float | None, penalties: float) -> Finding | None:
-    """Returns the finding that the loss starts far above a guess."""
-    losses = {kind.name for _, _, kind in case.parts}
-    weights = measured.weights_of(case)
-    means = [1.0 if each is None else float(each.mean()) for each in weights]
-    guesses = [even_guess(targets, kind, end.units) for targets, end, kind in case.parts]
-    even = [None if value is None else value * m for value, m in zip(guesses, means, strict=True)]
-    return start_finding(
-        own,
-        best,
-        penalties,
-        cross_entropy=losses <= {*BINARY, *CATEGORICAL, *SPARSE},
-        even=None if None in even else float(sum(value or 0.0 for value in even)),
-    )
+def _recovers(tries: Tries, judged: Finding) -> bool:
+    """Says whether a rate that throws the loss up at first is the better one in a longer trial."""
+    own = tries.own_longer
+    if not own.end < 0.5 * own.start or rates.collapsed(own):
+        return False
+    other = tries.attempt(judged.numbers["better"], steps=tries.longer)
+    return own.end <= other.end
 
 
-def _rectified(case: Case, rate: float, steps: int) -> Trial | None:
-    """Returns the trial of the net with ReLU for its sigmoids; None if it has none to change."""
-    other = weighing.rectified(case.model)
-    if other is None:
+def _unsteady(tries: Tries) -> Finding | None:
+    """Returns the finding that a rate throws the loss up and a tenth of it teaches far more."""
+    own, rate = tries.own, tries.rate
+    if tries.longer <= tries.steps or not max(own.losses, default=0.0) > rates.THROWN * own.start:
         return None
-    copy = Copy(other, objective(case.model, None if case.own else case.loss))
-    return copy.trial(case.x, case.y, case.model.optimizer, rate, steps=steps)
+    other = tries.attempt(own.rate / 10)
+    if other.end > rates.HALF * own.end or max(other.losses) > 1.5 * other.start:
+        return None
+    longer = tries.own_longer
+    if longer.end < rates.HALF * longer.start:
+        return None
+    for divisor in (10, 100):
+        other = tries.attempt(own.rate / divisor, steps=tries.longer)
+        if other.end <= rates.FALLS * longer.end:
+            return rates.high(longer, other, rate.scheduled, momentum_of(tries.optimizer))
+    return None
+
+
+def _of_rate(tries: Tries) -> tuple[list[Finding], bool]:
+    """Returns what is wrong with the steps, and whether only these weights make them too long."""
+    own, attempt, rate = tries.own, tries.attempt, tries.rate
+    name, momentum = type(inner(tries.optimizer)).__name__, momentum_of(tries.optimizer)
+    of_weights = False
+    judged = rates.too_high(own, attempt, scheduled=rate.scheduled, momentum=momentum)
+    if judged and tries.longer > tries.steps and _recovers(tries, judged):
+        judged = None
+    judged = judged or _unsteady(tries)
+    if judged:
+        of_weights = rates.is_of_weights(own, tries.from_start(weighing.redrawn(tries.case.copy)))
+    elif not rate.rises:
+        judged = rates.too_low(own, attempt, name, scheduled=rate.scheduled)
+        judged = judged or small_steps.muted(own, tries.optimizer, attempt)
+    else:
+        judged = small_steps.not_yet(tries.optimizer, attempt)
+    judged = judged or small_steps.over_soon(tries.optimizer, attempt)
+    return ([judged] if judged else []), of_weights

@@ -36,6 +36,7 @@ class Trial:
         spread: the standard deviation of the outputs over samples after the steps, over that
             before them.
         added: what layers add to the loss before and after the steps, by `add_loss`.
+        penalties: the same of the penalties on weights.
     """
 
     rate: float
@@ -46,6 +47,12 @@ class Trial:
     paths: tuple[str, ...]
     spread: float
     added: tuple[float, float] = (0.0, 0.0)
+    penalties: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def of_data(self) -> float:
+        """The loss after the steps without what layers add and penalties on weights."""
+        return self.end - self.added[1] - self.penalties[1]
 
 
 class Copy:
@@ -54,11 +61,22 @@ class Copy:
     Args:
         model: a built model.
         objective: what gives the loss, penalties of `model` included.
+        weakened: by which share the steps leave out penalties and what layers add to the loss.
+            Losses before and after them are whole.
+        constrained: whether the steps keep the constraints on weights.
     """
 
-    def __init__(self, model: keras.Model, objective: Objective) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        objective: Objective,
+        *,
+        weakened: float = 0.0,
+        constrained: bool = True,
+    ) -> None:
         self.model = model
         self.objective = objective
+        self.weakened = weakened
         self.trained = list(model.trainable_variables)
         ids = {id(v) for v in self.trained}
         self.others = [v for v in model.variables if id(v) not in ids]
@@ -66,6 +84,9 @@ class Copy:
         self.shadows = [
             keras.Variable(backend.held(v), dtype=v.dtype, name=v.name) for v in self.trained
         ]
+        if constrained:
+            for shadow, v in zip(self.shadows, self.trained, strict=True):
+                shadow.constraint = getattr(v, "constraint", None)
         self.statistics = [
             keras.Variable(backend.held(v), dtype=v.dtype, name=v.name, trainable=False)
             for v in self.others
@@ -103,13 +124,22 @@ class Copy:
         with self._inside([v.value for v in self.shadows]):
             return self.model(x, training=training)
 
-    def _loss_of_all(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
-        with self._inside([v.value for v in self.shadows]) as scope:
+    def _loss_of_all(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, ...]:
+        values = [v.value for v in self.shadows]
+        with self._inside(values) as scope:
             outputs = self.model(x, training=True)
-            added = sum(
-                (ops.sum(ops.cast(loss, "float32")) for loss in scope.losses), ops.zeros(())
-            )
-            return self.objective(x, y, outputs, sample_weight), _spread(outputs), added
+            added, penalties = _sum(scope.losses), _sum(self._penalties(values))
+            return self.objective(x, y, outputs, sample_weight), _spread(outputs), added, penalties
+
+    def now(self, x: Any, y: Any, sample_weight: Any) -> tuple[float, float]:
+        """Returns the loss of data and what is added to it, as the last trial left the copies."""
+        loss, _, added, penalties = map(float, self._loss(x, y, sample_weight))
+        return loss - added - penalties, added + penalties
+
+    def _penalties(self, values: Sequence[Any]) -> list[Any]:
+        # Keras keeps the regularizer of a weight on the variable.
+        pairs = zip(self.trained, values, strict=True)
+        return [v.regularizer(value) for v, value in pairs if getattr(v, "regularizer", None)]
 
     def penalties(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[float, float, float]:
         """Returns the gradient norms of the data and of the penalties on weights, and their sum.
@@ -117,7 +147,6 @@ class Copy:
         Over the penalized weights alone, at the start; zeros where there are none.
         """
         self.reset()
-        # Keras keeps the regularizer of a weight on the variable.
         owned = [
             (i, v.regularizer)
             for i, v in enumerate(self.trained)
@@ -171,6 +200,9 @@ class Copy:
         def loss_of(values: Sequence[Any]) -> tuple[Any, list[Any]]:
             with self._inside(values) as scope:
                 loss = self.objective(x, y, self.model(x, training=True), sample_weight)
+                if self.weakened:
+                    rest = _sum([*scope.losses, *self._penalties(values)])
+                    loss = loss - ops.cast(self.weakened * rest, loss.dtype)
             return loss, [scope.get_current_value(v) for v in self.others]
 
         values = [v.value for v in self.shadows]
@@ -232,7 +264,7 @@ class Copy:
         own, step = self._step(optimizer)
         own.learning_rate = rate
         given = (x, y, sample_weight)
-        first, before, added = map(float, self._loss(*given))
+        first, before, added, penalties = map(float, self._loss(*given))
         losses: list[float] = []
         for rows in _batches(keras.tree.flatten(x)[0].shape[0], steps, seed):
             batch = keras.tree.map_structure(
@@ -241,7 +273,7 @@ class Copy:
             losses.append(float(step(*batch)))
             if not np.isfinite(losses[-1]):
                 break
-        end, after, added_later = map(float, self._loss(*given))
+        end, after, added_later, penalties_later = map(float, self._loss(*given))
         finite = np.isfinite(end) and np.isfinite(losses[-1])
         moved = [
             _norm(s.value - v.value) / max(_norm(v.value), 1e-30)
@@ -256,7 +288,12 @@ class Copy:
             tuple(v.path for v in self.trained),
             after / before if before and finite else np.nan,
             (added, added_later),
+            (penalties, penalties_later),
         )
+
+
+def _sum(losses: Sequence[Any]) -> Any:
+    return sum((ops.sum(ops.cast(loss, "float32")) for loss in losses), ops.zeros(()))
 
 
 def _norm(tensor: Any) -> float:

@@ -1,5 +1,6 @@
 """Dropout that lets nothing through, penalties that outweigh the data, softmax between layers."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ RATE = 0.8
 SILENT = 0.1  # the share of samples in which a dropout leaves no unit at all
 PENALTY = 10.0  # the penalty's gradient over that of the data: the weights then only decay
 L1_PENALTY = 3.0  # that of L1 does not become smaller as the weights do
+_DROPOUTS = (keras.layers.Dropout, keras.layers.GaussianDropout, keras.layers.AlphaDropout)
 DECAY = 0.01  # of each weight, each step: after 100 steps a third is left of what is not renewed
 
 
@@ -55,7 +57,7 @@ def dropout(
 
 def paths_to_dropouts(model: keras.Model) -> dict[str, str]:
     """Returns expressions for a model's dropouts, by their names."""
-    found = (la for la in all_layers(model) if isinstance(la, keras.layers.Dropout))
+    found = (la for la in all_layers(model) if isinstance(la, _DROPOUTS))
     return {la.name: path_to(model, la) for la in found}
 
 
@@ -65,12 +67,13 @@ def dropouts_of(model: keras.Model) -> list[tuple[str, float, int]]:
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             found += dropouts_of(layer)
-        elif isinstance(layer, keras.layers.Dropout) and layer.rate > 0:
+        elif isinstance(layer, _DROPOUTS) and layer.rate > 0:
             try:
                 units = int(layer.input.shape[-1])
             except (AttributeError, ValueError, TypeError, IndexError):
                 continue  # in a subclassed model, or called several times
-            found.append((layer.name, float(layer.rate), units))
+            noise = isinstance(layer, keras.layers.GaussianDropout)  # no unit is ever lost
+            found.append((layer.name, float(layer.rate), sys.maxsize if noise else units))
     return found
 
 
@@ -176,7 +179,7 @@ def hidden_softmax(model: keras.Model) -> list[Finding]:
     Elsewhere it may be the weights of an attention or of experts.
     """
     if not isinstance(model, keras.Sequential):
-        return []
+        return _recurrent_softmax(model)
     found = []
     kernels = [layer for layer in model.layers if any(len(w.shape) > 1 for w in layer.weights)]
     for layer in kernels[:-1]:
@@ -192,6 +195,36 @@ def hidden_softmax(model: keras.Model) -> list[Finding]:
                 f'model.get_layer("{layer.name}").activation = keras.activations.relu; '
                 "model.compile(model.optimizer, loss=model.loss)",
                 {"units": units},
+            )
+        )
+    return found
+
+
+def _recurrent_softmax(model: keras.Model) -> list[Finding]:
+    """Returns the findings on softmax inside of recurrent layers, those at the end apart."""
+    found = []
+    for layer in all_layers(model):
+        cell: Any = getattr(layer, "cell", None)
+        name = getattr(getattr(cell, "activation", None), "__name__", "")
+        if (
+            name != "softmax"
+            or not isinstance(layer, keras.layers.RNN)
+            or layer is model.layers[-1]
+        ):
+            continue
+        path = path_to(model, layer)
+        found.append(
+            Finding(
+                "hidden activation",
+                (layer.name,),
+                f"softmax makes shares of 1 of the state's {cell.units} units, "
+                f"{1 / cell.units:.2g} on average",
+                "The state hardly moves, and little of what it has read differs between samples",
+                f"{path}.cell.activation = keras.activations.tanh; "
+                "model.compile(model.optimizer, loss=model.loss)"
+                if path
+                else f'activation="tanh" in {layer.name}',
+                {"units": cell.units},
             )
         )
     return found

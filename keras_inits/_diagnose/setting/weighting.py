@@ -16,6 +16,7 @@ ALONE = 2.0  # samples that count as many as those of a weight, (sum w)^2 / sum 
 # Balanced classes have equal sums of weights, unweighted ones the ratio of their frequencies. A
 # rare class may be given more than its share, as far as a mistake in it costs more.
 HEAVIER = 100.0
+COMMON = 0.1  # of the samples: classes that are left out are no rare ones
 # A mean weight outside of 1/100 to 100 changes the step as much as the rate would.
 FACTOR = 100.0
 
@@ -94,6 +95,16 @@ def _by_class(weights: np.ndarray, targets: Targets) -> list[Finding]:
         return []
     counts = np.bincount(index)
     sums = np.bincount(index, weights.reshape(-1))
+    if (sums > 0).sum() == 1 and counts[sums <= 0].sum() > COMMON * counts.sum():
+        left = names[int(sums.argmax())]
+        return [
+            _finding(
+                f"samples of class {left:g} alone, {counts[int(sums.argmax())]} of {len(index)}, "
+                "have a weight above 0",
+                f"It pays to answer {left:g} always: no other class costs anything",
+                {"classes": len(names)},
+            )
+        ]
     if not (sums > 0).all():
         return []  # classes that are left out on purpose
     high, low = int(sums.argmax()), int(sums.argmin())

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from keras_inits._diagnose.calls import Call
 from keras_inits._diagnose.theory.cells import Array, Equations, State, equations
 from keras_inits._diagnose.theory.laws import Back, Moments
+from keras_inits._errors import InputError
 
 _DRAWS = 12  # the error of their mean is a third of the band
 _SAMPLES = 4
@@ -59,7 +60,10 @@ def recurrent_back(layer: Any, law: Moments, call: Call, gradient: Back) -> Back
 
 def _draw(layer: Any, given: float, call: Call) -> _Drawn | None:
     seen = call.structure.given_steps
-    found = equations(getattr(layer, "cell", None))
+    try:
+        found = equations(getattr(layer, "cell", None))
+    except InputError:  # an activation that is not elementwise, such as softmax, has no table
+        return None
     if found is None or seen is None or call.inputs is None or not 0 < given < math.inf:
         return None
     if not np.trace(seen) > 0:

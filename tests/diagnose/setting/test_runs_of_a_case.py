@@ -6,8 +6,7 @@ import pytest
 from keras import layers, ops
 
 import keras_inits
-from keras_inits._diagnose import weighing
-from keras_inits._diagnose.setting import data, examine, steps
+from keras_inits._diagnose.setting import data, examine, steps, weighing
 from keras_inits._reporting import Finding
 
 RNG = np.random.default_rng(6)

@@ -34,6 +34,7 @@ LEARNED, TIMES = 0.1, 5
 # Bach 2019, https://arxiv.org/abs/1812.07956).
 LONGER = 10
 FADES = ("vanishing", "rank-collapsed")
+NEARLY_ALL = 0.9  # of the units
 
 
 def redrawn(copy: Copy, *, seed: int = 0) -> list[Any]:
@@ -64,9 +65,7 @@ def rectified(model: keras.Model) -> keras.Model | None:
 
     None where there are none, or the model cannot be copied layer by layer.
     """
-    if not isinstance(model, keras.Sequential) and not hasattr(model, "operations"):
-        return None
-    changed = [la for la in model.layers[:-1] if _sigmoid(la)]
+    changed = hidden_sigmoids(model)
     if not changed:
         return None
 
@@ -86,29 +85,45 @@ def rectified(model: keras.Model) -> keras.Model | None:
     return other
 
 
+def hidden_sigmoids(model: keras.Model) -> list[keras.Layer]:
+    """Returns the layers with a kernel and a sigmoid before the last; none of subclassed models."""
+    if not isinstance(model, keras.Sequential) and not hasattr(model, "operations"):
+        return []
+    return [layer for layer in model.layers[:-1] if _sigmoid(layer)]
+
+
 def _sigmoid(layer: Any) -> bool:
     name = getattr(getattr(layer, "activation", None), "__name__", "")
     plain = isinstance(layer, keras.layers.Dense | keras.layers.Conv1D | keras.layers.Conv2D)
     return name in ("sigmoid", "hard_sigmoid") and plain
 
 
-def remembering(copy: Copy, steps: Mapping[str, float]) -> list[Any] | None:
-    """Returns the trained variables, with gates that keep what they hold for a whole sequence.
+def remembering(copy: Copy, steps: Mapping[str, float], *, seed: int = 0) -> list[Any] | None:
+    """Returns the trained variables, changed so that the first steps of a sequence are not lost.
 
-    Tallec & Ollivier 2018, https://arxiv.org/abs/1804.11188: a bias of log(steps) at the gates that
-    keep the state. None where no LSTM or GRU has a bias.
+    Gates keep what they hold for a whole sequence: Tallec & Ollivier 2018,
+    https://arxiv.org/abs/1804.11188, a bias of log(steps) at those that keep the state. Without
+    gates the recurrent kernel is orthogonal: Le, Jaitly, Hinton 2015,
+    https://arxiv.org/abs/1504.00941. None where no layer is of either kind.
 
     Args:
         copy: of the model.
         steps: how many each recurrent layer takes that forgets, by its name.
+        seed: of orthogonal kernels.
     """
+    rng = np.random.default_rng(seed)
     gates: dict[int, tuple[slice, float]] = {}
+    plain: set[int] = set()
     for layer in all_layers(copy.model):
         cell: Any = getattr(layer, "cell", None)
+        if layer.name not in steps:
+            continue
         keeps = gate_of_memory(cell)
-        if layer.name in steps and keeps is not None and cell.bias is not None:
+        if keeps is not None and cell.bias is not None:
             gates[id(cell.bias)] = keeps, float(np.log(max(steps[layer.name], 2)))
-    if not gates:
+        elif isinstance(cell, keras.layers.SimpleRNNCell):
+            plain.add(id(cell.recurrent_kernel))
+    if not gates and not plain:
         return None
     values: list[Any] = []
     for variable in copy.trained:
@@ -118,6 +133,8 @@ def remembering(copy: Copy, steps: Mapping[str, float]) -> list[Any] | None:
             rows = value.reshape(-1, value.shape[-1])  # a GRU may have a second one
             rows[0, place] = bias
             values.append(value)
+        elif id(variable) in plain:
+            values.append(np.linalg.qr(rng.normal(size=variable.shape))[0].astype("float32"))
         else:
             values.append(variable)
     return values
@@ -132,9 +149,10 @@ class Trials:
         redrawn: with its kernels drawn anew.
         rectified: of the net with ReLU for its hidden sigmoids; None if it has none. For sigmoids
             no scale of kernels keeps the gradient.
-        remembering: with gates that keep what they hold, given the steps of each layer by its name;
-            None without such gates.
+        remembering: with recurrent layers that keep what they hold, given the steps of each by its
+            name; None without such layers.
         guess: the loss of the best constant guess; None where it is not known.
+        sigmoids: the names of the layers that `rectified` changes.
     """
 
     own: Trial
@@ -142,10 +160,11 @@ class Trials:
     rectified: Callable[[], Trial | None]
     remembering: Callable[[Mapping[str, float]], Trial | None]
     guess: float | None = None
+    sigmoids: tuple[str, ...] = ()
 
     def prefer(self, other: Trial) -> bool:
         """Says whether another start ends so much lower that what is seen of this one matters."""
-        return _clearly_lower(other, self.own) or self._learns_alone(other)
+        return clearly_lower(other, self.own) or self._learns_alone(other)
 
     def _learns_alone(self, other: Trial) -> bool:
         lower = np.isfinite(other.end) and other.end < self.own.end
@@ -171,15 +190,25 @@ def weighed(
         lost: whether next to nothing of the input reaches the output. Trials acquit such a net
             where they show that it learns; not where nothing learns in so few steps.
     """
-    left, notes = _weighed(findings, trials, lost)
-    fading = {(f.kind, f.where) for f in left if f.kind in FADES}
-    if longer is None or not fading:
-        return left, notes
-    if any(map(_far_gone, left)) and _clearly_lower(trials.redrawn(), trials.own):
-        return left, notes
-    still, more = _weighed([f for f in findings if (f.kind, f.where) in fading], longer(), lost)
-    dismissed = fading - {(f.kind, f.where) for f in still}
-    return tuple(f for f in left if (f.kind, f.where) not in dismissed), notes + more
+    kept, notes = _weighed(findings, trials, lost)
+    if longer is None:
+        return _left(findings, kept), notes
+    fading = [f for f in findings if id(f) in kept and (f.kind in FADES or _silent(f))]
+    if not kept and (late := [f for f in findings if _shows_late(f)]):
+        still, more = _weighed(late, longer(), lost)
+        return _left(findings, still), (*notes, *more) if not still else notes
+    if not fading:
+        return _left(findings, kept), notes
+    if any(map(_far_gone, fading)) and clearly_lower(trials.redrawn(), trials.own):
+        return _left(findings, kept), notes
+    still, more = _weighed(fading, longer(), lost)
+    others = {id(f): kept[id(f)] for f in findings if id(f) in kept and f not in fading}
+    return _left(findings, others | still), (*notes, *more)
+
+
+def _left(findings: Sequence[Finding], kept: Mapping[int, Finding]) -> tuple[Finding, ...]:
+    """Returns what is kept of findings, in their order, each once."""
+    return tuple({id(kept[id(f)]): kept[id(f)] for f in findings if id(f) in kept}.values())
 
 
 def _far_gone(finding: Finding) -> bool:
@@ -188,16 +217,32 @@ def _far_gone(finding: Finding) -> bool:
     return numbers.get("factor", 1.0) * numbers.get("limit", 1.0) ** 2 < 1
 
 
+def _silent(finding: Finding) -> bool:
+    """Says whether all units of a layer are dead: nothing passes it, and no kernel need be why."""
+    return finding.kind == "dying" and finding.numbers.get("dead", 0.0) >= 1
+
+
+def _shows_late(finding: Finding) -> bool:
+    """Says whether what a finding costs may show in longer trials alone.
+
+    What saturated units leave to the layers behind is learned first; what was long ago, of a layer
+    without gates, last.
+    """
+    numbers = finding.numbers
+    return numbers.get("saturated", 0.0) >= NEARLY_ALL or numbers.get("gates") == 0
+
+
 def _weighed(
     findings: Sequence[Finding], trials: Trials, lost: bool
-) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+) -> tuple[dict[int, Finding], tuple[str, ...]]:
+    """Returns what is kept of findings by their `id`, and notes on the others."""
     own = trials.own
     doubtful = [finding for finding in findings if finding.kind in SCALES]
+    kept = {id(f): f for f in findings if f.kind not in SCALES}
     if not doubtful or not np.isfinite(own.end):
-        return tuple(findings), ()
+        return {id(f): f for f in findings}, ()
     # That the first steps of a sequence are forgotten is no question of kernels.
     forgetting = [f for f in doubtful if f.kind == "vanishing" and f.numbers.keys() >= OVER_TIME]
-    kept: dict[int, Finding] = {}
     notes: list[str] = []
     if forgetting:
         lengths = {_layer(f.where[0]): f.numbers["steps"] for f in forgetting}
@@ -207,21 +252,22 @@ def _weighed(
             if trials.prefer(other):
                 kept |= {id(f): f for f in forgetting}
             left_out = [f for f in forgetting if id(f) not in kept]
-            notes += _no_alarms(left_out, own, other, "gates that keep what they hold")
+            notes += _no_alarms(left_out, own, other, "recurrent layers that keep what they hold")
     if doubtful:
         other = trials.redrawn()
-        if trials.prefer(other):
+        if preferred := trials.prefer(other):
             kept |= {id(f): f for f in doubtful}
-        elif any(finding.kind == "vanishing" for finding in doubtful):
+        if any(finding.kind == "vanishing" for finding in doubtful):
             changed = trials.rectified()
-            if changed is not None and trials.prefer(changed):
-                kept |= {id(f): _of_sigmoids(f, own, changed) for f in doubtful}
-        if lost and _mute(own, other):
-            kept |= {id(f): f for f in doubtful if f.kind == "vanishing"}
+            better = changed is not None and (not preferred or clearly_lower(changed, other))
+            if changed is not None and better and trials.prefer(changed):
+                kept |= _of_sigmoids(doubtful, trials.sigmoids, own, changed)
+        if _mute(own, other):
+            mute = [f for f in doubtful if _silent(f) or (lost and f.kind == "vanishing")]
+            kept |= {id(f): f for f in mute if id(f) not in kept}
         left_out = [f for f in doubtful if id(f) not in kept]
         notes += _no_alarms(left_out, own, other, "kernels drawn anew")
-    left = [kept.get(id(f), f) for f in findings if f.kind not in SCALES or id(f) in kept]
-    return tuple(left), tuple(notes)
+    return kept, tuple(notes)
 
 
 def _layer(path: str) -> str:
@@ -239,7 +285,8 @@ def _no_alarms(findings: Sequence[Finding], own: Trial, other: Trial, change: st
         )
 
 
-def _clearly_lower(other: Trial, own: Trial) -> bool:
+def clearly_lower(other: Trial, own: Trial) -> bool:
+    """Says whether a trial ends lower than another by more than two draws of one scheme differ."""
     if not np.isfinite(other.end) or other.end >= own.end:
         return False
     first, second = fall(own), fall(other)
@@ -254,13 +301,24 @@ def _mute(own: Trial, other: Trial) -> bool:
     return min(own.end, other.end) > (1 - MOVES) * min(own.start, other.start)
 
 
-def _of_sigmoids(finding: Finding, own: Trial, changed: Trial) -> Finding:
-    if finding.kind != "vanishing":
-        return finding
-    return dataclasses.replace(
-        finding,
-        evidence=f"{finding.evidence}; with ReLU for the hidden sigmoids, {len(own.losses)} steps "
-        f"lead to {changed.end:.3g}, as it is to {own.end:.3g}",
-        remedy='activation="relu", or "tanh", in the hidden layers: the derivative of a sigmoid is '
-        "1/4 at most, whatever its kernel",
+def _of_sigmoids(
+    findings: Sequence[Finding], layers: tuple[str, ...], own: Trial, changed: Trial
+) -> dict[int, Finding]:
+    """Returns what is kept of findings, by their `id`: for all that fades one, of all sigmoids."""
+    first = next(f for f in findings if f.kind == "vanishing")
+    remedy = (
+        f"for name in {layers!r}:\n"
+        "    model.get_layer(name).activation = keras.activations.relu  # or tanh\n"
+        "    keras_inits.initialize(model.get_layer(name), keras_inits.HeInit())\n"
+        "model.compile(model.optimizer, loss=model.loss)"
     )
+    together = dataclasses.replace(
+        first,
+        where=layers or first.where,
+        evidence=f"{first.where[0]}: {first.evidence}; with ReLU for the hidden sigmoids, "
+        f"{len(own.losses)} steps lead to {changed.end:.3g}, as it is to {own.end:.3g}",
+        consequence="The derivative of a sigmoid is 1/4 at most, whatever its kernel: what comes "
+        "before it learns slowly or not at all",
+        remedy=remedy,
+    )
+    return {id(f): together if f.kind in FADES else f for f in findings}

@@ -1,0 +1,83 @@
+"""Weights that are held at 0, or near it: by constraints, or by penalties of the optimizer."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_inits._diagnose.setting.tries import Tries, inner
+from keras_inits._keras_internals import all_layers
+from keras_inits._reporting import Finding
+
+FLAT = 1e-3  # of what outputs differed by, with float32's rounding
+CUT = 0.1  # of a kernel's norm at the start; what is left of it
+NOTHING, SOMETHING = 0.9, 0.5  # of the loss of a guess: not learned, and learned
+
+
+def check(tries: Tries) -> list[Finding]:
+    """Returns the findings that weights are held so small that nothing is learned."""
+    found = _zeroed(tries)
+    return [found] if found else _constrained(tries)
+
+
+def _zeroed(tries: Tries) -> Finding | None:
+    """Returns the finding that all weights that moved are exactly 0 after some steps."""
+    own = tries.own
+    kernels = [m for m, v in zip(own.moved, tries.case.copy.trained, strict=True) if v.ndim > 1]
+    if not kernels or not all(abs(moved - 1) < 1e-6 for moved in kernels) or own.spread > FLAT:
+        return None
+    optimizer = inner(tries.optimizer)
+    name = type(optimizer).__name__
+    given = {
+        key: value
+        for key, value in optimizer.get_config().items()
+        if "regularization_strength" in key and value
+    }
+    what = ", ".join(f"{key}={value:g}" for key, value in given.items()) or name
+    return Finding(
+        "regularization",
+        ("optimizer",),
+        f"after {len(own.losses)} steps of {name} on a copy all kernels are exactly 0 ({what})",
+        "The outputs are the same for all samples, and nothing is learned",
+        'model.compile("adam", loss=model.loss)',
+        {key: float(value) for key, value in given.items()},
+    )
+
+
+def _constrained(tries: Tries) -> list[Finding]:
+    """Returns the finding that constraints leave next to nothing of kernels."""
+    best = tries.best
+    if not best or not tries.longer or tries.own.end < NOTHING * best:
+        return []
+    cut: dict[str, float] = {}
+    for layer in all_layers(tries.case.model):
+        if isinstance(layer, keras.Model):
+            continue
+        for weight in layer.trainable_weights:
+            constraint = getattr(weight, "constraint", None)
+            if constraint is None or len(weight.shape) < 2:
+                continue
+            sizes = [
+                float(np.linalg.norm(ops.convert_to_numpy(value).ravel()))
+                for value in (weight, constraint(weight))
+            ]
+            if sizes[1] < CUT * sizes[0]:
+                cut[layer.name] = sizes[1] / sizes[0]
+    if not cut or tries.own_longer.end < NOTHING * best:
+        return []
+    free = tries.attempt(
+        tries.rate.value, steps=tries.longer, copy=tries.new_copy(constrained=False)
+    )
+    if not free.end <= SOMETHING * best:
+        return []
+    return [
+        Finding(
+            "regularization",
+            (*cut, "loss"),
+            f"the first step cuts the kernels of {', '.join(cut)} to {min(cut.values()):.2g} of "
+            f"their size by their constraints (limit {CUT:g}); {tries.longer} steps on a copy lead "
+            f"to a loss of {tries.own_longer.end:.3g}, without them to {free.end:.3g}",
+            "Signal and gradient fade by as much at each of these layers",
+            "Widen the constraints: keras.constraints.MaxNorm(3)",
+            {"cut": min(cut.values()), "end": tries.own_longer.end, "better_end": free.end},
+        )
+    ]

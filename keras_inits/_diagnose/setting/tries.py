@@ -1,0 +1,166 @@
+"""Trial steps of one training: as it is, or with one thing of it changed."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+
+from keras_inits._diagnose.objective import objective
+from keras_inits._diagnose.setting import weighing
+from keras_inits._diagnose.setting.case import Case
+from keras_inits._diagnose.setting.steps import (
+    BATCH,
+    Copy,
+    Rate,
+    Trial,
+    rate_of,
+    steps_of,
+    work,
+)
+
+BUDGET = 1e11  # multiplications of the steps of one trial: seconds on two cores
+MOST_STEPS = 200  # of a trial, of the longer ones as well
+_OWN: Any = object()  # sample weights of the case; None stands for none
+
+
+def inner(optimizer: Any) -> Any:
+    """Returns the optimizer that has the rate, inside one that scales losses."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+class Tries:
+    """Trial steps of one training.
+
+    Args:
+        case: the training; its model is compiled.
+        best: the loss of the best constant guess; None where it is not known.
+
+    Attributes:
+        optimizer: the compiled one.
+        rate: its learning rate.
+        steps: of one trial.
+        layers: of the model.
+        cost: of one trial, in multiplications.
+        spent: how many steps were done.
+    """
+
+    def __init__(self, case: Case, best: float | None) -> None:
+        self.case, self.best = case, best
+        self.optimizer: Any = case.model.optimizer
+        self.rate: Rate = rate_of(self.optimizer)
+        self.steps = steps_of(self.optimizer)
+        self.layers, each = work(case.model)
+        self.cost = each * BATCH * self.steps
+        self.spent = 0
+
+    @functools.cached_property
+    def own(self) -> Trial:
+        """The trial of the training as it is."""
+        return self.attempt(self.rate.value)
+
+    @property
+    def longer(self) -> int:
+        """How many steps a longer trial has; 0 where it would cost too much."""
+        most = max(self.steps, min(weighing.LONGER * self.steps, MOST_STEPS))
+        return most if self.cost < BUDGET / 10 else 0
+
+    @functools.cached_property
+    def own_longer(self) -> Trial:
+        """The longer trial of the training as it is."""
+        more = self.longer > self.steps
+        return self.attempt(self.rate.value, steps=self.longer) if more else self.own
+
+    def attempt(
+        self,
+        rate: float,
+        x: Any = None,
+        y: Any = None,
+        sample_weight: Any = _OWN,
+        *,
+        optimizer: Any = None,
+        steps: int = 0,
+        start: Sequence[Any] | None = None,
+        copy: Copy | None = None,
+    ) -> Trial:
+        """Returns a trial at a rate; what is not given is that of the training.
+
+        Args:
+            rate: the learning rate.
+            x: inputs.
+            y: targets.
+            sample_weight: None for none.
+            optimizer: the steps are a copy's of it.
+            steps: how many.
+            start: values of the trained variables to start from.
+            copy: of the model's variables.
+        """
+        case = self.case
+        made = (copy or case.copy).trial(
+            case.x if x is None else x,
+            case.y if y is None else y,
+            optimizer or self.optimizer,
+            rate,
+            steps=steps or self.steps,
+            sample_weight=case.sample_weight if sample_weight is _OWN else sample_weight,
+            start=start,
+        )
+        self.spent += len(made.losses)
+        return made
+
+    def from_start(self, start: Sequence[Any], sample_weight: Any = _OWN, steps: int = 0) -> Trial:
+        """Returns the trial from other weights."""
+        return self.attempt(self.rate.value, sample_weight=sample_weight, steps=steps, start=start)
+
+    def new_copy(self, **options: Any) -> Copy:
+        """Returns copies of the model's variables with steps of their own."""
+        whole = objective(self.case.model, None if self.case.own else self.case.loss)
+        return Copy(self.case.model, whole, **options)
+
+    def left_out(self, *, weakened: float = 0.0) -> tuple[float, float]:
+        """Returns the loss of data that a longer trial did not see, and what is added to it.
+
+        The trial is done on every other sample.
+
+        Args:
+            weakened: by which share its steps leave out penalties and what layers add to the loss.
+        """
+        case = self.case
+        copy = self.new_copy(weakened=weakened) if weakened else case.copy
+        nest = (case.x, case.y, case.sample_weight)
+        seen, unseen = (
+            keras.tree.map_structure(lambda t, i=i: None if t is None else t[i::2], nest)
+            for i in (0, 1)
+        )
+        self.attempt(self.rate.value, *seen, steps=self.longer, copy=copy)
+        return copy.now(*unseen)
+
+    def weighing(self, steps: int) -> weighing.Trials:
+        """Returns the trials by which findings of the signal are weighed.
+
+        Kernels are weighed without the weights of samples: what balanced classes want of a bias
+        that was set to the frequencies is not the kernels' doing.
+        """
+        case = self.case
+
+        def remembering(lengths: Mapping[str, float]) -> Trial | None:
+            start = weighing.remembering(case.copy, lengths)
+            return None if start is None else self.from_start(start, None, steps)
+
+        known = case.sample_weight is None and steps == len(self.own.losses)
+        return weighing.Trials(
+            self.own if known else self.attempt(self.rate.value, sample_weight=None, steps=steps),
+            functools.cache(lambda: self.from_start(weighing.redrawn(case.copy), None, steps)),
+            lambda: self._rectified(steps),
+            remembering,
+            self.best,
+            tuple(layer.name for layer in weighing.hidden_sigmoids(case.model)),
+        )
+
+    def _rectified(self, steps: int) -> Trial | None:
+        """Returns the trial of the net with ReLU for its sigmoids; None if it has none."""
+        other = weighing.rectified(self.case.model)
+        if other is None:
+            return None
+        copy = Copy(other, objective(self.case.model, None if self.case.own else self.case.loss))
+        return copy.trial(self.case.x, self.case.y, self.optimizer, self.rate.value, steps=steps)

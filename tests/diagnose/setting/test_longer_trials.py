@@ -1,0 +1,188 @@
+"""What longer trials show, and what stands between the last kernel and the loss."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+import keras_inits
+from keras_inits._diagnose.setting import (
+    examine,
+    filled,
+    linearity,
+    own_loss,
+    sampling,
+    strength,
+    weighing,
+    weighting,
+)
+from keras_inits._diagnose.setting.plain import End, targets_of
+from keras_inits._diagnose.setting.steps import Trial
+from keras_inits._reporting import Finding
+
+RNG = np.random.default_rng(4)
+X = RNG.normal(size=(128, 6)).astype("float32")
+CLASSES = X[:, :3].argmax(1)
+SPARSE = "sparse_categorical_crossentropy"
+KINDS = np.eye(4, dtype="float32")[np.arange(32) % 4]
+MEASURED = RNG.normal(size=(32, 1)).astype("float32")
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    keras.utils.set_random_seed(0)
+
+
+def _kinds(model, x, y, loss, optimizer):
+    model.compile(optimizer, loss)
+    return [finding.kind for finding in examine(model, x, y).findings]
+
+
+@pytest.mark.parametrize(("factor", "kinds"), [(1e-4, ["output activation"]), (0.1, [])])
+def test_a_constant_behind_the_last_kernel_is_found(factor, kinds):
+    given = keras.Input((6,))
+    z = layers.Dense(3)(layers.Dense(16, "relu")(given)) * factor
+    model = keras.Model(given, ops.softmax(z))
+    assert _kinds(model, X, CLASSES, SPARSE, keras.optimizers.Adam(0.01)) == kinds
+
+
+def test_a_mean_of_targets_that_the_bias_soon_learns_is_no_fault():
+    y = 12 + 0.5 * X[:, :1]
+    for rate, kinds in ((0.02, []), (1e-4, ["loss at the start"])):
+        model = keras.Sequential(
+            [keras.Input((6,)), layers.Dense(32, "relu"), layers.Dense(32, "relu"), layers.Dense(1)]
+        )
+        assert _kinds(model, X, y, "mse", keras.optimizers.Adam(rate)) == kinds
+
+
+@pytest.mark.parametrize(("limit", "kinds"), [(0.005, ["regularization"]), (3.0, [])])
+def test_constraints_that_leave_nothing_of_kernels_are_found(limit, kinds):
+    narrow = {"kernel_constraint": keras.constraints.MaxNorm(limit)}
+    inner = [layers.Dense(32, "tanh", **narrow) for _ in range(3)]
+    model = keras.Sequential([keras.Input((6,)), *inner, layers.Dense(3, "softmax")])
+    assert _kinds(model, X, CLASSES, SPARSE, keras.optimizers.Adam(0.01)) == kinds
+
+
+@pytest.mark.parametrize(
+    ("loss", "wrong"),
+    [
+        (lambda y, p: keras.losses.categorical_crossentropy(p, y), True),
+        (lambda y, p: keras.losses.categorical_crossentropy(y, p), False),
+        (lambda y, p: keras.losses.mean_squared_error(p, y), False),
+    ],
+)
+def test_a_loss_of_exchanged_arguments_is_recognized(loss, wrong):
+    end = End("softmax", KINDS.shape, "last")
+    found = own_loss.check(KINDS, targets_of(KINDS), end, own_loss.as_fit(loss), inputs=1)
+    assert [f.kind for f in found] == (["loss"] if wrong else [])
+    assert not wrong or "categorical_crossentropy of (outputs, targets)" in found[0].evidence
+
+
+@pytest.mark.parametrize(
+    ("loss", "wrong"),
+    [
+        (lambda y, p: ops.mean(y - p), True),
+        (lambda y, p: ops.mean(ops.abs(y - p)), False),
+        (lambda y, p: ops.mean(y * p), False),
+    ],
+)
+def test_a_gradient_that_does_not_depend_on_the_targets_is_found(loss, wrong):
+    end = End("linear", MEASURED.shape, "last", reference='model.get_layer("last")')
+    found = own_loss.check(MEASURED, targets_of(MEASURED), end, own_loss.as_fit(loss), inputs=1)
+    assert bool(found) == wrong
+
+
+class _Draw(layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.noise = keras.random.SeedGenerator(3)
+
+    def call(self, moments):
+        mean, log_var = moments
+        return mean + ops.exp(log_var / 2) * keras.random.normal(ops.shape(mean), seed=self.noise)
+
+
+@pytest.mark.parametrize(("activation", "found"), [("relu", ["log_var"]), (None, [])])
+def test_a_deviation_that_cannot_become_small_is_found(activation, found):
+    given = keras.Input((6,))
+    mean, log_var = layers.Dense(4)(given), layers.Dense(4, activation, name="log_var")(given)
+    model = keras.Model(given, layers.Dense(6)(_Draw()([mean, log_var])))
+    assert [f.where[0] for f in sampling.check(model)] == found
+
+
+def test_steps_between_others_are_no_filling():
+    middle, tail = np.zeros((2, 8, 12, 2))
+    middle[:, 5], tail[:, :5] = 1, 1
+    assert filled.real(middle, 0.0) is not None
+    assert filled.real(tail, 0.0) is None
+    assert filled.real(tail[:, ::-1], 0.0) is None
+
+
+def test_leaky_slopes_of_one_are_straight():
+    assert linearity.is_straight(layers.LeakyReLU(negative_slope=1.0))
+    assert not linearity.is_straight(layers.LeakyReLU(negative_slope=0.1))
+    assert not linearity.is_straight(layers.ReLU())
+
+
+def test_curves_of_one_feature_among_noise_are_seen():
+    x = RNG.normal(size=(200, 6))
+    linear, curved = linearity.explained(x, np.abs(x[:, 0]))
+    assert curved - linear > 0.5
+    linear, curved = linearity.explained(x, x[:, 0] + RNG.normal(size=200))
+    assert curved - linear < linearity.GAP
+
+
+def test_dropouts_that_are_noise_are_judged_by_their_rate():
+    model = keras.Sequential([keras.Input((6,)), layers.GaussianDropout(0.98), layers.Dense(1)])
+    assert len(strength.dropout(strength.dropouts_of(model))) == 1
+
+
+def test_one_class_that_has_all_weight_is_found():
+    y = np.arange(40) % 2
+    assert len(weighting.check((y == 1).astype(float), targets_of(y))) == 1
+    assert weighting.check(np.where(y == 1, 1.0, 0.2), targets_of(y)) == []
+
+
+def test_hidden_sigmoids_are_named_together():
+    def trial(end, start=1.4):
+        return Trial(0.01, (start,) * 20, start, end, (), (), 1.0)
+
+    fading = [
+        Finding("vanishing", (name,), "0.05", "", "", {"factor": 0.05, "limit": 10.0})
+        for name in ("c", "b")
+    ]
+    trials = weighing.Trials(
+        trial(1.39),
+        lambda: trial(1.38),
+        lambda: trial(0.2),
+        lambda lengths: None,
+        sigmoids=("a", "b", "c"),
+    )
+    (found,), _ = weighing.weighed(fading, trials)
+    assert found.where == ("a", "b", "c")
+    assert "HeInit" in found.remedy
+
+
+def test_dead_units_that_no_kernel_wakes_are_kept():
+    model = keras.Sequential(
+        [
+            keras.Input((6,)),
+            layers.Dense(16),
+            layers.ReLU(threshold=50.0),
+            layers.Dense(3, "softmax"),
+        ]
+    )
+    model.compile("adam", SPARSE)
+    (found,) = keras_inits.diagnose(model, X, CLASSES).findings
+    assert (found.kind, found.where) == ("dying", (model.layers[1].name,))
+    exec(found.remedy, {"model": model, "keras": keras})
+    assert model.layers[1].threshold == 0
+
+
+def test_softmax_inside_of_a_recurrent_layer_is_a_finding_and_no_error():
+    inner = [layers.LSTM(8, activation="softmax"), layers.Dense(1)]
+    model = keras.Sequential([keras.Input((5, 2)), *inner])
+    model.compile("adam", "mse")
+    x = RNG.normal(size=(32, 5, 2)).astype("float32")
+    kinds = [f.kind for f in keras_inits.diagnose(model, x, x[:, -1, :1]).findings]
+    assert "hidden activation" in kinds
