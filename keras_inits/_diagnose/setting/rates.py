@@ -45,7 +45,7 @@ def collapsed(trial: Trial) -> bool:
     return trial.spread < 1e-3
 
 
-def _only_added_rises(trial: Trial) -> bool:
+def only_added_rises(trial: Trial) -> bool:
     """Says whether what layers add to the loss is all that rises.
 
     The distance of a code from what it stands for, and the divergence of a latent from its prior,
@@ -92,7 +92,7 @@ def too_high(
     flat = not overshot and own.spread < FLAT and peak > 1.5 * own.start
     if not overshot and not flat and not collapsed(own) and fall(own) > 0.02:
         return None
-    if overshot and not collapsed(own) and _only_added_rises(own):
+    if overshot and not collapsed(own) and only_added_rises(own):
         return None
     needed = 0.02 if overshot or collapsed(own) else FALLS
     for divisor in (10, 100, 1000, 10_000, 100_000) if needed < FALLS else (10, 100):

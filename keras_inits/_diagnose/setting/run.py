@@ -313,7 +313,7 @@ def _unsteady(tries: Tries) -> Finding | None:
     if other.end > rates.HALF * own.end or max(other.losses) > 1.5 * other.start:
         return None
     longer = tries.own_longer
-    if longer.end < rates.HALF * longer.start:
+    if longer.end < rates.HALF * longer.start or rates.only_added_rises(longer):
         return None
     for divisor in (10, 100):
         other = tries.attempt(own.rate / divisor, steps=tries.longer)
