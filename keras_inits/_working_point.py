@@ -103,7 +103,7 @@ def working_point(activation: Any, depth: int = 1, *, even: bool = True) -> Work
         Hayou et al. 2019, section 3. https://arxiv.org/abs/1902.06853
 
     >>> working_point("relu", 100).q, round(working_point("tanh", 50).q, 2)
-    (1.0, 0.2)
+    (1.0, 0.22)
     """
     activation = resolve(activation)
     if activation.slopes is not None or depth <= 1:

@@ -1,12 +1,14 @@
 """What stands around the kernels of a model, read off its wiring."""
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from keras_inits._audit.meetings import KEEP_UNITS, Meeting, meetings, second_kernel
 from keras_inits._errors import InputError
@@ -111,7 +113,7 @@ class Surroundings:
             meetings=tuple(dict.fromkeys(met)),
             activation=None if bare else _activation(found, first, own),
             normalized=id(owned.layer) in self._normed
-            or all(_is_normalized(found, c) for c in calls),
+            or all(_is_normalized(found, c, _size(owned.weight)) for c in calls),
             normalized_later=all(c.index in ways.normalized_later for c in calls),
             on_branch=all(c.index in ways.on_branches for c in calls),
             silenced=not keras.ops.any(owned.weight.value)
@@ -215,8 +217,14 @@ def _is_zero(value: Any) -> bool:
     return keras.ops.is_tensor(value) and not keras.ops.any(value)
 
 
-def _is_normalized(found: Wiring, call: Call) -> bool:
-    """Says whether each way from a call passes a normalization that takes its scale away."""
+def _is_normalized(found: Wiring, call: Call, size: float) -> bool:
+    """Says whether each way from a call passes a normalization that takes its scale away.
+
+    Args:
+        found: of the model.
+        call: of a kernel.
+        size: what the kernel multiplies the size of its signal by.
+    """
     known: dict[int, bool] = {}
 
     def all_ways(at: Call) -> bool:
@@ -230,20 +238,44 @@ def _is_normalized(found: Wiring, call: Call) -> bool:
         if one.index not in known:
             known[one.index] = False
             known[one.index] = found.normalizes(one) or (
-                _keeps_factor(found, one, call.index) and all_ways(one)
+                _keeps_factor(found, one, call.index, size) and all_ways(one)
             )
         return known[one.index]
 
     return all_ways(call)
 
 
-def _keeps_factor(found: Wiring, one: Call, start: int) -> bool:
+def _keeps_factor(found: Wiring, one: Call, start: int, size: float) -> bool:
     if one.is_unknown:
         return False
-    if one.kind is Kind.SUM:  # a stream and its branches
-        return all(found.graph.descends(s, start) for s in one.signals)
+    if one.kind is Kind.SUM:  # a stream and its branches, or positions that are small beside it
+        return all(
+            found.graph.descends(s, start) or _is_small_table(found, s, size) for s in one.signals
+        )
     frozen = one.kind is Kind.NORMALIZATION  # as far as it comes here
     return one.is_map or frozen or one.kind in _KEEP_FACTOR or one.kind is Kind.ACTIVATION
+
+
+def _is_small_table(found: Wiring, source: int, size: float) -> bool:
+    """Says whether a signal is a table, of no input, whose values are half of `size` or less."""
+    if source < 0 or found.calls[source].signals or not found.calls[source].weights:
+        return False
+    tables = variables_of(found.step(found.calls[source]))
+    return all(root_mean_square(_values(table)) <= 0.5 * size for table in tables)
+
+
+def _size(kernel: keras.Variable) -> float:
+    return root_mean_square(_values(kernel)) * math.sqrt(math.prod(kernel.shape[:-1]))
+
+
+def _values(variable: keras.Variable) -> NDArray[Any]:
+    values: NDArray[Any] = keras.ops.convert_to_numpy(variable.value)
+    return values
+
+
+def root_mean_square(values: NDArray[Any]) -> float:
+    """Returns the root of the mean square of some numbers."""
+    return float(np.sqrt(np.mean(np.square(values, dtype="float64"))))
 
 
 def _steps(found: Wiring, call: Call) -> int:

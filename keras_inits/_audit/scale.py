@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_inits._audit.context import root_mean_square
 from keras_inits._audit.kernel import Judgement, Kernel, Kernels, activated, remedy
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._reporting import Finding
@@ -171,8 +172,3 @@ def normal_quantiles(count: int = 512) -> NDArray[Any]:
     """Returns that many quantiles of the standard normal law, in order."""
     inverse = statistics.NormalDist().inv_cdf
     return np.array([inverse((index + 0.5) / count) for index in range(count)])
-
-
-def root_mean_square(values: NDArray[Any]) -> float:
-    """Returns the root of the mean square of some numbers."""
-    return float(np.sqrt(np.mean(np.square(values, dtype="float64"))))

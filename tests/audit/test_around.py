@@ -194,6 +194,30 @@ def plain(depth, law):
     return stack(*hidden, layers.Dense(2))
 
 
+class Placed(layers.Layer):
+    """Patches by a kernel as Keras's users draw it, a learned position added to each."""
+
+    def __init__(self, spread):
+        super().__init__()
+        self.patches, law = layers.Conv2D(64, 8, 8), RandomNormal(0, spread)
+        self.table = layers.Embedding(16, 64, embeddings_initializer=law)
+
+    def call(self, x):
+        return ops.reshape(self.patches(x), (-1, 16, 64)) + self.table(ops.arange(16)[None])
+
+
+def patches(spread):
+    inputs = keras.Input((32, 32, 3))
+    x = layers.LayerNormalization()(Placed(spread)(inputs))
+    return keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling1D()(x)))
+
+
+def test_small_positions_leave_a_scale_to_the_normalization_behind_and_large_ones_do_not():
+    assert not ki.audit(patches(0.02)).findings
+    [finding] = ki.audit(patches(1.0)).findings
+    assert (finding.kind, finding.where[0].split("/")[-2:]) == ("scale", ["conv2d", "kernel"])
+
+
 SOUND |= {
     "a router of zeros": routed,
     "a scale that a norm written out takes away": lambda: before(
