@@ -215,7 +215,8 @@ def patches(spread):
 def test_small_positions_leave_a_scale_to_the_normalization_behind_and_large_ones_do_not():
     assert not ki.audit(patches(0.02)).findings
     [finding] = ki.audit(patches(1.0)).findings
-    assert (finding.kind, finding.where[0].split("/")[-2:]) == ("scale", ["conv2d", "kernel"])
+    assert finding.kind == "scale"
+    assert "conv2d" in finding.where[0]
 
 
 SOUND |= {
