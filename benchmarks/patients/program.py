@@ -40,10 +40,11 @@ NAMED_BY: dict[str, tuple[str, ...]] = {
         "output units",
         "missing activation",
         "moving statistics",
+        "normalization",
         "input padding",  # of a mask that a layer is called with: it names the layer as well
     ),
     "epochs": ("learning rate too low",),
-    "gradient": ("no gradient", "vanishing", "not finite"),
+    "gradient": ("no gradient", "vanishing", "normalization", "not finite"),
 }
 # The end, the loss and the targets are three sides of one mismatch: each names the place to look.
 _END = {"output", "loss", "targets"}

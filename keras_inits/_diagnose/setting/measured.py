@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_inits._diagnose.setting import (
+    drowned,
     filled,
     moving,
     own_loss,
@@ -63,7 +64,7 @@ def outputs(case: Case, x: Any, *, training: bool = False) -> list[np.ndarray]:
 
 
 def runs(case: Case, inputs: list[np.ndarray]) -> list[Finding]:
-    """Returns what a run shows of masks, of moving statistics and of ends that nothing names.
+    """Returns what a run shows of masks, of normalizations and of ends that nothing names.
 
     And of outputs that have no weight in the compiled loss.
     """
@@ -81,6 +82,11 @@ def runs(case: Case, inputs: list[np.ndarray]) -> list[Finding]:
         with watching(moving.OfTheBatch(slow)):
             fitted = outputs(case, case.x)
         found += [f for f in (moving.finding(case.model, slow, fitted, predicted),) if f]
+    if large := drowned.suspects(case.model):
+        met = drowned.Met(large)
+        with watching(met):
+            outputs(case, case.x, training=True)
+        found += [f for f in (drowned.finding(case.model, large, met),) if f]
     return found
 
 

@@ -51,6 +51,7 @@ ORDER = (
     "input padding",
     "input scale",
     "target scale",
+    "normalization",
     "moving statistics",
     "missing activation",
     "hidden activation",
