@@ -31,7 +31,7 @@ def test_a_fresh_application_has_no_finding(name):
 # read their own units by the numbers that made them.
 ONE_SEED = {"ESM", "ESM2", "RoformerV2", "XLNet", "Gemma", "Gemma3", "Mixtral", "Qwen3Moe",
             "QwenMoe"}  # fmt: skip
-FAST = {"Bert", "Llama", "T5Gemma", "ESM"}
+FAST = {"Llama", "ESM"}
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def on(backend, names, marks=()):
 
 @pytest.mark.parametrize(
     ("backend", "names"),
-    [on("jax", FAST), on("jax", SLOW, [pytest.mark.slow]), on("torch", (*FAST, *SLOW))],
+    [on(backend, (*FAST, *SLOW), [pytest.mark.slow]) for backend in ("jax", "torch")],
 )
 def test_figures_and_findings_are_those_of_tensorflow(backend, names, tmp_path):
     here = json.loads(json.dumps(nets_on_backends.found(tmp_path, *names)))
