@@ -196,7 +196,8 @@ def weighed(
     fading = [f for f in findings if id(f) in kept and (f.kind in FADES or _silent(f))]
     if not kept and (late := [f for f in findings if _shows_late(f)]):
         still, more = _weighed(late, longer(), lost)
-        return _left(findings, still), (*notes, *more) if not still else notes
+        # What the first trials said of what is kept now is no longer so.
+        return _left(findings, still), more if still else (*notes, *more)
     if not fading:
         return _left(findings, kept), notes
     if any(map(_far_gone, fading)) and clearly_lower(trials.redrawn(), trials.own):
