@@ -122,14 +122,13 @@ def calibrated(folder: Path) -> dict:
     }
 
 
-FAST = (vanishing, cut_off)
-SLOW = (dead, wrong_end, normalized, residual, lstm, transformer)  # JAX compiles long for them
+NETS = (vanishing, cut_off, dead, wrong_end, normalized, residual, lstm, transformer)
 
 
 def found(folder: Path, *names: str) -> dict:
     """Returns the reports by name; weights come from the folder, or go there."""
     reports: dict = {}
-    for make in (*FAST, *SLOW):
+    for make in NETS:
         if make.__name__ not in names:
             continue
         keras.utils.clear_session()  # names count from one

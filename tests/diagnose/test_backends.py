@@ -42,8 +42,7 @@ def different(here, there, key="", rel=1e-4):
         yield key, here, there
 
 
-FAST = (*(net.__name__ for net in nets_on_backends.FAST), "monitored", "calibrated")
-SLOW = tuple(net.__name__ for net in nets_on_backends.SLOW)
+NAMES = (*(net.__name__ for net in nets_on_backends.NETS), "monitored", "calibrated")
 VERDICTS = {
     "vanishing": "vanishing",
     "normalized": "healthy",
@@ -56,28 +55,26 @@ VERDICTS = {
 }
 
 
-def on(backend, names, marks=()):
+def on(backend):
     missing = pytest.mark.skipif(not importlib.util.find_spec(backend), reason=f"no {backend}")
-    return pytest.param(backend, names, marks=[missing, *marks])
+    return pytest.param(backend, marks=missing)
 
 
-@pytest.mark.parametrize(
-    ("backend", "names"),
-    [on(backend, (*FAST, *SLOW), [pytest.mark.slow]) for backend in ("jax", "torch")],
-)
-def test_figures_and_findings_are_those_of_tensorflow(backend, names, tmp_path):
-    here = json.loads(json.dumps(nets_on_backends.found(tmp_path, *names)))
-    for name in {*VERDICTS} & {*names}:
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", [on("jax"), on("torch")])
+def test_figures_and_findings_are_those_of_tensorflow(backend, tmp_path):
+    here = json.loads(json.dumps(nets_on_backends.found(tmp_path, *NAMES)))
+    for name in {*VERDICTS} & {*NAMES}:
         assert here[name]["verdict"] == VERDICTS[name]
     done = subprocess.run(
-        [sys.executable, nets_on_backends.__file__, backend, str(tmp_path), *names],
+        [sys.executable, nets_on_backends.__file__, backend, str(tmp_path), *NAMES],
         env=os.environ | QUICK | {"KERAS_BACKEND": backend},
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr
     there = json.loads(done.stdout.splitlines()[-1])
-    assert there.keys() == here.keys() == {*names}
+    assert there.keys() == here.keys() == {*NAMES}
     if backend == "torch":  # it gives 0 where others give none
         assert there.pop("cut_off")["verdict"] == here.pop("cut_off")["verdict"]
     assert not [*different(here, there)]

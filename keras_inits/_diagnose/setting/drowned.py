@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_inits._diagnose.setting.endings import path_to
+from keras_inits._diagnose.setting.endings import set_on
 from keras_inits._keras_internals import all_layers
 from keras_inits._reporting import Finding
 
@@ -27,9 +27,7 @@ _KINDS = (
 def suspects(model: keras.Model) -> list[keras.layers.Layer]:
     """Returns the normalizations with a large epsilon."""
     return [
-        layer
-        for layer in all_layers(model)
-        if isinstance(layer, _KINDS) and getattr(layer, "epsilon", 0.0) >= LARGE
+        layer for layer in all_layers(model) if isinstance(layer, _KINDS) and layer.epsilon >= LARGE
     ]
 
 
@@ -85,17 +83,12 @@ def finding(model: keras.Model, layers: Sequence[keras.layers.Layer], met: Met) 
     if not shrinking:
         return None
     left, square, worst = min(shrinking, key=lambda each: each[0])
-    names = [layer.name for *_, layer in shrinking]
-    paths = [path_to(model, layer) for *_, layer in shrinking]
     return Finding(
         "normalization",
-        tuple(names),
+        tuple(layer.name for *_, layer in shrinking),
         f"epsilon={worst.epsilon:g} of {worst.name} is added to a variance of {square:.2g}: "
         f"{left:.2g} of the signal is left (limit {FADES:g})",
         "what should come out with variance 1 fades, and the gradient with it",
-        "".join(f"{path}.epsilon = {USUAL:g}; " for path in paths)
-        + "model.compile(model.optimizer, loss=model.loss)"
-        if all(paths)
-        else f"epsilon={USUAL:g} in {' and '.join(names)}, and compile again",
+        set_on(model, [layer for *_, layer in shrinking], "epsilon", USUAL),
         {"epsilon": float(worst.epsilon), "left": left},
     )

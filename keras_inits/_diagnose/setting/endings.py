@@ -1,6 +1,7 @@
 """Remedies at the end of a model, as code for a model called `model`."""
 
 import json
+from collections.abc import Sequence
 
 import keras
 
@@ -59,6 +60,20 @@ def new_end(end: End, targets: Targets) -> str:
 def reference(model: keras.Model, layer: object) -> str:
     """Returns an expression for a layer whose activation can be set; empty where there is none."""
     return path_to(model, layer) if hasattr(layer, "activation") else ""
+
+
+def set_on(model: keras.Model, layers: Sequence[keras.Layer], name: str, value: float) -> str:
+    """Returns code that sets an attribute of some layers and compiles again, or words for it.
+
+    >>> model = keras.Sequential([keras.layers.Dropout(0.5, name="drop")])
+    >>> set_on(model, model.layers, "rate", 0.25)
+    'model.get_layer("drop").rate = 0.25; model.compile(model.optimizer, loss=model.loss)'
+    """
+    paths = [path_to(model, layer) for layer in layers]
+    if not all(paths):
+        return f"{name}={value:g} in {' and '.join(la.name for la in layers)}, and compile again"
+    code = "".join(f"{path}.{name} = {value:g}; " for path in paths)
+    return code + "model.compile(model.optimizer, loss=model.loss)"
 
 
 def path_to(model: keras.Model, layer: object) -> str:

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_inits._diagnose.setting.endings import path_to
+from keras_inits._diagnose.setting.endings import set_on
 from keras_inits._keras_internals import all_layers
 from keras_inits._reporting import Finding
 
@@ -66,20 +66,15 @@ def finding(
     )
     if not apart >= APART:
         return None
-    paths = [path_to(model, layer) for layer in layers]
-    names = [layer.name for layer in layers]
     momentum = max(layer.momentum for layer in layers)
     steps = f"{1 / (1 - momentum):.3g}" if momentum < 1 else "no number of"
     return Finding(
         "moving statistics",
-        tuple(names),
+        tuple(layer.name for layer in layers),
         f"momentum={momentum:g}: moving mean and variance, now 0 and 1, take {steps} steps to "
         f"follow those of the batches (limit {1 / (1 - SLOW):.3g}); with them the outputs are off "
         f"by {apart:.2g} of what differs between samples (limit {APART:g})",
         "fit sees a falling loss, and predict and validation, which use them, another net",
-        "".join(f"{path}.momentum = 0.99; " for path in paths)
-        + "model.compile(model.optimizer, loss=model.loss)"
-        if all(paths)
-        else f"momentum=0.99 in {' and '.join(names)}, and compile again",
+        set_on(model, layers, "momentum", 0.99),
         {"momentum": momentum, "apart": apart},
     )
