@@ -12,7 +12,7 @@ from keras_inits import InputError, _cli
 from keras_inits._compare.store import Store
 from keras_inits.datasets import DataError
 
-TABLE = Path(__file__).parents[1] / "docs" / "schemes.md"
+DOCS = Path(__file__).parents[1] / "docs"
 
 
 @pytest.fixture
@@ -39,10 +39,11 @@ def test_list_tells_every_name_within_80_columns(keras_inits_command):
     assert max(map(len, out.splitlines())) <= 80
 
 
-def test_the_readme_holds_the_table_that_the_registry_gives(keras_inits_command):
+def test_the_pages_hold_the_tables_that_the_registry_gives(keras_inits_command):
     code, out, _ = keras_inits_command("list", "--format", "markdown")
     assert code == 0
-    assert out in TABLE.read_text(), "run `keras-inits list --format markdown` for the new table"
+    for page, table in zip(("schemes", "recipes"), out.strip().split("\n\n"), strict=True):
+        assert table in (DOCS / f"{page}.md").read_text(), "`keras-inits list --format markdown`"
 
 
 def test_digits_are_called_not_comparable_before_and_after(keras_inits_command, tmp_path):

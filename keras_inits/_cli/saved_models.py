@@ -75,9 +75,9 @@ def diagnose_model(
     from keras_inits._diagnose import diagnose, draw_input  # slow to load
 
     if batch < 1:
-        raise InputError(f"`batch` must be at least 1. Received: batch={batch}")
+        raise InputError(f"`--batch` must be at least 1. Received: --batch {batch}")
     if labels is not None and data is None:
-        raise InputError("`labels` needs the `data` that they belong to: give --data")
+        raise InputError("`--labels` needs the data that they belong to: give --data")
     if png is not None:
         require("`--png`", "matplotlib")
     loaded = load_model(
@@ -86,11 +86,15 @@ def diagnose_model(
     _compile(loaded, loss, optimizer, learning_rate)
     if data is None:
         _refuse_strings(loaded)
-    x = draw_input(loaded, batch) if data is None else _arrays("data", data, batch)
-    y = None if labels is None else _arrays("labels", labels, batch)
+    x = draw_input(loaded, batch) if data is None else _arrays("--data", data, batch)
+    y = None if labels is None else _arrays("--labels", labels, batch)
     if y is not None:
         _check_labels(loaded, x, y)
-    report = diagnose(loaded, x, y)
+    try:
+        report = diagnose(loaded, x, y)
+    except InputError as error:  # whose arguments have other names here
+        by_option = str(error).replace("`x`", "`--data`").replace("`y`", "`--labels`")
+        raise InputError(by_option) from error
     print(report)
     if json is not None:
         report.to_json(json)
@@ -113,17 +117,17 @@ def _compile(
     try:
         chosen = keras.optimizers.get(chosen)
     except (ValueError, TypeError) as error:
-        raise InputError(_unknown("optimizer", optimizer, keras.optimizers)) from error
+        raise InputError(_unknown("--optimizer", optimizer, keras.optimizers)) from error
     if learning_rate is not None:
         if not 0 < learning_rate < float("inf"):
             raise InputError(
-                f"`learning_rate` must be positive. Received: learning_rate={learning_rate}"
+                f"`--learning-rate` must be positive. Received: --learning-rate {learning_rate}"
             )
         chosen.learning_rate = learning_rate
     try:
         function = getattr(model, "loss", None) if loss is None else keras.losses.get(loss)
     except (ValueError, TypeError) as error:
-        raise InputError(_unknown("loss", loss, keras.losses)) from error
+        raise InputError(_unknown("--loss", loss, keras.losses)) from error
     model.compile(optimizer=chosen, loss=function)
 
 
@@ -132,7 +136,7 @@ def _unknown(what: str, given: Any, module: Any) -> str:
     known = {name.lower() for name in dir(module) if not name.startswith("_")}
     near = did_you_mean(str(given).lower(), sorted(known))
     return (
-        f"`{what}` must be a name that Keras knows. {near}Received: {what}={given!r}. "
+        f"`{what}` must be a name that Keras knows. {near}Received: {what} {given}. "
         f"See keras.{module.__name__.rpartition('.')[2]}"
     )
 
@@ -150,13 +154,13 @@ def _refuse_strings(model: Any) -> None:
 def _check_labels(model: Any, x: Any, y: Any) -> None:
     if getattr(model, "loss", None) is None:
         raise InputError(
-            "`labels` needs a loss, and this file was saved without one: give --loss, such as "
+            "`--labels` needs a loss, and this file was saved without one: give --loss, such as "
             "--loss sparse_categorical_crossentropy"
         )
     samples = {len(array) for array in keras.tree.flatten(x)}
     if samples != {len(array) for array in keras.tree.flatten(y)}:
         raise InputError(
-            "`data` and `labels` must have as many samples. Received: "
+            "`--data` and `--labels` must have as many samples. Received: "
             f"{sorted(samples)} samples, {[len(a) for a in keras.tree.flatten(y)]} labels"
         )
 
@@ -164,7 +168,7 @@ def _check_labels(model: Any, x: Any, y: Any) -> None:
 def _arrays(name: str, path: Path, rows: int) -> Any:
     """Returns the first rows of the array in a `.npy` file, or of those in an `.npz` by name."""
     if not path.is_file():
-        raise InputError(f"`{name}` must be a file that exists. Received: {name}={str(path)!r}")
+        raise InputError(f"`{name}` must be a file that exists. Received: {name} {path}")
     try:
         # Mapped, so that only the rows asked for are read, whatever size the file declares.
         found = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -177,7 +181,7 @@ def _arrays(name: str, path: Path, rows: int) -> Any:
     except Exception as error:  # a file from outside: damaged in any way, or pickled
         raise InputError(
             f"`{name}` must be a .npy file of numbers or strings, as `numpy.save` writes it. "
-            f"Received: {name}={str(path)!r} ({type(error).__name__}: {error})"
+            f"Received: {name} {path} ({type(error).__name__}: {error})"
         ) from error
 
 

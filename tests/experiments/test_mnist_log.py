@@ -14,9 +14,10 @@ from keras_inits._compare import Comparison, chunks
 from keras_inits._compare.weights import draw
 from keras_inits.datasets import load_mnist
 from keras_inits.experiments import MnistLogConfig, MnistLogResult, mnist_log
-from keras_inits.experiments._article_log import log_lines, overtaking
+from keras_inits.experiments._article_log import distances, log_lines, overtaking
+from keras_inits.experiments._mnist_log_page import log_text
 from keras_inits.experiments._published import MNIST_LOG
-from keras_inits.experiments.mnist_log import distances, log_text, run
+from keras_inits.experiments.mnist_log import run
 
 
 def quiet(*_):
