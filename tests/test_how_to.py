@@ -31,6 +31,19 @@ def run(page, name="page"):
     return space
 
 
+@pytest.mark.parametrize("page", ["audit", "initialize"])
+def test_a_page_prints_what_it_shows(page, capsys):
+    run(page)
+    printed = words(capsys.readouterr().out)
+    for shown in re.findall(r"^```text\n(.*?)^```$", (PAGES / f"{page}.md").read_text(), re.M | re.S):
+        assert words(shown) in printed
+
+
+def words(text):
+    """Returns text without numbers, whose last digits another processor rounds otherwise."""
+    return re.sub(r"[\s\d.±%]+", " ", text)
+
+
 @pytest.mark.filterwarnings("ignore:You are using a softmax")  # Keras, of the second example
 def test_a_broken_net_is_found_and_mended(capsys):
     space = run("diagnose")
