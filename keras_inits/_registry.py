@@ -186,7 +186,10 @@ def _unknown(name: str) -> str:
         spelled = re.sub("[- ]", "_", name.strip().lower())
         meant = [foreign.ours, *(known.get(stem, []) if spelled == stem else [])]
         return f"{head}{question(meant)}{foreign.law} {end}"
-    if stem not in known:
-        known |= {other: [foreign.ours] for other, foreign in FOREIGN.items() if other not in known}
-    near = [stem] if stem in known else near_matches(stem, known, n=3)
-    return f"{head}{question(n for each in near for n in known[each])}{end}"
+    for other, foreign in FOREIGN.items():
+        known[other] = [foreign.ours, *(n for n in known.get(other, []) if n != foreign.ours)]
+    known |= {f"{each}_init": meant for each, meant in known.items()}  # of classes
+    begun = [each for each in known if each.startswith(f"{stem}_")]
+    near = [stem] if stem in known else [*near_matches(stem, known), *begun]
+    meant = list(dict.fromkeys(n for each in near for n in known[each]))
+    return f"{head}{question(meant[:3])}{end}"

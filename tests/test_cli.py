@@ -94,7 +94,7 @@ def test_compare_says_which_scheme_is_better_and_writes_it_down(keras_inits_comm
     ("words", "says"),
     [
         (["--schemes", "xaver"], "initkit_xavier"),
-        (["--seeds", "0"], "`seeds` must be at least 1"),
+        (["--seeds", "0"], "`--seeds` must be at least 1"),
         (["--model", "lenet5"], "at least 28 x 28"),
         (["--optimizer", "sdg"], "sdg"),
     ],

@@ -11,7 +11,8 @@ from rich.console import Console
 
 from keras_inits._audit import audit
 from keras_inits._cli.loading import load_model
-from keras_inits._errors import InputError, did_you_mean
+from keras_inits._cli.names import by_name
+from keras_inits._errors import InputError
 from keras_inits._files import write_whole
 from keras_inits._optional import require
 from keras_inits._reporting import encode
@@ -28,7 +29,9 @@ def audit_model(
     imports: Imports = (),
     unsafe: tyro.conf.FlagCreatePairsOff[bool] = False,
 ) -> None:
-    """Find what is wrong with the weights that a saved model starts from; exit code 1 if anything.
+    """Find what is wrong with the weights that a saved model starts from.
+
+    Exit code 1 if anything is.
 
     Args:
         model: a saved model, MODEL.keras or MODEL.h5.
@@ -57,7 +60,9 @@ def diagnose_model(
     imports: Imports = (),
     unsafe: tyro.conf.FlagCreatePairsOff[bool] = False,
 ) -> None:
-    """Report what each layer of a saved model does to the signal; exit code 1 if it is unhealthy.
+    """Find why a saved model does not train: data, targets, loss, signal, gradient.
+
+    Exit code 1 if anything is found.
 
     Args:
         model: a saved model, MODEL.keras or MODEL.h5.
@@ -93,8 +98,8 @@ def diagnose_model(
     try:
         report = diagnose(loaded, x, y)
     except InputError as error:  # whose arguments have other names here
-        by_option = str(error).replace("`x`", "`--data`").replace("`y`", "`--labels`")
-        raise InputError(by_option) from error
+        text = str(error).replace("`x`", "`--data`").replace("`y`", "`--labels`")
+        raise InputError(text.replace("Received: x of", "Received: an array of")) from error
     print(report)
     if json is not None:
         report.to_json(json)
@@ -114,31 +119,17 @@ def _compile(
     chosen: Any = getattr(model, "optimizer", None) or "rmsprop"  # the default of `compile`
     if optimizer is not None:
         chosen = optimizer
-    try:
-        chosen = keras.optimizers.get(chosen)
-    except (ValueError, TypeError) as error:
-        raise InputError(_unknown("--optimizer", optimizer, keras.optimizers)) from error
+    chosen = by_name("--optimizer", chosen, keras.optimizers)
     if learning_rate is not None:
         if not 0 < learning_rate < float("inf"):
             raise InputError(
                 f"`--learning-rate` must be positive. Received: --learning-rate {learning_rate}"
             )
         chosen.learning_rate = learning_rate
-    try:
-        function = getattr(model, "loss", None) if loss is None else keras.losses.get(loss)
-    except (ValueError, TypeError) as error:
-        raise InputError(_unknown("--loss", loss, keras.losses)) from error
+    function: Any = getattr(model, "loss", None)
+    if loss is not None:
+        function = by_name("--loss", loss, keras.losses)
     model.compile(optimizer=chosen, loss=function)
-
-
-def _unknown(what: str, given: Any, module: Any) -> str:
-    # Keras takes its classes' names in any case: "sgd" for SGD.
-    known = {name.lower() for name in dir(module) if not name.startswith("_")}
-    near = did_you_mean(str(given).lower(), sorted(known))
-    return (
-        f"`{what}` must be a name that Keras knows. {near}Received: {what} {given}. "
-        f"See keras.{module.__name__.rpartition('.')[2]}"
-    )
 
 
 def _refuse_strings(model: Any) -> None:

@@ -139,7 +139,16 @@ def test_the_model_is_left_as_it_was(language_model):
         np.testing.assert_array_equal(value, variable.numpy())
     assert model.train_function is trained
     assert keras.layers.Layer.__call__ is call
-    assert first != ki.diagnose(model, x, y, seed=0, training=False)
+
+
+def test_a_report_says_whether_normalization_used_the_batch():
+    hidden = [layers.Dense(8, "relu"), layers.BatchNormalization()]
+    model = keras.Sequential([keras.Input((4,)), *hidden, layers.Dense(1, "sigmoid")])
+    x, y = rng.normal(size=(8, 4)), rng.integers(0, 2, (8, 1))
+    model.compile("sgd", "binary_crossentropy")
+    model.train_on_batch(x, y)
+    assert ki.diagnose(model, x, y) == ki.diagnose(model, x, y)
+    assert ki.diagnose(model, x, y) != ki.diagnose(model, x, y, training=False)
 
 
 def test_the_layers_are_released_when_the_model_fails():
