@@ -174,11 +174,13 @@ def _is_string_of_keras(name: str) -> bool:
 def _unknown(name: str) -> str:
     end = "`keras_inits.names()` and `keras-inits list` list the names of this library."
     head = f"No initializer has this name. Received: {name!r}. "
+    if ours := next((n for n, cls in _schemes.items() if cls.__name__ == name), None):
+        return f"{head}{question([ours])}{end}"
     stem = plain(name)
     if call := _whole_net.get(stem):
         return f"{head}It starts a whole net, not one weight: {call}. {end}"
     # By the form that `plain` gives: a prefix that all have in common would make all alike.
-    known = {ours.removeprefix(PREFIX): [ours] for ours in names()}
+    known = {each.removeprefix(PREFIX): [each] for each in names()}
     for builtin in dir(keras.initializers):
         if builtin.islower() and re.match("(?!get|serialize|deserialize)[a-z]", builtin):
             known.setdefault(builtin, []).append(builtin)
