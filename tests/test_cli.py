@@ -145,20 +145,14 @@ def test_an_unknown_source_is_a_usage_error(keras_inits_command):
     assert code == 2
 
 
-def test_the_commands_come_before_tensorflow_starts():
-    # which can be told about its threads only then
-    script = (
-        "import keras_inits._cli, tensorflow as tf; "
-        "tf.config.threading.set_intra_op_parallelism_threads(1)"
-    )
-    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
-
-
-def test_importing_loads_nothing_heavy_beyond_keras():
+def test_importing_loads_nothing_heavy_beyond_keras_and_does_not_start_tensorflow():
+    # which can be told about its threads only before it starts
     script = (
         "import sys, keras; before = set(sys.modules); "
         "import keras_inits, keras_inits.datasets; "
-        "print([m for m in set(sys.modules) - before if not m.startswith('keras_inits')])"
+        "print([m for m in set(sys.modules) - before if not m.startswith('keras_inits')]); "
+        "import keras_inits._cli, tensorflow as tf; "
+        "tf.config.threading.set_intra_op_parallelism_threads(1)"
     )
     process = subprocess.run(
         [sys.executable, "-c", script], check=True, capture_output=True, text=True

@@ -165,11 +165,11 @@ def test_finished_runs_of_fit_are_not_trained_again(tmp_path, monkeypatch):
     )
 
 
-@pytest.mark.parametrize("change", [{"learning_rate": 0.1}, {"batch_size": 50}, {"seed": 5}])
-def test_a_folder_with_another_recipe_is_refused(tmp_path, change):
+def test_a_folder_with_another_recipe_is_refused(tmp_path):
     run(digits(epochs=1, out=tmp_path), report=quiet)
-    with pytest.raises(ValueError, match=r"other settings.*Received"):
-        run(digits(epochs=1, out=tmp_path, **change), report=quiet)
+    for change in ({"learning_rate": 0.1}, {"batch_size": 50}, {"seed": 5}):
+        with pytest.raises(ValueError, match=r"other settings.*Received"):
+            run(digits(epochs=1, out=tmp_path, **change), report=quiet)
 
 
 @pytest.mark.slow
