@@ -16,10 +16,10 @@ from keras import ops
 
 from keras_inits._diagnose.backends import backend
 from keras_inits._diagnose.objective import Objective
+from keras_inits._diagnose.setting.schedules import STEPS, inner
 from keras_inits._keras_internals import all_layers
 
 BATCH = 32  # the default of `fit`
-STEPS = 20  # Adam's running means have passed their start (beta_1 = 0.9) by twice
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,11 +214,11 @@ class Copy:
     def _step(self, optimizer: Any) -> tuple[Any, Any]:
         """Returns a copy of `optimizer` for the shadows, and the step that it does."""
         if optimizer not in self._steps:
-            inner = getattr(optimizer, "inner_optimizer", optimizer)  # loss scaling: for float16
-            config = inner.get_config()
+            compiled = inner(optimizer)  # steps are tried without the scaling of the loss
+            config = compiled.get_config()
             if isinstance(config.get("learning_rate"), dict):
                 config["learning_rate"] = 0.0  # in the place of a schedule: `trial` sets it
-            own = type(inner).from_config(config)
+            own = type(compiled).from_config(config)
             own.build(self.shadows)
 
             def step(x: Any, y: Any, sample_weight: Any) -> Any:
@@ -228,8 +228,8 @@ class Copy:
 
             start = [backend.held(v) for v in own.variables]
             shapes = [tuple(v.shape) for v in start]
-            if inner.built and [tuple(v.shape) for v in inner.variables] == shapes:
-                start = [backend.held(v) for v in inner.variables]
+            if compiled.built and [tuple(v.shape) for v in compiled.variables] == shapes:
+                start = [backend.held(v) for v in compiled.variables]
             self._steps[optimizer] = (own, start), self._compiled(step, own)
         (own, start), step = self._steps[optimizer]
         for v, value in zip(own.variables, start, strict=True):
@@ -300,61 +300,6 @@ def _norm(tensor: Any) -> float:
     return backend.length(backend.float32(backend.read(ops.convert_to_tensor(tensor))))
 
 
-@dataclass(frozen=True)
-class Rate:
-    """The learning rate that a training begins with.
-
-    Attributes:
-        value: of a schedule, that at the start; where it warms up, that after `STEPS` steps.
-        scheduled: whether there is a schedule.
-        rises: whether it becomes larger by half or more.
-    """
-
-    value: float
-    scheduled: bool = False
-    rises: bool = False
-
-
-def schedule_of(optimizer: Any) -> Callable[[int], float] | None:
-    """Returns an optimizer's rate at each step; None without a schedule, or with an unknown one."""
-    config = getattr(optimizer, "inner_optimizer", optimizer).get_config().get("learning_rate")
-    if not isinstance(config, dict):
-        return None
-    try:
-        schedule = keras.optimizers.schedules.deserialize(config)
-        schedule(0)
-    except Exception:  # a schedule of the user's own, which only its class can make
-        return None
-    return lambda step: float(schedule(step))
-
-
-def rate_of(optimizer: Any) -> Rate:
-    """Returns the rate that an optimizer goes on with."""
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-    now = float(optimizer.learning_rate)
-    if not isinstance(optimizer.get_config().get("learning_rate"), dict):
-        return Rate(now)
-    schedule = schedule_of(optimizer)
-    if schedule is None:
-        return Rate(now, True, True)
-    step = int(optimizer.iterations)
-    ahead = {n: schedule(step + n) for n in (0, STEPS, 100, 1000, 10_000)}
-    rises = max(ahead.values()) > 1.5 * ahead[0]
-    return Rate(ahead[STEPS] if rises else ahead[0], True, rises)
-
-
-def momentum_of(optimizer: Any) -> float:
-    """Returns the momentum of gradient descent; 0 of other optimizers."""
-    value = getattr(getattr(optimizer, "inner_optimizer", optimizer), "momentum", 0.0)
-    return float(value) if isinstance(value, int | float) else 0.0
-
-
-def steps_of(optimizer: Any) -> int:
-    """Returns how many steps a trial takes: twice the memory of a momentum, 20 to 200."""
-    memory = 1 / max(1 - momentum_of(optimizer), 1e-3)
-    return int(min(max(STEPS, round(2 * memory)), 10 * STEPS))
-
-
 def _batches(samples: int, steps: int, seed: int) -> list[np.ndarray]:
     rng = np.random.default_rng(seed)
     size = min(BATCH, samples)
@@ -369,28 +314,3 @@ def _spread(outputs: Any) -> Any:
     """Returns the standard deviation of the outputs over samples, of all units together."""
     real = [t for t in keras.tree.flatten(outputs) if backend.is_floating(t)]
     return ops.sqrt(sum(ops.mean(ops.var(ops.cast(t, "float32"), axis=0)) for t in real))
-
-
-def work(model: keras.Model) -> tuple[int, float]:
-    """Returns how many layers a model has, and roughly its multiplications for one sample.
-
-    Each kernel once for each place it is applied at, three times (forward, and back to weights and
-    to inputs); of layers whose output shape is not known, for one place.
-    """
-    layers, total = 0, 0.0
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            inner, cost = work(layer)
-            layers, total = layers + inner, total + cost
-            continue
-        layers += 1
-        if isinstance(layer, keras.layers.Embedding):
-            continue
-        size = sum(np.prod(w.shape) for w in layer.weights if len(w.shape) > 1)
-        try:
-            shape = (layer.input if isinstance(layer, keras.layers.RNN) else layer.output).shape
-            places = np.prod([n or 1 for n in shape[1:-1]], initial=1.0)
-        except (AttributeError, ValueError):
-            places = 1.0
-        total += 3.0 * float(size) * float(places)
-    return layers, total

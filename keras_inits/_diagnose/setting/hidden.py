@@ -1,0 +1,170 @@
+"""What between the layers lets nothing through: dropout, softmax, activations without a bound."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+
+from keras_inits._diagnose.setting import weighing
+from keras_inits._diagnose.setting.endings import COMPILE, path_to, set_on
+from keras_inits._diagnose.setting.tries import UNTAUGHT, Tries
+from keras_inits._keras_internals import all_layers
+from keras_inits._reporting import Finding
+
+# The highest that Srivastava et al. 2014, section A.4, found to help: retention 0.5 to 0.8 in
+# hidden layers, figure 9 best from 0.4 to 0.8 (https://jmlr.org/papers/v15/srivastava14a.html).
+RATE = 0.8
+SILENT = 0.1  # the share of samples in which a dropout leaves no unit at all
+_DROPOUTS = (keras.layers.Dropout, keras.layers.GaussianDropout, keras.layers.AlphaDropout)
+# No scale of kernels keeps a signal under an exponential, and a state that gates add up in has no
+# bound under a rectifier. What stands in their place has one to one side at least.
+_BOUNDED = {"exponential": "elu", "relu": "tanh"}
+
+
+def dropout(
+    layers: Sequence[tuple[str, float, int]], paths: Mapping[str, str] | None = None
+) -> list[Finding]:
+    """Returns the findings on dropouts.
+
+    Args:
+        layers: of each its name, rate, and how many units it is given.
+        paths: expressions for layers of these names, of those that are not at the top.
+    """
+    found = []
+    for name, rate, units in layers:
+        silent = rate**units
+        if rate <= RATE and silent < SILENT:
+            continue
+        path = (paths or {}).get(name) or f'model.get_layer("{name}")'
+        better = 0.2 if rate > RATE else 0.0
+        evidence = f"a rate of {rate:g} (limit {RATE:g})"
+        if silent >= SILENT:
+            evidence = (
+                f"with {units} units and rate {rate:g}, {silent:.0%} of samples lose them all"
+            )
+            evidence += f" (limit {SILENT:.0%})"
+        found.append(
+            Finding(
+                "dropout",
+                (name,),
+                evidence,
+                "What gets through is mostly noise",
+                f"{path}.rate = {better}; {COMPILE}",
+                {"rate": rate, "units": units, "silent": silent},
+            )
+        )
+    return found
+
+
+def paths_to_dropouts(model: keras.Model) -> dict[str, str]:
+    """Returns expressions for a model's dropouts, by their names."""
+    found = (la for la in all_layers(model) if isinstance(la, _DROPOUTS))
+    return {la.name: path_to(model, la) for la in found}
+
+
+def dropouts_of(model: keras.Model) -> list[tuple[str, float, int]]:
+    """Returns name, rate and units of each of a model's dropouts whose input shape is known."""
+    found = []
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            found += dropouts_of(layer)
+        elif isinstance(layer, _DROPOUTS) and layer.rate > 0:
+            try:
+                units = int(layer.input.shape[-1])
+            except (AttributeError, ValueError, TypeError, IndexError):
+                continue  # in a subclassed model, or called several times
+            noise = isinstance(layer, keras.layers.GaussianDropout)  # no unit is ever lost
+            found.append((layer.name, float(layer.rate), sys.maxsize if noise else units))
+    return found
+
+
+def softmax(model: keras.Model) -> list[Finding]:
+    """Returns the findings on softmax inside of recurrent layers, and between those in a row.
+
+    Elsewhere it may be the weights of an attention or of experts.
+    """
+    found = []
+    for layer in all_layers(model):
+        cell: Any = getattr(layer, "cell", None)
+        recurrent = isinstance(layer, keras.layers.RNN) and layer is not model.layers[-1]
+        if recurrent and _activation(cell) == "softmax":
+            found.append(_softmax(model, layer, "cell.activation", "tanh", int(cell.units)))
+    if isinstance(model, keras.Sequential):
+        kernels = [la for la in model.layers if any(len(w.shape) > 1 for w in la.weights)]
+        for layer in kernels[:-1]:
+            if _activation(layer) == "softmax" and not isinstance(layer, keras.layers.RNN):
+                units = int(layer.output.shape[-1])
+                found.append(_softmax(model, layer, "activation", "relu", units))
+    return found
+
+
+def _softmax(
+    model: keras.Model, layer: keras.Layer, attribute: str, instead: str, units: int
+) -> Finding:
+    state = attribute != "activation"
+    return Finding(
+        "hidden activation",
+        (layer.name,),
+        f"softmax makes shares of 1 of its {units} units, {1 / units:.2g} on average",
+        "The state hardly moves, and little of what it has read differs between samples"
+        if state
+        else "One unit can only rise where others fall, and little differs between samples",
+        set_on(model, [layer], attribute, f"keras.activations.{instead}"),
+        {"units": units},
+    )
+
+
+def _activation(holder: Any) -> str:
+    return getattr(getattr(holder, "activation", None), "__name__", "")
+
+
+def by_steps(tries: Tries) -> list[Finding]:
+    """Returns the finding that activations without a bound keep a net from learning.
+
+    Exponentials between layers, and rectifiers inside of layers with gates. Tried in a copy of the
+    net with `elu`, and with `tanh`, in their place: many such nets do learn.
+    """
+    case, best = tries.case, tries.best
+    layers = _unbounded(case.model)
+    if not layers or not best or not tries.longer or tries.own.end < UNTAUGHT * best:
+        return []
+    instead = {layer.name: _BOUNDED[name] for layer, name in layers.items()}
+    own, other = tries.own_longer, tries.with_activations(instead)
+    if own.end < UNTAUGHT * best or other is None or not weighing.clearly_lower(other, own):
+        return []
+    names = " and ".join(layer.name for layer in layers)
+    old, new = (" or ".join(dict.fromkeys(each)) for each in (layers.values(), instead.values()))
+    code = [
+        set_on(
+            case.model,
+            [layer for layer, each in layers.items() if each == name],
+            "activation" if name == "exponential" else "cell.activation",
+            f"keras.activations.{_BOUNDED[name]}",
+        )
+        for name in dict.fromkeys(layers.values())
+    ]
+    return [
+        Finding(
+            "hidden activation",
+            tuple(layer.name for layer in layers),
+            f"{old} in {names} has no bound; {len(own.losses)} steps on a copy lead from a loss of "
+            f"{own.start:.4g} to {own.end:.4g}, with {new} in its place to {other.end:.4g}",
+            "What is a little too large grows from layer to layer, or from step to step, and so do "
+            "the gradient and the steps",
+            "; ".join(code),
+            {"end": own.end, "better_end": other.end},
+        )
+    ]
+
+
+def _unbounded(model: keras.Model) -> dict[keras.Layer, str]:
+    """Returns the layers before the last with such an activation, and its name."""
+    found: dict[keras.Layer, str] = {}
+    kernels = [layer for layer in model.layers if any(len(w.shape) > 1 for w in layer.weights)]
+    for layer in kernels[:-1]:
+        if isinstance(layer, keras.layers.LSTM | keras.layers.GRU):
+            found |= {layer: "relu"} if _activation(layer) == "relu" else {}
+        elif _activation(layer) == "exponential":
+            found[layer] = "exponential"
+    return found
