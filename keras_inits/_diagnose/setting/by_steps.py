@@ -1,6 +1,7 @@
 """What trial steps show of a setting: scales, penalties, the start of the loss, and the rate."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -67,8 +68,10 @@ def judged(
     found += measured.target_scale(tries) + measured.weight_size(tries)
     if not any(f.kind == "regularization" for f in found):
         found += outweighed.check(tries)
+    activations: list[Finding] = []
     if not any(f.kind in _EXPLAINING for f in found):
-        found += hidden.by_steps(tries) or positions.check(tries)
+        activations = hidden.by_steps(tries)
+        found += activations or positions.check(tries)
     of_weights = False
     if not any(f.kind in _EXPLAINING for f in found):
         rate, of_weights = _of_rate(tries)
@@ -80,7 +83,8 @@ def judged(
     first = FirstSteps(tries.rate.value, own.start, own.end, best, tries.spent, **around)
     # Where the setting has a fault, the signal is what comes of it.
     if found:
-        return Setting(ordered(found), (), first, of_weights=of_weights)
+        setting = Setting(ordered(found), (), first, of_weights=of_weights)
+        return replace(setting, weigh=hidden.without_sizes) if activations else setting
 
     def weigh(findings: Sequence[Finding], lost: bool) -> Weighed:
         if not findings:

@@ -8,6 +8,7 @@ import keras
 
 from keras_inits._diagnose.setting import weighing
 from keras_inits._diagnose.setting.endings import COMPILE, path_to, set_on
+from keras_inits._diagnose.setting.order import Weighed
 from keras_inits._diagnose.setting.tries import UNTAUGHT, Tries
 from keras_inits._keras_internals import all_layers
 from keras_inits._reporting import Finding
@@ -156,6 +157,15 @@ def by_steps(tries: Tries) -> list[Finding]:
             {"end": own.end, "better_end": other.end},
         )
     ]
+
+
+def without_sizes(findings: Sequence[Finding], lost: bool) -> Weighed:
+    """Returns findings of the signal without those on sizes, for a net that `by_steps` named.
+
+    With other activations its kernels learn as they are.
+    """
+    del lost
+    return tuple(f for f in findings if f.kind not in weighing.SCALES), ()
 
 
 def _unbounded(model: keras.Model) -> dict[keras.Layer, str]:

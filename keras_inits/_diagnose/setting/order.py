@@ -61,10 +61,7 @@ class Setting:
     first_steps: FirstSteps | None = None
     usable: bool = True
     of_weights: bool = False
-    weigh: Callable[[Sequence[Finding], bool], Weighed] = lambda findings, lost: (
-        tuple(findings),
-        (),
-    )
+    weigh: Callable[[Sequence[Finding], bool], Weighed] = lambda found, lost: (tuple(found), ())
 
 
 def ordered(found: Iterable[Finding]) -> tuple[Finding, ...]:

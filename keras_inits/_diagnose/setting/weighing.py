@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_inits._diagnose.setting.endings import COMPILE
 from keras_inits._diagnose.setting.rates import fall
 from keras_inits._diagnose.setting.steps import Trial
 from keras_inits._diagnose.sizes import OVER_TIME
@@ -210,7 +211,7 @@ def _of_sigmoids(
         f"for name in {layers!r}:\n"
         "    model.get_layer(name).activation = keras.activations.relu  # or tanh\n"
         "    keras_inits.initialize(model.get_layer(name), keras_inits.HeInit())\n"
-        "model.compile(model.optimizer, loss=model.loss)"
+        f"{COMPILE}"
     )
     together = dataclasses.replace(
         first,

@@ -11,6 +11,7 @@ from keras_inits._diagnose.setting import (
     asked,
     by_steps,
     data,
+    direction,
     examine,
     measured,
     order,
@@ -82,8 +83,8 @@ def test_a_loss_that_is_linear_in_the_outputs_has_no_wrong_sign():
         def turned(truth, made):
             return -float(((truth - made) ** 2).mean())
 
-        assert own_loss._reversed(y, targets_of(y), end, linear, 1) is None
-        assert own_loss._reversed(y, targets_of(y), end, turned, 1) is not None
+        assert direction.turned_round(y, targets_of(y), end, linear, 1) is None
+        assert direction.turned_round(y, targets_of(y), end, turned, 1) is not None
 
 
 class _Counting(keras.losses.Loss):
