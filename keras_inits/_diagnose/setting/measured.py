@@ -11,6 +11,7 @@ from keras_inits._diagnose.setting import (
     drowned,
     filled,
     moving,
+    norms,
     own_loss,
     pace,
     probabilities,
@@ -57,9 +58,9 @@ def penalties(tries: Tries) -> list[Finding]:
     given = (case.x, case.y, case.sample_weight)
     some = keras.tree.map_structure(lambda t: None if t is None else t[:BATCH], given)
     found = (
-        strength.penalty(*case.copy.penalties(*given), l1=strength.l1_of(case.model)),
+        strength.penalty(*norms.of_penalties(case.copy, *given), l1=strength.l1_of(case.model)),
         strength.decay(inner(tries.optimizer), tries.rate.value),
-        strength.activity(*case.copy.activity(*some), case.model),
+        strength.activity(*norms.of_activity(case.copy, *some), case.model),
     )
     return [finding for finding in found if finding]
 

@@ -5,7 +5,6 @@ that are given. Keras's `StatelessScope` puts the copies in the place of the var
 of this thread alone; whatever the pass assigns (statistics, seeds) goes to the copies.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +16,6 @@ from keras import ops
 from keras_inits._diagnose.backends import backend
 from keras_inits._diagnose.objective import Objective
 from keras_inits._diagnose.setting.schedules import STEPS, inner
-from keras_inits._keras_internals import all_layers
 
 BATCH = 32  # the default of `fit`
 
@@ -111,7 +109,8 @@ class Copy:
         eagerly = bool(getattr(self.model, "run_eagerly", False))
         return backend.compiled(function, variables, eagerly=eagerly)
 
-    def _inside(self, values: Sequence[Any]) -> Any:
+    def inside(self, values: Sequence[Any]) -> Any:
+        """Returns the context in which the model runs on values in the place of its variables."""
         statistics = [ops.convert_to_tensor(s) for s in self.statistics]
         pairs = [
             *zip(self.trained, values, strict=True),
@@ -121,12 +120,12 @@ class Copy:
 
     def outputs(self, x: Any, *, training: bool) -> Any:
         """Returns what the copy makes of `x`; nothing it assigns is kept."""
-        with self._inside([v.value for v in self.shadows]):
+        with self.inside([v.value for v in self.shadows]):
             return self.model(x, training=training)
 
     def _loss_of_all(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, ...]:
         values = [v.value for v in self.shadows]
-        with self._inside(values) as scope:
+        with self.inside(values) as scope:
             outputs = self.model(x, training=True)
             added, penalties = _sum(scope.losses), _sum(self._penalties(values))
             return self.objective(x, y, outputs, sample_weight), _spread(outputs), added, penalties
@@ -141,64 +140,11 @@ class Copy:
         pairs = zip(self.trained, values, strict=True)
         return [v.regularizer(value) for v, value in pairs if getattr(v, "regularizer", None)]
 
-    def penalties(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[float, float, float]:
-        """Returns the gradient norms of the data and of the penalties on weights, and their sum.
-
-        Over the penalized weights alone, at the start; zeros where there are none.
-        """
-        self.reset()
-        owned = [
-            (i, v.regularizer)
-            for i, v in enumerate(self.trained)
-            if getattr(v, "regularizer", None) is not None
-        ]
-        if not owned:
-            return 0.0, 0.0, 0.0
-
-        def penalties(values: Sequence[Any]) -> tuple[Any, Any]:
-            return sum(penalty(v) for v, (_, penalty) in zip(values, owned, strict=True)), ()
-
-        own = [self.shadows[i].value for i, _ in owned]
-        total, of_penalty, _ = backend.gradients(penalties, own)
-        _, gradients = self.gradients(x, y, sample_weight)
-        self.reset()
-        of_data = [gradients[i] - g for (i, _), g in zip(owned, of_penalty, strict=True)]
-        norms = [math.hypot(*map(_norm, parts)) for parts in (of_data, of_penalty)]
-        return norms[0], norms[1], float(total)
-
-    def activity(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[float, float, float]:
-        """Returns the gradient norms of the rest of the loss and of the penalties on activity.
-
-        And the sum of these. Zeros where there are none, or the model adds other losses as well.
-        """
-        owners = [la for la in all_layers(self.model) if la.activity_regularizer is not None]
-        if not owners:
-            return 0.0, 0.0, 0.0
-        self.reset()
-        made: list[int] = []
-
-        def penalties(values: Sequence[Any]) -> tuple[Any, Any]:
-            with self._inside(values) as scope:
-                self.model(x, training=True)
-                made.append(len(scope.losses))
-                return sum(scope.losses), ()
-
-        values = [v.value for v in self.shadows]
-        total, of_penalty, _ = backend.gradients(penalties, values)
-        if made[0] != len(owners):
-            return 0.0, 0.0, 0.0
-        _, gradients = self.gradients(x, y, sample_weight)
-        self.reset()
-        pairs = zip(gradients, of_penalty, strict=True)
-        norms = [math.hypot(*(_norm(g - p) for g, p in pairs))]
-        norms += [math.hypot(*(_norm(p) for p in of_penalty))]
-        return norms[0], norms[1], float(total)
-
     def gradients(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[Any, Any]:
         """Returns the loss of a batch and its gradients; statistics move on."""
 
         def loss_of(values: Sequence[Any]) -> tuple[Any, list[Any]]:
-            with self._inside(values) as scope:
+            with self.inside(values) as scope:
                 loss = self.objective(x, y, self.model(x, training=True), sample_weight)
                 if self.weakened:
                     rest = _sum([*scope.losses, *self._penalties(values)])
@@ -276,7 +222,7 @@ class Copy:
         end, after, added_later, penalties_later = map(float, self._loss(*given))
         finite = np.isfinite(end) and np.isfinite(losses[-1])
         moved = [
-            _norm(s.value - v.value) / max(_norm(v.value), 1e-30)
+            norm(s.value - v.value) / max(norm(v.value), 1e-30)
             for s, v in zip(self.shadows, self.trained, strict=True)
         ]
         return Trial(
@@ -296,7 +242,8 @@ def _sum(losses: Sequence[Any]) -> Any:
     return sum((ops.sum(ops.cast(loss, "float32")) for loss in losses), ops.zeros(()))
 
 
-def _norm(tensor: Any) -> float:
+def norm(tensor: Any) -> float:
+    """Returns the Euclidean norm of a tensor of any kind."""
     return backend.length(backend.float32(backend.read(ops.convert_to_tensor(tensor))))
 
 
