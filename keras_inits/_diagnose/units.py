@@ -118,18 +118,14 @@ def symmetric(evidence: Evidence) -> Found:
         count = units if silent and _one_column(call) else _equal_units(call)
         if count > evidence.thresholds.equal * units:
             # A kernel of zeros behind gets no gradient either, of the zeros that it is given.
-            behind = [
-                evidence.calls[i].name
-                for i in evidence.leads_to[index]
-                if silent and _is_zero(evidence, i)
-            ]
+            behind = [i for i in evidence.leads_to[index] if silent and _is_zero(evidence, i)]
             yield (
                 index,
                 Finding(
                     "symmetric",
-                    (call.name, *behind),
+                    (call.name,),
                     f"{count} of {units} units equal others, in output and in gradient"
-                    + "".join(f", and the kernel of {name} is 0" for name in behind),
+                    + "".join(f", and the kernel of {evidence.calls[i].name} is 0" for i in behind),
                     "Equal units get equal steps: training never makes them differ",
                     redraw(evidence, index),
                     {"equal": count, "units": units},

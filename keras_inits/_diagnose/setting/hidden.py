@@ -1,13 +1,12 @@
 """What between the layers lets nothing through: dropout, softmax, activations without a bound."""
 
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 from keras_inits._diagnose.setting import weighing
-from keras_inits._diagnose.setting.endings import COMPILE, path_to, set_on
+from keras_inits._diagnose.setting.endings import set_on
 from keras_inits._diagnose.setting.order import Weighed
 from keras_inits._diagnose.setting.tries import UNTAUGHT, Tries
 from keras_inits._keras_internals import all_layers
@@ -23,60 +22,34 @@ _DROPOUTS = (keras.layers.Dropout, keras.layers.GaussianDropout, keras.layers.Al
 _BOUNDED = {"exponential": "elu", "relu": "tanh"}
 
 
-def dropout(
-    layers: Sequence[tuple[str, float, int]], paths: Mapping[str, str] | None = None
-) -> list[Finding]:
-    """Returns the findings on dropouts.
-
-    Args:
-        layers: of each its name, rate, and how many units it is given.
-        paths: expressions for layers of these names, of those that are not at the top.
-    """
+def dropout(model: keras.Model) -> list[Finding]:
+    """Returns the findings on dropouts whose input shape is known."""
     found = []
-    for name, rate, units in layers:
-        silent = rate**units
+    for layer in all_layers(model):
+        if not isinstance(layer, _DROPOUTS) or not layer.rate > 0:
+            continue
+        try:
+            units = int(layer.input.shape[-1])
+        except (AttributeError, ValueError, TypeError, IndexError):
+            continue  # in a subclassed model, or called several times
+        rate = float(layer.rate)
+        # Of noise that multiplies no unit is ever lost.
+        silent = 0.0 if isinstance(layer, keras.layers.GaussianDropout) else rate**units
         if rate <= RATE and silent < SILENT:
             continue
-        path = (paths or {}).get(name) or f'model.get_layer("{name}")'
-        better = 0.2 if rate > RATE else 0.0
-        evidence = f"a rate of {rate:g} (limit {RATE:g})"
-        if silent >= SILENT:
-            evidence = (
-                f"with {units} units and rate {rate:g}, {silent:.0%} of samples lose them all"
-            )
-            evidence += f" (limit {SILENT:.0%})"
         found.append(
             Finding(
                 "dropout",
-                (name,),
-                evidence,
+                (layer.name,),
+                f"with {units} units and rate {rate:g}, {silent:.0%} of samples lose them all "
+                f"(limit {SILENT:.0%})"
+                if silent >= SILENT
+                else f"a rate of {rate:g} (limit {RATE:g})",
                 "What gets through is mostly noise",
-                f"{path}.rate = {better}; {COMPILE}",
+                set_on(model, [layer], "rate", 0.2 if rate > RATE else 0.0),
                 {"rate": rate, "units": units, "silent": silent},
             )
         )
-    return found
-
-
-def paths_to_dropouts(model: keras.Model) -> dict[str, str]:
-    """Returns expressions for a model's dropouts, by their names."""
-    found = (la for la in all_layers(model) if isinstance(la, _DROPOUTS))
-    return {la.name: path_to(model, la) for la in found}
-
-
-def dropouts_of(model: keras.Model) -> list[tuple[str, float, int]]:
-    """Returns name, rate and units of each of a model's dropouts whose input shape is known."""
-    found = []
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            found += dropouts_of(layer)
-        elif isinstance(layer, _DROPOUTS) and layer.rate > 0:
-            try:
-                units = int(layer.input.shape[-1])
-            except (AttributeError, ValueError, TypeError, IndexError):
-                continue  # in a subclassed model, or called several times
-            noise = isinstance(layer, keras.layers.GaussianDropout)  # no unit is ever lost
-            found.append((layer.name, float(layer.rate), sys.maxsize if noise else units))
     return found
 
 

@@ -86,8 +86,7 @@ def _examined(
     if model.weights and not model.trainable_weights and loss is None:
         return Setting((_frozen(model),))
     found += measured.runs(case, inputs)
-    found += hidden.dropout(hidden.dropouts_of(model), hidden.paths_to_dropouts(model))
-    found += hidden.softmax(model)
+    found += hidden.dropout(model) + hidden.softmax(model)
     found += sampling.check(model)
     found += linearity.check(case)
     known = [guess(t, k, w) for (t, _, k), w in zip(case.parts, weights, strict=True)]

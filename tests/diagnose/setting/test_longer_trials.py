@@ -135,7 +135,7 @@ def test_curves_of_one_feature_among_noise_are_seen():
 
 def test_dropouts_that_are_noise_are_judged_by_their_rate():
     model = keras.Sequential([keras.Input((6,)), layers.GaussianDropout(0.98), layers.Dense(1)])
-    assert len(hidden.dropout(hidden.dropouts_of(model))) == 1
+    assert len(hidden.dropout(model)) == 1
 
 
 def test_one_class_that_has_all_weight_is_found():

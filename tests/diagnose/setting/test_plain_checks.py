@@ -229,7 +229,13 @@ def test_guesses_are_entropy_and_variance():
 
 
 def test_dropout_of_a_few_units_or_of_nearly_all_is_found():
-    found = hidden.dropout([("few", 0.5, 3), ("many", 0.5, 64), ("strong", 0.95, 64)])
+    drop = keras.layers.Dropout
+    model = keras.Sequential(
+        [keras.Input((64,)), drop(0.5, name="many"), drop(0.95, name="strong")]
+    )
+    model.add(keras.layers.Dense(3))
+    model.add(drop(0.5, name="few"))
+    found = sorted(hidden.dropout(model), key=lambda finding: finding.where)
     assert [finding.where for finding in found] == [("few",), ("strong",)]
 
 
