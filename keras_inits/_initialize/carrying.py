@@ -11,7 +11,7 @@ import numpy as np
 from keras_inits._gains import Activation
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers.kinds import Kind
-from keras_inits._moments import INPUT_ALIKE, Place, Signal, activated, carried, normal
+from keras_inits._moments import INPUT_ALIKE, Place, Signal, Taps, activated, carried, normal
 from keras_inits._schemes import BalancedInit
 from keras_inits._wiring import Call, Wiring
 
@@ -100,11 +100,17 @@ class Carrier:
             output = outputs[i] if i < len(outputs) else 0
             signal = signals[source]
             given.append(signal.shuffled(source * 64 + output) if output else signal)
-        balanced = call.kind is Kind.DEPTHWISE and any(
-            path in self.choices and isinstance(self.choices[path].initializer, BalancedInit)
-            for path in call.weights
+        return Place(
+            self.wiring, call, tuple(given), self._power(call), self.sizes_known, self._taps(call)
         )
-        return Place(self.wiring, call, tuple(given), self._power(call), self.sizes_known, balanced)
+
+    def _taps(self, call: Call) -> Taps:
+        """Returns how the taps of a depthwise kernel are drawn."""
+        chosen = [self.choices[path].initializer for path in call.weights if path in self.choices]
+        for scheme in chosen if call.kind is Kind.DEPTHWISE else ():
+            if isinstance(scheme, BalancedInit):
+                return "positive" if scheme.positive else "balanced"
+        return "independent"
 
     def carry(self, call: Call, activation: Activation | None) -> None:
         """Carries the signal through a call.
