@@ -641,7 +641,7 @@ def test_depthwise_taps_keep_the_sign_of_what_is_constant():
     """Which channels a ReLU silences would decide the scale of all that follows."""
     model = narrow()
     image = np.ones((1, 8, 8, 3), "float32")
-    seen = keras.Model(model.inputs, [model.get_layer(n).output for n in ("stem", "behind")])
+    seen = keras.Model(model.input, [model.get_layer(n).output for n in ("stem", "behind")])
     kept, control = [], []
     for seed in range(20):
         rows = ki.initialize(model, "auto", seed=seed).rows

@@ -126,8 +126,11 @@ class _Walk:
                 note = f"recurrent: second moment {words} from {given:.3g}"
                 gain = (given * steps) ** -0.5
                 self._set(path, geometry, gain, note + _because(place.reason), 1.0 / steps)
-            else:  # it is stepped through many times
+            elif "recurrent" in path.rpartition("/")[2]:  # it is stepped through many times
                 self._set(path, geometry, 1.0, "recurrent: gain 1", 1.0)
+            else:  # of a cell that is stacked on another
+                note = "recurrent: gain 1; what reaches it inside the layer is not known"
+                self._set(path, geometry, 1.0, note, 1.0)
 
     def _summed_steps(self, call: Call) -> int:
         """Returns over how many steps the state of a cell sums its inputs; 1 for cells with gates.
@@ -212,7 +215,7 @@ class _Walk:
 
     def _is_mean_of_places(self, call: Call) -> bool:
         """Says whether a kernel reads means over all places, behind noise and reshaping at most."""
-        at = call.signals[0]
+        at = call.signals[0] if call.signals else -1
         while at >= 0:
             source = self.wiring.calls[at]
             if source.kind is Kind.POOLING:

@@ -11,7 +11,16 @@ import numpy as np
 from keras_inits._gains import Activation
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers.kinds import Kind
-from keras_inits._moments import INPUT_ALIKE, Place, Signal, Taps, activated, carried, normal
+from keras_inits._moments import (
+    INPUT_ALIKE,
+    Place,
+    Signal,
+    Taps,
+    activated,
+    carried,
+    normal,
+    unknown,
+)
 from keras_inits._schemes import BalancedInit
 from keras_inits._wiring import Call, Wiring
 
@@ -27,7 +36,8 @@ class Weight:
 
     Attributes:
         geometry: that of a kernel; None for other weights.
-        square: its mean square where something else than the walk sets it.
+        square: its mean square where something else than the walk sets it; NaN of whole numbers,
+            which stand for others in a quantized layer.
         chosen: whether the walk is to choose its scale.
         is_scale: whether it starts at 1 everywhere and may start smaller.
     """
@@ -100,6 +110,9 @@ class Carrier:
             output = outputs[i] if i < len(outputs) else 0
             signal = signals[source]
             given.append(signal.shuffled(source * 64 + output) if output else signal)
+        if not given and call.is_map and call.sources:
+            reason = f"what comes into {call.type} {call.path!r} carries no gradient"
+            given.append(unknown(reason, 2 * _INPUTS + call.index))
         return Place(
             self.wiring, call, tuple(given), self._power(call), self.sizes_known, self._taps(call)
         )

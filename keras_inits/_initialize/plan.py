@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from keras import ops
+from keras import backend, ops
 
 from keras_inits import _gains, _registry
 from keras_inits._errors import InputError
@@ -141,7 +141,8 @@ def _weight(wanted: _Wanted) -> Weight:
         return Weight(found, math.nan, chosen=True)
     step = _step(wanted, {}, "")
     if step.initializer is None:
-        return Weight(_what_it_is(owned), mean_square(owned.weight))
+        is_real = backend.is_float_dtype(owned.weight.dtype)
+        return Weight(_what_it_is(owned), mean_square(owned.weight) if is_real else math.nan)
     law = expected_stddev(step.initializer, step.geometry) if step.kernel else None
     if law is not None:
         return Weight(step.kernel, law**2)
@@ -165,6 +166,8 @@ def _weight(wanted: _Wanted) -> Weight:
 
 def _what_it_is(owned: OwnedWeight) -> KernelGeometry | None:
     """Returns the geometry of a weight that stays as it is, frozen, say."""
+    if owned.weight.name.startswith("lora_"):  # two factors, whose product is added to the kernel
+        return None
     found = geometry(owned.layer, owned.weight)
     if isinstance(found, KernelGeometry):
         return found
