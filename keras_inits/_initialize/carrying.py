@@ -28,6 +28,8 @@ from keras_inits._wiring import Call, Wiring
 _PIXEL_SCALE = 0.1
 _PIXELS = 255.0
 _INPUTS = 10**6  # their random values are other ones than those of calls
+# How a layer whose weights are plain numbers may be quantized; integers stand for other numbers.
+_FLOATS = (None, "float8")
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,7 @@ class Weight:
 
     Attributes:
         geometry: that of a kernel; None for other weights.
-        square: its mean square where something else than the walk sets it; NaN of whole numbers,
-            which stand for others in a quantized layer.
+        square: its mean square where something else than the walk sets it.
         chosen: whether the walk is to choose its scale.
         is_scale: whether it starts at 1 everywhere and may start smaller.
     """
@@ -110,8 +111,8 @@ class Carrier:
             output = outputs[i] if i < len(outputs) else 0
             signal = signals[source]
             given.append(signal.shuffled(source * 64 + output) if output else signal)
-        if not given and call.is_map and call.sources:
-            reason = f"what comes into {call.type} {call.path!r} carries no gradient"
+        if not given and call.is_map:  # integers, learned queries, what a gradient is kept from
+            reason = f"what comes into {call.type} {call.path!r} is not followed"
             given.append(unknown(reason, 2 * _INPUTS + call.index))
         return Place(
             self.wiring, call, tuple(given), self._power(call), self.sizes_known, self._taps(call)
@@ -149,6 +150,10 @@ class Carrier:
         return [(path, geometry) for path, geometry in found if geometry is not None]
 
     def _power(self, call: Call) -> float:
+        """Returns what the weights of a call do to a second moment; NaN if that is not known."""
+        mode = getattr(self.wiring.subjects[call.index], "quantization_mode", None)
+        if mode not in _FLOATS:
+            return math.nan
         kernels = self.kernels(call)
         if call.kind in (Kind.EMBEDDING, Kind.POSITION) and not call.backwards:
             return self._square(call.weights[0]) if call.weights else 1.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from keras import backend, ops
+from keras import ops
 
 from keras_inits import _gains, _registry
 from keras_inits._errors import InputError
@@ -141,8 +141,7 @@ def _weight(wanted: _Wanted) -> Weight:
         return Weight(found, math.nan, chosen=True)
     step = _step(wanted, {}, "")
     if step.initializer is None:
-        is_real = backend.is_float_dtype(owned.weight.dtype)
-        return Weight(_what_it_is(owned), mean_square(owned.weight) if is_real else math.nan)
+        return Weight(_what_it_is(owned), mean_square(owned.weight))
     law = expected_stddev(step.initializer, step.geometry) if step.kernel else None
     if law is not None:
         return Weight(step.kernel, law**2)

@@ -40,7 +40,7 @@ class Place:
         given: a signal for each of `call.signals`.
         power: what the weights of the call do to a second moment: of a kernel the factor, fan_in
             times its variance; of a table the second moment of its entries; of a learned scale its
-            mean square.
+            mean square; NaN if that is not known, as of a quantized layer.
         sized: whether the call's sizes are those that the model will meet; else padding is taken to
             be far away.
         taps: how those of each channel of a depthwise kernel are drawn: of one length and sum, as
@@ -85,7 +85,7 @@ class Place:
 def carried(place: Place) -> Signal:
     """Returns what comes out of a call."""
     call = place.call
-    if math.isnan(place.power):  # the weights of a quantized layer stand for other numbers
+    if math.isnan(place.power):
         return not_understood(call)
     if call.is_map:
         return through_activation(place, _kernel(place))
