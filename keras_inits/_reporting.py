@@ -107,7 +107,10 @@ class Report:
 
     def parts(self) -> Iterator[RenderableType]:
         """Yields what is printed, in order."""
-        yield self.table()
+        table = self.table()
+        if isinstance(table.title, Text):  # which Rich wraps at the width of the columns
+            table.min_width = min(WIDTH, table.title.cell_len)
+        yield table
 
     def summary(self) -> str:
         """Returns the report as text of at most 80 columns."""

@@ -53,7 +53,8 @@ def diagnose(
         model: a Keras model of any kind.
         x: a batch as the model takes it, `(batch, ...)`: an array, or a list or dict; or a
             `tf.data.Dataset`, `keras.utils.PyDataset` or torch `DataLoader`, whose first batch is
-            taken, with its targets and weights. None: `standard_input`.
+            taken, with its targets and weights. None: input made up like data (images with a 1/f
+            spectrum, tokens by Zipf's law, else standard normal), of 32 samples.
         y: targets. Without them a random cotangent goes back, independent unit normals at each
             output, which shows what the model does to any gradient.
         loss: with `y`, what `model.compile` takes as `loss`; the compiled loss if None.
