@@ -257,7 +257,9 @@ def main() -> None:
         ):
             if ours in found and theirs in found:
                 clock, processors = map(ratio, found[ours][1:], found[theirs][1:])
-                print(f"{net:13} {ours}: {clock:.2f} of {theirs}, {processors:.2f} of its processors")
+                print(
+                    f"{net:13} {ours}: {clock:.2f} of {theirs}, {processors:.2f} of its processors"
+                )
 
 
 if __name__ == "__main__":

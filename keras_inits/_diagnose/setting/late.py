@@ -76,7 +76,7 @@ def _uncut(case: Case) -> float:
     case.copy.reset()
     made = backend.with_logits(lambda: case.copy.outputs(case.x, training=True))
     loss = getattr(keras.losses, kind.class_name)(from_logits=True)
-    return float(loss(keras.tree.flatten(case.y)[0], made[0]))
+    return float(ops.convert_to_numpy(loss(keras.tree.flatten(case.y)[0], made[0])))
 
 
 def _large(model: keras.Model) -> tuple[str, ...]:
