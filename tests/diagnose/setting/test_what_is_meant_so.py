@@ -206,7 +206,7 @@ def _nested(*inner):
         (lambda: [layers.Dense(8), layers.BatchNormalization(momentum=0.99999)], 5 * X,
          "moving statistics"),
         (lambda: [layers.Dense(16), layers.Dropout(0.95)], X, "dropout"),
-        (lambda: [layers.Dense(8, "relu", activity_regularizer=keras.regularizers.L1(3.0))], X,
+        (lambda: [layers.Dense(8, "relu", activity_regularizer=keras.regularizers.L1(9.0))], X,
          "regularization"),
         (lambda: [layers.Rescaling(2.0), layers.Normalization(), layers.Dense(4)], 1e4 + 1e3 * X,
          "input scale"),
