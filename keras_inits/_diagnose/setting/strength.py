@@ -1,5 +1,6 @@
 """Dropout that lets nothing through, penalties that outweigh the data, softmax between layers."""
 
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,6 +18,11 @@ SILENT = 0.1  # the share of samples in which a dropout leaves no unit at all
 PENALTY = 10.0  # the penalty's gradient over that of the data: the weights then only decay
 L1_PENALTY = 3.0  # that of L1 does not become smaller as the weights do
 _DROPOUTS = (keras.layers.Dropout, keras.layers.GaussianDropout, keras.layers.AlphaDropout)
+_OF_CHANNELS = (
+    keras.layers.SpatialDropout1D,
+    keras.layers.SpatialDropout2D,
+    keras.layers.SpatialDropout3D,
+)
 DECAY = 0.01  # of each weight, each step: after 100 steps a third is left of what is not renewed
 
 
@@ -69,12 +75,25 @@ def dropouts_of(model: keras.Model) -> list[tuple[str, float, int]]:
             found += dropouts_of(layer)
         elif isinstance(layer, _DROPOUTS) and layer.rate > 0:
             try:
-                units = int(layer.input.shape[-1])
+                units = _dropped_apart(layer, layer.input.shape)
             except (AttributeError, ValueError, TypeError, IndexError):
                 continue  # in a subclassed model, or called several times
             noise = isinstance(layer, keras.layers.GaussianDropout)  # no unit is ever lost
             found.append((layer.name, float(layer.rate), sys.maxsize if noise else units))
     return found
+
+
+def _dropped_apart(layer: Any, shape: Sequence[int | None]) -> int:
+    """Returns how many values of a sample a dropout draws one by one.
+
+    Those of all places, but for layers that drop whole channels, and axes of 1 in a `noise_shape`.
+    Of a sequence of any length there are many.
+    """
+    if isinstance(layer, _OF_CHANNELS):
+        return int(shape[-1])  # type: ignore[arg-type]
+    drawn = getattr(layer, "noise_shape", None) or shape
+    sizes = [1 if n == 1 else own for n, own in zip(drawn[1:], shape[1:], strict=True)]
+    return sys.maxsize if None in sizes else math.prod(map(int, sizes))  # type: ignore[arg-type]
 
 
 def penalty(data: float, penalized: float, value: float, *, l1: bool = False) -> Finding | None:
