@@ -9,7 +9,7 @@ import keras
 from keras_inits._diagnose.calls import UNKNOWN, Call
 from keras_inits._diagnose.evidence import Evidence
 from keras_inits._diagnose.remedies import redraw, reference, scale_input
-from keras_inits._diagnose.traits import is_judged
+from keras_inits._diagnose.traits import elementwise, is_judged, saturation_bounds
 from keras_inits._layers.kinds import Kind, is_a
 from keras_inits._reporting import Finding
 
@@ -124,6 +124,9 @@ def _drift(
         if not (0 < factor < math.inf) or call.composite or not is_judged(call.layer):
             continue
         if _fewest_units(call) < evidence.thresholds.units:
+            continue
+        # What is bounded, as gates are, does not grow: it is what comes in that is small.
+        if anew and factor > limit and saturation_bounds(elementwise(call.layer)):
             continue
         if evidence.settled[index] and not (anew and _far(factor, limit**2)):
             continue

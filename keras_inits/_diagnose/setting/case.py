@@ -70,8 +70,8 @@ class Case:
         except Exception as error:  # whatever it says of a batch that is not its own
             copy.outputs(keras.tree.map_structure(_whole, x), training=False)  # else it says why
             return (
-                "targets, loss and steps were not looked at: the model takes this batch as a whole, "
-                f"and not {FEW} samples of it ({type(error).__name__})"
+                "targets, loss and steps were not looked at: the model takes this batch as a "
+                f"whole, and not {FEW} samples of it ({type(error).__name__})"
             )
         outputs = [np.asarray(ops.convert_to_numpy(o)) for o in made]
         flat = keras.tree.flatten(goals)

@@ -28,7 +28,8 @@ def _model():
 def test_a_model_of_whole_batches_is_diagnosed_and_the_report_says_what_was_not_looked_at():
     rng = np.random.default_rng(0)
     report = diagnose(_model(), rng.normal(size=(40, 6)), rng.integers(0, 2, 40))
-    assert report.loss > 0 and not report.findings
+    assert report.loss > 0
+    assert not report.findings
     assert any("takes this batch as a whole" in note for note in report.notes)
 
 
