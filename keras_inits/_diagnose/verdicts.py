@@ -46,7 +46,7 @@ CHECKS = (
     Check("not finite", units.not_finite),
     Check("not finite", units.loss_not_finite, unless=frozenset({"not finite"})),
     Check("symmetric", units.symmetric),
-    Check("dying", units.dying, excused_if_settled=True),
+    Check("dying", units.dying, explained_by=frozenset({"symmetric"}), excused_if_settled=True),
     Check("saturated", units.saturated, excused_if_settled=True),
     Check("no gradient", lost.stuck),
     Check("no gradient", lost.no_gradient, explained_by=_BROKEN),
