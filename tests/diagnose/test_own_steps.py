@@ -65,3 +65,29 @@ def test_a_critic_whose_slope_is_in_the_loss_is_not_without_gradient_but_a_round
     x = np.random.default_rng(0).normal(size=(32, 6)).astype("float32")
     report = diagnose(model, x)
     assert any(f.kind == "no gradient" for f in report.findings) is lost
+
+
+class _Tagger(keras.Model):
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(y, self(x)))
+        weights = self.trainable_variables
+        self.optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
+        return {"loss": loss}
+
+
+def test_the_gradient_of_a_table_in_a_step_of_its_own_is_that_of_its_rows():
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((5,), dtype="int32")
+    outputs = layers.Dense(3, "softmax")(layers.Embedding(20, 4, name="table")(inputs))
+    model = _Tagger(inputs, outputs)
+    model.compile("adam")
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 20, (16, 5)), rng.integers(0, 3, (16, 5))
+    found = {w.path: w for la in diagnose(model, x, y).layers for w in la.weights}
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(y, model(x)))
+    rows = tape.gradient(loss, model.get_layer("table").embeddings.value)
+    norm = float(tf.norm(tf.convert_to_tensor(rows)))
+    assert found["table/embeddings"].gradient_norm == pytest.approx(norm, rel=1e-4)
