@@ -90,8 +90,15 @@ def _off_the_law(kernel: Kernel, measured: float, meant: float, gain: float) -> 
             remedy(kernel),
             {"stddev": measured, "expected": meant, "ratio": ratio},
         ),
-        # What a branch adds too little, the stream has; of what is not seen nothing is sure.
-        not (as_read and ((ratio < 1 and kernel.context.on_branch) or _is_unseen(kernel))),
+        # What a branch adds too little, the stream has; a table of small rows is as Keras's own
+        # is; of what is not seen nothing is sure.
+        not (
+            as_read
+            and (
+                (ratio < 1 and (kernel.context.on_branch or kernel.context.is_table))
+                or _is_unseen(kernel)
+            )
+        ),
     )
 
 

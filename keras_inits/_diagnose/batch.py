@@ -89,6 +89,18 @@ def first_batch(
     return Batch(inputs, targets, weights)
 
 
+def arranged(model: keras.Model, x: Any) -> Any:
+    """Returns inputs by name as the list that a functional model was made with, as `fit` does.
+
+    A dict is flattened in the order of its names, the model's inputs are in their own.
+    """
+    inputs = getattr(model, "inputs", None)
+    if not isinstance(x, Mapping) or not inputs or isinstance(model.input, Mapping):
+        return x
+    names = [tensor.name for tensor in inputs]
+    return [x[name] for name in names] if x.keys() >= set(names) else x
+
+
 @functools.singledispatch
 def _first(x: Any) -> Any:
     """Returns the first batch of a dataset; None where `x` is arrays."""

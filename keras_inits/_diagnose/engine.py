@@ -10,7 +10,7 @@ import numpy as np
 from keras_inits._diagnose import jacobian as jacobians
 from keras_inits._diagnose import passes
 from keras_inits._diagnose.backends import backend
-from keras_inits._diagnose.batch import Batch
+from keras_inits._diagnose.batch import Batch, arranged
 from keras_inits._diagnose.cleaning import cleaned
 from keras_inits._diagnose.evidence import Evidence
 from keras_inits._diagnose.objective import has_own_step
@@ -68,6 +68,8 @@ def report(
     if batch.y is None and loss is not None:
         raise InputError(f"A loss needs targets: give `y`. Received: loss={loss!r}, y=None")
     own_step = loss is None and has_own_step(model)
+    if not own_step:
+        batch = replace(batch, x=arranged(model, batch.x))
     passes.build(model, batch, own_step)
     rng = np.random.default_rng(options.seed)
     with left_as_it_was(model) as state:

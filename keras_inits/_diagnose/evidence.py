@@ -12,6 +12,7 @@ from keras_inits._diagnose.calls import Call, Cut
 from keras_inits._diagnose.picture import Picture, alike, takes_scale_away
 from keras_inits._diagnose.report import JacobianReport, WeightReport
 from keras_inits._diagnose.thresholds import Thresholds
+from keras_inits._diagnose.traits import has_kernel
 from keras_inits._layers.kinds import KEEPS_SCALE, Kind, kind
 
 
@@ -49,6 +50,22 @@ class Evidence:
     def around(self) -> list[bool]:
         """Whether the signal reaches every output without each call, as around a branch."""
         return [not self.needed >> index & 1 for index in range(len(self.calls))]
+
+    @cached_property
+    def settled(self) -> list[bool]:
+        """Whether what makes each call's output was frozen: kernels, and no weight that learns.
+
+        A base that was trained before, say: no gradient is needed there, its sizes are meant, and
+        remedies would leave it as it is.
+        """
+        frozen: list[bool] = []
+        learns: list[bool] = []
+        for index, call in enumerate(self.calls):
+            before = [i for i in {*call.before, *call.made_from} if 0 <= i < index]
+            own = call.layer.trainable_weights
+            learns.append(bool(own) or any(learns[i] for i in before))
+            frozen.append(has_kernel(call.layer) or any(frozen[i] for i in before))
+        return [held and not taught for held, taught in zip(frozen, learns, strict=True)]
 
     @cached_property
     def picture(self) -> Picture | None:

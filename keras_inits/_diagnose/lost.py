@@ -75,7 +75,7 @@ def no_gradient(evidence: Evidence) -> Found:
         if not learns[index]:
             continue
         if not alive[index]:
-            if _taught_otherwise(evidence, index, alive):
+            if _taught_otherwise(evidence, index, alive) or _taught_elsewhere(evidence, index):
                 continue
             takers = [j for j in evidence.leads_to[index] if alive[j] and not _waits(evidence, j)]
             waiting = [j for j in evidence.leads_to[index] if alive[j] and _waits(evidence, j)]
@@ -173,6 +173,18 @@ def _taught_otherwise(evidence: Evidence, index: int, alive: Sequence[bool]) -> 
     if evidence.loss is None:  # what it adds did not go back
         return bool(weights) and bool(call.layer.losses)
     return bool(weights) and all(weight.gradient_norm > 0 for weight in weights)
+
+
+def _taught_elsewhere(evidence: Evidence, index: int) -> bool:
+    """Says whether a gradient comes to other calls of the layer, and of all layers before it.
+
+    So it does to a critic whose slope is part of the loss (Gulrajani et al. 2017): what rectifiers
+    make of that pass has no part in the slope, and the weights learn by it all the same.
+    """
+    taught = {id(call.layer) for i, call in enumerate(evidence.calls) if _alive(evidence, i)}
+    calls = [index, *(i for i in evidence.calls[index].before if 0 <= i < index)]
+    layers = (evidence.calls[i].layer for i in calls)
+    return all(id(layer) in taught for layer in layers if layer.trainable_weights)
 
 
 def _innocent(evidence: Evidence, index: int) -> bool:

@@ -100,7 +100,7 @@ def own_step(model: keras.Model, batch: Batch, state: State) -> Pass:
     model.reset_metrics()  # put back later; what it returns is then of this batch alone
     with gradients_of_steps(model) as found, tape.logits(), recorder.recording():
         logs = backend.own_step(model, batch.packed())
-    gradients = {key: sum(map(ops.convert_to_tensor, parts)) for key, parts in found.items()}
+    gradients = {key: sum(map(backend.dense, parts)) for key, parts in found.items()}
     loss = logs.get("loss") if isinstance(logs, dict) else None
     # What the model made is not kept: its last call stands for it.
     last = 1 << len(recorder.calls) >> 1

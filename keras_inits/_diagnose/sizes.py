@@ -9,7 +9,7 @@ import keras
 from keras_inits._diagnose.calls import UNKNOWN, Call
 from keras_inits._diagnose.evidence import Evidence
 from keras_inits._diagnose.remedies import redraw, reference, scale_input
-from keras_inits._diagnose.traits import is_judged
+from keras_inits._diagnose.traits import elementwise, is_judged, saturation_bounds
 from keras_inits._layers.kinds import Kind, is_a
 from keras_inits._reporting import Finding
 
@@ -101,7 +101,8 @@ def _drift(
         ratio: by how much a call multiplies it; NaN where that is not known.
         what: is followed, for the evidence.
         anew: whether it begins anew behind a quantizer, whose codes have sizes of their own. A
-            straight-through estimate hands the gradient on as it is.
+            straight-through estimate hands the gradient on as it is. So does the signal of layers
+            that were frozen matter, where it is far off, and no gradient does.
     """
     calls, limit = evidence.calls, evidence.thresholds.growth
     # The ratios of judged layers along the best path, by call; their product is what drifts.
@@ -123,6 +124,11 @@ def _drift(
         if not (0 < factor < math.inf) or call.composite or not is_judged(call.layer):
             continue
         if _fewest_units(call) < evidence.thresholds.units:
+            continue
+        # What is bounded, as gates are, does not grow: it is what comes in that is small.
+        if anew and factor > limit and saturation_bounds(elementwise(call.layer)):
+            continue
+        if evidence.settled[index] and not (anew and _far(factor, limit**2)):
             continue
         if _far(factor, limit):
             if not evidence.is_normalized(index):

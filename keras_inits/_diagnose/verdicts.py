@@ -27,6 +27,7 @@ class Check:
         excused_by_bypass: whether it does no harm where the signal has a way around the layer.
         explained_by: kinds of findings about the same layer of which it is a mere consequence.
         unless: kinds of findings about any layer of which it is a mere consequence.
+        excused_if_settled: whether it is meant of layers that were frozen, unless nothing is left.
     """
 
     verdict: Verdict
@@ -34,6 +35,7 @@ class Check:
     excused_by_bypass: bool = False
     explained_by: frozenset[str] = frozenset()
     unless: frozenset[str] = frozenset()
+    excused_if_settled: bool = False
 
 
 _BROKEN = frozenset({"not finite", "symmetric", "dying", "saturated"})
@@ -44,8 +46,8 @@ CHECKS = (
     Check("not finite", units.not_finite),
     Check("not finite", units.loss_not_finite, unless=frozenset({"not finite"})),
     Check("symmetric", units.symmetric),
-    Check("dying", units.dying, explained_by=frozenset({"symmetric"})),
-    Check("saturated", units.saturated),
+    Check("dying", units.dying, explained_by=frozenset({"symmetric"}), excused_if_settled=True),
+    Check("saturated", units.saturated, excused_if_settled=True),
     Check("no gradient", lost.stuck),
     Check("no gradient", lost.no_gradient, explained_by=_BROKEN),
     Check(
@@ -73,6 +75,9 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
             continue
         for index, finding in check.find(evidence):
             if check.excused_by_bypass and index is not None and evidence.around[index]:
+                continue
+            settled = index is not None and evidence.settled[index]
+            if check.excused_if_settled and settled and finding.numbers.get("dead", 0.0) < 1:
                 continue
             if any(kinds[name] & check.explained_by for name in finding.where):
                 continue

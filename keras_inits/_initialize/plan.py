@@ -17,8 +17,18 @@ from keras_inits._initialize.carrying import Choice, Weight
 from keras_inits._initialize.shares import Residual
 from keras_inits._initialize.statistics import mean_square
 from keras_inits._initialize.step import Step
+from keras_inits._keras_internals import has_no_call
 from keras_inits._kernel_geometry import KernelGeometry
-from keras_inits._layers import Default, LeftAlone, OwnedWeight, Role, Unknown, geometry, role
+from keras_inits._layers import (
+    Default,
+    LeftAlone,
+    OwnedWeight,
+    Role,
+    Unknown,
+    geometry,
+    owned_weights,
+    role,
+)
 from keras_inits._layers.activations import activation_name
 from keras_inits._layers.ownership import kept_initializer
 from keras_inits._recipes import Bound
@@ -130,9 +140,33 @@ def _choices(
     try:
         found = wiring(model)
     except InputError as error:
-        return {}, str(error).split(". ")[0].splitlines()[0].rstrip(".")
+        reason = str(error).split(". ")[0].splitlines()[0].rstrip(".")
+        return _of_parts(model, wanted, residual), reason
     weights = {each.owned.path: _weight(each) for each in wanted}
     return choose(model, found, weights, residual), "no call of it was seen"
+
+
+def _of_parts(model: Any, wanted: Sequence[_Wanted], residual: Residual) -> dict[str, Choice]:
+    """Returns what the graphs of the models decide that a model without a `call` is made of.
+
+    An encoder and a decoder, say, or a generator and a critic, which only a `train_step` puts
+    together: what each of them puts out is an output.
+    """
+    choices: dict[str, Choice] = {}
+    if not has_no_call(model):
+        return choices
+    by_weight = {id(each.owned.weight): each for each in wanted}
+    for part in model.layers:
+        try:
+            found = wiring(part)
+        except InputError:
+            continue
+        own = {one.path: by_weight[id(one.weight)] for one in owned_weights(part)}
+        weights = {path: _weight(each) for path, each in own.items()}
+        for path, choice in choose(part, found, weights, residual).items():
+            note = f"{choice.note}; {part.name} by itself"
+            choices.setdefault(own[path].owned.path, replace(choice, note=note))
+    return choices
 
 
 def _weight(wanted: _Wanted) -> Weight:

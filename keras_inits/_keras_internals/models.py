@@ -20,6 +20,11 @@ def all_layers(layer: keras.Layer, *, itself: bool = False) -> list[keras.Layer]
     return list(layer._flatten_layers(include_self=itself))
 
 
+def has_no_call(model: Any) -> bool:
+    """Says whether a model of a class of its own is made of others, without a `call`."""
+    return isinstance(model, keras.Model) and type(model).call is keras.Model.call
+
+
 def compile_arguments(model: keras.Model) -> dict[str, Any]:
     """Returns what `compile` was given, by name; nothing where that is not known.
 

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from keras_inits._errors import InputError, InputTypeError
+from keras_inits._keras_internals import has_no_call
 
 # For sizes that a model leaves open: the batch, and the lengths and widths that are tried in turn.
 _BATCH = 2
@@ -44,6 +45,12 @@ def symbolic_inputs(model: Any, inputs: Any) -> Iterator[tuple[tuple[Any, ...], 
 
 
 def _given(model: Any, inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    if has_no_call(model):
+        names = [layer.name for layer in model.layers if isinstance(layer, keras.Model)]
+        raise InputError(
+            f"The model {model.name!r} has no `call`: only its `train_step` puts it together. "
+            f"Trace the models that it is made of, one by one: {', '.join(names) or 'none'}."
+        )
     if inputs is not None:
         given = _map_specs(inputs)
         several = isinstance(inputs, Mapping) and not hasattr(model, "inputs")

@@ -380,3 +380,14 @@ def test_findings_are_in_order_of_gravity():
     second.kernel.assign(3 * second.kernel)
     first.kernel.assign(first.kernel * float("nan"))
     assert [f.kind for f in ki.audit(model).findings] == ["not finite", "scale"]
+
+
+@pytest.mark.parametrize(("times", "alarm"), [(1, False), (100, True)])
+def test_a_table_whose_scheme_reads_its_fans_off_the_shape_is_a_remark(times, alarm):
+    left, right = keras.Input((), dtype="int32"), keras.Input((), dtype="int32")
+    table = layers.Embedding(400, 50, embeddings_initializer="he_normal")
+    scores = layers.Dot(axes=1)([table(left), table(right)])  # as in matrix factorization
+    table.embeddings.assign(times * table.embeddings)
+    report = ki.audit(keras.Model([left, right], scores))
+    assert bool(report.findings) is alarm
+    assert bool(report.remarks) is not alarm

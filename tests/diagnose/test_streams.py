@@ -182,3 +182,17 @@ def summed(factors, *, raw, norm):
     )
     h = norm(first + second if raw else layers.Add()([first, second]))
     return keras.Model(inputs, layers.Dense(4)(h))
+
+
+@pytest.mark.parametrize(("activation", "found"), [("sigmoid", False), ("relu", True)])
+def test_a_gate_of_a_small_signal_does_not_explode_but_a_large_kernel_does(activation, found):
+    keras.utils.set_random_seed(0)
+    start = 1.0 if activation == "sigmoid" else 30.0
+    kernel = keras.initializers.VarianceScaling(start**2, mode="fan_in")
+    inputs = keras.Input((32,))
+    hidden = keras.layers.Dense(32)(inputs)
+    gate = keras.layers.Dense(32, activation, kernel_initializer=kernel)(hidden)
+    model = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Multiply()([hidden, gate])))
+    x = 0.01 * np.random.default_rng(0).normal(size=(64, 32)).astype("float32")
+    findings = ki.diagnose(model, x).findings
+    assert any(f.kind == "exploding" and "signal" in f.evidence for f in findings) is found

@@ -179,6 +179,10 @@ class Backend(ABC):
             eagerly: whether the model asks for that.
         """
 
+    def dense(self, gradient: Any) -> Any:
+        """Returns a gradient as a tensor, that of a table, of which some rows are given, too."""
+        return keras.ops.convert_to_tensor(gradient)
+
     def own_step(self, model: keras.Model, data: Any) -> Any:
         """Runs a model's own `train_step`, and returns its logs."""
         return model.train_step(data)

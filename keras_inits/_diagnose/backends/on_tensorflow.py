@@ -105,6 +105,9 @@ class TensorFlow(Backend):
         found: list[Any] = tape.gradient(targets, [v.value for v in variables], cotangents)
         return found
 
+    def dense(self, gradient: Any) -> Any:
+        return tf.convert_to_tensor(gradient)  # of a table they are slices
+
     def foreign_tape(self) -> Tape:
         return _Marks(None)
 

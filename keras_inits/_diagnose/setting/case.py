@@ -65,7 +65,14 @@ class Case:
         copy = Copy(model, objective(model, None if own else loss))
         total = keras.tree.flatten(tensors)[0].shape[0]
         some = keras.tree.map_structure(lambda t: t[:FEW], tensors)
-        made = keras.tree.flatten(copy.outputs(some, training=False))
+        try:
+            made = keras.tree.flatten(copy.outputs(some, training=False))
+        except Exception as error:  # whatever it says of a batch that is not its own
+            copy.outputs(keras.tree.map_structure(_whole, x), training=False)  # else it says why
+            return (
+                "targets, loss and steps were not looked at: the model takes this batch as a "
+                f"whole, and not {FEW} samples of it ({type(error).__name__})"
+            )
         outputs = [np.asarray(ops.convert_to_numpy(o)) for o in made]
         flat = keras.tree.flatten(goals)
         losses = keras.tree.flatten(loss) if keras.tree.is_nested(loss) else [loss] * len(outputs)
@@ -96,7 +103,9 @@ def _among(end: End, outputs: list[Any]) -> End:
 
 
 def _tensor(array: Any) -> Any:
-    if array is None:
-        return None
-    tensor = ops.convert_to_tensor(array)[:SAMPLES]
+    return None if array is None else _whole(array)[:SAMPLES]
+
+
+def _whole(array: Any) -> Any:
+    tensor = ops.convert_to_tensor(array)
     return ops.cast(tensor, keras.config.floatx()) if backend.is_floating(tensor) else tensor

@@ -1,5 +1,7 @@
 """What between the layers lets nothing through: dropout, softmax, activations without a bound."""
 
+import math
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +19,11 @@ from keras_inits._reporting import Finding
 RATE = 0.8
 SILENT = 0.1  # the share of samples in which a dropout leaves no unit at all
 _DROPOUTS = (keras.layers.Dropout, keras.layers.GaussianDropout, keras.layers.AlphaDropout)
+_OF_CHANNELS = (
+    keras.layers.SpatialDropout1D,
+    keras.layers.SpatialDropout2D,
+    keras.layers.SpatialDropout3D,
+)
 # No scale of kernels keeps a signal under an exponential, and a state that gates add up in has no
 # bound under a rectifier. What stands in their place has one to one side at least.
 _BOUNDED = {"exponential": "elu", "relu": "tanh"}
@@ -29,7 +36,7 @@ def dropout(model: keras.Model) -> list[Finding]:
         if not isinstance(layer, _DROPOUTS) or not layer.rate > 0:
             continue
         try:
-            units = int(layer.input.shape[-1])
+            units = _dropped_apart(layer, layer.input.shape)
         except (AttributeError, ValueError, TypeError, IndexError):
             continue  # in a subclassed model, or called several times
         rate = float(layer.rate)
@@ -51,6 +58,19 @@ def dropout(model: keras.Model) -> list[Finding]:
             )
         )
     return found
+
+
+def _dropped_apart(layer: Any, shape: Sequence[int | None]) -> int:
+    """Returns how many values of a sample a dropout draws one by one.
+
+    Those of all places, but for layers that drop whole channels, and axes of 1 in a `noise_shape`.
+    Of a sequence of any length there are many.
+    """
+    if isinstance(layer, _OF_CHANNELS):
+        return int(shape[-1])  # type: ignore[arg-type]
+    drawn = getattr(layer, "noise_shape", None) or shape
+    sizes = [1 if n == 1 else own for n, own in zip(drawn[1:], shape[1:], strict=True)]
+    return sys.maxsize if None in sizes else math.prod(map(int, sizes))  # type: ignore[arg-type]
 
 
 def softmax(model: keras.Model) -> list[Finding]:

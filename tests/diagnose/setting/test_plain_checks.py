@@ -239,6 +239,24 @@ def test_dropout_of_a_few_units_or_of_nearly_all_is_found():
     assert [finding.where for finding in found] == [("few",), ("strong",)]
 
 
+@pytest.mark.parametrize(
+    ("layer", "shape", "silent"),
+    [
+        (keras.layers.Dropout(0.25), (40, 1), False),  # one by one, in each of 40 steps
+        (keras.layers.Dropout(0.25), (None, 1), False),
+        (keras.layers.Dropout(0.25), (1,), True),
+        (keras.layers.Dropout(0.25, noise_shape=(None, 1, 1)), (40, 1), True),
+        (keras.layers.SpatialDropout1D(0.25), (40, 1), True),
+        (keras.layers.SpatialDropout1D(0.25), (40, 16), False),
+    ],
+)
+def test_a_dropout_is_counted_by_what_it_draws_one_by_one(layer, shape, silent):
+    layer = type(layer).from_config(layer.get_config())
+    inputs = keras.Input(shape)
+    model = keras.Model(inputs, layer(inputs))
+    assert bool(hidden.dropout(model)) is silent
+
+
 def test_affine_functions_are_told_from_rectified_ones():
     kernel = RNG.normal(size=(5, 2))
     x = np.abs(RNG.normal(size=(32, 5)))
