@@ -37,7 +37,7 @@ def check(tries: Tries) -> list[Finding]:
     losses = {kind.name for _, _, kind in case.parts}
     weights = measured.weights_of(case)
     means = [1.0 if each is None else float(each.mean()) for each in weights]
-    guesses = [even_guess(targets, kind, end.units) for targets, end, kind in case.parts]
+    guesses = [even_guess(kind, end.units) for _, end, kind in case.parts]
     even = [None if value is None else value * m for value, m in zip(guesses, means, strict=True)]
     classes = losses <= {*BINARY, *CATEGORICAL, *SPARSE}
     wide = bool(tries.longer) and not classes and _wide(tries)
@@ -58,7 +58,7 @@ def check(tries: Tries) -> list[Finding]:
         return [found]
     if own.start - own.penalties[0] <= DISTANCE * (tries.best or 0.0) and not classes:
         return []
-    other = tries.from_start(weighing.redrawn(case.copy), steps=tries.longer)
+    other = tries.redrawn(tries.longer)
     return [found] if weighing.clearly_lower(other, longer) else []
 
 

@@ -50,6 +50,10 @@ def _reader(**options):
 def test_filling_that_makes_a_recurrent_net_forget_is_found():
     assert _kinds(_reader(), WORDS, LABELS) == ["input padding"]
     assert _kinds(_reader(mask_zero=True), WORDS, LABELS) == []
+
+
+@pytest.mark.slow
+def test_filling_in_front_is_no_fault():
     assert _kinds(_reader(), np.roll(WORDS, -3, 1), LABELS) == []
 
 
