@@ -6,6 +6,7 @@ import pytest
 from keras import layers, ops
 
 import keras_inits as ki
+from keras_inits._layers.scales import scale_offset
 
 
 def rows(model):
@@ -105,3 +106,37 @@ def test_a_recipe_sets_a_convolution_of_integers():
     model = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
     report = ki.initialize(model, "dcgan", seed=0)
     assert report.rows[0].scheme
+
+
+class OffsetNormalization(layers.Layer):
+    """As Gemma's: times 1 + scale, with a scale of 0 at the start."""
+
+    def build(self, shape):
+        self.scale = self.add_weight(shape=(shape[-1],), initializer="zeros", name="scale")
+
+    def call(self, x):
+        size = ops.mean(ops.square(x), axis=-1, keepdims=True)
+        return x * ops.rsqrt(size + 1e-6) * (1 + self.scale)
+
+
+class PlainNormalization(OffsetNormalization):
+    def call(self, x):
+        return x * ops.rsqrt(ops.mean(ops.square(x), axis=-1, keepdims=True)) * self.scale
+
+
+@pytest.mark.parametrize("normalization", [OffsetNormalization, PlainNormalization])
+def test_a_scale_of_0_lets_a_signal_pass_where_it_is_added_to_1(normalization):
+    layer = normalization()
+    layer.build((None, 16))
+    assert scale_offset(layer, (2, 16)) == (normalization is OffsetNormalization)
+    assert not np.any(ops.convert_to_numpy(layer.scale))
+
+
+def test_gemma_is_not_taken_to_be_silent():
+    hub = pytest.importorskip("keras_hub")
+    sizes = {"vocabulary_size": 50, "num_layers": 2, "num_query_heads": 2}
+    sizes |= {"num_key_value_heads": 1, "hidden_dim": 16, "intermediate_dim": 32, "head_dim": 8}
+    found = ki.initialize(hub.models.GemmaBackbone(**sizes), "auto", seed=0).rows
+    queries = [row for row in found if row.path.endswith("query/kernel")]
+    assert [row.second_moment for row in queries] == pytest.approx([1, 1], rel=0.05)
+    assert not any("nothing but zeros" in row.note for row in found)

@@ -16,6 +16,7 @@ from keras_inits._keras_internals import all_layers
 from keras_inits._layers import OwnedWeight
 from keras_inits._layers.activations import HOMOGENEOUS
 from keras_inits._layers.kinds import Kind, is_a
+from keras_inits._layers.scales import SCALES, scale_offset
 from keras_inits._wiring import Call, Wiring, wiring
 from keras_inits._wiring.steps import variables_of
 
@@ -207,10 +208,14 @@ class _Ways:
         if call.kind not in (Kind.SCALING, Kind.NORMALIZATION) or not call.weights:
             return False
         weights = [w for w in variables_of(self._found.step(call)) if w.path in call.weights]
-        factors = [w for w in weights if w.name in ("gamma", "scale")]
+        factors = [w for w in weights if w.name in SCALES]
         if call.kind is Kind.SCALING and not factors:
             factors = weights
-        return bool(factors) and all(not keras.ops.any(w.value) for w in factors)
+        if not factors or any(keras.ops.any(w.value) for w in factors):
+            return False
+        shapes = self._found.shapes_into(call)
+        normalizes = call.kind is Kind.NORMALIZATION and bool(shapes)
+        return not (normalizes and scale_offset(self._found.subjects[call.index], shapes[0]))
 
 
 def _is_zero(value: Any) -> bool:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from keras_inits._audit.kernel import Kernels, activated
 from keras_inits._layers.kinds import KEEPS_SCALE, Kind
+from keras_inits._layers.scales import SCALES, scale_offset
 from keras_inits._wiring import Call, Wiring
 
 Signal = NDArray[np.floating]
@@ -103,11 +104,14 @@ def _summed(call: Call, known: Sequence[Signal]) -> Signal | None:
 
 def _scaled(wiring: Wiring, call: Call, values: Signal) -> Signal:
     """Returns a signal times the learned factors of a layer, plus its shift."""
-    factor, shift = 1.0, 0.0
-    for weight in getattr(wiring.subjects[call.index], "weights", ()):
+    factor, shift, offset = 1.0, 0.0, 0.0
+    layer, shapes = wiring.subjects[call.index], wiring.shapes_into(call)
+    if call.kind is Kind.NORMALIZATION and shapes:
+        offset = scale_offset(layer, shapes[0])
+    for weight in getattr(layer, "weights", ()):
         numbers = np.asarray(keras.ops.convert_to_numpy(weight), "float64")
-        if weight.name in ("gamma", "scale"):
-            factor = float(np.sqrt(np.mean(np.square(numbers))))
+        if weight.name in SCALES:
+            factor = float(np.sqrt(np.mean(np.square(offset + numbers))))
         elif weight.name == "beta":
             shift = float(np.mean(numbers))
     return values * factor + shift

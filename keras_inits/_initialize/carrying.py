@@ -11,6 +11,7 @@ import numpy as np
 from keras_inits._gains import Activation
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers.kinds import Kind
+from keras_inits._layers.scales import SCALES, scale_offset
 from keras_inits._moments import (
     INPUT_ALIKE,
     Place,
@@ -82,6 +83,7 @@ class Carrier:
     def __init__(self, model: Any, wiring: Wiring, weights: Mapping[str, Weight]) -> None:
         self.wiring, self.weights = wiring, weights
         self.choices: dict[str, Choice] = {}
+        self._offsets: dict[int, float] = {}
         self.signals: dict[int, Signal] = {
             -1 - i: self._input(-1 - i) for i in range(len(wiring.inputs))
         }
@@ -149,6 +151,14 @@ class Carrier:
         found = [(path, self.weights[path].geometry) for path in call.weights]
         return [(path, geometry) for path, geometry in found if geometry is not None]
 
+    def _factor(self, call: Call, path: str) -> float:
+        """Returns by what the scale of a normalization multiplies a second moment."""
+        if call.index not in self._offsets:
+            layer, shapes = self.wiring.subjects[call.index], self.wiring.shapes_into(call)
+            self._offsets[call.index] = scale_offset(layer, shapes[0]) if shapes else 0.0
+        offset, square = self._offsets[call.index], self._square(path)
+        return (offset + math.sqrt(square)) ** 2 if offset else square
+
     def _power(self, call: Call) -> float:
         """Returns what the weights of a call do to a second moment; NaN if that is not known."""
         mode = getattr(self.wiring.subjects[call.index], "quantization_mode", None)
@@ -158,8 +168,8 @@ class Carrier:
         if call.kind in (Kind.EMBEDDING, Kind.POSITION) and not call.backwards:
             return self._square(call.weights[0]) if call.weights else 1.0
         if call.kind is Kind.NORMALIZATION:
-            scales = [p for p in call.weights if p.rpartition("/")[2] in ("gamma", "scale")]
-            return math.prod(map(self._square, scales)) if scales else 1.0
+            scales = [p for p in call.weights if p.rpartition("/")[2] in SCALES]
+            return math.prod(self._factor(call, path) for path in scales)
         if call.kind is Kind.SCALING:
             return math.prod(map(self._square, call.weights))
         if call.kind in (Kind.RECURRENT, Kind.CELL):

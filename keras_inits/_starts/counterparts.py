@@ -126,6 +126,10 @@ def _balanced(scheme: BalancedInit, geometry: KernelGeometry | None) -> tuple[An
     if geometry is None:
         raise NoCounterpartError("its scale follows from the fan, which is not known here")
     made, note = _of_stddev(XavierInit(scheme.effective_gain), geometry, _seed(scheme))
+    if scheme.positive:
+        mean = scheme.effective_gain / max(1, geometry.matrix_shape[1])
+        stddev = scheme.expected_stddev(geometry)
+        made = initializers.RandomNormal(mean, stddev, seed=_seed(scheme))
     return made, f"of the same mean and variance, taps independent; {note}"
 
 

@@ -127,7 +127,7 @@ BETWEEN = {
 
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("between", BETWEEN)
-@pytest.mark.parametrize("factor", [1e-3, 300.0])
+@pytest.mark.parametrize("factor", [1e-3, pytest.param(300.0, marks=pytest.mark.slow)])
 def test_a_scale_that_a_normalization_takes_away_is_no_fault(norm, between, factor):
     model = scaled(factor, *BETWEEN[between], norm=NORMS[norm]())
     found = [f for f in ki.diagnose(model, IMAGES).findings if "kernel" in f.where]

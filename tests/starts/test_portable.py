@@ -106,6 +106,17 @@ def test_the_replacement_draws_by_the_law_of_the_scheme(name, shape):
         np.testing.assert_allclose(ours[50:-50], theirs[50:-50], rtol=0.1, atol=0.01 * wanted)
 
 
+@pytest.mark.parametrize("positive", [False, True])
+def test_balanced_taps_become_independent_ones_of_their_mean_and_variance(positive):
+    scheme = keras_inits.BalancedInit(1.5, positive=positive)
+    geometry = KernelGeometry.from_shape((3, 3, 256, 64), (), -1, 2)
+    made, note = keras_counterpart(scheme, geometry)
+    drawn = values(type(made).from_config({**made.get_config(), "seed": 1})(geometry.shape))
+    assert drawn.mean() == pytest.approx(1.5 / 9 if positive else 0, abs=0.01)
+    assert drawn.std() == pytest.approx(scheme.expected_stddev(geometry), rel=0.02)
+    assert "independent" in note
+
+
 def test_what_keras_has_no_law_for_stays_and_is_reported():
     sparse = layers.Dense(4, kernel_initializer="initkit_sparse", name="sparse")
     lstm = layers.LSTM(4, recurrent_initializer="initkit_orthogonal", name="lstm")

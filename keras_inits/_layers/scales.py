@@ -1,0 +1,53 @@
+"""What a normalization multiplies by, given its weight."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+SCALES = frozenset({"gamma", "scale"})  # names of the weights that a normalization multiplies by
+_PLAIN = frozenset(
+    {keras.layers.BatchNormalization, keras.layers.LayerNormalization,
+     keras.layers.GroupNormalization, keras.layers.RMSNormalization}
+)  # fmt: skip
+
+
+def scale_offset(layer: Any, shape: tuple[int, ...]) -> float:
+    """Returns what a normalization adds to its scale before it multiplies by it: 0 as a rule.
+
+    Gemma's multiplies by 1 + scale, and starts with a scale of 0. Where a layer is not Keras's own
+    it is run with scales of 0 and of 1: what comes out is proportional to offset + scale.
+
+    Args:
+        layer: a built normalization.
+        shape: of what it takes.
+
+    Reference:
+        Gemma Team 2024. https://arxiv.org/abs/2403.08295 (`RMSNorm` of its reference code)
+
+    >>> layer = keras.layers.LayerNormalization()
+    >>> layer.build((None, 8))
+    >>> scale_offset(layer, (2, 8))
+    0.0
+    """
+    scales = [w for w in getattr(layer, "weights", ()) if w.name in SCALES]
+    if type(layer) in _PLAIN or not scales:
+        return 0.0
+    x = np.random.default_rng(0).normal(size=shape).astype(scales[0].dtype)
+    try:
+        plain, scaled = (_made(layer, scales, x, value) for value in (0.0, 1.0))
+    except Exception:  # whatever a layer's own code says of noise
+        return 0.0
+    step = scaled - plain
+    size = float(np.sum(step**2))
+    # Rounding is no offset.
+    return round(float(np.sum(plain * step)) / size, 4) if size > 0 else 0.0
+
+
+def _made(layer: Any, scales: list[Any], x: Any, value: float) -> np.ndarray:
+    """Returns what comes out where scales have a value, and shifts are 0."""
+    shifts = [w for w in layer.weights if w.name in ("beta", "bias")]
+    given = [(w, keras.ops.full(w.shape, value, w.dtype)) for w in scales]
+    given += [(w, keras.ops.zeros(w.shape, w.dtype)) for w in shifts]
+    with keras.StatelessScope(state_mapping=given):
+        return np.asarray(keras.ops.convert_to_numpy(layer(x)), np.float64)
