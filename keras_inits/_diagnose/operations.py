@@ -183,9 +183,9 @@ def _has_units(tensor: Any) -> bool:
 def _quotient(inputs: Any, output: Any, numbers: Any, origins: Origins) -> Bend | None:
     above, below = inputs
     one = bool(numbers) and numbers[0] is not None and not origins.of(above)
-    if not one and above.shape != below.shape:
-        return None
     if not origins.of(below) or not (one or origins.of(above) == origins.of(below)):
+        return None  # such as a plain number, which torch divides by
+    if not one and above.shape != below.shape:
         return None
     values = backend.read(output)
     if not backend.largest(values) <= 1:

@@ -61,12 +61,14 @@ def left_as_it_was(model: keras.Model) -> Iterator[State]:
 
 @contextmanager
 def random_state_kept() -> Iterator[None]:
-    """Puts the states of Python's, NumPy's and Keras's global random generators back."""
+    """Puts the states of Python's, NumPy's, Keras's and torch's global random generators back."""
+    library = backend.random_state()
     python, numpy, seed = random.getstate(), np.random.get_state(), global_seed_state()  # noqa: NPY002
     value = None if seed is None else seed.numpy()
     try:
         yield
     finally:
+        backend.set_random_state(library)
         random.setstate(python)
         np.random.set_state(numpy)  # noqa: NPY002
         if seed is not None:

@@ -105,7 +105,7 @@ def _reflect(u: Any, eye: Any, q: Any = None) -> Any:
     """
     count, _, panel = u.shape
     transposed = ops.swapaxes(u, 1, 2)
-    t_inverse = ops.matmul(transposed, u) * _strict_upper_and_half_diagonal(panel)
+    t_inverse = ops.multiply(ops.matmul(transposed, u), _strict_upper_and_half_diagonal(panel))
     before, mapped = eye, transposed[:, :, :panel]
     if q is not None:
         mapped = ops.concatenate([mapped, ops.matmul(transposed[:, :, panel:], q)], axis=2)

@@ -95,6 +95,13 @@ class Backend(ABC):
         """Returns what was read of a variable, until it is assigned to."""
         return self.held(variable)
 
+    def random_state(self) -> Any:
+        """Returns the state of a generator of the library's own that layers draw from, if any."""
+        return None
+
+    def set_random_state(self, state: Any) -> None:  # noqa: B027 (nothing to do is the default)
+        """Puts back what `random_state` returned."""
+
     def text(self, array: NDArray[Any]) -> Any:
         """Returns a tensor of strings.
 

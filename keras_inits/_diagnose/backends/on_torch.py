@@ -124,6 +124,17 @@ class Torch(Backend):
     def current(self, variable: keras.Variable) -> Any:
         return self.read(variable.value)
 
+    def random_state(self) -> Any:
+        # Dropout without a seed draws from it, in the place of Keras's generators.
+        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
+        return torch.get_rng_state(), cuda
+
+    def set_random_state(self, state: Any) -> None:
+        own, cuda = state
+        torch.set_rng_state(own)
+        if cuda is not None:
+            torch.cuda.set_rng_state_all(cuda)
+
     # --- a pass --------------------------------------------------------------------------------
 
     def pulled_back(

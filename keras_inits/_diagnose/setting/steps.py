@@ -89,6 +89,7 @@ class Copy:
             keras.Variable(backend.held(v), dtype=v.dtype, name=v.name, trainable=False)
             for v in self.others
         ]
+        self._random = backend.random_state()
         self._loss = self._compiled(self._loss_of_all)
         self._steps: dict[Any, tuple[Any, Any]] = {}
 
@@ -98,6 +99,7 @@ class Copy:
             shadow.assign(v)
         for statistic, v in zip(self.statistics, self.others, strict=True):
             statistic.assign(ops.convert_to_tensor(v))
+        backend.set_random_state(self._random)  # so that all trials draw alike
 
     def _compiled(self, function: Callable[..., Any], optimizer: Any = None) -> Any:
         """Returns what `fit` makes of a function."""
