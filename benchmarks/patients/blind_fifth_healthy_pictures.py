@@ -6,9 +6,9 @@ learns.
 
 import keras
 import numpy as np
-from data import digits, pictures, series, standardized, waves
+from data import digits, pictures, series, waves
 from keras import layers, ops
-from nets import BCE, SPARSE, adam, conv_blocks, net, sgd
+from nets import SPARSE, adam, conv_blocks, net, sgd
 from program import Program, Training, accuracy, explained, healthy
 
 FIFTH_HEALTHY_PICTURES: dict[str, Program] = {}
@@ -130,30 +130,3 @@ def _(rng):
     h = layers.BatchNormalization(momentum=0.9)(base(image, training=False))
     m = keras.Model(image, Dense(4, "softmax")(layers.Dropout(0.3)(h)))
     return Training(m, x, y, SPARSE, adam(0.01), accuracy(y), 20, 300)
-
-
-@program("moods-thirty-steps-padded-in-front-unmasked")
-def _(rng):
-    full, y = waves(rng, 300, 30, 2)
-    length = rng.integers(12, 31, 300)
-    x = np.where((np.arange(30) >= 30 - length[:, None])[..., None], full, 0.0)
-    m = net((30, 1), layers.LSTM(24), Dense(1, "sigmoid"))
-    return Training(m, x, y, BCE, adam(0.01), accuracy(y), steps=250)
-
-
-@program("rainfall-absolute-error-many-dry-days")
-def _(rng):
-    x = rng.standard_normal((600, 7))
-    y = np.maximum(0.0, 2 * x[:, 0] + x[:, 1] * x[:, 2] - 0.3)
-    m = net((7,), Dense(48, "relu"), Dense(24, "relu"), Dense(1, "softplus"))
-    return Training(m, x, y[:, None], "mae", adam(0.005), explained(y), steps=600)
-
-
-@program("grids-channels-first-then-permuted")
-def _(rng):
-    x, y = pictures(rng, 240, 16, 3, 4)
-    inner = [layers.Permute((2, 3, 1)), *conv_blocks([12, 16]), layers.Flatten()]
-    m = net((3, 16, 16), *inner, Dense(4, "softmax"))
-    return Training(
-        m, standardized(np.moveaxis(x, -1, 1)), y, SPARSE, adam(0.003), accuracy(y), 24, 250
-    )

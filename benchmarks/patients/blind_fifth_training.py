@@ -7,7 +7,7 @@ each program were trained; kept are those whose repair learns and ends clearly b
 import keras
 import numpy as np
 from data import blobs, digits, pictures, standardized, words
-from keras import layers, ops
+from keras import layers
 from nets import BCE, SPARSE, adam, conv_blocks, mlp, net, sgd
 from program import Program, Training, accuracy, explained, register
 
@@ -172,53 +172,6 @@ def _(rng):
     return broken, broken.but(model=model(32, "relu"))
 
 
-class _OwnDense(layers.Layer):
-    """A dense layer as beginners write it: its kernel is drawn where it is used."""
-
-    def __init__(self, units, kept):
-        super().__init__()
-        self.units, self.kept = units, kept
-
-    def build(self, shape):
-        self.size = (shape[-1], self.units)
-        if self.kept:
-            self.kernel = self.add_weight(shape=self.size, initializer="he_normal")
-
-    def call(self, x):
-        std = (2 / self.size[0]) ** 0.5
-        kernel = self.kernel if self.kept else std * keras.random.normal(self.size)
-        return ops.relu(x @ kernel)
-
-
-@program(
-    "sensors-own-layer-draws-its-kernel-in-call",
-    "gradient@0, gradient@1, initialization@0, initialization@1, layers@0, layers@1",
-)
-def _(rng):
-    x, y = blobs(rng, 400, 12, 4)
-
-    def model(kept):
-        return net((12,), _OwnDense(48, kept), _OwnDense(24, kept), Dense(4, "softmax"))
-
-    broken = Training(model(False), standardized(x), y, SPARSE, adam(0.005), accuracy(y), 25, 300)
-    return broken, broken.but(model=model(True))
-
-
-@program("carts-dueling-advantages-mean-over-the-batch", "layers@-1, output@output, loss@loss")
-def _(rng):
-    x = rng.standard_normal((480, 4))
-    gain = np.array([2.0, 0.5, -0.5, -2.0]) * np.sign(x[:, :1]) + np.tanh(x[:, 1:2])
-
-    def model(axis):
-        state = Input((4,))
-        h = Dense(48, "relu")(Dense(48, "relu")(state))
-        worth, better = Dense(1)(h), Dense(4)(h)
-        return keras.Model(state, worth + better - ops.mean(better, axis, keepdims=True))
-
-    broken = Training(model(0), x, gain, "mse", adam(0.003), explained(gain), 8, 600)
-    return broken, broken.but(model=model(-1))
-
-
 @program(
     "faces-deep-base-without-weights-and-frozen",
     "initialization@0, gradient@0, gradient@1, initialization@1",
@@ -248,19 +201,6 @@ def _(rng):
 
     broken = Training(model(), standardized(x), y, SPARSE, "ftrl", accuracy(y), 25, 500)
     return broken, broken.but(model=model(), optimizer="adam")
-
-
-@program("digits-activity-penalty-meant-for-the-kernel", "regularization@loss", "often")
-def _(rng):
-    x, y = digits(rng, 400)
-
-    def model(**penalty):
-        inner = [layers.Flatten(), *[Dense(64, "relu", **penalty) for _ in range(2)]]
-        return net((28, 28), *inner, Dense(10, "softmax"))
-
-    penalized = model(activity_regularizer=keras.regularizers.L2(0.5))
-    broken = Training(penalized, x / 255, y, SPARSE, adam(0.001), accuracy(y), 25, 300)
-    return broken, broken.but(model=model(kernel_regularizer=keras.regularizers.L2(1e-4)))
 
 
 @program(

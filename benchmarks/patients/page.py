@@ -83,6 +83,13 @@ programs that look odd. A pair is here only if its broken side was seen to fail 
 learn, before any verdict on it was seen. Some faults show only in what the data mean, which no look
 at a net can know.
 """,
+    "blind-fifth": """\
+## A fifth set written blind
+
+Of what people usually post, over the whole range of tasks (tables, series, texts, pictures, masks,
+pairs, values of actions), by an author who had not seen the code of `diagnose`. A pair is here only
+if its broken side was seen to fail and its repair to learn, before any verdict on it was seen.
+""",
 }
 
 # The first runs, seed 0: of commits 5d5ca4d, 9c0f847, 4c4af1b with acedcab, f6dd847. Of the further
