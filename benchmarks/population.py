@@ -1,12 +1,13 @@
 """Populations against a `jax.vmap` of the same nets by hand: seconds per epoch on 2 x 20 models.
 
-    python benchmarks/population.py [FOLDER WITH THE FOUR IDX FILES] [mlp] [cnn] [lstm] [gru]
+    python benchmarks/population.py [FOLDER WITH THE FOUR IDX FILES] [mlp] [cnn] [lstm] [gru] ...
 
-An MLP 784-256-256-10, a small CNN, an LSTM and a GRU over the rows of the images, 2 schemes x 20
+An MLP 784-256-256-10, a small CNN, and recurrent layers over the rows of the images, 2 schemes x 20
 seeds, SGD on batches of 100 images of MNIST (random ones without the folder), and the accuracy on
 200 others after each epoch of `SAMPLES` images. Every rival is a process of its own, which has
 compiled before it is timed; the rounds take turns, since machines drift, and each ratio is the
-median over the rounds. `fit` is one model by `compare`'s own loop of `fit`, times 40.
+median over the rounds. `fit` is one model by `compare`'s own loop of `fit`, times 40. Ratios of
+processor time are less disturbed by other programs than those of the clock.
 
 The nets by hand are what a user of JAX would write: parameters in a dict, `jax.vmap` of
 `jax.value_and_grad`, a step of SGD, `jax.lax.scan` over the batches, all in one `jax.jit` with
@@ -26,13 +27,15 @@ import numpy as np
 
 SEEDS, TESTS, BATCH, RATE, ROUNDS = 20, 200, 100, 0.01, 3
 # Images of an epoch: by hand, one of the CNN on 6,400 would take ten minutes
-SAMPLES = {"mlp": 6400, "cnn": 300, "lstm": 3200, "gru": 3200}
+SAMPLES = {"mlp": 6400, "cnn": 300, "convlstm": 200}
+RECURRENT = ("lstm", "gru", "simple", "bidirectional", "stacked", "convlstm")
 SCHEMES = ["he", "xavier"]
 RIVALS = {
     "JAX by hand": "jax",
     "population on TensorFlow": "tensorflow",
     "population on JAX": "jax",
     "fit on TensorFlow, x 40": "tensorflow",
+    "fit on JAX, x 40": "jax",
 }
 
 
@@ -71,6 +74,18 @@ def build(net: str) -> Any:
         ],
         "lstm": lambda: [layers.Reshape((28, 28)), layers.LSTM(32)],
         "gru": lambda: [layers.Reshape((28, 28)), layers.GRU(32)],
+        "simple": lambda: [layers.Reshape((28, 28)), layers.SimpleRNN(32)],
+        "bidirectional": lambda: [layers.Reshape((28, 28)), layers.Bidirectional(layers.LSTM(32))],
+        "stacked": lambda: [
+            layers.Reshape((28, 28)),
+            layers.LSTM(32, return_sequences=True),
+            layers.LSTM(32),
+        ],
+        "convlstm": lambda: [
+            layers.Reshape((7, 4, 28, 1)),  # seven frames of four rows
+            layers.ConvLSTM2D(4, 3, padding="same"),
+            layers.Flatten(),
+        ],
     }[net]
     return Sequential([Input((784,)), *hidden(), layers.Dense(10)])
 
@@ -163,7 +178,7 @@ def work(rival: str, net: str, folder: str, samples: str) -> None:
     left = iter(range(ROUNDS))
 
     def turn() -> None:
-        print("done", flush=True)
+        print("done", time.process_time(), flush=True)
         if next(left, None) is not None:
             sys.stdin.readline()
 
@@ -174,19 +189,25 @@ def work(rival: str, net: str, folder: str, samples: str) -> None:
         ours(net, data, rival.split()[0], turn)
 
 
-def until_done(process: Any) -> None:
-    while (line := process.stdout.readline()) != "done\n":
+def until_done(process: Any) -> float:
+    """Returns the processor seconds of a process when it has finished another epoch."""
+    while not (line := process.stdout.readline()).startswith("done "):
         if not line:
             raise SystemExit("a rival has ended before its time")
+    return float(line.split()[1])
 
 
 def measure(
     net: str, rivals: dict[str, str], folder: str, samples: int | None = None
-) -> Iterator[tuple[str, Any, Any]]:
-    """Yields each rival with its seconds before the first epoch's end, and per epoch."""
-    samples = samples or SAMPLES[net]
-    workers, firsts = {}, {}
+) -> Iterator[tuple[str, float, list[float], list[float]]]:
+    """Yields each rival with its seconds before the first epoch's end, and per epoch.
+
+    Those per epoch by the clock, and then those of processors.
+    """
+    samples = samples or SAMPLES.get(net, 3200)
+    workers, firsts, spent = {}, {}, {}
     times: dict[str, list[float]] = {rival: [] for rival in rivals}
+    work: dict[str, list[float]] = {rival: [] for rival in rivals}
     for rival, backend in rivals.items():  # one at a time, as all is timed
         begun = time.perf_counter()
         workers[rival] = subprocess.Popen(
@@ -197,35 +218,48 @@ def measure(
             stderr=subprocess.DEVNULL,
             text=True,
         )
-        until_done(workers[rival])
+        spent[rival] = until_done(workers[rival])
         firsts[rival] = time.perf_counter() - begun
     for _ in range(ROUNDS):
         for rival, worker in workers.items():
             begun = time.perf_counter()
             worker.stdin.write("\n")
             worker.stdin.flush()
-            until_done(worker)
-            seconds = time.perf_counter() - begun
-            times[rival].append(seconds * (2 * SEEDS if rival.startswith("fit") else 1))
+            before, spent[rival] = spent[rival], until_done(worker)
+            many = 2 * SEEDS if rival.startswith("fit") else 1
+            times[rival].append((time.perf_counter() - begun) * many)
+            work[rival].append((spent[rival] - before) * many)
     for rival, worker in workers.items():
         worker.communicate()
-        yield rival, firsts[rival], times[rival]
+        yield rival, firsts[rival], times[rival], work[rival]
+
+
+def ratio(ours: list[float], theirs: list[float]) -> float:
+    return median(a / b for a, b in zip(ours, theirs, strict=True))
 
 
 def main() -> None:
     folders = [a for a in sys.argv[1:] if Path(a).is_dir()]
     folder = folders[0] if folders else ""
-    for net in [a for a in sys.argv[1:] if a not in folders] or ["mlp", "cnn", "lstm", "gru"]:
-        rivals = {r: b for r, b in RIVALS.items() if net in ("mlp", "cnn") or "hand" not in r}
-        found = list(measure(net, rivals, folder))
-        base = found[0][2]
-        for rival, first, times in found:
-            ratio = median(a / b for a, b in zip(times, base, strict=True))
+    for net in [a for a in sys.argv[1:] if a not in folders] or ["mlp", "cnn", *RECURRENT]:
+        rivals = {r: b for r, b in RIVALS.items() if net not in RECURRENT or "hand" not in r}
+        found = {rival: seconds for rival, *seconds in measure(net, rivals, folder)}
+        for rival, (first, times, work) in found.items():
             print(
-                f"{net:5} {rival:25} {median(times):7.2f} s per epoch, {ratio:5.2f} of "
-                f"{found[0][0]}; {first:5.1f} s to the end of the first",
+                f"{net:13} {rival:25} {median(times):7.2f} s per epoch, {median(work):7.2f} s of "
+                f"processors; {first:5.1f} s to the end of the first",
                 flush=True,
             )
+        for ours, theirs in (
+            ("population on TensorFlow", "JAX by hand"),
+            ("population on TensorFlow", "fit on TensorFlow, x 40"),
+            ("population on JAX", "fit on JAX, x 40"),
+        ):
+            if ours in found and theirs in found:
+                clock, processors = map(ratio, found[ours][1:], found[theirs][1:])
+                print(
+                    f"{net:13} {ours}: {clock:.2f} of {theirs}, {processors:.2f} of its processors"
+                )
 
 
 if __name__ == "__main__":

@@ -133,7 +133,7 @@ def _population(net: str, images: int) -> Callable[[bool], Measured]:
         by_hand, ours = "JAX by hand", "population on TensorFlow"
         rivals = {name: population.RIVALS[name] for name in (by_hand, ours)}
         found = population.measure(net, rivals, "", samples=100 if quick else images)
-        seconds = {name: times for name, _, times in found}
+        seconds = {name: times for name, _, times, _ in found}
         ratios = [a / b for a, b in zip(seconds[ours], seconds[by_hand], strict=True)]
         return median(seconds[ours]), median(seconds[by_hand]), median(ratios)
 

@@ -77,16 +77,27 @@ FOREIGN: dict[str, Foreign] = {
 }
 
 
+# No initializers of one weight, by the form that `plain` gives, and the calls that are meant.
+WHOLE_NET = {
+    "auto": 'keras_inits.initialize(model, "auto")',
+    "own": 'keras_inits.initialize(model, "own")',
+    "lsuv": "keras_inits.calibrate(model, x)",
+    "calibrate": "keras_inits.calibrate(model, x)",
+    "mup": "keras_inits.mup.initialize(model, base)",
+}
+
+
 def plain(name: str) -> str:
     """Returns a name in snake case without our prefix, torch's underscore and words for "fill".
 
     >>> [plain(name) for name in ("kaiming_normal_", "KaimingNormal", "initkit_xavier_normal")]
     ['kaiming_normal', 'kaiming_normal', 'xavier_normal']
-    >>> [plain(name) for name in ("MSRAFill", "glorot_normal_initializer")]
-    ['msra', 'glorot_normal']
+    >>> [plain(name) for name in ("MSRAFill", "torch.nn.init.eye_", "initkit-he", "HeInit")]
+    ['msra', 'eye', 'he', 'he']
     """
-    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name.strip()).lower()
-    snake = snake.removeprefix("torch.nn.init.").removeprefix("initkit_").rstrip("_")
+    last = re.sub(r"[\s-]+", "_", name.rpartition(".")[2].strip())
+    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", last).lower()
+    snake = snake.removeprefix("initkit_").rstrip("_")
     if snake in FOREIGN:
         return snake
     return re.sub(r"_(init|initializer|filler|fill)$", "", snake)

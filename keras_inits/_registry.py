@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import keras
 
 from keras_inits._errors import InputError, InputTypeError, near_matches, question
-from keras_inits._foreign_names import FOREIGN, plain
+from keras_inits._foreign_names import FOREIGN, WHOLE_NET, plain
 from keras_inits._keras_internals import enter_strings, refuse_strings_in_keras_2
 
 PACKAGE = "initkit"
@@ -17,6 +17,7 @@ _SUFFIX = "Init"
 _Scheme = TypeVar("_Scheme", bound=type[keras.initializers.Initializer])
 _schemes: dict[str, type[keras.initializers.Initializer]] = {}
 _nameless: list[type[keras.initializers.Initializer]] = []
+_whole_net = dict(WHOLE_NET)  # names that set a model, by the call that does it
 
 
 def scheme(cls: _Scheme) -> _Scheme:
@@ -47,6 +48,11 @@ def nameless(cls: _Scheme) -> _Scheme:
     _nameless.append(cls)
     _enter_for_files(cls)
     return cls
+
+
+def starts_a_whole_net(name: str, call: str) -> None:
+    """Lets `get` say of a name that it sets a model, and by which call."""
+    _whole_net[name] = call
 
 
 def name_of(cls: type[Any]) -> str:
@@ -168,12 +174,24 @@ def _is_string_of_keras(name: str) -> bool:
 def _unknown(name: str) -> str:
     end = "`keras_inits.names()` and `keras-inits list` list the names of this library."
     head = f"No initializer has this name. Received: {name!r}. "
-    if foreign := FOREIGN.get(plain(name)):
-        return f"{head}{question([foreign.ours])}{foreign.law} {end}"
-    builtin = [n for n in dir(keras.initializers) if not n.startswith("_") and n.islower()]
-    near = [
-        *near_matches(name, names(), n=3),
-        *near_matches(PREFIX + name, names(), n=3),
-        *near_matches(name, builtin, n=1),
-    ]
-    return f"{head}{question(near)}{end}"
+    if ours := next((n for n, cls in _schemes.items() if cls.__name__ == name), None):
+        return f"{head}{question([ours])}{end}"
+    stem = plain(name)
+    if call := _whole_net.get(stem):
+        return f"{head}It starts a whole net, not one weight: {call}. {end}"
+    # By the form that `plain` gives: a prefix that all have in common would make all alike.
+    known = {each.removeprefix(PREFIX): [each] for each in names()}
+    for builtin in dir(keras.initializers):
+        if builtin.islower() and re.match("(?!get|serialize|deserialize)[a-z]", builtin):
+            known.setdefault(builtin, []).append(builtin)
+    if foreign := FOREIGN.get(stem):
+        spelled = re.sub("[- ]", "_", name.strip().lower())
+        meant = [foreign.ours, *(known.get(stem, []) if spelled == stem else [])]
+        return f"{head}{question(meant)}{foreign.law} {end}"
+    for other, foreign in FOREIGN.items():
+        known[other] = [foreign.ours, *(n for n in known.get(other, []) if n != foreign.ours)]
+    known |= {f"{each}_init": meant for each, meant in known.items()}  # of classes
+    begun = [each for each in known if each.startswith(f"{stem}_")]
+    near = [stem] if stem in known else [*near_matches(stem, known), *begun]
+    meant = list(dict.fromkeys(n for each in near for n in known[each]))
+    return f"{head}{question(meant[:3])}{end}"

@@ -20,6 +20,7 @@ from rich.text import Text
 from keras_inits._errors import InputError
 from keras_inits._files import write_whole
 
+_Item = TypeVar("_Item")
 _Key = TypeVar("_Key", bound=Hashable)
 
 WIDTH = 80  # columns of a report as text
@@ -60,13 +61,11 @@ class Finding:
         return f"{self.kind}: {', '.join(self.where)}: " + ". ".join(filter(None, parts))
 
 
-def grouped(
-    findings: Iterable[Finding], key: Callable[[Finding], _Key]
-) -> dict[_Key, list[Finding]]:
-    """Returns findings by what `key` says of them, in their order."""
-    groups: dict[_Key, list[Finding]] = {}
-    for finding in findings:
-        groups.setdefault(key(finding), []).append(finding)
+def grouped(items: Iterable[_Item], key: Callable[[_Item], _Key]) -> dict[_Key, list[_Item]]:
+    """Returns items, such as findings, by what `key` says of them, in their order."""
+    groups: dict[_Key, list[_Item]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
     return groups
 
 
@@ -108,7 +107,10 @@ class Report:
 
     def parts(self) -> Iterator[RenderableType]:
         """Yields what is printed, in order."""
-        yield self.table()
+        table = self.table()
+        if isinstance(table.title, Text):  # which Rich wraps at the width of the columns
+            table.min_width = min(WIDTH, table.title.cell_len)
+        yield table
 
     def summary(self) -> str:
         """Returns the report as text of at most 80 columns."""

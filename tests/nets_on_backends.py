@@ -10,6 +10,7 @@ import numpy as np
 from keras import layers, ops
 
 import keras_inits as ki
+from keras_inits._diagnose.setting import examine
 
 # Shapes are few, since JAX compiles each operation for each of them.
 
@@ -103,6 +104,81 @@ def wrong_end(rng):
     return model, x, x[:, :1]
 
 
+def large_target(rng):
+    given = keras.Input((12,))
+    hidden = layers.Dense(8, "relu")(given)
+    model = keras.Model(given, [layers.Dense(1)(hidden), layers.Dense(1)(hidden)])
+    model.compile("adam", ["mse", "mse"])
+    x = rng.normal(size=(32, 12)).astype("float32")
+    return model, x, [30_000 + 9000 * x[:, :1], x[:, 1:2]]
+
+
+def _dense(*inner, units=1, end=None, **options):
+    first = layers.Dense(16, "relu", **options)
+    return keras.Sequential([keras.Input((8,)), *inner, first, layers.Dense(units, end, **options)])
+
+
+def _wide():
+    wide = keras.initializers.RandomNormal(stddev=5.0)
+    return _dense(units=12, end="softmax", kernel_initializer=wide)
+
+
+def _coded():
+    penalty = keras.regularizers.L1(10.0)
+    return _dense(layers.Dense(4, "relu", activity_regularizer=penalty))
+
+
+def _two_ends():
+    given = keras.Input((8,))
+    hidden = layers.Dense(16, "relu")(given)
+    return keras.Model(given, [layers.Dense(1)(hidden), layers.Dense(1)(hidden)])
+
+
+def _reader():
+    inner = [layers.Embedding(20, 8), layers.GRU(8), layers.Dense(1, "sigmoid")]
+    return keras.Sequential([keras.Input((14,)), *inner])
+
+
+RANDOM = np.random.default_rng(1)
+X = RANDOM.normal(size=(64, 8)).astype("float32")
+Y = np.tanh(2 * X[:, :1] * X[:, 1:2])
+CLASSES = RANDOM.integers(0, 12, 64)
+WORDS = RANDOM.integers(1, 20, (64, 14))
+WORDS[:, 3:] = 0
+LARGE = [30_000 + 9000 * X[:, :1], Y]
+SPARSE = "sparse_categorical_crossentropy"
+# By the kind of finding: the net, inputs, targets, loss and optimizer.
+SETTINGS = {
+    "loss at the start": (_wide, X, CLASSES, SPARSE, "adam"),
+    "input scale": (_dense, 1000 * X, Y, "mse", "adam"),
+    "target scale": (_two_ends, X, LARGE, ["mse", "mse"], "adam"),
+    "": (_dense, X, Y, "mse", "adam"),
+    "learning rate too high": (_dense, X, Y, "mse", keras.optimizers.SGD(30.0)),
+    "learning rate too low": (_dense, X, Y, "mse", keras.optimizers.SGD(1e-6)),
+    "regularization": (_coded, X, Y, "mse", "adam"),
+    "input padding": (_reader, WORDS, WORDS[:, 0] % 2, "binary_crossentropy", "adam"),
+}
+
+
+def judged(folder: Path, *kinds: str) -> dict:
+    """Returns what is found in settings, and the losses of the first steps; all kinds if none."""
+    found = {}
+    for kind in kinds or SETTINGS:
+        keras.utils.clear_session()
+        keras.utils.set_random_seed(0)
+        build, x, y, loss, optimizer = SETTINGS[kind]
+        model = build()
+        shared(model, folder / f"setting {kind}.npz")
+        model.compile(optimizer, loss)
+        setting = examine(model, x, y)
+        steps = setting.first_steps
+        assert all(np.isfinite(float(v)) for v in model.metrics_variables), kind
+        found[kind] = {"kinds": [f.kind for f in setting.findings], "notes": [*setting.notes]}
+        if build is not _wide:  # whose loss is cut off but on TensorFlow
+            found[kind] |= {"start": steps.start, "after": steps.after}
+    return found
+
+
 def monitored(folder: Path) -> list:
     """Returns the reports of a monitor before a training and behind it."""
     model, x, y = vanishing(np.random.default_rng(0))
@@ -122,7 +198,17 @@ def calibrated(folder: Path) -> dict:
     }
 
 
-NETS = (vanishing, cut_off, dead, wrong_end, normalized, residual, lstm, transformer)
+NETS = (
+    vanishing,
+    cut_off,
+    dead,
+    wrong_end,
+    large_target,
+    normalized,
+    residual,
+    lstm,
+    transformer,
+)
 
 
 def found(folder: Path, *names: str) -> dict:
@@ -141,8 +227,9 @@ def found(folder: Path, *names: str) -> dict:
         report = ki.diagnose(model, x, y, loss=own, jacobian_samples=samples)
         after = state_of(model)
         assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True)), make
+        assert all(np.isfinite(float(v)) for v in model.metrics_variables), make
         reports[make.__name__] = {"verdict": report.verdict} | report.to_dict()
-    for run in (monitored, calibrated):
+    for run in (monitored, calibrated, judged):
         if run.__name__ in names:
             keras.utils.clear_session()
             keras.utils.set_random_seed(0)
@@ -165,4 +252,6 @@ def state_of(model) -> list:
 
 if __name__ == "__main__":
     assert keras.backend.backend() == sys.argv[1]
-    print(json.dumps(found(Path(sys.argv[2]), *sys.argv[3:])))
+    settings = sys.argv[3] == "settings"
+    run, names = (judged, sys.argv[4:]) if settings else (found, sys.argv[3:])
+    print(json.dumps(run(Path(sys.argv[2]), *names)))

@@ -12,7 +12,7 @@ from keras_inits import InputError, _cli
 from keras_inits._compare.store import Store
 from keras_inits.datasets import DataError
 
-TABLE = Path(__file__).parents[1] / "docs" / "schemes.md"
+DOCS = Path(__file__).parents[1] / "docs"
 
 
 @pytest.fixture
@@ -39,10 +39,11 @@ def test_list_tells_every_name_within_80_columns(keras_inits_command):
     assert max(map(len, out.splitlines())) <= 80
 
 
-def test_the_readme_holds_the_table_that_the_registry_gives(keras_inits_command):
+def test_the_pages_hold_the_tables_that_the_registry_gives(keras_inits_command):
     code, out, _ = keras_inits_command("list", "--format", "markdown")
     assert code == 0
-    assert out in TABLE.read_text(), "run `keras-inits list --format markdown` for the new table"
+    for page, table in zip(("schemes", "recipes"), out.strip().split("\n\n"), strict=True):
+        assert table in (DOCS / f"{page}.md").read_text(), "`keras-inits list --format markdown`"
 
 
 def test_digits_are_called_not_comparable_before_and_after(keras_inits_command, tmp_path):
@@ -93,7 +94,7 @@ def test_compare_says_which_scheme_is_better_and_writes_it_down(keras_inits_comm
     ("words", "says"),
     [
         (["--schemes", "xaver"], "initkit_xavier"),
-        (["--seeds", "0"], "`seeds` must be at least 1"),
+        (["--seeds", "0"], "`--seeds` must be at least 1"),
         (["--model", "lenet5"], "at least 28 x 28"),
         (["--optimizer", "sdg"], "sdg"),
     ],
@@ -144,20 +145,14 @@ def test_an_unknown_source_is_a_usage_error(keras_inits_command):
     assert code == 2
 
 
-def test_the_commands_come_before_tensorflow_starts():
-    # which can be told about its threads only then
-    script = (
-        "import keras_inits._cli, tensorflow as tf; "
-        "tf.config.threading.set_intra_op_parallelism_threads(1)"
-    )
-    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
-
-
-def test_importing_loads_nothing_heavy_beyond_keras():
+def test_importing_loads_nothing_heavy_beyond_keras_and_does_not_start_tensorflow():
+    # which can be told about its threads only before it starts
     script = (
         "import sys, keras; before = set(sys.modules); "
         "import keras_inits, keras_inits.datasets; "
-        "print([m for m in set(sys.modules) - before if not m.startswith('keras_inits')])"
+        "print([m for m in set(sys.modules) - before if not m.startswith('keras_inits')]); "
+        "import keras_inits._cli, tensorflow as tf; "
+        "tf.config.threading.set_intra_op_parallelism_threads(1)"
     )
     process = subprocess.run(
         [sys.executable, "-c", script], check=True, capture_output=True, text=True

@@ -7,7 +7,12 @@ import sys
 import textwrap
 from pathlib import Path
 
+import keras
+import numpy as np
 import pytest
+
+import keras_inits
+from keras_inits._recipes.recipe import _recipes
 
 PAGES = Path(__file__).parents[1] / "docs"
 BLOCK = re.compile(r"^( *)```python\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
@@ -24,6 +29,21 @@ def run(page, name="page"):
     space = {"__name__": name}
     exec(compile(program(page), f"{page}.md", "exec"), space)
     return space
+
+
+@pytest.mark.parametrize("page", ["audit", "initialize"])
+def test_a_page_prints_what_it_shows(page, capsys):
+    run(page)
+    printed = words(capsys.readouterr().out)
+    for shown in re.findall(
+        r"^```text\n(.*?)^```$", (PAGES / f"{page}.md").read_text(), re.M | re.S
+    ):
+        assert words(shown) in printed
+
+
+def words(text):
+    """Returns text without numbers, whose last digits another processor rounds otherwise."""
+    return re.sub(r"[\s\d.±%]+", " ", text)
 
 
 @pytest.mark.filterwarnings("ignore:You are using a softmax")  # Keras, of the second example
@@ -74,3 +94,30 @@ def test_a_model_is_sharded_and_loaded_without_drawing(tmp_path):
         check=True,
     )
     assert "512x1024" in done.stdout
+
+
+def test_a_scheme_and_a_recipe_of_ones_own_are_set(capsys, monkeypatch):
+    monkeypatch.setitem(_recipes, "quarter", None)  # taken out again when the test ends
+    space = run("how-to/write-your-own", name="own")
+    assert "quarter: head" in capsys.readouterr().out
+    layer = keras.layers.Dense(64)
+    layer.build((None, 800))
+    keras_inits.initialize(layer, space["HalfInit"]())
+    assert float(np.std(layer.kernel)) == pytest.approx(0.5 * (2 / 800) ** 0.5, rel=0.03)
+
+
+def test_a_model_is_saved_and_loaded_with_the_library_and_without(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    space = run("how-to/save-and-load")
+    kept, loaded = (space[name].get_weights() for name in ("again", "model"))
+    assert all(map(np.array_equal, kept, loaded))
+    assert "weights of 9,472 numbers were not drawn" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_language_model_is_started_and_gets_more_tokens(capsys):
+    pytest.importorskip("keras_hub")
+    run("how-to/language-models")
+    out = capsys.readouterr().out
+    assert "gpt2: branch_end" in " ".join(out.split())
+    assert "healthy" in out

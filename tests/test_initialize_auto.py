@@ -628,6 +628,50 @@ def test_auto_makes_depthwise_channels_of_one_size():
     np.testing.assert_allclose(np.sum(again.kernel, (0, 1)) ** 2, 2.0, rtol=1e-3)
 
 
+def narrow(first="relu", second="relu", normalized=False):
+    x = inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(32, 3, activation=first, name="stem")(x)
+    x = layers.DepthwiseConv2D(3, padding="same", name="depthwise")(x)
+    x = layers.BatchNormalization()(x) if normalized else x
+    x = layers.Activation(second, name="behind")(x)
+    return keras.Model(inputs, layers.Conv2D(16, 1)(x))
+
+
+def test_depthwise_taps_keep_the_sign_of_what_is_constant():
+    """Which channels a ReLU silences would decide the scale of all that follows."""
+    model = narrow()
+    image = np.ones((1, 8, 8, 3), "float32")
+    seen = keras.Model(model.input, [model.get_layer(n).output for n in ("stem", "behind")])
+    kept, control = [], []
+    for seed in range(20):
+        rows = ki.initialize(model, "auto", seed=seed).rows
+        (note,) = (row.note for row in rows if "balanced" in row.note)
+        assert "sums positive" in note
+        for found in (kept, control):
+            before, behind = (np.mean(ops.square(t)[:, 1:-1, 1:-1]) for t in seen(image))
+            found.append(np.log(behind / before))
+            taps = model.get_layer("depthwise").kernel
+            signs = np.random.default_rng(seed).choice([-1.0, 1.0], 32)
+            taps.assign(taps * signs[:, None])
+    assert np.std(kept) < 0.05
+    assert np.std(control) > 0.2
+
+
+@pytest.mark.parametrize(
+    ("net", "positive"),
+    [
+        ({"first": "silu", "second": "hard_silu"}, True),
+        ({"first": "tanh"}, False),  # what comes in has no sign of its own
+        ({"second": "tanh"}, False),  # and this silences none
+        ({"normalized": True}, False),  # which takes the constant away
+    ],
+    ids=str,
+)
+def test_sums_of_taps_are_positive_where_a_sign_would_be_lost_alone(net, positive):
+    (row,) = (row for row in kernels(narrow(**net)) if "balanced" in row.note)
+    assert ("sums positive" in row.note) is positive
+
+
 def gated(blocks):
     x = inputs = keras.Input((64,))
     for _ in range(blocks):

@@ -129,6 +129,7 @@ def test_committed_outputs_are_those_of_one_full_run_from_top_to_bottom(path):
     assert not noise(notebook)
     said = "\n".join(written(notebook))
     assert "NOT MNIST" not in said
+    assert "WARNING" not in said
     assert not MACHINE_PATH.search(said)
     assert "\r" not in said  # progress bars
 

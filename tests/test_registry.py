@@ -68,6 +68,33 @@ def test_a_typo_is_answered_with_near_matches(typo, meant, as_config):
         keras_inits.get(spec)
 
 
+@pytest.mark.parametrize(
+    ("given", "first"),
+    [
+        ("HeInit", "initkit_he"),
+        ("He_Normal", "initkit_he' or 'he_normal"),
+        ("initkit-he", "initkit_he"),
+        ("XavierUniformInit", "initkit_xavier_uniform"),
+        ("kaimming_normal", "initkit_he"),
+        ("lecun_norml", "initkit_lecun"),
+        ("hadamard", "initkit_hadamard_orthogonal"),
+        ("orthognal", "initkit_orthogonal"),
+    ],
+)
+def test_the_name_that_is_meant_comes_first(given, first):
+    with pytest.raises(InputError, match=f"Did you mean '{first}'"):
+        keras_inits.get(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "call"),
+    [("fixup", "initialize\\(model, 'fixup'\\)"), ("LSUV", "calibrate"), ("auto", '"auto"')],
+)
+def test_a_start_for_a_whole_net_is_told_from_a_scheme(given, call):
+    with pytest.raises(InputError, match=f"starts a whole net.*{call}"):
+        keras_inits.get(given)
+
+
 def test_a_wrong_argument_is_not_taken_for_a_wrong_name():
     with pytest.raises(ValueError, match="`gain` must be positive"):
         keras_inits.get({"class_name": "initkit_xavier", "config": {"gain": -1}})

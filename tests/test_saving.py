@@ -56,7 +56,7 @@ exports = {
 }
 for path in folder.glob("*.npz"):
     name = path.stem
-    x, expected = (np.load(path)[key] for key in ("input", "output"))
+    x, expected = (np.load(path)[key] for key in ("input", "exported"))
     loaded = {
         **{kind: lambda x, model=model: model(x)[name] for kind, model in exports.items()},
         ".keras": lambda x: keras.saving.load_model(folder / f"{name}.keras")(x),
@@ -145,19 +145,26 @@ def fresh_process(*arguments, directory):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Every scheme's model in every form that can be kept; one export holds them all."""
+    """Every scheme's model in every form that can be kept; one export holds them all.
+
+    An export holds no initializers: of one scheme every way of asking for it is in there, with the
+    state of a generator, of the others the name.
+    """
     folder, every = tmp_path_factory.mktemp("saved"), {}
     for name in keras_inits.names():
         ways, path = specs(name), folder / name
         model = make.chain(*(e for label in ways for e in make.layers(name, ways[label], label)))
         model.save(path.with_suffix(".keras"))
         model.save(path.with_suffix(".h5"))
-        every[name] = keras.Sequential([keras.Input(INPUT.shape[1:]), *model.layers], name=name)
+        by_name = len(make.layers(name, name, "string"))
+        part = model.layers if name == "initkit_he" else model.layers[:by_name]
+        every[name] = keras.Sequential([keras.Input(INPUT.shape[1:]), *part], name=name)
         path.with_suffix(".json").write_text(model.to_json())
         path.with_suffix(".pickle").write_bytes(pickle.dumps(model))
         path.with_suffix(".schemes").write_bytes(pickle.dumps(pickled_schemes(name)))
         weights = {f"{e.name}/{weight.name}": weight for e in model.layers for weight in e.weights}
-        np.savez(path.with_suffix(".npz"), input=INPUT, output=model(INPUT), **weights)
+        outputs = {"output": model(INPUT), "exported": every[name](INPUT)}
+        np.savez(path.with_suffix(".npz"), input=INPUT, **outputs, **weights)
     given = keras.Input(INPUT.shape[1:])
     outputs = {name: model(given) for name, model in every.items()}
     keras.Model(given, outputs).export(folder / "exported", verbose=False)

@@ -14,6 +14,10 @@ ROOT = Path(__file__).parents[1]
 def test_the_reference_has_every_public_name_once():
     pages = "\n".join(path.read_text() for path in ROOT.glob("docs/reference/*.md"))
     documented = re.findall(r"^::: keras_inits\.(\S+)$", pages, re.MULTILINE)
+    recipes = {name.rpartition(".")[2] for name in documented if name.startswith("_recipes.")}
+    ours = keras_inits.recipes().items()  # and those of other tests in this process
+    assert recipes == {n for n, r in ours if r.function.__module__.startswith("keras_inits.")}
+    documented = [name for name in documented if not name.startswith("_recipes.")]
     public = set(keras_inits.__all__)
     for module in (datasets, experiments, mup, plots):
         name = module.__name__.removeprefix("keras_inits.")

@@ -362,6 +362,20 @@ def test_balanced_taps_have_exact_squares_and_sums_and_the_law_of_xavier(shape):
     assert "variance of each tap" in departures(1.1 * taps, 1.5)
 
 
+def test_balanced_taps_of_positive_sums_differ_in_the_sign_alone():
+    geometry = KernelGeometry.from_shape((3, 3, 512, 8), (), -1, 2)
+    scheme = ki.BalancedInit(1.5, positive=True, seed=3)
+    taps = np.asarray(geometry.to_matrices(scheme.draw(geometry, "float32", 3)))
+    np.testing.assert_allclose(np.sum(taps, axis=1), 1.5, rtol=1e-3)
+    np.testing.assert_allclose(np.sum(taps**2, axis=1), 1.5**2, rtol=1e-4)
+    assert taps.std() == pytest.approx(scheme.expected_stddev(geometry), rel=0.02)
+    control = np.asarray(geometry.to_matrices(ki.BalancedInit(1.5).draw(geometry, "float32", 3)))
+    assert 0.4 < np.mean(np.sum(control, axis=1) > 0) < 0.6
+    assert type(scheme).from_config(scheme.get_config()) == scheme
+    with pytest.raises(InputError, match="`positive` must be True or False"):
+        ki.BalancedInit(positive="yes")
+
+
 # --- spectral norms
 
 

@@ -95,7 +95,11 @@ HUB = {
 }
 
 
-@pytest.mark.parametrize("make", HUB, ids=lambda make: make.__name__)
+@pytest.mark.parametrize(
+    "make",
+    [gpt2, whisper, *(pytest.param(make, marks=pytest.mark.slow) for make in (bert, vit))],
+    ids=lambda make: make.__name__,
+)
 def test_keras_hub(make):
     keras_hub = pytest.importorskip("keras_hub")
     keras.utils.clear_session()

@@ -34,13 +34,14 @@ NAMED_BY: dict[str, tuple[str, ...]] = {
     "rate too low": ("learning rate too low",),
     "dropout": ("dropout",),
     "regularization": ("regularization",),
-    "capacity": ("missing activation", "dying"),
+    "capacity": ("missing activation", "dying", "missing positions"),
     "layers": (
         "target shape",
         "output units",
         "missing activation",
         "moving statistics",
         "normalization",
+        "missing positions",
         "input padding",  # of a mask that a layer is called with: it names the layer as well
     ),
     "epochs": ("learning rate too low",),

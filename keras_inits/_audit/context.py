@@ -14,12 +14,12 @@ from keras_inits._audit.meetings import KEEP_UNITS, Meeting, meetings, second_ke
 from keras_inits._errors import InputError
 from keras_inits._keras_internals import all_layers
 from keras_inits._layers import OwnedWeight
+from keras_inits._layers.activations import HOMOGENEOUS
 from keras_inits._layers.kinds import Kind, is_a
 from keras_inits._wiring import Call, Wiring, wiring
 from keras_inits._wiring.steps import variables_of
 
-# f(a x) = a f(x) for a > 0: the scale of what comes in is the scale of what goes out.
-_HOMOGENEOUS = frozenset({"", "linear", "relu", "leaky_relu", "ReLU", "LeakyReLU", "PReLU", "abs"})
+_HOMOGENEOUS = HOMOGENEOUS | {"", "linear", "abs"}
 _KEEP_FACTOR = frozenset(
     {Kind.RESHAPING, Kind.PADDING, Kind.UPSAMPLING, Kind.IDENTITY, Kind.ROTATION, Kind.NOISE,
      Kind.POOLING, Kind.SCALING, Kind.SHIFT, Kind.CONCATENATION}

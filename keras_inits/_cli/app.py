@@ -19,7 +19,7 @@ reproduce = SubcommandApp()
 
 @app.command(name="compare")
 def compare_command(config: Annotated[compare.CompareConfig, tyro.conf.arg(name="")]) -> None:
-    """Train a model from several schemes over many seeds, and say what the data support."""
+    """Train a model from several schemes over many seeds, and say which is better."""
     compare.run(config, Console())
 
 

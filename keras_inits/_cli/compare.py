@@ -10,13 +10,15 @@ import numpy as np
 from rich.console import Console
 
 from keras_inits import compare, datasets
+from keras_inits._checks import integer
 from keras_inits._cli import models
+from keras_inits._cli.names import by_name
 from keras_inits._cli.progress import progress_bar
 from keras_inits._compare import Comparison, Execution, one_thread_per_operation
 from keras_inits._compare.data import Batches, from_images
 from keras_inits._compare.execution import Trainer
 from keras_inits._compare.store import settings_file
-from keras_inits._errors import InputError
+from keras_inits._compare.weights import drawing
 from keras_inits._files import refuse_experiment, refuse_other_result, write_all
 from keras_inits.datasets import Source
 
@@ -64,6 +66,11 @@ def run(config: CompareConfig, console: Console) -> Comparison:
         DataError: MNIST is not to be had.
         InputError: an argument out of range, or `config.out` holds something else.
     """
+    for option in ("seeds", "epochs", "batch_size"):  # before a download
+        integer(f"--{option.replace('_', '-')}", getattr(config, option), minimum=1)
+    for scheme in config.schemes:
+        drawing(scheme)
+    optimizer = by_name("--optimizer", config.optimizer, keras.optimizers)
     if config.out is not None:
         refuse_experiment(config.out)
         refuse_other_result(config.out / "result.json", settings_file(config.out).exists())
@@ -79,7 +86,6 @@ def run(config: CompareConfig, console: Console) -> Comparison:
     side = int(np.sqrt(pixels))
     shape = (side, side, 1) if models.needs_images(config.model) else (pixels,)
     build = models.builder(config.model, shape, int(images.train_labels.max()) + 1)
-    optimizer = _optimizer(config.optimizer)
     if config.learning_rate is not None:
         optimizer.learning_rate = config.learning_rate
     with progress_bar(console) as show:
@@ -104,15 +110,6 @@ def run(config: CompareConfig, console: Console) -> Comparison:
         for path in write(result, config.out):
             console.print(f"wrote {path}", soft_wrap=True, markup=False)
     return result
-
-
-def _optimizer(name: str) -> keras.optimizers.Optimizer:
-    try:
-        return keras.optimizers.get(name)
-    except ValueError as error:
-        raise InputError(
-            f"`optimizer` must be a name that Keras knows. Received: {name}"
-        ) from error
 
 
 def write(result: Comparison, out: Path) -> list[Path]:

@@ -11,7 +11,8 @@ from rich.console import Console
 
 from keras_inits._audit import audit
 from keras_inits._cli.loading import load_model
-from keras_inits._errors import InputError, did_you_mean
+from keras_inits._cli.names import by_name
+from keras_inits._errors import InputError
 from keras_inits._files import write_whole
 from keras_inits._optional import require
 from keras_inits._reporting import encode
@@ -28,7 +29,9 @@ def audit_model(
     imports: Imports = (),
     unsafe: tyro.conf.FlagCreatePairsOff[bool] = False,
 ) -> None:
-    """Find what is wrong with the weights that a saved model starts from; exit code 1 if anything.
+    """Find what is wrong with the weights that a saved model starts from.
+
+    Exit code 1 if anything is.
 
     Args:
         model: a saved model, MODEL.keras or MODEL.h5.
@@ -57,7 +60,9 @@ def diagnose_model(
     imports: Imports = (),
     unsafe: tyro.conf.FlagCreatePairsOff[bool] = False,
 ) -> None:
-    """Report what each layer of a saved model does to the signal; exit code 1 if it is unhealthy.
+    """Find why a saved model does not train: data, targets, loss, signal, gradient.
+
+    Exit code 1 if anything is found.
 
     Args:
         model: a saved model, MODEL.keras or MODEL.h5.
@@ -75,9 +80,9 @@ def diagnose_model(
     from keras_inits._diagnose import diagnose, draw_input  # slow to load
 
     if batch < 1:
-        raise InputError(f"`batch` must be at least 1. Received: batch={batch}")
+        raise InputError(f"`--batch` must be at least 1. Received: --batch {batch}")
     if labels is not None and data is None:
-        raise InputError("`labels` needs the `data` that they belong to: give --data")
+        raise InputError("`--labels` needs the data that they belong to: give --data")
     if png is not None:
         require("`--png`", "matplotlib")
     loaded = load_model(
@@ -86,11 +91,15 @@ def diagnose_model(
     _compile(loaded, loss, optimizer, learning_rate)
     if data is None:
         _refuse_strings(loaded)
-    x = draw_input(loaded, batch) if data is None else _arrays("data", data, batch)
-    y = None if labels is None else _arrays("labels", labels, batch)
+    x = draw_input(loaded, batch) if data is None else _arrays("--data", data, batch)
+    y = None if labels is None else _arrays("--labels", labels, batch)
     if y is not None:
         _check_labels(loaded, x, y)
-    report = diagnose(loaded, x, y)
+    try:
+        report = diagnose(loaded, x, y)
+    except InputError as error:  # whose arguments have other names here
+        text = str(error).replace("`x`", "`--data`").replace("`y`", "`--labels`")
+        raise InputError(text.replace("Received: x of", "Received: an array of")) from error
     print(report)
     if json is not None:
         report.to_json(json)
@@ -110,31 +119,17 @@ def _compile(
     chosen: Any = getattr(model, "optimizer", None) or "rmsprop"  # the default of `compile`
     if optimizer is not None:
         chosen = optimizer
-    try:
-        chosen = keras.optimizers.get(chosen)
-    except (ValueError, TypeError) as error:
-        raise InputError(_unknown("optimizer", optimizer, keras.optimizers)) from error
+    chosen = by_name("--optimizer", chosen, keras.optimizers)
     if learning_rate is not None:
         if not 0 < learning_rate < float("inf"):
             raise InputError(
-                f"`learning_rate` must be positive. Received: learning_rate={learning_rate}"
+                f"`--learning-rate` must be positive. Received: --learning-rate {learning_rate}"
             )
         chosen.learning_rate = learning_rate
-    try:
-        function = getattr(model, "loss", None) if loss is None else keras.losses.get(loss)
-    except (ValueError, TypeError) as error:
-        raise InputError(_unknown("loss", loss, keras.losses)) from error
+    function: Any = getattr(model, "loss", None)
+    if loss is not None:
+        function = by_name("--loss", loss, keras.losses)
     model.compile(optimizer=chosen, loss=function)
-
-
-def _unknown(what: str, given: Any, module: Any) -> str:
-    # Keras takes its classes' names in any case: "sgd" for SGD.
-    known = {name.lower() for name in dir(module) if not name.startswith("_")}
-    near = did_you_mean(str(given).lower(), sorted(known))
-    return (
-        f"`{what}` must be a name that Keras knows. {near}Received: {what}={given!r}. "
-        f"See keras.{module.__name__.rpartition('.')[2]}"
-    )
 
 
 def _refuse_strings(model: Any) -> None:
@@ -150,13 +145,13 @@ def _refuse_strings(model: Any) -> None:
 def _check_labels(model: Any, x: Any, y: Any) -> None:
     if getattr(model, "loss", None) is None:
         raise InputError(
-            "`labels` needs a loss, and this file was saved without one: give --loss, such as "
+            "`--labels` needs a loss, and this file was saved without one: give --loss, such as "
             "--loss sparse_categorical_crossentropy"
         )
     samples = {len(array) for array in keras.tree.flatten(x)}
     if samples != {len(array) for array in keras.tree.flatten(y)}:
         raise InputError(
-            "`data` and `labels` must have as many samples. Received: "
+            "`--data` and `--labels` must have as many samples. Received: "
             f"{sorted(samples)} samples, {[len(a) for a in keras.tree.flatten(y)]} labels"
         )
 
@@ -164,7 +159,7 @@ def _check_labels(model: Any, x: Any, y: Any) -> None:
 def _arrays(name: str, path: Path, rows: int) -> Any:
     """Returns the first rows of the array in a `.npy` file, or of those in an `.npz` by name."""
     if not path.is_file():
-        raise InputError(f"`{name}` must be a file that exists. Received: {name}={str(path)!r}")
+        raise InputError(f"`{name}` must be a file that exists. Received: {name} {path}")
     try:
         # Mapped, so that only the rows asked for are read, whatever size the file declares.
         found = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -177,7 +172,7 @@ def _arrays(name: str, path: Path, rows: int) -> Any:
     except Exception as error:  # a file from outside: damaged in any way, or pickled
         raise InputError(
             f"`{name}` must be a .npy file of numbers or strings, as `numpy.save` writes it. "
-            f"Received: {name}={str(path)!r} ({type(error).__name__}: {error})"
+            f"Received: {name} {path} ({type(error).__name__}: {error})"
         ) from error
 
 

@@ -11,7 +11,7 @@ from keras_inits._reporting import plain_text
 
 
 def list_schemes(format: Literal["table", "markdown"] = "table") -> None:
-    """List the names of schemes for a layer and of recipes for a whole net, with what each draws.
+    """List schemes for a layer and recipes for a whole net, with what each draws.
 
     Args:
         format: a table for the terminal, or one for a Markdown file.

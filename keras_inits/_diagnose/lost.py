@@ -51,16 +51,18 @@ def no_gradient(evidence: Evidence) -> Found:
         return
     ends = [end for end in evidence.ends if learns[end]]
     if ends and not any(alive[end] for end in ends):
+        zero = any(evidence.calls[end].gradient is not None for end in ends)
         yield (
             None,
             Finding(
                 "no gradient",
                 ("loss",),
                 "the gradient of the loss at the model's output is 0"
-                if any(evidence.calls[end].gradient is not None for end in ends)
+                if zero
                 else "the loss hands no gradient back to the model's output",
                 "No weight ever moves",
                 'Use a loss that is differentiable and depends on the output, such as loss="mse".',
+                {"gradient": 0.0} if zero else {},
             ),
         )
         return
@@ -282,6 +284,7 @@ def _inside(evidence: Evidence, index: int) -> Finding:
         + (": softmax over one unit is 1 for every input" if one else ""),
         "Neither its weights nor those before it ever move",
         f"{expression}.activation = keras.activations.sigmoid" if one and expression else "",
+        {"gradient": 0.0},
     )
 
 

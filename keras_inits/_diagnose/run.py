@@ -53,7 +53,8 @@ def diagnose(
         model: a Keras model of any kind.
         x: a batch as the model takes it, `(batch, ...)`: an array, or a list or dict; or a
             `tf.data.Dataset`, `keras.utils.PyDataset` or torch `DataLoader`, whose first batch is
-            taken, with its targets and weights. None: `standard_input`.
+            taken, with its targets and weights. None: input made up like data (images with a 1/f
+            spectrum, tokens by Zipf's law, else standard normal), of 32 samples.
         y: targets. Without them a random cotangent goes back, independent unit normals at each
             output, which shows what the model does to any gradient.
         loss: with `y`, what `model.compile` takes as `loss`; the compiled loss if None.
@@ -90,8 +91,8 @@ def diagnose(
     jacobian_samples = _checks.integer("jacobian_samples", jacobian_samples)
     seed = _checks.integer("seed", seed)
     # Here, since they load what the backend computes gradients with.
-    from keras_inits._diagnose import engine
     from keras_inits._diagnose.batch import first_batch
+    from keras_inits._diagnose.engine import Options, report
 
     drawn = draw_input(model, seed=seed) if x is None else x
     notes: tuple[str, ...] = ()
@@ -99,18 +100,16 @@ def diagnose(
         drawn, notes = drawn.x, (f"input: {drawn.description}, since no data was given",)
     batch = first_batch(drawn, y, sample_weight, class_weight, finite=False)
     _check_shape(model, batch.x)
-    return engine.report(
-        model,
-        batch,
+    options = Options(
         loss=loss,
         thresholds=thresholds or Thresholds(),
         training=training,
         jacobian_samples=jacobian_samples,
         confirm=confirm,
         seed=seed,
-        notes=notes,
-        own_data=not notes,
+        setting=not notes,
     )
+    return report(model, batch, options, notes)
 
 
 def signal_report(
@@ -118,20 +117,11 @@ def signal_report(
 ) -> SignalReport:
     """Returns what each layer of `model` does to the signal, without a look at its setting."""
     _check_model(model)
-    from keras_inits._diagnose import engine
     from keras_inits._diagnose.batch import first_batch
+    from keras_inits._diagnose.engine import Options, report
 
-    return engine.report(
-        model,
-        first_batch(x, y, None, None),
-        loss=None,
-        thresholds=thresholds or Thresholds(),
-        training=True,
-        jacobian_samples=0,
-        confirm=False,
-        seed=0,
-        notes=(),
-        own_data=False,
+    return report(
+        model, first_batch(x, y, None, None), Options(thresholds=thresholds or Thresholds())
     )
 
 

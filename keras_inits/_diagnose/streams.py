@@ -72,9 +72,10 @@ def _judged(evidence: Evidence, picture: Picture, number: int, stream: Stream) -
     more = "and overflows behind it" if overflows else f"{each:.3g} at each"
     most, least = (limit * (steps + 1)) ** 0.5, limit**-0.5
     bound = f"at most {most:.3g}" if ratio > 1 else f"at least {least:.3g}"
+    ends = dict.fromkeys((*_branch_ends(picture, first), *_branch_ends(picture, last)))
     return Finding(
         "exploding" if ratio > 1 else "vanishing",
-        name,
+        (*name, *ends),
         f"the stream of {count} sums from {name[0]} to {name[1]} has root mean square "
         f"{before**0.5:.3g} at the first of them and {after**0.5:.3g} at the last, "
         f"{growth:.3g} times as much ({more}; {bound})",
@@ -90,6 +91,12 @@ def _judged(evidence: Evidence, picture: Picture, number: int, stream: Stream) -
             **overflow,
         },
     )
+
+
+def _branch_ends(picture: Picture, place: int) -> list[str]:
+    """Returns the layers at the end of the branches of a sum: what they add is to become less."""
+    found = next((each for each in picture.wiring.sums if each.call == place), None)
+    return [picture.wiring.calls[end].path for end in found.branch_ends] if found else []
 
 
 def _is_normalized(evidence: Evidence, picture: Picture, place: int) -> bool:

@@ -44,7 +44,7 @@ CHECKS = (
     Check("not finite", units.not_finite),
     Check("not finite", units.loss_not_finite, unless=frozenset({"not finite"})),
     Check("symmetric", units.symmetric),
-    Check("dying", units.dying),
+    Check("dying", units.dying, explained_by=frozenset({"symmetric"})),
     Check("saturated", units.saturated),
     Check("no gradient", lost.stuck),
     Check("no gradient", lost.no_gradient, explained_by=_BROKEN),

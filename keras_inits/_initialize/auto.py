@@ -14,7 +14,7 @@ import keras
 
 from keras_inits._initialize.aims import HEAD, Aim, find_aims
 from keras_inits._initialize.carrying import Carrier, Choice, Weight
-from keras_inits._initialize.drawing import drawn_by
+from keras_inits._initialize.drawing import drawn_by, keeps_sign
 from keras_inits._initialize.ends import Ends
 from keras_inits._initialize.shares import Residual, Shares
 from keras_inits._initialize.tables import table_start
@@ -100,6 +100,7 @@ class _Walk:
         q: float,
         *,
         table: bool = False,
+        positive: bool = False,
     ) -> None:
         if len(self.wiring.of(path)) > 1 and not table:
             note += "; shared: by its first call"
@@ -107,7 +108,7 @@ class _Walk:
         if table:
             initializer, remark = XavierInit(exact), ""  # each row is drawn for itself
         else:
-            initializer, remark = drawn_by(geometry, exact)
+            initializer, remark = drawn_by(geometry, exact, positive=positive)
         note += f"; {remark}" * bool(remark)
         self.choices[path] = Choice(initializer, note, q, gain**2 / max(1.0, geometry.fan_in))
 
@@ -125,8 +126,11 @@ class _Walk:
                 note = f"recurrent: second moment {words} from {given:.3g}"
                 gain = (given * steps) ** -0.5
                 self._set(path, geometry, gain, note + _because(place.reason), 1.0 / steps)
-            else:  # it is stepped through many times
+            elif "recurrent" in path.rpartition("/")[2]:  # it is stepped through many times
                 self._set(path, geometry, 1.0, "recurrent: gain 1", 1.0)
+            else:  # of a cell that is stacked on another
+                note = "recurrent: gain 1; what reaches it inside the layer is not known"
+                self._set(path, geometry, 1.0, note, 1.0)
 
     def _summed_steps(self, call: Call) -> int:
         """Returns over how many steps the state of a cell sums its inputs; 1 for cells with gates.
@@ -187,7 +191,10 @@ class _Walk:
             reference, averaged = values, "; what attention averages away is not made up for"
         gain = math.sqrt(aim.variance / reference)
         note = f"{aim.why}: second moment {aim.variance:.3g} from {reference:.3g}, gain {gain:.4g}"
-        self._set(path, geometry, gain, note + averaged + because, gain**2 * given)
+        one_channel = call.kind is Kind.DEPTHWISE and place.given
+        positive = one_channel and keeps_sign(aim.activation, aim.variance, place.given[0])
+        note += averaged + because
+        self._set(path, geometry, gain, note, gain**2 * given, positive=bool(positive))
 
     def _of_logits(self, call: Call, aim: Aim) -> Aim:
         """Returns the aim of a head: for the loss of a guess, and for a gradient to what is before.
@@ -208,7 +215,7 @@ class _Walk:
 
     def _is_mean_of_places(self, call: Call) -> bool:
         """Says whether a kernel reads means over all places, behind noise and reshaping at most."""
-        at = call.signals[0]
+        at = call.signals[0] if call.signals else -1
         while at >= 0:
             source = self.wiring.calls[at]
             if source.kind is Kind.POOLING:

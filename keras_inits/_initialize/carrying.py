@@ -11,7 +11,16 @@ import numpy as np
 from keras_inits._gains import Activation
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers.kinds import Kind
-from keras_inits._moments import INPUT_ALIKE, Place, Signal, activated, carried, normal
+from keras_inits._moments import (
+    INPUT_ALIKE,
+    Place,
+    Signal,
+    Taps,
+    activated,
+    carried,
+    normal,
+    unknown,
+)
 from keras_inits._schemes import BalancedInit
 from keras_inits._wiring import Call, Wiring
 
@@ -19,6 +28,8 @@ from keras_inits._wiring import Call, Wiring
 _PIXEL_SCALE = 0.1
 _PIXELS = 255.0
 _INPUTS = 10**6  # their random values are other ones than those of calls
+# How a layer whose weights are plain numbers may be quantized; integers stand for other numbers.
+_FLOATS = (None, "float8")
 
 
 @dataclass(frozen=True)
@@ -100,11 +111,20 @@ class Carrier:
             output = outputs[i] if i < len(outputs) else 0
             signal = signals[source]
             given.append(signal.shuffled(source * 64 + output) if output else signal)
-        balanced = call.kind is Kind.DEPTHWISE and any(
-            path in self.choices and isinstance(self.choices[path].initializer, BalancedInit)
-            for path in call.weights
+        if not given and call.is_map:  # integers, learned queries, what a gradient is kept from
+            reason = f"what comes into {call.type} {call.path!r} is not followed"
+            given.append(unknown(reason, 2 * _INPUTS + call.index))
+        return Place(
+            self.wiring, call, tuple(given), self._power(call), self.sizes_known, self._taps(call)
         )
-        return Place(self.wiring, call, tuple(given), self._power(call), self.sizes_known, balanced)
+
+    def _taps(self, call: Call) -> Taps:
+        """Returns how the taps of a depthwise kernel are drawn."""
+        chosen = [self.choices[path].initializer for path in call.weights if path in self.choices]
+        for scheme in chosen if call.kind is Kind.DEPTHWISE else ():
+            if isinstance(scheme, BalancedInit):
+                return "positive" if scheme.positive else "balanced"
+        return "independent"
 
     def carry(self, call: Call, activation: Activation | None) -> None:
         """Carries the signal through a call.
@@ -130,6 +150,10 @@ class Carrier:
         return [(path, geometry) for path, geometry in found if geometry is not None]
 
     def _power(self, call: Call) -> float:
+        """Returns what the weights of a call do to a second moment; NaN if that is not known."""
+        mode = getattr(self.wiring.subjects[call.index], "quantization_mode", None)
+        if mode not in _FLOATS:
+            return math.nan
         kernels = self.kernels(call)
         if call.kind in (Kind.EMBEDDING, Kind.POSITION) and not call.backwards:
             return self._square(call.weights[0]) if call.weights else 1.0

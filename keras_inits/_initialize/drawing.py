@@ -2,7 +2,11 @@
 
 import math
 
+import numpy as np
+
+from keras_inits._gains import Activation
 from keras_inits._kernel_geometry import KernelGeometry
+from keras_inits._moments import Signal
 from keras_inits._schemes import (
     BalancedInit,
     HadamardOrthogonalInit,
@@ -18,9 +22,16 @@ _WHOLE = 2**24
 # Numbers of one matrix beyond which structured transforms make it: at 256 x 256 they take a quarter
 # of the time of Haar's law, at 1024 x 2048 a fifth, and hardly longer than normal values.
 _HAAR = 2**14
+# Share of the second moment that the mean of a signal makes up where it is mostly positive: 1 / pi
+# behind a ReLU, .19 and .12 behind GELU and SiLU of N(0, 1), .04 behind ELU.
+_POSITIVE = 0.1
+# By how much more a function keeps of positive values than of negative ones that silences those.
+_KEPT = 2.0
 
 
-def drawn_by(geometry: KernelGeometry, gain: float) -> tuple[Scheme, str]:
+def drawn_by(
+    geometry: KernelGeometry, gain: float, *, positive: bool = False
+) -> tuple[Scheme, str]:
     r"""Returns the scheme of a kernel whose entries have mean square gain² / fan_in, and a remark.
 
     Orthogonal rather than normal wherever a matrix can be: each layer then passes every direction
@@ -32,6 +43,7 @@ def drawn_by(geometry: KernelGeometry, gain: float) -> tuple[Scheme, str]:
     Args:
         geometry: the kernel.
         gain: a number from 0.
+        positive: whether taps that see one channel keep the sign of what is constant in it.
 
     Reference:
         Saxe, McClelland & Ganguli 2014, section 3. https://arxiv.org/abs/1312.6120
@@ -43,7 +55,8 @@ def drawn_by(geometry: KernelGeometry, gain: float) -> tuple[Scheme, str]:
         return ZerosInit(), ""
     count, rows, columns = geometry.matrix_shape
     if _is_of_few_taps(geometry):
-        return BalancedInit(gain), "taps of each channel balanced"
+        sums = ", their sums positive" if positive else ""
+        return BalancedInit(gain, positive=positive), f"taps of each channel balanced{sums}"
     if not _is_of_matrices(geometry):
         return XavierInit(gain), "independent: it is no stack of matrices"
     if count * rows * columns > _WHOLE:
@@ -55,6 +68,30 @@ def drawn_by(geometry: KernelGeometry, gain: float) -> tuple[Scheme, str]:
     if rows * columns > _HAAR:
         return HadamardOrthogonalInit(of_rows * math.sqrt(max(1.0, columns / rows))), remark
     return SuoInit(of_rows), remark
+
+
+def keeps_sign(activation: Activation | None, variance: float, given: Signal) -> bool:
+    """Says whether taps that see one channel should keep the sign of what is constant in it.
+
+    They should between two functions that keep positive values alone, such as ReLU. What is
+    constant in a channel, in a deep net of those nearly all, comes in positive. Under random signs
+    half of the channels are silent behind the kernel, and which ones decides the scale of all that
+    follows: of n channels, half of them silent before, the second moment varies by 6 / n, relative
+    and squared, which was 0.43 of the first 32 of EfficientNetB0.
+
+    Args:
+        activation: what follows the kernel.
+        variance: the second moment that the kernel gives it.
+        given: what reaches the kernel.
+    """
+    if activation is None or given.mean <= 0:
+        return False
+    if given.mean**2 < _POSITIVE * given.second_moment:
+        return False
+    sizes = np.abs(given.values.ravel()) * math.sqrt(variance / given.second_moment)
+    with np.errstate(all="ignore"):
+        above, below = (np.mean(activation.function(s * sizes) ** 2) for s in (1, -1))
+    return bool(above > _KEPT * below)
 
 
 def _is_of_few_taps(geometry: KernelGeometry) -> bool:

@@ -198,7 +198,7 @@ def _row(step: Step) -> WeightRow:
         stddev=standard_deviation(weight) if value is None else 0.0 * value,
         left_alone=step.role.reason if isinstance(step.role, LeftAlone) and not is_set else "",
         unknown=isinstance(step.role, Unknown) and not is_set,
-        note="; ".join(part for part in (step.note, _constrained(step)) if part),
+        note="; ".join(part for part in (step.note, _constrained(step), _renewed(step)) if part),
         second_moment=step.second_moment,
     )
 
@@ -215,6 +215,14 @@ def _constrained(step: Step) -> str:
     except Exception as error:  # code of a user, when all weights are set
         return f"{type(constraint).__name__} cannot take it: {type(error).__name__}: {error}"
     return "" if held else f"{type(constraint).__name__} changes it at the first step"
+
+
+def _renewed(step: Step) -> str:
+    """Returns what a wrapper of a kernel's layer does to it; empty for nothing."""
+    wrapper = keras.layers.SpectralNormalization
+    if step.kernel is None or not any(isinstance(p, wrapper) for p in step.owned.parents):
+        return ""
+    return "SpectralNormalization divides it by its largest singular value at each training step"
 
 
 def _name(initializer: Any) -> str:

@@ -165,6 +165,8 @@ def _weight(wanted: _Wanted) -> Weight:
 
 def _what_it_is(owned: OwnedWeight) -> KernelGeometry | None:
     """Returns the geometry of a weight that stays as it is, frozen, say."""
+    if owned.weight.name.startswith("lora_"):  # two factors, whose product is added to the kernel
+        return None
     found = geometry(owned.layer, owned.weight)
     if isinstance(found, KernelGeometry):
         return found

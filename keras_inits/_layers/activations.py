@@ -6,6 +6,10 @@ from typing import Any
 
 import keras
 
+# f(a x) = a f(x) for a > 0, by the names of functions and of layers: the scale of what comes in is
+# the scale of what goes out.
+HOMOGENEOUS = frozenset({"relu", "leaky_relu", "ReLU", "LeakyReLU", "PReLU"})
+
 
 def activation_name(activation: Any) -> str:
     """Returns the name of an activation function or layer; `"linear"` for None."""

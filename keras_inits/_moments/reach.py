@@ -4,6 +4,7 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 class Reach(NamedTuple):
@@ -47,12 +48,29 @@ def reach(layer: Any, given: tuple[int, ...], made: tuple[int, ...]) -> Reach:
     ):
         if m > n:  # transposed: it writes over the edge instead
             return WHOLE
-        padding = max(0, (m - 1) * stride + (k - 1) * dilation + 1 - n)
-        positions = np.arange(m)[:, None] * stride + np.arange(k) * dilation - padding // 2
-        on_input = np.mean((positions >= 0) & (positions < n), axis=0)  # of each tap, over places
+        on_input = on_input_at(n, m, k, stride, dilation)
         seen *= float(on_input.mean())
         shared *= float(np.sum(on_input**2) / np.sum(on_input))
     return Reach(seen, shared)
+
+
+def on_input_at(
+    size: int, made: int, taps: int, stride: int, dilation: int, *, padded: bool = True
+) -> NDArray[np.float64]:
+    """Returns for each tap along one axis at which share of the places it lies on the input.
+
+    Args:
+        size: how many values the input has along the axis.
+        made: how many places the kernel is put at.
+        taps: of the kernel.
+        stride: between two places.
+        dilation: between two taps.
+        padded: whether the places are in the middle, as with `padding="same"`, or from the start.
+    """
+    padding = max(0, (made - 1) * stride + (taps - 1) * dilation + 1 - size) if padded else 0
+    positions = np.arange(made)[:, None] * stride + np.arange(taps) * dilation - padding // 2
+    shares: NDArray[np.float64] = np.mean((positions >= 0) & (positions < size), axis=0)
+    return shares
 
 
 def kept_of_padding(given: tuple[int, ...], made: tuple[int, ...]) -> float:

@@ -8,7 +8,7 @@ import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -27,6 +27,8 @@ from keras_inits._wiring.graph import Call
 from keras_inits._wiring.picture import Wiring
 from keras_inits._wiring.steps import Step
 
+Taps = Literal["independent", "balanced", "positive"]
+
 
 @dataclass(frozen=True)
 class Place:
@@ -38,11 +40,11 @@ class Place:
         given: a signal for each of `call.signals`.
         power: what the weights of the call do to a second moment: of a kernel the factor, fan_in
             times its variance; of a table the second moment of its entries; of a learned scale its
-            mean square.
+            mean square; NaN if that is not known, as of a quantized layer.
         sized: whether the call's sizes are those that the model will meet; else padding is taken to
             be far away.
-        balanced: whether the taps of each channel, of a depthwise kernel, are of one length and
-            sum, as `BalancedInit` draws them.
+        taps: how those of each channel of a depthwise kernel are drawn: of one length and sum, as
+            `BalancedInit` draws them, and whether with positive sums.
     """
 
     wiring: Wiring
@@ -50,7 +52,7 @@ class Place:
     given: tuple[Signal, ...]
     power: float = 1.0
     sized: bool = False
-    balanced: bool = False
+    taps: Taps = "independent"
 
     @property
     def subject(self) -> Any:
@@ -83,6 +85,8 @@ class Place:
 def carried(place: Place) -> Signal:
     """Returns what comes out of a call."""
     call = place.call
+    if math.isnan(place.power):
+        return not_understood(call)
     if call.is_map:
         return through_activation(place, _kernel(place))
     rule = _RULES.get(call.kind)
@@ -193,9 +197,10 @@ def _directions(place: Place, alike: float) -> Array:
     under balanced ones.
     """
     key = place.call.index
-    if not place.balanced:
+    if place.taps == "independent":
         return normal(1.0, alike, key).values
-    signs = np.where(normal(1.0, 1.0, key).values < 0, -1.0, 1.0)
+    constant = place.given[0] if place.taps == "positive" else normal(1.0, 1.0, key)
+    signs = np.where(np.mean(constant.values, axis=0) < 0, -1.0, 1.0)
     own = normal(1.0, 0.0, key).values
     values: Array = math.sqrt(alike) * signs + math.sqrt(1 - alike) * own
     return values

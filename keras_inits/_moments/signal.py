@@ -70,7 +70,7 @@ class Signal:
         if not mean > 0:
             return self.second_moment
         uneven = float(np.mean(sizes**2)) / mean**2
-        return self.second_moment / math.sqrt(1 + max(0.0, uneven - _RELU) / channels)
+        return self.second_moment / math.sqrt(1 + max(0.0, uneven - _RELU) / max(1, channels))
 
     @functools.cached_property
     def alike(self) -> float:

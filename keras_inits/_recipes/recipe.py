@@ -221,6 +221,7 @@ def recipe(spec: Any = None, /, *, needs: Sequence[str] = (), **options: Any) ->
         raise InputError(f"The name {name!r} means something else to `initialize`.")
     made = Recipe(name, spec, tuple(needs))
     _recipes[name] = made
+    _registry.starts_a_whole_net(name, f"keras_inits.initialize(model, {name!r})")
     return made
 
 

@@ -136,7 +136,8 @@ class _Finder:
             names += ["head"]
         if call.kind in _CONVOLUTIONS:
             patch = geometry.taps > 1 and geometry.taps == geometry.output_stride
-            first = not self.wiring.graph.behind(call.signals[0], lambda c: c.is_map)
+            graph = self.wiring.graph
+            first = not any(graph.behind(s, lambda c: c.is_map) for s in call.signals)
             names += ["patch"] if patch and first and self.wiring.attentions else []
             names += ["convolution"]
         return [*names, "kernel"]

@@ -6,7 +6,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_inits._kernel_geometry import KernelGeometry
+from keras_inits import _checks as checks
+from keras_inits._kernel_geometry import Axes, KernelGeometry
 from keras_inits._registry import scheme
 from keras_inits._schemes.base import GainScheme
 
@@ -25,8 +26,19 @@ class BalancedInit(GainScheme):
 
     with $s$ and $u$ uniform, so that a tap has mean 0 and variance $g^2 / n$, as under
     `XavierInit`. $n$ counts all weights of an output, in a depthwise kernel its taps.
+
+    With `positive` every $s$ is 1. A channel behind a ReLU that is nearly constant then stays
+    positive, where under random signs the ReLU behind the kernel silences half of them, and a
+    net's scale depends on which: of $n$ such channels the second moment of what is left varies by
+    $6 / n$, relative and squared, and by nothing with positive sums. A tap has mean $g / n$.
+
     `keras_inits.initialize(model, "auto")` draws depthwise kernels so. As the scheme of a layer it
     reads the shape: `initialize` gives it the geometry.
+
+    Args:
+        gain: $g$; 1 if None.
+        activation: as in `GainScheme`.
+        positive: whether the taps of every output have a positive sum.
 
     Raises:
         ValueError: at the call, a shape with fewer than two axes.
@@ -37,6 +49,27 @@ class BalancedInit(GainScheme):
     (True, True)
     """
 
+    def __init__(
+        self,
+        gain: float | None = None,
+        *,
+        activation: Any = None,
+        positive: bool = False,
+        seed: Any = None,
+        input_axes: Axes = None,
+        output_axes: Axes = None,
+        batch_axes: Axes = None,
+    ) -> None:
+        super().__init__(
+            gain,
+            activation=activation,
+            seed=seed,
+            input_axes=input_axes,
+            output_axes=output_axes,
+            batch_axes=batch_axes,
+        )
+        self.positive = checks.instance("positive", positive, bool, "True or False")
+
     def sample(self, geometry: KernelGeometry, dtype: str, seed: Any) -> Any:
         _, rows, _ = geometry.matrix_shape
         if 0 in geometry.shape:
@@ -46,6 +79,8 @@ class BalancedInit(GainScheme):
         # The mean of normal values is independent of what is left without it.
         mean = ops.mean(normal, axis=1, keepdims=True)
         sign = 1 - 2 * ops.cast(mean < 0, dtype)
+        if self.positive:
+            sign = ops.ones_like(sign)
         if rows == 1:
             return geometry.from_matrices(gain * sign)
         rest = normal - mean
@@ -55,5 +90,6 @@ class BalancedInit(GainScheme):
         return geometry.from_matrices(values)
 
     def expected_stddev(self, geometry: KernelGeometry) -> float:
-        _, rows, _ = geometry.matrix_shape
-        return self.effective_gain / math.sqrt(max(1, rows))
+        rows = max(1, geometry.matrix_shape[1])
+        variance = (1 - 1 / rows) / rows if self.positive else 1 / rows
+        return self.effective_gain * math.sqrt(variance)

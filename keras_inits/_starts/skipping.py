@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 from keras import ops
+from rich.console import RenderableType
 from rich.table import Table
 
 from keras_inits._errors import InputError
@@ -68,6 +69,13 @@ class SkipReport(Report):
         for path in self.unset:
             table.add_row(plain_text(path))
         return table
+
+    def parts(self) -> Iterator[RenderableType]:
+        """Yields the heading, over the table where weights were left unset."""
+        if self.unset:
+            yield from super().parts()
+        else:
+            yield plain_text(self.heading())
 
 
 @dataclass(eq=False)

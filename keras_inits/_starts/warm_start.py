@@ -42,9 +42,9 @@ def warm_start(
     - is smaller along some axes is cut by weight selection: of each axis every (old / new)-th unit,
       or evenly spread ones; gates and heads each by themselves;
     - is larger is widened by Net2Net where the model is a chain of Dense layers and convolutions:
-      added units copy random ones, and what takes them shares their weights. A layer that the
-      source has not becomes the identity, where its activation allows that, as ReLU after ReLU
-      does. A chain that was widened and deepened alone computes what the source computes;
+      added units copy random ones, and what takes them shares their weights. A layer that
+      the source does not have becomes the identity, where its activation allows it, as ReLU after
+      ReLU does. A chain that was widened and deepened alone computes what the source computes;
     - has no counterpart, or a head with another number of classes, is drawn afresh by its layer's
       own initializer.
 

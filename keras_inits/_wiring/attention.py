@@ -69,6 +69,8 @@ def _found(graph: Graph, call: Call, query: int, key: int, value: int, product: 
 
 def _scores(graph: Graph, softmax: Call) -> Call | None:
     """Returns the product of queries and keys that a softmax is taken of."""
+    if not softmax.signals:  # of constants, as routing by agreement starts from
+        return None
     stop = graph.behind(softmax.signals[0], lambda c: c.kind is Kind.CONTRACTION or c.is_map)
     products = [i for i in stop if graph.calls[i].kind is Kind.CONTRACTION]
     return graph.calls[products[-1]] if products else None

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from keras_inits._layers.activations import HOMOGENEOUS
 from keras_inits._layers.kinds import Kind
 from keras_inits._wiring.graph import PASSED, Call, Graph
 
@@ -22,8 +23,7 @@ _SELECTING = frozenset(
 )  # fmt: skip
 _SOFTMAX = frozenset({"softmax", "log_softmax"})
 _NEXT = frozenset({Kind.ATTENTION, Kind.RECURRENT, Kind.CONTRACTION, Kind.EMBEDDING})
-# f(a x) = a f(x) for a > 0.
-_HOMOGENEOUS = frozenset({"relu", "leaky_relu", "ReLU", "LeakyReLU", "PReLU", ""})
+_HOMOGENEOUS = HOMOGENEOUS | {""}  # or no activation at all
 _KEEPS_FACTOR = (PASSED - {Kind.SHIFT, Kind.PREPROCESSING}) | {Kind.SCALING}
 
 

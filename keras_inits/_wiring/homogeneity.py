@@ -7,6 +7,7 @@ degrees add up to 0 does not depend on the scale of what it is made of.
 from collections.abc import Mapping
 from typing import Any
 
+from keras_inits._layers.activations import HOMOGENEOUS
 from keras_inits._layers.kinds import KEEPS_SCALE, Kind
 from keras_inits._wiring.graph import Call, Graph
 from keras_inits._wiring.steps import Step
@@ -19,7 +20,6 @@ _DEGREES = {
 }  # fmt: skip
 _OF_POOLING = {"var": 2.0}
 _POOLING = frozenset({"mean", "sum", "max", "min", "amax", "amin", "median", "std", "norm"})
-_HOMOGENEOUS = frozenset({"relu", "leaky_relu", "ReLU", "LeakyReLU", "PReLU"})
 
 
 def find_free_of_scale(graph: Graph, steps: tuple[Step, ...]) -> frozenset[int]:
@@ -80,7 +80,7 @@ def _degree(call: Call, step: Step, degrees: Mapping[int, float]) -> float | Non
         case Kind.ELEMENTWISE:
             return first * _DEGREES[call.type] if call.type in _DEGREES else None
         case Kind.ACTIVATION:
-            return first if call.activation in _HOMOGENEOUS else None
+            return first if call.activation in HOMOGENEOUS else None
         case Kind.POOLING if call.type in _POOLING | _OF_POOLING.keys():
             return first * _OF_POOLING.get(call.type, 1.0)
     return first if call.kind in _KEPT else None

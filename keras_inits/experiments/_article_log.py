@@ -1,11 +1,21 @@
-"""The log format of the article "DL function", and the epochs that its text counts."""
+"""The log of the article "DL function": its format, its epochs, and how far runs are from it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_inits import _registry
 from keras_inits._compare.statistics import median_epoch
+from keras_inits.experiments._published import MNIST_LOG, TrainingLog
+
+if TYPE_CHECKING:
+    from keras_inits.experiments.mnist_log import MnistLogResult
+
+WITHIN = 3.0  # standard deviations
+Metric = Literal["cost", "accuracy"]
+METRICS: Mapping[Metric, str] = {"cost": "loss", "accuracy": "test_accuracy"}  # in a comparison
 
 Curve = Sequence[float] | NDArray[np.float64]  # one value per epoch
 
@@ -66,6 +76,32 @@ def spread(epochs: NDArray[np.float64], last: int) -> str:
         return say(low) if len(epochs) == 1 else f"{say(low)} in all {len(epochs)} seeds"
     middle = median_epoch(epochs)
     return f"{say(middle)} (median; {say(low)} to {say(high)} over {len(epochs)} seeds)"
+
+
+def published(scheme: str) -> TrainingLog | None:
+    """Returns the article's log of a scheme; None if it has none."""
+    wanted = _registry.get(scheme)
+    return next((log for name, log in MNIST_LOG.items() if _registry.get(name) == wanted), None)
+
+
+def distances(result: "MnistLogResult") -> dict[tuple[str, Metric], NDArray[np.float64]]:
+    """Returns how far each published number lies from the mean of the runs.
+
+    Returns:
+        By scheme and metric, one number per epoch: (article - mean) / standard deviation of the
+        runs (with n - 1). Empty with one seed, or where the article's numbers do not apply.
+    """
+    if result.config.seeds < 2 or not result.follows_the_article:
+        return {}
+    found = {}
+    for scheme in result.config.schemes:
+        if (log := published(scheme)) is None:
+            continue
+        for metric in METRICS:
+            ours = result.values(scheme, metric)[:, : len(log.cost)]
+            theirs = np.array(getattr(log, metric)[: ours.shape[1]])
+            found[scheme, metric] = (theirs - ours.mean(axis=0)) / ours.std(axis=0, ddof=1)
+    return found
 
 
 def _first_epoch(reached: NDArray[np.bool_]) -> float:

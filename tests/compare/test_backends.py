@@ -17,7 +17,7 @@ QUICK = {"XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_exp
 # jax comes with the dev extra; torch, which is large, is tested where somebody has it
 BACKENDS = [backend for backend in ("jax", "torch") if find_spec(backend)]
 
-BOTH = ("dense", "convolution")  # whose numbers are compared with TensorFlow's
+BOTH = "dense"  # whose numbers are compared with TensorFlow's in the default run
 ALONE = ("dropout", "sequence")  # only with those of `fit`
 # `torch.func.vmap` has no rule for what Keras's convolutions and draws do there
 REFUSED = {("torch", "convolution"), ("torch", "dropout")}
@@ -39,12 +39,12 @@ def on_backend(backend, *nets):
 
 @pytest.fixture(scope="module", params=BACKENDS)
 def there(request):
-    return on_backend(request.param, *BOTH)
+    return on_backend(request.param, BOTH)
 
 
 @pytest.fixture(scope="module", params=BACKENDS)
 def there_alone(request):
-    return on_backend(request.param, *ALONE)
+    return on_backend(request.param, *ALONE, "convolution")
 
 
 def differ(ours, theirs):
@@ -74,13 +74,21 @@ def test_other_populations_have_the_numbers_of_fit_on_their_backend(there_alone,
         assert agree(there["population"][net], there["fit"][net])
 
 
-@pytest.mark.parametrize("net", ["dense", "convolution"])
-def test_a_population_has_the_numbers_of_tensorflow(there, net):
+def check_against_tensorflow(there, net):
     here = numbers(trained(NETS[net], "population", **CHANGES[net]))
     trainer = "fit" if (there["backend"], net) in REFUSED else "population"
     assert agree(there[trainer][net], here)
     losses = np.array(here["loss"])
     assert len(np.unique(losses)) == losses.size  # or the runs would be the same
+
+
+def test_a_population_has_the_numbers_of_tensorflow(there):
+    check_against_tensorflow(there, BOTH)
+
+
+@pytest.mark.slow
+def test_a_population_of_convolutions_has_the_numbers_of_tensorflow(there_alone):
+    check_against_tensorflow(there_alone, "convolution")
 
 
 def test_other_batches_would_not_agree(there):

@@ -60,10 +60,10 @@ def assert_same_numbers(build, data, options, atol=1e-4, schemes=("he", "xavier"
     ("architecture", "optimizer"),
     [
         ("dense", "sgd"),
-        ("batch norm", "adam"),
         *(
             pytest.param(*case, marks=pytest.mark.slow)
             for case in (
+                ("batch norm", "adam"),
                 ("dense", "adam"),
                 ("dense", "momentum"),
                 ("convolution", "momentum"),

@@ -21,15 +21,15 @@ SMALLEST = 1e-9  # of a gradient that is 0 but for rounding, such as that of a b
 def different(here, there, key="", rel=1e-4):
     """Yields what differs between two reports: figures by more than 1e-4, and words."""
     if isinstance(here, dict) and isinstance(there, dict):
-        rel = (
-            1e-3 if key in ("first_steps", "monitored", "calibrated") else rel
-        )  # behind steps of an optimizer
+        if key in ("first_steps", "monitored", "calibrated", "judged"):
+            rel = 1e-3  # behind steps of an optimizer
         for name in {*here, *there} - {"histogram", "edges", "seed"}:
             yield from different(here.get(name), there.get(name), name, rel)
     elif isinstance(here, list) and isinstance(there, list) and len(here) == len(there):
         for a, b in zip(here, there, strict=True):
             yield from different(a, b, key, rel)
     elif isinstance(here, float) and isinstance(there, float):
+        rel = 0.1 if key == "ahead" else rel  # from the difference of two losses of nine digits
         if not math.isclose(here, there, rel_tol=rel, abs_tol=SMALLEST if key in SIZES else 1e-5):
             yield key, here, there
     elif isinstance(here, str) and isinstance(there, str):
@@ -42,7 +42,7 @@ def different(here, there, key="", rel=1e-4):
         yield key, here, there
 
 
-NAMES = (*(net.__name__ for net in nets_on_backends.NETS), "monitored", "calibrated")
+NAMES = (*(net.__name__ for net in nets_on_backends.NETS), "monitored", "calibrated", "judged")
 VERDICTS = {
     "vanishing": "vanishing",
     "normalized": "healthy",
@@ -52,6 +52,7 @@ VERDICTS = {
     "dead": "dying",
     "cut_off": "no gradient",
     "wrong_end": "output activation",
+    "large_target": "target scale",
 }
 
 
@@ -60,20 +61,37 @@ def on(backend):
     return pytest.param(backend, marks=missing)
 
 
+def elsewhere(backend, *arguments):
+    """Returns what a process on another backend prints."""
+    done = subprocess.run(
+        [sys.executable, nets_on_backends.__file__, backend, *map(str, arguments)],
+        env=os.environ | QUICK | {"KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+# Those of which backends have differed
+@pytest.mark.parametrize("backend", [on("jax"), on("torch")])
+def test_settings_are_judged_as_on_tensorflow(backend, tmp_path):
+    kinds = ("loss at the start", "target scale", "")
+    here = json.loads(json.dumps(nets_on_backends.judged(tmp_path, *kinds)))
+    assert [found["kinds"] for found in here.values()] == [[kind] if kind else [] for kind in kinds]
+    there = elsewhere(backend, tmp_path, "settings", *kinds)
+    assert not [*different(here, there, rel=1e-3)]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", [on("jax"), on("torch")])
 def test_figures_and_findings_are_those_of_tensorflow(backend, tmp_path):
     here = json.loads(json.dumps(nets_on_backends.found(tmp_path, *NAMES)))
     for name in {*VERDICTS} & {*NAMES}:
         assert here[name]["verdict"] == VERDICTS[name]
-    done = subprocess.run(
-        [sys.executable, nets_on_backends.__file__, backend, str(tmp_path), *NAMES],
-        env=os.environ | QUICK | {"KERAS_BACKEND": backend},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    there = json.loads(done.stdout.splitlines()[-1])
+    for kind, found in here["judged"].items():
+        assert found["kinds"] == ([kind] if kind else [])
+    there = elsewhere(backend, tmp_path, *NAMES)
     assert there.keys() == here.keys() == {*NAMES}
     if backend == "torch":  # it gives 0 where others give none
         assert there.pop("cut_off")["verdict"] == here.pop("cut_off")["verdict"]

@@ -102,17 +102,22 @@ def test_shared_layers_and_several_inputs_are_reported_by_call():
     assert not report["shared:2"].weights
 
 
-@pytest.fixture
-def language_model():
+def words_to_one_answer(*recurrent):
     inputs = keras.Input((12,), dtype="int32")
     x = layers.Embedding(50, 16, mask_zero=True, name="words")(inputs)
     x = layers.LayerNormalization(name="norm")(x)
     x = layers.Add(name="skip")([x, layers.MultiHeadAttention(2, 8, name="attention")(x, x)])
-    x = layers.LSTM(16, return_sequences=True, name="lstm")(x)
+    for layer in recurrent:
+        x = layer(x)
     x = layers.Bidirectional(layers.GRU(8, name="gru"), name="both")(x)
     x = layers.Dropout(0.5, name="dropout")(x)
     x = layers.BatchNormalization(name="batch_norm")(x)
     return keras.Model(inputs, layers.Dense(1, "sigmoid", name="head")(x))
+
+
+@pytest.fixture
+def language_model():
+    return words_to_one_answer(layers.LSTM(16, return_sequences=True, name="lstm"))
 
 
 def test_attention_and_recurrence_are_reported(language_model):
@@ -126,8 +131,8 @@ def test_attention_and_recurrence_are_reported(language_model):
     assert all(layer.gradient is not None for layer in report.layers if layer.name != "words:2")
 
 
-def test_the_model_is_left_as_it_was(language_model):
-    model, x = language_model, rng.integers(0, 50, (8, 12))
+def test_the_model_is_left_as_it_was():
+    model, x = words_to_one_answer(), rng.integers(0, 50, (8, 12))
     y = rng.integers(0, 2, (8, 1))
     model.compile("sgd", "binary_crossentropy")
     model.train_on_batch(x, y)
@@ -139,7 +144,16 @@ def test_the_model_is_left_as_it_was(language_model):
         np.testing.assert_array_equal(value, variable.numpy())
     assert model.train_function is trained
     assert keras.layers.Layer.__call__ is call
-    assert first != ki.diagnose(model, x, y, seed=0, training=False)
+
+
+def test_a_report_says_whether_normalization_used_the_batch():
+    hidden = [layers.Dense(8, "relu"), layers.BatchNormalization()]
+    model = keras.Sequential([keras.Input((4,)), *hidden, layers.Dense(1, "sigmoid")])
+    x, y = rng.normal(size=(8, 4)), rng.integers(0, 2, (8, 1))
+    model.compile("sgd", "binary_crossentropy")
+    model.train_on_batch(x, y)
+    assert ki.diagnose(model, x, y) == ki.diagnose(model, x, y)
+    assert ki.diagnose(model, x, y) != ki.diagnose(model, x, y, training=False)
 
 
 def test_the_layers_are_released_when_the_model_fails():

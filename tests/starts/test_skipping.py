@@ -124,3 +124,9 @@ def test_what_a_checkpoint_sets_without_an_assign_of_keras_is_set(trained, tmp_p
     skipped.draw(seed=0)
     for one, other in zip(model.weights, trained.weights, strict=True):
         np.testing.assert_array_equal(values(one), values(other))
+
+
+@pytest.mark.parametrize("unset", [(), ("dense/kernel",)])
+def test_the_heading_is_one_line_however_narrow_the_table(unset):
+    report = keras_inits.SkipReport(4, 9472, unset)
+    assert report.summary().splitlines()[0].strip() == report.heading()

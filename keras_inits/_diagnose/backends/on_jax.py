@@ -7,7 +7,7 @@ training.
 
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any
 
@@ -186,7 +186,7 @@ class JAX(Backend):
         @jax.jit
         def pure(values: list[Any], *args: Any) -> Any:
             pairs = list(zip(variables(), values, strict=True))
-            with keras.StatelessScope(state_mapping=pairs) as scope:
+            with _traced_scope(pairs) as scope:
                 made = function(*args)
             return made, [scope.get_current_value(v) for v in variables()]
 
@@ -226,6 +226,22 @@ def _raw(variable: keras.Variable) -> Any:
 
 def _adder(reached: set[int], index: int) -> Measured:
     return lambda gradient: reached.add(index)
+
+
+@contextmanager
+def _traced_scope(pairs: Sequence[tuple[keras.Variable, Any]]) -> Iterator[keras.StatelessScope]:
+    """A scope of compiled code in which variables may be made, such as by a loss's first call.
+
+    Keras gives them their values at the end of the scope: they would be the compiler's stand-ins,
+    which the model is left with.
+    """
+    with ExitStack() as stack:
+        scope = stack.enter_context(keras.StatelessScope(state_mapping=pairs))
+        try:
+            yield scope
+        finally:
+            with jax.ensure_compile_time_eval():
+                stack.close()
 
 
 def _stateless(run: Callable[[], Any]) -> Any:

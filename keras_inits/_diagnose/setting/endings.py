@@ -1,11 +1,14 @@
 """Remedies at the end of a model, as code for a model called `model`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import keras
 
 from keras_inits._diagnose.setting.plain import End, Targets
+from keras_inits._reporting import Finding
+
+COMPILE = "model.compile(model.optimizer, loss=model.loss)"  # again, as it was
 
 
 def fitting(targets: Targets) -> tuple[int, str, str]:
@@ -24,6 +27,21 @@ def fitting(targets: Targets) -> tuple[int, str, str]:
     return targets.rows().shape[1], "linear", "mse"
 
 
+def on_activation(
+    evidence: str, consequence: str, remedy: str, numbers: Mapping[str, float] | None = None
+) -> Finding:
+    """Returns a finding on the last activation of a model."""
+    where = ("output",)
+    return Finding("output activation", where, evidence, consequence, remedy, numbers or {})
+
+
+def on_loss(
+    evidence: str, consequence: str, remedy: str, numbers: Mapping[str, float] | None = None
+) -> Finding:
+    """Returns a finding on the loss of a model."""
+    return Finding("loss", ("loss",), evidence, consequence, remedy, numbers or {})
+
+
 def new_loss(loss: str) -> str:
     """Returns code that compiles with another loss."""
     return f'model.compile(model.optimizer, loss="{loss}")'
@@ -38,7 +56,7 @@ def new_activation(end: End, name: str, loss: str = "") -> str:
         words = f'activation="{name}" in {end.layer}' if name != "linear" else ""
         words = words or f"No activation in {end.layer}"
         return f'{words}, and compile with loss="{loss}"' if loss else words
-    compiled = new_loss(loss) if loss else "model.compile(model.optimizer, loss=model.loss)"
+    compiled = new_loss(loss) if loss else COMPILE
     return f"{end.reference}.activation = keras.activations.{name}; {compiled}"
 
 
@@ -62,8 +80,14 @@ def reference(model: keras.Model, layer: object) -> str:
     return path_to(model, layer) if hasattr(layer, "activation") else ""
 
 
-def set_on(model: keras.Model, layers: Sequence[keras.Layer], name: str, value: float) -> str:
+def set_on(model: keras.Model, layers: Sequence[keras.Layer], name: str, value: float | str) -> str:
     """Returns code that sets an attribute of some layers and compiles again, or words for it.
+
+    Args:
+        model: that they are in.
+        layers: which.
+        name: of the attribute.
+        value: a number, or code.
 
     >>> model = keras.Sequential([keras.layers.Dropout(0.5, name="drop")])
     >>> set_on(model, model.layers, "rate", 0.25)
@@ -71,9 +95,27 @@ def set_on(model: keras.Model, layers: Sequence[keras.Layer], name: str, value: 
     """
     paths = [path_to(model, layer) for layer in layers]
     if not all(paths):
-        return f"{name}={value:g} in {' and '.join(la.name for la in layers)}, and compile again"
-    code = "".join(f"{path}.{name} = {value:g}; " for path in paths)
-    return code + "model.compile(model.optimizer, loss=model.loss)"
+        return f"{name}={value} in {' and '.join(la.name for la in layers)}, and compile again"
+    return "".join(f"{path}.{name} = {value}; " for path in paths) + COMPILE
+
+
+def on_weights(condition: str, name: str, value: str) -> str:
+    """Returns code that sets an attribute of some weights `w` of a model, and compiles again.
+
+    >>> print(on_weights("w.regularizer is not None", "regularizer", "None").splitlines()[1])
+        if w.regularizer is not None:
+    """
+    return (
+        "for w in model.trainable_weights:\n"
+        f"    if {condition}:\n"
+        f"        w.{name} = {value}\n"
+        f"{COMPILE}"
+    )
+
+
+def weaker_regularizers() -> str:
+    """Returns code that gives weights with a regularizer a weak one."""
+    return on_weights("w.regularizer is not None", "regularizer", "keras.regularizers.L2(1e-4)")
 
 
 def path_to(model: keras.Model, layer: object) -> str:

@@ -62,12 +62,11 @@ def _entropy(p: np.ndarray) -> np.ndarray:
     return np.asarray(-p * np.log(np.maximum(p, 1e-30)))
 
 
-def even_guess(targets: Targets, loss: LossKind, units: int) -> float | None:
+def even_guess(loss: LossKind, units: int) -> float | None:
     """Returns the loss of logits that are all 0, as heads of small kernels start; None for others.
 
     Args:
-        targets: of one output.
-        loss: its loss.
+        loss: of one output.
         units: how many classes the last layer has.
     """
     if loss.name in BINARY:

@@ -4,13 +4,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_inits._diagnose.setting.tries import Tries, inner
+from keras_inits._diagnose.setting.endings import on_weights
+from keras_inits._diagnose.setting.schedules import inner
+from keras_inits._diagnose.setting.tries import TAUGHT, UNTAUGHT, Tries
 from keras_inits._keras_internals import all_layers
 from keras_inits._reporting import Finding
 
 FLAT = 1e-3  # of what outputs differed by, with float32's rounding
 CUT = 0.1  # of a kernel's norm at the start; what is left of it
-NOTHING, SOMETHING = 0.9, 0.5  # of the loss of a guess: not learned, and learned
 
 
 def check(tries: Tries) -> list[Finding]:
@@ -46,38 +47,37 @@ def _zeroed(tries: Tries) -> Finding | None:
 def _constrained(tries: Tries) -> list[Finding]:
     """Returns the finding that constraints leave next to nothing of kernels."""
     best = tries.best
-    if not best or not tries.longer or tries.own.end < NOTHING * best:
+    if not best or not tries.longer or tries.own.end < UNTAUGHT * best:
         return []
     cut: dict[str, float] = {}
+    names: dict[str, None] = {}
     for layer in all_layers(tries.case.model):
-        if isinstance(layer, keras.Model):
-            continue
-        for weight in layer.trainable_weights:
+        for weight in [] if isinstance(layer, keras.Model) else layer.trainable_weights:
             constraint = getattr(weight, "constraint", None)
             if constraint is None or len(weight.shape) < 2:
                 continue
-            sizes = [
+            before, after = (
                 float(np.linalg.norm(ops.convert_to_numpy(value).ravel()))
                 for value in (weight, constraint(weight))
-            ]
-            if sizes[1] < CUT * sizes[0]:
-                cut[layer.name] = sizes[1] / sizes[0]
-    if not cut or tries.own_longer.end < NOTHING * best:
+            )
+            if after < CUT * before:
+                cut[weight.path], names[layer.name] = after / before, None
+    if not cut or tries.own_longer.end < UNTAUGHT * best:
         return []
     free = tries.attempt(
         tries.rate.value, steps=tries.longer, copy=tries.new_copy(constrained=False)
     )
-    if not free.end <= SOMETHING * best:
+    if not free.end <= TAUGHT * best:
         return []
     return [
         Finding(
             "regularization",
-            (*cut, "loss"),
-            f"the first step cuts the kernels of {', '.join(cut)} to {min(cut.values()):.2g} of "
+            (*names, "loss"),
+            f"the first step cuts the kernels of {', '.join(names)} to {min(cut.values()):.2g} of "
             f"their size by their constraints (limit {CUT:g}); {tries.longer} steps on a copy lead "
             f"to a loss of {tries.own_longer.end:.3g}, without them to {free.end:.3g}",
             "Signal and gradient fade by as much at each of these layers",
-            "Widen the constraints: keras.constraints.MaxNorm(3)",
+            on_weights(f"w.path in {(*cut,)}", "constraint", "keras.constraints.MaxNorm(3)"),
             {"cut": min(cut.values()), "end": tries.own_longer.end, "better_end": free.end},
         )
     ]

@@ -4,7 +4,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_inits._diagnose.backends import backend
 from keras_inits._diagnose.setting import measured, weighing
+from keras_inits._diagnose.setting.case import Case
 from keras_inits._diagnose.setting.guess import even_guess
 from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE
 from keras_inits._diagnose.setting.steps import Trial
@@ -35,14 +37,16 @@ def check(tries: Tries) -> list[Finding]:
     losses = {kind.name for _, _, kind in case.parts}
     weights = measured.weights_of(case)
     means = [1.0 if each is None else float(each.mean()) for each in weights]
-    guesses = [even_guess(targets, kind, end.units) for targets, end, kind in case.parts]
+    guesses = [even_guess(kind, end.units) for _, end, kind in case.parts]
     even = [None if value is None else value * m for value, m in zip(guesses, means, strict=True)]
     classes = losses <= {*BINARY, *CATEGORICAL, *SPARSE}
     wide = bool(tries.longer) and not classes and _wide(tries)
+    high = bool(tries.best) and own.start - own.penalties[0] > NEAR * (tries.best or 0.0)
     found = start_finding(
         own,
         tries.best,
         own.penalties[0],
+        uncut=_uncut(case) if high and classes else 0.0,
         limit=CROSS_ENTROPY if classes else WIDE**2 if wide else DISTANCE,
         layers=_large(case.model),
         even=None if None in even else float(sum(value or 0.0 for value in even)),
@@ -54,8 +58,25 @@ def check(tries: Tries) -> list[Finding]:
         return [found]
     if own.start - own.penalties[0] <= DISTANCE * (tries.best or 0.0) and not classes:
         return []
-    other = tries.from_start(weighing.redrawn(case.copy), steps=tries.longer)
+    other = tries.redrawn(tries.longer)
     return [found] if weighing.clearly_lower(other, longer) else []
+
+
+def _uncut(case: Case) -> float:
+    """Returns the cross-entropy of the logits behind an output; 0 where it is not known.
+
+    From softmax and sigmoid Keras computes it by their logits on TensorFlow alone. Elsewhere it
+    cuts probabilities off at 1e-7, and no loss is above 16.1, however far off the logits are.
+    """
+    if len(case.parts) != 1 or case.outputs != 1 or case.sample_weight is not None:
+        return 0.0
+    _, end, kind = case.parts[0]
+    if kind.from_logits or end.activation not in ("softmax", "sigmoid"):
+        return 0.0
+    case.copy.reset()
+    made = backend.with_logits(lambda: case.copy.outputs(case.x, training=True))
+    loss = getattr(keras.losses, kind.class_name)(from_logits=True)
+    return float(ops.convert_to_numpy(loss(keras.tree.flatten(case.y)[0], made[0])))
 
 
 def _large(model: keras.Model) -> tuple[str, ...]:
@@ -93,6 +114,7 @@ def start_finding(
     limit: float,
     layers: tuple[str, ...] = (),
     even: float | None = None,
+    uncut: float = 0.0,
 ) -> Finding | None:
     """Returns the finding that the loss starts far above a guess, and stays there in first steps.
 
@@ -103,15 +125,19 @@ def start_finding(
         limit: how many times the loss of a guess it may be.
         layers: the names of those with large weights.
         even: that of logits that are all 0, where the loss is a cross-entropy.
+        uncut: the loss at the start as its logits have it; 0 if that is not known.
     """
-    if not best or own.start - penalties <= limit * best or own.end - penalties <= NEAR * best:
+    start = max(own.start - penalties, uncut)
+    if not best or start <= limit * best or own.end - penalties <= NEAR * best:
         return None
+    whole = max(own.start, uncut)
+    cut = f" (probabilities are cut off: {own.start:.3g})" if uncut > 1.01 * own.start else ""
     evidence = (
-        f"the loss starts at {own.start:.3g}, {own.start / best:.3g} times the {best:.3g} of the "
+        f"the loss starts at {whole:.3g}{cut}, {whole / best:.3g} times the {best:.3g} of the "
         f"best constant guess (limit {limit:g}), and is {own.end:.3g} after {len(own.losses)} "
         "steps on a copy"
     )
-    if even is not None and own.start - penalties <= _EVEN * even:
+    if even is not None and start <= _EVEN * even:
         return Finding(
             "loss at the start",
             ("output",),
@@ -128,5 +154,5 @@ def start_finding(
         "The outputs are far too large: the weights are first spent on making them small",
         'Draw the kernels at a smaller scale (kernel_initializer="glorot_uniform", the default, '
         'or "initkit_he" before ReLU)',
-        {"start": own.start, "guess": best, "after": own.end},
+        {"start": whole, "guess": best, "after": own.end},
     )

@@ -4,11 +4,44 @@ from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
+from keras import ops
 
+from keras_inits._diagnose.backends import backend
+from keras_inits._diagnose.setting.case import Case
+from keras_inits._diagnose.setting.endings import COMPILE
+from keras_inits._keras_internals import all_layers
 from keras_inits._reporting import Finding
 
 FEATURES = 16  # of more the products fade, and cost
 GAP = 0.1  # of the variance of the targets that a curved fit explains and a linear one does not
+
+
+def check(case: Case) -> list[Finding]:
+    """Returns the finding that kernels follow each other with nothing nonlinear between."""
+    layers = kernels(case.model)
+    flat = keras.tree.flatten(case.x)
+    if len(layers) < 2 or len(flat) != 1 or len(case.parts) != 1 or len(flat[0]) < 20:
+        return []
+    if not backend.is_floating(flat[0]) or curved_by_name(case.model):
+        return []
+    goal = case.parts[0][0]
+
+    def logits(x: np.ndarray) -> np.ndarray:
+        given = ops.convert_to_tensor(x)
+        made = backend.with_logits(lambda: case.copy.outputs(given, training=False))
+        return np.asarray(ops.convert_to_numpy(made[0]))
+
+    x = ops.convert_to_numpy(flat[0])
+    if not is_affine(logits, x, np.random.default_rng(0)):
+        return []
+    wanted = goal.values
+    if goal.classes and not goal.one_hot:
+        wanted = np.equal.outer(wanted.ravel(), np.unique(wanted)).astype(float)
+    if len(wanted) != len(x):
+        return []
+    straight = [la.name for la in all_layers(case.model) if is_straight(la)]
+    found = finding(layers, *explained(x, wanted), straight)
+    return [found] if found else []
 
 
 def is_affine(
@@ -98,7 +131,7 @@ def finding(
             for name in layers[:-1]
             if name not in straight
         )
-        + "model.compile(model.optimizer, loss=model.loss)",
+        + COMPILE,
         {"linear": linear, "curved": curved},
     )
 

@@ -1,6 +1,5 @@
 """What a few runs of a case's model and loss show, other than the trial steps."""
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -8,9 +7,11 @@ import numpy as np
 from keras import ops
 
 from keras_inits._diagnose.setting import (
+    asked,
     drowned,
     filled,
     moving,
+    norms,
     own_loss,
     pace,
     probabilities,
@@ -19,11 +20,13 @@ from keras_inits._diagnose.setting import (
     weighting,
 )
 from keras_inits._diagnose.setting.case import Case
+from keras_inits._diagnose.setting.endings import on_loss
 from keras_inits._diagnose.setting.entrances import embeddings, first_met
 from keras_inits._diagnose.setting.guess import guess
 from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE, targets_of
-from keras_inits._diagnose.setting.steps import BATCH, Trial
-from keras_inits._diagnose.setting.tries import Tries
+from keras_inits._diagnose.setting.schedules import inner
+from keras_inits._diagnose.setting.steps import BATCH
+from keras_inits._diagnose.setting.tries import UNTAUGHT, Tries
 from keras_inits._diagnose.watching import watching
 from keras_inits._keras_internals import all_layers
 from keras_inits._reporting import Finding
@@ -43,18 +46,23 @@ def own_losses(case: Case, inputs: int) -> list[Finding]:
         return []
     goal, end, _ = case.parts[0]
     y = ops.convert_to_numpy(keras.tree.flatten(case.y)[case.places[0]])
-    return own_loss.check(y, goal, end, own_loss.as_fit(case.losses[0]), inputs=inputs)
+    return own_loss.check(y, goal, end, asked.as_fit(case.losses[0]), inputs=inputs)
 
 
-def _first_batch(tensor: Any) -> Any:
-    return None if tensor is None else tensor[:BATCH]
+def penalties(tries: Tries) -> list[Finding]:
+    """Returns the findings that penalties on weights or activity, or decay, outweigh the loss.
 
-
-def activity(case: Case) -> Finding | None:
-    """Returns the finding that a penalty on activity outweighs the loss, on one batch of `fit`."""
+    Penalties on activity are those of one batch of `fit`.
+    """
+    case = tries.case
     given = (case.x, case.y, case.sample_weight)
-    some = [keras.tree.map_structure(_first_batch, nest) for nest in given]
-    return strength.activity(*case.copy.activity(*some), strength.activity_of(case.model))
+    some = keras.tree.map_structure(lambda t: None if t is None else t[:BATCH], given)
+    found = (
+        strength.penalty(*norms.of_penalties(case.copy, *given), l1=strength.l1_of(case.model)),
+        strength.decay(inner(tries.optimizer), tries.rate.value),
+        strength.activity(*norms.of_activity(case.copy, *some), case.model),
+    )
+    return [finding for finding in found if finding]
 
 
 def outputs(case: Case, x: Any, *, training: bool = False) -> list[np.ndarray]:
@@ -107,9 +115,10 @@ def _unknown_ends(case: Case) -> list[Finding]:
     return [finding for finding in found if finding]
 
 
-def forgotten(case: Case, own: Trial, best: float | None) -> list[Finding]:
+def forgotten(tries: Tries) -> list[Finding]:
     """Returns the finding that filling at the end of sequences makes a net forget them."""
-    if not filled.remembers(case.model) or own.end < 0.9 * (best or own.start):
+    case, own = tries.case, tries.own
+    if not filled.remembers(case.model) or own.end < UNTAUGHT * (tries.best or own.start):
         return []
     flat = keras.tree.flatten(case.x)
     for index, tensor in enumerate(flat):
@@ -130,7 +139,7 @@ def forgotten(case: Case, own: Trial, best: float | None) -> list[Finding]:
 def hidden(tries: Tries) -> list[Finding]:
     """Returns the finding that a mask hides steps that are no filling, and say something."""
     case, best = tries.case, tries.best
-    if not best or not tries.longer or tries.own.end < 0.9 * best:
+    if not best or not tries.longer or tries.own.end < UNTAUGHT * best:
         return []
     flat = keras.tree.flatten(case.x)
     for tensor, met in zip(flat, first_met(case.model, len(flat), case.x), strict=True):
@@ -148,17 +157,17 @@ def hidden(tries: Tries) -> list[Finding]:
     return []
 
 
-def weight_size(case: Case, own: Trial, attempt: Callable[..., Trial]) -> list[Finding]:
+def weight_size(tries: Tries) -> list[Finding]:
     """Returns the finding that weights of mean 1 teach what these do not."""
-    weights = weights_of(case)
-    mean = weighting.unusual(weights)
+    case, own = tries.case, tries.own
+    mean = weighting.unusual(weights_of(case))
     if mean is None:
         return []
     scaled = keras.tree.map_structure(
         lambda w: None if w is None else ops.cast(w, keras.config.floatx()) / mean,
         case.sample_weight,
     )
-    other = attempt(own.rate, sample_weight=scaled)
+    other = tries.attempt(own.rate, sample_weight=scaled)
     if rates.fall(other) < rates.FALLS or rates.fall(own) > 0.25 * rates.fall(other):
         return []
     proof = (
@@ -168,10 +177,9 @@ def weight_size(case: Case, own: Trial, attempt: Callable[..., Trial]) -> list[F
     return [weighting.size_finding(mean, proof)]
 
 
-def target_scale(
-    case: Case, own: Trial, attempt: Callable[..., Trial], best: float | None
-) -> list[Finding]:
+def target_scale(tries: Tries) -> list[Finding]:
     """Returns the findings that targets are too large or too small to be reached."""
+    case, own, best = tries.case, tries.own, tries.best
     if not best:
         return []
     found = []
@@ -185,28 +193,30 @@ def target_scale(
         scaled = pace.standardized(goal)
         given = [*flat]
         given[index] = ops.cast(ops.convert_to_tensor(scaled), flat[index].dtype)
-        other = attempt(own.rate, y=keras.tree.pack_sequence_as(case.y, given))
+        other = tries.attempt(own.rate, y=keras.tree.pack_sequence_as(case.y, given))
         again = best - (guess(goal, kind, weighed) or 0.0)
         again += guess(targets_of(scaled), kind, weighed) or 1.0
         found += [pace.finding(goal, own, best, other, again)]
     return [each for each in found if each]
 
 
-def undefined(case: Case, own: Trial) -> Finding | None:
+def undefined(tries: Tries) -> list[Finding]:
     """Returns the finding that the loss is not finite although outputs and targets are."""
+    case = tries.case
     case.copy.reset()
     made = keras.tree.flatten(case.copy.outputs(case.x, training=False))
     goals = [goal.values for goal, _, _ in case.parts]
     values = [*(ops.convert_to_numpy(part) for part in made), *goals]
     if not all(np.isfinite(part).all() for part in values if part.dtype.kind == "f"):
-        return None
-    return Finding(
-        "loss",
-        ("loss",),
-        f"the loss is {own.start:g} before the first step, of finite outputs and targets",
-        "Every weight is NaN after one step",
-        "Look in the loss for a logarithm, a root or a quotient of what may be 0 or negative, such "
-        "as targets in the place of predictions (Keras calls loss(y_true, y_pred)): "
-        "keras.ops.softplus(x) + 1e-6 in the place of x makes it positive",
-        {"start": own.start},
-    )
+        return []
+    start = tries.own.start
+    return [
+        on_loss(
+            f"the loss is {start:g} before the first step, of finite outputs and targets",
+            "Every weight is NaN after one step",
+            "Look in the loss for a logarithm, a root or a quotient of what may be 0 or negative, "
+            "such as targets in the place of predictions (Keras calls loss(y_true, y_pred)): "
+            "keras.ops.softplus(x) + 1e-6 in the place of x makes it positive",
+            {"start": start},
+        )
+    ]

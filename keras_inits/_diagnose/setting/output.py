@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_inits._diagnose.setting import probabilities, reach
-from keras_inits._diagnose.setting.endings import new_end
+from keras_inits._diagnose.setting.endings import new_end, on_activation, on_loss
 from keras_inits._diagnose.setting.plain import (
     BINARY,
     CATEGORICAL,
@@ -56,9 +56,7 @@ def _one_softmax(targets: Targets, end: End, loss: LossKind) -> Finding:
         consequence += "; only the loss may change, where Keras computes it from the logits"
     else:
         consequence += ", and its gradient 0: nothing is learned"
-    return Finding(
-        "output activation",
-        ("output",),
+    return on_activation(
         f"softmax over the single unit of {end.layer}: e^z / e^z = 1",
         consequence,
         new_end(end, targets),
@@ -69,9 +67,7 @@ def _one_softmax(targets: Targets, end: End, loss: LossKind) -> Finding:
 def _twice(end: End) -> Finding:
     k = end.units
     most = np.e / (np.e + k - 1)
-    return Finding(
-        "output activation",
-        ("output",),
+    return on_activation(
         f"softmax of a softmax: {end.layer} takes probabilities for logits",
         f"No probability can pass e / (e + {k - 1}) = {most:.3g}, and gradients are flat",
         "Leave one of them out",
@@ -83,9 +79,7 @@ def _smoothed(loss: LossKind) -> Finding:
     left = 1 - loss.smoothing
     given = "from_logits=True, " if loss.from_logits else ""
     given += f"axis={loss.axis}, " if loss.axis != -1 else ""
-    return Finding(
-        "loss",
-        ("loss",),
+    return on_loss(
         f"label_smoothing={loss.smoothing:g} spreads that share of each label evenly over the "
         f"classes: {left:.3g} tells them apart (limit {LEAD:g})",
         "The targets of all samples are the same, and so are the best answers"
@@ -130,9 +124,7 @@ def _bounded(targets: Targets, end: End, loss: LossKind) -> Finding | None:
         numbers = {"lowest": least, "largest": most}
     else:
         return None
-    return Finding(
-        "output activation",
-        ("output",),
+    return on_activation(
         twice,
         consequence,
         f"Leave out the {end.before}: the layer before {end.layer} has no activation",
@@ -147,9 +139,7 @@ def _other_axis(end: End, loss: LossKind) -> Finding | None:
     if not end.axes or classes in end.axes or not of_shares:
         return None
     axes = ", ".join(map(str, end.axes))
-    return Finding(
-        "output activation",
-        ("output",),
+    return on_activation(
         f"the softmax of {end.layer} goes along axis {axes} of {end.shape}, and {loss.name} takes "
         f"axis {classes} for the classes",
         "The outputs of one place are no probabilities of its classes: they sum to 1 over others",
@@ -163,9 +153,7 @@ def _one_number(targets: Targets, end: End, loss: LossKind) -> Finding:
     if loss.name in DIRECTIONS:
         what = "directions of vectors"
         consequence = "Of one number it sees the sign alone: the gradient is 0"
-    return Finding(
-        "loss",
-        ("loss",),
+    return on_loss(
         f"{loss.name} compares {what}, and {end.layer} has one unit",
         consequence,
         new_end(end, targets),

@@ -8,6 +8,7 @@ whether it is worth that, on samples these did not see.
 
 import keras
 
+from keras_inits._diagnose.setting.endings import weaker_regularizers
 from keras_inits._diagnose.setting.tries import Tries
 from keras_inits._keras_internals import all_layers
 from keras_inits._reporting import Finding
@@ -35,7 +36,7 @@ def check(tries: Tries) -> list[Finding]:
     samples = keras.tree.flatten(tries.case.x)[0].shape[0]
     if samples < SAMPLES or type(model).compute_loss is not keras.Model.compute_loss:
         return []
-    weak, cost = tries.left_out(weakened=WEAKENED)
+    weak, cost = tries.left_out(tries.new_copy(weakened=WEAKENED))
     gain = best - weak
     if not gain >= LEARNED * best or not cost >= COSTS * gain:
         return []
@@ -57,7 +58,7 @@ def _finding(tries: Tries, best: float, weak: float, whole: float, cost: float) 
         f"constant guess {best:.3g}; what is gained so would cost {cost:.3g} in its whole weight, "
         f"{cost / gain:.3g} times as much (limit {COSTS:g})",
         "It pays to let the weights, or the code, say nothing of the input",
-        "Weaken the regularizers of the layers: keras.regularizers.L2(1e-4)"
+        weaker_regularizers()
         if on_weights
         else f"Give it a weight of {gain / cost:.1g} or less; or, where the loss of the data is a "
         "mean over the values of a sample, take their sum",

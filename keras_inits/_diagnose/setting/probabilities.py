@@ -2,7 +2,13 @@
 
 import numpy as np
 
-from keras_inits._diagnose.setting.endings import new_activation, new_end, new_loss
+from keras_inits._diagnose.setting.endings import (
+    new_activation,
+    new_end,
+    new_loss,
+    on_activation,
+    on_loss,
+)
 from keras_inits._diagnose.setting.plain import (
     BINARY,
     PROBABILITIES,
@@ -29,9 +35,7 @@ def outside(made: np.ndarray, end: End, loss: LossKind) -> Finding | None:
     if share <= UNREACHED:
         return None
     fit = "a sigmoid" if loss.name in BINARY else "a softmax"
-    return Finding(
-        "output activation",
-        ("output",),
+    return on_activation(
         f"{loss.name} takes probabilities, and {share:.0%} of the outputs of {end.layer} are "
         f"outside of 0 to 1 ({made.min():.3g} to {made.max():.3g})",
         "What is outside is cut off, and has no gradient",
@@ -45,16 +49,16 @@ def binary(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
     gives = _gives_probabilities(end)
     if loss.from_logits:
         if gives:
-            return [_logits_of_probabilities(end, loss)]
+            return [_logits_of_probabilities(end)]
         if end.activation in ("relu", "softplus", "exponential", "relu6"):
             return [_half(end)]
         return []
     if gives is False:
-        return [_no_probabilities(targets, end, loss)]
+        return [_no_probabilities(end, loss)]
     if targets.values.shape != end.shape or end.units == 1 or not _many(targets):
         return []
     if end.activation == "sigmoid" and targets.one_hot and end.units > 2:
-        return [_not_exclusive(targets, end, loss)]
+        return [_not_exclusive(targets, end)]
     if end.activation == "softmax" and targets.one_hot and end.units > 2:
         return [_yes_or_no_of_shares(targets, end, loss)]
     if end.activation == "softmax" and targets.binary and not targets.exclusive:
@@ -79,10 +83,10 @@ def exclusive(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
         ]
     if loss.from_logits:
         if gives:
-            return [_logits_of_probabilities(end, loss)]
+            return [_logits_of_probabilities(end)]
         return [_half(end)] if end.activation in ("relu", "relu6", "exponential") else []
     if gives is False:
-        return [_no_probabilities(targets, end, loss)]
+        return [_no_probabilities(end, loss)]
     if end.activation == "sigmoid":
         return [_not_exclusive_shares(targets, end, loss)]
     return []
@@ -98,9 +102,7 @@ def shares(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
     grow = "Its gradient only makes outputs larger, whatever the targets are: all end at 1 or above"
     if targets.exclusive:
         return [
-            Finding(
-                "output activation",
-                ("output",),
+            on_activation(
                 f"{loss.name} compares distributions, and the {end.units} units of {end.layer} "
                 f"with {_named(end)} do not sum to 1",
                 grow,
@@ -110,9 +112,7 @@ def shares(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
         ]
     sums = targets.rows().sum(1)
     return [
-        Finding(
-            "loss",
-            ("loss",),
+        on_loss(
             f"{loss.name} compares distributions; the targets of a sample sum to {sums.min():.3g} "
             f"to {sums.max():.3g}, and the {end.units} units of {end.layer} with {_named(end)} to "
             "any number",
@@ -129,10 +129,8 @@ def _named(end: End) -> str:
     return "no activation" if end.activation == "linear" else end.activation
 
 
-def _logits_of_probabilities(end: End, loss: LossKind) -> Finding:
-    return Finding(
-        "output activation",
-        ("output",),
+def _logits_of_probabilities(end: End) -> Finding:
+    return on_activation(
         f"{end.layer} ends in {end.activation}, and the loss was told from_logits=True",
         "It takes probabilities for logits: the gradient is flat, and the loss cannot come near 0. "
         "(Where Keras finds the logits next to the output, as on TensorFlow, it uses them and "
@@ -141,13 +139,11 @@ def _logits_of_probabilities(end: End, loss: LossKind) -> Finding:
     )
 
 
-def _no_probabilities(targets: Targets, end: End, loss: LossKind) -> Finding:
+def _no_probabilities(end: End, loss: LossKind) -> Finding:
     fit = "sigmoid" if loss.name in BINARY else "softmax"
     low, high = RANGES.get(end.activation, (-np.inf, np.inf))
     values = "any number" if low == -np.inf else f"values from {low:g} to {high:g}"
-    return Finding(
-        "output activation",
-        ("output",),
+    return on_activation(
         f"{loss.name} takes probabilities, and {end.layer} with {_named(end)} gives {values}",
         "What is outside of 0 to 1 is cut off, and has no gradient",
         new_activation(end, fit)
@@ -174,20 +170,16 @@ def _many(targets: Targets) -> bool:
 
 
 def _half(end: End) -> Finding:
-    return Finding(
-        "output activation",
-        ("output",),
+    return on_activation(
         f"{end.layer} ends in {end.activation}, and the loss takes its outputs for logits",
         "No logit is below 0, so that no probability falls below one half",
         new_activation(end, "linear"),
     )
 
 
-def _not_exclusive(targets: Targets, end: End, loss: LossKind) -> Finding:
+def _not_exclusive(targets: Targets, end: End) -> Finding:
     k = end.units
-    return Finding(
-        "output activation",
-        ("output",),
+    return on_activation(
         f"all {len(targets.rows())} rows of targets have exactly one 1 of {k}, and the {k} units "
         f"of {end.layer} are independent sigmoids",
         "They do not compete, and their sum is no 1; under binary cross-entropy the "
@@ -199,9 +191,7 @@ def _not_exclusive(targets: Targets, end: End, loss: LossKind) -> Finding:
 
 def _yes_or_no_of_shares(targets: Targets, end: End, loss: LossKind) -> Finding:
     k = end.units
-    return Finding(
-        "loss",
-        ("loss",),
+    return on_loss(
         f"{loss.name} asks {k} questions of yes or no, and {end.layer} gives shares of {k} classes "
         "that exclude each other",
         f"Of the mean over {k} units {k - 1} are zeros: the loss is small from the start, its "
@@ -217,9 +207,7 @@ def _several_of_shares(targets: Targets, end: End) -> list[Finding]:
     if several <= UNREACHED:
         return []
     return [
-        Finding(
-            "output activation",
-            ("output",),
+        on_activation(
             f"{several:.0%} of the rows of targets have several 1s (up to {sums.max():g} of "
             f"{end.units}), and softmax in {end.layer} gives shares that sum to 1",
             "Where one output rises others fall: two labels get one half each at most",
@@ -232,9 +220,7 @@ def _several_of_shares(targets: Targets, end: End) -> list[Finding]:
 def _not_exclusive_shares(targets: Targets, end: End, loss: LossKind) -> Finding:
     several = not targets.exclusive and targets.values.shape == end.shape and targets.binary
     remedy = new_loss("binary_crossentropy") if several else new_activation(end, "softmax")
-    return Finding(
-        "output activation",
-        ("output",),
+    return on_activation(
         f"{loss.name} compares shares that sum to 1, and the {end.units} units of {end.layer} are "
         "independent sigmoids",
         "The outputs are no probabilities of the classes, and all may saturate at 1 together",

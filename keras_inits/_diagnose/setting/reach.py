@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_inits._diagnose.setting.endings import new_activation, new_end
+from keras_inits._diagnose.setting.endings import new_activation, new_end, on_activation, on_loss
 from keras_inits._diagnose.setting.plain import PROBABILITIES, End, LossKind, Targets
 from keras_inits._reporting import Finding
 
@@ -18,9 +18,7 @@ def check(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
         return _classes_by_distance(targets, end, loss)
     if short == "mean_absolute_percentage_error" and (zeros := (targets.values == 0).mean()) > 0:
         return [
-            Finding(
-                "loss",
-                ("loss",),
+            on_loss(
                 f"{zeros:.0%} of the targets are 0, and {short} divides by them (by 1e-7 there)",
                 "These samples outweigh all others, by up to 10 million",
                 new_end(end, targets),
@@ -32,9 +30,7 @@ def check(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
         what = "counts" if short == "poisson" else "values above -1"
         return [
             *_unreached(targets, end),
-            Finding(
-                "loss",
-                ("loss",),
+            on_loss(
                 f"{share:.0%} of the targets are negative, to {targets.low:.4g}; {short} is for "
                 f"{what}",
                 "The loss has no minimum for them, or does not see them",
@@ -44,9 +40,7 @@ def check(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
         ]
     if short == "poisson" and end.activation in ("linear", "tanh"):
         return [
-            Finding(
-                "output activation",
-                ("output",),
+            on_activation(
                 f"{short} takes the logarithm of the output, and {end.layer} with "
                 f"{end.activation} gives negative numbers, too",
                 "The loss is NaN where an output is below 0",
@@ -64,9 +58,7 @@ def one_sided(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
         return []
     values = f"values from {low:g} to {high:g}" if high < np.inf else f"values above {low:g}"
     return [
-        Finding(
-            "output activation",
-            ("output",),
+        on_activation(
             f"{loss.name} asks for outputs of -1 and less of one class ({share:.0%} of the "
             f"targets), and {end.activation} in {end.layer} gives {values}",
             "The loss of that class cannot fall below 1, and metrics that ask for the sign never "
@@ -80,9 +72,7 @@ def one_sided(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
 def _classes_by_distance(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
     if loss.name in ("mean_absolute_error", "mean_absolute_percentage_error"):
         return [
-            Finding(
-                "loss",
-                ("loss",),
+            on_loss(
                 f"the targets are classes, and {loss.name} compares them with {end.activation} "
                 "outputs",
                 "Its minimum is the median, the commonest class alone"
@@ -93,9 +83,7 @@ def _classes_by_distance(targets: Targets, end: End, loss: LossKind) -> list[Fin
         ]
     if targets.one_hot and targets.rows().shape[1] > 2 and end.activation in ("linear", "relu"):
         return [
-            Finding(
-                "output activation",
-                ("output",),
+            on_activation(
                 f"the targets are one-hot rows of {targets.rows().shape[1]} classes, and "
                 f"{end.layer} with {end.activation} is fitted to them by {loss.name}",
                 "Outputs past the target cost as much as those short of it, and are no "
@@ -140,9 +128,7 @@ def _unreached(targets: Targets, end: End) -> list[Finding]:
         else f"values above {low:g}"
     )
     return [
-        Finding(
-            "output activation",
-            ("output",),
+        on_activation(
             f"{end.activation} in {end.layer} gives {what}, the targets go from "
             f"{targets.low:.4g} to {targets.high:.4g} ({outside:.0%} outside)",
             f"{missed / max(total, 1e-30):.3g} of the targets' variance stays as error whatever "

@@ -13,7 +13,7 @@ import numpy as np
 from keras import ops
 
 from keras_inits._diagnose.setting.data import Scale, scale_finding, scale_of, standardized
-from keras_inits._diagnose.setting.endings import path_to
+from keras_inits._diagnose.setting.endings import COMPILE, path_to
 from keras_inits._diagnose.setting.entrances import first_met, kinds
 from keras_inits._reporting import Finding
 
@@ -78,7 +78,7 @@ class Behind:
         made = self.given
         for path in self.paths[:place]:
             made = f"{path}({made})"
-        return f"{self.paths[place]}.adapt({made}); model.compile(model.optimizer, loss=model.loss)"
+        return f"{self.paths[place]}.adapt({made}); {COMPILE}"
 
 
 def never_adapted(layer: keras.Layer) -> bool:

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_inits._diagnose.setting.endings import path_to
+from keras_inits._diagnose.setting.endings import set_on
 from keras_inits._diagnose.setting.ends import name_of
 from keras_inits._diagnose.setting.plain import RANGES
 from keras_inits._diagnose.setting.reading import shapes, tensors_of
@@ -93,16 +93,12 @@ def _deviation(
 def _finding(
     model: keras.Model, layer: Any, maker: Any, name: str, low: float, deviation: float
 ) -> Finding:
-    path = path_to(model, maker)
     return Finding(
         "hidden activation",
         (maker.name, layer.name),
         f"{name} in {maker.name} gives nothing below {low:g}, for which {layer.name} draws with a "
         f"deviation of {deviation:.2g} (limit {LARGE:g})",
         "The noise never becomes small: little of what is encoded gets through it",
-        f"{path}.activation = keras.activations.linear; "
-        "model.compile(model.optimizer, loss=model.loss)"
-        if path
-        else f"No activation in {maker.name}",
+        set_on(model, [maker], "activation", "keras.activations.linear"),
         {"low": low, "deviation": deviation},
     )

@@ -1,6 +1,7 @@
 """The inputs of a training: what is wrong with their values, and scales that trial steps judge."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -8,14 +9,37 @@ import numpy as np
 from keras import ops
 
 from keras_inits._diagnose.setting import data, rates
-from keras_inits._diagnose.setting.case import Case
 from keras_inits._diagnose.setting.entrances import Entrance
 from keras_inits._diagnose.setting.rescaled import Behind
-from keras_inits._diagnose.setting.steps import Trial
+from keras_inits._diagnose.setting.tries import Tries
 from keras_inits._reporting import Finding
 
-# Of inputs whose scale is suspicious: which, how it is, and the rescaling layers behind it.
-Suspects = list[tuple[int, data.Scale, Behind | None]]
+
+@dataclass(frozen=True, eq=False)
+class Suspect:
+    """An input of a suspicious scale.
+
+    Attributes:
+        index: among the inputs.
+        name: for findings; empty for a single one.
+        scale: as its first kernel sees it.
+        behind: the layers that set scales before that; None without.
+    """
+
+    index: int
+    name: str
+    scale: data.Scale
+    behind: Behind | None
+
+    def standardized(self, x: np.ndarray) -> np.ndarray:
+        """Returns the input as it should be."""
+        return self.behind.standardized(x) if self.behind else data.standardized(x)
+
+    def finding(self, proof: str = "") -> Finding:
+        """Returns the finding that it is not scaled; `proof` is what trial steps measured."""
+        if self.behind:
+            return self.behind.finding(proof, self.name)
+        return data.scale_finding(self.scale, proof, self.name)
 
 
 def check(
@@ -24,7 +48,7 @@ def check(
     meets: list[set[Entrance]],
     scaled: list[Behind | None],
     y: Any,
-) -> tuple[list[Finding], Suspects]:
+) -> tuple[list[Finding], list[Suspect]]:
     """Returns what is wrong with the values of inputs, and those of a suspicious scale.
 
     Args:
@@ -35,7 +59,7 @@ def check(
         y: the targets.
     """
     found: list[Finding] = []
-    suspects: Suspects = []
+    suspects: list[Suspect] = []
     for index, (x, first, past) in enumerate(zip(inputs, meets, scaled, strict=True)):
         if x.dtype.kind not in "fiub" or not x.size:
             continue
@@ -52,7 +76,7 @@ def check(
         scale = past.scale if past else data.scale_of(x)
         judged = not gap and not alone and (past or first <= {"kernel", "masked"})
         if judged and scale is not None and scale.suspicion:
-            suspects.append((index, scale, past))
+            suspects.append(Suspect(index, names[index], scale, past))
     return found, suspects
 
 
@@ -64,55 +88,31 @@ def is_target(x: np.ndarray, y: Any) -> bool:
     return bool(np.array_equal(ops.convert_to_numpy(flat[0])[: len(x)], x))
 
 
-def unproved(suspects: Suspects, names: list[str], proof: str = "") -> list[Finding]:
+def unproved(suspects: Sequence[Suspect]) -> list[Finding]:
     """Returns the findings on scale that need no proof."""
-    return [
-        _scale_finding(scale, past, proof, names[index])
-        for index, scale, past in suspects
-        if scale.suspicion == "strong"
-    ]
+    return [each.finding() for each in suspects if each.scale.suspicion == "strong"]
 
 
-def _scale_finding(scale: data.Scale, past: Behind | None, proof: str, name: str) -> Finding:
-    return past.finding(proof, name) if past else data.scale_finding(scale, proof, name)
-
-
-def proved(
-    case: Case,
-    suspects: Suspects,
-    names: list[str],
-    own: Trial,
-    attempt: Callable[..., Trial],
-    best: float | None,
-) -> list[Finding]:
-    """Returns the findings on scales that trial steps teach worse than scaled inputs.
-
-    Args:
-        case: the training.
-        suspects: inputs of a suspicious scale.
-        names: of all inputs.
-        own: the trial of the training as it is.
-        attempt: returns a trial at a rate with another `x`.
-        best: the loss of the best constant guess; None if not known.
-    """
+def proved(tries: Tries, suspects: Sequence[Suspect]) -> list[Finding]:
+    """Returns the findings on scales that trial steps teach worse than scaled inputs."""
     if not suspects:
         return []
+    own, case = tries.own, tries.case
     flat = keras.tree.flatten(case.x)
-    for index, _, past in suspects:
-        given = ops.convert_to_numpy(flat[index])
-        made = past.standardized(given) if past else data.standardized(given)
-        flat[index] = ops.convert_to_tensor(made)
-    other = attempt(own.rate, keras.tree.pack_sequence_as(case.x, flat))
+    for each in suspects:
+        made = each.standardized(ops.convert_to_numpy(flat[each.index]))
+        flat[each.index] = ops.convert_to_tensor(made)
+    other = tries.attempt(own.rate, keras.tree.pack_sequence_as(case.x, flat))
     proof = (
         f"in {len(own.losses)} steps on a copy the loss goes from {own.start:.3g} to {own.end:.3g} "
         f"with it, and from {other.start:.3g} to {other.end:.3g} where it is scaled"
     )
     # Where the raw input has taught something in these steps, it must be the worse teacher; where
     # it has not, its scale stands as the reason.
-    learned = rates.fall(own) > rates.FALLS and own.end < 0.9 * (best or own.end)
+    learned = rates.fall(own) > rates.FALLS and own.end < 0.9 * (tries.best or own.end)
     limit = {"strong": 0.95 if learned else np.inf, "weak": 0.5}
     return [
-        _scale_finding(scale, past, proof, names[index])
-        for index, scale, past in suspects
-        if other.end < limit[str(scale.suspicion)] * own.end
+        each.finding(proof)
+        for each in suspects
+        if other.end < limit[str(each.scale.suspicion)] * own.end
     ]

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
+from keras_inits._diagnose.setting.endings import COMPILE
 from keras_inits._diagnose.setting.rates import (
     ADAPTIVE,
     ADAPTIVE_LOW,
@@ -20,7 +21,8 @@ from keras_inits._diagnose.setting.rates import (
     fall,
     too_low,
 )
-from keras_inits._diagnose.setting.steps import STEPS, Trial, schedule_of
+from keras_inits._diagnose.setting.schedules import STEPS, inner, schedule_of, written
+from keras_inits._diagnose.setting.steps import Trial
 from keras_inits._reporting import Finding
 
 # Of the whole of a schedule, counted in steps at its highest rate: 30 batches of 32 are fewer
@@ -77,7 +79,6 @@ def over_soon(optimizer: Any, attempt: Callable[..., Trial]) -> Finding | None:
     longer = attempt(peak, steps=round(LONGER * max(count, STEPS)))
     if not longer.end < (1 - FALLS) * own.end or collapsed(longer):
         return None
-    config = f"**{_model_optimizer(optimizer)}.get_config()"
     return Finding(
         "learning rate too low",
         ("optimizer",),
@@ -85,9 +86,7 @@ def over_soon(optimizer: Any, attempt: Callable[..., Trial]) -> Finding | None:
         f"its highest, {peak:.3g} (limit {WORTH:g}); on a copy {len(own.losses)} such steps take "
         f"the loss from {own.start:.3g} to {own.end:.3g}, {len(longer.losses)} to {longer.end:.3g}",
         "The weights stop where these few steps leave them (schedules count batches, not epochs)",
-        f"schedule = keras.optimizers.schedules.CosineDecay({peak:.3g}, {HORIZON}); "
-        f"optimizer = type({_model_optimizer(optimizer)}).from_config("
-        f'{{{config}, "learning_rate": schedule}}); model.compile(optimizer, loss=model.loss)',
+        _with_schedule(optimizer, f"{peak:.3g}, {HORIZON}"),
         {"rate": peak, "worth": count, "end": own.end, "better_end": longer.end},
     )
 
@@ -102,25 +101,24 @@ def not_yet(optimizer: Any, attempt: Callable[..., Trial]) -> Finding | None:
     schedule = schedule_of(optimizer)
     if schedule is None:
         return None
-    step = int(getattr(optimizer, "inner_optimizer", optimizer).iterations)
+    step = int(inner(optimizer).iterations)
     places = range(step, step + BEGIN, BEGIN // 50)
     mean = sum(map(schedule, places)) / len(places)
-    name = type(getattr(optimizer, "inner_optimizer", optimizer)).__name__
+    name = type(inner(optimizer)).__name__
     if not 0 < mean < math.inf or (name in ADAPTIVE and mean > ADAPTIVE_LOW):
         return None
     found = too_low(attempt(mean), attempt, name, scheduled=True)
     if found is None:
         return None
     better = found.numbers["better"] / 10
-    config = f"**{_model_optimizer(optimizer)}.get_config()"
     return dataclasses.replace(
         found,
         evidence=f"the schedule rises slowly: the mean of its first {BEGIN} rates is {mean:.3g}; "
         + found.evidence,
-        remedy=f"schedule = keras.optimizers.schedules.CosineDecay(0.0, {HORIZON}, "
-        f"warmup_target={better:.2g}, warmup_steps={BEGIN // 10}); "
-        f"optimizer = type({_model_optimizer(optimizer)}).from_config("
-        f'{{{config}, "learning_rate": schedule}}); model.compile(optimizer, loss=model.loss)',
+        remedy=_with_schedule(
+            optimizer,
+            f"0.0, {HORIZON}, warmup_target={better:.2g}, warmup_steps={BEGIN // 10}",
+        ),
     )
 
 
@@ -135,23 +133,22 @@ def muted(own: Trial, optimizer: Any, attempt: Callable[..., Trial]) -> Finding 
         optimizer: the compiled one.
         attempt: returns the trial at a rate with another `optimizer`.
     """
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    epsilon = getattr(inner, "epsilon", None)
+    compiled = inner(optimizer)
+    epsilon = getattr(compiled, "epsilon", None)
     if not isinstance(epsilon, float | int) or epsilon < LARGE:
         return None
     if fall(own) > FALLS / 10 or own.end > 1.001 * own.start:
         return None
-    config = inner.get_config()
+    config = compiled.get_config()
     if isinstance(config.get("learning_rate"), dict):
         config["learning_rate"] = own.rate
-    default = type(inner).from_config({**config, "epsilon": EPSILON})
+    default = type(compiled).from_config({**config, "epsilon": EPSILON})
     other = attempt(own.rate, optimizer=default)
     ratios = [a / b for a, b in zip(own.moved, other.moved, strict=True) if b > 0]
     share = sorted(ratios)[len(ratios) // 2] if ratios else 1.0
     needed = STIRS if fall(own) < STAYS else FALLS / 4
     if share > 1 / LOW or fall(other) < max(needed, 20 * fall(own)) or collapsed(other):
         return None
-    name = _model_optimizer(optimizer)
     return Finding(
         "learning rate too low",
         ("optimizer",),
@@ -160,12 +157,17 @@ def muted(own: Trial, optimizer: Any, attempt: Callable[..., Trial]) -> Finding 
         f"{own.rate:.3g}, on a copy, the loss falls by {max(fall(own), 0):.2g} of itself, with "
         f"{EPSILON:g} by {fall(other):.2g}",
         "Training takes hundreds of times as long as it must",
-        f"{name}.epsilon = {EPSILON:g}; model.compile(model.optimizer, loss=model.loss)",
+        f"{written(optimizer)}.epsilon = {EPSILON:g}; {COMPILE}",
         {"epsilon": float(epsilon), "share": share, "end": own.end, "better_end": other.end},
     )
 
 
-def _model_optimizer(optimizer: Any) -> str:
-    """Returns how a user writes the optimizer that has the rate, inside one that scales losses."""
-    scaled = hasattr(optimizer, "inner_optimizer")
-    return "model.optimizer.inner_optimizer" if scaled else "model.optimizer"
+def _with_schedule(optimizer: Any, arguments: str) -> str:
+    """Returns code that compiles again with a cosine schedule of these arguments."""
+    own = written(optimizer)
+    return (
+        f"schedule = keras.optimizers.schedules.CosineDecay({arguments}); "
+        f"optimizer = type({own}).from_config("
+        f'{{**{own}.get_config(), "learning_rate": schedule}}); '
+        "model.compile(optimizer, loss=model.loss)"
+    )

@@ -5,7 +5,6 @@ that are given. Keras's `StatelessScope` puts the copies in the place of the var
 of this thread alone; whatever the pass assigns (statistics, seeds) goes to the copies.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,10 +15,9 @@ from keras import ops
 
 from keras_inits._diagnose.backends import backend
 from keras_inits._diagnose.objective import Objective
-from keras_inits._keras_internals import all_layers
+from keras_inits._diagnose.setting.schedules import STEPS, inner
 
 BATCH = 32  # the default of `fit`
-STEPS = 20  # Adam's running means have passed their start (beta_1 = 0.9) by twice
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +109,8 @@ class Copy:
         eagerly = bool(getattr(self.model, "run_eagerly", False))
         return backend.compiled(function, variables, eagerly=eagerly)
 
-    def _inside(self, values: Sequence[Any]) -> Any:
+    def inside(self, values: Sequence[Any]) -> Any:
+        """Returns the context in which the model runs on values in the place of its variables."""
         statistics = [ops.convert_to_tensor(s) for s in self.statistics]
         pairs = [
             *zip(self.trained, values, strict=True),
@@ -121,12 +120,12 @@ class Copy:
 
     def outputs(self, x: Any, *, training: bool) -> Any:
         """Returns what the copy makes of `x`; nothing it assigns is kept."""
-        with self._inside([v.value for v in self.shadows]):
+        with self.inside([v.value for v in self.shadows]):
             return self.model(x, training=training)
 
     def _loss_of_all(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, ...]:
         values = [v.value for v in self.shadows]
-        with self._inside(values) as scope:
+        with self.inside(values) as scope:
             outputs = self.model(x, training=True)
             added, penalties = _sum(scope.losses), _sum(self._penalties(values))
             return self.objective(x, y, outputs, sample_weight), _spread(outputs), added, penalties
@@ -141,64 +140,11 @@ class Copy:
         pairs = zip(self.trained, values, strict=True)
         return [v.regularizer(value) for v, value in pairs if getattr(v, "regularizer", None)]
 
-    def penalties(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[float, float, float]:
-        """Returns the gradient norms of the data and of the penalties on weights, and their sum.
-
-        Over the penalized weights alone, at the start; zeros where there are none.
-        """
-        self.reset()
-        owned = [
-            (i, v.regularizer)
-            for i, v in enumerate(self.trained)
-            if getattr(v, "regularizer", None) is not None
-        ]
-        if not owned:
-            return 0.0, 0.0, 0.0
-
-        def penalties(values: Sequence[Any]) -> tuple[Any, Any]:
-            return sum(penalty(v) for v, (_, penalty) in zip(values, owned, strict=True)), ()
-
-        own = [self.shadows[i].value for i, _ in owned]
-        total, of_penalty, _ = backend.gradients(penalties, own)
-        _, gradients = self.gradients(x, y, sample_weight)
-        self.reset()
-        of_data = [gradients[i] - g for (i, _), g in zip(owned, of_penalty, strict=True)]
-        norms = [math.hypot(*map(_norm, parts)) for parts in (of_data, of_penalty)]
-        return norms[0], norms[1], float(total)
-
-    def activity(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[float, float, float]:
-        """Returns the gradient norms of the rest of the loss and of the penalties on activity.
-
-        And the sum of these. Zeros where there are none, or the model adds other losses as well.
-        """
-        owners = [la for la in all_layers(self.model) if la.activity_regularizer is not None]
-        if not owners:
-            return 0.0, 0.0, 0.0
-        self.reset()
-        made: list[int] = []
-
-        def penalties(values: Sequence[Any]) -> tuple[Any, Any]:
-            with self._inside(values) as scope:
-                self.model(x, training=True)
-                made.append(len(scope.losses))
-                return sum(scope.losses), ()
-
-        values = [v.value for v in self.shadows]
-        total, of_penalty, _ = backend.gradients(penalties, values)
-        if made[0] != len(owners):
-            return 0.0, 0.0, 0.0
-        _, gradients = self.gradients(x, y, sample_weight)
-        self.reset()
-        pairs = zip(gradients, of_penalty, strict=True)
-        norms = [math.hypot(*(_norm(g - p) for g, p in pairs))]
-        norms += [math.hypot(*(_norm(p) for p in of_penalty))]
-        return norms[0], norms[1], float(total)
-
     def gradients(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[Any, Any]:
         """Returns the loss of a batch and its gradients; statistics move on."""
 
         def loss_of(values: Sequence[Any]) -> tuple[Any, list[Any]]:
-            with self._inside(values) as scope:
+            with self.inside(values) as scope:
                 loss = self.objective(x, y, self.model(x, training=True), sample_weight)
                 if self.weakened:
                     rest = _sum([*scope.losses, *self._penalties(values)])
@@ -214,11 +160,11 @@ class Copy:
     def _step(self, optimizer: Any) -> tuple[Any, Any]:
         """Returns a copy of `optimizer` for the shadows, and the step that it does."""
         if optimizer not in self._steps:
-            inner = getattr(optimizer, "inner_optimizer", optimizer)  # loss scaling: for float16
-            config = inner.get_config()
+            compiled = inner(optimizer)  # steps are tried without the scaling of the loss
+            config = compiled.get_config()
             if isinstance(config.get("learning_rate"), dict):
                 config["learning_rate"] = 0.0  # in the place of a schedule: `trial` sets it
-            own = type(inner).from_config(config)
+            own = type(compiled).from_config(config)
             own.build(self.shadows)
 
             def step(x: Any, y: Any, sample_weight: Any) -> Any:
@@ -228,8 +174,8 @@ class Copy:
 
             start = [backend.held(v) for v in own.variables]
             shapes = [tuple(v.shape) for v in start]
-            if inner.built and [tuple(v.shape) for v in inner.variables] == shapes:
-                start = [backend.held(v) for v in inner.variables]
+            if compiled.built and [tuple(v.shape) for v in compiled.variables] == shapes:
+                start = [backend.held(v) for v in compiled.variables]
             self._steps[optimizer] = (own, start), self._compiled(step, own)
         (own, start), step = self._steps[optimizer]
         for v, value in zip(own.variables, start, strict=True):
@@ -276,7 +222,7 @@ class Copy:
         end, after, added_later, penalties_later = map(float, self._loss(*given))
         finite = np.isfinite(end) and np.isfinite(losses[-1])
         moved = [
-            _norm(s.value - v.value) / max(_norm(v.value), 1e-30)
+            norm(s.value - v.value) / max(norm(v.value), 1e-30)
             for s, v in zip(self.shadows, self.trained, strict=True)
         ]
         return Trial(
@@ -296,63 +242,9 @@ def _sum(losses: Sequence[Any]) -> Any:
     return sum((ops.sum(ops.cast(loss, "float32")) for loss in losses), ops.zeros(()))
 
 
-def _norm(tensor: Any) -> float:
+def norm(tensor: Any) -> float:
+    """Returns the Euclidean norm of a tensor of any kind."""
     return backend.length(backend.float32(backend.read(ops.convert_to_tensor(tensor))))
-
-
-@dataclass(frozen=True)
-class Rate:
-    """The learning rate that a training begins with.
-
-    Attributes:
-        value: of a schedule, that at the start; where it warms up, that after `STEPS` steps.
-        scheduled: whether there is a schedule.
-        rises: whether it becomes larger by half or more.
-    """
-
-    value: float
-    scheduled: bool = False
-    rises: bool = False
-
-
-def schedule_of(optimizer: Any) -> Callable[[int], float] | None:
-    """Returns an optimizer's rate at each step; None without a schedule, or with an unknown one."""
-    config = getattr(optimizer, "inner_optimizer", optimizer).get_config().get("learning_rate")
-    if not isinstance(config, dict):
-        return None
-    try:
-        schedule = keras.optimizers.schedules.deserialize(config)
-        schedule(0)
-    except Exception:  # a schedule of the user's own, which only its class can make
-        return None
-    return lambda step: float(schedule(step))
-
-
-def rate_of(optimizer: Any) -> Rate:
-    """Returns the rate that an optimizer goes on with."""
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-    now = float(optimizer.learning_rate)
-    if not isinstance(optimizer.get_config().get("learning_rate"), dict):
-        return Rate(now)
-    schedule = schedule_of(optimizer)
-    if schedule is None:
-        return Rate(now, True, True)
-    step = int(optimizer.iterations)
-    ahead = {n: schedule(step + n) for n in (0, STEPS, 100, 1000, 10_000)}
-    rises = max(ahead.values()) > 1.5 * ahead[0]
-    return Rate(ahead[STEPS] if rises else ahead[0], True, rises)
-
-
-def momentum_of(optimizer: Any) -> float:
-    """Returns the momentum of gradient descent; 0 of other optimizers."""
-    value = getattr(getattr(optimizer, "inner_optimizer", optimizer), "momentum", 0.0)
-    return float(value) if isinstance(value, int | float) else 0.0
-
-
-def steps_of(optimizer: Any) -> int:
-    """Returns how many steps a trial takes: twice the memory of a momentum, 20 to 200."""
-    memory = 1 / max(1 - momentum_of(optimizer), 1e-3)
-    return int(min(max(STEPS, round(2 * memory)), 10 * STEPS))
 
 
 def _batches(samples: int, steps: int, seed: int) -> list[np.ndarray]:
@@ -369,28 +261,3 @@ def _spread(outputs: Any) -> Any:
     """Returns the standard deviation of the outputs over samples, of all units together."""
     real = [t for t in keras.tree.flatten(outputs) if backend.is_floating(t)]
     return ops.sqrt(sum(ops.mean(ops.var(ops.cast(t, "float32"), axis=0)) for t in real))
-
-
-def work(model: keras.Model) -> tuple[int, float]:
-    """Returns how many layers a model has, and roughly its multiplications for one sample.
-
-    Each kernel once for each place it is applied at, three times (forward, and back to weights and
-    to inputs); of layers whose output shape is not known, for one place.
-    """
-    layers, total = 0, 0.0
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            inner, cost = work(layer)
-            layers, total = layers + inner, total + cost
-            continue
-        layers += 1
-        if isinstance(layer, keras.layers.Embedding):
-            continue
-        size = sum(np.prod(w.shape) for w in layer.weights if len(w.shape) > 1)
-        try:
-            shape = (layer.input if isinstance(layer, keras.layers.RNN) else layer.output).shape
-            places = np.prod([n or 1 for n in shape[1:-1]], initial=1.0)
-        except (AttributeError, ValueError):
-            places = 1.0
-        total += 3.0 * float(size) * float(places)
-    return layers, total

@@ -2,6 +2,7 @@
 accident.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -53,18 +54,22 @@ def aligned(target: tuple[int, ...], output: tuple[int, ...]) -> tuple[tuple[int
     return (long, short) if len(target) > len(output) else (short, long)
 
 
-def classes_of(targets: Targets, k: int) -> str:
+def _listed(targets: Targets) -> str:
     """Returns the values of class targets in words."""
     values = np.unique(targets.values)
     text = ", ".join(f"{v:g}" for v in values[:6])
     return text + (f", ... {values[-1]:g}" if len(values) > 6 else "")
 
 
+def _on_labels(
+    evidence: str, consequence: str, remedy: str, numbers: Mapping[str, float]
+) -> Finding:
+    return Finding("labels", ("targets",), evidence, consequence, remedy, numbers)
+
+
 def _not_finite(targets: Targets) -> Finding:
     count = int((~np.isfinite(targets.values)).sum())
-    return Finding(
-        "labels",
-        ("targets",),
+    return _on_labels(
         f"{count} of {targets.values.size} targets are NaN or infinite",
         "The loss is NaN, and all weights after the first step",
         "keep = np.isfinite(y).reshape(len(y), -1).all(1); x, y = x[keep], y[keep]",
@@ -77,10 +82,8 @@ def _binary(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
     low, high, k = targets.low, targets.high, end.units
     if targets.integral and low >= 0 and high >= 2 and targets.classes:
         return [
-            Finding(
-                "labels",
-                ("targets",),
-                f"the targets are class indices ({classes_of(targets, k)}), and binary "
+            _on_labels(
+                f"the targets are class indices ({_listed(targets)}), and binary "
                 f"cross-entropy takes 0 or 1 for each of {k} output unit{'s' * (k > 1)}",
                 "The loss has no minimum for targets above 1: its gradient pushes the outputs to "
                 "1 for all of these",
@@ -95,9 +98,7 @@ def _binary(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
         )
         what = "two values" if signs else "measurements"
         return [
-            Finding(
-                "labels",
-                ("targets",),
+            _on_labels(
                 f"the targets are {what} from {low:.4g} to {high:.4g}, binary cross-entropy takes "
                 "0 to 1",
                 "Outside of it the loss has no minimum, and goes below 0",
@@ -107,9 +108,7 @@ def _binary(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
         ]
     if shape and targets.values.ndim < len(end.shape) and targets.classes and k > 1:
         return [
-            Finding(
-                "labels",
-                ("targets",),
+            _on_labels(
                 f"one class index for each sample, {targets.values.shape}, is compared with each "
                 f"of {k} outputs, {end.shape}",
                 "It is broadcast: all outputs learn the same number",
@@ -127,9 +126,7 @@ def _categorical(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
         wide = len(shape) == len(end.shape) and shape[-1] > 1
         if wide and targets.one_hot:
             return [
-                Finding(
-                    "labels",
-                    ("targets",),
+                _on_labels(
                     f"the targets have {shape[-1]} classes, the output {k}",
                     "The loss cannot be computed",
                     new_end(end, targets),
@@ -140,9 +137,7 @@ def _categorical(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
             return _shape(targets, end)
         if not wide:
             return [
-                Finding(
-                    "labels",
-                    ("targets",),
+                _on_labels(
                     f"the targets are class indices {shape}, categorical cross-entropy compares "
                     f"one-hot rows {end.shape}",
                     "The loss cannot be computed, or is that of numbers that are no shares",
@@ -164,9 +159,7 @@ def _categorical(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
         # Rows of zeros alone are samples left out on purpose.
         if wrong > 0.01 and not (np.isclose(sums, 0) | np.isclose(sums, 1)).all():
             return [
-                Finding(
-                    "labels",
-                    ("targets",),
+                _on_labels(
                     f"{wrong:.0%} of the rows of targets do not sum to 1 (sums {sums.min():.4g} "
                     f"to {sums.max():.4g}), and softmax can only give shares of 1",
                     "The loss has no minimum where the outputs equal the targets",
@@ -181,9 +174,7 @@ def _sparse(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
     k, shape = end.units, targets.values.shape
     if not targets.integral:
         return [
-            Finding(
-                "labels",
-                ("targets",),
+            _on_labels(
                 f"the targets are fractions, {targets.low:.4g} to {targets.high:.4g}, and sparse "
                 "cross-entropy takes whole class numbers",
                 "They are cut to whole numbers: most samples become class 0",
@@ -193,9 +184,7 @@ def _sparse(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
         ]
     if targets.one_hot and shape == end.shape:
         return [
-            Finding(
-                "labels",
-                ("targets",),
+            _on_labels(
                 f"the targets are one-hot rows {shape}, sparse cross-entropy takes class numbers",
                 "The loss cannot be computed",
                 new_loss("categorical_crossentropy"),
@@ -207,9 +196,7 @@ def _sparse(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
         renumbered = len(np.unique(counted)) <= k
         remedy = "y = np.unique(y, return_inverse=True)[1]" if renumbered else new_end(end, targets)
         return [
-            Finding(
-                "labels",
-                ("targets",),
+            _on_labels(
                 f"class numbers go from {counted.min():g} to {counted.max():g}, those of {k} "
                 f"outputs from 0 to {k - 1}",
                 "The loss is NaN, or cannot be computed",
@@ -283,9 +270,7 @@ def _alone(targets: Targets, loss: LossKind) -> list[Finding]:
         return []
     value = int(rows[0].argmax()) if targets.one_hot else float(rows[0, 0])
     return [
-        Finding(
-            "labels",
-            ("targets",),
+        _on_labels(
             f"all {len(rows)} samples have the target {value:g}",
             "Only a constant can be learned from them",
             "Give samples of all classes: shuffle x and y together before they are split",

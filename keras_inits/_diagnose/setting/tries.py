@@ -5,28 +5,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
-from keras_inits._diagnose.objective import objective
-from keras_inits._diagnose.setting import weighing
+from keras_inits._diagnose.objective import Objective, objective
+from keras_inits._diagnose.setting import starts, weighing
 from keras_inits._diagnose.setting.case import Case
-from keras_inits._diagnose.setting.steps import (
-    BATCH,
-    Copy,
-    Rate,
-    Trial,
-    rate_of,
-    steps_of,
-    work,
-)
+from keras_inits._diagnose.setting.schedules import Rate, rate_of, steps_of
+from keras_inits._diagnose.setting.steps import BATCH, Copy, Trial
 
 BUDGET = 1e11  # multiplications of the steps of one trial: seconds on two cores
+LAYERS = 100  # the graph of more takes longer to make than to run
 MOST_STEPS = 200  # of a trial, of the longer ones as well
+UNTAUGHT, TAUGHT = 0.9, 0.5  # of the loss of a guess: next to nothing was learned, and something
 _OWN: Any = object()  # sample weights of the case; None stands for none
-
-
-def inner(optimizer: Any) -> Any:
-    """Returns the optimizer that has the rate, inside one that scales losses."""
-    return getattr(optimizer, "inner_optimizer", optimizer)
 
 
 class Tries:
@@ -112,21 +103,24 @@ class Tries:
         """Returns the trial from other weights."""
         return self.attempt(self.rate.value, sample_weight=sample_weight, steps=steps, start=start)
 
+    def redrawn(self, steps: int = 0, sample_weight: Any = _OWN) -> Trial:
+        """Returns the trial from kernels drawn anew."""
+        return self.from_start(starts.redrawn(self.case.copy), sample_weight, steps)
+
     def new_copy(self, **options: Any) -> Copy:
         """Returns copies of the model's variables with steps of their own."""
-        whole = objective(self.case.model, None if self.case.own else self.case.loss)
-        return Copy(self.case.model, whole, **options)
+        return Copy(self.case.model, self._objective(), **options)
 
-    def left_out(self, *, weakened: float = 0.0) -> tuple[float, float]:
+    def _objective(self) -> Objective:
+        return objective(self.case.model, None if self.case.own else self.case.loss)
+
+    def left_out(self, copy: Copy | None = None) -> tuple[float, float]:
         """Returns the loss of data that a longer trial did not see, and what is added to it.
 
-        The trial is done on every other sample.
-
-        Args:
-            weakened: by which share its steps leave out penalties and what layers add to the loss.
+        The trial is done on every other sample, on the variables of `copy` if one is given.
         """
         case = self.case
-        copy = self.new_copy(weakened=weakened) if weakened else case.copy
+        copy = copy or case.copy
         nest = (case.x, case.y, case.sample_weight)
         seen, unseen = (
             keras.tree.map_structure(lambda t, i=i: None if t is None else t[i::2], nest)
@@ -144,23 +138,51 @@ class Tries:
         case = self.case
 
         def remembering(lengths: Mapping[str, float]) -> Trial | None:
-            start = weighing.remembering(case.copy, lengths)
+            start = starts.remembering(case.copy, lengths)
             return None if start is None else self.from_start(start, None, steps)
 
         known = case.sample_weight is None and steps == len(self.own.losses)
         return weighing.Trials(
             self.own if known else self.attempt(self.rate.value, sample_weight=None, steps=steps),
-            functools.cache(lambda: self.from_start(weighing.redrawn(case.copy), None, steps)),
-            lambda: self._rectified(steps),
+            functools.cache(lambda: self.redrawn(steps, None)),
+            lambda: self._of(starts.rectified(case.model), steps, None),
             remembering,
             self.best,
-            tuple(layer.name for layer in weighing.hidden_sigmoids(case.model)),
+            tuple(layer.name for layer in starts.hidden_sigmoids(case.model)),
         )
 
-    def _rectified(self, steps: int) -> Trial | None:
-        """Returns the trial of the net with ReLU for its sigmoids; None if it has none."""
-        other = weighing.rectified(self.case.model)
-        if other is None:
+    def with_activations(self, instead: Mapping[str, str]) -> Trial | None:
+        """Returns the longer trial with other activations, by name of layer; None if not copied."""
+        return self._of(starts.with_activations(self.case.model, instead), self.longer)
+
+    def _of(self, model: keras.Model | None, steps: int, sample_weight: Any = _OWN) -> Trial | None:
+        """Returns a trial of another model with the loss of this one; None of none."""
+        if model is None:
             return None
-        copy = Copy(other, objective(self.case.model, None if self.case.own else self.case.loss))
-        return copy.trial(self.case.x, self.case.y, self.optimizer, self.rate.value, steps=steps)
+        copy = Copy(model, self._objective())
+        return self.attempt(self.rate.value, sample_weight=sample_weight, steps=steps, copy=copy)
+
+
+def work(model: keras.Model) -> tuple[int, float]:
+    """Returns how many layers a model has, and roughly its multiplications for one sample.
+
+    Each kernel once for each place it is applied at, three times (forward, and back to weights and
+    to inputs); of layers whose output shape is not known, for one place.
+    """
+    layers, total = 0, 0.0
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            inner, cost = work(layer)
+            layers, total = layers + inner, total + cost
+            continue
+        layers += 1
+        if isinstance(layer, keras.layers.Embedding):
+            continue
+        size = sum(np.prod(w.shape) for w in layer.weights if len(w.shape) > 1)
+        try:
+            shape = (layer.input if isinstance(layer, keras.layers.RNN) else layer.output).shape
+            places = np.prod([n or 1 for n in shape[1:-1]], initial=1.0)
+        except (AttributeError, ValueError):
+            places = 1.0
+        total += 3.0 * float(size) * float(places)
+    return layers, total

@@ -7,15 +7,14 @@ these do not bring the loss clearly lower, a finding is a note.
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import NamedTuple
 
-import keras
 import numpy as np
 
+from keras_inits._diagnose.setting.endings import COMPILE
 from keras_inits._diagnose.setting.rates import fall
-from keras_inits._diagnose.setting.steps import Copy, Trial
-from keras_inits._diagnose.sizes import OVER_TIME, gate_of_memory
-from keras_inits._keras_internals import all_layers
+from keras_inits._diagnose.setting.steps import Trial
+from keras_inits._diagnose.sizes import OVER_TIME
 from keras_inits._reporting import Finding, grouped
 
 # What other weights can amend. Not among them: what learns nothing at all or is not finite.
@@ -37,107 +36,13 @@ FADES = ("vanishing", "rank-collapsed")
 NEARLY_ALL = 0.9  # of the units
 
 
-def redrawn(copy: Copy, *, seed: int = 0) -> list[Any]:
-    """Returns the trained variables, kernels drawn from N(0, 2 / fan_in) and biases 0.
+class Dismissed(NamedTuple):
+    """A finding that is no alarm, and the trials that say so: as it is, and with a change."""
 
-    He et al. 2015, equation 10. Each gate's recurrent kernel is orthogonal, as by default in Keras;
-    embeddings and all other weights stay.
-    """
-    rng = np.random.default_rng(seed)
-    values: list[Any] = []
-    for variable in copy.trained:
-        shape = tuple(variable.shape)
-        if variable.name == "kernel" and len(shape) > 1:
-            fan_in = int(np.prod(shape[:-1]))
-            values.append(rng.normal(0, np.sqrt(2 / fan_in), shape).astype("float32"))
-        elif variable.name == "recurrent_kernel" and len(shape) == 2 and shape[1] % shape[0] == 0:
-            gates = rng.normal(size=(shape[1] // shape[0], shape[0], shape[0]))
-            values.append(np.concatenate(np.linalg.qr(gates)[0], axis=1).astype("float32"))
-        elif variable.name == "bias":
-            values.append(np.zeros(shape, "float32"))
-        else:
-            values.append(variable)
-    return values
-
-
-def rectified(model: keras.Model) -> keras.Model | None:
-    """Returns a copy with ReLU in the place of hidden sigmoids, kernels and biases as `redrawn`.
-
-    None where there are none, or the model cannot be copied layer by layer.
-    """
-    changed = hidden_sigmoids(model)
-    if not changed:
-        return None
-
-    def clone(layer: Any) -> Any:
-        config = layer.get_config()
-        if layer in changed:
-            config |= {"activation": "relu", "kernel_initializer": "he_normal"}
-        return type(layer).from_config(config)
-
-    try:
-        other = keras.models.clone_model(model, clone_function=clone)
-        for old, new in zip(model.layers, other.layers, strict=True):
-            if old not in changed:
-                new.set_weights(old.get_weights())
-    except Exception:  # a layer of the user's own that its configuration does not make
-        return None
-    return other
-
-
-def hidden_sigmoids(model: keras.Model) -> list[keras.Layer]:
-    """Returns the layers with a kernel and a sigmoid before the last; none of subclassed models."""
-    if not isinstance(model, keras.Sequential) and not hasattr(model, "operations"):
-        return []
-    return [layer for layer in model.layers[:-1] if _sigmoid(layer)]
-
-
-def _sigmoid(layer: Any) -> bool:
-    name = getattr(getattr(layer, "activation", None), "__name__", "")
-    plain = isinstance(layer, keras.layers.Dense | keras.layers.Conv1D | keras.layers.Conv2D)
-    return name in ("sigmoid", "hard_sigmoid") and plain
-
-
-def remembering(copy: Copy, steps: Mapping[str, float], *, seed: int = 0) -> list[Any] | None:
-    """Returns the trained variables, changed so that the first steps of a sequence are not lost.
-
-    Gates keep what they hold for a whole sequence: Tallec & Ollivier 2018,
-    https://arxiv.org/abs/1804.11188, a bias of log(steps) at those that keep the state. Without
-    gates the recurrent kernel is orthogonal: Le, Jaitly, Hinton 2015,
-    https://arxiv.org/abs/1504.00941. None where no layer is of either kind.
-
-    Args:
-        copy: of the model.
-        steps: how many each recurrent layer takes that forgets, by its name.
-        seed: of orthogonal kernels.
-    """
-    rng = np.random.default_rng(seed)
-    gates: dict[int, tuple[slice, float]] = {}
-    plain: set[int] = set()
-    for layer in all_layers(copy.model):
-        cell: Any = getattr(layer, "cell", None)
-        if layer.name not in steps:
-            continue
-        keeps = gate_of_memory(cell)
-        if keeps is not None and cell.bias is not None:
-            gates[id(cell.bias)] = keeps, float(np.log(max(steps[layer.name], 2)))
-        elif isinstance(cell, keras.layers.SimpleRNNCell):
-            plain.add(id(cell.recurrent_kernel))
-    if not gates and not plain:
-        return None
-    values: list[Any] = []
-    for variable in copy.trained:
-        if id(variable) in gates:
-            place, bias = gates[id(variable)]
-            value = keras.ops.convert_to_numpy(variable).copy()
-            rows = value.reshape(-1, value.shape[-1])  # a GRU may have a second one
-            rows[0, place] = bias
-            values.append(value)
-        elif id(variable) in plain:
-            values.append(np.linalg.qr(rng.normal(size=variable.shape))[0].astype("float32"))
-        else:
-            values.append(variable)
-    return values
+    finding: Finding
+    own: Trial
+    other: Trial
+    change: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,26 +95,20 @@ def weighed(
         lost: whether next to nothing of the input reaches the output. Trials acquit such a net
             where they show that it learns; not where nothing learns in so few steps.
     """
-    kept, notes = _weighed(findings, trials, lost)
-    if longer is None:
-        return _left(findings, kept), notes
-    fading = [f for f in findings if id(f) in kept and (f.kind in FADES or _silent(f))]
-    if not kept and (late := [f for f in findings if _shows_late(f)]):
-        still, more = _weighed(late, longer(), lost)
-        # What the first trials said of what is kept now is no longer so.
-        return _left(findings, still), more if still else (*notes, *more)
-    if not fading:
-        return _left(findings, kept), notes
-    if any(map(_far_gone, fading)) and clearly_lower(trials.redrawn(), trials.own):
-        return _left(findings, kept), notes
-    still, more = _weighed(fading, longer(), lost)
-    others = {id(f): kept[id(f)] for f in findings if id(f) in kept and f not in fading}
-    return _left(findings, others | still), (*notes, *more)
-
-
-def _left(findings: Sequence[Finding], kept: Mapping[int, Finding]) -> tuple[Finding, ...]:
-    """Returns what is kept of findings, in their order, each once."""
-    return tuple({id(kept[id(f)]): kept[id(f)] for f in findings if id(f) in kept}.values())
+    kept, dismissed = _weighed(findings, trials, lost)
+    again = [f for f in findings if id(f) in kept and (f.kind in FADES or _silent(f))]
+    if any(map(_far_gone, again)) and clearly_lower(trials.redrawn(), trials.own):
+        again = []
+    if not kept:
+        again = [f for f in findings if _shows_late(f)]
+    if longer is not None and again:
+        still, more = _weighed(again, longer(), lost)
+        kept = {id(f): kept[id(f)] for f in findings if id(f) in kept and f not in again} | still
+        # What the first trials said of these is no longer so.
+        dismissed = [each for each in dismissed if each.finding not in again] + more
+    # In their order, and what stands for several once.
+    left = {id(kept[id(f)]): kept[id(f)] for f in findings if id(f) in kept}
+    return tuple(left.values()), tuple(_notes(dismissed))
 
 
 def _far_gone(finding: Finding) -> bool:
@@ -235,16 +134,16 @@ def _shows_late(finding: Finding) -> bool:
 
 def _weighed(
     findings: Sequence[Finding], trials: Trials, lost: bool
-) -> tuple[dict[int, Finding], tuple[str, ...]]:
-    """Returns what is kept of findings by their `id`, and notes on the others."""
+) -> tuple[dict[int, Finding], list[Dismissed]]:
+    """Returns what is kept of findings by their `id`, and the others."""
     own = trials.own
     doubtful = [finding for finding in findings if finding.kind in SCALES]
     kept = {id(f): f for f in findings if f.kind not in SCALES}
     if not doubtful or not np.isfinite(own.end):
-        return {id(f): f for f in findings}, ()
+        return {id(f): f for f in findings}, []
     # That the first steps of a sequence are forgotten is no question of kernels.
     forgetting = [f for f in doubtful if f.kind == "vanishing" and f.numbers.keys() >= OVER_TIME]
-    notes: list[str] = []
+    dismissed: list[Dismissed] = []
     if forgetting:
         lengths = {_layer(f.where[0]): f.numbers["steps"] for f in forgetting}
         other = trials.remembering(lengths)
@@ -252,8 +151,8 @@ def _weighed(
             doubtful = [f for f in doubtful if f not in forgetting]
             if trials.prefer(other):
                 kept |= {id(f): f for f in forgetting}
-            left_out = [f for f in forgetting if id(f) not in kept]
-            notes += _no_alarms(left_out, own, other, "recurrent layers that keep what they hold")
+            change = "recurrent layers that keep what they hold"
+            dismissed += [Dismissed(f, own, other, change) for f in forgetting if id(f) not in kept]
     if doubtful:
         other = trials.redrawn()
         if preferred := trials.prefer(other):
@@ -266,9 +165,9 @@ def _weighed(
         if _mute(own, other):
             mute = [f for f in doubtful if _silent(f) or (lost and f.kind == "vanishing")]
             kept |= {id(f): f for f in mute if id(f) not in kept}
-        left_out = [f for f in doubtful if id(f) not in kept]
-        notes += _no_alarms(left_out, own, other, "kernels drawn anew")
-    return kept, tuple(notes)
+        change = "kernels drawn anew"
+        dismissed += [Dismissed(f, own, other, change) for f in doubtful if id(f) not in kept]
+    return kept, dismissed
 
 
 def _layer(path: str) -> str:
@@ -276,9 +175,10 @@ def _layer(path: str) -> str:
     return path.split("/")[-1].split(":")[0]
 
 
-def _no_alarms(findings: Sequence[Finding], own: Trial, other: Trial, change: str) -> Iterator[str]:
+def _notes(dismissed: Sequence[Dismissed]) -> Iterator[str]:
     """Yields a note on the findings of each kind that are no alarm."""
-    for kind, (first, *others) in grouped(findings, lambda finding: finding.kind).items():
+    groups = grouped(dismissed, lambda each: (each.finding.kind, each.change))
+    for (kind, change), ((first, own, other, _), *others) in groups.items():
         more = f" and {len(others)} more" if others else ""
         yield (
             f"no alarm: {kind}, {', '.join(first.where)}{more}: {first.evidence}; with {change}, "
@@ -311,7 +211,7 @@ def _of_sigmoids(
         f"for name in {layers!r}:\n"
         "    model.get_layer(name).activation = keras.activations.relu  # or tanh\n"
         "    keras_inits.initialize(model.get_layer(name), keras_inits.HeInit())\n"
-        "model.compile(model.optimizer, loss=model.loss)"
+        f"{COMPILE}"
     )
     together = dataclasses.replace(
         first,

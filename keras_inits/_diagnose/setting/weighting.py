@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_inits._diagnose.setting.endings import on_loss
 from keras_inits._diagnose.setting.plain import Targets
 from keras_inits._diagnose.setting.reading import tensors_of
 from keras_inits._keras_internals import all_layers, compile_arguments
@@ -206,11 +207,5 @@ def outputs_without(model: keras.Model) -> list[Finding]:
 def _finding(
     evidence: str, consequence: str, numbers: dict[str, float], remedy: str = ""
 ) -> Finding:
-    return Finding(
-        "loss",
-        ("loss",),
-        evidence,
-        consequence,
-        remedy or "Look at how sample_weight is computed (integers are cut by //); or leave it out",
-        numbers,
-    )
+    look = "Look at how sample_weight is computed (integers are cut by //); or leave it out"
+    return on_loss(evidence, consequence, remedy or look, numbers)

@@ -13,6 +13,7 @@ from keras_inits._diagnose.measuring import moments
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import geometry
 from keras_inits._layers.kinds import Kind, kind
+from keras_inits._moments.reach import on_input_at
 
 Rows = Sequence[int]
 
@@ -123,9 +124,7 @@ def _taps(layer: Any, sizes: Rows, made: Rows) -> float:
     for n, m, k, stride, dilation in zip(
         sizes, made, layer.kernel_size, strides, dilations, strict=True
     ):
-        padding = max(0, (m - 1) * stride + (k - 1) * dilation + 1 - n) if same else 0
-        positions = np.arange(m)[:, None] * stride + np.arange(k) * dilation - padding // 2
-        share *= float(np.mean((positions >= 0) & (positions < n)))
+        share *= float(np.mean(on_input_at(n, m, k, stride, dilation, padded=same)))
     return share
 
 

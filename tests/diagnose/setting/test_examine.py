@@ -48,12 +48,17 @@ SPARSE = "sparse_categorical_crossentropy"
     "optimizer",
     [
         "adam",
-        "rmsprop",
         "sgd",
         keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True),
-        keras.optimizers.AdamW(3e-4),
-        keras.optimizers.Adadelta(1.0),
-        keras.optimizers.Lion(1e-4),
+        *(
+            pytest.param(optimizer, marks=pytest.mark.slow)
+            for optimizer in (
+                "rmsprop",
+                keras.optimizers.AdamW(3e-4),
+                keras.optimizers.Adadelta(1.0),
+                keras.optimizers.Lion(1e-4),
+            )
+        ),
     ],
     ids=lambda o: o if isinstance(o, str) else o.name,
 )

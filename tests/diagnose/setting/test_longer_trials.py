@@ -7,12 +7,13 @@ from keras import layers, ops
 
 import keras_inits
 from keras_inits._diagnose.setting import (
+    asked,
     examine,
     filled,
+    hidden,
     linearity,
     own_loss,
     sampling,
-    strength,
     weighing,
     weighting,
 )
@@ -73,7 +74,7 @@ def test_constraints_that_leave_nothing_of_kernels_are_found(limit, kinds):
 )
 def test_a_loss_of_exchanged_arguments_is_recognized(loss, wrong):
     end = End("softmax", KINDS.shape, "last")
-    found = own_loss.check(KINDS, targets_of(KINDS), end, own_loss.as_fit(loss), inputs=1)
+    found = own_loss.check(KINDS, targets_of(KINDS), end, asked.as_fit(loss), inputs=1)
     assert [f.kind for f in found] == (["loss"] if wrong else [])
     assert not wrong or "categorical_crossentropy of (outputs, targets)" in found[0].evidence
 
@@ -88,7 +89,7 @@ def test_a_loss_of_exchanged_arguments_is_recognized(loss, wrong):
 )
 def test_a_gradient_that_does_not_depend_on_the_targets_is_found(loss, wrong):
     end = End("linear", MEASURED.shape, "last", reference='model.get_layer("last")')
-    found = own_loss.check(MEASURED, targets_of(MEASURED), end, own_loss.as_fit(loss), inputs=1)
+    found = own_loss.check(MEASURED, targets_of(MEASURED), end, asked.as_fit(loss), inputs=1)
     assert bool(found) == wrong
 
 
@@ -134,7 +135,7 @@ def test_curves_of_one_feature_among_noise_are_seen():
 
 def test_dropouts_that_are_noise_are_judged_by_their_rate():
     model = keras.Sequential([keras.Input((6,)), layers.GaussianDropout(0.98), layers.Dense(1)])
-    assert len(strength.dropout(strength.dropouts_of(model))) == 1
+    assert len(hidden.dropout(model)) == 1
 
 
 def test_one_class_that_has_all_weight_is_found():

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_inits._diagnose.setting import data, linearity, output, reach, strength, targets
+from keras_inits._diagnose.setting import data, hidden, linearity, output, reach, strength, targets
 from keras_inits._diagnose.setting.guess import guess
 from keras_inits._diagnose.setting.plain import End, LossKind, loss_kind, targets_of
 
@@ -229,7 +229,13 @@ def test_guesses_are_entropy_and_variance():
 
 
 def test_dropout_of_a_few_units_or_of_nearly_all_is_found():
-    found = strength.dropout([("few", 0.5, 3), ("many", 0.5, 64), ("strong", 0.95, 64)])
+    drop = keras.layers.Dropout
+    model = keras.Sequential(
+        [keras.Input((64,)), drop(0.5, name="many"), drop(0.95, name="strong")]
+    )
+    model.add(keras.layers.Dense(3))
+    model.add(drop(0.5, name="few"))
+    found = sorted(hidden.dropout(model), key=lambda finding: finding.where)
     assert [finding.where for finding in found] == [("few",), ("strong",)]
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from keras_inits._diagnose.setting import examine, output, own_loss, weighting
+from keras_inits._diagnose.setting import asked, examine, output, own_loss, weighting
 from keras_inits._diagnose.setting.guess import guess
 from keras_inits._diagnose.setting.plain import End, loss_kind, targets_of
 
@@ -105,7 +105,7 @@ def critic(sign, score):
 def test_own_losses_are_tried(y, activation, loss, inputs, kind):
     shape = y.shape if y.ndim > 1 else (len(y), 1)
     end = End(activation, shape, "last", reference=REFERENCE)
-    found = own_loss.check(y, targets_of(y), end, own_loss.as_fit(loss), inputs=inputs)
+    found = own_loss.check(y, targets_of(y), end, asked.as_fit(loss), inputs=inputs)
     assert [f.kind for f in found] == ([kind] if kind else [])
 
 

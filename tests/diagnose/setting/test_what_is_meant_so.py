@@ -1,18 +1,22 @@
 """What looks like a fault and is meant so, and remedies in models that hold others."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
 from keras import layers, ops
 
-from keras_inits._diagnose import engine
 from keras_inits._diagnose.setting import (
+    asked,
+    by_steps,
     data,
+    direction,
     examine,
     measured,
+    order,
     output,
     own_loss,
-    run,
     scales,
     weighting,
 )
@@ -37,7 +41,7 @@ def _seed():
 
 def _found(y, activation, loss, inputs=1):
     end = End(activation, y.shape, "last", reference='model.get_layer("last")')
-    return own_loss.check(y, targets_of(y), end, own_loss.as_fit(loss), inputs=inputs)
+    return own_loss.check(y, targets_of(y), end, asked.as_fit(loss), inputs=inputs)
 
 
 def _complementary(y, p):
@@ -79,8 +83,8 @@ def test_a_loss_that_is_linear_in_the_outputs_has_no_wrong_sign():
         def turned(truth, made):
             return -float(((truth - made) ** 2).mean())
 
-        assert own_loss._reversed(y, targets_of(y), end, linear, 1) is None
-        assert own_loss._reversed(y, targets_of(y), end, turned, 1) is not None
+        assert direction.turned_round(y, targets_of(y), end, linear, 1) is None
+        assert direction.turned_round(y, targets_of(y), end, turned, 1) is not None
 
 
 class _Counting(keras.losses.Loss):
@@ -123,7 +127,7 @@ def test_weights_in_any_nest_are_tried_with_mean_1(nest):
         return Trial(rate, (1.0,), 1.0, 0.1, (), (), 1.0)
 
     own = Trial(0.001, (1e-9,), 1e-9, 1e-9, (), (), 1.0)
-    assert len(measured.weight_size(case, own, attempt)) == 1
+    assert len(measured.weight_size(SimpleNamespace(case=case, own=own, attempt=attempt))) == 1
     (last,) = [w for w in scaled if w is not None]
     np.testing.assert_allclose(ops.convert_to_numpy(last), 1.0, rtol=1e-3)
 
@@ -132,7 +136,7 @@ def test_the_reason_why_no_steps_were_tried_is_one_short_line(monkeypatch):
     def broken(*args):
         raise ValueError("no " * 200 + "\nand more")
 
-    monkeypatch.setattr(run, "_tried", broken)
+    monkeypatch.setattr(by_steps, "judged", broken)
     model = keras.Sequential([keras.Input((6,)), layers.Dense(1, "sigmoid")])
     model.compile("adam", BCE)
     (note,) = examine(model, X, Y).notes
@@ -202,7 +206,7 @@ def _nested(*inner):
         (lambda: [layers.Dense(8), layers.BatchNormalization(momentum=0.99999)], 5 * X,
          "moving statistics"),
         (lambda: [layers.Dense(16), layers.Dropout(0.95)], X, "dropout"),
-        (lambda: [layers.Dense(8, "relu", activity_regularizer=keras.regularizers.L1(3.0))], X,
+        (lambda: [layers.Dense(8, "relu", activity_regularizer=keras.regularizers.L1(9.0))], X,
          "regularization"),
         (lambda: [layers.Rescaling(2.0), layers.Normalization(), layers.Dense(4)], 1e4 + 1e3 * X,
          "input scale"),
@@ -262,7 +266,7 @@ def test_a_layer_named_output_is_not_taken_for_the_end():
     dropout = Finding("dropout", ("output",), "", "", "")
     broken = Finding("not finite", ("first",), "", "", "")
     labels = Finding("labels", ("targets",), "", "", "")
-    ordered = engine._in_order(run.Setting((labels, dropout)), (broken,))
+    ordered = order.with_signal(order.Setting((labels, dropout)), (broken,))
     assert [f.kind for f in ordered] == ["labels", "not finite", "dropout"]
 
 

@@ -1,0 +1,58 @@
+"""A loss of the user's own as `fit` calls it, and answers that are made up to ask it about."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_inits._diagnose.setting.plain import PROBABILITIES, End
+
+Loss = Callable[[np.ndarray, np.ndarray], float]
+
+SAMPLES = 16  # a loss may be a net of its own, and is asked some 50 times
+SEED = 470_312  # no seed that somebody's targets were drawn with
+CLOSE = 1e-3  # float32 sums of some hundred terms differ by less
+APART = 0.01  # a loss that sees which target is whose differs by more
+
+
+class RefusedError(Exception):
+    """A loss that raises on answers that are made up: it wants batches of its own kind."""
+
+
+def as_fit(loss: Any) -> Loss:
+    """Returns the value of a loss as `fit` computes it, for one output.
+
+    What the loss assigns to variables is not kept. Whatever it raises becomes one error.
+    """
+    judge = keras.Model(name="judge")
+    judge.compile(loss=loss)
+
+    def value(y: np.ndarray, made: np.ndarray) -> float:
+        given = ops.convert_to_tensor(y), ops.convert_to_tensor(made)
+        try:
+            with keras.StatelessScope():
+                made_of = judge.compute_loss(y=given[0], y_pred=given[1])
+                return float(ops.convert_to_numpy(made_of))
+        except Exception as error:
+            raise RefusedError from error
+
+    return value
+
+
+def answers(samples: int, end: End, seed: int = SEED) -> np.ndarray:
+    """Returns outputs such as the model could make, which know nothing of the targets."""
+    draw = np.random.default_rng(seed).standard_normal((samples, *end.shape[1:]))
+    if end.activation == "softmax":
+        draw = np.exp(draw) / np.exp(draw).sum(-1, keepdims=True)
+    elif end.activation in PROBABILITIES:
+        draw = 1 / (1 + np.exp(-draw))
+    elif end.activation != "linear":
+        draw = np.abs(draw)
+    return draw.astype(keras.config.floatx())
+
+
+def same(a: float, b: float) -> bool:
+    """Says whether two losses are one, but for rounding."""
+    return bool(np.isfinite(a) and np.isfinite(b) and abs(a - b) <= CLOSE * max(abs(a), abs(b)))
