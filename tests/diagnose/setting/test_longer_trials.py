@@ -64,6 +64,27 @@ def test_constraints_that_leave_nothing_of_kernels_are_found(limit, kinds):
     assert _kinds(model, X, CLASSES, SPARSE, keras.optimizers.Adam(0.01)) == kinds
 
 
+@pytest.mark.parametrize(("hidden_layers", "kinds"), [(2, ["regularization"]), (0, [])])
+def test_an_optimizer_that_forgets_where_kernels_start_is_found_behind_hidden_layers(
+    hidden_layers, kinds
+):
+    inner = [layers.Dense(24, "tanh") for _ in range(hidden_layers)]
+    model = keras.Sequential([keras.Input((6,)), *inner, layers.Dense(3, "softmax")])
+    assert _kinds(model, X, CLASSES, SPARSE, keras.optimizers.Ftrl(0.01)) == kinds
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "kinds"),
+    [(keras.optimizers.SGD(0.05), ["input scale"]), (keras.optimizers.SGD(10.0), [])],
+    ids=["usual rate", "rate that makes up for it"],
+)
+def test_small_inputs_of_which_nothing_is_learned_are_found(optimizer, kinds):
+    model = keras.Sequential(
+        [keras.Input((6,)), layers.Dense(32, "relu"), layers.Dense(3, "softmax")]
+    )
+    assert _kinds(model, 0.03 * X, CLASSES, SPARSE, optimizer) == kinds
+
+
 @pytest.mark.parametrize(
     ("loss", "wrong"),
     [
