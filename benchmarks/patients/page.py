@@ -92,8 +92,8 @@ if its broken side was seen to fail and its repair to learn, before any verdict 
 """,
 }
 
-# The first runs, seed 0: of commits 5d5ca4d, 9c0f847, 4c4af1b with acedcab, f6dd847, 4787c48. Of the
-# further programs it is known how many were found when they were written.
+# The first runs, seed 0: of commits 5d5ca4d, 9c0f847, 4c4af1b with acedcab, f6dd847, 4787c48. Of
+# the further programs it is known how many were found when they were written.
 _FIRST: Mapping[str, Mapping[str, tuple[int, int]]] = {
     "further": {"found": (60, 89)},
     "blind": {

@@ -12,10 +12,8 @@ from keras_inits._diagnose.setting import data, rates
 from keras_inits._diagnose.setting.entrances import Entrance
 from keras_inits._diagnose.setting.rescaled import Behind
 from keras_inits._diagnose.setting.steps import Trial
-from keras_inits._diagnose.setting.tries import Tries
+from keras_inits._diagnose.setting.tries import TAUGHT, UNTAUGHT, Tries
 from keras_inits._reporting import Finding
-
-STILL = 0.95  # of the loss of a guess: nothing to speak of is learned
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,10 +122,10 @@ def _small(tries: Tries, suspects: Sequence[Suspect]) -> list[Finding]:
         return []
     own = tries.own_longer
     guess = own.start if tries.best is None else tries.best
-    if own.end < STILL * guess or rates.collapsed(own):
+    if own.end < UNTAUGHT * guess or rates.collapsed(own):
         return []
     other = tries.attempt(own.rate, _standardized(tries, suspects), steps=tries.longer)
-    if not other.end <= (1 - rates.FALLS) * min(own.end, guess) or rates.collapsed(other):
+    if not other.end <= TAUGHT * min(own.end, guess) or rates.collapsed(other):
         return []
     return [each.finding(_proof(own, other)) for each in suspects]
 
