@@ -54,7 +54,8 @@ def _started_over(tries: Tries) -> Finding | None:
     """
     own, best = tries.own, tries.best
     kernels = [m for m, v in zip(own.moved, tries.case.copy.trained, strict=True) if v.ndim > 1]
-    if len(kernels) < 2 or any(abs(moved - 1) > LEFT for moved in kernels) or own.spread > CUT:
+    near = all(abs(moved - 1) <= LEFT for moved in kernels)  # not where a step ended in NaN
+    if len(kernels) < 2 or not near or not own.spread <= CUT or not np.isfinite(own.end):
         return None
     if not best or not tries.longer or tries.own_longer.end < UNTAUGHT * best:
         return None
