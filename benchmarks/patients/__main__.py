@@ -6,10 +6,10 @@
 Tables of programs: `collected`, which people asked about and the research on fault diagnosis
 gathered, each with its repair; `further`, our own of the same kinds; `healthy`, as in Keras's
 examples; `blind` and `blind-healthy`, written without a look at how `diagnose` decides;
-`blind-second`, `blind-third`, `blind-fourth` and their healthy programs, more such sets, each
-first run after the limits of `diagnose` had been chosen by the sets before. All are ports: nets,
-losses and optimizers as reported, data generated. Results are kept in `--keep` line by line: an
-interrupted run goes on, and several may share the work by other files, read with `--with`.
+`blind-second` to `blind-fifth` and their healthy programs, more such sets, each first run after
+the limits of `diagnose` had been chosen by the sets before. All are ports: nets, losses and
+optimizers as reported, data generated. Results are kept in `--keep` line by line: an interrupted
+run goes on, and several may share the work by other files, read with `--with`.
 `--train` trains both sides of each program and prints their scores instead: the proof that the one
 is broken and the other is not.
 """
@@ -22,6 +22,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from blind import BLIND, BLIND_HEALTHY
+from blind_fifth import BLIND_FIFTH, BLIND_FIFTH_HEALTHY
 from blind_fourth import BLIND_FOURTH, BLIND_FOURTH_HEALTHY
 from blind_second import BLIND_SECOND, BLIND_SECOND_HEALTHY
 from blind_third import BLIND_THIRD, BLIND_THIRD_HEALTHY
@@ -45,6 +46,8 @@ PARTS = {
     "blind-third-healthy": BLIND_THIRD_HEALTHY,
     "blind-fourth": BLIND_FOURTH,
     "blind-fourth-healthy": BLIND_FOURTH_HEALTHY,
+    "blind-fifth": BLIND_FIFTH,
+    "blind-fifth-healthy": BLIND_FIFTH_HEALTHY,
 }
 
 

@@ -83,10 +83,17 @@ programs that look odd. A pair is here only if its broken side was seen to fail 
 learn, before any verdict on it was seen. Some faults show only in what the data mean, which no look
 at a net can know.
 """,
+    "blind-fifth": """\
+## A fifth set written blind
+
+Of what people usually post, over the whole range of tasks (tables, series, texts, pictures, masks,
+pairs, values of actions), by an author who had not seen the code of `diagnose`. A pair is here only
+if its broken side was seen to fail and its repair to learn, before any verdict on it was seen.
+""",
 }
 
-# The first runs, seed 0: of commits 5d5ca4d, 9c0f847, 4c4af1b with acedcab, f6dd847. Of the further
-# programs it is known how many were found when they were written.
+# The first runs, seed 0: of commits 5d5ca4d, 9c0f847, 4c4af1b with acedcab, f6dd847, 4787c48. Of
+# the further programs it is known how many were found when they were written.
 _FIRST: Mapping[str, Mapping[str, tuple[int, int]]] = {
     "further": {"found": (60, 89)},
     "blind": {
@@ -116,6 +123,13 @@ _FIRST: Mapping[str, Mapping[str, tuple[int, int]]] = {
         "located": (14, 31),
         "alarmed": (0, 31),
         "healthy": (1, 24),
+    },
+    "blind-fifth": {
+        "found": (29, 39),
+        "named": (28, 39),
+        "located": (26, 39),
+        "alarmed": (0, 39),
+        "healthy": (0, 23),
     },
 }
 

@@ -24,7 +24,7 @@ from keras_inits._diagnose.setting.case import Case
 from keras_inits._diagnose.setting.order import Setting, Weighed, ordered
 from keras_inits._diagnose.setting.scales import Suspect
 from keras_inits._diagnose.setting.schedules import inner, momentum_of
-from keras_inits._diagnose.setting.tries import BUDGET, LAYERS, Tries
+from keras_inits._diagnose.setting.tries import BUDGET, LAYERS, UNTAUGHT, Tries
 from keras_inits._reporting import Finding
 
 # A rate, or a loss at the start, that these explain is not named on top.
@@ -127,14 +127,17 @@ def _recovers(tries: Tries, found: Finding) -> bool:
 
 
 def _unsteady(tries: Tries) -> Finding | None:
-    """Returns the finding that a rate throws the loss up and a tenth of it teaches far more."""
+    """Returns the finding that a rate throws the loss up and a tenth of it teaches far more.
+
+    In the first steps; or in the longer trial, where what was thrown up has learned nothing yet.
+    """
     own, rate = tries.own, tries.rate
     if tries.longer <= tries.steps or not max(own.losses, default=0.0) > rates.THROWN * own.start:
         return None
-    other = tries.attempt(own.rate / 10)
-    if other.end > rates.HALF * own.end or max(other.losses) > 1.5 * other.start:
+    other, longer = tries.attempt(own.rate / 10), tries.own_longer
+    soon = other.end <= rates.HALF * own.end and max(other.losses) <= 1.5 * other.start
+    if not soon and longer.end < UNTAUGHT * min(tries.best or np.inf, longer.start):
         return None
-    longer = tries.own_longer
     if longer.end < rates.HALF * longer.start or rates.only_added_rises(longer):
         return None
     for divisor in (10, 100):

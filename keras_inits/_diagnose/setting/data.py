@@ -22,6 +22,9 @@ SPREAD = 100.0  # the largest feature's size over the median one's: 10,000 in cu
 BLANK = 0.3  # of the pictures; one class of four, of which nothing is drawn, has less
 BARE = 0.02  # ones in the others; photographs and scans that are not overexposed have fewer 255
 TINY = 1e-2  # largest absolute value; the output is that of the biases alone
+# Root mean square from which on the curvature is a hundredth of that of unit inputs: under gradient
+# descent a hundred steps do what one could. Long trials tell, since rows of length 1 are as small.
+SMALL = 0.1
 
 NORMALIZATION = (
     "norm = keras.layers.Normalization(); norm.adapt(x); "
@@ -56,7 +59,7 @@ class Scale:
 
     @property
     def suspicion(self) -> str | None:
-        """`"strong"`, `"weak"` (to be proved by trial steps) or None."""
+        """`"strong"`, `"weak"` or `"small"` (to be proved by trial steps) or None."""
         if self.centered:
             return "weak"
         if self.rms >= STRONG or self.largest <= TINY or self.offset >= FAR:
@@ -65,7 +68,7 @@ class Scale:
             return "strong"
         if self.rms >= WEAK or (self.offset >= OFFSET and self.rms >= 1):
             return "weak"
-        return None
+        return "small" if 0 < self.rms <= SMALL else None
 
 
 def features(x: np.ndarray) -> np.ndarray:
@@ -143,7 +146,7 @@ def scale_finding(scale: Scale, proof: str = "", name: str = "") -> Finding:
             f"; the largest feature is {scale.spread:.3g} times the median one (limit {SPREAD:g})"
         )
     remedy = "model = keras.Sequential([keras.layers.Rescaling(1 / 255), model]), and compile again"
-    if scale.largest <= TINY:
+    if scale.rms <= SMALL:
         consequence = "The first kernel sees next to nothing; the output is that of the biases"
     else:
         consequence = (

@@ -23,9 +23,9 @@ def guess(targets: Targets, loss: LossKind, weights: np.ndarray | None = None) -
     values = targets.values
     if not values.size or not np.isfinite(values).all():
         return None
-    mean, share = 1.0, np.full(len(values), 1 / len(values))
+    mean, share = terms(targets, loss), np.full(len(values), 1 / len(values))
     if weights is not None:
-        mean = float(weights.mean())
+        mean *= float(weights.mean())
         if weights.shape != (len(values),) or (weights < 0).any() or mean <= 0:
             return None
         share = weights / weights.sum()
@@ -47,6 +47,13 @@ def guess(targets: Targets, loss: LossKind, weights: np.ndarray | None = None) -
         apart = np.abs(values - _median(values, share))
         return mean * float(np.tensordot(share, apart, 1).mean())
     return None
+
+
+def terms(targets: Targets, loss: LossKind) -> float:
+    """Returns how many losses are added up; 1 for a mean."""
+    if not loss.summed:
+        return 1.0
+    return float(targets.values.size if loss.name in SPARSE else len(targets.rows()))
 
 
 def _median(values: np.ndarray, share: np.ndarray) -> np.ndarray:

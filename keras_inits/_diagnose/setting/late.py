@@ -7,7 +7,7 @@ from keras import ops
 from keras_inits._diagnose.backends import backend
 from keras_inits._diagnose.setting import measured, weighing
 from keras_inits._diagnose.setting.case import Case
-from keras_inits._diagnose.setting.guess import even_guess
+from keras_inits._diagnose.setting.guess import even_guess, terms
 from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE
 from keras_inits._diagnose.setting.steps import Trial
 from keras_inits._diagnose.setting.tries import Tries
@@ -36,7 +36,11 @@ def check(tries: Tries) -> list[Finding]:
     case, own = tries.case, tries.own
     losses = {kind.name for _, _, kind in case.parts}
     weights = measured.weights_of(case)
-    means = [1.0 if each is None else float(each.mean()) for each in weights]
+    counts = [terms(targets, kind) for targets, _, kind in case.parts]
+    means = [
+        count * (1.0 if each is None else float(each.mean()))
+        for each, count in zip(weights, counts, strict=True)
+    ]
     guesses = [even_guess(kind, end.units) for _, end, kind in case.parts]
     even = [None if value is None else value * m for value, m in zip(guesses, means, strict=True)]
     classes = losses <= {*BINARY, *CATEGORICAL, *SPARSE}

@@ -56,6 +56,7 @@ class LossKind:
         axis: along which the classes lie.
         ignored: the class number of what is left out of the loss; None for none.
         smoothing: the share of the labels that is spread evenly over the classes.
+        summed: whether the losses of a batch are added up, where the default is their mean.
     """
 
     name: str
@@ -63,6 +64,7 @@ class LossKind:
     axis: int = field(default=-1, repr=False)
     ignored: int | None = field(default=None, repr=False)
     smoothing: float = field(default=0.0, repr=False)
+    summed: bool = field(default=False, repr=False)
 
     @property
     def class_name(self) -> str:
@@ -99,6 +101,7 @@ LossKind(name='binary_crossentropy', from_logits=True))
         axis if isinstance(axis, int) else -1,
         config.get("ignore_class"),
         float(config.get("label_smoothing") or 0.0),
+        config.get("reduction") == "sum",
     )
 
 

@@ -11,7 +11,8 @@ from keras import ops
 from keras_inits._diagnose.setting import data, rates
 from keras_inits._diagnose.setting.entrances import Entrance
 from keras_inits._diagnose.setting.rescaled import Behind
-from keras_inits._diagnose.setting.tries import Tries
+from keras_inits._diagnose.setting.steps import Trial
+from keras_inits._diagnose.setting.tries import TAUGHT, UNTAUGHT, Tries
 from keras_inits._reporting import Finding
 
 
@@ -95,18 +96,45 @@ def unproved(suspects: Sequence[Suspect]) -> list[Finding]:
 
 def proved(tries: Tries, suspects: Sequence[Suspect]) -> list[Finding]:
     """Returns the findings on scales that trial steps teach worse than scaled inputs."""
-    if not suspects:
-        return []
-    own, case = tries.own, tries.case
-    flat = keras.tree.flatten(case.x)
+    far = [each for each in suspects if each.scale.suspicion != "small"]
+    return _far(tries, far) if far else _small(tries, suspects)
+
+
+def _standardized(tries: Tries, suspects: Sequence[Suspect]) -> Any:
+    """Returns the inputs of the training, some of them as they should be."""
+    flat = keras.tree.flatten(tries.case.x)
     for each in suspects:
         made = each.standardized(ops.convert_to_numpy(flat[each.index]))
         flat[each.index] = ops.convert_to_tensor(made)
-    other = tries.attempt(own.rate, keras.tree.pack_sequence_as(case.x, flat))
-    proof = (
+    return keras.tree.pack_sequence_as(tries.case.x, flat)
+
+
+def _proof(own: Trial, other: Trial) -> str:
+    return (
         f"in {len(own.losses)} steps on a copy the loss goes from {own.start:.3g} to {own.end:.3g} "
         f"with it, and from {other.start:.3g} to {other.end:.3g} where it is scaled"
     )
+
+
+def _small(tries: Tries, suspects: Sequence[Suspect]) -> list[Finding]:
+    """Returns the findings on small inputs of which nothing is learned, and much once scaled."""
+    if not suspects or not tries.longer or rates.fall(tries.own) > rates.FALLS:
+        return []
+    own = tries.own_longer
+    guess = own.start if tries.best is None else tries.best
+    if own.end < UNTAUGHT * guess or rates.collapsed(own):
+        return []
+    other = tries.attempt(own.rate, _standardized(tries, suspects), steps=tries.longer)
+    if not other.end <= TAUGHT * min(own.end, guess) or rates.collapsed(other):
+        return []
+    return [each.finding(_proof(own, other)) for each in suspects]
+
+
+def _far(tries: Tries, suspects: Sequence[Suspect]) -> list[Finding]:
+    """Returns the findings on large or shifted inputs."""
+    own = tries.own
+    other = tries.attempt(own.rate, _standardized(tries, suspects))
+    proof = _proof(own, other)
     # Where the raw input has taught something in these steps, it must be the worse teacher; where
     # it has not, its scale stands as the reason.
     learned = rates.fall(own) > rates.FALLS and own.end < 0.9 * (tries.best or own.end)

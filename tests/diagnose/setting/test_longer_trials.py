@@ -1,5 +1,7 @@
 """What longer trials show, and what stands between the last kernel and the loss."""
 
+import types
+
 import keras
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from keras import layers, ops
 import keras_inits
 from keras_inits._diagnose.setting import (
     asked,
+    by_steps,
     examine,
     filled,
     hidden,
@@ -18,6 +21,7 @@ from keras_inits._diagnose.setting import (
     weighting,
 )
 from keras_inits._diagnose.setting.plain import End, targets_of
+from keras_inits._diagnose.setting.schedules import Rate
 from keras_inits._diagnose.setting.steps import Trial
 from keras_inits._reporting import Finding
 
@@ -64,6 +68,27 @@ def test_constraints_that_leave_nothing_of_kernels_are_found(limit, kinds):
     assert _kinds(model, X, CLASSES, SPARSE, keras.optimizers.Adam(0.01)) == kinds
 
 
+@pytest.mark.parametrize(("hidden_layers", "kinds"), [(2, ["regularization"]), (0, [])])
+def test_an_optimizer_that_forgets_where_kernels_start_is_found_behind_hidden_layers(
+    hidden_layers, kinds
+):
+    inner = [layers.Dense(24, "tanh") for _ in range(hidden_layers)]
+    model = keras.Sequential([keras.Input((6,)), *inner, layers.Dense(3, "softmax")])
+    assert _kinds(model, X, CLASSES, SPARSE, keras.optimizers.Ftrl(0.01)) == kinds
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "kinds"),
+    [(keras.optimizers.SGD(0.05), ["input scale"]), (keras.optimizers.Adam(0.01), [])],
+    ids=["SGD", "Adam"],
+)
+def test_small_inputs_of_which_nothing_is_learned_are_found(optimizer, kinds):
+    model = keras.Sequential(
+        [keras.Input((6,)), layers.Dense(32, "relu"), layers.Dense(3, "softmax")]
+    )
+    assert _kinds(model, 0.03 * X, CLASSES, SPARSE, optimizer) == kinds
+
+
 @pytest.mark.parametrize(
     ("loss", "wrong"),
     [
@@ -91,6 +116,28 @@ def test_a_gradient_that_does_not_depend_on_the_targets_is_found(loss, wrong):
     end = End("linear", MEASURED.shape, "last", reference='model.get_layer("last")')
     found = own_loss.check(MEASURED, targets_of(MEASURED), end, asked.as_fit(loss), inputs=1)
     assert bool(found) == wrong
+
+
+@pytest.mark.parametrize(("learned", "wrong"), [(0.69, True), (0.3, False)])
+def test_a_rate_that_throws_the_loss_up_is_too_high_where_nothing_is_learned_later(learned, wrong):
+    """Not where a loss that was thrown up comes down: 20 steps of a tenth tell neither."""
+    ends = {(0.03, 0): 0.7, (0.003, 0): 0.69, (0.03, 200): learned, (0.003, 200): 0.01}
+
+    def attempt(rate, steps=0):
+        peak = 8.0 if rate == 0.03 else 0.75
+        return Trial(rate, (0.7, peak), 0.7, ends[round(rate, 6), steps], (), (), 1.0)
+
+    tries = types.SimpleNamespace(
+        own=attempt(0.03),
+        own_longer=attempt(0.03, 200),
+        attempt=attempt,
+        steps=20,
+        longer=200,
+        best=0.69,
+        rate=Rate(0.03),
+        optimizer=keras.optimizers.Adam(0.03),
+    )
+    assert bool(by_steps._unsteady(tries)) == wrong
 
 
 class _Draw(layers.Layer):

@@ -228,6 +228,30 @@ def test_guesses_are_entropy_and_variance():
     assert guess(targets_of(MEASURED), SQUARE) == pytest.approx(MEASURED.var())
 
 
+@pytest.mark.parametrize(
+    ("y", "made", "loss"),
+    [
+        (CLASSES, np.full((32, 4), 0.25), keras.losses.SparseCategoricalCrossentropy),
+        (MEASURED, np.full((32, 1), MEASURED.mean()), keras.losses.MeanSquaredError),
+    ],
+)
+def test_the_guess_of_a_sum_is_what_the_loss_gives_for_it(y, made, loss):
+    summed = loss(reduction="sum")
+    assert guess(targets_of(y), loss_kind(summed)) == pytest.approx(
+        float(summed(y, made)), rel=1e-4
+    )
+
+
+def test_percentages_of_targets_that_pass_zero_are_found_and_of_others_left_in_peace():
+    def said(y):
+        return _kinds(y[:, None], "linear", 1, LossKind("mean_absolute_percentage_error"))
+
+    draws = np.random.default_rng(4).normal(size=300)
+    assert said(20 * draws + 3) == ["loss"]
+    assert said(np.exp(draws)) == []  # prices
+    assert said(np.sign(draws) * (1 + np.abs(draws))) == []  # of both signs, and none near 0
+
+
 def test_dropout_of_a_few_units_or_of_nearly_all_is_found():
     drop = keras.layers.Dropout
     model = keras.Sequential(
