@@ -160,13 +160,12 @@ SETTINGS = {
 }
 
 
-def judged(folder: Path, *kinds: str) -> dict:
-    """Returns what is found in settings, and the losses of the first steps; all kinds if none."""
+def judged(folder: Path) -> dict:
+    """Returns what is found in settings, and the losses of the first steps."""
     found = {}
-    for kind in kinds or SETTINGS:
+    for kind, (build, x, y, loss, optimizer) in SETTINGS.items():
         keras.utils.clear_session()
         keras.utils.set_random_seed(0)
-        build, x, y, loss, optimizer = SETTINGS[kind]
         model = build()
         shared(model, folder / f"setting {kind}.npz")
         model.compile(optimizer, loss)
@@ -252,6 +251,4 @@ def state_of(model) -> list:
 
 if __name__ == "__main__":
     assert keras.backend.backend() == sys.argv[1]
-    settings = sys.argv[3] == "settings"
-    run, names = (judged, sys.argv[4:]) if settings else (found, sys.argv[3:])
-    print(json.dumps(run(Path(sys.argv[2]), *names)))
+    print(json.dumps(found(Path(sys.argv[2]), *sys.argv[3:])))

@@ -67,7 +67,7 @@ class LayerReport:
     >>> import keras, numpy as np
     >>> import keras_inits
     >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(16, "relu")])
-    >>> x = np.ones((4, 8), "float32")
+    >>> x = np.eye(8, dtype="float32")
     >>> layer = keras_inits.diagnose(model, x, jacobian_samples=0).layers[0]
     >>> layer.kind, layer.verdict, layer.output.second_moment > 0
     ('Dense', 'healthy', True)
@@ -151,9 +151,9 @@ class SignalReport(Report):
     >>> import keras, numpy as np
     >>> import keras_inits
     >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(16, "relu")])
-    >>> report = keras_inits.diagnose(model, np.ones((4, 8), "float32"), jacobian_samples=0)
+    >>> report = keras_inits.diagnose(model, np.eye(8, dtype="float32"), jacobian_samples=0)
     >>> report.verdict, report.batch, len(report.layers)
-    ('healthy', 4, 1)
+    ('healthy', 8, 1)
     """
 
     model: str

@@ -37,7 +37,6 @@ class BalancedInit(GainScheme):
 
     Args:
         gain: $g$; 1 if None.
-        activation: as in `GainScheme`.
         positive: whether the taps of every output have a positive sum.
 
     Raises:

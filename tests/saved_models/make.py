@@ -40,6 +40,7 @@ ARGUMENTS: dict[str, Any] = {
     "omega": 20.0,
     "order": "pixel_shuffle",
     "output_axes": (-1,),
+    "positive": True,
     "seed": 7,
     "sparsity": None,  # excludes `connections`
     "stddev": 0.3,
