@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_inits._diagnose.setting import (
+    adopted,
     by_steps,
     compiling,
     hidden,
@@ -86,6 +87,8 @@ def _examined(
     if model.weights and not model.trainable_weights and loss is None:
         return Setting((_frozen(model),))
     found += measured.runs(case, inputs)
+    if not suspects:
+        found += adopted.check(case)
     found += hidden.dropout(model) + hidden.softmax(model)
     found += sampling.check(model)
     found += linearity.check(case)
