@@ -1,4 +1,4 @@
-"""What a normalization multiplies by, given its weight."""
+"""What the numbers that a normalization keeps stand for: scales and statistics."""
 
 from typing import Any
 
@@ -10,6 +10,18 @@ _PLAIN = frozenset(
     {keras.layers.BatchNormalization, keras.layers.LayerNormalization,
      keras.layers.GroupNormalization, keras.layers.RMSNormalization}
 )  # fmt: skip
+
+
+def are_at_start(mean: Any, variance: Any) -> bool:
+    """Says whether statistics are those that a normalization is made with, 0 and 1.
+
+    >>> layer = keras.layers.Normalization()
+    >>> layer.build((None, 2))
+    >>> are_at_start(layer.mean, layer.variance)
+    True
+    """
+    shift, spread = (keras.ops.convert_to_numpy(values) for values in (mean, variance))
+    return not np.any(shift) and bool(np.all(spread == 1))
 
 
 def scale_offset(layer: Any, shape: tuple[int, ...]) -> float:

@@ -16,6 +16,7 @@ import numpy as np
 from keras_inits._gains import Activation, gaussian_moments, resolve
 from keras_inits._layers.activations import activation_of_operation
 from keras_inits._layers.kinds import KERNELS, Kind
+from keras_inits._layers.scales import are_at_start
 from keras_inits._moments.applying import applied
 from keras_inits._moments.contracting import contracted
 from keras_inits._moments.normalizing import normalized
@@ -356,16 +357,10 @@ def _preprocessing(place: Place) -> Signal:
     if isinstance(layer, keras.layers.Rescaling):
         scale, offset = (float(np.mean(value)) for value in (layer.scale, layer.offset))
         return signal.with_values(signal.values * scale + offset)
-    if isinstance(layer, keras.layers.Normalization) and not _is_plain(layer):
-        return normal(1.0, signal.alike, place.call.index)  # it was adapted to the data
+    adapted = isinstance(layer, keras.layers.Normalization)
+    if adapted and not are_at_start(layer.mean, layer.variance):
+        return normal(1.0, signal.alike, place.call.index)
     return signal
-
-
-def _is_plain(layer: Any) -> bool:
-    mean, variance = (
-        np.asarray(keras.ops.convert_to_numpy(v)) for v in (layer.mean, layer.variance)
-    )
-    return bool(np.all(mean == 0) and np.all(variance == 1))
 
 
 _STARTS = frozenset({Kind.EMBEDDING, Kind.POSITION})

@@ -10,9 +10,11 @@ from keras import ops
 
 from keras_inits._diagnose.setting.case import Case
 from keras_inits._diagnose.setting.data import standardized
+from keras_inits._diagnose.setting.drowned import by_channel
 from keras_inits._diagnose.setting.steps import BATCH
 from keras_inits._diagnose.watching import watching
 from keras_inits._keras_internals import all_layers
+from keras_inits._layers.scales import are_at_start
 from keras_inits._reporting import Finding
 
 # Bytes in place of fractions change variances by 255² = 65,025, in place of [-1, 1] by 16,256.
@@ -75,8 +77,7 @@ def _is_adopted(layer: keras.Layer) -> bool:
     """Says whether a layer has statistics of a training that is over."""
     if not isinstance(layer, keras.layers.BatchNormalization) or layer.trainable:
         return False
-    mean, variance = map(ops.convert_to_numpy, (layer.moving_mean, layer.moving_variance))
-    return bool(np.any(mean)) or bool((variance != 1).any())
+    return not are_at_start(layer.moving_mean, layer.moving_variance)
 
 
 class _Seen(Exception):  # noqa: N818  it ends a run that has shown what was asked
@@ -117,9 +118,7 @@ def _met(
     if first.met is None:
         return None
     layer, tensor = first.met
-    values = np.asarray(ops.convert_to_numpy(tensor), np.float64)
-    axis = layer.axis[0] if isinstance(layer.axis, list | tuple) else layer.axis
-    channels = np.moveaxis(values, axis, -1).reshape(-1, values.shape[axis])
+    channels = by_channel(layer, tensor)
     mean, variance = (
         np.asarray(ops.convert_to_numpy(v), np.float64)
         for v in (layer.moving_mean, layer.moving_variance)

@@ -48,8 +48,7 @@ class Met:
     def run(self, original: Any, layer: keras.Layer, args: Any, kwargs: Any) -> Any:
         """Calls the layer."""
         if id(layer) in self._watched and args:
-            values = np.asarray(ops.convert_to_numpy(args[0]), np.float64)
-            channels = np.moveaxis(values, _axis(layer), -1).reshape(-1, values.shape[_axis(layer)])
+            channels = by_channel(layer, args[0])
             if isinstance(layer, keras.layers.BatchNormalization):
                 square = channels.var(axis=0).mean()
             elif isinstance(layer, keras.layers.RMSNormalization):
@@ -60,9 +59,11 @@ class Met:
         return original(layer, *args, **kwargs)
 
 
-def _axis(layer: keras.layers.Layer) -> int:
-    axis = layer.axis
-    return int(axis[0] if isinstance(axis, list | tuple) else axis)
+def by_channel(layer: keras.layers.Layer, tensor: Any) -> np.ndarray:
+    """Returns what a normalization is given, `(all places, channels)`."""
+    axis = layer.axis[0] if isinstance(layer.axis, list | tuple) else layer.axis
+    values = np.asarray(ops.convert_to_numpy(tensor), np.float64)
+    return np.moveaxis(values, axis, -1).reshape(-1, values.shape[axis])
 
 
 def finding(model: keras.Model, layers: Sequence[keras.layers.Layer], met: Met) -> Finding | None:

@@ -78,8 +78,8 @@ def _started_over(tries: Tries) -> Finding | None:
 
 def _constrained(tries: Tries) -> list[Finding]:
     """Returns the finding that constraints leave next to nothing of kernels."""
-    best = tries.best
-    if not best or not tries.longer or tries.own.end < UNTAUGHT * best:
+    best = tries.untaught
+    if not best:
         return []
     cut: dict[str, float] = {}
     names: dict[str, None] = {}

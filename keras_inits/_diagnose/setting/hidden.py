@@ -119,9 +119,9 @@ def by_steps(tries: Tries) -> list[Finding]:
     Exponentials between layers, and rectifiers inside of layers with gates. Tried in a copy of the
     net with `elu`, and with `tanh`, in their place: many such nets do learn.
     """
-    case, best = tries.case, tries.best
+    case = tries.case
     layers = _unbounded(case.model)
-    if not layers or not best or not tries.longer or tries.own.end < UNTAUGHT * best:
+    if not layers or not (best := tries.untaught):
         return []
     instead = {layer.name: _BOUNDED[name] for layer, name in layers.items()}
     own, other = tries.own_longer, tries.with_activations(instead)

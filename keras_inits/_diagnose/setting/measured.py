@@ -138,8 +138,8 @@ def forgotten(tries: Tries) -> list[Finding]:
 
 def hidden(tries: Tries) -> list[Finding]:
     """Returns the finding that a mask hides steps that are no filling, and say something."""
-    case, best = tries.case, tries.best
-    if not best or not tries.longer or tries.own.end < UNTAUGHT * best:
+    case, best = tries.case, tries.untaught
+    if not best:
         return []
     flat = keras.tree.flatten(case.x)
     for tensor, met in zip(flat, first_met(case.model, len(flat), case.x), strict=True):

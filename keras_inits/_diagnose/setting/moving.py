@@ -5,10 +5,10 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
 from keras_inits._diagnose.setting.endings import set_on
 from keras_inits._keras_internals import all_layers
+from keras_inits._layers.scales import are_at_start
 from keras_inits._reporting import Finding
 
 # 10,000 steps until they have gone two thirds of the way. Published nets have 0.9 to 0.9997
@@ -25,8 +25,7 @@ def slow(model: keras.Model) -> list[keras.layers.BatchNormalization]:
         if isinstance(layer, keras.layers.BatchNormalization)
         and layer.momentum >= SLOW
         and layer.trainable
-        and not np.any(ops.convert_to_numpy(layer.moving_mean))
-        and bool((ops.convert_to_numpy(layer.moving_variance) == 1).all())
+        and are_at_start(layer.moving_mean, layer.moving_variance)
     ]
 
 

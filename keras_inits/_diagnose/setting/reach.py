@@ -64,9 +64,7 @@ def _near_zero(targets: Targets) -> Finding | None:
     counted = float(weights.sum() ** 2 / (weights**2).sum() / weights.size)
     if counted > COUNTED:
         return None
-    return Finding(
-        "loss",
-        ("loss",),
+    return on_loss(
         f"the targets go from {targets.low:.4g} to {targets.high:.4g}, and their percentage error "
         f"divides by them: with these weights {counted:.2g} of the samples count (limit {COUNTED})",
         "The few that are nearest to 0 outweigh all others, and are best answered by 0 for all",

@@ -15,6 +15,7 @@ from keras import ops
 from keras_inits._diagnose.setting.data import Scale, scale_finding, scale_of, standardized
 from keras_inits._diagnose.setting.endings import COMPILE, path_to
 from keras_inits._diagnose.setting.entrances import first_met, kinds
+from keras_inits._layers.scales import are_at_start
 from keras_inits._reporting import Finding
 
 SCALERS = (keras.layers.Rescaling, keras.layers.Normalization)
@@ -83,10 +84,8 @@ class Behind:
 
 def never_adapted(layer: keras.Layer) -> bool:
     """Says whether a `Normalization` has the statistics that it is made with."""
-    if not isinstance(layer, keras.layers.Normalization):
-        return False
-    mean, variance = (ops.convert_to_numpy(s) for s in (layer.mean, layer.variance))
-    return not np.any(mean) and bool((variance == 1).all())
+    plain = isinstance(layer, keras.layers.Normalization)
+    return plain and are_at_start(layer.mean, layer.variance)
 
 
 def behind(model: keras.Model, inputs: Sequence[np.ndarray], x: object) -> list[Behind | None]:

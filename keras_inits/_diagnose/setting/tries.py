@@ -62,6 +62,15 @@ class Tries:
         more = self.longer > self.steps
         return self.attempt(self.rate.value, steps=self.longer) if more else self.own
 
+    @property
+    def untaught(self) -> float:
+        """The loss of a guess, where the first steps hardly undercut it and longer ones may.
+
+        0 where it is undercut or not known, or where longer trials would cost too much.
+        """
+        best = self.best or 0.0
+        return 0.0 if not self.longer or self.own.end < UNTAUGHT * best else best
+
     def attempt(
         self,
         rate: float,
