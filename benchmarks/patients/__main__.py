@@ -3,13 +3,8 @@
     python benchmarks/patients [KEY ...] [--seeds 3] [--part blind blind-healthy]
         [--keep results.jsonl] [--page docs/patients.md] [--train]
 
-Tables of programs: `collected`, which people asked about and the research on fault diagnosis
-gathered, each with its repair; `further`, our own of the same kinds; `healthy`, as in Keras's
-examples; `blind` and `blind-healthy`, written without a look at how `diagnose` decides;
-`blind-second` to `blind-fifth` and their healthy programs, more such sets, each first run after
-the limits of `diagnose` had been chosen by the sets before. All are ports: nets, losses and
-optimizers as reported, data generated. Results are kept in `--keep` line by line: an interrupted
-run goes on, and several may share the work by other files, read with `--with`.
+The parts are described in `sets/__init__.py`. Results are kept in `--keep` line by line: an
+interrupted run goes on, and several may share the work by other files, read with `--with`.
 `--train` trains both sides of each program and prints their scores instead: the proof that the one
 is broken and the other is not.
 """
@@ -21,34 +16,11 @@ from pathlib import Path
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from blind import BLIND, BLIND_HEALTHY
-from blind_fifth import BLIND_FIFTH, BLIND_FIFTH_HEALTHY
-from blind_fourth import BLIND_FOURTH, BLIND_FOURTH_HEALTHY
-from blind_second import BLIND_SECOND, BLIND_SECOND_HEALTHY
-from blind_third import BLIND_THIRD, BLIND_THIRD_HEALTHY
-from collected import COLLECTED
-from further import FURTHER
-from healthy import HEALTHY
 from judge import Journal, judged
 from page import write
 from program import Program
+from sets import SETS
 from tables import each_program, summary
-
-PARTS = {
-    "collected": COLLECTED,
-    "further": FURTHER,
-    "healthy": HEALTHY,
-    "blind": BLIND,
-    "blind-healthy": BLIND_HEALTHY,
-    "blind-second": BLIND_SECOND,
-    "blind-second-healthy": BLIND_SECOND_HEALTHY,
-    "blind-third": BLIND_THIRD,
-    "blind-third-healthy": BLIND_THIRD_HEALTHY,
-    "blind-fourth": BLIND_FOURTH,
-    "blind-fourth-healthy": BLIND_FOURTH_HEALTHY,
-    "blind-fifth": BLIND_FIFTH,
-    "blind-fifth-healthy": BLIND_FIFTH_HEALTHY,
-}
 
 
 def main() -> None:
@@ -56,13 +28,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("keys", nargs="*")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--part", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--part", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--keep", type=Path, default=Path("patients.jsonl"))
     parser.add_argument("--with", type=Path, nargs="*", default=[], dest="others")
     parser.add_argument("--page", type=Path)
     parser.add_argument("--train", action="store_true")
     given = parser.parse_args()
-    parts = {part: _chosen(PARTS[part], given.keys) for part in given.part}
+    parts = {part: _chosen(SETS[part], given.keys) for part in given.part}
     if given.train:
         for programs in parts.values():
             _train(programs, given.seeds)

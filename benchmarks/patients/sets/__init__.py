@@ -1,0 +1,35 @@
+"""The sets of programs, by the names that `--part` takes.
+
+- `collected`: what people asked about and the research on fault diagnosis gathered, each with its
+  repair.
+- `further`: our own of the same kinds.
+- `healthy`: programs that train well, as in Keras's examples.
+- `blind` and `blind-second` to `blind-fifth`, each with its `-healthy` ones: five sets, in the
+  folders `first` to `fifth`, written without a look at how `diagnose` decides and before any
+  verdict on them was seen. From the second set on, both sides of each program were trained: a pair
+  is kept where its repair learns and ends clearly better, a healthy program where it learns. Each
+  set was first run after the limits of `diagnose` had been chosen by the sets before.
+
+All are ports: nets, losses and optimizers as reported, data generated. A file enters its pairs of
+broken and repaired programs into a table `BROKEN`, those without a fault into `HEALTHY`.
+"""
+
+from program import Program
+
+from sets import collected, fifth, first, fourth, further, healthy, second, third
+
+SETS: dict[str, dict[str, Program]] = {
+    "collected": collected.BROKEN,
+    "further": further.BROKEN,
+    "healthy": healthy.HEALTHY,
+    "blind": first.BROKEN,
+    "blind-healthy": first.HEALTHY,
+    "blind-second": second.BROKEN,
+    "blind-second-healthy": second.HEALTHY,
+    "blind-third": third.BROKEN,
+    "blind-third-healthy": third.HEALTHY,
+    "blind-fourth": fourth.BROKEN,
+    "blind-fourth-healthy": fourth.HEALTHY,
+    "blind-fifth": fifth.BROKEN,
+    "blind-fifth-healthy": fifth.HEALTHY,
+}
