@@ -2,7 +2,7 @@
 
 import importlib
 
-from wiring.hub import BACKBONES, GROUPED, IMAGE, VISION, _inner
+from wiring.hub import BACKBONES, GROUPED, IMAGE, SMOLLM, TWO_STACKS, VISION, inner, without
 
 GATED_DELTA = {
     "layer_types": ["linear_attention", "linear_attention", "full_attention"],
@@ -11,23 +11,7 @@ GATED_DELTA = {
     "linear_key_head_dim": 4,
     "linear_value_head_dim": 4,
 }
-SMOLLM = {
-    "vocabulary_size": 50,
-    "hidden_dim": 16,
-    "intermediate_dim": 32,
-    "num_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "attention_bias": True,
-    "attention_dropout": 0.0,
-    "rope_layer_enabled_list": [True] * 2,
-    "layer_types": ["full_attention"] * 2,
-    "mlp_bias": True,
-    "layer_norm_epsilon": 1e-5,
-    "max_position_embeddings": 64,
-    "rope_theta": 10000.0,
-    "partial_rotary_factor": 1.0,
-}
+SMALL = {"num_layers": 2, "num_heads": 2, "hidden_dim": 16, "intermediate_dim": 32}
 GEMMA3N_TEXT = {
     "text_vocab_size": 50,
     "text_hidden_size": 8,
@@ -47,10 +31,6 @@ GEMMA3N_TEXT = {
     "altup_num_inputs": 2,
     "laurel_rank": 1,
 }
-
-
-def _two_stacks(**sizes):
-    return {f"{s}_{name}": size for s in ("encoder", "decoder") for name, size in sizes.items()}
 
 
 def _vit(models):
@@ -90,17 +70,8 @@ def _metaclip(models):
     from keras_hub.src.models.metaclip_2.metaclip_2_vision_encoder import MetaCLIP2VisionEncoder
 
     return models.MetaCLIP2Backbone(
-        vision_encoder=MetaCLIP2VisionEncoder(
-            patch_size=8, hidden_dim=16, num_layers=2, num_heads=2, intermediate_dim=32, **IMAGE
-        ),
-        text_encoder=MetaCLIP2TextEncoder(
-            vocabulary_size=50,
-            embedding_dim=16,
-            hidden_dim=16,
-            num_layers=2,
-            num_heads=2,
-            intermediate_dim=32,
-        ),
+        vision_encoder=MetaCLIP2VisionEncoder(patch_size=8, **SMALL, **IMAGE),
+        text_encoder=MetaCLIP2TextEncoder(vocabulary_size=50, embedding_dim=16, **SMALL),
         projection_dim=8,
     )
 
@@ -197,7 +168,7 @@ def _gemma3n(models):
         image_shape=(224, 224, 3),
         use_msfa=False,
     )
-    audio = _inner("gemma3n.gemma3n_audio_encoder.Gemma3nAudioEncoder")(
+    audio = inner("gemma3n.gemma3n_audio_encoder.Gemma3nAudioEncoder")(
         hidden_size=8,
         input_feat_size=32,
         sscp_conv_channel_size=[4, 8],
@@ -227,10 +198,10 @@ def _gemma3n(models):
 
 def _stable_diffusion_3(models):
     def text(name):
-        encoder = _inner("clip.clip_text_encoder.CLIPTextEncoder")
+        encoder = inner("clip.clip_text_encoder.CLIPTextEncoder")
         return encoder(50, 16, 16, 2, 2, 32, "quick_gelu", -2, name=name)
 
-    vae = _inner("vae.vae_backbone.VAEBackbone")(
+    vae = inner("vae.vae_backbone.VAEBackbone")(
         [32] * 4, [1] * 4, [32] * 4, [1] * 4, latent_channels=4, image_shape=(64, 64, 3)
     )
     return models.StableDiffusion3Backbone(
@@ -251,13 +222,10 @@ def _stable_diffusion_3(models):
 
 _LANGUAGE = {
     "vocabulary_size": 50,
-    "num_layers": 2,
-    "num_heads": 2,
-    "hidden_dim": 16,
-    "intermediate_dim": 32,
     "num_query_tokens": 4,
     "qformer_hidden_dim": 16,
     "dropout": 0.0,
+    **SMALL,
 }
 
 
@@ -265,10 +233,6 @@ def _blip2(models, language):
     vision = models.BLIP2VisionEncoder(
         image_size=32,
         patch_size=8,
-        num_layers=2,
-        num_heads=2,
-        hidden_dim=16,
-        intermediate_dim=32,
         use_patch_bias=True,
         use_class_token=True,
         use_mha_bias=True,
@@ -276,17 +240,15 @@ def _blip2(models, language):
         dropout_rate=0.0,
         layer_norm_epsilon=1e-6,
         initializer_range=0.02,
+        **SMALL,
     )
     queries = models.BLIP2QFormer(
         num_query_tokens=4,
-        num_layers=2,
-        num_heads=2,
-        hidden_dim=16,
-        intermediate_dim=32,
         vision_dim=16,
         cross_attention_frequency=2,
         dropout=0.0,
         layer_norm_epsilon=1e-6,
+        **SMALL,
     )
     return models.BLIP2Backbone(vision_encoder=vision, qformer=queries, language_model=language)
 
@@ -313,27 +275,23 @@ def _depth_anything(models):
 
 
 def _sam3(models, layers):
-    wide = {"hidden_dim": 16, "intermediate_dim": 32, "num_heads": 2}
     vision = layers.SAM3VisionEncoder(
         image_shape=(56, 56, 3),
         patch_size=14,
-        num_layers=2,
         fpn_hidden_dim=16,
         fpn_scale_factors=[4.0, 2.0, 1.0, 0.5],
         pretrain_image_shape=(56, 56, 3),
         window_size=2,
         global_attn_indexes=[1],
-        **wide,
+        **SMALL,
     )
     return models.SAM3PromptableConceptBackbone(
         vision_encoder=vision,
-        text_encoder=layers.SAM3TextEncoder(
-            vocabulary_size=50, embedding_dim=16, num_layers=2, **wide
-        ),
-        geometry_encoder=layers.SAM3GeometryEncoder(num_layers=2, roi_size=7, **wide),
-        detr_encoder=layers.SAM3DetrEncoder(num_layers=2, **wide),
+        text_encoder=layers.SAM3TextEncoder(vocabulary_size=50, embedding_dim=16, **SMALL),
+        geometry_encoder=layers.SAM3GeometryEncoder(roi_size=7, **SMALL),
+        detr_encoder=layers.SAM3DetrEncoder(**SMALL),
         detr_decoder=layers.SAM3DetrDecoder(
-            image_shape=(56, 56, 3), patch_size=14, num_layers=2, num_queries=5, **wide
+            image_shape=(56, 56, 3), patch_size=14, num_queries=5, **SMALL
         ),
         mask_decoder=layers.SAM3MaskDecoder(num_upsampling_stages=3, hidden_dim=16, num_heads=2),
     )
@@ -431,7 +389,7 @@ MORE = {
         num_experts=4,
         top_k=2,
         **GATED_DELTA,
-        **{name: size for name, size in GROUPED.items() if name != "intermediate_dim"},
+        **without(GROUPED, "intermediate_dim"),
     ),
     "RetinaNet": lambda m: m.RetinaNetBackbone(
         image_encoder=BACKBONES["ResNet basic"](m),
@@ -455,20 +413,9 @@ MORE = {
     "SegFormer": lambda m: m.SegFormerBackbone(
         image_encoder=BACKBONES["MiT"](m), projection_filters=8
     ),
-    "SmolLM": lambda m: m.SmolLMBackbone(**SMOLLM),
+    "SmolLM": lambda m: m.SmolLMBackbone(**{**SMOLLM, "attention_bias": True, "mlp_bias": True}),
     "StableDiffusion3": _stable_diffusion_3,
-    "T5Gemma2": lambda m: m.T5Gemma2Backbone(
-        vocabulary_size=50,
-        **_two_stacks(
-            hidden_dim=16,
-            intermediate_dim=32,
-            num_layers=2,
-            num_attention_heads=2,
-            num_key_value_heads=2,
-            head_dim=8,
-            layer_types=["full_attention"] * 2,
-        ),
-    ),
+    "T5Gemma2": lambda m: m.T5Gemma2Backbone(**TWO_STACKS),
     "VideoPrism": lambda m: m.VideoPrismBackbone(
         num_frames=2,
         patch_size=8,

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from more_hub import MORE
 
 import keras_inits as ki
 from keras_inits._diagnose import standard_input
@@ -59,8 +60,6 @@ def test_a_small_vit_is_healthy():
 
 
 def prompted_segmenter(hub):
-    from more_hub import MORE
-
     random = np.random.default_rng(0)
     prompts = {
         "images": random.standard_normal((4, 64, 64, 3), dtype="float32"),

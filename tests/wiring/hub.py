@@ -51,7 +51,7 @@ def _encoder(models, shape):
     )
 
 
-def _inner(name):
+def inner(name):
     """A part of a backbone that Keras Hub has no public name for."""
     module, _, kind = name.rpartition(".")
     return getattr(importlib.import_module(f"keras_hub.src.models.{module}"), kind)
@@ -64,6 +64,37 @@ CLIP = {
     "intermediate_dim": 32,
     "intermediate_activation": "quick_gelu",
     "intermediate_output_index": None,
+}
+SMOLLM = {
+    "vocabulary_size": 50,
+    "hidden_dim": 16,
+    "intermediate_dim": 32,
+    "num_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "attention_bias": False,
+    "attention_dropout": 0.0,
+    "rope_layer_enabled_list": [True] * 3,
+    "layer_types": ["full_attention"] * 3,
+    "mlp_bias": False,
+    "layer_norm_epsilon": 1e-5,
+    "max_position_embeddings": 64,
+    "rope_theta": 10000.0,
+    "partial_rotary_factor": 1.0,
+}
+_STACK = {
+    "hidden_dim": 16,
+    "intermediate_dim": 32,
+    "num_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "layer_types": ["full_attention"] * 2,
+}
+TWO_STACKS = {
+    "vocabulary_size": 50,
+    **{f"encoder_{name}": size for name, size in _STACK.items()},
+    **{f"decoder_{name}": size for name, size in _STACK.items()},
 }
 
 BACKBONES = {
@@ -149,23 +180,7 @@ BACKBONES = {
     "RoformerV2": lambda m: m.RoformerV2Backbone(
         head_size=TEXT["hidden_dim"] // TEXT["num_heads"], **TEXT
     ),
-    "SmolLM3": lambda m: m.SmolLM3Backbone(
-        vocabulary_size=50,
-        hidden_dim=16,
-        intermediate_dim=32,
-        num_layers=3,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        attention_bias=False,
-        attention_dropout=0.0,
-        rope_layer_enabled_list=[True] * 3,
-        layer_types=["full_attention"] * 3,
-        mlp_bias=False,
-        layer_norm_epsilon=1e-5,
-        max_position_embeddings=64,
-        rope_theta=10000.0,
-        partial_rotary_factor=1.0,
-    ),
+    "SmolLM3": lambda m: m.SmolLM3Backbone(**SMOLLM),
     "T5": lambda m: m.T5Backbone(**TEXT),
     "VGG": lambda m: m.VGGBackbone(
         stackwise_num_repeats=[2, 2], stackwise_num_filters=[8, 16], **IMAGE
@@ -196,10 +211,10 @@ BACKBONES = {
         image_encoder=_encoder(m, (None, None, 3)), num_classes=1, image_shape=(64, 64, 3)
     ),
     "CLIP": lambda m: m.CLIPBackbone(
-        vision_encoder=_inner("clip.clip_vision_encoder.CLIPVisionEncoder")(
+        vision_encoder=inner("clip.clip_vision_encoder.CLIPVisionEncoder")(
             **CLIP, patch_size=8, **IMAGE
         ),
-        text_encoder=_inner("clip.clip_text_encoder.CLIPTextEncoder")(
+        text_encoder=inner("clip.clip_text_encoder.CLIPTextEncoder")(
             **CLIP, vocabulary_size=50, embedding_dim=16, **LENGTH
         ),
         projection_dim=8,
@@ -233,10 +248,10 @@ BACKBONES = {
     ),
     "Qwen2": lambda m: m.Qwen2Backbone(**GROUPED),
     "SigLIP": lambda m: m.SigLIPBackbone(
-        vision_encoder=_inner("siglip.siglip_vision_encoder.SigLIPVisionEncoder")(
+        vision_encoder=inner("siglip.siglip_vision_encoder.SigLIPVisionEncoder")(
             patch_size=8, intermediate_dim=32, **VISION
         ),
-        text_encoder=_inner("siglip.siglip_text_encoder.SigLIPTextEncoder")(
+        text_encoder=inner("siglip.siglip_text_encoder.SigLIPTextEncoder")(
             embedding_dim=16, **TEXT, **LENGTH
         ),
     ),
@@ -244,20 +259,7 @@ BACKBONES = {
         embed_dim=8, depths=[2, 2], num_heads=[2, 2], window_size=4, patch_size=4, **IMAGE
     ),
     "T5Gemma": lambda m: m.T5GemmaBackbone(
-        vocabulary_size=50,
-        **{
-            f"{stack}_{name}": value
-            for stack in ("encoder", "decoder")
-            for name, value in {
-                "hidden_dim": 16,
-                "intermediate_dim": 32,
-                "num_layers": 2,
-                "num_attention_heads": 2,
-                "num_key_value_heads": 2,
-                "head_dim": 8,
-                "layer_types": ["full_attention"] * 2,
-            }.items()
-        },
+        **TWO_STACKS,
         dropout_rate=0.0,
         rms_norm_eps=1e-6,
         query_pre_attn_scalar=1.0,
