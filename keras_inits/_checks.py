@@ -3,16 +3,17 @@
 import math
 import numbers
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import keras
 import numpy as np
 
-from keras_inits._errors import InputError, InputTypeError, keras_2_hint
+from keras_inits._errors import InputError, InputTypeError, did_you_mean, keras_2_hint
 
 T = TypeVar("T")
+_Name = TypeVar("_Name", bound=str)
 
 
 def integer(name: str, value: Any, *, minimum: int | None = 0) -> int:
@@ -96,6 +97,47 @@ def real(
     if minimum is not None and number < minimum:
         raise InputError(f"`{name}` must be at least {minimum:g}. Received: {name}={value!r}")
     return number
+
+
+def boolean(name: str, value: Any) -> bool:
+    """Returns `value` as a bool if it is a truth value, NumPy's among them.
+
+    Args:
+        name: the argument, for the message.
+        value: what was given for it.
+
+    Raises:
+        InputTypeError: something else, such as 1 or "yes".
+
+    >>> boolean("center", np.True_)
+    True
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise InputTypeError(f"`{name}` must be True or False. Received: {name}={value!r}")
+    return bool(value)
+
+
+def choice(name: str, value: _Name, known: Iterable[str]) -> _Name:
+    """Returns `value` if it is one of the names that are known.
+
+    Args:
+        name: the argument, for the message.
+        value: what was given for it.
+        known: the names that it may be.
+
+    Raises:
+        InputError: something else; the message lists the names, and the most alike.
+
+    >>> choice("order", "pixel_shuffle", ("depth_to_space", "pixel_shuffle"))
+    'pixel_shuffle'
+    """
+    names = list(known)
+    if isinstance(value, str) and value in names:
+        return value
+    hint = did_you_mean(value, names) if isinstance(value, str) else ""
+    raise InputError(
+        f"`{name}` must be one of {', '.join(map(repr, names))}. {hint}Received: {name}={value!r}"
+    )
 
 
 def instance(name: str, value: T, kind: type | tuple[type, ...], expected: str) -> T:

@@ -168,7 +168,8 @@ def chi(activation: Any, *, sigma_w: float, sigma_b: float = 0.0, q: float | Non
     sigma_w, sigma_b = _sigmas(sigma_w, sigma_b)
     if q is None and activation.slopes is None:
         q = _finite(fixed_point(activation, sigma_w=sigma_w, sigma_b=sigma_b), activation)
-    moments = gaussian_moments(activation, max(_SMALLEST, 1.0 if q is None else real("q", q)))
+    q = 1.0 if q is None else real("q", q, minimum=0)
+    moments = gaussian_moments(activation, max(_SMALLEST, q))
     return sigma_w**2 * moments.derivative_second_moment
 
 

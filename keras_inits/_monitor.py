@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from keras_inits import _checks
 from keras_inits._diagnose import SignalReport, TensorStatistics, Thresholds, signal_report
-from keras_inits._errors import InputError
 from keras_inits._optional import require
 from keras_inits._reporting import Finding
 
@@ -75,17 +74,14 @@ class SignalMonitor(keras.callbacks.Callback):
         thresholds: Thresholds | None = None,
     ) -> None:
         super().__init__()
-        if isinstance(every, bool) or not isinstance(every, int | np.integer) or every < 1:
-            raise InputError(
-                f"`every` must be a number of epochs, 1 or more. Received: every={every!r}"
-            )
         if thresholds is not None:
             expected = "a keras_inits.Thresholds, or None"
             _checks.instance("thresholds", thresholds, Thresholds, expected)
         if log_dir is not None:
             require("SignalMonitor(log_dir=...)", "tensorflow")
-        self.x, self.y, self.every, self.thresholds = x, y, every, thresholds
-        self.stop = stop
+        self.x, self.y, self.thresholds = x, y, thresholds
+        self.every = _checks.integer("every", every, minimum=1)
+        self.stop = _checks.boolean("stop", stop)
         self.log_dir = log_dir
         self.history: list[tuple[int, SignalReport]] = []
         self.findings: list[Finding] = []

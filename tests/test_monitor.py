@@ -52,7 +52,7 @@ def test_tensorboard_gets_scalars_histograms_and_a_figure(data, tmp_path):
 
 @pytest.mark.parametrize("every", [0, -1, 1.5, True])
 def test_every_is_a_number_of_epochs(data, every):
-    with pytest.raises(ValueError, match="`every` must be a number of epochs"):
+    with pytest.raises(ValueError, match="`every` must be"):
         ki.SignalMonitor(*data, every=every)
 
 

@@ -5,7 +5,8 @@ from typing import Literal
 
 import keras
 
-from keras_inits._errors import InputError, did_you_mean
+from keras_inits._checks import choice
+from keras_inits._errors import InputError
 
 Name = Literal["softmax", "mlp", "mlp20", "lenet5", "lsuv_conv"]
 Shape = tuple[int, ...]
@@ -26,11 +27,7 @@ def builder(name: Name, input_shape: Shape, classes: int) -> Callable[[], keras.
     >>> builder("softmax", (784,), 10)().count_params()
     7850
     """
-    if name not in MODELS:
-        raise InputError(
-            f"`model` must be one of {', '.join(MODELS)}. "
-            f"{did_you_mean(name, MODELS)}Received: model={name!r}"
-        )
+    choice("model", name, MODELS)
     if needs_images(name) and (len(input_shape) != 3 or min(input_shape[:2]) < 28):
         raise InputError(
             f"{name!r} needs images of at least 28 x 28 with a channel axis. "

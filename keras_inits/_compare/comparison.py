@@ -10,6 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import RenderableType
 from rich.table import Table
 
+from keras_inits._checks import choice
 from keras_inits._compare import statistics
 from keras_inits._compare.statistics import Difference, Interval
 from keras_inits._compare.words import (
@@ -113,11 +114,7 @@ class Comparison(Report):
             InputError: it was not measured.
         """
         metric = self.metric if metric is None else metric
-        if metric not in self.history:
-            raise InputError(
-                f"`metric` must be one of {', '.join(self.metrics)}. Received: metric={metric!r}"
-            )
-        return self.history[metric]
+        return self.history[choice("metric", metric, self.metrics)]
 
     def final(self, metric: str | None = None) -> NDArray[np.float64]:
         """Returns a metric after the last epoch, `(schemes, seeds)`."""

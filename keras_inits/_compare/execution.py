@@ -11,9 +11,8 @@ from typing import Literal, get_args
 
 import keras
 
-from keras_inits._checks import function, integer, path
+from keras_inits._checks import choice, function, integer, path
 from keras_inits._compare.plan import Run
-from keras_inits._errors import InputError
 from keras_inits._optional import package
 from keras_inits._progress import Progress
 
@@ -55,11 +54,7 @@ class Execution:
     on_runs: Callable[[Sequence[Run]], object] = lambda runs: None
 
     def __post_init__(self) -> None:
-        known = get_args(Trainer)
-        if not isinstance(self.trainer, str) or self.trainer not in known:
-            raise InputError(
-                f"`trainer` must be one of {', '.join(known)}. Received: trainer={self.trainer!r}"
-            )
+        choice("trainer", self.trainer, get_args(Trainer))
         if self.n_jobs is not None:
             object.__setattr__(self, "n_jobs", integer("n_jobs", self.n_jobs, minimum=None))
         for name in ("chunk_size", "threads"):

@@ -4,12 +4,12 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import keras
 import numpy as np
 
-from keras_inits._checks import function, integer
+from keras_inits._checks import boolean, choice, function, integer
 from keras_inits._compare.checks import run_numbers
 from keras_inits._compare.chunks import cut, train_chunks
 from keras_inits._compare.comparison import Comparison
@@ -29,7 +29,7 @@ from keras_inits._compare.starts import labelled
 from keras_inits._compare.store import Store
 from keras_inits._compare.vectorizing import CannotVectorizeError, refuse
 from keras_inits._compare.weights import left_alone
-from keras_inits._errors import InputError, InputTypeError, did_you_mean
+from keras_inits._errors import InputTypeError
 from keras_inits._optional import require
 from keras_inits._progress import Clock
 
@@ -116,10 +116,10 @@ def compare(
             loss,
             _metrics(metrics),
         ),
-        shuffle=shuffle,
-        batches=batches,
+        shuffle=boolean("shuffle", shuffle),
+        batches=choice("batches", batches, get_args(Batches)),
         seed=integer("seed", seed),
-        keep_weights=keep_weights,
+        keep_weights=boolean("keep_weights", keep_weights),
     )
     numbers = run_numbers(seeds)
     if len(numbers) > 1:  # said before the training, not at the end of it
@@ -150,10 +150,6 @@ def _prepare(
         name: None if count is None else integer(name, count, minimum=1)
         for name, count in counts.items()
     }
-    if not isinstance(choices["batches"], str) or choices["batches"] not in ("shared", "own"):
-        raise InputError(
-            f"`batches` must be 'shared' or 'own'. Received: batches={choices['batches']!r}"
-        )
     function("build", build, "a function that returns a keras.Model")
     by_label = labelled(schemes)
     if takes_scheme(build):
@@ -262,11 +258,7 @@ def _refuse_unmeasured(plan: Plan, metric: str) -> None:
     for name, (x, y) in plan.data.evaluation.items():
         found = model.evaluate(*take((x, y), slice(1)), verbose=0, return_dict=True)
         measured += [f"{name}_{part}" for part in found]
-    if metric not in measured:
-        raise InputError(
-            f"`metric` must be one of {', '.join(measured)}. "
-            f"{did_you_mean(metric, measured)}Received: metric={metric!r}"
-        )
+    choice("metric", metric, measured)
 
 
 def _side_by_side(template: keras.Model, trainer: Trainer) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_inits import _registry
+from keras_inits._checks import function
 from keras_inits._errors import InputError
 from keras_inits._initialize.plan import AUTO, OWN, plan
 from keras_inits._initialize.seeds import run_seed, weight_seed
@@ -35,9 +36,15 @@ class GivenWeights:
     >>> scheme = GivenWeights(halves)  # compare(build, {"0.5": scheme, "he": "he"}, ...)
     >>> scheme.draw is halves
     True
+
+    Raises:
+        InputTypeError: something that is no function.
     """
 
     draw: Callable[[keras.Model, int], Sequence[Any]]
+
+    def __post_init__(self) -> None:
+        function("draw", self.draw, "a function of a model and a seed that returns arrays")
 
 
 def drawing(spec: Any) -> Any:

@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_inits import _checks, _registry
+from keras_inits._checks import choice
 from keras_inits._errors import InputError, InputTypeError, near_matches
 from keras_inits._initialize.plan import AUTO, OWN, plan
 from keras_inits._initialize.report import InitializationReport, WeightRow
@@ -19,7 +20,6 @@ from keras_inits._layers import LeftAlone, Unknown, owned_weights
 from keras_inits._recipes import Recipe, find, recipes
 from keras_inits._schemes import GeometricInit
 from keras_inits._schemes.base import Scheme
-from keras_inits._schemes.checks import choice
 from keras_inits._schemes.laws import constant_value, expected_stddev
 
 

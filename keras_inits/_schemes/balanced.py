@@ -67,7 +67,7 @@ class BalancedInit(GainScheme):
             output_axes=output_axes,
             batch_axes=batch_axes,
         )
-        self.positive = checks.instance("positive", positive, bool, "True or False")
+        self.positive = checks.boolean("positive", positive)
 
     def sample(self, geometry: KernelGeometry, dtype: str, seed: Any) -> Any:
         _, rows, _ = geometry.matrix_shape

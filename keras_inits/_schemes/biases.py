@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 import keras
 from keras import ops
 
-from keras_inits._checks import real
+from keras_inits._checks import choice, real
 from keras_inits._errors import InputError
 from keras_inits._kernel_geometry import Axes, KernelGeometry
 from keras_inits._registry import scheme
@@ -112,7 +112,7 @@ class ChronoInit(Scheme, keras.initializers.RandomUniform):
         self, max_steps: float = 100.0, *, cell: Cell | None = None, seed: Any = None
     ) -> None:
         self.max_steps = real("max_steps", max_steps, above=2)
-        self.cell = None if cell is None else checks.choice("cell", cell, get_args(Cell))
+        self.cell = None if cell is None else choice("cell", cell, get_args(Cell))
         super().__init__(minval=1.0, maxval=self.max_steps - 1, seed=checks.seed(seed))
 
     def sample(self, geometry: KernelGeometry, dtype: str, seed: Any) -> Any:

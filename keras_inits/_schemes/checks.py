@@ -1,8 +1,8 @@
 """Checks of the arguments that schemes share; each returns the value in its stored form."""
 
 import numbers
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from keras_inits._checks import real
 from keras_inits._errors import InputError, InputTypeError
 from keras_inits._gains import activation_config, squared_gain
-
-_Choice = TypeVar("_Choice", bound=str)
 
 
 def positive(name: str, value: Any) -> float:
@@ -79,21 +77,6 @@ def gain_or_activation(
         )
     config = activation_config(activation)
     return None, config, squared_gain(config)
-
-
-def choice(name: str, value: _Choice, options: Iterable[str]) -> _Choice:
-    """Returns `value` if it is one of `options`."""
-    known = tuple(options)
-    if not isinstance(value, str) or value not in known:
-        raise InputError(f"`{name}` must be one of {known}. Received: {name}={value!r}")
-    return value
-
-
-def boolean(name: str, value: Any) -> bool:
-    """Returns `value` if it is True or False, as a bool."""
-    if not isinstance(value, bool | np.bool_):
-        raise InputTypeError(f"`{name}` must be True or False. Received: {name}={value!r}")
-    return bool(value)
 
 
 def dtype(value: Any) -> str:

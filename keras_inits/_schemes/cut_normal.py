@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from keras_inits._checks import boolean
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._registry import scheme
 from keras_inits._schemes import checks
@@ -45,7 +46,7 @@ class CutNormalInit(Scheme, keras.initializers.TruncatedNormal):
     ) -> None:
         super().__init__(stddev=checks.positive("stddev", stddev), seed=checks.seed(seed))
         self.cut = checks.positive("cut", cut)
-        self.before_cut = checks.boolean("before_cut", before_cut)
+        self.before_cut = boolean("before_cut", before_cut)
 
     def sample(self, geometry: KernelGeometry, dtype: str, seed: Any) -> Any:
         stddev = self.stddev if self.before_cut else self.stddev / cut_stddev(self.cut)

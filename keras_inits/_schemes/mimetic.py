@@ -9,11 +9,10 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from keras_inits._checks import integer, real
+from keras_inits._checks import choice, integer, real
 from keras_inits._errors import InputError
 from keras_inits._kernel_geometry import Axes, KernelGeometry
 from keras_inits._registry import nameless
-from keras_inits._schemes import checks
 from keras_inits._schemes.base import KernelScheme
 
 Part = Literal["query", "key", "value", "out"]
@@ -67,7 +66,7 @@ class MimeticInit(KernelScheme):
         super().__init__(
             seed=seed, input_axes=input_axes, output_axes=output_axes, batch_axes=batch_axes
         )
-        self.part = checks.choice("part", part, get_args(Part))
+        self.part = choice("part", part, get_args(Part))
         self.noise = None if noise is None else real("noise", noise)
         self.diagonal = None if diagonal is None else real("diagonal", diagonal)
         self.heads = None if heads is None else integer("heads", heads, minimum=1)

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from keras_inits._checks import boolean
 from keras_inits._kernel_geometry import Axes, KernelGeometry
 from keras_inits._registry import scheme
 from keras_inits._schemes import checks
@@ -50,7 +51,7 @@ class SirenInit(KernelScheme):
             seed=seed, input_axes=input_axes, output_axes=output_axes, batch_axes=batch_axes
         )
         self.omega = checks.positive("omega", omega)
-        self.first = checks.boolean("first", first)
+        self.first = boolean("first", first)
 
     def sample(self, geometry: KernelGeometry, dtype: str, seed: Any) -> Any:
         return draw("uniform", geometry.shape, self.expected_stddev(geometry), dtype, seed)

@@ -3,9 +3,9 @@
 import math
 from typing import Any, Literal, get_args
 
+from keras_inits._checks import choice
 from keras_inits._kernel_geometry import Axes, KernelGeometry
 from keras_inits._registry import scheme
-from keras_inits._schemes import checks
 from keras_inits._schemes.base import GainScheme
 from keras_inits._schemes.orthogonal import OrthogonalInit
 from keras_inits._schemes.sampling import Distribution, draw
@@ -88,7 +88,7 @@ class SpectralInit(GainScheme):
             output_axes=output_axes,
             batch_axes=batch_axes,
         )
-        self.distribution = checks.choice(
+        self.distribution = choice(
             "distribution", distribution, ("orthogonal", *get_args(Distribution))
         )
         self.independent = type(self).independent and self.distribution != "orthogonal"

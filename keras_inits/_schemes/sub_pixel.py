@@ -6,11 +6,10 @@ from typing import Any, Literal, get_args
 
 from keras import ops
 
-from keras_inits._checks import integer
+from keras_inits._checks import choice, integer
 from keras_inits._errors import InputError
 from keras_inits._kernel_geometry import Axes, KernelGeometry
 from keras_inits._registry import scheme
-from keras_inits._schemes import checks
 from keras_inits._schemes.base import GainScheme
 from keras_inits._schemes.sampling import DISTRIBUTIONS, Distribution, draw
 from keras_inits._schemes.variance_scaling import MODES, Mode, fan
@@ -72,9 +71,9 @@ class IcnrInit(GainScheme):
             batch_axes=batch_axes,
         )
         self.factor = integer("factor", factor, minimum=1)
-        self.order = checks.choice("order", order, get_args(Order))
-        self.mode = checks.choice("mode", mode, MODES)
-        self.distribution = checks.choice("distribution", distribution, DISTRIBUTIONS)
+        self.order = choice("order", order, get_args(Order))
+        self.mode = choice("mode", mode, MODES)
+        self.distribution = choice("distribution", distribution, DISTRIBUTIONS)
 
     def sample(self, geometry: KernelGeometry, dtype: str, seed: Any) -> Any:
         small = self._of_channels(geometry)

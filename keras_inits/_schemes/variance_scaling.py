@@ -3,6 +3,7 @@
 import math
 from typing import Any, Literal, get_args
 
+from keras_inits._checks import choice
 from keras_inits._errors import InputError
 from keras_inits._kernel_geometry import Axes, KernelGeometry
 from keras_inits._registry import scheme
@@ -70,8 +71,8 @@ class VarianceScalingInit(GainScheme):
             output_axes=output_axes,
             batch_axes=batch_axes,
         )
-        self.mode = checks.choice("mode", mode, MODES)
-        self.distribution = checks.choice("distribution", distribution, DISTRIBUTIONS)
+        self.mode = choice("mode", mode, MODES)
+        self.distribution = choice("distribution", distribution, DISTRIBUTIONS)
         self.cut = None if cut is None else checks.positive("cut", cut)
         if cut is not None and distribution != "truncated_normal":
             raise InputError(
@@ -202,7 +203,7 @@ class HeInit(VarianceScalingInit):
         )
         super().__init__(
             activation=activation,
-            mode=checks.choice("mode", mode, get_args(OneFan)),
+            mode=choice("mode", mode, get_args(OneFan)),
             distribution=distribution,
             cut=cut,
             seed=seed,

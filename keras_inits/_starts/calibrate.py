@@ -3,10 +3,8 @@
 from typing import Any
 
 import keras
-import numpy as np
 
 from keras_inits import _checks
-from keras_inits._errors import InputError
 from keras_inits._initialize.initialize import scheme_names, set_by
 from keras_inits._initialize.seeds import root_seed
 from keras_inits._starts.calibration_report import CalibrationReport
@@ -72,8 +70,7 @@ def calibrate(
         https://arxiv.org/abs/1511.06422
     """
     _checks.built(model, "calibrated")
-    if not isinstance(target, int | float | np.number) or not 0 < float(target) < np.inf:
-        raise InputError(f"`target` must be a positive number. Received: target={target!r}")
+    target, center = _checks.real("target", target, above=0), _checks.boolean("center", center)
     batch = finite(first_examples(x, examples))
     root = root_seed(seed)
     before = [values_of(weight) for weight in model.weights]

@@ -104,8 +104,7 @@ def pretrain(
     _checks.built(model, "pre-trained")
     epochs = _checks.integer("epochs", epochs, minimum=1)
     batch_size = _checks.integer("batch_size", batch_size, minimum=1)
-    if noise not in get_args(Noise):
-        raise InputError(f"`noise` must be one of {get_args(Noise)}. Received: noise={noise!r}")
+    _checks.choice("noise", noise, get_args(Noise))
     level = _checks.real("level", level)
     if not 0 <= level < (1 if noise == "masking" else math.inf):
         limit = "from 0 below 1" if noise == "masking" else "of at least 0"

@@ -88,15 +88,14 @@ def warm_start(
             f"Received: source of type {type(source).__name__}"
         )
     _checks.built(source, "a source")
-    if not isinstance(noise, int | float | np.number) or not 0 <= float(noise) < np.inf:
-        raise InputError(f"`noise` must be a number of at least 0. Received: noise={noise!r}")
+    noise = _checks.real("noise", noise, minimum=0)
     names = {} if layers is None else dict(_checks.instance(
         "layers", layers, Mapping, "a dict from names of layers of `model` to names of the source's"
     ))  # fmt: skip
     _check_names(model, names, "model")
     _check_names(source, names.values(), "source")
     root = root_seed(seed)
-    transfer = _Transfer(model, source, names, np.random.default_rng(root), float(noise))
+    transfer = _Transfer(model, source, names, np.random.default_rng(root), noise)
     if not transfer.shares:
         raise InputError(
             f"No weight of the source {source.name!r} fits one of {model.name!r}: give `layers`, "

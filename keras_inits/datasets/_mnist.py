@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_inits import _checks
-from keras_inits._errors import InputError, did_you_mean
+from keras_inits._errors import InputError
 from keras_inits.datasets import _digits, _idx, _npm, _tfds
 from keras_inits.datasets._image_dataset import DataError, ImageDataset, Report
 
@@ -49,11 +49,7 @@ def load_mnist(
     >>> load_mnist("digits", report=lambda line: None).train_images.shape
     (1500, 64)
     """
-    if not isinstance(source, str) or source not in MNIST_SOURCES:
-        raise InputError(
-            f"`source` must be one of {', '.join(MNIST_SOURCES)}. "
-            f"{did_you_mean(source, MNIST_SOURCES)}Received: source={source!r}"
-        )
+    _checks.choice("source", source, MNIST_SOURCES)
     folder = None if data_dir is None else _checks.path("data_dir", data_dir).expanduser()
     if (source == "idx" and folder is None) or (source in ("npm", "digits") and folder is not None):
         raise InputError(

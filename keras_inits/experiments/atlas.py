@@ -14,9 +14,10 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_inits._checks import choice
 from keras_inits._compare import Comparison, Execution, Interval, compare
 from keras_inits._compare.aggregates import mean_of_tasks
-from keras_inits._errors import InputError, did_you_mean
+from keras_inits._errors import InputError
 from keras_inits._progress import part_of, weighed
 from keras_inits._reporting import Finding
 from keras_inits.experiments import _atlas_recipe as recipe
@@ -80,12 +81,7 @@ class AtlasConfig(MnistConfig):
         choices = {"nets": recipe.NETS, "activations": tried, "optimizers": recipe.RATES}
         for name, known in choices.items():
             for asked in getattr(self, name):
-                if asked not in known:
-                    raise InputError(
-                        f"`{name}` must be among {', '.join(known)}. "
-                        f"{did_you_mean(asked, list(known))}"
-                        f"Received: {asked!r}"
-                    )
+                choice(name, asked, known)
             if len(set(getattr(self, name))) != max(1, len(getattr(self, name))):
                 raise InputError(
                     f"`{name}` must name one or more, each once. Received: "

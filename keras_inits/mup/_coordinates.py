@@ -13,7 +13,6 @@ from keras_inits import _checks
 from keras_inits._errors import InputError
 from keras_inits._initialize import initialize as initialize_weights
 from keras_inits._reporting import Finding, Report, plain_text
-from keras_inits._schemes.checks import choice
 from keras_inits.mup._initialize import initialize
 from keras_inits.mup._movement import movement, start_anew
 from keras_inits.mup._optimizer import optimizer as scaled_optimizer
@@ -181,10 +180,11 @@ def coordinate_check(
     >>> coordinate_check(net, [32, 128], batch, loss=loss, steps=3, seeds=2).changes.shape
     (2, 2, 3, 4)
     """
-    choice("parametrization", parametrization, get_args(Parametrization))
+    _checks.choice("parametrization", parametrization, get_args(Parametrization))
     steps, seeds = (
         _checks.integer(n, v, minimum=1) for n, v in (("steps", steps), ("seeds", seeds))
     )
+    zero_output = _checks.boolean("zero_output", zero_output)
     _checks.function("build", build, "a function of the width that returns a model")
     _checks.instance("data", data, tuple, "a batch `(x, y)`")
     if len(data) != 2:

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from keras_inits import _registry
+from keras_inits._checks import boolean
 from keras_inits._errors import InputError
 from keras_inits._initialize import InitializationReport
 from keras_inits._initialize import initialize as initialize_weights
@@ -57,7 +58,7 @@ def initialize(
     Reference:
         Yang et al. 2022, Tensor Programs V, table 3. https://arxiv.org/abs/2203.03466
     """
-    law = _registry.get(scheme)
+    zero_output, law = boolean("zero_output", zero_output), _registry.get(scheme)
     overrides: dict[str, Any] = {}
     for _, one in weight_scalings(model, base, delta):
         if one.geometry is None or one.base is None:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from keras_inits import _checks
 from keras_inits._diagnose.report import SignalReport
-from keras_inits._errors import InputError
 from keras_inits.plots._given import by_title
 from keras_inits.plots._training import COLORS, literal
 
@@ -155,8 +154,7 @@ def plot_depth(
     'root mean square of the gradient'
     """
     _checks.instance("report", report, SignalReport, "what `keras_inits.diagnose` returns")
-    if what not in ("signal", "gradient"):
-        raise InputError(f'`what` must be "signal" or "gradient". Received: what={what!r}')
+    _checks.choice("what", what, ("signal", "gradient"))
     ax = ax if ax is not None else Figure(layout="constrained").subplots()
     signal = what == "signal"
     measured = _roots(report, "output" if signal else "gradient")

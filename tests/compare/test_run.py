@@ -267,7 +267,7 @@ def test_threads_give_the_same_numbers(images, count):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"trainer": "fti"}, "`trainer` must be one of auto, population, fit"),
+        ({"trainer": "fti"}, "`trainer` must be one of 'auto', 'population', 'fit'"),
         ({"threads": 0}, "`threads` must be at least 1"),
         ({"chunk_size": 1.5}, "`chunk_size` must be an integer"),
     ],
