@@ -50,6 +50,7 @@ def load_mnist(
     (1500, 64)
     """
     _checks.choice("source", source, MNIST_SOURCES)
+    _checks.function("report", report, "a function of a line of text, such as `print`")
     folder = None if data_dir is None else _checks.path("data_dir", data_dir).expanduser()
     if (source == "idx" and folder is None) or (source in ("npm", "digits") and folder is not None):
         raise InputError(

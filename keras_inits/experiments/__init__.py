@@ -20,6 +20,7 @@ from keras_inits.experiments._experiment import (
     Experiment,
     ExperimentResult,
     MnistConfig,
+    MnistResult,
     SeededConfig,
 )
 from keras_inits.experiments._page import Page, Picture, Table
@@ -63,6 +64,7 @@ __all__ = [
     "MnistConfig",
     "MnistLogConfig",
     "MnistLogResult",
+    "MnistResult",
     "MupTransferConfig",
     "MupTransferResult",
     "Page",

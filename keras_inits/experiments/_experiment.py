@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from rich.console import RenderableType
 from rich.table import Table as RichTable
 
-from keras_inits._checks import integer
+from keras_inits._checks import choice, instance, integer, path
 from keras_inits._errors import InputError
 from keras_inits._files import MARKER, read_json, write_all, write_whole
 from keras_inits._progress import Progress
 from keras_inits._reporting import Report
-from keras_inits.datasets import ImageDataset, Source, load_mnist
+from keras_inits.datasets import MNIST_SOURCES, ImageDataset, Source, load_mnist
 from keras_inits.experiments._interrupt import interruptible
 from keras_inits.experiments._page import Page
 
@@ -50,6 +50,8 @@ class SeededConfig:
 
     def __post_init__(self) -> None:
         self.require(seeds=1, seed=0)
+        if self.out is not None:
+            object.__setattr__(self, "out", path("out", self.out))
 
     def require(self, **least: int) -> None:
         """Keeps numbers of the configuration as Python's integers.
@@ -64,18 +66,46 @@ class SeededConfig:
             # NumPy's would overflow in what is computed from them, and do not go into JSON.
             object.__setattr__(self, name, integer(name, getattr(self, name), minimum=number))
 
-    def require_ascending(self, *names: str) -> None:
-        """Checks that sequences of the configuration have a member, and rise.
+    def require_names(self, name: str, check: Callable[[str, Any], object]) -> None:
+        """Checks that a field of the configuration is a sequence of different names.
+
+        Args:
+            name: the field.
+            check: takes the field and a member, and refuses one that is not known.
 
         Raises:
-            InputError: one that is empty, or does not.
+            InputTypeError: no sequence.
+            InputError: no member, one that is given twice, or one that is not known.
         """
-        for name in names:
-            values = getattr(self, name)
-            if not values or list(values) != sorted(set(values)):
-                raise InputError(
-                    f"`{name}` must be ascending, and at least one. Received: {name}={values}"
-                )
+        values = instance(name, getattr(self, name), (tuple, list), "a sequence of names")
+        for value in values:
+            check(name, value)
+        if len(set(values)) != max(1, len(values)):
+            raise InputError(
+                f"`{name}` must name one or more, each once. Received: {name}={values}"
+            )
+
+    def require_ascending(
+        self, name: str, check: Callable[[str, Any], float], *, least: int = 1
+    ) -> None:
+        """Checks that a field of the configuration is a sequence of numbers that rise.
+
+        Args:
+            name: the field.
+            check: takes the field and a member, and refuses one that is out of range.
+            least: how many there have to be.
+
+        Raises:
+            InputTypeError: no sequence.
+            InputError: too few members, or one that is out of range or not above the one before.
+        """
+        values = instance(name, getattr(self, name), (tuple, list), "a sequence of numbers")
+        numbers = [check(name, value) for value in values]
+        if len(numbers) < least or numbers != sorted(set(numbers)):
+            raise InputError(
+                f"`{name}` must be {least} or more numbers, from the smallest to the largest. "
+                f"Received: {name}={values}"
+            )
 
     def state(self, name: str) -> Path | None:
         """Returns the folder for the unfinished runs of one part; None without `out`."""
@@ -98,6 +128,12 @@ class MnistConfig(SeededConfig):
     """Where MNIST comes from."""
     data_dir: Path | None = None
     """Folder with the four IDX files of MNIST, gzipped or not."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        choice("source", self.source, MNIST_SOURCES)
+        if self.data_dir is not None:
+            object.__setattr__(self, "data_dir", path("data_dir", self.data_dir))
 
     def load_images(self, report: Say) -> ImageDataset:
         """Returns the images, having told where they come from.
@@ -176,6 +212,31 @@ class ExperimentResult(Report):
         page = self.page() if page is None else page
         pictures = {picture.file: picture.png for picture in page.pictures}
         return write_all(out, {**page.texts, **pictures, "result.json": self.to_json()})
+
+
+@dataclass(frozen=True, eq=False)
+class MnistResult(ExperimentResult):
+    """What an experiment on MNIST measured.
+
+    Attributes:
+        config: what was asked for.
+        versions: of Python and of the packages that computed it.
+        data: `source`, `description` and `comparable` of the images.
+        effort: numbers of the configuration; where one is below its default, what was published
+            need not show.
+    """
+
+    effort: ClassVar[tuple[str, ...]] = ()
+
+    config: MnistConfig
+    data: Mapping[str, Any]
+
+    @property
+    def follows_the_recipe(self) -> bool:
+        """Whether images and effort are those with which the published claims show."""
+        recipe = type(self.config)
+        enough = (getattr(self.config, n) >= getattr(recipe, n) for n in self.effort)
+        return bool(self.data["comparable"]) and all(enough)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ Agarwal et al. 2021: interquartile means, stratified intervals, performance prof
 import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import keras
 import numpy as np
@@ -24,8 +24,8 @@ from keras_inits.experiments import _atlas_recipe as recipe
 from keras_inits.experiments._atlas_page import MARGIN, page
 from keras_inits.experiments._experiment import (
     Experiment,
-    ExperimentResult,
     MnistConfig,
+    MnistResult,
     OnProgress,
     Say,
     started,
@@ -80,13 +80,7 @@ class AtlasConfig(MnistConfig):
         tried = sorted({name for net in recipe.NETS.values() for name in net.activations})
         choices = {"nets": recipe.NETS, "activations": tried, "optimizers": recipe.RATES}
         for name, known in choices.items():
-            for asked in getattr(self, name):
-                choice(name, asked, known)
-            if len(set(getattr(self, name))) != max(1, len(getattr(self, name))):
-                raise InputError(
-                    f"`{name}` must name one or more, each once. Received: "
-                    f"{name}={getattr(self, name)}"
-                )
+            self.require_names(name, functools.partial(choice, known=known))
         for net in self.nets:
             if not set(self.activations) & set(recipe.NETS[net].activations):
                 raise InputError(
@@ -106,7 +100,7 @@ class AtlasConfig(MnistConfig):
 
 
 @dataclass(frozen=True, eq=False)
-class AtlasResult(ExperimentResult):
+class AtlasResult(MnistResult):
     """What the experiment measured.
 
     Attributes:
@@ -121,16 +115,10 @@ class AtlasResult(ExperimentResult):
     """
 
     experiment: ClassVar[str] = "atlas"
+    effort = ("epochs", "images")
 
     config: AtlasConfig
-    data: Mapping[str, Any]
     runs: Mapping[str, Comparison]
-
-    @property
-    def follows_the_recipe(self) -> bool:
-        """Whether images and effort are those with which the findings count."""
-        enough = (getattr(self.config, n) >= getattr(AtlasConfig, n) for n in ("epochs", "images"))
-        return bool(self.data["comparable"]) and all(enough)
 
     @property
     def findings(self) -> tuple[Finding, ...]:

@@ -8,7 +8,7 @@ import dataclasses
 import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import keras
 import numpy as np
@@ -25,8 +25,8 @@ from keras_inits.experiments import _deep_nets as nets
 from keras_inits.experiments._experiment import (
     NOT_COMPARABLE,
     Experiment,
-    ExperimentResult,
     MnistConfig,
+    MnistResult,
     OnProgress,
     Say,
     not_mnist,
@@ -66,13 +66,11 @@ class HeDepthConfig(MnistConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.require(epochs=1, images=1)
-        for depth in self.depths:
-            integer("depths", depth, minimum=2)
-        self.require_ascending("depths")
+        self.require_ascending("depths", functools.partial(integer, minimum=2))
 
 
 @dataclass(frozen=True, eq=False)
-class HeDepthResult(ExperimentResult):
+class HeDepthResult(MnistResult):
     """What the experiment measured.
 
     Attributes:
@@ -87,18 +85,10 @@ class HeDepthResult(ExperimentResult):
     """
 
     experiment: ClassVar[str] = "he-depth"
+    effort = ("epochs", "images")
 
     config: HeDepthConfig
-    data: Mapping[str, Any]
     runs: Mapping[str, Comparison]
-
-    @property
-    def follows_the_recipe(self) -> bool:
-        """Whether images and effort are those with which the paper's claims show."""
-        enough = (
-            getattr(self.config, n) >= getattr(HeDepthConfig, n) for n in ("epochs", "images")
-        )
-        return bool(self.data["comparable"]) and all(enough)
 
     @property
     def findings(self) -> tuple[Finding, ...]:

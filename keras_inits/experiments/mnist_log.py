@@ -6,26 +6,25 @@ That recipe gives all 80 of its numbers.
 """
 
 import functools
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, get_args
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from keras_inits import _registry
-from keras_inits._checks import real
+from keras_inits._checks import choice, instance, real
 from keras_inits._compare import Comparison, Execution, compare
 from keras_inits._compare.data import from_images
-from keras_inits._errors import InputError, InputTypeError
+from keras_inits._compare.execution import Trainer
 from keras_inits._reporting import Finding
 from keras_inits._schemes import RandomInit
 from keras_inits.experiments._article_log import METRICS, WITHIN, Metric, distances, log_lines
 from keras_inits.experiments._experiment import (
     Experiment,
-    ExperimentResult,
     MnistConfig,
+    MnistResult,
     OnProgress,
     Say,
     decimal,
@@ -52,7 +51,7 @@ class MnistLogConfig(MnistConfig):
     """Initializers of the kernel: any registered name; `initkit_` may be left out."""
     seeds: int = 20
     """Runs of each scheme; run k of every scheme has the same batches and biases."""
-    trainer: Literal["auto", "population", "fit"] = "auto"
+    trainer: Trainer = "auto"
     """population: all runs side by side, on the first seed's batches. fit: one by one by Keras's
     `fit`, each seed on batches of its own. auto: population where the model allows it."""
     epochs: int = 20
@@ -66,21 +65,12 @@ class MnistLogConfig(MnistConfig):
         super().__post_init__()
         self.require(epochs=1, batch_size=1)
         real("learning_rate", self.learning_rate, above=0)
-        if not isinstance(self.schemes, tuple | list) or not all(
-            isinstance(scheme, str) for scheme in self.schemes
-        ):
-            raise InputTypeError(f"`schemes` must be names. Received: schemes={self.schemes!r}")
-        if not self.schemes or len(set(self.schemes)) < len(self.schemes):
-            raise InputError(
-                "`schemes` must name one scheme or more, each once. "
-                f"Received: schemes={self.schemes}"
-            )
-        for scheme in self.schemes:
-            _registry.get(scheme)
+        choice("trainer", self.trainer, get_args(Trainer))
+        self.require_names("schemes", _refuse_unknown)
 
 
 @dataclass(frozen=True, eq=False)
-class MnistLogResult(ExperimentResult):
+class MnistLogResult(MnistResult):
     """What the experiment measured.
 
     Attributes:
@@ -97,7 +87,6 @@ class MnistLogResult(ExperimentResult):
     experiment: ClassVar[str] = "mnist-log"
 
     config: MnistLogConfig
-    data: Mapping[str, Any]
     comparison: Comparison
 
     @property
@@ -193,6 +182,10 @@ def run(
             ),
         )
     return MnistLogResult(config, versions, images.provenance(), compared)
+
+
+def _refuse_unknown(field: str, scheme: Any) -> None:
+    _registry.get(instance(field, scheme, str, "a sequence of names"))
 
 
 def build(pixels: int) -> keras.Model:

@@ -4,19 +4,20 @@ The claim is that of Yang et al. 2022, Tensor Programs V: in muP the rate that i
 net is best for a wide one.
 """
 
+import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_inits._checks import choice, integer
 from keras_inits._compare.models import compiled_by_xla
 from keras_inits._compare.statistics import Interval, mean_interval
 from keras_inits._compare.weights import derived_seeds
-from keras_inits._errors import InputError
 from keras_inits._files import read_json, refuse_other_settings, write_whole
 from keras_inits._initialize import initialize
 from keras_inits._progress import Clock
@@ -24,8 +25,8 @@ from keras_inits._reporting import Finding
 from keras_inits.datasets import ImageDataset
 from keras_inits.experiments._experiment import (
     Experiment,
-    ExperimentResult,
     MnistConfig,
+    MnistResult,
     OnProgress,
     Say,
     started,
@@ -39,6 +40,8 @@ from keras_inits.mup._movement import start_anew
 
 # Octaves, which are the steps of the grid: what is nearer than one is no other rate.
 _STEP = 1.0
+
+Optimizer = Literal["adam", "sgd"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class MupTransferConfig(MnistConfig):
     """Units per hidden layer; the narrowest is the base of muP."""
     layers: int = 3
     """Hidden layers."""
-    optimizer: Literal["adam", "sgd"] = "adam"
+    optimizer: Optimizer = "adam"
     """Keras's, with its defaults."""
     rates: tuple[int, ...] = (-12, -11, -10, -9, -8, -7, -6, -5, -4, -3)
     """Learning rates, as powers of 2."""
@@ -70,13 +73,9 @@ class MupTransferConfig(MnistConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.require(layers=1, steps=4, batch_size=1)
-        for name, least in (("widths", 2), ("rates", 3)):
-            values = getattr(self, name)
-            if len(values) < least or list(values) != sorted(set(values)):
-                raise InputError(
-                    f"`{name}` must be {least} numbers or more, from the smallest to the largest. "
-                    f"Received: {name}={values!r}"
-                )
+        self.require_ascending("widths", functools.partial(integer, minimum=1), least=2)
+        self.require_ascending("rates", functools.partial(integer, minimum=None), least=3)
+        choice("optimizer", self.optimizer, get_args(Optimizer))
 
     def recipe(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Returns what decides the numbers of a run, besides parametrization, width and seed."""
@@ -86,7 +85,7 @@ class MupTransferConfig(MnistConfig):
 
 
 @dataclass(frozen=True, eq=False)
-class MupTransferResult(ExperimentResult):
+class MupTransferResult(MnistResult):
     """What the experiment measured.
 
     Attributes:
@@ -105,7 +104,6 @@ class MupTransferResult(ExperimentResult):
     experiment: ClassVar[str] = "mup-transfer"
 
     config: MupTransferConfig
-    data: Mapping[str, Any]
     losses: NDArray[np.float64]
 
     def of(self, parametrization: str) -> NDArray[np.float64]:

@@ -5,9 +5,8 @@ against the random starts of Glorot & Bengio 2010: what each brings, and what it
 """
 
 import functools
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import keras
 import numpy as np
@@ -23,8 +22,8 @@ from keras_inits.experiments import _sigmoid_nets as nets
 from keras_inits.experiments._deep_nets import laws_of
 from keras_inits.experiments._experiment import (
     Experiment,
-    ExperimentResult,
     MnistConfig,
+    MnistResult,
     OnProgress,
     Say,
     started,
@@ -62,7 +61,7 @@ class PretrainingConfig(MnistConfig):
 
 
 @dataclass(frozen=True, eq=False)
-class PretrainingResult(ExperimentResult):
+class PretrainingResult(MnistResult):
     """What the experiment measured.
 
     Attributes:
@@ -82,22 +81,14 @@ class PretrainingResult(ExperimentResult):
     """
 
     experiment: ClassVar[str] = "pretraining"
+    effort = ("epochs", "images", "pretraining_epochs")
 
     config: PretrainingConfig
-    data: Mapping[str, Any]
     many: Comparison
     few: Comparison
     errors: NDArray[np.float64]
     seconds: NDArray[np.float64]
     epoch_seconds: float
-
-    @property
-    def follows_the_recipe(self) -> bool:
-        """Whether images and effort are those with which the claims show."""
-        config = self.config
-        least = ("epochs", "images", "pretraining_epochs")
-        enough = all(getattr(config, n) >= getattr(PretrainingConfig, n) for n in least)
-        return enough and bool(self.data["comparable"])
 
     @property
     def findings(self) -> tuple[Finding, ...]:

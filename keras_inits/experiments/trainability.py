@@ -5,7 +5,6 @@ some six depth scales $\xi$ of the infinitely wide net. $\xi$ is infinite at the
 """
 
 import functools
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -23,8 +22,8 @@ from keras_inits.experiments import _trainability_recipe as recipe
 from keras_inits.experiments._deep_nets import laws_of
 from keras_inits.experiments._experiment import (
     Experiment,
-    ExperimentResult,
     MnistConfig,
+    MnistResult,
     OnProgress,
     Say,
     started,
@@ -63,11 +62,8 @@ class TrainabilityConfig(MnistConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.require(units=1, steps=recipe.RECORDED_EVERY)
-        for depth in self.depths:
-            integer("depths", depth, minimum=1)
-        for variance in self.variances:
-            real("variances", variance, above=0)
-        self.require_ascending("depths", "variances")
+        self.require_ascending("depths", functools.partial(integer, minimum=1))
+        self.require_ascending("variances", functools.partial(real, above=0))
         if self.steps % recipe.RECORDED_EVERY:
             raise InputError(
                 f"`steps` must be a multiple of {recipe.RECORDED_EVERY}, the distance between two "
@@ -76,7 +72,7 @@ class TrainabilityConfig(MnistConfig):
 
 
 @dataclass(frozen=True, eq=False)
-class TrainabilityResult(ExperimentResult):
+class TrainabilityResult(MnistResult):
     """What the experiment measured.
 
     Attributes:
@@ -95,9 +91,9 @@ class TrainabilityResult(ExperimentResult):
     """
 
     experiment: ClassVar[str] = "trainability"
+    effort = ("steps",)
 
     config: TrainabilityConfig
-    data: Mapping[str, Any]
     accuracy: NDArray[np.float64]
     scales: NDArray[np.float64]
     critical: float
@@ -106,7 +102,7 @@ class TrainabilityResult(ExperimentResult):
     @property
     def findings(self) -> tuple[Finding, ...]:
         """The nets that are trained, or not, a factor of two or more away from the limit."""
-        if not self.data["comparable"] or self.config.steps < TrainabilityConfig.steps:
+        if not self.follows_the_recipe:
             return ()
         found = []
         for depth, row in zip(self.config.depths, self.trained(), strict=True):

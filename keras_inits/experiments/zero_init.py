@@ -7,7 +7,7 @@ must not start from zero (2019).
 import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import keras
 import numpy as np
@@ -23,8 +23,8 @@ from keras_inits.experiments._convex import CLASSES, CONVEX, build_convex, digit
 from keras_inits.experiments._experiment import (
     NOT_COMPARABLE,
     Experiment,
-    ExperimentResult,
     MnistConfig,
+    MnistResult,
     OnProgress,
     Say,
     decimal,
@@ -65,7 +65,7 @@ class ZeroInitConfig(MnistConfig):
 
 
 @dataclass(frozen=True, eq=False)
-class ZeroInitResult(ExperimentResult):
+class ZeroInitResult(MnistResult):
     """What the experiment measured.
 
     Attributes:
@@ -89,7 +89,6 @@ class ZeroInitResult(ExperimentResult):
     experiment: ClassVar[str] = "zero-init"
 
     config: ZeroInitConfig
-    data: Mapping[str, Any]
     net: Comparison
     units_apart: Mapping[str, float]
     moved: Mapping[str, Mapping[str, float]]

@@ -1,13 +1,33 @@
-"""Checks of what is to be drawn."""
+"""Checks of what is to be drawn, and of where."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from keras_inits import _checks
 from keras_inits._errors import InputError
+
+
+def axes_for(ax: Axes | None, figsize: tuple[float, float] | None = None) -> Axes:
+    """Returns the Axes to draw on: `ax`, or the only ones of a new figure if that is None.
+
+    Args:
+        ax: what was given for them.
+        figsize: width and height of the new figure in inches; matplotlib's own if None.
+
+    Raises:
+        InputTypeError: something that is no Axes.
+
+    >>> axes_for(None).get_xlabel()
+    ''
+    """
+    if ax is None:
+        return Figure(figsize, layout="constrained").subplots()
+    return _checks.instance("ax", ax, Axes, "Axes of matplotlib, or None")
 
 
 def numbers(name: str, value: Any, axes: str, *counts: int) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from keras_inits import _checks
 from keras_inits._errors import InputError
 from keras_inits.mup import CoordinateCheck
-from keras_inits.plots._given import by_title, numbers
+from keras_inits.plots._given import axes_for, by_title, numbers
 from keras_inits.plots._training import COLORS, literal
 
 # The part of viridis that is dark enough for a line on white.
@@ -47,7 +47,7 @@ def plot_coordinates(result: CoordinateCheck, *, ax: Axes | None = None) -> Axes
     'mean |change| after 4 steps'
     """
     _checks.instance("result", result, CoordinateCheck, "what `mup.coordinate_check` returns")
-    ax = ax if ax is not None else Figure(layout="constrained").subplots()
+    ax = axes_for(ax)
     wrong = {where for finding in result.findings for where in finding.where}
     for index, layer in enumerate(result.layers):
         changes = result.changes[:, :, -1, index]
@@ -145,7 +145,7 @@ def plot_rates(
     [0.1, 0.1]
     """
     values = np.ma.masked_invalid(_of_rates("losses", losses, widths, rates))
-    ax = ax if ax is not None else Figure(layout="constrained").subplots()
+    ax = axes_for(ax)
     colors = colormaps["viridis"](np.linspace(_LIGHTEST, _DARKEST, len(widths)))
     for runs, width, color in zip(values, widths, colors, strict=True):
         whole = np.ma.masked_array(runs.mean(axis=0), np.ma.getmaskarray(runs).any(axis=0))
@@ -217,9 +217,13 @@ def _of_rates(
 ) -> NDArray[np.float64]:
     """Returns losses as an array, if they are `(widths, seeds, rates)`."""
     values = numbers(name, losses, "(widths, seeds, rates)", 3)
-    if (values.shape[0], values.shape[2]) != (len(widths), len(rates)):
+    lines, points = (
+        len(numbers(axis, found, f"({axis},)", 1))
+        for axis, found in (("widths", widths), ("rates", rates))
+    )
+    if (values.shape[0], values.shape[2]) != (lines, points):
         raise InputError(
-            f"`{name}` must be (widths, seeds, rates), here ({len(widths)}, seeds, {len(rates)}). "
+            f"`{name}` must be (widths, seeds, rates), here ({lines}, seeds, {points}). "
             f"Received: shape {values.shape}"
         )
     return values

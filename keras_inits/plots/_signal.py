@@ -6,13 +6,13 @@ from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from keras_inits import _checks
 from keras_inits._diagnose.report import SignalReport
-from keras_inits.plots._given import by_title
+from keras_inits.plots._given import axes_for, by_title
 from keras_inits.plots._training import COLORS, literal
 
 
@@ -46,7 +46,9 @@ def plot_histograms(
     columns = _checks.integer("columns", columns, minimum=1)
     layers = _spread([layer for layer in report.layers if layer.output.finite], 40)
     rows = max(1, -(-len(layers) // columns))
-    figure = figure or Figure(figsize=(1.25 * columns, 1.45 * rows), layout="constrained")
+    if figure is None:
+        figure = Figure(figsize=(1.25 * columns, 1.45 * rows), layout="constrained")
+    _checks.instance("figure", figure, FigureBase, "a figure of matplotlib, or None")
     grid = figure.subplots(rows, min(columns, max(1, len(layers))), squeeze=False).ravel()
     for ax in grid[len(layers) :]:
         ax.remove()
@@ -155,7 +157,7 @@ def plot_depth(
     """
     _checks.instance("report", report, SignalReport, "what `keras_inits.diagnose` returns")
     _checks.choice("what", what, ("signal", "gradient"))
-    ax = ax if ax is not None else Figure(layout="constrained").subplots()
+    ax = axes_for(ax)
     signal = what == "signal"
     measured = _roots(report, "output" if signal else "gradient")
     predicted = _roots(report, "predicted_second_moment" if signal else "predicted_gradient")
@@ -214,7 +216,7 @@ def plot_heat_map(report: SignalReport, *, ax: Axes | None = None) -> Axes:
     ['signal, decades', 'gradient, decades', 'zeros']
     """
     _checks.instance("report", report, SignalReport, "what `keras_inits.diagnose` returns")
-    ax = ax if ax is not None else Figure(figsize=(10, 3), layout="constrained").subplots()
+    ax = axes_for(ax, (10, 3))
     rows = {
         "signal, decades": _decades(_roots(report, "output")),
         "gradient, decades": _decades(_roots(report, "gradient")),

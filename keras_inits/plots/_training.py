@@ -16,7 +16,7 @@ from keras_inits import _checks
 from keras_inits._compare import Comparison
 from keras_inits._errors import InputError
 from keras_inits._reporting import plain_text
-from keras_inits.plots._given import by_title, numbers
+from keras_inits.plots._given import axes_for, by_title, numbers
 
 # Okabe & Ito 2008: eight colours that all kinds of colour vision tell apart; without the yellow,
 # which is too light for a line on white.
@@ -79,7 +79,9 @@ def plot_training_curves(
     by_title("curves", curves, "values")
     for label, values in curves.items():
         numbers(f"curves[{label!r}]", values, "(seeds, epochs) or (epochs,)", 1, 2)
-    ax = ax if ax is not None else Figure(layout="constrained").subplots()
+    published = {} if published is None else published
+    _checks.instance("published", published, Mapping, "a dict from labels to values, or None")
+    ax = axes_for(ax)
     ends = []
     for index, (label, values) in enumerate(curves.items()):
         color = COLORS[index % len(COLORS)]
@@ -94,14 +96,14 @@ def plot_training_curves(
             ax.fill_between(epochs, mean - spread, mean + spread, color=color, alpha=0.25, lw=0)
         last = int(np.ma.count(mean)) and np.flatnonzero(~np.ma.getmaskarray(mean))[-1]
         ends.append((label, epochs[last], mean[last], color))
-        printed = (published or {}).get(label)
-        if printed is not None:
-            shown = np.asarray(printed)[: len(epochs)]
+        if label in published:
+            printed = numbers(f"published[{label!r}]", published[label], "(epochs,)", 1)
+            shown = printed[: len(epochs)]
             ax.plot(epochs[: len(shown)], shown, "o", ms=5, mfc="none", mec=color)
     if published:
         ax.plot([], [], "o", ms=5, mfc="none", mec="0.3", label=published_label)
         ax.legend(frameon=False)
-    if log:
+    if _checks.boolean("log", log):
         ax.set_yscale("log")
         low, high = ax.get_ylim()
         if high / low < DECADES:
@@ -217,7 +219,7 @@ def plot_differences(
     ['he - random']
     """
     _checks.instance("result", result, Comparison, "what `keras_inits.compare` returns")
-    ax = ax if ax is not None else Figure(layout="constrained").subplots()
+    ax = axes_for(ax)
     alive = {s for s, f in zip(result.schemes, result.failed(), strict=True) if not f.all()}
     everything = result.differences(metric)
     differences = [d for d in everything if {d.a, d.b} <= alive] or everything

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from keras_inits import _checks
 from keras_inits._layers.kinds import Kind
 from keras_inits._wiring import Call, Sum, Wiring
+from keras_inits.plots._given import axes_for
 from keras_inits.plots._training import COLORS
 
 _ROWS = 40  # in one column; longer nets go on in the next
@@ -113,6 +114,7 @@ def plot_wiring(wiring: Wiring, ax: Axes | None = None, *, fold: bool = True) ->
     _checks.instance("wiring", wiring, Wiring, "what `keras_inits.wiring` returns")
     if ax is None:
         return wiring_figure(wiring, fold=fold).axes[0]
+    ax = axes_for(ax)
     rows = _rows(wiring, fold)
     width = max((len(row.calls) for row in rows), default=1) + 1.2
     for number, row in enumerate(rows):
@@ -142,7 +144,7 @@ def _rows(wiring: Wiring, fold: bool) -> list[_Row]:
             rows.append(_Row(call.index, (call,), None))
     rows += [_Row(each.call, tuple(inside[each.call]), each) for each in wiring.sums]
     rows = sorted(rows, key=lambda row: row.at)
-    return _folded(wiring, rows) if fold else rows
+    return _folded(wiring, rows) if _checks.boolean("fold", fold) else rows
 
 
 def _folded(wiring: Wiring, rows: list[_Row]) -> list[_Row]:

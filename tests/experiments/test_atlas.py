@@ -145,6 +145,7 @@ def test_every_net_has_its_activation_and_fits_the_images(name, side):
         {"seeds": 0},
         {"nets": ()},
         {"nets": ("mlp-4",)},
+        {"nets": None},
         {"nets": ("cnn", "cnn")},
         {"optimizers": ("sdg",)},
         {"activations": ("gelu",)},

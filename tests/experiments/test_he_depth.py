@@ -100,7 +100,18 @@ def test_its_figure_has_axes_for_each_depth(digits):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"seeds": 0}, {"depths": ()}, {"depths": (1,)}, {"depths": (30, 10)}, {"epochs": 0}]
+    "wrong",
+    [
+        {"seeds": 0},
+        {"depths": ()},
+        {"depths": (1,)},
+        {"depths": (30, 10)},
+        {"depths": 30},
+        {"epochs": 0},
+        {"source": "mnits"},
+        {"data_dir": 3.7},
+        {"out": 3.7},
+    ],
 )
 def test_a_wrong_configuration_is_refused(wrong):
     with pytest.raises(ValueError, match="Received"):

@@ -220,6 +220,9 @@ def test_a_killed_process_resumes_from_its_last_epoch(tmp_path):
         {"schemes": ()},
         {"schemes": ("he", "he")},
         {"schemes": ("xaver",)},
+        {"schemes": "xavier"},
+        {"schemes": (None,)},
+        {"trainer": "fti"},
     ],
 )
 def test_a_wrong_configuration_is_refused_before_anything_runs(wrong):

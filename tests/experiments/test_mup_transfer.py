@@ -107,7 +107,17 @@ def test_a_second_call_resumes_and_another_recipe_is_refused(result, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"widths": (8,)}, {"widths": (16, 8)}, {"rates": (1, 1, 2)}, {"steps": 2}]
+    "wrong",
+    [
+        {"widths": (8,)},
+        {"widths": (16, 8)},
+        {"widths": 8},
+        {"widths": (0, 8)},
+        {"rates": (1, 1, 2)},
+        {"rates": (0.1, 1, 2)},
+        {"optimizer": "sdg"},
+        {"steps": 2},
+    ],
 )
 def test_a_wrong_configuration_is_refused(wrong):
     with pytest.raises(ValueError, match="Received"):

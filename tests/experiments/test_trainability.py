@@ -132,6 +132,7 @@ def test_a_range_with_gaps_says_so():
         {"depths": ()},
         {"depths": (20, 10)},
         {"variances": (0.0,)},
+        {"variances": 1.0},
         {"variances": (1.0, 1.0)},
         {"steps": 150},
         {"units": 0},
