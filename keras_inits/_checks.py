@@ -3,7 +3,7 @@
 import math
 import numbers
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -223,6 +223,28 @@ def identified(name: str, value: Any, get: Callable[[Any], Any], example: str) -
             f"Received: {name}={value!r}"
         ) from error
     return found
+
+
+def loss(value: Any) -> None:
+    """Checks that `compile` takes `value` as a loss, or as a list or dict of losses by output.
+
+    Args:
+        value: what was given for `loss`; None for an output that is not trained.
+
+    Raises:
+        InputError: something that Keras makes nothing of, or a list or dict without a loss.
+
+    >>> loss({"class": "sparse_categorical_crossentropy", "box": "mse"})
+    """
+    if isinstance(value, Mapping) and "class_name" not in value:
+        parts = list(value.values())
+    else:
+        parts = list(value) if isinstance(value, list | tuple) else [value]
+    given = [part for part in parts if part is not None]
+    if not given:
+        raise InputError(f"`loss` must be one that `compile` takes. Received: loss={value!r}")
+    for part in given:
+        function("loss", identified("loss", part, keras.losses.get, "mse"), "a loss, no model")
 
 
 def shape(value: Any) -> tuple[int, ...]:

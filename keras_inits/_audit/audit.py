@@ -109,7 +109,7 @@ def audit(model: keras.layers.Layer) -> AuditReport:
     varied = [kernel for kernel in kernels.all if kernel.is_random]
     if evidence := evidence_of_training(model, starts, varied):
         judgements += dead_units(kernels.all)
-        judgements.append(Judgement(_trained(evidence), False))
+        judgements.append(Judgement(_trained(evidence), is_fault=False))
     else:
         judgements += _fresh(surroundings, kernels, varied)
         judgements += bias_of_pieces(owned)
@@ -177,7 +177,7 @@ def _fresh(
         yield from growing_streams(surroundings.wiring, kernels, signals)
         yield from chains(surroundings.wiring, kernels, signals)
     elif surroundings.is_net:
-        yield Judgement(_not_traced(surroundings.problem), False)
+        yield Judgement(_not_traced(surroundings.problem), is_fault=False)
 
 
 def _values(weight: keras.Variable) -> NDArray[Any] | None:

@@ -26,7 +26,7 @@ def dead_embeddings(kernel: Kernel, kernels: Kernels) -> Iterator[Judgement]:
                 _redraw_entries(kernel.path),
                 {"entries": len(entries), "zero": zero, "equal": equal},
             ),
-            False,
+            is_fault=False,
         )
 
 

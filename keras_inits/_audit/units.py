@@ -239,5 +239,5 @@ def equal_blocks(kernel: Kernel, kernels: Kernels) -> Iterator[Judgement]:
                 remedy(kernel),
                 {"equal": equal, "blocks": maps},
             ),
-            False,
+            is_fault=False,
         )

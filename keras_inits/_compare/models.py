@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_inits._checks import identified
+from keras_inits._checks import loss as check_loss
 from keras_inits._compare.data import take
 from keras_inits._compare.plan import Plan
 from keras_inits._compare.starts import Start, Started, carried_out
@@ -41,6 +42,8 @@ def compiled_model(plan: Plan, label: str | None = None, run: int = 0) -> keras.
         model(keras.tree.map_structure(keras.ops.convert_to_tensor, take(plan.data.x, slice(1))))
     options = plan.options
     if options.optimizer is not None:
+        if options.loss is not None:  # the model may add losses of its own
+            check_loss(options.loss)
         model.compile(
             optimizer=identified("optimizer", options.optimizer, keras.optimizers.get, "adam"),
             loss=_in_dtype(options.loss, model),

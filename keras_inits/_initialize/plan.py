@@ -117,7 +117,14 @@ def _is_chosen(wanted: _Wanted) -> bool:
 def _step(wanted: _Wanted, choices: Mapping[str, Choice], reason: str) -> Step:
     owned, found, spec = wanted.owned, wanted.role, wanted.spec
     if choice := choices.get(owned.path):
-        return Step(owned, found, choice.initializer, True, choice.note, None, choice.second_moment)
+        return Step(
+            owned,
+            found,
+            choice.initializer,
+            kept=True,
+            note=choice.note,
+            second_moment=choice.second_moment,
+        )
     if wanted.pattern:
         return _overridden(owned, found, spec, wanted.pattern, reason)
     if isinstance(spec, Bound):
@@ -129,7 +136,7 @@ def _step(wanted: _Wanted, choices: Mapping[str, Choice], reason: str) -> Step:
     if isinstance(found, LeftAlone):
         return Step(owned, found, None)
     if isinstance(spec, BiasUniformInit) and (kernel := kernel_beside(owned)):
-        return Step(owned, found, spec.for_bias(kernel), True)
+        return Step(owned, found, spec.for_bias(kernel), kept=True)
     return Step(owned, found, _registry.get(found.initializer))
 
 
@@ -232,7 +239,7 @@ def _by_scheme(owned: OwnedWeight, found: Role, spec: Any, reason: str) -> Step:
         and (kernel := kernel_beside(owned))
     ):
         initializer = initializer.for_bias(kernel)
-    return Step(owned, found, initializer, True, note)
+    return Step(owned, found, initializer, kept=True, note=note)
 
 
 def _by_recipe(owned: OwnedWeight, found: Role, recipe: Bound) -> Step:

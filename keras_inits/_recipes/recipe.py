@@ -1,6 +1,5 @@
 """`recipe`: a start for a whole net, as a table from the roles of weights to laws."""
 
-import difflib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,7 +8,7 @@ from typing import Any
 import keras
 
 from keras_inits import _registry
-from keras_inits._errors import InputError, InputTypeError, question
+from keras_inits._errors import InputError, InputTypeError, did_you_mean
 from keras_inits._layers import OwnedWeight
 from keras_inits._recipes.place import ROLES, Place
 from keras_inits._recipes.roles import places
@@ -102,7 +101,7 @@ class Recipe:
         known = inspect.signature(self.function).parameters
         for name in options:
             if name not in known:
-                near = question(difflib.get_close_matches(name, known, n=1))
+                near = did_you_mean(name, known, n=1)
                 raise InputError(
                     f"The recipe {self.name!r} has the options {', '.join(known) or 'none'}. "
                     f"Received: {name}={options[name]!r}. {near}".rstrip()
@@ -123,7 +122,7 @@ class Recipe:
             )
         for role in table:
             if role not in ROLES:
-                near = question(difflib.get_close_matches(str(role), ROLES, n=2))
+                near = did_you_mean(str(role), ROLES, n=2)
                 raise InputError(
                     f"The recipe {self.name!r} has a line for {role!r}, which is no role. {near}"
                     f"Roles are {', '.join(ROLES)}."
@@ -200,7 +199,7 @@ def recipe(spec: Any = None, /, *, needs: Sequence[str] = (), **options: Any) ->
         return lambda function: recipe(function, needs=needs)
     if isinstance(spec, str):
         if spec not in _recipes:
-            near = question(difflib.get_close_matches(spec, _recipes, n=2))
+            near = did_you_mean(spec, _recipes, n=2)
             raise InputError(
                 f"No recipe has this name. Received: {spec!r}. {near}"
                 f"Recipes are {', '.join(sorted(_recipes))}."

@@ -92,8 +92,10 @@ def _variance_scaling(
     for named in _NAMED:
         other = named(seed=seed)
         if (other.scale, other.mode, other.distribution) == (
-            made.scale, made.mode, made.distribution,
-        ):  # fmt: skip
+            made.scale,
+            made.mode,
+            made.distribution,
+        ):
             return other, ""
     return made, ""
 

@@ -91,8 +91,9 @@ def _reason(error: Exception) -> str:
 
 def _is_structure_of_arrays(x: Any) -> bool:
     if isinstance(x, Mapping | list | tuple):
-        return all(_is_structure_of_arrays(each) for each in (
-            x.values() if isinstance(x, Mapping) else x))  # fmt: skip
+        return all(
+            _is_structure_of_arrays(each) for each in (x.values() if isinstance(x, Mapping) else x)
+        )
     return hasattr(x, "shape") and (hasattr(x, "dtype") or _is_frame(x))
 
 

@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -109,8 +109,14 @@ class OutputBiasReport(Report):
         table.add_column("", overflow="fold", ratio=2)
         for row in self.rows:
             loss = "-" if math.isnan(row.loss) else f"{row.loss:.4g}"
-            table.add_row(plain_text(row.path), row.rule, f"{min(row.bias):.4g}",
-                          f"{max(row.bias):.4g}", loss, row.note)  # fmt: skip
+            table.add_row(
+                plain_text(row.path),
+                row.rule,
+                f"{min(row.bias):.4g}",
+                f"{max(row.bias):.4g}",
+                loss,
+                row.note,
+            )
         return table
 
 
@@ -185,8 +191,16 @@ def fit_output_bias(
         before = np.asarray(ops.convert_to_numpy(layer.bias), "float64").reshape(-1)
         layer.bias.assign(ops.cast(rate.bias.reshape(layer.bias.shape), layer.bias.dtype))
         path = next((w for w in call.weights if w.endswith("bias")), f"{call.path}/bias")
-        rows.append(OutputBiasRow(path, rate.rule, tuple(map(float, before)),
-                                  tuple(map(float, rate.bias)), rate.loss, rate.note))  # fmt: skip
+        rows.append(
+            OutputBiasRow(
+                path,
+                rate.rule,
+                tuple(map(float, before)),
+                tuple(map(float, rate.bias)),
+                rate.loss,
+                rate.note,
+            )
+        )
     return OutputBiasReport(model.name, tuple(rows))
 
 
@@ -222,49 +236,72 @@ def _end(found: Wiring, output: int) -> tuple[Call, str]:
     return head, met[0] if met else "linear"
 
 
+class _Asked(NamedTuple):
+    """What a loss asks for.
+
+    Attributes:
+        name: as Keras writes its function; empty without a loss.
+        logits: whether it takes logits.
+        smoothing: its label smoothing.
+        ignored: the class that it ignores, if any.
+        weighed: whether weights of examples change its size, and not only what counts in it.
+    """
+
+    name: str = ""
+    logits: bool = False
+    smoothing: float = 0.0
+    ignored: int | None = None
+    weighed: bool = False
+
+
 def _base_rate(layer: Any, call: Call, given: Targets, activation: str, loss: Any) -> BaseRate:
-    name, logits, smoothing, ignored, factor = _described(loss)
-    y = given.values
+    asked, y = _asked(loss), given.values
     if call.kind is not Kind.DENSE and getattr(layer, "data_format", "") == "channels_first":
         y = np.moveaxis(y, 1, -1)
     units = math.prod(layer.bias.shape)
-    what = _LOSSES.get(name) or _by_activation(activation, y, units)
-    link = {"labels": "softmax", "shares": "softmax", "rates": "sigmoid"}.get(what)
-    wanted = "linear" if logits else link
-    if link and activation != wanted:
-        raise InputError(
-            f"The loss {name} takes {'logits' if logits else 'probabilities'}, so that the last "
-            f"activation must be {wanted}. Received: {activation}, after {call.path!r}. "
-            "Is `from_logits` of the loss right?"
-        )
-    if what == "values" and activation not in INVERSES:
-        raise InputError(f"There is no rule for the last activation {activation!r}.")
+    what = _LOSSES.get(asked.name) or _by_activation(activation, y, units)
+    _check_end(what, asked, activation, call)
     if what == "labels":
         _refuse_other_shape(y, call)
         labels = y.reshape(-1)
         weights = given.weights_of(labels.size)
-        kept = labels != ignored if ignored is not None else np.full(labels.shape, True)
+        kept = np.full(labels.shape, True) if asked.ignored is None else labels != asked.ignored
         if not weights[kept].sum() > 0:
             raise InputError("`y` must hold a label that counts. Received: y with none")
         labels, weights = labels[kept], weights[kept]
         shares = class_shares(labels, weights, units)
-        rate = softmax(shares, labels.size, smoothing=smoothing)
+        rate = softmax(shares, labels.size, smoothing=asked.smoothing)
     else:
         rows = _rows(y, units, call)
         weights = given.weights_of(len(rows))
         mean = np.average(rows, axis=0, weights=weights)
         if what == "shares":
-            rate = softmax(mean, len(rows), smoothing=smoothing)
+            rate = softmax(mean, len(rows), smoothing=asked.smoothing)
         elif what == "rates":
             if rows.min() < 0 or rows.max() > 1:
-                raise InputError(f"`y` must lie in 0 to 1. Received: y from {rows.min():g} to "
-                                 f"{rows.max():g}")  # fmt: skip
-            rate = sigmoid(mean, len(rows), smoothing=smoothing)
+                raise InputError(
+                    f"`y` must lie in 0 to 1. Received: y from {rows.min():g} to {rows.max():g}"
+                )
+            rate = sigmoid(mean, len(rows), smoothing=asked.smoothing)
         else:
-            rate = center(rows, weights, activation, name or "mean_squared_error")
-    scale = weights.mean() if factor else 1.0
-    known = what == "values" or name in _ENTROPIES
+            rate = center(rows, weights, activation, asked.name or "mean_squared_error")
+    scale = weights.mean() if asked.weighed else 1.0
+    known = what == "values" or asked.name in _ENTROPIES
     return dataclasses.replace(rate, loss=float(rate.loss * scale) if known else math.nan)
+
+
+def _check_end(what: str, asked: _Asked, activation: str, call: Call) -> None:
+    """Raises an `InputError` if the last activation does not go with the loss."""
+    link = {"labels": "softmax", "shares": "softmax", "rates": "sigmoid"}.get(what)
+    wanted = "linear" if asked.logits else link
+    if link and activation != wanted:
+        raise InputError(
+            f"The loss {asked.name} takes {'logits' if asked.logits else 'probabilities'}, so that "
+            f"the last activation must be {wanted}. Received: {activation}, after {call.path!r}. "
+            "Is `from_logits` of the loss right?"
+        )
+    if what == "values" and activation not in INVERSES:
+        raise InputError(f"There is no rule for the last activation {activation!r}.")
 
 
 def _refuse_other_shape(y: NDArray[Any], call: Call) -> None:
@@ -301,15 +338,14 @@ def _by_activation(activation: str, y: NDArray[Any], units: int) -> str:
     return "values"
 
 
-def _described(loss: Any) -> tuple[str, bool, float, int | None, bool]:
-    """Returns what a loss is.
+def _asked(loss: Any) -> _Asked:
+    """Returns what a loss asks for.
 
-    Returns:
-        Its name; whether it takes logits; its label smoothing; the class that it ignores; whether
-        weights of examples change its size, and not only what counts in it.
+    Raises:
+        InputError: there is no rule for it.
     """
     if loss is None:
-        return "", False, 0.0, None, False
+        return _Asked()
     loss = keras.losses.get(loss)
     name = getattr(loss, "__name__", type(loss).__name__)
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
@@ -318,10 +354,10 @@ def _described(loss: Any) -> tuple[str, bool, float, int | None, bool]:
         raise InputError(f"There is no rule for the loss {name}. Known are {', '.join(_LOSSES)}.")
     # Keras 3.16 no longer keeps these as attributes of every loss.
     options = loss.get_config() if isinstance(loss, keras.losses.Loss) else {}
-    return (
+    return _Asked(
         name,
-        bool(options.get("from_logits")),
-        float(options.get("label_smoothing") or 0.0),
-        options.get("ignore_class"),
-        options.get("reduction") != "mean_with_sample_weight",
+        logits=bool(options.get("from_logits")),
+        smoothing=float(options.get("label_smoothing") or 0.0),
+        ignored=options.get("ignore_class"),
+        weighed=options.get("reduction") != "mean_with_sample_weight",
     )

@@ -18,6 +18,10 @@ from keras_inits._starts.calibration_report import CalibrationRow
 from keras_inits._starts.scaling import CannotScaleError, Scaling, scaling
 
 _RECURRENT = "what comes into it is its own output: it keeps the scale of the scheme"
+_TIED = (
+    "its table is looked up and makes logits, which want different scales: it keeps that of the "
+    "scheme"
+)
 
 _Kernel = tuple[OwnedWeight, KernelGeometry]
 
@@ -44,16 +48,19 @@ class Pass:
         for owned in owned_weights(model):
             found = role(owned.layer, owned.weight)
             if isinstance(found, KernelGeometry):
-                if any(is_a(p, Kind.WRAPPER) and isinstance(p, layers.SpectralNormalization)
-                       for p in owned.parents):  # fmt: skip
-                    self._leave(owned, "SpectralNormalization sets its scale at every step", True)
+                if any(
+                    is_a(p, Kind.WRAPPER) and isinstance(p, layers.SpectralNormalization)
+                    for p in owned.parents
+                ):
+                    reason = "SpectralNormalization sets its scale at every step"
+                    self._leave(owned, reason, meant=True)
                     continue
                 self._kernels.setdefault(id(owned.layer), []).append((owned, found))
                 self._leave(owned, "the pass did not come to it")
             elif isinstance(found, LeftAlone) and not isinstance(
                 geometry(owned.layer, owned.weight), Default
             ):
-                self._leave(owned, found.reason, True)
+                self._leave(owned, found.reason, meant=True)
 
     def run(self, model: Any, inputs: Any) -> None:
         """Runs the model once and corrects its kernels; everything else keeps its values."""
@@ -90,8 +97,9 @@ class Pass:
         self._corrected.add(called)
         if what not in KERNELS | {Kind.EMBEDDING} or what is Kind.MAP:
             for owned, shaped in self._kernels[id(layer)]:
-                self._leave(owned, f"what {type(layer).__name__} gives before its activation is "
-                            "not known")  # fmt: skip
+                self._leave(
+                    owned, f"what {type(layer).__name__} gives before its activation is not known"
+                )
                 self._in_einsum[id(owned.weight)] = owned, shaped
             try:
                 return plain(layer, *args, **kwargs)
@@ -147,8 +155,7 @@ class Pass:
             if kernel[0].weight.name != read:
                 continue
             if tied:
-                self._leave(kernel[0], "its table is looked up and makes logits, which want "
-                            "different scales: it keeps that of the scheme", True)  # fmt: skip
+                self._leave(kernel[0], _TIED, meant=True)
                 continue
             # A soft cap bends the logits as an activation does.
             with _replaced(layer, "logit_soft_cap", None):
@@ -166,7 +173,7 @@ class Pass:
             self._corrected.add((id(each), False))
             for owned, shaped in self._kernels.get(id(each), ()):
                 if owned.weight.name != "kernel":
-                    self._leave(owned, _RECURRENT, True)
+                    self._leave(owned, _RECURRENT, meant=True)
                 elif getattr(each, "data_format", "") == "channels_first":
                     self._leave(owned, "its channels come first")
                 else:
@@ -210,7 +217,7 @@ class Pass:
         )
         return done
 
-    def _leave(self, owned: OwnedWeight, reason: str, meant: bool = False) -> None:
+    def _leave(self, owned: OwnedWeight, reason: str, *, meant: bool = False) -> None:
         self.rows[owned.path] = CalibrationRow(owned.path, left_alone=reason, meant=meant)
 
 

@@ -93,8 +93,9 @@ class PortableReport(Report):
         for row in self.rows:
             now = f"stays: {row.reason}" if row.reason else row.replacement
             note = f" ({row.note})" if row.note else ""
-            table.add_row(plain_text(row.layer), row.attribute, plain_text(row.scheme),
-                          plain_text(now + note))  # fmt: skip
+            table.add_row(
+                plain_text(row.layer), row.attribute, plain_text(row.scheme), plain_text(now + note)
+            )
         return table
 
 

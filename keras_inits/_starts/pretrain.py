@@ -171,8 +171,11 @@ class _Plan:
     def description(self) -> str:
         """What decides the layer's training, for one that is trained; names count layers made."""
         layer = self.layer
-        how = [f"{name} {getattr(layer, name)}" for name in ("strides", "padding")
-               if hasattr(layer, name)]  # fmt: skip
+        how = [
+            f"{name} {getattr(layer, name)}"
+            for name in ("strides", "padding")
+            if hasattr(layer, name)
+        ]
         shape = "x".join(map(str, layer.kernel.shape))
         return ", ".join(
             [f"{type(layer).__name__} {shape}", activation_name(self.activation), *how]
@@ -229,8 +232,12 @@ class _Store:
         """Keeps a layer that is done."""
         if (path := self._path(plan)) is not None:
             weights = {w.name: ops.convert_to_numpy(w) for w in plan.layer.weights}
-            write_arrays(path, errors=np.array([row.error_before, row.error, row.error_noisy]),
-                         decoder=np.array([row.decoder, row.loss]), **weights)  # fmt: skip
+            write_arrays(
+                path,
+                errors=np.array([row.error_before, row.error, row.error_noisy]),
+                decoder=np.array([row.decoder, row.loss]),
+                **weights,
+            )
 
     def _path(self, plan: _Plan) -> Path | None:
         return None if self._folder is None else self._folder / f"layer-{plan.place}.npz"

@@ -98,10 +98,10 @@ class PretrainReport(Report):
         table.add_column("error before", justify="right")
         table.add_column("after", justify="right")
         for row in self.rows:
-            what = f"left alone: {row.left_alone}" if row.left_alone else (
-                f"{row.decoder}, {row.loss}")  # fmt: skip
-            numbers = ("-", "-") if row.left_alone else (
-                f"{row.error_before:.3g}", f"{row.error:.3g}")  # fmt: skip
-            table.add_row(plain_text(row.layer), plain_text(what), *numbers,
-                          style="dim" if row.left_alone else None)  # fmt: skip
+            if row.left_alone:
+                cells = f"left alone: {row.left_alone}", "-", "-"
+            else:
+                cells = f"{row.decoder}, {row.loss}", f"{row.error_before:.3g}", f"{row.error:.3g}"
+            style = "dim" if row.left_alone else None
+            table.add_row(plain_text(row.layer), *map(plain_text, cells), style=style)
         return table

@@ -80,8 +80,9 @@ def _numbers(given: Any, name: str) -> _Array:
             f"`{name}` must hold finite numbers. Received: {name} of {np.asarray(given).dtype}"
         ) from error
     if not np.all(np.isfinite(values)):
-        raise InputError(f"`{name}` must hold finite numbers. Received: {name} of shape "
-                         f"{values.shape}")  # fmt: skip
+        raise InputError(
+            f"`{name}` must hold finite numbers. Received: {name} of shape {values.shape}"
+        )
     return values
 
 

@@ -105,8 +105,9 @@ def extend_vocabulary(
     old = max(int(table.input_dim) for table in tables)
     size = _checks.integer("size", size, minimum=1)
     if size <= old:
-        raise InputError(f"`size` must be larger than the {old} tokens there are. "
-                         f"Received: size={size}")  # fmt: skip
+        raise InputError(
+            f"`size` must be larger than the {old} tokens there are. Received: size={size}"
+        )
     root = root_seed(seed)
     larger = _rebuilt(model, old, size)
     generator = np.random.default_rng(root)
@@ -151,8 +152,11 @@ def _rebuilt(model: Any, old: int, size: int) -> Any:
     """Returns the model made from its configuration with another number of tokens."""
     heads = {found.name for found in head_layers(model)}
     # Code of the model's own, registered or not, is trusted: it runs in this process already.
-    classes = {type(layer).__name__: type(layer) for layer in all_layers(model, itself=True)
-               if not type(layer).__module__.startswith("keras.")}  # fmt: skip
+    classes = {
+        type(layer).__name__: type(layer)
+        for layer in all_layers(model, itself=True)
+        if not type(layer).__module__.startswith("keras.")
+    }
     try:
         with keras.saving.custom_object_scope(classes):
             config = copy.deepcopy(keras.saving.serialize_keras_object(model))

@@ -1,6 +1,5 @@
 """`warm_start`: the weights of a trained model in a new one of another size."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from keras_inits import _checks
-from keras_inits._errors import InputError, InputFileError, InputTypeError
+from keras_inits._errors import InputError, InputFileError, InputTypeError, did_you_mean
 from keras_inits._initialize.initialize import initialize
 from keras_inits._initialize.seeds import root_seed, stable_paths
 from keras_inits._keras_internals import all_layers
@@ -89,9 +88,8 @@ def warm_start(
         )
     _checks.built(source, "a source")
     noise = _checks.real("noise", noise, minimum=0)
-    names = {} if layers is None else dict(_checks.instance(
-        "layers", layers, Mapping, "a dict from names of layers of `model` to names of the source's"
-    ))  # fmt: skip
+    expected = "a dict from names of layers of `model` to names of the source's"
+    names = dict(_checks.instance("layers", {} if layers is None else layers, Mapping, expected))
     _check_names(model, names, "model")
     _check_names(source, names.values(), "source")
     root = root_seed(seed)
@@ -120,11 +118,9 @@ def _check_names(model: Any, names: Iterable[str], what: str) -> None:
     known = {layer.name for layer in all_layers(model, itself=True)}
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(str(name), known, n=1)
             raise InputError(
-                f"`layers` must give names of layers of the {what} {model.name!r}"
-                + (f"; did you mean {near[0]!r}?" if near else ".")
-                + f" Received: {name!r}"
+                f"`layers` must give names of layers of the {what} {model.name!r}. "
+                f"{did_you_mean(name, known)}Received: {name!r}"
             )
 
 
@@ -156,9 +152,10 @@ class _Transfer:
         self._heads_differ = {
             id(o.layer)
             for o in self.owned
-            if o.layer in self._heads and (s := self._pairs.get(o.path))
+            if o.layer in self._heads
+            and (s := self._pairs.get(o.path))
             and s.weight.shape[-1] != o.weight.shape[-1]
-        }  # fmt: skip
+        }
         for link in self._chain:
             self._map_outputs(link)
         self.steps = self._with_their_kernels([self._step(owned) for owned in self.owned])
@@ -223,6 +220,29 @@ class _Transfer:
 
     def _made(self, owned: OwnedWeight, found: Any, old: NDArray[Any]) -> NDArray[Any] | str:
         """Returns the values of a weight, or why there are none."""
+        maps = self._maps(owned, found, old)
+        if isinstance(maps, str):
+            return maps
+        pairs = zip(maps, old.shape, strict=True)
+        if all(m is None or np.array_equal(m, np.arange(n)) for m, n in pairs):
+            return old
+        is_kernel = owned.weight.name == "kernel"
+        divided = is_kernel and old.ndim > 1 and id(owned.layer) in self._links
+        made = taken(old, tuple(maps), divided=(old.ndim - 2,) if divided else ())
+        added = made.shape[-1] - old.shape[-1]
+        if self._noise and maps[-1] is not None and is_kernel and added > 0:
+            size = (*made.shape[:-1], added)
+            extra = self._generator.normal(size=size) * old.std() * self._noise
+            made[..., -added:] += extra.astype(made.dtype)
+        return made
+
+    def _maps(
+        self, owned: OwnedWeight, found: Any, old: NDArray[Any]
+    ) -> list[NDArray[np.int64] | None] | str:
+        """Returns for each axis which of the old entries the new ones are, None for all in order.
+
+        Or, as a text, why there are none.
+        """
         shape = tuple(owned.weight.shape)
         if len(shape) != old.ndim:
             return f"the source has the shape {old.shape}"
@@ -243,18 +263,7 @@ class _Transfer:
                     return f"larger than in the source, {old.shape}, and in no chain{why}"
                 last = axis == len(shape) - 1
                 maps[axis] = unit_map(was, new, self._generator, blocks=blocks if last else 1)
-        trivial = [m is None or np.array_equal(m, np.arange(n)) for m, n in
-                   zip(maps, old.shape, strict=True)]  # fmt: skip
-        if all(trivial):
-            return old
-        divided = (len(shape) - 2,) if owned.weight.name == "kernel" and len(shape) > 1 else ()
-        made = taken(old, tuple(maps), divided=divided if link is not None else ())
-        if self._noise and maps[-1] is not None and owned.weight.name == "kernel":
-            added = shape[-1] - old.shape[-1]
-            if added > 0:
-                extra = self._generator.normal(size=(*shape[:-1], added)) * old.std() * self._noise
-                made[..., -added:] += extra.astype(made.dtype)
-        return made
+        return maps
 
     def _input_map(self, link: Link, old: int, new: int) -> NDArray[np.int64] | None:
         before = self._outputs.get(id(link.before))
@@ -270,16 +279,13 @@ class _Transfer:
         shape = tuple(owned.weight.shape)
         link = self._links.get(id(owned.layer))
         if self._is_identity(link):
-            if owned.weight.name == "bias":
-                values: NDArray[Any] = np.zeros(shape, "float32")
-            else:
-                values = np.zeros(shape, "float32")
+            values = np.zeros(shape, "float32")
+            if owned.weight.name != "bias":
                 center = tuple((size - 1) // 2 for size in shape[:-2])
                 values[center] = np.eye(shape[-1])
             return WarmStartRow(owned.path, shape, "identity"), values
-        return WarmStartRow(
-            owned.path, shape, "drawn", reason="the source has no such weight"
-        ), None
+        reason = "the source has no such weight"
+        return WarmStartRow(owned.path, shape, "drawn", reason=reason), None
 
     def _is_identity(self, link: Link | None) -> bool:
         """Returns whether a layer that the source has not can hand on what it gets."""
@@ -342,14 +348,17 @@ def _paired(
     found = {}
     for path, each in zip(_inner_paths(model, owned), owned, strict=True):
         if each.layer.name in names:
-            wanted = [s for s in sources
-                      if s.layer.name == names[each.layer.name]
-                      and s.weight.name == each.weight.name]  # fmt: skip
+            wanted = [
+                s
+                for s in sources
+                if s.layer.name == names[each.layer.name] and s.weight.name == each.weight.name
+            ]
             pair = wanted[0] if wanted else None
         elif each.layer in heads:
             head = source_heads[heads.index(each.layer)]
-            pair = next((s for s in sources if s.layer is head
-                         and s.weight.name == each.weight.name), None)  # fmt: skip
+            pair = next(
+                (s for s in sources if s.layer is head and s.weight.name == each.weight.name), None
+            )
         else:
             pair = by_path.get(path)
         if pair is not None:

@@ -82,6 +82,10 @@ class WarmStartReport(Report):
         table.add_column("from", overflow="fold", ratio=3)
         for row in self.rows:
             origin = f"{row.source} {'x'.join(map(str, row.source_shape))}" if row.source else ""
-            table.add_row(plain_text(row.path), "x".join(map(str, row.shape)), row.how,
-                          plain_text(row.reason or origin))  # fmt: skip
+            table.add_row(
+                plain_text(row.path),
+                "x".join(map(str, row.shape)),
+                row.how,
+                plain_text(row.reason or origin),
+            )
         return table

@@ -60,7 +60,7 @@ def find_following(graph: Graph, call: Call) -> Following:
             calls = tuple(graph.calls[i] for i in region)
             return Following(_name(calls), region, tuple(between))
         if len(consumers) > 1:
-            return _several(graph, consumers, tuple(between))
+            return _several(consumers, tuple(between))
         (at,) = consumers
         if at.kind is Kind.CONCATENATION:
             # All parts meet one activation, if there is one.
@@ -80,7 +80,7 @@ def _ending(ends: bool, consumers: list[Call]) -> str:
     return "the model's output, and other calls" if consumers else "nothing: it is not used"
 
 
-def _several(graph: Graph, consumers: list[Call], between: tuple[int, ...]) -> Following:
+def _several(consumers: list[Call], between: tuple[int, ...]) -> Following:
     """Returns what follows where a signal goes several ways: one answer if all ways agree."""
     if all(c.is_map or c.kind in _NEXT for c in consumers):
         return Following("linear", (), between)
@@ -100,7 +100,7 @@ def _region(graph: Graph, start: int) -> tuple[int, ...]:
     region: tuple[int, ...] = ()
     for call in graph.calls[start + 1 :]:
         uses = inside.intersection(call.signals)
-        if _selects(graph, call, first, inside | chosen):
+        if _selects(call, first, inside | chosen):
             chosen.add(call.index)
             continue
         if not uses or (call.kind is Kind.CUT or not call.carries):
@@ -125,7 +125,7 @@ def _region(graph: Graph, start: int) -> tuple[int, ...]:
     return region
 
 
-def _selects(graph: Graph, call: Call, first: Call, known: set[int]) -> bool:
+def _selects(call: Call, first: Call, known: set[int]) -> bool:
     """Says whether a call compares values of a signal, or casts such a comparison."""
     if not call.sources or not known.issuperset(call.sources) or not _same_shape(first, call):
         return False

@@ -236,8 +236,9 @@ class Wiring(Report):
             else:
                 known = [places[s] if s >= 0 else (starts.get(s), 0) for s in call.signals]
                 # Of several signals the one that has come furthest.
-                places.append(max(known, key=lambda p: (p[0] is not None, p[0] or 0, p[1]),
-                                  default=(None, 0)))  # fmt: skip
+                places.append(
+                    max(known, key=lambda p: (p[0] is not None, p[0] or 0, p[1]), default=(None, 0))
+                )
         return places
 
     def attention_role(self, call: Call) -> str:

@@ -1,6 +1,6 @@
 """`mup.coordinate_check`: whether steps move a model alike at every width."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -193,8 +193,7 @@ def coordinate_check(
     sizes = sorted({_checks.integer("widths", width, minimum=1) for width in widths})
     if len(sizes) < 2:
         raise InputError(f"`widths` must be two or more. Received: widths={widths!r}")
-    if not isinstance(loss, Mapping | list):  # one for each output
-        _checks.identified("loss", loss, keras.losses.get, "mse")
+    _checks.loss(loss)
     models = [build(width) for width in sizes]
     base, widest = build(sizes[0]), models[-1]
     numbers = [
