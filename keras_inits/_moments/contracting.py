@@ -1,21 +1,16 @@
 """Products of two signals, summed over an axis, attention among them."""
 
-from __future__ import annotations
-
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from keras_inits._layers.kinds import Kind
+from keras_inits._moments.place import Place
 from keras_inits._moments.pooling import mean_of_places
 from keras_inits._moments.seen import positions_seen
 from keras_inits._moments.signal import Signal, normal
 from keras_inits._wiring.graph import PASSED, Call
-
-if TYPE_CHECKING:
-    from keras_inits._moments.rules import Place
 
 
 def contracted(place: Place) -> Signal | None:

@@ -1,18 +1,13 @@
 """Normalizations: a size that is known, and what they take off."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 
+from keras_inits._moments.place import Place
 from keras_inits._moments.signal import Signal, normal
-
-if TYPE_CHECKING:
-    from keras_inits._moments.rules import Place
 
 _CENTRING = (
     keras.layers.BatchNormalization,

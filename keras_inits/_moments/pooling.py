@@ -1,16 +1,12 @@
 """Pooling, and reductions along an axis."""
 
-from __future__ import annotations
-
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from keras_inits._moments.place import Place
 from keras_inits._moments.signal import ENTRIES, PLACES, Array, Signal
-
-if TYPE_CHECKING:
-    from keras_inits._moments.rules import Place
 
 _REDUCTIONS = frozenset({"Mean", "Average", "Sum", "Max", "Amax", "Min", "Amin", "Var", "Std"})
 

@@ -8,7 +8,7 @@ import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import numpy as np
@@ -20,67 +20,12 @@ from keras_inits._layers.scales import are_at_start
 from keras_inits._moments.applying import applied
 from keras_inits._moments.contracting import contracted
 from keras_inits._moments.normalizing import normalized
+from keras_inits._moments.place import Place
 from keras_inits._moments.pooling import pooled
-from keras_inits._moments.reach import WHOLE, Reach, kept_of_padding, reach
+from keras_inits._moments.reach import kept_of_padding
 from keras_inits._moments.recurrence import recurrent_output
 from keras_inits._moments.signal import ENTRIES, Array, Signal, normal, unknown
 from keras_inits._wiring.graph import Call
-from keras_inits._wiring.picture import Wiring
-from keras_inits._wiring.steps import Step
-
-Taps = Literal["independent", "balanced", "positive"]
-
-
-@dataclass(frozen=True)
-class Place:
-    """A call, and what reaches it.
-
-    Attributes:
-        wiring: the model.
-        call: the call.
-        given: a signal for each of `call.signals`.
-        power: what the weights of the call do to a second moment: of a kernel the factor, fan_in
-            times its variance; of a table the second moment of its entries; of a learned scale its
-            mean square; NaN if that is not known, as of a quantized layer.
-        sized: whether the call's sizes are those that the model will meet; else padding is taken to
-            be far away.
-        taps: how those of each channel of a depthwise kernel are drawn: of one length and sum, as
-            `BalancedInit` draws them, and whether with positive sums.
-    """
-
-    wiring: Wiring
-    call: Call
-    given: tuple[Signal, ...]
-    power: float = 1.0
-    sized: bool = False
-    taps: Taps = "independent"
-
-    @property
-    def subject(self) -> Any:
-        """The layer or operation."""
-        return self.wiring.subjects[self.call.index]
-
-    @property
-    def step(self) -> Step:
-        """The call with its arguments."""
-        return self.wiring.step(self.call)
-
-    @functools.cached_property
-    def reach(self) -> Reach:
-        """What padding leaves of a kernel's taps."""
-        shapes = self.wiring.shapes_into(self.call)
-        return reach(self.subject, shapes[0], self.call.shape) if self.sized and shapes else WHOLE
-
-    @property
-    def second_moment(self) -> float:
-        """The second moment that the first signal typically has, over its channels."""
-        shapes = self.wiring.shapes_into(self.call)
-        return self.given[0].typical(shapes[0][-1]) if shapes else self.given[0].second_moment
-
-    @property
-    def reason(self) -> str:
-        """Why nothing is known of what comes in; empty if all is known."""
-        return next((signal.reason for signal in self.given if signal.reason), "")
 
 
 def carried(place: Place) -> Signal:
