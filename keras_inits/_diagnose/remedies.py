@@ -58,6 +58,32 @@ def _held(holder: Any, name: str) -> tuple[str, Any]:
     return "", None
 
 
+def replaced(model: Any, call: Call, instead: str) -> str:
+    """Returns code that puts another layer in the place of a call's, and keeps all other weights.
+
+    Words where the layer stands in another model, or the model is not made of listed layers.
+
+    Args:
+        model: that it is in.
+        call: of the layer.
+        instead: the expression of the other layer.
+    """
+    listed = isinstance(model, keras.Sequential) or hasattr(model, "operations")
+    if not listed or _listed(model, call.layer.name) is not call.layer:
+        return f"{instead} in the place of {call.name}"
+    name = json.dumps(call.layer.name, ensure_ascii=False)
+    clone = (
+        "model = keras.models.clone_model(model, clone_function=lambda layer: "
+        f"{instead} if layer.name == {name} else layer)"
+    )
+    if not model.compiled:
+        return clone
+    return (
+        "optimizer, loss = type(model.optimizer).from_config(model.optimizer.get_config()), "
+        f"model.loss; {clone}; model.compile(optimizer, loss=loss)"
+    )
+
+
 def kernel_before(evidence: Evidence, index: int) -> int | None:
     """Returns the nearest call with a kernel: that one, or what alone leads to it."""
     while True:

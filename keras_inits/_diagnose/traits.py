@@ -1,6 +1,8 @@
 """What a layer is, as far as its signal is concerned; by its type, with `singledispatch`."""
 
 import functools
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -119,3 +121,43 @@ def rectifies(activation: Activation | None) -> bool:
 def unit_axis(layer: Any) -> int:
     """Returns the axis of a layer's output that counts units or channels."""
     return 1 if getattr(layer, "data_format", None) == "channels_first" else -1
+
+
+@functools.singledispatch
+def together(layer: Any, shape: Sequence[int]) -> int | None:
+    """Returns over how many values a normalization takes each of its means; None of others.
+
+    Args:
+        layer: the normalization.
+        shape: of its input, `(batch, ...)`.
+
+    >>> together(keras.layers.LayerNormalization(), (32, 20, 1))
+    1
+    >>> together(keras.layers.GroupNormalization(8), (32, 4, 4, 16))
+    32
+    """
+    return None
+
+
+@together.register(keras.layers.LayerNormalization)
+@together.register(keras.layers.RMSNormalization)
+@together.register(keras.layers.UnitNormalization)
+def _(layer: Any, shape: Sequence[int]) -> int | None:
+    axes = layer.axis if isinstance(layer.axis, list | tuple) else [layer.axis]
+    return math.prod(shape[axis] for axis in axes)
+
+
+@together.register(keras.layers.GroupNormalization)
+def _(layer: Any, shape: Sequence[int]) -> int | None:
+    groups = int(layer.groups if layer.groups > 0 else shape[layer.axis])
+    return math.prod(shape[1:]) // max(1, groups)
+
+
+@together.register(keras.layers.BatchNormalization)
+def _(layer: Any, shape: Sequence[int]) -> int | None:
+    return int(math.prod(shape) // max(1, shape[layer.axis]))
+
+
+@together.register(keras.layers.TimeDistributed)
+def _(layer: Any, shape: Sequence[int]) -> int | None:
+    return together(layer.layer, (shape[0], *shape[2:]))

@@ -18,12 +18,9 @@ from keras_inits._diagnose.remedies import (
 )
 from keras_inits._diagnose.statistics import equal_columns
 from keras_inits._diagnose.traits import has_kernel, is_judged, rectifies
-from keras_inits._layers.kinds import Kind, is_a
 from keras_inits._reporting import Finding
 
 Found = Iterator[tuple[int | None, Finding]]
-# Of the mean, and of the deviation before: what a pooling leaves of samples that differ.
-_ONE_VALUE, _LEFT = 0.01, 0.1
 
 _UNDEFINED = (
     "Look in it for a logarithm, a root or a quotient of what may be 0 or negative: "
@@ -282,42 +279,6 @@ def alike(evidence: Evidence) -> Found:
                     {"correlation": after, "limit": limit},
                 ),
             )
-
-
-def constant(evidence: Evidence) -> Found:
-    """Yields normalizations and poolings that make one value of samples that differ.
-
-    A mean over a single entry is that entry: what is left of it is 0. The largest value of a whole
-    picture is the same in most; of poolings those before any weight are looked at.
-    """
-    for index, call in enumerate(evidence.calls):
-        given = call.inputs
-        several = given is not None and given.shape[0] > 1 and given.std > 0
-        pools = is_a(call.layer, Kind.POOLING) and not any(map(evidence.own_weights, range(index)))
-        if not several or not (pools or is_a(call.layer, Kind.NORMALIZATION)):
-            continue
-        left = min(_ONE_VALUE * abs(call.output.mean), _LEFT * given.std) if pools and given else 0
-        if call.output.std > left:
-            continue
-        gamma = getattr(call.layer, "gamma", None)
-        if gamma is not None and not np.any(keras.ops.convert_to_numpy(gamma)):
-            continue  # drawn so: the branch it ends is learned from 0 on
-        axis = getattr(call.layer, "axis", None)
-        yield (
-            index,
-            Finding(
-                "no gradient",
-                (call.name,),
-                f"its output is {call.output.mean:.3g} for every sample, whatever it is given"
-                + (f": axis {axis} has one entry, or equal ones" if axis is not None else ""),
-                "Nothing of the input comes through it: what follows learns a constant",
-                "Pool over smaller windows, or behind layers that learn what to look for."
-                if pools
-                else "Normalize over an axis of several entries, or by "
-                "keras.layers.BatchNormalization.",
-                {"std": call.output.std},
-            ),
-        )
 
 
 def _has_signal(call: Call) -> bool:

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from keras_inits._diagnose import lost, sizes, streams, units
+from keras_inits._diagnose import averages, lost, sizes, streams, units
 from keras_inits._diagnose.evidence import Evidence
 from keras_inits._diagnose.report import Verdict, by_severity
 from keras_inits._reporting import Finding
@@ -39,22 +39,24 @@ class Check:
 
 
 _BROKEN = frozenset({"not finite", "symmetric", "dying", "saturated"})
+_NO_GRADIENT = frozenset({"no gradient"})
 
 # In the order in which they are asked: what explains comes before what it explains.
 CHECKS = (
     Check("exploding", streams.exploding),
     Check("not finite", units.not_finite),
     Check("not finite", units.loss_not_finite, unless=frozenset({"not finite"})),
-    Check("symmetric", units.symmetric),
-    Check("dying", units.dying, explained_by=frozenset({"symmetric"}), excused_if_settled=True),
+    Check("no gradient", averages.too_few),
+    Check("symmetric", units.symmetric, explained_by=_NO_GRADIENT),
+    Check("dying", units.dying, explained_by=_NO_GRADIENT | {"symmetric"}, excused_if_settled=True),
     Check("saturated", units.saturated, excused_if_settled=True),
     Check("no gradient", lost.stuck),
-    Check("no gradient", lost.no_gradient, explained_by=_BROKEN),
+    Check("no gradient", lost.no_gradient, explained_by=_BROKEN | _NO_GRADIENT),
     Check(
         "no gradient",
-        units.constant,
+        averages.constant,
         excused_by_bypass=True,
-        explained_by=frozenset({"no gradient"}),
+        explained_by=_NO_GRADIENT,
     ),
     Check("exploding", sizes.exploding, explained_by=_BROKEN),
     Check("exploding", sizes.amplifying),

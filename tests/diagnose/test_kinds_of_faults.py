@@ -98,13 +98,78 @@ def test_a_value_that_is_not_finite_is_named_before_the_loss_at_the_start():
     assert (report.findings[0].kind, report.findings[0].where) == ("not finite", ("logarithm",))
 
 
-@pytest.mark.parametrize(("axis", "ok"), [(-1, False), (1, True)])
-def test_a_normalization_over_one_entry_lets_nothing_through(axis, ok):
-    norm = layers.LayerNormalization(axis=axis, name="norm")
+def norm_of(size, norm):
+    return keras.Sequential(
+        [keras.Input((20,)), layers.Dense(size), norm, layers.ReLU(), layers.Dense(1)]
+    )
+
+
+def norm_of_a_sequence(norm):
     parts = [norm, layers.Conv1D(16, 3, activation="relu"), layers.Flatten(), layers.Dense(1)]
-    report = ki.diagnose(keras.Sequential([keras.Input((10, 1)), *parts]), S[..., :1])
-    named = [f.where for f in report.findings if f.kind == "no gradient"]
-    assert named == ([] if ok else [("norm",)])
+    return keras.Sequential([keras.Input((10, 1)), *parts])
+
+
+NORMS = {
+    "a group for each feature": (lambda: norm_of(16, layers.GroupNormalization(16)), 1),
+    "instances": (lambda: norm_of(16, layers.GroupNormalization(-1)), 1),
+    "two features a group": (lambda: norm_of(16, layers.GroupNormalization(8)), 2),
+    "four features a group": (lambda: norm_of(16, layers.GroupNormalization(4)), 0),
+    "one unit": (lambda: norm_of(1, layers.LayerNormalization()), 1),
+    "two units": (lambda: norm_of(2, layers.LayerNormalization()), 2),
+    "the size of one unit": (lambda: norm_of(1, layers.RMSNormalization()), 1),
+    "the size of two units": (lambda: norm_of(2, layers.RMSNormalization()), 0),
+    "a large epsilon": (lambda: norm_of(1, layers.RMSNormalization(epsilon=1.0)), 0),
+    "a vector of one": (lambda: norm_of(1, layers.UnitNormalization()), 1),
+    "features of steps": (lambda: norm_of_a_sequence(layers.LayerNormalization()), 1),
+    "steps": (lambda: norm_of_a_sequence(layers.LayerNormalization(axis=1)), 0),
+    "each step": (
+        lambda: norm_of_a_sequence(layers.TimeDistributed(layers.LayerNormalization())), 1,
+    ),
+    "batch": (lambda: norm_of(16, layers.BatchNormalization()), 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("key", NORMS)
+def test_a_mean_over_one_or_two_values_lets_nothing_or_a_sign_through(key):
+    made, values = NORMS[key]
+    keras.utils.set_random_seed(0)
+    model = made()
+    x = V if model.input_shape[1] == 20 else S[..., :1]
+    found = [f for f in ki.diagnose(model, x).findings if "values" in f.numbers]
+    assert [f.numbers["values"] for f in found] == [float(values)] * (values > 0)
+    assert all(f.kind == "no gradient" for f in found)
+    if found:  # its remedy helps
+        names = {"keras": keras, "model": model}
+        exec(found[0].remedy, names)
+        again = ki.diagnose(names["model"], x).findings
+        assert not [f for f in again if "values" in f.numbers]
+
+
+@pytest.mark.parametrize("weights", ["fresh", "trained"])
+def test_a_normalization_of_single_values_in_a_branch_is_named_alone(weights):
+    inputs = keras.Input((20,))
+    h = layers.Dense(16, "relu")(inputs)
+    norm = layers.GroupNormalization(16, name="norm")
+    branch = layers.ReLU()(norm(layers.Dense(16)(h)))
+    model = keras.Model(inputs, layers.Dense(1, "sigmoid")(h + branch))
+    if weights == "trained":
+        for weight in norm.weights:
+            weight.assign(rng.normal(1, 0.3, weight.shape))
+    model.compile("adam", "binary_crossentropy")
+    report = ki.diagnose(model, V, V[:, 0] > 0)
+    assert [f.where for f in report.findings] == [("norm",)]
+    exec(report.findings[0].remedy, {"keras": keras, "model": model})
+    assert ki.diagnose(model, V, V[:, 0] > 0).ok
+
+
+@pytest.mark.parametrize(("samples", "training", "found"),
+    [(1, True, 1), (2, True, 2), (32, True, 0), (1, False, 0), (2, False, 0)])  # fmt: skip
+def test_a_batch_of_one_leaves_nothing_to_a_batch_normalization(samples, training, found):
+    model = norm_of(16, layers.BatchNormalization(name="norm"))
+    report = ki.diagnose(model, V[:samples], training=training)
+    assert [f.numbers["values"] for f in report.findings if "norm" in f.where] == [found] * (
+        found > 0
+    )
 
 
 def test_columns_of_any_scale_behind_a_normalization_are_no_explosion():

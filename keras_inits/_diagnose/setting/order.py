@@ -74,9 +74,9 @@ def with_signal(
 ) -> tuple[Finding, ...]:
     """Returns all findings in the order in which to change them: what may explain another first.
 
-    The setting comes before the signal, with three exceptions: what is not finite comes before
-    whatever steps and losses say; outputs that are too large come after the layers that make them
-    so, and a rate that only these weights forbid comes last.
+    The setting comes before the signal, with three exceptions: what is not finite, or lost in means
+    over one or two values, comes before whatever steps and losses say; outputs that are too large
+    come after the layers that make them so, and a rate that only these weights forbid comes last.
 
     Args:
         setting: of the training.
@@ -95,8 +95,8 @@ def with_signal(
     if any(f.kind == "loss" for f in causes):
         signal = [f for f in signal if f.kind != "not finite" or f.where != ("loss",)]
     causes, signal = _with_gradient(causes, signal, ends)
-    broken = [f for f in signal if f.kind == "not finite"]
-    rest = [f for f in signal if f.kind != "not finite"]
+    broken = [f for f in signal if _is_broken(f)]
+    rest = [f for f in signal if not _is_broken(f)]
     return (*causes, *broken, *effects, *rest, *late)
 
 
@@ -127,6 +127,11 @@ def _is_mute(finding: Finding, ends: Sequence[str]) -> bool:
     """Says whether a finding is that the gradient is 0 (not None) at the end of a model."""
     zero = finding.kind == "no gradient" and finding.numbers.get("gradient") == 0
     return zero and {*finding.where} <= {"loss", *ends}
+
+
+def _is_broken(finding: Finding) -> bool:
+    """Says whether no step can change what a finding of the signal names."""
+    return finding.kind == "not finite" or "values" in finding.numbers
 
 
 def _of_rate(finding: Finding) -> bool:

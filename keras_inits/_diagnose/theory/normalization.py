@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from keras_inits._diagnose.calls import Call
 from keras_inits._diagnose.theory.given import Given, mean_square
 from keras_inits._diagnose.theory.laws import Back, Moments
+from keras_inits._diagnose.traits import together
 
 Array = NDArray[np.float64]
 
@@ -109,9 +110,7 @@ def slope_of_normalization(layer: Any, call: Call, columns: Array | None) -> Bac
     if isinstance(layer, keras.layers.LayerNormalization):
         return _of_sites(layer, call, columns, centred=True)
     if isinstance(layer, keras.layers.GroupNormalization):
-        groups = layer.groups if layer.groups > 0 else call.output.units
-        together = math.prod(call.output.shape[1:]) // max(1, groups)
-        return _plain(layer, call, together, lost=2)
+        return _plain(layer, call, lost=2)
     return None
 
 
@@ -123,11 +122,11 @@ def _of_batch(call: Call) -> Back | None:
     """
     slopes = call.structure.slopes
     back, made = call.gradient_columns, call.columns
-    together = math.prod(call.output.shape) // max(1, call.output.units)
+    count = together(call.layer, call.output.shape) or 1
     if slopes is None:
-        return _plain(call.layer, call, together, lost=2)
+        return _plain(call.layer, call, lost=2)
     if back is None or made is None or back.shape != made.shape or len(back) < 3:
-        return Back(float(np.mean(slopes)) * max(0.0, 1 - 2 / together))
+        return Back(float(np.mean(slopes)) * max(0.0, 1 - 2 / count))
     gradient, values = back.astype(np.float64), made.astype(np.float64)
     values = values - values.mean(axis=0)
     deviation = values.std(axis=0)
@@ -135,8 +134,8 @@ def _of_batch(call: Call) -> Back | None:
     energy = np.mean(gradient**2, axis=0)
     if not 0 < (mean := float(energy.mean())) < math.inf:
         return None
-    along = _common(gradient * values, together) / mean
-    lost = _common(gradient, together) / mean + along
+    along = _common(gradient * values, count) / mean
+    lost = _common(gradient, count) / mean + along
     kept = max(0.0, 1 - float(np.mean(lost)))
     factor = float(np.mean(slopes)) * kept
     if not factor > 0:
@@ -149,7 +148,7 @@ def _of_batch(call: Call) -> Back | None:
     return Back(factor, variance)
 
 
-def _common(products: Array, together: int) -> Array:
+def _common(products: Array, count: int) -> Array:
     """Returns for each channel the square of the mean over all its values.
 
     From some of the values: pairs of different ones stand for all pairs.
@@ -157,7 +156,7 @@ def _common(products: Array, together: int) -> Array:
     sites = len(products)
     own = np.mean(products**2, axis=0)
     between = (products.sum(axis=0) ** 2 - sites * own) / (sites * (sites - 1))
-    found: Array = own / together + (1 - 1 / together) * between
+    found: Array = own / count + (1 - 1 / count) * between
     return found
 
 
@@ -167,9 +166,7 @@ def _of_sites(layer: Any, call: Call, columns: Array | None, *, centred: bool) -
     axis = axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
     rank, lost = len(call.output.shape), 2 if centred else 1
     if columns is None or not isinstance(axis, int) or axis % rank != rank - 1:
-        axes = [axis] if isinstance(axis, int) else list(axis)
-        together = math.prod(call.output.shape[a] for a in axes)
-        return _plain(layer, call, together, lost=lost)
+        return _plain(layer, call, lost=lost)
     values = columns - columns.mean(axis=1, keepdims=True) if centred else columns
     sizes = np.mean(values**2, axis=1) + layer.epsilon
     if not np.all(sizes > 0):
@@ -191,16 +188,17 @@ def _of_sites(layer: Any, call: Call, columns: Array | None, *, centred: bool) -
     return Back(_squared_gamma(layer) * factor, float(np.var(each)) / len(each))
 
 
-def _plain(layer: Any, call: Call, together: int, *, lost: int) -> Back | None:
+def _plain(layer: Any, call: Call, *, lost: int) -> Back | None:
     """Returns the factor where only the mean of all variances is known."""
     assert call.inputs is not None
     size = call.inputs.second_moment if lost == 1 else call.inputs.std**2
     size += float(layer.epsilon)
     if not size > 0:
         return None
-    kept = max(0.0, 1 - lost / together)
-    if together > lost + 1:  # 1 / variance is averaged, not the variance; of normal values:
-        kept *= (together - lost + 1) / (together - lost - 1)
+    count = together(layer, call.output.shape) or 1
+    kept = max(0.0, 1 - lost / count)
+    if count > lost + 1:  # 1 / variance is averaged, not the variance; of normal values:
+        kept *= (count - lost + 1) / (count - lost - 1)
     return Back(_squared_gamma(layer) / size * kept)
 
 
