@@ -35,7 +35,30 @@ class Tokens(layers.Layer):
         return keras.ops.cast(keras.ops.clip(keras.ops.abs(x[:, :, 0]) * 3, 0, 9), "int32")
 
 
+class ConvolvingCell(layers.Layer):
+    """A recurrent step of one's own, with a layer of convolution inside."""
+
+    def __init__(self):
+        super().__init__()
+        self.convolution = layers.Conv1D(3, 3, padding="same")
+        self.state_size = 12
+
+    def build(self, shape):
+        self.convolution.build((None, 4, shape[-1] // 4 + 3))
+
+    def call(self, x, states, training=False):
+        both = [keras.ops.reshape(t, (-1, 4, t.shape[-1] // 4)) for t in (x, states[0])]
+        state = keras.ops.tanh(self.convolution(keras.ops.concatenate(both, axis=-1)))
+        state = keras.ops.reshape(state, (-1, 12))
+        return state, [state]
+
+
+def frames(*shape):
+    return lambda: layers.Reshape(shape)
+
+
 QUICK = {
+    "convolutional lstm": (frames(4, 4, 4, 2), lambda: layers.ConvLSTM2D(2, 3), FLAT),
     "depthwise": (lambda: layers.DepthwiseConv2D(3), FLAT),
     "group normalization": (lambda: layers.GroupNormalization(2), FLAT),
     "constraint": (
@@ -71,6 +94,29 @@ SLOW = {
     "gru": (reshaped, lambda: layers.GRU(4)),
     "simple rnn": (reshaped, lambda: layers.SimpleRNN(4)),
     "bidirectional": (reshaped, lambda: layers.Bidirectional(layers.GRU(4))),
+    "convolutional lstm, 1d, with dropout": (
+        frames(4, 8, 4),
+        lambda: layers.ConvLSTM1D(2, 3, dropout=0.2, recurrent_dropout=0.2),
+        FLAT,
+    ),
+    "convolutional lstm, 3d": (
+        frames(2, 4, 4, 4, 1),
+        lambda: layers.ConvLSTM3D(2, 2),
+        layers.BatchNormalization,
+        FLAT,
+    ),
+    "convolutional lstm, both ways": (
+        frames(4, 8, 4),
+        lambda: layers.Bidirectional(layers.ConvLSTM1D(2, 3, return_sequences=True)),
+        lambda: layers.ConvLSTM1D(2, 3),
+        FLAT,
+    ),
+    "convolutional lstm, at each time": (
+        frames(2, 4, 4, 4),
+        lambda: layers.TimeDistributed(layers.ConvLSTM1D(2, 3)),
+        FLAT,
+    ),
+    "a convolving cell": (frames(4, 32), lambda: layers.RNN(ConvolvingCell())),
     "attention": (reshaped, Attention, FLAT),
     "time distributed": (reshaped, lambda: layers.TimeDistributed(layers.Dense(3)), FLAT),
     "einsum": (

@@ -135,6 +135,7 @@ class Population(ABC):
         self._slots = [
             self._seeds.index(seed) if plan.batches == "own" else 0 for _, seed in members
         ]
+        self._in_turn = self._takes_turns()
         self._axes = self._stack_axes()
         starts = [started(plan, template, label, seed, state) for label, seed in members]
         self.costs = [
@@ -198,7 +199,11 @@ class Population(ABC):
     def _stack_axes(self) -> list[int]:
         """Returns where the axis of the models is in each stacked weight."""
         variables = self._model.trainable_variables
-        return [stack_axis(v, first=i == 0) for i, v in enumerate(variables)]
+        return [stack_axis(v, first=i == 0 and not self._in_turn) for i, v in enumerate(variables)]
+
+    def _takes_turns(self) -> bool:
+        """Returns whether the models of a step are computed one after another, not as one."""
+        return False
 
     @abstractmethod
     def _place(self, weights: Sequence[keras.Variable], states: Sequence[NDArray[Any]]) -> None:

@@ -10,16 +10,8 @@ from numpy.typing import NDArray
 
 from keras_inits._compare.data import sample_count, take
 from keras_inits._compare.engines.base import Numbers, Population
+from keras_inits._compare.engines.turns import convolves
 from keras_inits._compare.vectorizing import traced
-from keras_inits._keras_internals import all_layers
-from keras_inits._layers.kinds import Kind, classes
-
-CONVOLVING = (
-    *classes(Kind.CONVOLUTION, Kind.DEPTHWISE, Kind.SEPARABLE, Kind.TRANSPOSED),
-    keras.layers.ConvLSTM1D,
-    keras.layers.ConvLSTM2D,
-    keras.layers.ConvLSTM3D,
-)
 
 
 class JaxPopulation(Population):
@@ -29,12 +21,15 @@ class JaxPopulation(Population):
     them: an epoch holds one copy of it.
     """
 
-    def _stack_axes(self) -> list[int]:
+    def _takes_turns(self) -> bool:
+        """Returns whether the models of a step are computed one after another.
+
+        `vmap` makes of K convolutions one in K groups, which XLA computes on a CPU in many times
+        the time of K convolutions.
+        """
         import jax  # not needed by the plugin, and slow to load
 
-        self._in_turn = in_turn(self._model, jax.default_backend())
-        axes = super()._stack_axes()
-        return [0 for _ in axes] if self._in_turn else axes
+        return jax.default_backend() == "cpu" and convolves(self._model)
 
     def _place(self, weights: Sequence[keras.Variable], states: Sequence[NDArray[Any]]) -> None:
         import jax  # not needed by the plugin, and slow to load
@@ -151,12 +146,3 @@ class JaxPopulation(Population):
             carry, rest_loss = part(carry, take(pair, slice(-rest, None)))
         moving, metrics = carry
         return losses, rest_loss, moving, jax.vmap(self._metrics_result)(metrics)
-
-
-def in_turn(model: keras.Model, platform: str) -> bool:
-    """Returns whether the models of a step are computed one after another, not as one.
-
-    `vmap` makes of K convolutions one in K groups, which XLA computes on a CPU in many times the
-    time of K convolutions.
-    """
-    return platform == "cpu" and any(isinstance(la, CONVOLVING) for la in all_layers(model))

@@ -9,11 +9,22 @@ from numpy.typing import NDArray
 
 from keras_inits._compare.data import sample_count, take
 from keras_inits._compare.engines.base import Numbers, Population
+from keras_inits._compare.engines.turns import convolves
 from keras_inits._compare.vectorizing import traced
 
 
 class TensorFlowPopulation(Population):
-    """K models whose step is a `tf.vectorized_map` over their stacked weights."""
+    """K models whose step is a `tf.vectorized_map` over their stacked weights, or a `tf.map_fn`."""
+
+    def _takes_turns(self) -> bool:
+        """Returns whether the models of a step are computed one after another.
+
+        Of K convolutions `vectorized_map` makes a loop over them for each, and stacks what comes
+        out; on a CPU one loop over whole models takes half of the time.
+        """
+        import tensorflow as tf  # not needed by the plugin, and slow to load
+
+        return not tf.config.list_physical_devices("GPU") and convolves(self._model)
 
     def _place(self, weights: Sequence[keras.Variable], states: Sequence[NDArray[Any]]) -> None:
         import tensorflow as tf  # not needed by the plugin, and slow to load
@@ -133,16 +144,43 @@ class TensorFlowPopulation(Population):
             own = batch if len(self._seeds) == 1 else self._gather((x, y), tf.gather(rows, slot))
             return self._trained(weights, states, own)
 
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(weights)
-            arguments = (self._member_first(weights), states, self._slot)
-            losses, new_states = self._over_models(member, arguments)
-            total = tf.reduce_sum(losses)
-        gradients = tape.gradient(total, weights)
+        if self._in_turn:
+            arguments = (weights, states, self._slot)
+            losses, new_states, gradients = self._differentiated_in_turn(member, arguments)
+        else:
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(weights)
+                arguments = (self._member_first(weights), states, self._slot)
+                losses, new_states = self._over_models(member, arguments)
+                total = tf.reduce_sum(losses)
+            gradients = tape.gradient(total, weights)
         self._optimizer.apply(gradients, self._weights)
         for variable, value in zip(self._states, new_states, strict=True):
             variable.assign(value)
         return losses
+
+    def _differentiated_in_turn(self, member: Callable[[Any], Any], arguments: Any) -> Any:
+        """Returns losses, states and gradients of the models, each differentiated by itself."""
+        tf = self._tf
+        without: set[int] = set()  # weights that the loss does not depend on
+
+        def differentiated(arguments: Any) -> Any:
+            own, *_ = arguments
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(own)
+                loss, states = member(arguments)
+            gradients = tape.gradient(loss, own)
+            without.update(i for i, gradient in enumerate(gradients) if gradient is None)
+            dense = [
+                tf.zeros_like(w) if g is None else tf.convert_to_tensor(g)
+                for w, g in zip(own, gradients, strict=True)
+            ]
+            return tf.cast(loss, tf.float64), states, dense
+
+        weights, states, _ = arguments
+        types = (tf.float64, _types(states), _types(weights))
+        losses, states, gradients = self._one_by_one(differentiated, arguments, types)
+        return losses, states, [None if i in without else g for i, g in enumerate(gradients)]
 
     def _evaluate_all(self, x: Any, y: Any, weights: Any, still: Any) -> Any:
         """Returns loss, moved states and metrics of each model over a test set."""
@@ -152,11 +190,17 @@ class TensorFlowPopulation(Population):
         pieces, rows, rest = self._pieces(x)
 
         def part(batch: Any, size: int, total: Any, moving: Any, metrics: Any) -> Any:
-            losses, moving, metrics = self._over_models(
-                lambda arguments: self._tested(batch, *arguments),
-                (weights, self._with_moving(still, moving), metrics),
-            )
-            return total + tf.cast(losses, tf.float64) * size, moving, metrics
+            def member(arguments: Any) -> Any:
+                loss, *after = self._tested(batch, *arguments)
+                return tf.cast(loss, tf.float64), *after
+
+            arguments = (weights, self._with_moving(still, moving), metrics)
+            if self._in_turn:
+                types = (tf.float64, _types(moving), _types(metrics))
+                losses, moving, metrics = self._one_by_one(member, arguments, types)
+            else:
+                losses, moving, metrics = self._over_models(member, arguments)
+            return total + losses * size, moving, metrics
 
         def body(i: Any, total: Any, moving: Any, metrics: Any) -> Any:
             piece = tf.range(rows) + i * rows
@@ -189,6 +233,10 @@ class TensorFlowPopulation(Population):
         squeeze, stack = (lambda t: tf.squeeze(t, 0)), (lambda t: tf.expand_dims(t, 0))
         return tf.nest.map_structure(stack, member(tf.nest.map_structure(squeeze, arguments)))
 
+    def _one_by_one(self, member: Callable[[Any], Any], arguments: Any, types: Any) -> Any:
+        """Returns the same stack, of `types`, with the models computed one after another."""
+        return self._tf.map_fn(member, arguments, fn_output_signature=types, parallel_iterations=1)
+
     def _gather(self, tensors: Any, rows: Any) -> Any:
         return keras.tree.map_structure(lambda tensor: self._tf.gather(tensor, rows), tensors)
 
@@ -203,3 +251,7 @@ class TensorFlowPopulation(Population):
         if self._size == 1:  # free, unlike a transposition
             return tf.reshape(weight, [1, shape[0], shape[2]])
         return tf.transpose(weight, [1, 0, 2])
+
+
+def _types(tensors: Sequence[Any]) -> list[Any]:
+    return [tensor.dtype for tensor in tensors]
