@@ -58,7 +58,7 @@ def install(folder: Path, versions: str) -> str:
     uv = shutil.which("uv")
     if uv is None:
         run(python, "-m", "pip", "install", "--quiet", "uv")
-        uv = str(next(folder.glob("[bS]*/uv*")))
+        uv = shutil.which("uv", path=str(Path(python).parent))  # not its neighbours uvx and uvw
     pip = [uv, "pip", "install", "--quiet", "--python", python]
     resolution = ["--resolution", "lowest-direct"] if versions == "lowest" else []
     run(*pip, *resolution, "--editable", EXTRAS)

@@ -11,6 +11,7 @@ import keras_inits
 from keras_inits import InputError, _cli
 from keras_inits._compare.store import Store
 from keras_inits.datasets import DataError
+from keras_inits.experiments import EXPERIMENTS
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -36,6 +37,22 @@ def test_list_tells_every_name_within_80_columns(keras_inits_command):
     code, out, _ = keras_inits_command("list")
     assert code == 0
     assert all(name in out for name in [*keras_inits.names(), *keras_inits.recipes()])
+    assert max(map(len, out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        *((name,) for name in ("list", "audit", "diagnose", "compare", "reproduce")),
+        *(("reproduce", name) for name in (*(e.name for e in EXPERIMENTS), "all")),
+    ],
+    ids=" ".join,
+)
+def test_help_fits_80_columns(keras_inits_command, words):
+    code, out, err = keras_inits_command(*words, "--help")
+    assert (code, err) == (0, "")
+    assert out.startswith(" ".join(("usage: keras-inits", *words)))
     assert max(map(len, out.splitlines())) <= 80
 
 
@@ -219,6 +236,24 @@ def test_diagnose_takes_data_and_exits_with_0_if_healthy(
     path = saved_model("initkit_he")
     code, out, _ = keras_inits_command("diagnose", path, "--data", str(tmp_path / "x.npy"))
     assert (code, "16 samples" in out) == (0, True), out
+
+
+@pytest.mark.parametrize(("name", "code"), [("pixels", 0), ("other", 2)])
+def test_diagnose_takes_inputs_by_name(keras_inits_command, tmp_path, name, code):
+    dense = keras.layers.Dense(8, "relu", kernel_initializer="initkit_he")
+    keras.Sequential([keras.Input((8,), name="pixels"), dense]).save(tmp_path / "model.keras")
+    np.savez(tmp_path / "x.npz", **{name: np.random.default_rng(0).standard_normal((16, 8))})
+    words = ("diagnose", str(tmp_path / "model.keras"), "--data", str(tmp_path / "x.npz"))
+    found, _, err = keras_inits_command(*words)
+    assert found == code
+    assert ("must have an array for each input of the model: pixels" in err) == bool(code)
+
+
+@pytest.mark.parametrize("rate", ["0", "-0.1", "nan", "inf"])
+def test_a_learning_rate_is_positive(keras_inits_command, rate):
+    code, out, err = keras_inits_command("compare", "--data", "digits", "--learning-rate", rate)
+    assert (code, out) == (2, "")
+    assert "`--learning-rate` must be positive" in err
 
 
 def test_diagnose_of_no_file_ends_in_a_message(keras_inits_command):

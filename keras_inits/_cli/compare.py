@@ -12,7 +12,7 @@ from rich.console import Console
 from keras_inits import compare, datasets
 from keras_inits._checks import integer
 from keras_inits._cli import models
-from keras_inits._cli.names import by_name
+from keras_inits._cli.names import by_name, set_rate
 from keras_inits._cli.progress import progress_bar
 from keras_inits._compare import Comparison, Execution, one_thread_per_operation
 from keras_inits._compare.data import Batches, from_images
@@ -71,6 +71,7 @@ def run(config: CompareConfig, console: Console) -> Comparison:
     for scheme in config.schemes:
         drawing(scheme)
     optimizer = by_name("--optimizer", config.optimizer, keras.optimizers)
+    set_rate(optimizer, config.learning_rate)
     if config.out is not None:
         refuse_experiment(config.out)
         refuse_other_result(config.out / "result.json", settings_file(config.out).exists())
@@ -86,8 +87,6 @@ def run(config: CompareConfig, console: Console) -> Comparison:
     side = int(np.sqrt(pixels))
     shape = (side, side, 1) if models.needs_images(config.model) else (pixels,)
     build = models.builder(config.model, shape, int(images.train_labels.max()) + 1)
-    if config.learning_rate is not None:
-        optimizer.learning_rate = config.learning_rate
     with progress_bar(console) as show:
         result = compare(
             build,

@@ -4,6 +4,7 @@ This module loads nothing but the standard library, Rich and our own small modul
 missing backend ends in a sentence.
 """
 
+import contextlib
 import sys
 import traceback
 from typing import TYPE_CHECKING
@@ -54,8 +55,11 @@ def exit_code(command: "Callable[[], None]") -> int:
 def _run() -> None:
     # Here, not above: without Keras, a backend or tyro this fails, and that is said in a sentence.
     from keras_inits._cli.app import app
+    from keras_inits._cli.folding import Folded
 
-    app.cli(prog="keras-inits", description="Weight initialization for Keras.")
+    asked = {"-h", "--help"} & set(sys.argv)
+    with contextlib.redirect_stdout(Folded(sys.stdout)) if asked else contextlib.nullcontext():
+        app.cli(prog="keras-inits", description="Weight initialization for Keras.")
 
 
 def _sentence(error: BaseException) -> str | None:

@@ -1,4 +1,4 @@
-"""Optimizers and losses by the names that Keras has for them."""
+"""Optimizers and losses by the names that Keras has for them; the step size of one."""
 
 from types import ModuleType
 from typing import Any
@@ -27,3 +27,16 @@ def by_name(option: str, given: Any, module: ModuleType) -> Any:
             f"{did_you_mean(str(given).lower(), sorted(known))}Received: {option} {given}. "
             f"See keras.{module.__name__.rpartition('.')[2]}"
         ) from error
+
+
+def set_rate(optimizer: Any, rate: float | None) -> None:
+    """Sets the learning rate of an optimizer, where `--learning-rate` was given.
+
+    Raises:
+        InputError: it is not positive.
+    """
+    if rate is None:
+        return
+    if not 0 < rate < float("inf"):
+        raise InputError(f"`--learning-rate` must be positive. Received: --learning-rate {rate}")
+    optimizer.learning_rate = rate

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from keras_inits._audit import audit
 from keras_inits._cli.loading import load_model
-from keras_inits._cli.names import by_name
+from keras_inits._cli.names import by_name, set_rate
 from keras_inits._errors import InputError
 from keras_inits._files import write_whole
 from keras_inits._optional import require
@@ -120,12 +120,7 @@ def _compile(
     if optimizer is not None:
         chosen = optimizer
     chosen = by_name("--optimizer", chosen, keras.optimizers)
-    if learning_rate is not None:
-        if not 0 < learning_rate < float("inf"):
-            raise InputError(
-                f"`--learning-rate` must be positive. Received: --learning-rate {learning_rate}"
-            )
-        chosen.learning_rate = learning_rate
+    set_rate(chosen, learning_rate)
     function: Any = getattr(model, "loss", None)
     if loss is not None:
         function = by_name("--loss", loss, keras.losses)

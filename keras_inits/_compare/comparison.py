@@ -197,7 +197,8 @@ class Comparison(Report):
         count = len(self.seeds)
         return (
             f"{self.metric} of {len(self.schemes)} schemes over {count} "
-            f"seed{'s' if count > 1 else ''}, {self.epochs} epochs ({self.trainer})"
+            f"seed{'s' if count > 1 else ''}, "
+            f"{self.epochs} epoch{'s' if self.epochs > 1 else ''} ({self.trainer})"
         )
 
     def table(self) -> Table:

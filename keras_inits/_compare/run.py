@@ -105,6 +105,9 @@ def compare(
     >>> result.final("loss").shape
     (2, 3)
     """
+    numbers = run_numbers(seeds)
+    if len(numbers) > 1:  # said before a download and the training, not at the end of them
+        require("The interval of several seeds", "scipy")
     plan = _prepare(
         build,
         schemes,
@@ -121,9 +124,6 @@ def compare(
         seed=integer("seed", seed),
         keep_weights=boolean("keep_weights", keep_weights),
     )
-    numbers = run_numbers(seeds)
-    if len(numbers) > 1:  # said before the training, not at the end of it
-        require("The interval of several seeds", "scipy")
     template = compiled_model(plan)
     if metric is not None:
         _refuse_unmeasured(plan, metric)

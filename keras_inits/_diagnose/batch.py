@@ -90,15 +90,27 @@ def first_batch(
 
 
 def arranged(model: keras.Model, x: Any) -> Any:
-    """Returns inputs by name as the list that a functional model was made with, as `fit` does.
+    """Returns inputs by name in the structure that the model was made with, as `fit` does.
 
     A dict is flattened in the order of its names, the model's inputs are in their own.
+
+    Raises:
+        InputError: an input that is not optional has no array.
     """
     inputs = getattr(model, "inputs", None)
-    if not isinstance(x, Mapping) or not inputs or isinstance(model.input, Mapping):
+    if not isinstance(x, Mapping) or not inputs:
         return x
-    names = [tensor.name for tensor in inputs]
-    return [x[name] for name in names] if x.keys() >= set(names) else x
+    structure = inputs[0] if isinstance(model, keras.Sequential) else model.input
+    names = list(structure) if isinstance(structure, Mapping) else [t.name for t in inputs]
+    missing = [name for name in names if name not in x]
+    if missing and not any(getattr(layer, "optional", False) for layer in model.layers):
+        raise InputError(
+            f"`x` must have an array for each input of the model: {', '.join(names)}. "
+            f"Received: {', '.join(map(str, x)) or 'none'}"
+        )
+    if missing or isinstance(structure, Mapping):
+        return x
+    return keras.tree.pack_sequence_as(structure, [x[name] for name in names])
 
 
 @functools.singledispatch
