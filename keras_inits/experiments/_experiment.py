@@ -224,6 +224,10 @@ class MnistResult(ExperimentResult):
         data: `source`, `description` and `comparable` of the images.
         effort: numbers of the configuration; where one is below its default, what was published
             need not show.
+
+    >>> from keras_inits.experiments import HeDepthResult
+    >>> issubclass(HeDepthResult, MnistResult), HeDepthResult.effort
+    (True, ('epochs', 'images'))
     """
 
     effort: ClassVar[tuple[str, ...]] = ()
