@@ -175,21 +175,19 @@ class _Ways:
             made: what it puts out; None if that is not known. A learned factor gets a gradient if
                 it is not 0. A normalization takes a constant away.
         """
-        following = [self._found.calls[i] for i in self._found.graph.consumers.get(call.index, ())]
-        return call.index not in self._found.graph.outputs and bool(following) and all(
-            len(set(one.signals)) == 1
-            and (
-                (
-                    self._is_zero_factor(one)
-                    and (one.kind is Kind.NORMALIZATION or _is_zero(made))
-                )
-                or (
-                    one.kind in KEEP_UNITS
-                    and self.is_silenced(one, self._made(one, made))
-                )
-            )
-            for one in following
-        )  # fmt: skip
+        graph = self._found.graph
+        following = [graph.calls[i] for i in graph.consumers.get(call.index, ())]
+        if not following or call.index in graph.outputs:
+            return False
+        return all(self._silences(one, made) for one in following)
+
+    def _silences(self, call: Call, given: Any) -> bool:
+        """Says whether a call, or each way from it, takes away all that it is given."""
+        if len(set(call.signals)) != 1:
+            return False
+        if self._is_zero_factor(call) and (call.kind is Kind.NORMALIZATION or _is_zero(given)):
+            return True
+        return call.kind in KEEP_UNITS and self.is_silenced(call, self._made(call, given))
 
     def made_of_zeros(self, call: Call) -> Any:
         """Returns what a call makes of zeros, and of all else if its kernel is 0; None: unknown."""

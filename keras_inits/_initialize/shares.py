@@ -50,10 +50,7 @@ class Shares:
             return 0.0
         if self.residual == "depth":
             attentions = {a.out for a in self.wiring.attentions}
-            of_block = 2 if attentions & {b.kernel for b in each.branches} or any(
-                attentions & {b.kernel for b in other.branches}
-                for other in self.wiring.sums if other.stream == each.stream
-            ) else 1  # fmt: skip
+            of_block = 2 if attentions & self._branch_kernels(each.stream) else 1
             return 1 / (2 * (each.place // of_block + 1))
         share = 1 / (stream.branches * self._repeats(each))
         # No more than a mean takes off: branches do not make up for a factor that puts all out.
@@ -62,15 +59,16 @@ class Shares:
 
     def _repeats(self, each: Sum) -> int:
         """Returns how often the stream passes the kernels of a sum: what one adds, all add."""
-        passed = {b.kernel for s in self.wiring.sums if s.stream == each.stream for b in s.branches}
-        paths = {
-            path
-            for branch in each.branches if branch.kernel is not None
-            for path in self.wiring.calls[branch.kernel].weights[:1]
-        }  # fmt: skip
+        passed = self._branch_kernels(each.stream)
+        own = (branch.kernel for branch in each.branches if branch.kernel is not None)
+        paths = {path for kernel in own for path in self.wiring.calls[kernel].weights[:1]}
         return max(
             (sum(call.index in passed for call in self.wiring.of(p)) for p in paths), default=1
         )
+
+    def _branch_kernels(self, stream: int) -> set[int | None]:
+        """Returns the last kernels of all branches that are added to a stream."""
+        return {b.kernel for s in self.wiring.sums if s.stream == stream for b in s.branches}
 
     def _lost(self, each: Sum) -> float:
         """Returns what constant factors take off a stream at a sum, for its branches to bring.

@@ -97,9 +97,12 @@ class _Finder:
         call = calls[0]
         if kind(owned.layer) is Kind.CELL:
             return self._place(
-                owned, call, self._cell_names(owned, geometry), geometry=geometry,
+                owned,
+                call,
+                self._cell_names(owned, geometry),
+                geometry=geometry,
                 width=int(geometry.fan_in),
-            )  # fmt: skip
+            )
         lookup = next((c for c in calls if c.kind is Kind.EMBEDDING and not c.backwards), None)
         if lookup is not None:
             # What is looked up comes from the inputs, or it is known beforehand: positions.
@@ -206,9 +209,12 @@ class _Finder:
             names = self._other_names(owned, found, kernel, call)
         if kernel is not None:
             return dataclasses.replace(
-                kernel, path=owned.path, shape=tuple(owned.weight.shape), names=tuple(names),
+                kernel,
+                path=owned.path,
+                shape=tuple(owned.weight.shape),
+                names=tuple(names),
                 geometry=None,
-            )  # fmt: skip
+            )
         return self._place(owned, call, names, width=(owned.weight.shape or (1,))[-1])
 
     def _other_names(
