@@ -373,7 +373,7 @@ def test_a_failed_pass_leaves_the_model_as_it_was():
         (iter([]), {}, "at least one batch"),
         ("digits", {}, "type str"),
         ({"a": np.zeros((3, 2)), "b": np.zeros((4, 2))}, {}, "same number"),
-        (np.zeros((3, 6)), {"target": 0}, "`target` must be a positive number"),
+        (np.zeros((3, 6)), {"target": 0}, "`target` must be positive"),
         (np.zeros((3, 6)), {"examples": 0}, "`examples` must be"),
     ],
 )
