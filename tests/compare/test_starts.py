@@ -181,7 +181,7 @@ def test_a_comparison_killed_between_starts_does_not_repeat_them(images, options
     [
         ({"a": lambda model: BUILD()}, "sets the model that it is given"),
         ({"a": lambda model: model.add(layers.Dense(3))}, "as many and as large"),
-        ({"a": functools.partial(ki.calibrate, target=-1)}, "`target` must be a positive number"),
+        ({"a": functools.partial(ki.calibrate, target=-1)}, "`target` must be positive"),
         ({"a": functools.partial(ki.warm_start, source="no_such_file.keras")}, "no_such_file"),
     ],
 )
