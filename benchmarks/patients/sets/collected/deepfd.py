@@ -24,12 +24,7 @@ BROKEN: dict[str, Program] = {}
 DL, DFD, MUFL = "DeepLocalize", "DeepFD", "deepmufl"
 program = register(BROKEN)
 
-Dense, Flatten, Dropout, Normalized = (
-    layers.Dense,
-    layers.Flatten,
-    layers.Dropout,
-    layers.BatchNormalization,
-)
+Dense, Flatten, Dropout = layers.Dense, layers.Flatten, layers.Dropout
 TRUTH = np.array([[1, 1], [1, 0], [0, 0], [0, 1.0]])
 
 
@@ -156,7 +151,7 @@ def _(rng):
 
     rate = nesterov(0.1, 0.9)
     broken = Training(m("softmax"), x, one_hot(y), "mse", rate, accuracy(y), 16)
-    return broken, broken.but(model=m("sigmoid", Normalized()), loss=BCE)
+    return broken, broken.but(model=m("sigmoid", layers.BatchNormalization()), loss=BCE)
 
 
 @program("50079585", "output@output, loss@loss, labels@targets, layers@output", DL, DFD)

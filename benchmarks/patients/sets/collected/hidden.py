@@ -7,19 +7,12 @@ from nets import BCE, SPARSE, adam, mlp, net, sgd
 from program import Program, Training, accuracy, explained, register
 
 BROKEN: dict[str, Program] = {}
-DL, DFD, MUFL = "DeepLocalize", "DeepFD", "deepmufl"
-program = register(BROKEN)
+program = register(BROKEN, "deepmufl")
 
-Dense, Flatten, Dropout, Normalized = (
-    layers.Dense,
-    layers.Flatten,
-    layers.Dropout,
-    layers.BatchNormalization,
-)
-TRUTH = np.array([[1, 1], [1, 0], [0, 0], [0, 1.0]])
+Dense, Flatten, Dropout = layers.Dense, layers.Flatten, layers.Dropout
 
 
-@program("48486598", "hidden activation@0", MUFL)
+@program("48486598", "hidden activation@0")
 def _(rng):
     x = np.arange(0, 10, 0.05)[:, None]
     powers = x ** np.arange(1, 6)
@@ -28,7 +21,7 @@ def _(rng):
     return broken, broken.but(model=mlp(1, [30, 30], 1), optimizer=adam(0.01))
 
 
-@program("56888491", "hidden activation@0, hidden activation@1", MUFL)
+@program("56888491", "hidden activation@0, hidden activation@1")
 def _(rng):
     x, y = moons(rng, 1500)
     x = np.concatenate([x, 0.3 * rng.standard_normal((1500, 3))], 1)
@@ -37,7 +30,7 @@ def _(rng):
     return broken, broken.but(model=mlp(5, [15, 15, 15], 2, "softmax"))
 
 
-@program("62957334", "hidden activation@0, loss@loss", MUFL)
+@program("62957334", "hidden activation@0, loss@loss")
 def _(rng):
     x, y = pictures(rng, 160, 12, 6, 2)
 
@@ -53,7 +46,7 @@ def _(rng):
     return broken, broken.but(model=m("relu"), loss=BCE)
 
 
-@program("69901379", "input@input, target scale@targets, rate too low@optimizer", MUFL)
+@program("69901379", "input@input, target scale@targets, rate too low@optimizer")
 def _(rng):
     x = rng.integers(50, 2000, (200, 10)).astype(float)
     y = 600 + 1700 * (x[:, 0] / 2000 + (x[:, 1] > x[:, 2]))
@@ -70,7 +63,6 @@ def _(rng):
 @program(
     "60831731",
     "rate too low@optimizer, epochs@optimizer, hidden activation@0, output@output",
-    MUFL,
 )
 def _(rng):
     x = np.stack(np.meshgrid(np.arange(1, 11), np.arange(1, 11)), -1).reshape(-1, 2) / 10

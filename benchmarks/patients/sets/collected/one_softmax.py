@@ -7,16 +7,9 @@ from nets import BCE, CCE, adam, conv_blocks, net, sgd
 from program import Program, Training, accuracy, register
 
 BROKEN: dict[str, Program] = {}
-DL, DFD, MUFL = "DeepLocalize", "DeepFD", "deepmufl"
-program = register(BROKEN)
+program = register(BROKEN, "deepmufl")
 
-Dense, Flatten, Dropout, Normalized = (
-    layers.Dense,
-    layers.Flatten,
-    layers.Dropout,
-    layers.BatchNormalization,
-)
-TRUTH = np.array([[1, 1], [1, 0], [0, 0], [0, 1.0]])
+Dense, Flatten, Dropout = layers.Dense, layers.Flatten, layers.Dropout
 
 
 def one_softmax(key, shape, hidden, data, also="", repair=(), **training):
@@ -25,7 +18,7 @@ def one_softmax(key, shape, hidden, data, also="", repair=(), **training):
     `repair` holds what else changes.
     """
 
-    @program(key, f"output@output, {also}", MUFL)
+    @program(key, f"output@output, {also}")
     def _(rng):
         x, y = data(rng)
         options = {"loss": BCE, "optimizer": "adam", **training}
@@ -37,10 +30,10 @@ def one_softmax(key, shape, hidden, data, also="", repair=(), **training):
 def _leaky_blocks():
     for filters in (16, 8):
         yield layers.Conv1D(filters, 4, padding="same")
-        yield Normalized()
+        yield layers.BatchNormalization()
         yield layers.LeakyReLU()
         yield Dropout(0.2)
-    yield from (Flatten(), Dense(64), Normalized(), layers.LeakyReLU())
+    yield from (Flatten(), Dense(64), layers.BatchNormalization(), layers.LeakyReLU())
 
 
 def _penalized():
@@ -67,7 +60,7 @@ def _volumes():
     for _ in range(2):
         yield layers.Conv3D(16, 3, activation="relu", padding="same")
         yield layers.MaxPooling3D()
-        yield Normalized()
+        yield layers.BatchNormalization()
     yield from (Flatten(), Dense(64, "relu"), Dropout(0.5), Dense(64, "sigmoid"))
 
 
@@ -98,7 +91,12 @@ one_softmax(
 one_softmax(
     "57397440",
     (30,),
-    lambda: [Dense(30, "relu"), Normalized(), Dense(60, "relu"), Normalized()],
+    lambda: [
+        Dense(30, "relu"),
+        layers.BatchNormalization(),
+        Dense(60, "relu"),
+        layers.BatchNormalization(),
+    ],
     _tumors,
     steps=300,
 )
@@ -154,7 +152,7 @@ one_softmax(
 )
 
 
-@program("52983831", "output@output", MUFL)
+@program("52983831", "output@output")
 def _(rng):
     x = np.array([0, 0, 0, 1, 1, 0, 1, 1.0]).reshape(1, 8, 1)
     y = np.array([0, 0, 0, 1, 0, 1, 1, 0]).reshape(1, 8, 1)
@@ -166,7 +164,7 @@ def _(rng):
     return broken, broken.but(model=m("sigmoid"))
 
 
-@program("68321264", "output@output, loss@loss, input@input, labels@targets", MUFL)
+@program("68321264", "output@output, loss@loss, input@input, labels@targets")
 def _(rng):
     x, y = digits(rng, 1200, 3)
 

@@ -8,16 +8,9 @@ from nets import BCE, CCE, NORMAL_05, SPARSE, adam, conv_blocks, mlp, nesterov, 
 from program import Program, Training, accuracy, explained, register
 
 BROKEN: dict[str, Program] = {}
-DL, DFD, MUFL = "DeepLocalize", "DeepFD", "deepmufl"
-program = register(BROKEN)
+program = register(BROKEN, "deepmufl")
 
-Dense, Flatten, Dropout, Normalized = (
-    layers.Dense,
-    layers.Flatten,
-    layers.Dropout,
-    layers.BatchNormalization,
-)
-TRUTH = np.array([[1, 1], [1, 0], [0, 0], [0, 1.0]])
+Dense, Flatten, Dropout = layers.Dense, layers.Flatten, layers.Dropout
 
 
 # --- of deepmufl: regressions with the wrong end
@@ -29,7 +22,7 @@ def regression(key, shape, hidden, end, data, also="", scaled=False, repair=(), 
     Where `scaled`, the repair standardizes the targets, too.
     """
 
-    @program(key, f"output@output, {also}", MUFL)
+    @program(key, f"output@output, {also}")
     def _(rng):
         x, y = data(rng)
         units = y.shape[-1] if y.ndim > 1 else 1
@@ -118,7 +111,7 @@ regression(
 regression("60801900", (20, 3), _dense(64, 32, 16, 32, 64), "relu", _context, batch=2, steps=750)
 
 
-@program("62313327", "output@output, capacity@0", MUFL)
+@program("62313327", "output@output, capacity@0")
 def _(rng):
     x = rng.uniform(-1, 1, (3000, 30))
     y = x[:, 1]
@@ -126,7 +119,7 @@ def _(rng):
     return broken, broken.but(model=mlp(30, [16], 1))
 
 
-@program("46869312", "output@output, loss@loss, labels@targets", MUFL)
+@program("46869312", "output@output, loss@loss, labels@targets")
 def _(rng):
     x, y = linear(rng, 2000, 64)
     y = 2 * (y - y.min()) / np.ptp(y) - 1
@@ -166,7 +159,7 @@ def classifier(key, shape, hidden, ends, data, also="", **training):
             under categorical cross-entropy and for several units under binary cross-entropy.
     """
 
-    @program(key, f"output@output, {also}", MUFL)
+    @program(key, f"output@output, {also}")
     def _(rng):
         x, y = data(rng)
         first, second = ends
@@ -298,7 +291,9 @@ classifier(
 classifier(
     "70650848",
     (4,),
-    lambda: [la for _ in "12" for la in (Dense(4, "relu"), Normalized(), Dropout(0.3))],
+    lambda: [
+        la for _ in "12" for la in (Dense(4, "relu"), layers.BatchNormalization(), Dropout(0.3))
+    ],
     ((1, "sigmoid"), (3, "softmax")),
     flowers,
     "loss@loss, labels@targets",
@@ -310,7 +305,7 @@ classifier(
 )
 
 
-@program("57326611", "labels@targets, loss@loss", MUFL)
+@program("57326611", "labels@targets, loss@loss")
 def _(rng):
     x, y = blobs(rng, 2000, 5)
     m = mlp(5, [50], 2, "softmax")
@@ -318,7 +313,7 @@ def _(rng):
     return broken, broken.but(model=mlp(5, [50], 2, "softmax"), loss=SPARSE)
 
 
-@program("68773774", "labels@targets, output@output, loss@loss, layers@output", MUFL)
+@program("68773774", "labels@targets, output@output, loss@loss, layers@output")
 def _(rng):
     x, y = blobs(rng, 400, 600, 20, 30)
     x = x.reshape(-1, 20, 30)

@@ -10,7 +10,7 @@ from program import Program, Training, accuracy, explained, healthy
 HEALTHY: dict[str, Program] = {}
 program = healthy(HEALTHY, "ours")
 
-Dense, Input, Conv = layers.Dense, keras.Input, layers.Conv2D
+Dense, Input = layers.Dense, keras.Input
 
 
 @program("leaks-five-percent-far-from-the-others")

@@ -10,7 +10,7 @@ from program import Program, Training, accuracy, explained, register
 BROKEN: dict[str, Program] = {}
 program = register(BROKEN, "ours")
 
-Dense, Input, Conv = layers.Dense, keras.Input, layers.Conv2D
+Dense, Input = layers.Dense, keras.Input
 
 
 @program(

@@ -1,6 +1,5 @@
 """Loss and labels."""
 
-import keras
 import numpy as np
 from data import blobs, digits, flowers, linear, one_hot, pictures, series, standardized
 from keras import layers
@@ -10,8 +9,7 @@ from program import Program, Training, accuracy, explained, register
 BROKEN: dict[str, Program] = {}
 program = register(BROKEN, "ours")
 
-Dense, Input, Flatten = layers.Dense, keras.Input, layers.Flatten
-XOR = np.array([[0, 0], [0, 1], [1, 0], [1, 1.0]])
+Dense, Flatten = layers.Dense, layers.Flatten
 
 
 @program("binary-loss-ten-classes", "loss@loss")

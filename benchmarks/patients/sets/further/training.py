@@ -1,7 +1,6 @@
 """The optimizer, regularization, and gradients that are lost."""
 
 import keras
-import numpy as np
 from data import blobs, digits, linear, pictures, standardized, words
 from keras import layers
 from nets import BCE, SPARSE, adam, cnn, mlp, net, sgd
@@ -11,7 +10,6 @@ BROKEN: dict[str, Program] = {}
 program = register(BROKEN, "ours")
 
 Dense, Input, Flatten = layers.Dense, keras.Input, layers.Flatten
-XOR = np.array([[0, 0], [0, 1], [1, 0], [1, 1.0]])
 
 
 # --- the optimizer

@@ -12,7 +12,7 @@ HEALTHY: dict[str, Program] = {}
 program = register(BROKEN, "Humbatova et al. 2020 (taxonomy)")
 trains = healthy(HEALTHY, "ours")
 
-Dense, Input, Conv = layers.Dense, keras.Input, layers.Conv2D
+Dense, Input = layers.Dense, keras.Input
 
 
 @program("steps-since-event-zeros-masked", "input@input, layers@0", "DS.SE 67599, altered")
