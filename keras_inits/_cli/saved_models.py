@@ -1,5 +1,6 @@
 """`keras-inits audit` and `keras-inits diagnose`: what is wrong with a saved model."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -181,6 +182,4 @@ def _rows(name: str, array: Any, rows: int) -> Any:
 
 
 def _json(report: Any) -> str:
-    import json
-
     return json.dumps(encode(report.to_dict()), indent=1, allow_nan=False)

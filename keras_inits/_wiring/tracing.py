@@ -186,6 +186,7 @@ class Trace:
 
     def _step(self, subject: Any, what: Kind, args: Any, kwargs: Any, *, problem: str = "") -> Any:
         tensors = symbolic((args, kwargs))
+        leaves = keras.tree.flatten((args, kwargs))
         known = [self._made[id(t)] for t in tensors if id(t) in self._made]
         token = _active.set(None)  # how a layer finds its shapes is not the model's doing
         try:
@@ -207,19 +208,13 @@ class Trace:
             arguments=(args, kwargs),
             sources=tuple(source for _, source, _ in known),
             signals=signals,
-            operands=tuple(
-                o for leaf in keras.tree.flatten((args, kwargs)) if (o := self._operand(leaf))
-            ),
+            operands=tuple(o for leaf in leaves if (o := self._operand(leaf))),
             shape=tuple(flat[0].shape) if flat else (),
             carries=through and any(keras.backend.is_float_dtype(t.dtype) for t in flat),
             over_time=self._over_time > 0,
             outputs=tuple(flat),
             problem=problem,
-            reads=tuple(
-                self._values[id(leaf)][1]
-                for leaf in keras.tree.flatten((args, kwargs))
-                if id(leaf) in self._values
-            ),
+            reads=tuple(self._values[id(leaf)][1] for leaf in leaves if id(leaf) in self._values),
         )
         for tensor in flat:
             real = keras.backend.is_float_dtype(tensor.dtype)
