@@ -51,17 +51,19 @@ def judged(
         suspects: inputs of a suspicious scale.
     """
     tries = Tries(case, best)
-    found = [*found, *measured.penalties(tries)]
+    added, found = measured.penalties(tries), [*found, *measured.decay(tries)]
     if tries.cost > BUDGET or tries.layers > LAYERS:
         note = (
             f"no steps were tried: {tries.steps} of them through {tries.layers} layers are "
             f"{tries.cost:.1g} multiplications (limits {LAYERS} and {BUDGET:.0g})"
         )
-        return Setting(ordered([*found, *scales.unproved(suspects)]), (note,))
+        return Setting(ordered([*found, *added, *scales.unproved(suspects)]), (note,))
     own = tries.own
     if not np.isfinite(own.start):  # no step is to blame
         found += measured.undefined(tries)
-        return Setting(ordered([*found, *scales.unproved(suspects)]))
+        return Setting(ordered([*found, *added, *scales.unproved(suspects)]))
+    added, notes = outweighed.acquitted(tries, added)
+    found += added
     found += measured.forgotten(tries) + measured.hidden(tries)
     found += faint.check(tries) + held.check(tries)
     found += scales.proved(tries, suspects)
@@ -83,7 +85,7 @@ def judged(
     first = FirstSteps(tries.rate.value, own.start, own.end, best, tries.spent, **around)
     # Where the setting has a fault, the signal is what comes of it.
     if found:
-        setting = Setting(ordered(found), (), first, of_weights=of_weights)
+        setting = Setting(ordered(found), tuple(notes), first, of_weights=of_weights)
         return replace(setting, weigh=hidden.without_sizes) if activations else setting
 
     def weigh(findings: Sequence[Finding], lost: bool) -> Weighed:
@@ -94,7 +96,7 @@ def judged(
         left, notes = weighing.weighed(findings, tries.weighing(tries.steps), longer, lost=lost)
         return tuple(compiling.with_other_arguments(f, case.model) for f in left), notes
 
-    return Setting((), (), first, weigh=weigh)
+    return Setting((), tuple(notes), first, weigh=weigh)
 
 
 def _of_rate(tries: Tries) -> tuple[list[Finding], bool]:

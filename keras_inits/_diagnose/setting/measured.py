@@ -50,7 +50,7 @@ def own_losses(case: Case, inputs: int) -> list[Finding]:
 
 
 def penalties(tries: Tries) -> list[Finding]:
-    """Returns the findings that penalties on weights or activity, or decay, outweigh the loss.
+    """Returns the findings that penalties on weights or activity outweigh the loss at the start.
 
     Penalties on activity are those of one batch of `fit`.
     """
@@ -59,10 +59,15 @@ def penalties(tries: Tries) -> list[Finding]:
     some = keras.tree.map_structure(lambda t: None if t is None else t[:BATCH], given)
     found = (
         strength.penalty(*norms.of_penalties(case.copy, *given), l1=strength.l1_of(case.model)),
-        strength.decay(inner(tries.optimizer), tries.rate.value),
         strength.activity(*norms.of_activity(case.copy, *some), case.model),
     )
     return [finding for finding in found if finding]
+
+
+def decay(tries: Tries) -> list[Finding]:
+    """Returns the finding that the optimizer's decay leaves nothing of the weights."""
+    found = strength.decay(inner(tries.optimizer), tries.rate.value)
+    return [found] if found else []
 
 
 def outputs(case: Case, x: Any, *, training: bool = False) -> list[np.ndarray]:

@@ -6,6 +6,8 @@ pull in the directions that the data have no part in. What they cost is seen by 
 whether it is worth that, on samples these did not see.
 """
 
+from collections.abc import Sequence
+
 import keras
 
 from keras_inits._diagnose.setting.endings import weaker_regularizers
@@ -29,19 +31,57 @@ def check(tries: Tries) -> list[Finding]:
 
     They are done where it is more than the loss of a guess, of which little has been gained.
     """
-    model, best, own = tries.case.model, tries.best, tries.own
+    best, own = tries.best, tries.own
     added = [sum(pair) for pair in zip(own.added, own.penalties, strict=True)]
-    if not tries.longer or not best or max(added) < best or own.of_data < HALF * best:
+    if not best or max(added) < best or own.of_data < HALF * best or not _can_be_left_out(tries):
         return []
-    samples = keras.tree.flatten(tries.case.x)[0].shape[0]
-    if samples < SAMPLES or type(model).compute_loss is not keras.Model.compute_loss:
-        return []
-    weak, cost = tries.left_out(tries.new_copy(weakened=WEAKENED))
+    weak, cost = _weakened(tries)
     gain = best - weak
     if not gain >= LEARNED * best or not cost >= COSTS * gain:
         return []
     whole, _ = tries.left_out()
     return [] if best - whole > HALF * gain else [_finding(tries, best, weak, whole, cost)]
+
+
+def acquitted(tries: Tries, found: Sequence[Finding]) -> tuple[list[Finding], list[str]]:
+    """Returns findings that hold in longer trials, and notes on those that do not.
+
+    A penalty whose gradient at the start is the larger one does no harm where the data are learned
+    with it as without: it may be on an attention that is learned later or not needed, on a branch,
+    or in front of a normalization. Seen in steps that took most of what the penalty asks for.
+
+    Args:
+        tries: of the training.
+        found: findings by gradients at the start that something added outweighs the data.
+    """
+    own = tries.own
+    start = own.start - own.added[0] - own.penalties[0]
+    best = tries.best or start
+    if not found or not best > 0 or not _can_be_left_out(tries):
+        return [*found], []
+    whole, left = tries.left_out()
+    if not best - whole >= LEARNED * best or left > HALF * (own.added[0] + own.penalties[0]):
+        return [*found], []
+    weak, _ = _weakened(tries)
+    if best - whole <= HALF * (best - weak):
+        return [*found], []
+    proof = (
+        f"in {tries.longer} steps the loss of the data, on samples left out of them, goes from "
+        f"{start:.3g} to {whole:.3g}, with it weakened to {1 - WEAKENED:.1g} to {weak:.3g}"
+    )
+    return [], [f"no alarm: {f.kind}, {', '.join(f.where)}: {f.evidence}; {proof}" for f in found]
+
+
+def _can_be_left_out(tries: Tries) -> bool:
+    """Says whether longer trials on half of the samples say something of the others."""
+    samples = keras.tree.flatten(tries.case.x)[0].shape[0]
+    ours = type(tries.case.model).compute_loss is keras.Model.compute_loss
+    return bool(tries.longer) and samples >= SAMPLES and ours
+
+
+def _weakened(tries: Tries) -> tuple[float, float]:
+    """Returns what is left of the loss of the data with weakened losses, and what these cost."""
+    return tries.left_out(tries.new_copy(weakened=WEAKENED))
 
 
 def _finding(tries: Tries, best: float, weak: float, whole: float, cost: float) -> Finding:

@@ -60,6 +60,27 @@ def test_a_mean_of_targets_that_the_bias_soon_learns_is_no_fault():
         assert _kinds(model, X, y, "mse", keras.optimizers.Adam(rate)) == kinds
 
 
+def _with_a_branch(penalized):
+    """Returns a net with a penalty on the kernels of all its layers, or of a branch alone."""
+    strong = {"kernel_regularizer": keras.regularizers.L2(1.0)}
+    given = keras.Input((6,))
+    h = layers.Dense(32, "relu", **(strong if penalized == "all" else {}))(given)
+    branch = layers.Dense(128, "relu", **strong)(h)
+    h = layers.Add()([h, layers.Dense(32, **strong)(branch)])
+    end = layers.Dense(3, "softmax", **(strong if penalized == "all" else {}))
+    return keras.Model(given, end(h))
+
+
+@pytest.mark.parametrize(("penalized", "kinds"), [("all", ["regularization"]), ("branch", [])])
+def test_a_penalty_with_which_a_net_learns_all_the_same_is_a_note(penalized, kinds):
+    model = _with_a_branch(penalized)
+    model.compile(keras.optimizers.Adam(0.01), SPARSE)
+    found = examine(model, X, CLASSES)
+    assert [finding.kind for finding in found.findings] == kinds
+    noted = [note for note in found.notes if "no alarm: regularization" in note]
+    assert bool(noted) == (not kinds)
+
+
 @pytest.mark.parametrize(("limit", "kinds"), [(0.005, ["regularization"]), (3.0, [])])
 def test_constraints_that_leave_nothing_of_kernels_are_found(limit, kinds):
     narrow = {"kernel_constraint": keras.constraints.MaxNorm(limit)}
