@@ -41,7 +41,7 @@ LOADERS = {
 }
 DRAW_AFRESH = {"json", "clone_model"}
 
-# What a machine does that has TensorFlow and exported models, but not this library; then imports it.
+# What a machine does that has TensorFlow and exported models but not this library, and then has it.
 FRESH_PROCESS = """
 import json, sys
 from pathlib import Path
