@@ -2,9 +2,9 @@
 
     python benchmarks/shards.py
 
-A weight of 16384 x 4096 normal numbers in float32, by what `initialize` draws shards with: processor
-seconds, and memory at the peak beyond what the process held before. Each case has a process of its
-own, which runs it once small and once in full.
+A weight of 16384 x 4096 normal numbers in float32, by what `initialize` draws shards with:
+processor seconds, and memory at the peak beyond what the process held before. Each case has a
+process of its own, which runs it once small and once in full.
 """
 
 import argparse

@@ -41,8 +41,8 @@ LOADERS = {
 }
 DRAW_AFRESH = {"json", "clone_model"}
 
-# What a machine does that has TensorFlow and exported models, but not this library.
-WITHOUT_LIBRARY = """
+# What a machine does that has TensorFlow and exported models but not this library, and then has it.
+FRESH_PROCESS = """
 import json, sys
 from pathlib import Path
 import keras, numpy as np, tensorflow as tf
@@ -68,7 +68,12 @@ for path in folder.glob("*.npz"):
             results[f"{name} {kind}"] = "ok"
         except Exception as error:
             results[f"{name} {kind}"] = repr(error)
-print(json.dumps({**results, "imported": "keras_inits" in sys.modules}))
+without = {**results, "imported": "keras_inits" in sys.modules}
+
+sys.path.insert(0, sys.argv[2])
+import test_saving
+
+print(json.dumps({"without": without, "with": test_saving.load_all(folder)}))
 """
 
 
@@ -87,7 +92,7 @@ def pickled_schemes(name):
 
 
 def load_all(folder):
-    """What the fresh process that imported the library does; prints `{case: "ok" or error}`."""
+    """What the fresh process does that imported the library; returns `{case: "ok" or error}`."""
     results = {}
     for name, kind in itertools.product(keras_inits.names(), [*LOADERS, "pickled_schemes"]):
         path = Path(folder) / name
@@ -99,7 +104,7 @@ def load_all(folder):
             results[f"{name} {kind}"] = "ok"
         except Exception as error:
             results[f"{name} {kind}"] = repr(error)
-    print(json.dumps(results))
+    return results
 
 
 def check_pickled_schemes(path):
@@ -172,14 +177,18 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def with_library(folder):
-    code = "import sys, test_saving; test_saving.load_all(sys.argv[1])"
-    return fresh_process(code, folder, directory=HERE)
+def found_afresh(folder):
+    return fresh_process(FRESH_PROCESS, folder, HERE, directory=folder)
 
 
-@pytest.fixture(scope="module")
-def without_library(folder):
-    return fresh_process(WITHOUT_LIBRARY, folder, directory=folder)
+@pytest.fixture
+def with_library(found_afresh):
+    return found_afresh["with"]
+
+
+@pytest.fixture
+def without_library(found_afresh):
+    return found_afresh["without"]
 
 
 every_scheme = pytest.mark.parametrize("name", keras_inits.names())

@@ -48,13 +48,13 @@ def parallel(count, axes):
 small("none")
 rows, columns = ("model", None), (None, "model")
 for count, axes in ((1, rows), (2, columns), (4, columns), (8, rows), (8, columns)):
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     with parallel(count, axes).scope():
         small(f"{count} {axes}")
-keras.utils.clear_session()
+keras.utils.clear_session(free_memory=False)
 with keras.distribution.DataParallel(devices=devices).scope():
     small("data")
-keras.utils.clear_session()
+keras.utils.clear_session(free_memory=False)
 
 # the protocol of Keras: a layer that is built, and a call with a layout
 scheme, shape = keras_inits.HeUniformInit(seed=3), (1024, 512)

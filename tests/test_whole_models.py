@@ -42,12 +42,10 @@ def accounted_for(model, left_alone=()):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", APPLICATIONS)
 def test_applications(name):
-    keras.utils.clear_session()
     accounted_for(getattr(keras.applications, name)(weights=None), LEFT_ALONE.get(name, {}))
 
 
 def test_mobilenet_has_depthwise_kernels_and_says_what_follows():
-    keras.utils.clear_session()
     model = keras.applications.MobileNetV2(input_shape=(32, 32, 3), alpha=0.35, weights=None)
     report = accounted_for(model)
     depthwise = [row for row in report.rows if "depthwise" in row.path and row.geometry]
@@ -102,5 +100,4 @@ HUB = {
 )
 def test_keras_hub(make):
     keras_hub = pytest.importorskip("keras_hub")
-    keras.utils.clear_session()
     accounted_for(make(keras_hub.models), HUB[make])

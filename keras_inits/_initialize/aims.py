@@ -20,8 +20,8 @@ from keras_inits._working_point import WorkingPoint, working_point
 # variance v add v / 2 on average (the second order of log sum exp), so 0.15; binary ones v / 8.
 # What comes back to the layers before is as small as the head: in 314 steps of SGD eight normalized
 # convolutions reached 0.43 of MNIST with 0.1, 0.54 with 0.3 and 0.65 with 1, whose loss starts half
-# a nat too high (8 seeds, when this was chosen). The same where the table is a lookup too: GPT-2 (Radford et al.
-# 2019) draws N(0, 0.02^2) at width 768, which makes 0.31.
+# a nat too high (8 seeds, when this was chosen). The same where the table is a lookup too: GPT-2
+# (Radford et al. 2019) draws N(0, 0.02^2) at width 768, which makes 0.31.
 HEAD = 0.3
 # Outputs for which a guess is the same for all classes if they are small.
 _GUESSES = frozenset({"linear", "softmax", "Softmax", "log_softmax", "sigmoid"})

@@ -173,7 +173,8 @@ def test_what_decides_no_numbers_is_not_in_the_key(images):
 
 def test_names_of_layers_that_are_also_arguments_do_not_change_the_key(images):
     build = flat(lambda: layers.Activation("softmax"), layers.Softmax, lambda: layers.Dropout(0.1))
-    keras.utils.clear_session()  # the first of a process are called activation, softmax, dropout
+    # the first of a process are called activation, softmax, dropout
+    keras.utils.clear_session(free_memory=False)
     first = settings(images, build)
     assert settings(images, build) == first
     assert settings(images, flat(lambda: layers.Activation("elu"), layers.ELU)) != first

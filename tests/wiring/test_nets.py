@@ -100,7 +100,6 @@ NOT_UNDERSTOOD = {"FNet": {"fft2"}, "ViTDet": {"einsum bhwc,hkc->bhwk", "einsum 
 
 @functools.cache
 def application(name):
-    keras.utils.clear_session()
     model = getattr(keras.applications, name)(weights=None)
     found = keras_inits.wiring(model)
     kernels = {w.path.rsplit("/", 1)[0] for w in model.weights if "kernel" in w.name}
@@ -137,7 +136,6 @@ def test_resnet50_kernel_by_kernel():
 
 def backbone(name):
     models = pytest.importorskip("keras_hub").models
-    keras.utils.clear_session()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of Keras Hub's layers among each other: T5 and its masks
         model = BACKBONES[name](models)
