@@ -69,16 +69,19 @@ def not_finite(evidence: Evidence) -> Found:
         )
         return
     for index in reversed(range(len(evidence.calls))):  # the gradient comes from the end
-        gradient = evidence.calls[index].gradient
-        if gradient is not None and not gradient.finite:
+        call = evidence.calls[index]
+        if call.gradient is not None and not call.gradient.finite:
+            last = index in evidence.ends
             yield (
                 index,
                 Finding(
                     "not finite",
-                    (evidence.calls[index].name,),
-                    "its output is finite, the gradient there is not",
+                    (call.name, "loss") if last else (call.name,),
+                    "its output is finite, the gradient there is not"
+                    + (": it comes from the loss" if last else ""),
                     "Every weight before it is NaN after one step",
-                    "Look at the loss, or at the layers after it, for 0/0 or a root at 0.",
+                    "Look at the loss, or at the layers after it, for 0/0 or a root at 0: "
+                    "keras.ops.sqrt(x + 1e-7) has a gradient where x is 0.",
                     {"overflow": 1.0},
                 ),
             )

@@ -60,8 +60,11 @@ def judged(
         return Setting(ordered([*found, *added, *scales.unproved(suspects)]), (note,))
     own = tries.own
     if not np.isfinite(own.start):  # no step is to blame
-        found += measured.undefined(tries)
-        return Setting(ordered([*found, *added, *scales.unproved(suspects)]))
+        found += scales.overflowing(tries, suspects) or [
+            *scales.unproved(suspects),
+            *measured.undefined(tries),
+        ]
+        return Setting(ordered([*found, *added]))
     added, notes = outweighed.acquitted(tries, added)
     found += added
     found += measured.forgotten(tries) + measured.hidden(tries)

@@ -68,7 +68,7 @@ class Scale:
             return "strong"
         if self.rms >= WEAK or (self.offset >= OFFSET and self.rms >= 1):
             return "weak"
-        return "small" if 0 < self.rms <= SMALL else None
+        return "small" if 0 < self.rms <= SMALL or self.offset >= OFFSET else None
 
 
 def features(x: np.ndarray) -> np.ndarray:
@@ -148,6 +148,11 @@ def scale_finding(scale: Scale, proof: str = "", name: str = "") -> Finding:
     remedy = "model = keras.Sequential([keras.layers.Rescaling(1 / 255), model]), and compile again"
     if scale.rms <= SMALL:
         consequence = "The first kernel sees next to nothing; the output is that of the biases"
+    elif scale.offset >= OFFSET and scale.rms < 1:
+        consequence = (
+            "What tells samples apart is small beside what they share, such as prices over the "
+            "highest of them: the output is nearly the same for all"
+        )
     else:
         consequence = (
             "The first kernel's outputs and gradients grow with it, the largest features decide "

@@ -18,6 +18,7 @@ from keras_inits._reporting import Finding
 # hidden layers, figure 9 best from 0.4 to 0.8 (https://jmlr.org/papers/v15/srivastava14a.html).
 RATE = 0.8
 SILENT = 0.1  # the share of samples in which a dropout leaves no unit at all
+AT_END = 0.1  # of the answers themselves, the share that may be left out
 _DROPOUTS = (keras.layers.Dropout, keras.layers.GaussianDropout, keras.layers.AlphaDropout)
 _OF_CHANNELS = (
     keras.layers.SpatialDropout1D,
@@ -57,6 +58,38 @@ def dropout(model: keras.Model) -> list[Finding]:
                 {"rate": rate, "units": units, "silent": silent},
             )
         )
+    return found
+
+
+def dropout_at_end(model: keras.Model, losses: Sequence[str]) -> list[Finding]:
+    """Returns the findings on dropouts whose output is an output of the model.
+
+    Each answer is 0, or too large, in some of the steps, whatever was learned; for a loss of the
+    user's own it may be meant (two noisy codes of one sample that are compared).
+
+    Args:
+        model: functional or sequential.
+        losses: the names of the losses of its outputs; "other" for those that are not Keras's.
+    """
+    if "other" in losses:
+        return []
+    ends = [id(tensor) for tensor in keras.tree.flatten(getattr(model, "outputs", None) or [])]
+    found = []
+    for layer in model.layers:
+        dropped = isinstance(layer, (*_DROPOUTS, *_OF_CHANNELS)) and layer.rate > AT_END
+        if dropped and any(id(t) in ends for t in keras.tree.flatten(layer.output)):
+            rate = float(layer.rate)
+            found.append(
+                Finding(
+                    "dropout",
+                    (layer.name, "output"),
+                    f"it is the last layer: {rate:.0%} of what the model answers is noise in each "
+                    f"step (limit {AT_END:.0%})",
+                    "The loss compares the targets with zeros; dropout belongs between layers",
+                    set_on(model, [layer], "rate", 0.0),
+                    {"rate": rate},
+                )
+            )
     return found
 
 

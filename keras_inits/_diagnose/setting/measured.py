@@ -193,7 +193,12 @@ def target_scale(tries: Tries) -> list[Finding]:
     for index, weighed, (goal, _, kind) in zip(case.places, weights, case.parts, strict=True):
         if kind.name not in ("mean_squared_error", "mean_absolute_error") or goal.one_hot:
             continue
-        if not pace.suspicious(goal):
+        squared = kind.name == "mean_squared_error"
+        later = None
+        if tries.longer and pace.far(goal, own, best, squared=squared):
+            still = pace.far(goal, tries.own_longer, best, squared=squared)
+            later = tries.own_longer if still else None
+        if later is None and not pace.suspicious(goal):
             continue
         scaled = pace.standardized(goal)
         given = [*flat]
@@ -201,20 +206,23 @@ def target_scale(tries: Tries) -> list[Finding]:
         other = tries.attempt(own.rate, y=keras.tree.pack_sequence_as(case.y, given))
         again = best - (guess(goal, kind, weighed) or 0.0)
         again += guess(targets_of(scaled), kind, weighed) or 1.0
-        found += [pace.finding(goal, own, best, other, again)]
+        found += [pace.finding(goal, own, best, other, again, later)]
     return [each for each in found if each]
 
 
 def undefined(tries: Tries) -> list[Finding]:
     """Returns the finding that the loss is not finite although outputs and targets are."""
-    case = tries.case
+    case, own = tries.case, tries.own
+    if not np.isfinite(own.added[0] + own.penalties[0]):
+        found = strength.undefined(case.model, own.added[0], own.penalties[0])
+        return [found] if found else []
     case.copy.reset()
     made = keras.tree.flatten(case.copy.outputs(case.x, training=False))
     goals = [goal.values for goal, _, _ in case.parts]
     values = [*(ops.convert_to_numpy(part) for part in made), *goals]
     if not all(np.isfinite(part).all() for part in values if part.dtype.kind == "f"):
         return []
-    start = tries.own.start
+    start = own.start
     return [
         on_loss(
             f"the loss is {start:g} before the first step, of finite outputs and targets",

@@ -18,12 +18,36 @@ SIZE = 30.0  # root mean square of targets from which on the pace is looked at
 AHEAD = 3000.0
 SLOWER = 50.0  # times as many steps as with scaled targets
 TINY = 1e-3  # Adam's first step moves an output by more
+# Times the loss of a guess, after the longer trial: the mean of the targets is three deviations
+# away and more, and all that was learned is a part of the way to it.
+STILL_FAR = 10.0
 
 
 def suspicious(targets: Targets) -> bool:
     """Says whether the size of the targets calls for a trial."""
     size = _size(targets)
     return size >= SIZE or 0 < size <= TINY
+
+
+def far(targets: Targets, trial: Trial, best: float, *, squared: bool) -> bool:
+    """Says whether a trial ends far from targets whose mean is far from 0, for what they vary.
+
+    Args:
+        targets: as they are.
+        trial: the longer one.
+        best: the loss of the best constant guess.
+        squared: whether the loss is that of squares, not of distances.
+    """
+    power = 1.0 if squared else 0.5
+    near = trial.start <= 2 * _size(targets) ** (2 * power)  # else outputs are what is large
+    left = STILL_FAR**power * best < trial.of_data < trial.start
+    return bool(distant(targets) and near and left)
+
+
+def distant(targets: Targets) -> bool:
+    """Says whether the mean of targets is three deviations from 0, and more."""
+    mean, variance = targets.values.mean(0), targets.values.var(0)
+    return bool((mean**2).mean() >= STILL_FAR * variance.mean() > 0)
 
 
 def standardized(targets: Targets) -> np.ndarray:
@@ -33,7 +57,12 @@ def standardized(targets: Targets) -> np.ndarray:
 
 
 def finding(
-    targets: Targets, own: Trial, best: float, other: Trial, best_scaled: float
+    targets: Targets,
+    own: Trial,
+    best: float,
+    other: Trial,
+    best_scaled: float,
+    later: Trial | None = None,
 ) -> Finding | None:
     """Returns the finding that targets are too large or too small to be reached.
 
@@ -43,6 +72,7 @@ def finding(
         best: the loss of the best constant guess.
         other: the trial with standardized targets.
         best_scaled: the loss of the best guess there.
+        later: the longer trial, where it still is `far` from them.
     """
     if other.end > 0.98 * other.start or collapsed(other):
         return None  # it does not help: the reason is another
@@ -50,10 +80,17 @@ def finding(
     ahead, scaled = steps_ahead(own, best), steps_ahead(other, best_scaled)
     broken = size >= 100 and (not own.end <= 1.5 * own.start or collapsed(own))
     tiny = size <= TINY and own.end > 10 * best
+    instead = _number(scaled)
     if broken:
         what = f"the loss goes from {own.start:.3g} to {own.end:.3g}"
         if collapsed(own):
             what += " and all outputs become equal"
+    elif later is not None:
+        what = (
+            f"after {len(later.losses)} steps on a copy the loss is {later.of_data / best:.3g} "
+            "times that of a constant guess, since the mean of the targets is not reached"
+        )
+        instead = f"after {len(other.losses)} {other.end / best_scaled:.3g} times"
     elif tiny or (ahead >= AHEAD and ahead >= SLOWER * scaled):
         what = (
             f"at the pace of {len(own.losses)} steps on a copy, {_number(ahead)} steps are needed "
@@ -70,7 +107,7 @@ def finding(
         "target scale",
         ("targets",),
         f"the targets go from {targets.low:.4g} to {targets.high:.4g}, root mean square "
-        f"{size:.3g}; {what}; with targets of mean 0 and standard deviation 1, {_number(scaled)}",
+        f"{size:.3g}; {what}; with targets of mean 0 and standard deviation 1, {instead}",
         "Outputs begin near 0 with a size near 1: the whole way is left to the steps of the "
         "optimizer, or its steps become too long",
         "mean, std = y.mean(0), y.std(0); model.fit(x, (y - mean) / std), and "

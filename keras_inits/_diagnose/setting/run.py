@@ -89,12 +89,14 @@ def _examined(
     found += measured.runs(case, inputs)
     if not suspects:
         found += adopted.check(case)
-    found += hidden.dropout(model) + hidden.softmax(model)
+    at_end = hidden.dropout_at_end(model, [kind.name for _, _, kind in case.parts])
+    found += at_end or hidden.dropout(model)
+    found += hidden.softmax(model)
     found += sampling.check(model)
     found += linearity.check(case)
     known = [guess(t, k, w) for (t, _, k), w in zip(case.parts, weights, strict=True)]
     best = None if None in known else float(sum(value or 0.0 for value in known))
-    wrong = any(f.kind in MISMATCHES for f in found)
+    wrong = bool(at_end) or any(f.kind in MISMATCHES for f in found)
     if wrong or not trials or getattr(model, "optimizer", None) is None:
         usable = all(np.isfinite(goal.values).all() for goal, _, _ in case.parts)
         return without_steps(usable=usable)

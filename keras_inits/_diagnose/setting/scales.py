@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_inits._diagnose.setting import data, rates
+from keras_inits._diagnose.setting import data, pace, rates
 from keras_inits._diagnose.setting.entrances import Entrance
 from keras_inits._diagnose.setting.rescaled import Behind
 from keras_inits._diagnose.setting.steps import Trial
@@ -94,6 +94,23 @@ def unproved(suspects: Sequence[Suspect]) -> list[Finding]:
     return [each.finding() for each in suspects if each.scale.suspicion == "strong"]
 
 
+def overflowing(tries: Tries, suspects: Sequence[Suspect]) -> list[Finding]:
+    """Returns the findings on scales at which the loss is no number, where it is one once scaled.
+
+    Such is a loss with exponentials of the outputs, which grow with the input.
+    """
+    if not suspects:
+        return []
+    scaled = tries.attempt(tries.rate.value, _standardized(tries, suspects), steps=1)
+    if not np.isfinite(scaled.start):
+        return []
+    proof = (
+        f"the loss is {tries.own.start:g} before the first step with it, and {scaled.start:.3g} "
+        "where it is scaled"
+    )
+    return [each.finding(proof) for each in suspects]
+
+
 def proved(tries: Tries, suspects: Sequence[Suspect]) -> list[Finding]:
     """Returns the findings on scales that trial steps teach worse than scaled inputs."""
     far = [each for each in suspects if each.scale.suspicion != "small"]
@@ -117,17 +134,40 @@ def _proof(own: Trial, other: Trial) -> str:
 
 
 def _small(tries: Tries, suspects: Sequence[Suspect]) -> list[Finding]:
-    """Returns the findings on small inputs of which nothing is learned, and much once scaled."""
-    if not suspects or not tries.longer or rates.fall(tries.own) > rates.FALLS:
+    """Returns the findings on small inputs of which nothing is learned, and much once scaled.
+
+    And on inputs that differ little beside their mean. Such tables often have targets of the same
+    kind: what is measured is standardized in both trials.
+    """
+    guess = tries.own.start if tries.best is None else tries.best
+    level = UNTAUGHT * guess
+    if not suspects or not tries.longer or tries.own.end < min(level, 0.8 * tries.own.start):
         return []
-    own = tries.own_longer
-    guess = own.start if tries.best is None else tries.best
-    if own.end < UNTAUGHT * guess or rates.collapsed(own):
+    own, y = tries.own_longer, _measured(tries)
+    if own.end < level or rates.collapsed(own):
         return []
-    other = tries.attempt(own.rate, _standardized(tries, suspects), steps=tries.longer)
+    if y is not None:
+        own, guess = tries.attempt(own.rate, y=y, steps=tries.longer), 1.0
+        if own.end < UNTAUGHT or rates.collapsed(own):
+            return []
+    other = tries.attempt(own.rate, _standardized(tries, suspects), y, steps=tries.longer)
     if not other.end <= TAUGHT * min(own.end, guess) or rates.collapsed(other):
         return []
-    return [each.finding(_proof(own, other)) for each in suspects]
+    both = "" if y is None else "with targets of mean 0 and standard deviation 1, "
+    return [each.finding(both + _proof(own, other)) for each in suspects]
+
+
+def _measured(tries: Tries) -> Any:
+    """Returns standardized targets of squares that are far from 0; None for others."""
+    case = tries.case
+    if len(case.parts) != 1 or case.outputs != 1:
+        return None
+    goal, _, kind = case.parts[0]
+    if kind.name != "mean_squared_error" or goal.one_hot or not pace.distant(goal):
+        return None
+    (given,) = keras.tree.flatten(case.y)
+    scaled = ops.cast(ops.convert_to_tensor(pace.standardized(goal)), given.dtype)
+    return keras.tree.pack_sequence_as(case.y, [ops.reshape(scaled, given.shape)])
 
 
 def _far(tries: Tries, suspects: Sequence[Suspect]) -> list[Finding]:

@@ -1,5 +1,6 @@
 """Penalties on weights and on activity, and decay, that outweigh the data."""
 
+import math
 from typing import Any
 
 import keras
@@ -60,6 +61,42 @@ def activity(rest: float, penalized: float, value: float, model: keras.Model) ->
         "It pays to put out nothing: what the layers should pass on goes to 0",
         set_on(model, owners, "activity_regularizer", "keras.regularizers.L1(1e-6)"),
         {"data": rest, "penalty": penalized, "value": value},
+    )
+
+
+def undefined(model: keras.Model, added: float, penalties: float) -> Finding | None:
+    """Returns the finding that a penalty is no number, of outputs and weights that are.
+
+    Args:
+        model: that has it.
+        added: what layers add to the loss: penalties on activity, and `add_loss`.
+        penalties: those on weights.
+    """
+    of_weights = not math.isfinite(penalties)
+    owners = [
+        layer
+        for layer in all_layers(model)
+        if (
+            any(getattr(w, "regularizer", None) for w in layer.trainable_weights)
+            if of_weights
+            else layer.activity_regularizer is not None
+        )
+        and not isinstance(layer, keras.Model)
+    ]
+    if not owners:
+        return None
+    names = tuple(layer.name for layer in owners)
+    what, value = ("weights", penalties) if of_weights else ("activity", added)
+    return Finding(
+        "regularization",
+        ("loss", *names),
+        f"the penalty on the {what} of {' and '.join(names)} is {value:g} before the first step",
+        "The loss is no number, and as a rule its gradient is none either"
+        + ("" if of_weights else ": a logarithm of a mean activation wants it to be above 0"),
+        weaker_regularizers()
+        if of_weights
+        else set_on(model, owners, "activity_regularizer", "keras.regularizers.L1(1e-6)"),
+        {"value": value},
     )
 
 

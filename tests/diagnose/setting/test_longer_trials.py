@@ -53,7 +53,7 @@ def test_a_constant_behind_the_last_kernel_is_found(factor, kinds):
 
 def test_a_mean_of_targets_that_the_bias_soon_learns_is_no_fault():
     y = 12 + 0.5 * X[:, :1]
-    for rate, kinds in ((0.02, []), (1e-4, ["loss at the start"])):
+    for rate, kinds in ((0.02, []), (1e-4, ["target scale"])):
         model = keras.Sequential(
             [keras.Input((6,)), layers.Dense(32, "relu"), layers.Dense(32, "relu"), layers.Dense(1)]
         )

@@ -190,6 +190,8 @@ def test_shares_are_the_nearest_ones():
         (RNG.normal(size=(64, 3)) * [1, 1, 5000], "strong"),
         (RNG.normal(size=(64, 3)) * 1e-5, "strong"),
         (RNG.normal(20, 8, (64, 3)), "weak"),
+        (RNG.normal(0.9, 0.03, (64, 3)), "small"),
+        (RNG.normal(0.9, 0.3, (64, 3)), None),
         (RNG.normal(0, 60, (4, 8, 8, 3)).clip(-120, 150), "weak"),
     ],
 )
