@@ -90,10 +90,23 @@ Of what people usually post, over the whole range of tasks (tables, series, text
 pairs, values of actions), by an author who had not seen the code of `diagnose`. A pair is here only
 if its broken side was seen to fail and its repair to learn, before any verdict on it was seen.
 """,
+    "threads": """\
+## Programs of real threads
+
+Further questions of Stack Overflow, Stack Exchange, forums and GitHub, which none of the sets above
+held; the page of each is named in its source. Nets, losses and optimizers are those that were
+posted (narrower where they were large). Ported by an author who had read the manual of `diagnose`
+and not its code, before any verdict was seen; 42 were ported, and 33 are here, whose broken side
+fails and whose repair learns when trained. The healthy ones are of tutorials and accepted answers.
+The healthy one that is alarmed is Nielsen's first net of normal weights: it reaches 0.92, and his
+book tells in chapter 3 why smaller weights are better. Of one pair, the autoencoder on bytes, the
+list of what is wrong had left out that binary cross-entropy takes no targets of 255, and was
+amended after its first run.
+""",
 }
 
-# The first runs, seed 0: of commits 5d5ca4d, 9c0f847, 4c4af1b with acedcab, f6dd847, 4787c48. Of
-# the further programs it is known how many were found when they were written.
+# The first runs, seed 0: of commits 5d5ca4d, 9c0f847, 4c4af1b with acedcab, f6dd847, 4787c48,
+# e7b820c. Of the further programs it is known how many were found when they were written.
 _FIRST: Mapping[str, Mapping[str, tuple[int, int]]] = {
     "further": {"found": (60, 89)},
     "blind": {
@@ -130,6 +143,13 @@ _FIRST: Mapping[str, Mapping[str, tuple[int, int]]] = {
         "located": (26, 39),
         "alarmed": (0, 39),
         "healthy": (0, 23),
+    },
+    "threads": {
+        "found": (25, 33),
+        "named": (23, 33),
+        "located": (22, 33),
+        "alarmed": (0, 33),
+        "healthy": (1, 20),
     },
 }
 
