@@ -5,9 +5,9 @@ Ported before `diagnose` was run on any of them, and trained; narrower where the
 
 import keras
 import numpy as np
-from data import blobs, digits, linear, one_hot, pictures, series, standardized, waves, words
+from data import blobs, digits, linear, one_hot, pictures, series, standardized, words
 from keras import layers, ops
-from nets import BCE, CCE, NORMAL_1, SPARSE, adam, conv_blocks, mlp, nesterov, net, sgd
+from nets import BCE, CCE, NORMAL_1, adam, conv_blocks, mlp, net, sgd
 from program import Program, Training, accuracy, explained, healthy
 
 HEALTHY: dict[str, Program] = {}
@@ -55,40 +55,6 @@ def _(rng):
     x = np.array([[0, 0], [0, 1], [1, 0], [1, 1.0]])
     y = np.array([[0], [1], [1], [0.0]])
     return Training(mlp(2, (8,), 1, "sigmoid"), x, y, BCE, "adam", accuracy(y), 1, 4000)
-
-
-@program("example-siamese-sigmoid-of-a-distance")  # keras.io: siamese_contrastive
-def _(rng):
-    x, kind = digits(rng, 300, 5)
-    x = x.reshape(300, 14, 2, 14, 2).mean((2, 4))[..., None] / 255
-    first, second = rng.integers(0, 300, (2, 600))
-    second[:300] = [rng.choice(np.flatnonzero(kind == kind[i])) for i in first[:300]]
-    y = (kind[first] != kind[second]).astype("float32")
-    code = net(
-        (14, 14, 1), layers.BatchNormalization(), Conv(4, 3, activation="tanh"),
-        layers.AveragePooling2D(2), Conv(16, 3, activation="tanh"), layers.Flatten(),
-        layers.BatchNormalization(), Dense(10, "tanh"),
-    )  # fmt: skip
-    pair = [Input((14, 14, 1)), Input((14, 14, 1))]
-    gap = ops.sum(ops.square(code(pair[0]) - code(pair[1])), 1, keepdims=True)
-    gap = layers.BatchNormalization()(ops.sqrt(ops.maximum(gap, 1e-7)))
-    m = keras.Model(pair, Dense(1, "sigmoid")(gap))
-
-    def contrastive(y, made):
-        return ops.mean((1 - y) * ops.square(made) + y * ops.square(ops.maximum(1 - made, 0)))
-
-    given = [x[first], x[second]]
-    return Training(m, given, y[:, None], contrastive, "rmsprop", accuracy(y), 16, 400)
-
-
-@program("example-engines-fully-convolutional")  # keras.io: timeseries classification from scratch
-def _(rng):
-    x, y = waves(rng, 300, 64, 2)
-    inner = []
-    for _ in range(3):
-        inner += [layers.Conv1D(32, 3, padding="same"), layers.BatchNormalization(), layers.ReLU()]
-    m = net((64, 1), *inner, layers.GlobalAveragePooling1D(), Dense(2, "softmax"))
-    return Training(m, standardized(x), y, SPARSE, "adam", accuracy(y), 32, 300)
 
 
 @program("tutorial-higgs-elu-inverse-time-decay")  # TensorFlow: overfit and underfit
@@ -200,15 +166,6 @@ def _(rng):
     h = ops.reshape(ops.transpose(h, (0, 1, 3, 2, 4)), (-1, 24, 24, 1))
     m = keras.Model(small, h)
     return Training(m, coarse, fine, "mse", adam(0.001), explained(fine), 8, 400)
-
-
-@program("example-cifar-sgd-momentum-dropout")  # Keras 1: cifar10_cnn
-def _(rng):
-    x, y = pictures(rng, 300, 24, 3, 6)
-    inner = [Conv(16, 3, padding="same", activation="relu"), Conv(16, 3, activation="relu")]
-    inner += [layers.MaxPooling2D(), layers.Dropout(0.25), layers.Flatten(), Dense(96, "relu")]
-    m = net((24, 24, 3), *inner, layers.Dropout(0.5), Dense(6, "softmax"))
-    return Training(m, x, one_hot(y), CCE, nesterov(0.01, 0.9), accuracy(y), 30, 400)
 
 
 @program("answer-one-layer-of-regression-standardized")  # stats.SE 284189
