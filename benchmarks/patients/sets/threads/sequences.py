@@ -153,7 +153,7 @@ def _(rng):
 
 @program(
     "engines-transformer-pooled-to-one-number",
-    "capacity@-5, layers@-5, layers@3, layers@7, layers@10, layers@14",
+    "capacity@-5, layers@-5, gradient@3, gradient@7, gradient@10, gradient@14",
     "keras-team/keras-io#1813",
 )
 def _(rng):
