@@ -54,8 +54,16 @@ def _signal(evidence: Evidence) -> Found:
     calls = evidence.calls
 
     def ratio(index: int) -> float:
-        before = calls[index].inputs
-        return math.nan if before is None else _root(calls[index].output, before, "second_moment")
+        call = calls[index]
+        if call.inputs is None:
+            return math.nan
+        factor, size = _root(call.output, call.inputs, "second_moment"), call.output.std
+        # By what differs: a sigmoid of next to nothing is one half.
+        if (behind := _function(evidence, index)) is not None and size > 0:
+            return _restored(factor, behind.output.std / size)
+        if (taker := _sole_taker(evidence, index)) is not None and taker.inputs and size > 0:
+            return _restored(factor, taker.inputs.std / size)  # operations between
+        return factor
 
     def before(index: int) -> Sequence[int]:
         return () if calls[index].given_anew else calls[index].before
@@ -77,10 +85,40 @@ def _gradient(evidence: Evidence) -> Found:
         before, after = calls[source].gradient, call.gradient
         if before is None or after is None:
             return math.nan
-        return _root(before, after, "squared_length")
+        factor, behind = _root(before, after, "squared_length"), _function(evidence, index)
+        if behind is None or behind.gradient is None:
+            return factor
+        return _restored(factor, _root(after, behind.gradient, "squared_length"))
 
     order = range(len(calls) - 1, -1, -1)
     return _drift(evidence, order, consumers.__getitem__, ratio, "the length of the gradient")
+
+
+def _sole_taker(evidence: Evidence, index: int) -> Call | None:
+    """Returns the call that alone takes an output, in its shape, and nothing else with it."""
+    takers = [evidence.calls[i] for i in evidence.leads_to[index]]
+    if len(takers) != 1 or takers[0].composite or takers[0].inputs is None:
+        return None
+    alone = frozenset[int]().union(*takers[0].origins) == {index}
+    same = takers[0].inputs.shape == evidence.calls[index].output.shape
+    return takers[0] if alone and same else None
+
+
+def _function(evidence: Evidence, index: int) -> Call | None:
+    """Returns the layer without weights, of a kind that is not known, that alone takes an output.
+
+    Such as sin(30 x) between the kernels of a SIREN: kernel and factor are one.
+    """
+    taker = _sole_taker(evidence, index)
+    if taker is None or taker.layer.weights or taker.inputs is None:
+        return None
+    same = taker.output.shape == taker.inputs.shape
+    return taker if same and is_a(taker.layer, Kind.UNKNOWN, Kind.FUNCTION) else None
+
+
+def _restored(factor: float, behind: float) -> float:
+    """Returns the factor of a layer that shrinks a size, with what a function behind makes up."""
+    return min(1.0, factor * behind) if factor < 1 < behind < math.inf else factor
 
 
 def _drift(

@@ -507,3 +507,29 @@ def test_a_gradient_that_goes_around_a_layer_is_not_of_its_making(alone):
         kernel.assign(100 * kernel)
     report = ki.diagnose(model, V, jacobian_samples=0)
     assert ("exploding" in {f.kind for f in report.findings_of("around/made")}) == alone
+
+
+class Sine(layers.Layer):
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def call(self, x):
+        return ops.sin(self.factor * x)
+
+
+@pytest.mark.parametrize("form", ["layer", "lambda", "operations"])
+@pytest.mark.parametrize(("factor", "ok"), [(30.0, True), (1.0, False)])
+def test_a_kernel_and_the_factor_behind_it_are_judged_as_one(form, factor, ok):
+    h = inputs = keras.Input((2,))
+    for first in (True, False, False, False):
+        h = layers.Dense(64, kernel_initializer=ki.SirenFirstInit() if first else ki.SirenInit())(h)
+        if form == "operations":
+            h = ops.sin(factor * h)
+        else:
+            shape = {"layer": Sine, "lambda": lambda f: layers.Lambda(lambda x: ops.sin(f * x))}
+            h = shape[form](factor)(h)
+    x = rng.uniform(-1, 1, (64, 2)).astype("float32")
+    report = ki.diagnose(keras.Model(inputs, layers.Dense(1)(h)), x)
+    assert report.ok == ok
+    assert ok or {f.kind for f in report.findings} == {"vanishing"}
