@@ -54,6 +54,10 @@ def output_spec(subject: Any, args: Any, kwargs: Any) -> Any:
     """Returns what a layer or operation makes of symbolic tensors, every dimension a number."""
     try:
         outputs = subject.compute_output_spec(*args, **_for_shapes(subject, kwargs))
+        if type(subject).__name__ == "DotProductAttention":
+            # Keras says the shape of the queries; values may have another number of units.
+            values = args[2] if len(args) > 2 else kwargs["value"]
+            outputs = keras.KerasTensor((*outputs.shape[:-1], values.shape[-1]), outputs.dtype)
         if all(None not in t.shape for t in symbolic(outputs)):
             return outputs
     except Exception:  # a layer's own method may be wrong, or missing for the way it is called
