@@ -557,7 +557,7 @@ def test_a_loop_is_set_by_what_it_makes_itself(activation):
     made = model((start * rng.normal(size=(64, 256))).astype("float32"))
     normal = ops.convert_to_tensor(rng.normal(size=10**5) * row.second_moment**0.5)
     expected = np.mean(ops.convert_to_numpy(turned.activation(normal)) ** 2) * start**2
-    # Set by its first call, a loop of tanh would end with a quarter of this.
+    # Set by its first call, a loop of tanh would end with a seventh of this.
     assert np.mean(ops.convert_to_numpy(made[11]) ** 2) == pytest.approx(expected, rel=0.5)
 
 

@@ -106,7 +106,9 @@ class _Walk:
     def _repeat(self, call: Call, path: str) -> None:
         """Notes what reaches a call of a kernel, and has it give what its first call is asked."""
         place = self.carrier.place(call)
-        self.met[call.index] = given = place.second_moment * place.reach.seen if place.given else 0.0
+        self.met[call.index] = given = (
+            place.second_moment * place.reach.seen if place.given else 0.0
+        )
         asked = self.choices[path].second_moment if path in self.choices else None
         if asked and given > 0:
             self.carrier.powers[call.index] = asked / given
@@ -143,7 +145,9 @@ class _Walk:
         positive: bool = False,
     ) -> None:
         if len(self.wiring.of(path)) > 1 and not table:
-            note += f"; {self.usual[path][1] if path in self.usual else 'shared: by its first call'}"
+            note += (
+                f"; {self.usual[path][1] if path in self.usual else 'shared: by its first call'}"
+            )
         exact = 1.0 if math.isclose(gain, 1.0, rel_tol=1e-9) else gain
         if table:
             initializer, remark = XavierInit(exact), ""  # each row is drawn for itself
