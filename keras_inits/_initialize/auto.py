@@ -150,14 +150,16 @@ class _Walk:
             )
         exact = 1.0 if math.isclose(gain, 1.0, rel_tol=1e-9) else gain
         if table:
-            initializer, remark = XavierInit(exact), ""  # each row is drawn for itself
+            # Each row is drawn for itself.
+            initializer, remark = XavierInit(exact) if exact else ZerosInit(), ""
         else:
             initializer, remark = drawn_by(geometry, exact, positive=positive)
         note += f"; {remark}" * bool(remark)
         self.choices[path] = Choice(initializer, note, q, gain**2 / max(1.0, geometry.fan_in))
 
     def _choose_table(self, call: Call, path: str, geometry: KernelGeometry) -> None:
-        if variance := self.scores.get(call.index):
+        if call.index in self.scores:
+            variance = self.scores[call.index]
             note = f"embedding, {_SCORE}: second moment {variance:.3g}"
             self._set(path, geometry, variance**0.5, note, variance, table=True)
             return

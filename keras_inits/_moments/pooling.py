@@ -44,8 +44,7 @@ def _mixed(signal: Signal, weights: Array, place: Place) -> Signal:
     squares = float(np.mean(np.sum(np.square(weights, dtype=np.float64), axis=-1)))
     if not sums >= squares:  # weights of both signs
         return signal.scaled(math.sqrt(signal.alike * sums + (1 - signal.alike) * squares))
-    mean = mean_of_places(signal, sums / squares, place.call.index)
-    return mean.scaled(math.sqrt(sums))
+    return mean_of_places(signal, sums / squares, place.call.index).scaled(math.sqrt(sums))
 
 
 def _window(subject: Any, given: tuple[int, ...], made: tuple[int, ...]) -> int:
@@ -106,9 +105,9 @@ def _reduced(
     if rank - 1 in axes and name == "Sum":
         # Of many features of mean 0 a sum is no constant: products of two signals, say.
         variance = count * (signal.second_moment - signal.mean**2)
-        made = normal(variance, signal.alike, rank * 1000 + count)
-        mean = signal.mean * count
-        return made if not mean else signal.with_values(mean + made.values)
+        made = normal(variance, signal.alike, rank * 1000 + count, signal.reason)
+        shift = signal.mean * count
+        return signal.with_values(shift + made.values) if shift else made
     if rank - 1 in axes:
         return signal.with_values(np.full_like(signal.values, _constant(signal, name, count)))
     key = rank * 1000 + count
