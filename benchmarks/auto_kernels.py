@@ -5,10 +5,11 @@
 
 Nets of `keras.applications` **without their normalizations**, at 96 x 96 pixels on white noise and
 on smooth images, and backbones of Keras Hub (small ones that need no download, six layers a stack
-and as they are, in training where they have batch normalizations) on random tokens, images or sound. A row says how many kernels there are, and for
-`auto` of how many the root mean square of the output is within a factor of 2 of what was asked,
-medians over seeds, then single draws; the least and the largest of the medians. The others ask for
-no number, or for 1: for them it is the share within a factor of 2 of 1, and the least and largest.
+and as they are, in training where they have batch normalizations) on random tokens, images or
+sound. A row says how many kernels there are, and for `auto` of how many the root mean square of the
+output is within a factor of 2 of what was asked, medians over seeds, then single draws; the least
+and the largest of the medians. The others ask for no number, or for 1: for them it is the share
+within a factor of 2 of 1, and the least and largest.
 
 The nets of Keras Hub come from the tests of this repository. With `--kept FILE` what has been
 measured is kept there, and a second call goes on.

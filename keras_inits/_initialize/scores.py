@@ -82,9 +82,9 @@ def _product(wiring: Wiring, call: Call) -> tuple[int, int, int] | None:
     normalizes = getattr(wiring.subjects[call.index], "normalize", False)
     if call.kind not in (Kind.CONTRACTION, Kind.PRODUCT) or len(call.signals) != 2 or normalizes:
         return None
-    count = summed_count(wiring, call)
+    units = summed_count(wiring, call)
     one, two = call.signals
-    return (one, two, count) if count else None
+    return (one, two, units) if units else None
 
 
 def _maker(wiring: Wiring, at: int) -> int | None:
