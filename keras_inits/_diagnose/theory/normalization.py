@@ -203,7 +203,7 @@ def _plain(layer: Any, call: Call, *, lost: int) -> Back | None:
     size += _epsilon(layer)
     if not size > 0:
         return None
-    count = together(layer, call.output.shape) or 1
+    count = together(layer, call.output.shape) or call.output.units
     kept = max(0.0, 1 - lost / count)
     if count > lost + 1:  # 1 / variance is averaged, not the variance; of normal values:
         kept *= (count - lost + 1) / (count - lost - 1)
