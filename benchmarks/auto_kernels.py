@@ -5,10 +5,11 @@
 
 Nets of `keras.applications` **without their normalizations**, at 96 x 96 pixels on white noise and
 on smooth images, and backbones of Keras Hub (small ones that need no download, six layers a stack
-and as they are) on random tokens, images or sound. A row says how many kernels there are, and for
-`auto` of how many the root mean square of the output is within a factor of 2 of what was asked,
-medians over seeds, then single draws; the least and the largest of the medians. The others ask for
-no number, or for 1: for them it is the share within a factor of 2 of 1, and the least and largest.
+and as they are, in training where they have batch normalizations) on random tokens, images or
+sound. A row says how many kernels there are, and for `auto` of how many the root mean square of the
+output is within a factor of 2 of what was asked, medians over seeds, then single draws; the least
+and the largest of the medians. The others ask for no number, or for 1: for them it is the share
+within a factor of 2 of 1, and the least and largest.
 
 The nets of Keras Hub come from the tests of this repository. With `--kept FILE` what has been
 measured is kept there, and a second call goes on.
@@ -78,6 +79,7 @@ def backbones():
     hub.TEXT.update(wide, num_heads=4)
     hub.GROUPED.update(wide)
     hub.VISION.update(num_layers=6, num_heads=4, hidden_dim=64)
+    hub.CLIP.update(wide, num_heads=4)
     return {f"hub/{name}": make for name, make in {**hub.BACKBONES, **more_hub.MORE}.items()}
 
 
@@ -87,10 +89,13 @@ def backbone(make):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of Keras Hub's layers among each other
         model = make(keras_hub.models)
-    return model, {"": _random_inputs(model)}
+    images = any(len(tensor.shape) == 4 for tensor in keras.tree.flatten(model.input))
+    kinds = {"white": 1, "smooth": 8} if images else {"": 1}
+    return model, {kind: _random_inputs(model, patch) for kind, patch in kinds.items()}
 
 
-def _random_inputs(model):
+def _random_inputs(model, patch):
+    """Returns an input of each name; images are equal over patches of so many pixels."""
     rng, made = np.random.default_rng(0), []
     for tensor in keras.tree.flatten(model.input):
         shape = (4, *(LENGTH if size is None else size for size in tensor.shape[1:]))
@@ -104,6 +109,9 @@ def _random_inputs(model):
             values = rng.integers(1, TOKENS, shape)
         else:
             values = rng.normal(size=shape)
+        if len(shape) == 4:
+            values = values[:, ::patch, ::patch].repeat(patch, 1).repeat(patch, 2)
+            values = values[:, : shape[1], : shape[2]]
         made.append(values.astype(tensor.dtype))
     return keras.tree.pack_sequence_as(model.input, made)
 
@@ -123,8 +131,11 @@ def kernel_outputs(model, data):
             return values if function is None else function(values)
 
         layer.activation = recording
+    # At their start the statistics of a batch normalization are nobody's.
+    layers_of = model._flatten_layers()
+    training = any(isinstance(layer, layers.BatchNormalization) for layer in layers_of)
     try:
-        model(data, training=False)
+        model(data, training=training)
     finally:
         for layer, function, _ in watched.values():
             layer.activation = function

@@ -50,3 +50,38 @@ def test_a_batch_normalization_takes_constants_of_channels_off(monkeypatch):
     assert rms_of_last(model, images) == pytest.approx(1, abs=0.15)
     monkeypatch.setattr(Signal, "common", 0.0)
     assert rms_of_last(model, images) < 0.85
+
+
+@pytest.mark.parametrize("weights", ["mean", "sum", "difference"])
+def test_sums_over_neighbours_leave_what_their_weights_leave(weights):
+    rng = np.random.default_rng(0)
+    graph = (rng.uniform(size=(24, 24)) < 0.2) | np.eye(24, dtype=bool)
+    graph = graph.astype("float32")
+    if weights == "mean":
+        graph /= graph.sum(axis=1, keepdims=True)
+    elif weights == "difference":
+        graph = np.eye(24, dtype="float32") - graph / graph.sum(axis=1, keepdims=True)
+    inputs = keras.Input((24, 32))
+    x = ops.relu(ops.matmul(graph, layers.Dense(64)(inputs)))
+    model = keras.Model(inputs, layers.Dense(64)(x))
+    found = ki.wiring(model)
+    assert not found.unknown
+    # Nodes as alike as two places of an input are taken to be.
+    nodes = rng.normal(size=(64, 24, 32)) + rng.normal(size=(64, 1, 32))
+    assert rms_of_last(model, (nodes / 2**0.5).astype("float32")) == pytest.approx(1, abs=0.2)
+
+
+def test_a_category_as_one_among_zeros_is_known():
+    inputs = keras.Input((12,), dtype="int32")
+    tokens = layers.Flatten()(ops.one_hot(inputs, 50))
+    one = keras.Input((), dtype="int32")
+    category = layers.CategoryEncoding(20, output_mode="one_hot")(one)
+    outputs = [layers.Dense(64)(tokens), layers.Dense(64)(category)]
+    model = keras.Model([inputs, one], outputs)
+    rows = [row for row in ki.initialize(model, "auto", seed=0).rows if row.geometry]
+    assert not any("not understood" in row.note for row in rows)
+    rng = np.random.default_rng(0)
+    made = model([rng.integers(0, 50, (512, 12)), rng.integers(0, 20, 512)])
+    for row, output in zip(rows, made, strict=True):
+        square = np.mean(ops.convert_to_numpy(output) ** 2)
+        assert square == pytest.approx(row.second_moment, rel=0.2)

@@ -16,17 +16,22 @@ from keras_inits._initialize.aims import HEAD, Aim, find_aims
 from keras_inits._initialize.carrying import Carrier, Choice, Weight
 from keras_inits._initialize.drawing import drawn_by, keeps_sign
 from keras_inits._initialize.ends import Ends
+from keras_inits._initialize.repeats import deciding_calls
+from keras_inits._initialize.scores import score_parts
 from keras_inits._initialize.shares import Residual, Shares
 from keras_inits._initialize.tables import table_start
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers.kinds import Kind
-from keras_inits._moments import PLACES
+from keras_inits._moments import PLACES, recurrent_output, stacked
 from keras_inits._schemes import ConstantInit, XavierInit, ZerosInit
 from keras_inits._wiring import Call, Wiring
 from keras_inits._wiring.graph import PASSED
 
 # Of a sequence of any length: as many steps as `_moments` carries a state over.
 _OPEN_STEPS = PLACES
+_SCORE = "part of a score, for the loss of a guess"
+# Calls of one kernel that differ by less are alike: samples of signals err by as much.
+_ALIKE = 0.05
 
 
 def choose(
@@ -41,18 +46,43 @@ def choose(
         residual: what the branches of a residual stream add to its second moment, as in
             `initialize`.
     """
-    return _Walk(model, wiring, weights, residual).run()
+    walk, deciding = _Walk(model, wiring, weights, residual), deciding_calls(wiring)
+    if not deciding:
+        return walk.run()
+    walk.repeated = frozenset(deciding)
+    walk.run()
+    usual = {}
+    for path, calls in deciding.items():
+        if met := [walk.met[i] for i in calls.indices if walk.met.get(i, 0.0) > 0]:
+            usual[path] = math.exp(sum(map(math.log, met)) / len(met)), calls.why
+    return _Walk(model, wiring, weights, residual, usual).run()
 
 
 class _Walk:
+    """A walk over the calls of a model.
+
+    Attributes:
+        repeated: kernels whose every call is made to give what is asked of the first.
+        met: second moments that reached such calls.
+        usual: of kernels that are called more than once the second moment to choose for, and why.
+    """
+
     def __init__(
-        self, model: Any, wiring: Wiring, weights: Mapping[str, Weight], residual: Residual
+        self,
+        model: Any,
+        wiring: Wiring,
+        weights: Mapping[str, Weight],
+        residual: Residual,
+        usual: Mapping[str, tuple[float, str]] | None = None,
     ) -> None:
-        self.wiring, self.weights = wiring, weights
+        self.wiring, self.weights, self.usual = wiring, weights, usual or {}
+        self.repeated: frozenset[str] = frozenset()
+        self.met: dict[int, float] = {}
         self.aims = find_aims(wiring)
         self.carrier = Carrier(model, wiring, weights)
         self.ends = Ends(self.carrier, Shares(wiring, residual))
         self.shortcuts = {s.shortcut.kernel for s in wiring.sums if s.shortcut.kernel is not None}
+        self.scores = score_parts(wiring) if isinstance(model, keras.Model) else {}
         self.heads = {c.index for c in wiring.heads} if isinstance(model, keras.Model) else set()
 
     @property
@@ -68,8 +98,20 @@ class _Walk:
     def _pass(self, call: Call) -> None:
         """Chooses what a call needs, and carries the signal through it."""
         self._choose(call)
+        if call.is_map and self.repeated.intersection(call.weights[:1]):
+            self._repeat(call, call.weights[0])
         aim = self.aims.get(call.index)
         self.carrier.carry(call, aim.activation if aim else None)
+
+    def _repeat(self, call: Call, path: str) -> None:
+        """Notes what reaches a call of a kernel, and has it give what its first call is asked."""
+        place = self.carrier.place(call)
+        self.met[call.index] = given = (
+            place.second_moment * place.reach.seen if place.given else 0.0
+        )
+        asked = self.choices[path].second_moment if path in self.choices else None
+        if asked and given > 0:
+            self.carrier.powers[call.index] = asked / given
 
     def _choose(self, call: Call) -> None:
         new = [
@@ -103,36 +145,64 @@ class _Walk:
         positive: bool = False,
     ) -> None:
         if len(self.wiring.of(path)) > 1 and not table:
-            note += "; shared: by its first call"
+            note += (
+                f"; {self.usual[path][1] if path in self.usual else 'shared: by its first call'}"
+            )
         exact = 1.0 if math.isclose(gain, 1.0, rel_tol=1e-9) else gain
         if table:
-            initializer, remark = XavierInit(exact), ""  # each row is drawn for itself
+            # Each row is drawn for itself.
+            initializer, remark = XavierInit(exact) if exact else ZerosInit(), ""
         else:
             initializer, remark = drawn_by(geometry, exact, positive=positive)
         note += f"; {remark}" * bool(remark)
         self.choices[path] = Choice(initializer, note, q, gain**2 / max(1.0, geometry.fan_in))
 
     def _choose_table(self, call: Call, path: str, geometry: KernelGeometry) -> None:
+        if call.index in self.scores:
+            variance = self.scores[call.index]
+            note = f"embedding, {_SCORE}: second moment {variance:.3g}"
+            self._set(path, geometry, variance**0.5, note, variance, table=True)
+            return
         start = table_start(self.carrier, call, geometry, self._pass)
         self._set(path, geometry, start.gain, start.note, start.square, table=True)
 
     def _choose_recurrent(self, call: Call, new: Sequence[tuple[str, KernelGeometry]]) -> None:
-        place = self.carrier.place(call)
-        fed = self.carrier.kernels(call)[0][0]
+        layer = self.wiring.subjects[call.index]
+        cells = stacked(getattr(layer, "cell", layer))
+        fed = [path for path, _ in self.carrier.fed(call)]
         for path, geometry in new:
-            if path == fed and place.given and place.given[0].second_moment > 0:
-                given, steps = place.given[0].second_moment, self._summed_steps(call)
+            index = fed.index(path) if path in fed else -1
+            given, reason = self._into_cell(call, index) if len(fed) == len(cells) else (0.0, "")
+            if index >= 0 and given > 0:
+                steps = self._summed_steps(call, cells[index])
                 words = f"1 over {steps} steps" if steps > 1 else "1"
                 note = f"recurrent: second moment {words} from {given:.3g}"
                 gain = (given * steps) ** -0.5
-                self._set(path, geometry, gain, note + _because(place.reason), 1.0 / steps)
-            elif "recurrent" in path.rpartition("/")[2]:  # it is stepped through many times
+                self._set(path, geometry, gain, note + _because(reason), 1.0 / steps)
+            elif index < 0:  # it is stepped through many times
                 self._set(path, geometry, 1.0, "recurrent: gain 1", 1.0)
-            else:  # of a cell that is stacked on another
+            else:
                 note = "recurrent: gain 1; what reaches it inside the layer is not known"
                 self._set(path, geometry, 1.0, note, 1.0)
 
-    def _summed_steps(self, call: Call) -> int:
+    def _into_cell(self, call: Call, index: int) -> tuple[float, str]:
+        """Returns the second moment that reaches a cell, and why it is not known where it is not.
+
+        Args:
+            call: of a recurrent layer.
+            index: of the cell; cells that are stacked on others get what these make.
+        """
+        place = self.carrier.place(call)
+        if not place.given:
+            return 0.0, ""
+        if index < 1:
+            return place.given[0].second_moment, place.reason
+        layer, powers = self.wiring.subjects[call.index], (place.power, *place.inner)[:index]
+        cell = getattr(layer, "cell", layer)
+        made = recurrent_output(cell, powers, place.given[0], call.index, last=False)
+        return made.second_moment, made.reason
+
+    def _summed_steps(self, call: Call, cell: Any) -> int:
         """Returns over how many steps the state of a cell sums its inputs; 1 for cells with gates.
 
         A plain cell whose recurrent kernel keeps the state adds up what comes in, as a stream adds
@@ -140,11 +210,8 @@ class _Walk:
         a step keeps 0.40 of a gradient's second moment; with 1 / 25 of it at 0.17 and 0.78. Gates
         forget.
         """
-        layer = self.wiring.subjects[call.index]
-        layer = getattr(layer, "forward_layer", layer)
         shapes = self.wiring.shapes_into(call)
-        plain = isinstance(getattr(layer, "cell", None), keras.layers.SimpleRNNCell)
-        if not plain or not shapes or len(shapes[0]) != 3:
+        if not isinstance(cell, keras.layers.SimpleRNNCell) or not shapes or len(shapes[0]) != 3:
             return 1
         return max(1, shapes[0][1] if self.carrier.sizes_known else _OPEN_STEPS)
 
@@ -165,6 +232,9 @@ class _Walk:
         place, aim = self.carrier.place(call), self.aims[call.index]
         if given is None:
             given = place.second_moment * place.reach.seen if place.given else 1.0
+            # The same but for rounding where all calls see the same.
+            usual, _ = self.usual.get(path, (given, ""))
+            given = given if math.isclose(usual, given, rel_tol=_ALIKE) else usual
         because = _because(place.reason)
         normalizations = self.wiring.normalized_after(call)
         if call in self.ends:
@@ -179,6 +249,8 @@ class _Walk:
             return
         elif call.index in self.shortcuts:
             aim = replace(aim, variance=given, why="shortcut of a sum, as it comes in")
+        elif call.index in self.scores:
+            aim = replace(aim, variance=self.scores[call.index], why=f"linear, {_SCORE}")
         elif call.index in self.heads and aim.is_guess:
             aim = self._of_logits(call, aim)
         if not given > 0:

@@ -10,10 +10,12 @@ import numpy as np
 
 from keras_inits._gains import Activation
 from keras_inits._kernel_geometry import KernelGeometry
-from keras_inits._layers.kinds import Kind
+from keras_inits._layers.kinds import KEEPS_SCALE, Kind
 from keras_inits._layers.scales import SCALES, scale_offset
 from keras_inits._moments import (
+    ENTRIES,
     INPUT_ALIKE,
+    PLACES,
     Place,
     Signal,
     Taps,
@@ -78,11 +80,13 @@ class Carrier:
     Attributes:
         choices: what was chosen, by path; whoever chooses writes here.
         signals: what comes out of each call that was passed, and of each input, by index.
+        powers: of calls whose kernel is taken to do something else than its weights do; by index.
     """
 
     def __init__(self, model: Any, wiring: Wiring, weights: Mapping[str, Weight]) -> None:
         self.wiring, self.weights = wiring, weights
         self.choices: dict[str, Choice] = {}
+        self.powers: dict[int, float] = {}
         self._offsets: dict[int, float] = {}
         self.signals: dict[int, Signal] = {
             -1 - i: self._input(-1 - i) for i in range(len(wiring.inputs))
@@ -113,12 +117,42 @@ class Carrier:
             output = outputs[i] if i < len(outputs) else 0
             signal = signals[source]
             given.append(signal.shuffled(source * 64 + output) if output else signal)
-        if not given and call.is_map:  # integers, learned queries, what a gradient is kept from
+        if not given and call.is_map and (encoded := self._encoded(call)) is not None:
+            given.append(encoded)
+        elif not given and call.is_map:  # integers, learned queries, what a gradient is kept from
             reason = f"what comes into {call.type} {call.path!r} is not followed"
             given.append(unknown(reason, 2 * _INPUTS + call.index))
         return Place(
-            self.wiring, call, tuple(given), self._power(call), self.sizes_known, self._taps(call)
+            *(self.wiring, call, tuple(given), self.powers.get(call.index) or self._power(call)),
+            *(self.sizes_known, self._taps(call), self._inner(call)),
         )
+
+    def _encoded(self, call: Call) -> Signal | None:
+        """Returns the ones among zeros that a call sees of a category; None if it sees others."""
+        source = call.sources[0] if len(call.sources) == 1 else -1
+        while source >= 0:
+            at = self.wiring.calls[source]
+            mode = getattr(self.wiring.subjects[source], "output_mode", at.type)
+            if mode == "one_hot" and at.shape[-1]:
+                ones = np.random.default_rng([source, 6]).random((PLACES, ENTRIES))
+                ones = (ones < 1 / at.shape[-1]).astype(np.float64)
+                signal = normal(1.0, 0.0, source).with_values(ones)
+                return signal.scaled((signal.second_moment * at.shape[-1]) ** -0.5)
+            if at.kind not in KEEPS_SCALE or len(at.sources) != 1:
+                return None
+            (source,) = at.sources
+        return None
+
+    def fed(self, call: Call) -> list[tuple[str, KernelGeometry]]:
+        """Returns the input kernels of a recurrent call: one for each cell that is stacked."""
+        kernels = self.kernels(call)
+        return [each for each in kernels if "recurrent" not in each[0].rpartition("/")[2]]
+
+    def _inner(self, call: Call) -> tuple[float, ...]:
+        """Returns what the input kernels of cells that are stacked on others do to a moment."""
+        if call.kind not in (Kind.RECURRENT, Kind.CELL):
+            return ()
+        return tuple(g.fan_in * self._square(path) for path, g in self.fed(call)[1:])
 
     def _taps(self, call: Call) -> Taps:
         """Returns how the taps of a depthwise kernel are drawn."""

@@ -56,6 +56,39 @@ def scale_offset(layer: Any, shape: tuple[int, ...]) -> float:
     return round(float(np.sum(plain * step)) / size, 4) if size > 0 else 0.0
 
 
+def scale_of_rms(layer: Any, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Returns by what a layer of any class multiplies x / rms(x), over the last axis.
+
+    It is run on noise, so that neither its class nor the name of its scale matters.
+
+    Args:
+        layer: a built layer.
+        shape: of what it takes.
+
+    Returns:
+        A factor for each unit, `(shape[-1],)`; None where the layer does something else.
+
+    >>> layer = keras.layers.RMSNormalization()
+    >>> layer.build((None, 3))
+    >>> scale_of_rms(layer, (2, 3)).round(3)
+    array([1., 1., 1.])
+    """
+    rng = np.random.default_rng(0)
+    # Of any signs, and nowhere so small that an epsilon or rounding matters.
+    x = rng.uniform(10, 30, (2, *shape[1:])) * rng.choice([-1, 1], (2, *shape[1:]))
+    try:
+        made = np.asarray(keras.ops.convert_to_numpy(layer(x.astype("float32"))), np.float64)
+    except Exception:  # whatever a layer's own code says of noise
+        return None
+    if made.shape != x.shape:
+        return None
+    factors = made / x * np.sqrt(np.mean(x**2, axis=-1, keepdims=True))
+    factors = factors.reshape(-1, shape[-1])
+    found: np.ndarray = factors.mean(axis=0)
+    # Half-precision layers round to 0.4 %.
+    return found if np.allclose(factors, found, rtol=0.02, atol=1e-6) else None
+
+
 def _made(layer: Any, scales: list[Any], x: Any, value: float) -> np.ndarray:
     """Returns what comes out where scales have a value, and shifts are 0."""
     shifts = [w for w in layer.weights if w.name in ("beta", "bias")]

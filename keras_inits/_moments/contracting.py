@@ -2,6 +2,7 @@
 
 import math
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +12,7 @@ from keras_inits._moments.pooling import mean_of_places
 from keras_inits._moments.seen import positions_seen
 from keras_inits._moments.signal import Signal, normal
 from keras_inits._wiring.graph import PASSED, Call
+from keras_inits._wiring.picture import Wiring
 
 
 def contracted(place: Place) -> Signal | None:
@@ -38,10 +40,16 @@ def contracted(place: Place) -> Signal | None:
             return mean_of_places(
                 value, _averaged(place, softmax, softmax.shape[-1], uneven), call.index
             )
-    count = _summed(call, shapes)
+    count = summed_count(place.wiring, call)
     if count is None:
         return None
     one, two = place.given
+    if getattr(place.subject, "normalize", False):
+        # A cosine: of two examples that one tower has seen, what these have in common.
+        same = _maker(place, call.signals[0]) == _maker(place, call.signals[1])
+        shared = one.common * two.common if same else 0.0
+        square = 1 / count + (1 - 1 / count) * shared
+        return normal(square, one.alike * two.alike, call.index, place.reason)
     square = count * one.second_moment * two.second_moment
     square += count * (count - 1) * (one.mean * two.mean) ** 2
     return normal(square, one.alike * two.alike, call.index, place.reason)
@@ -73,8 +81,22 @@ def _softmax_behind(place: Place, source: int) -> Call | None:
     return None
 
 
-def _summed(call: Call, shapes: tuple[tuple[int, ...], ...]) -> int | None:
+def _maker(place: Place, source: int) -> tuple[str, ...]:
+    """Returns the weights of the last call that has any and makes a signal."""
+    calls = place.wiring.calls
+    while source >= 0 and not calls[source].weights and len(calls[source].signals) == 1:
+        (source,) = calls[source].signals
+    return calls[source].weights if source >= 0 else (str(source),)
+
+
+def summed_count(wiring: Wiring, call: Call) -> int | None:
     """Returns over how many values a product is summed; None where that is not clear."""
+    shapes, subject = wiring.shapes_into(call), wiring.subjects[call.index]
+    if len(shapes) != 2:
+        return None
+    if isinstance(subject, keras.layers.Dot):
+        axes = subject.axes[0] if isinstance(subject.axes, tuple | list) else subject.axes
+        return shapes[0][axes]
     name, _, equation = call.type.partition(" ")
     if "->" in equation:
         operands, result = equation.replace(" ", "").replace("...", "").split("->")

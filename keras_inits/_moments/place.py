@@ -28,6 +28,7 @@ class Place:
             be far away.
         taps: how those of each channel of a depthwise kernel are drawn: of one length and sum, as
             `BalancedInit` draws them, and whether with positive sums.
+        inner: what `power` is, for the input kernels of cells that are stacked on the first.
     """
 
     wiring: Wiring
@@ -36,6 +37,7 @@ class Place:
     power: float = 1.0
     sized: bool = False
     taps: Taps = "independent"
+    inner: tuple[float, ...] = ()
 
     @property
     def subject(self) -> Any:

@@ -3,10 +3,11 @@
 import math
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_inits._moments.place import Place
-from keras_inits._moments.signal import ENTRIES, PLACES, Array, Signal
+from keras_inits._moments.signal import ENTRIES, PLACES, Array, Signal, normal
 
 _REDUCTIONS = frozenset({"Mean", "Average", "Sum", "Max", "Amax", "Min", "Amin", "Var", "Std"})
 
@@ -27,10 +28,23 @@ def pooled(place: Place) -> Signal | None:
         return _reduced(signal, name, subject, shapes)
     if not shapes:
         return None
+    if name == "Matmul":
+        return _mixed(signal, keras.ops.convert_to_numpy(place.step.arguments[0][0]), place)
     window = _window(subject, shapes[0], place.call.shape)
     if "Max" in name:
         return extreme_of_places(signal, window, np.max, place.call.index)
     return mean_of_places(signal, window, place.call.index) if "Average" in name else None
+
+
+def _mixed(signal: Signal, weights: Array, place: Place) -> Signal:
+    """Returns sums over places with fixed weights, `(made, given)`: E[x^2] times the mean of
+    alike (sum w)^2 + (1 - alike) sum w^2, which for equal weights is a mean of places.
+    """
+    sums = float(np.mean(np.sum(weights, axis=-1, dtype=np.float64) ** 2))
+    squares = float(np.mean(np.sum(np.square(weights, dtype=np.float64), axis=-1)))
+    if not sums >= squares:  # weights of both signs
+        return signal.scaled(math.sqrt(signal.alike * sums + (1 - signal.alike) * squares))
+    return mean_of_places(signal, sums / squares, place.call.index).scaled(math.sqrt(sums))
 
 
 def _window(subject: Any, given: tuple[int, ...], made: tuple[int, ...]) -> int:
@@ -88,6 +102,12 @@ def _reduced(
     count = math.prod(shapes[0][a] for a in axes)
     if axes == [rank - 1] and count <= _GROUP:
         return _of_entries(signal, name, count, rank * 1000 + count)
+    if rank - 1 in axes and name == "Sum":
+        # Of many features of mean 0 a sum is no constant: products of two signals, say.
+        variance = count * (signal.second_moment - signal.mean**2)
+        made = normal(variance, signal.alike, rank * 1000 + count, signal.reason)
+        shift = signal.mean * count
+        return signal.with_values(shift + made.values) if shift else made
     if rank - 1 in axes:
         return signal.with_values(np.full_like(signal.values, _constant(signal, name, count)))
     key = rank * 1000 + count
@@ -115,7 +135,6 @@ def _constant(signal: Signal, name: str, count: int) -> float:
     return {
         "Mean": signal.mean,
         "Average": signal.mean,
-        "Sum": signal.mean * count,
         "Var": variance,
         "Std": math.sqrt(max(0.0, variance)),
         "Min": float(signal.values.min()),

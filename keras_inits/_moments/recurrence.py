@@ -1,6 +1,7 @@
 """What recurrent cells put out, by a few steps of their own equations."""
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,26 +11,39 @@ from keras_inits._gains import resolve
 from keras_inits._moments.signal import PLACES, Array, Signal, normal
 
 _KEYS = 10**7  # no other signal has such a key
+_STACKED = 10**6  # nor one of a cell that is stacked on others
 
 
-def recurrent_output(cell: Any, variance: float, given: Signal, key: int, last: bool) -> Signal:
+def recurrent_output(
+    cell: Any, powers: Sequence[float], given: Signal, key: int, last: bool
+) -> Signal:
     """Returns the states of a cell whose kernels are random.
 
     The places are the time steps. What comes in through the recurrent kernel, of gain 1, has the
     second moment of the states; as these change slowly it is held fixed.
 
     Args:
-        cell: a cell of Keras.
-        variance: of what the input kernel gives each gate.
+        cell: a cell of Keras, or several of them stacked.
+        powers: by what the input kernel of each cell multiplies a second moment for each gate.
         given: the sequence.
         key: of the random values.
         last: whether the last state alone comes out.
     """
-    states = _states(cell, Gates(variance, given, key))
-    if states is None:
-        reason = f"{type(cell).__name__} is a cell without a rule"
-        return normal(1.0, given.alike, key, given.reason or reason)
-    return given.with_values(np.broadcast_to(states[-1], states.shape) if last else states)
+    signal = given
+    for index, (each, power) in enumerate(zip(stacked(cell), powers, strict=False)):
+        variance, own = power * signal.second_moment, key + _STACKED * index
+        states = _states(each, Gates(variance, signal, own))
+        if states is None:
+            reason = f"{type(each).__name__} is a cell without a rule"
+            return normal(1.0, given.alike, key, given.reason or reason)
+        signal = given.with_values(states)
+    states = signal.values
+    return given.with_values(np.broadcast_to(states[-1], states.shape)) if last else signal
+
+
+def stacked(cell: Any) -> Sequence[Any]:
+    """Returns the cells that one cell is made of, in the order in which a step passes them."""
+    return cell.cells if isinstance(cell, layers.StackedRNNCells) else (cell,)
 
 
 class Gates:

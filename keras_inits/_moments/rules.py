@@ -188,8 +188,8 @@ def _recurrent(place: Place) -> Signal:
     (signal, *_), layer = place.given, place.subject
     last = not getattr(layer, "return_sequences", False)
     cell = getattr(layer, "cell", layer)
-    variance = place.power * signal.second_moment
-    return recurrent_output(cell, variance, signal, place.call.index, last)
+    powers = (place.power, *place.inner)
+    return recurrent_output(cell, powers, signal, place.call.index, last)
 
 
 def _activation(place: Place) -> Signal | None:

@@ -2,10 +2,13 @@
 
 import functools
 import inspect
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
 from keras_inits._wiring.steps import symbolic
 
@@ -50,10 +53,43 @@ def filled_in(layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dic
     return filled
 
 
+def is_function_of_values(layer: Any, args: Sequence[Any]) -> bool:
+    """Says whether a layer without weights makes of each value by itself another value.
+
+    It is run on noise: symbolic tensors do not show what a backend's own functions do in it. Nor
+    does this show whether they let a gradient back; code that cannot be traced is refused.
+    """
+    if len(args) != 1 or not isinstance(args[0], keras.KerasTensor) or layer.variables:
+        return False
+    rng = np.random.default_rng(0)
+    shape = (2, *(size or 2 for size in args[0].shape[1:]))
+    first, order = rng.normal(size=shape), rng.permutation(math.prod(shape))
+    # The same values at other places, among others.
+    kept = rng.random(order.size) < 0.5
+    second = np.where(kept, first.ravel()[order], rng.normal(size=order.size)).reshape(shape)
+
+    def made(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        given = keras.ops.convert_to_tensor(values.astype("float32"), args[0].dtype)
+        return np.asarray(keras.ops.convert_to_numpy(layer.call(given)), np.float64)
+
+    try:
+        keras.Operation.compute_output_spec(layer, args[0])
+        one, two = made(first), made(second)
+    except Exception:  # whatever a layer's own code says of noise
+        return False
+    if not one.shape == two.shape == shape or not np.all(np.isfinite(one)):
+        return False
+    return np.allclose(one.ravel()[order][kept], two.ravel()[kept], rtol=1e-3, atol=1e-5)
+
+
 def output_spec(subject: Any, args: Any, kwargs: Any) -> Any:
     """Returns what a layer or operation makes of symbolic tensors, every dimension a number."""
     try:
         outputs = subject.compute_output_spec(*args, **_for_shapes(subject, kwargs))
+        if type(subject).__name__ == "DotProductAttention":
+            # Keras says the shape of the queries; values may have another number of units.
+            values = args[2] if len(args) > 2 else kwargs["value"]
+            outputs = keras.KerasTensor((*outputs.shape[:-1], values.shape[-1]), outputs.dtype)
         if all(None not in t.shape for t in symbolic(outputs)):
             return outputs
     except Exception:  # a layer's own method may be wrong, or missing for the way it is called

@@ -65,6 +65,8 @@ def operation_kind(operation: Any, operands: Sequence[str]) -> Kind:
         return Kind.EMBEDDING
     if signals != 1:
         return known
+    if name == "Matmul" and list(operands) == ["constant", "signal"]:
+        return Kind.POOLING  # sums over places with fixed weights: the neighbours in a graph
     if known is Kind.CONTRACTION:
         return Kind.MAP if operands.count("weight") == 1 else Kind.UNKNOWN
     if known is Kind.SUM:

@@ -21,7 +21,13 @@ import numpy as np
 
 from keras_inits._keras_internals import other_calls, symbolic_calls_through
 from keras_inits._layers.kinds import KERNELS, Kind, is_named, kind
-from keras_inits._wiring.calling import filled_in, has_call, in_its_structure, output_spec
+from keras_inits._wiring.calling import (
+    filled_in,
+    has_call,
+    in_its_structure,
+    is_function_of_values,
+    output_spec,
+)
 from keras_inits._wiring.operations import description, operation_kind, reads_values
 from keras_inits._wiring.steps import Step, symbolic
 
@@ -114,6 +120,12 @@ class Trace:
             else:
                 self.scopes[scopes] = (layer, first, len(self.steps))
                 return outputs
+        token = _active.set(None)
+        try:
+            if not kwargs.keys() - {"training", "mask"} and is_function_of_values(layer, args):
+                what, reason = Kind.ACTIVATION, ""
+        finally:
+            _active.reset(token)
         return self._step(layer, what, args, kwargs, problem=reason)
 
     def _each_time(self, layer: Any, args: Any, kwargs: Any) -> Any:

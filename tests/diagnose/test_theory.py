@@ -61,6 +61,45 @@ def test_normalizations_take_their_directions_from_the_gradient(norm, batch):
     assert 0.85 < np.mean(ratios) < 1.2
 
 
+class OneMore(layers.RMSNormalization):
+    """Gemma's normalization: by the root mean square, times 1 + scale, which starts at 0."""
+
+    def build(self, shape):
+        self.scale = self.add_weight(shape=(shape[-1],), initializer="zeros", name="scale")
+        self.built = True
+
+    def call(self, x):
+        return x * keras.ops.rsqrt(keras.ops.mean(x**2, -1, keepdims=True)) * (1 + self.scale)
+
+
+class OneMoreCentred(layers.LayerNormalization):
+    """A layer normalization that multiplies by 1 + gamma, which starts at 0."""
+
+    def build(self, shape):
+        self.gamma = self.add_weight(shape=(shape[-1],), initializer="zeros", name="gamma")
+        self.beta = None
+        self.built = True
+
+    def call(self, x):
+        x = x - keras.ops.mean(x, -1, keepdims=True)
+        return x * keras.ops.rsqrt(keras.ops.mean(x**2, -1, keepdims=True)) * (1 + self.gamma)
+
+
+@pytest.mark.parametrize("norm", [OneMore, OneMoreCentred])
+@pytest.mark.parametrize("scale", [0.0, 0.5])
+def test_a_normalization_by_one_plus_its_scale_is_read_so(norm, scale):
+    model = keras.Sequential(
+        [keras.Input((64,)), layers.Dense(64, name="before"), norm(name="norm"), layers.Dense(64)]
+    )
+    weight = model.get_layer("norm").weights[0]
+    weight.assign(keras.ops.full(weight.shape, scale))
+    report = ki.diagnose(model, VECTORS, jacobian_samples=0)
+    norm, before = report["norm"], report["before"]
+    assert norm.predicted_second_moment == pytest.approx((1 + scale) ** 2, rel=3e-3)
+    assert norm.output.second_moment == pytest.approx(norm.predicted_second_moment, rel=3e-3)
+    assert before.gradient.second_moment == pytest.approx(before.predicted_gradient, rel=0.3)
+
+
 def test_a_plain_recurrence_is_followed_to_its_last_step():
     model = keras.Sequential([keras.Input((12, 32)), layers.SimpleRNN(256, name="rnn")])
     layer = ki.diagnose(model, SEQUENCES, jacobian_samples=0)["rnn"]

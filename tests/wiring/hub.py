@@ -215,7 +215,7 @@ BACKBONES = {
             **CLIP, patch_size=8, **IMAGE
         ),
         text_encoder=inner("clip.clip_text_encoder.CLIPTextEncoder")(
-            **CLIP, vocabulary_size=50, embedding_dim=16, **LENGTH
+            **CLIP, vocabulary_size=50, embedding_dim=CLIP["hidden_dim"], **LENGTH
         ),
         projection_dim=8,
     ),
@@ -252,7 +252,7 @@ BACKBONES = {
             patch_size=8, intermediate_dim=32, **VISION
         ),
         text_encoder=inner("siglip.siglip_text_encoder.SigLIPTextEncoder")(
-            embedding_dim=16, **TEXT, **LENGTH
+            embedding_dim=TEXT["hidden_dim"], **TEXT, **LENGTH
         ),
     ),
     "Swin": lambda m: m.SwinTransformerBackbone(

@@ -43,6 +43,7 @@ class Fused(layers.Layer):
 MADE = {
     "MultiHeadAttention": lambda: layers.MultiHeadAttention(2, 4, name="mha"),
     "MultiHeadAttention with scores": lambda: layers.MultiHeadAttention(2, 4, dropout=0.1),
+    "MultiHeadAttention of wider values": lambda: layers.MultiHeadAttention(2, 4, 6),
     "GroupQueryAttention": lambda: layers.GroupQueryAttention(4, 4, 2, name="gqa"),
 }
 

@@ -307,3 +307,33 @@ def test_a_layer_that_holds_others_has_their_calls():
     assert {c.path.split("/")[1] for c in inside} >= {"query", "key", "value"}
     assert found.of(attention) == found.of("attention") == tuple(inside)
     assert paths(found.of(spread)) == paths(found.of(spread.layer)) == ["over/inner"]
+
+
+def own_code(function):
+    """A layer whose code takes no symbolic tensor, as a backend's own functions take none."""
+
+    class Own(layers.Layer):
+        def call(self, x):
+            if isinstance(x, keras.KerasTensor):
+                raise TypeError("no symbolic tensors here")
+            return function(x)
+
+    return Own(name="own")
+
+
+@pytest.mark.parametrize(
+    ("function", "known"),
+    [(ops.relu, True), (lambda x: x * ops.sigmoid(x), True), (lambda x: 1.0 * x, True),
+     (lambda x: ops.cumsum(x, axis=1), False), (ops.softmax, False),
+     (lambda x: ops.flip(x, axis=1), False), (lambda x: x[:, :2], False),
+     (lambda x: x - ops.mean(x), False)],
+)  # fmt: skip
+def test_code_that_takes_no_symbolic_tensors_is_known_where_it_treats_each_value_alone(
+    function, known
+):
+    inputs = keras.Input((8,))
+    x = own_code(function)(layers.Dense(8, name="first")(inputs))
+    found = wiring(keras.Model(inputs, layers.Dense(3)(x)))
+    assert [call.path for call in found.unknown] == ([] if known else ["own"])
+    following = found.activation_after(found.maps[0])
+    assert bool(following.activation) == known

@@ -19,6 +19,7 @@ from keras_inits._diagnose.calls import Call
 from keras_inits._diagnose.theory.given import Given, mean_square
 from keras_inits._diagnose.theory.laws import Back, Moments
 from keras_inits._diagnose.traits import together
+from keras_inits._layers.scales import scale_of_rms, scale_offset
 
 Array = NDArray[np.float64]
 
@@ -36,9 +37,8 @@ def normalized(given: Given) -> Moments | None:
         return None
     share = float(np.mean(shares))
     relative = float(np.var(shares)) / share**2 / len(shares) if share > 0 else 0.0
-    gamma, beta = (getattr(layer, name, None) for name in ("gamma", "beta"))
-    scale = getattr(layer, "scale", None) if gamma is None else gamma
-    square = share * (mean_square(scale) if hasattr(scale, "numpy") else 1.0)
+    beta = getattr(layer, "beta", None)
+    square = share * _squared_scale(layer, call)
     shift = mean_square(beta)
     mean = 0.0 if beta is None else float(np.mean(beta.numpy()))
     plain = law.gaussian and shift == 0
@@ -48,10 +48,10 @@ def normalized(given: Given) -> Moments | None:
 def _shares(given: Given, law: Moments) -> np.ndarray | None:
     """Returns size / (size + epsilon) of what is normalized together: 1 but for epsilon."""
     layer, call = given.node.subject, given.node.call
-    epsilon = float(getattr(layer, "epsilon", 0.0))
+    epsilon = _epsilon(layer)
     assert call is not None
     assert call.inputs is not None
-    if isinstance(layer, keras.layers.RMSNormalization):
+    if _is_rms(layer, call):
         sizes = np.array([law.second_moment])
     elif call.structure.slopes is not None:  # gamma^2 / (size + epsilon)
         scale = 1.0 if layer.gamma is None else keras.ops.convert_to_numpy(layer.gamma) ** 2
@@ -69,6 +69,15 @@ _CENTRING = (
     keras.layers.LayerNormalization,
     keras.layers.GroupNormalization,
 )
+
+
+def _is_rms(layer: Any, call: Call) -> bool:
+    """Says whether a layer divides each site by its root mean square: Keras's does, and others."""
+    return not isinstance(layer, _CENTRING) and scale_of_rms(layer, call.output.shape) is not None
+
+
+def _epsilon(layer: Any) -> float:
+    return float(getattr(layer, "epsilon", getattr(layer, "eps", 0.0)))
 
 
 def is_frozen(layer: Any, *, training: bool) -> bool:
@@ -105,13 +114,11 @@ def slope_of_normalization(layer: Any, call: Call, columns: Array | None) -> Bac
     """
     if isinstance(layer, keras.layers.BatchNormalization):
         return _of_batch(call)
-    if isinstance(layer, keras.layers.RMSNormalization):
-        return _of_sites(layer, call, columns, centred=False)
     if isinstance(layer, keras.layers.LayerNormalization):
         return _of_sites(layer, call, columns, centred=True)
     if isinstance(layer, keras.layers.GroupNormalization):
         return _plain(layer, call, lost=2)
-    return None
+    return _of_sites(layer, call, columns, centred=False) if _is_rms(layer, call) else None
 
 
 def _of_batch(call: Call) -> Back | None:
@@ -162,20 +169,21 @@ def _common(products: Array, count: int) -> Array:
 
 def _of_sites(layer: Any, call: Call, columns: Array | None, *, centred: bool) -> Back | None:
     """Returns the factor of a normalization of each site by itself."""
-    axis = layer.axis if isinstance(layer.axis, int) else tuple(layer.axis)
+    axis = getattr(layer, "axis", -1)
+    axis = axis if isinstance(axis, int) else tuple(axis)
     axis = axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
     rank, lost = len(call.output.shape), 2 if centred else 1
     if columns is None or not isinstance(axis, int) or axis % rank != rank - 1:
         return _plain(layer, call, lost=lost)
     values = columns - columns.mean(axis=1, keepdims=True) if centred else columns
-    sizes = np.mean(values**2, axis=1) + layer.epsilon
+    sizes = np.mean(values**2, axis=1) + _epsilon(layer)
     if not np.all(sizes > 0):
         return None
     slopes = 1 / sizes
     kept = 1 - lost / columns.shape[1]
     back = call.gradient_columns
     if back is None or back.shape != columns.shape or not np.any(back):
-        return Back(_squared_gamma(layer) * float(np.mean(slopes)) * max(0.0, kept))
+        return Back(_squared_scale(layer, call) * float(np.mean(slopes)) * max(0.0, kept))
     # A loss does not send its gradient back evenly: which sites get most, and what is lost.
     gradient, unit = back.astype(np.float64), values * np.sqrt(slopes)[:, None]
     energy = np.mean(gradient**2, axis=1)
@@ -185,26 +193,28 @@ def _of_sites(layer: Any, call: Call, columns: Array | None, *, centred: bool) -
     if not factor > 0:
         return None
     each = (slopes * (energy - gone) / factor - energy) / np.mean(energy)
-    return Back(_squared_gamma(layer) * factor, float(np.var(each)) / len(each))
+    return Back(_squared_scale(layer, call) * factor, float(np.var(each)) / len(each))
 
 
 def _plain(layer: Any, call: Call, *, lost: int) -> Back | None:
     """Returns the factor where only the mean of all variances is known."""
     assert call.inputs is not None
     size = call.inputs.second_moment if lost == 1 else call.inputs.std**2
-    size += float(layer.epsilon)
+    size += _epsilon(layer)
     if not size > 0:
         return None
-    count = together(layer, call.output.shape) or 1
+    count = together(layer, call.output.shape) or call.output.units
     kept = max(0.0, 1 - lost / count)
     if count > lost + 1:  # 1 / variance is averaged, not the variance; of normal values:
         kept *= (count - lost + 1) / (count - lost - 1)
-    return Back(_squared_gamma(layer) / size * kept)
+    return Back(_squared_scale(layer, call) / size * kept)
 
 
-def _squared_gamma(layer: Any) -> float:
-    gamma = getattr(layer, "gamma", None)
-    gamma = getattr(layer, "scale", None) if gamma is None else gamma
-    if not hasattr(gamma, "numpy"):
-        return 1.0
-    return float(np.mean(np.square(keras.ops.convert_to_numpy(gamma).astype(np.float64))))
+def _squared_scale(layer: Any, call: Call) -> float:
+    """Returns the mean square of what a normalization multiplies by: Gemma's is 1 + scale."""
+    if not isinstance(layer, _CENTRING):
+        scale: Any = scale_of_rms(layer, call.output.shape)
+    elif (scale := getattr(layer, "gamma", None)) is not None:
+        offset = scale_offset(layer, (2, *call.output.shape[1:]))
+        scale = offset + keras.ops.convert_to_numpy(scale).astype(np.float64)
+    return 1.0 if scale is None else float(np.mean(np.square(scale)))
