@@ -192,7 +192,7 @@ def test_axes_that_do_not_fit_the_shape_are_refused_at_the_call(cls, argument, a
 
 
 @arguments("seed")
-@pytest.mark.parametrize("wrong", [1.5, "7", [1]])
+@pytest.mark.parametrize("wrong", [1.5, "7", [1], True])
 def test_a_seed_must_be_an_integer_or_a_generator(cls, argument, wrong):
     with pytest.raises(ValueError, match="seed"):
         cls(**{argument: wrong})
@@ -354,7 +354,7 @@ def test_seeds_that_keras_can_hold_mean_what_they_mean_there():
     np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("kind", [np.int64, np.int32, np.uint8])
+@pytest.mark.parametrize("kind", [np.int64, np.int32, np.uint8, np.array])
 def test_integers_of_numpy_are_integers(kind):
     def same(cls, **arguments):
         ours = cls(**{k: kind(v) for k, v in arguments.items()})

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_inits._checks import real
+from keras_inits._checks import integer, real
 from keras_inits._errors import InputError, InputTypeError
 from keras_inits._gains import activation_config, squared_gain
 
@@ -23,15 +23,17 @@ def seed(value: Any) -> Any:
 
     A mapping is the saved form of a `SeedGenerator`, which Keras's initializers read.
     """
-    if isinstance(value, numbers.Integral):
-        return int(value)
     if value is None or isinstance(value, keras.random.SeedGenerator):
         return value
     if isinstance(value, Mapping) and "class_name" in value and "config" in value:
         return value
-    raise InputTypeError(
-        f"`seed` must be an integer, a keras.random.SeedGenerator or None. Received: seed={value!r}"
-    )
+    try:
+        return integer("seed", value, minimum=None)
+    except InputTypeError as error:
+        raise InputTypeError(
+            "`seed` must be an integer, a keras.random.SeedGenerator or None. "
+            f"Received: seed={value!r}"
+        ) from error
 
 
 def numbers_of(name: str, value: Any) -> float | NDArray[Any]:

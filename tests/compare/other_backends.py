@@ -14,7 +14,7 @@ from keras_inits import Execution, compare
 from keras_inits._compare.vectorizing import CannotVectorizeError
 
 CONSTRAINT = keras.constraints.MaxNorm(0.5)
-# Those of the first two are compared with TensorFlow's too; random numbers differ between backends.
+# The first three are compared with TensorFlow's too; random numbers differ between backends.
 NETS = {
     "dense": (
         lambda: layers.Flatten(),
@@ -28,6 +28,11 @@ NETS = {
         lambda: layers.MaxPooling2D(2),
         lambda: layers.Flatten(),
     ),
+    "frames": (
+        lambda: layers.Reshape((4, 4, 4, 2)),
+        lambda: layers.Bidirectional(layers.ConvLSTM2D(2, 3)),
+        lambda: layers.Flatten(),
+    ),
     "dropout": (lambda: layers.Flatten(), lambda: layers.Dropout(0.3)),
     "sequence": (
         lambda: layers.Reshape((4, 32)),
@@ -38,6 +43,7 @@ NETS = {
 CHANGES = {
     "dense": {"optimizer": "adam", "batches": "own", "schemes": ["he"], "seeds": [0, 3]},
     "convolution": {"optimizer": keras.optimizers.SGD(0.05, momentum=0.9)},
+    "frames": {"optimizer": "adam", "schemes": ["he"]},
     "dropout": {"optimizer": "rmsprop"},
     "sequence": {"optimizer": keras.optimizers.SGD(0.05, momentum=0.9), "schemes": ["he"]},
 }
@@ -98,7 +104,8 @@ def refused():
 if __name__ == "__main__":
     population = {name: measured(name, "population") for name in sys.argv[1:]}
     # where a process of TensorFlow has the numbers too, those are enough
-    alone = [n for n, found in population.items() if n != "convolution" or isinstance(found, str)]
+    elsewhere = ("convolution", "frames")
+    alone = [n for n, found in population.items() if n not in elsewhere or isinstance(found, str)]
     found = {
         "backend": keras.backend.backend(),
         "refused": refused(),

@@ -18,9 +18,10 @@ QUICK = {"XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_exp
 BACKENDS = [backend for backend in ("jax", "torch") if find_spec(backend)]
 
 BOTH = "dense"  # whose numbers are compared with TensorFlow's in the default run
+IN_TURN = ("convolution", "frames")  # with TensorFlow's, too
 ALONE = ("dropout", "sequence")  # only with those of `fit`
 # `torch.func.vmap` has no rule for what Keras's convolutions and draws do there
-REFUSED = {("torch", "convolution"), ("torch", "dropout")}
+REFUSED = {("torch", "convolution"), ("torch", "frames"), ("torch", "dropout")}
 
 
 def on_backend(backend, *nets):
@@ -44,7 +45,7 @@ def there(request):
 
 @pytest.fixture(scope="module", params=BACKENDS)
 def there_alone(request):
-    return on_backend(request.param, *ALONE, "convolution")
+    return on_backend(request.param, *ALONE, *IN_TURN)
 
 
 def differ(ours, theirs):
@@ -87,8 +88,9 @@ def test_a_population_has_the_numbers_of_tensorflow(there):
 
 
 @pytest.mark.slow
-def test_a_population_of_convolutions_has_the_numbers_of_tensorflow(there_alone):
-    check_against_tensorflow(there_alone, "convolution")
+@pytest.mark.parametrize("net", IN_TURN)
+def test_a_population_of_convolutions_has_the_numbers_of_tensorflow(there_alone, net):
+    check_against_tensorflow(there_alone, net)
 
 
 def test_other_batches_would_not_agree(there):
