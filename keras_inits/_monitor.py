@@ -1,5 +1,6 @@
 """A Keras callback that watches a training: faults that come with it, and where they arise."""
 
+import dataclasses
 import importlib.util
 import itertools
 import math
@@ -21,6 +22,9 @@ _KEPT_EACH_STEP = 5_000_000
 # The loss is judged over this many epochs: fewer go up and down by the order of their batches.
 _EPOCHS = 6
 _LOUD, _FLAT = 0.2, 0.01  # a rise that is no noise; a whole range that is nothing
+# What comes in a training, of all that a diagnosis finds.
+_COMING = ("dying", "saturated", "no gradient", "vanishing")
+_SLOWER = "model.optimizer.learning_rate = 0.1 * float(model.optimizer.learning_rate)"
 
 
 class SignalMonitor(keras.callbacks.Callback):
@@ -79,6 +83,7 @@ class SignalMonitor(keras.callbacks.Callback):
             _checks.instance("thresholds", thresholds, Thresholds, expected)
         if log_dir is not None:
             require("SignalMonitor(log_dir=...)", "tensorflow")
+            _checks.path("log_dir", log_dir)
         self.x, self.y, self.thresholds = x, y, thresholds
         self.every = _checks.integer("every", every, minimum=1)
         self.stop = _checks.boolean("stop", stop)
@@ -182,7 +187,8 @@ class SignalMonitor(keras.callbacks.Callback):
                 f"; with the last finite weights all is finite on the fixed batch, the largest "
                 f"output, of root mean square {size:.3g}, that of {largest.name}"
             )
-            where, remedy = (largest.name,), _slower(self.model)
+            where = (largest.name,)
+            remedy = "" if getattr(self.model, "optimizer", None) is None else _SLOWER
         spoilt = f", {len(bad)} of {len(now)} variables hold NaN since" if bad else ""
         return Finding(
             "not finite",
@@ -227,26 +233,25 @@ class SignalMonitor(keras.callbacks.Callback):
 def _came(first: SignalReport, now: SignalReport, epoch: int) -> list[Finding]:
     """Returns what is wrong now and was not before the training: dead units, lost gradients."""
     before = {layer.name: layer for layer in first.layers}
+    known = {(f.kind, f.where) for f in first.findings}
     found = []
     for finding in now.findings:
-        known = finding.where and finding.where[0] in before
-        if finding.kind in ("dying", "saturated", "no gradient", "vanishing") and known:
-            old = before[finding.where[0]]
-            if any(f.kind == finding.kind and f.where == finding.where for f in first.findings):
-                continue
-            was = f"; before the training it was {old.verdict}"
-            if finding.kind == "dying":
-                was += f" ({old.output.dead_units:.0%} of its units 0)"
-            found.append(
-                Finding(
-                    finding.kind,
-                    finding.where,
-                    f"after epoch {epoch}: {finding.evidence}{was}",
-                    finding.consequence,
-                    _slower_of(now) if finding.kind == "dying" else finding.remedy,
-                    {**finding.numbers, "epoch": epoch},
-                )
+        at_layer = bool(finding.where) and finding.where[0] in before
+        if finding.kind not in _COMING or not at_layer or (finding.kind, finding.where) in known:
+            continue
+        old, remedy = before[finding.where[0]], finding.remedy
+        was = f"; before the training it was {old.verdict}"
+        if finding.kind == "dying":
+            was += f" ({old.output.dead_units:.0%} of its units 0)"
+            remedy = f"{remedy}; {_SLOWER}" if remedy else _SLOWER
+        found.append(
+            dataclasses.replace(
+                finding,
+                evidence=f"after epoch {epoch}: {finding.evidence}{was}",
+                remedy=remedy,
+                numbers={**finding.numbers, "epoch": epoch},
             )
+        )
     return found
 
 
@@ -266,7 +271,7 @@ def _course(losses: list[float], epoch: int) -> Finding | None:
             f"{_LOUD:.0%} of its largest value and its lowest did not fall: "
             + ", ".join(f"{value:.3g}" for value in last),
             "Steps go past the minimum instead of into it",
-            "model.optimizer.learning_rate = 0.1 * float(model.optimizer.learning_rate)",
+            _SLOWER,
             numbers,
         )
     if max(last) - min(last) <= _FLAT * size and min(losses) > (1 - 2 * _FLAT) * losses[0]:
@@ -280,18 +285,6 @@ def _course(losses: list[float], epoch: int) -> Finding | None:
             numbers,
         )
     return None
-
-
-def _slower(model: Any) -> str:
-    if getattr(model, "optimizer", None) is None:
-        return ""
-    return "model.optimizer.learning_rate = 0.1 * float(model.optimizer.learning_rate)"
-
-
-def _slower_of(report: SignalReport) -> str:
-    dead = next((f for f in report.findings if f.kind == "dying"), None)
-    rate = "model.optimizer.learning_rate = 0.1 * float(model.optimizer.learning_rate)"
-    return f"{dead.remedy}; {rate}" if dead is not None and dead.remedy else rate
 
 
 def _is_float(variable: Any) -> bool:

@@ -1,9 +1,13 @@
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import keras_inits as ki
+from keras_inits import _monitor
+from keras_inits._reporting import Finding
 
 
 def compiled():
@@ -126,3 +130,15 @@ def test_the_course_of_the_loss_is_judged_over_epochs(losses, kind):
 
     found = _course(losses, 6)
     assert (found and found.kind) == kind
+
+
+def test_each_layer_that_dies_has_a_remedy_of_its_own():
+    layers = [
+        SimpleNamespace(name=name, verdict="healthy", output=SimpleNamespace(dead_units=0.0))
+        for name in "ab"
+    ]
+    first = SimpleNamespace(layers=layers, findings=[])
+    now = SimpleNamespace(findings=[Finding("dying", (n,), "", remedy=f"fix {n}") for n in "ab"])
+    found = _monitor._came(first, now, 3)
+    assert [f.remedy.partition(";")[0] for f in found] == ["fix a", "fix b"]
+    assert all("learning_rate = 0.1" in f.remedy and f.numbers["epoch"] == 3 for f in found)

@@ -60,7 +60,6 @@ class Execution:
         for name in ("chunk_size", "threads"):
             if (count := getattr(self, name)) is not None:
                 object.__setattr__(self, name, integer(name, count, minimum=1))
-
         if self.out is not None:
             path("out", self.out)
         for name in ("on_progress", "on_runs"):
