@@ -354,7 +354,13 @@ def test_seeds_that_keras_can_hold_mean_what_they_mean_there():
     np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("kind", [np.int64, np.int32, np.uint8, np.array])
+def test_a_scalar_array_is_a_seed_as_it_is_elsewhere():
+    np.testing.assert_array_equal(
+        keras_inits.HeInit(seed=np.array(3))((4, 8)), keras_inits.HeInit(seed=3)((4, 8))
+    )
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.int32, np.uint8])
 def test_integers_of_numpy_are_integers(kind):
     def same(cls, **arguments):
         ours = cls(**{k: kind(v) for k, v in arguments.items()})

@@ -3,7 +3,8 @@
 The weights of K models lie stacked in one variable each. A step looks up one batch, runs the model
 over the stack (`tf.vectorized_map`, `jax.vmap`), differentiates the sum of the K losses (each
 weight is in one of them only, so this is each model's own gradient) and lets one Keras optimizer,
-built for the stacked variables, update them all. A whole epoch is one compiled loop.
+built for the stacked variables, update them all. A whole epoch is one compiled loop. On a CPU, nets
+with convolutions are run and differentiated one after another inside of it (`engines.turns`).
 
 That is what K calls of `fit` compute, if the optimizer treats every number by itself. With batches
 shared, "one batch, K kernels" is one product `(batch, in) @ (in, K * out)` in the first layer.
