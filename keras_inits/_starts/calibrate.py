@@ -60,6 +60,7 @@ def calibrate(
             that is not positive.
         InputTypeError: something that is no model, no data or no seed.
 
+    >>> import numpy as np
     >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(64, "relu")])
     >>> x = np.random.default_rng(0).normal(3.0, 2.0, (128, 8)).astype("float32")
     >>> round(calibrate(model, x, seed=0).rows[0].after, 3)
