@@ -11,7 +11,7 @@ def mapped():
     """Yields each path of the map with its line: a folder, or files of the folder around it."""
     text = (ROOT / "ARCHITECTURE.md").read_text().partition("\n\n`notebooks/`")[0]
     around = {4: Path("keras_inits")}
-    for indent, line in re.findall(r"^( {4,8})(?! )(\S.*)$", text, re.MULTILINE):
+    for indent, line in re.findall(r"^( {4,10})(?! )(\S.*)$", text, re.MULTILINE):
         folder = around[len(indent)]
         for name in line.split("  ")[0].split():
             yield folder / name, line

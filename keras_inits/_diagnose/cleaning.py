@@ -9,8 +9,8 @@ from keras import ops
 
 from keras_inits._diagnose.backends import backend
 from keras_inits._diagnose.batch import Batch
-from keras_inits._diagnose.setting.entrances import embeddings, first_met
-from keras_inits._diagnose.setting.lookups import within
+from keras_inits._diagnose.setting.entrance.entrances import embeddings, first_met
+from keras_inits._diagnose.setting.entrance.lookups import within
 
 
 def cleaned(batch: Batch, model: keras.Model) -> tuple[Batch, tuple[str, ...]]:

@@ -6,8 +6,8 @@ import pytest
 from keras import layers, ops
 
 import keras_inits as ki
-from keras_inits._diagnose.setting import weighing
-from keras_inits._diagnose.setting.steps import Trial
+from keras_inits._diagnose.setting.trials import weighing
+from keras_inits._diagnose.setting.trials.steps import Trial
 from keras_inits._reporting import Finding
 
 X = np.random.default_rng(0).standard_normal((64, 32), dtype="float32")

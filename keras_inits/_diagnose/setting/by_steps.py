@@ -6,25 +6,17 @@ from dataclasses import replace
 import numpy as np
 
 from keras_inits._diagnose.report import FirstSteps
-from keras_inits._diagnose.setting import (
-    compiling,
-    faint,
-    held,
-    hidden,
-    late,
-    measured,
-    outweighed,
-    positions,
-    rates,
-    scales,
-    small_steps,
-    weighing,
-)
+from keras_inits._diagnose.setting import compiling, measured
+from keras_inits._diagnose.setting.between import added_losses, constraints, hidden
 from keras_inits._diagnose.setting.case import Case
+from keras_inits._diagnose.setting.end import loss_at_start, output_scale
+from keras_inits._diagnose.setting.entrance import positions, scales
+from keras_inits._diagnose.setting.entrance.scales import Suspect
 from keras_inits._diagnose.setting.order import Setting, Weighed, ordered
-from keras_inits._diagnose.setting.scales import Suspect
-from keras_inits._diagnose.setting.schedules import inner, momentum_of
-from keras_inits._diagnose.setting.tries import BUDGET, LAYERS, UNTAUGHT, Tries
+from keras_inits._diagnose.setting.rate import rates, small_steps
+from keras_inits._diagnose.setting.rate.schedules import inner, momentum_of
+from keras_inits._diagnose.setting.trials import weighing
+from keras_inits._diagnose.setting.trials.tries import BUDGET, LAYERS, UNTAUGHT, Tries
 from keras_inits._reporting import Finding
 
 # A rate, or a loss at the start, that these explain is not named on top.
@@ -65,14 +57,14 @@ def judged(
             *measured.undefined(tries),
         ]
         return Setting(ordered([*found, *added]))
-    added, notes = outweighed.acquitted(tries, added)
+    added, notes = added_losses.acquitted(tries, added)
     found += added
     found += measured.forgotten(tries) + measured.hidden(tries)
-    found += faint.check(tries) + held.check(tries)
+    found += output_scale.check(tries) + constraints.check(tries)
     found += scales.proved(tries, suspects)
     found += measured.target_scale(tries) + measured.weight_size(tries)
     if not any(f.kind == "regularization" for f in found):
-        found += outweighed.check(tries)
+        found += added_losses.check(tries)
     activations: list[Finding] = []
     if not any(f.kind in _EXPLAINING for f in found):
         activations = hidden.by_steps(tries)
@@ -80,7 +72,7 @@ def judged(
     of_weights = False
     if not any(f.kind in _EXPLAINING for f in found):
         rate, of_weights = _of_rate(tries)
-        found += rate or late.check(tries)
+        found += rate or loss_at_start.check(tries)
     around = {}
     if not found and tries.longer:
         low, high = rates.span(own, tries.attempt)

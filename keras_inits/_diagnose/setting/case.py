@@ -9,9 +9,9 @@ from keras import ops
 
 from keras_inits._diagnose.backends import backend
 from keras_inits._diagnose.objective import objective
-from keras_inits._diagnose.setting.ends import ends
+from keras_inits._diagnose.setting.end.ends import ends
 from keras_inits._diagnose.setting.plain import End, LossKind, Targets, loss_kind, targets_of
-from keras_inits._diagnose.setting.steps import Copy
+from keras_inits._diagnose.setting.trials.steps import Copy
 
 SAMPLES = 256  # of the batch that are looked at
 FEW = 8  # enough to see the shape and the range of an output

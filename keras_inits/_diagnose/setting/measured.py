@@ -6,27 +6,19 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_inits._diagnose.setting import (
-    asked,
-    drowned,
-    filled,
-    moving,
-    norms,
-    own_loss,
-    pace,
-    probabilities,
-    rates,
-    strength,
-    weighting,
-)
+from keras_inits._diagnose.setting.between import epsilons, moving_statistics, norms, regularizers
 from keras_inits._diagnose.setting.case import Case
-from keras_inits._diagnose.setting.endings import on_loss
-from keras_inits._diagnose.setting.entrances import embeddings, first_met
-from keras_inits._diagnose.setting.guess import guess
+from keras_inits._diagnose.setting.end import asked, own_loss, probabilities
+from keras_inits._diagnose.setting.entrance import filled
+from keras_inits._diagnose.setting.entrance.entrances import embeddings, first_met
 from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE, targets_of
-from keras_inits._diagnose.setting.schedules import inner
-from keras_inits._diagnose.setting.steps import BATCH
-from keras_inits._diagnose.setting.tries import UNTAUGHT, Tries
+from keras_inits._diagnose.setting.rate import rates
+from keras_inits._diagnose.setting.rate.schedules import inner
+from keras_inits._diagnose.setting.remedies import on_loss
+from keras_inits._diagnose.setting.target import pace, sample_weights
+from keras_inits._diagnose.setting.target.guess import guess
+from keras_inits._diagnose.setting.trials.steps import BATCH
+from keras_inits._diagnose.setting.trials.tries import UNTAUGHT, Tries
 from keras_inits._diagnose.watching import watching
 from keras_inits._keras_internals import all_layers
 from keras_inits._reporting import Finding
@@ -37,7 +29,7 @@ def weights_of(case: Case) -> list[np.ndarray | None]:
     given = keras.tree.map_structure(
         lambda t: None if t is None else ops.convert_to_numpy(t), case.sample_weight
     )
-    return weighting.of_parts(given, case.places)
+    return sample_weights.of_parts(given, case.places)
 
 
 def own_losses(case: Case, inputs: int) -> list[Finding]:
@@ -58,15 +50,17 @@ def penalties(tries: Tries) -> list[Finding]:
     given = (case.x, case.y, case.sample_weight)
     some = keras.tree.map_structure(lambda t: None if t is None else t[:BATCH], given)
     found = (
-        strength.penalty(*norms.of_penalties(case.copy, *given), l1=strength.l1_of(case.model)),
-        strength.activity(*norms.of_activity(case.copy, *some), case.model),
+        regularizers.penalty(
+            *norms.of_penalties(case.copy, *given), l1=regularizers.l1_of(case.model)
+        ),
+        regularizers.activity(*norms.of_activity(case.copy, *some), case.model),
     )
     return [finding for finding in found if finding]
 
 
 def decay(tries: Tries) -> list[Finding]:
     """Returns the finding that the optimizer's decay leaves nothing of the weights."""
-    found = strength.decay(inner(tries.optimizer), tries.rate.value)
+    found = regularizers.decay(inner(tries.optimizer), tries.rate.value)
     return [found] if found else []
 
 
@@ -82,7 +76,7 @@ def runs(case: Case, inputs: list[np.ndarray]) -> list[Finding]:
     And of outputs that have no weight in the compiled loss.
     """
     found = _unknown_ends(case)
-    found += weighting.outputs_without(case.model) if case.own else []
+    found += sample_weights.outputs_without(case.model) if case.own else []
     if filled.attends(case.model):
         read = [
             given
@@ -90,16 +84,16 @@ def runs(case: Case, inputs: list[np.ndarray]) -> list[Finding]:
             if embeddings(met) or given.ndim == 3
         ]
         found += filled.hidden(read, lambda: outputs(case, case.x))
-    if slow := moving.slow(case.model):
+    if slow := moving_statistics.slow(case.model):
         predicted = outputs(case, case.x)
-        with watching(moving.OfTheBatch(slow)):
+        with watching(moving_statistics.OfTheBatch(slow)):
             fitted = outputs(case, case.x)
-        found += [f for f in (moving.finding(case.model, slow, fitted, predicted),) if f]
-    if large := drowned.suspects(case.model):
-        met = drowned.Met(large)
+        found += [f for f in (moving_statistics.finding(case.model, slow, fitted, predicted),) if f]
+    if large := epsilons.suspects(case.model):
+        met = epsilons.Met(large)
         with watching(met):
             outputs(case, case.x, training=True)
-        found += [f for f in (drowned.finding(case.model, large, met),) if f]
+        found += [f for f in (epsilons.finding(case.model, large, met),) if f]
     return found
 
 
@@ -165,7 +159,7 @@ def hidden(tries: Tries) -> list[Finding]:
 def weight_size(tries: Tries) -> list[Finding]:
     """Returns the finding that weights of mean 1 teach what these do not."""
     case, own = tries.case, tries.own
-    mean = weighting.unusual(weights_of(case))
+    mean = sample_weights.unusual(weights_of(case))
     if mean is None:
         return []
     scaled = keras.tree.map_structure(
@@ -179,7 +173,7 @@ def weight_size(tries: Tries) -> list[Finding]:
         f"in {len(own.losses)} steps on a copy the loss goes from {own.start:.3g} to {own.end:.3g}"
         f", with weights of mean 1 from {other.start:.3g} to {other.end:.3g}"
     )
-    return [weighting.size_finding(mean, proof)]
+    return [sample_weights.size_finding(mean, proof)]
 
 
 def target_scale(tries: Tries) -> list[Finding]:
@@ -214,7 +208,7 @@ def undefined(tries: Tries) -> list[Finding]:
     """Returns the finding that the loss is not finite although outputs and targets are."""
     case, own = tries.case, tries.own
     if not np.isfinite(own.added[0] + own.penalties[0]):
-        found = strength.undefined(case.model, own.added[0], own.penalties[0])
+        found = regularizers.undefined(case.model, own.added[0], own.penalties[0])
         return [found] if found else []
     case.copy.reset()
     made = keras.tree.flatten(case.copy.outputs(case.x, training=False))

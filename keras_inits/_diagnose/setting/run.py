@@ -8,25 +8,16 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_inits._diagnose.setting import (
-    adopted,
-    by_steps,
-    compiling,
-    hidden,
-    linearity,
-    lookups,
-    measured,
-    output,
-    sampling,
-    scales,
-    targets,
-    weighting,
-)
+from keras_inits._diagnose.setting import by_steps, compiling, measured
+from keras_inits._diagnose.setting.between import hidden, noise
 from keras_inits._diagnose.setting.case import SAMPLES, Case
-from keras_inits._diagnose.setting.entrances import embeddings, first_met, kinds
-from keras_inits._diagnose.setting.guess import guess
+from keras_inits._diagnose.setting.end import linearity, output
+from keras_inits._diagnose.setting.entrance import adopted, lookups, scales
+from keras_inits._diagnose.setting.entrance.entrances import embeddings, first_met, kinds
+from keras_inits._diagnose.setting.entrance.rescaled import behind
 from keras_inits._diagnose.setting.order import MISMATCHES, UNUSABLE, Setting, ordered
-from keras_inits._diagnose.setting.rescaled import behind
+from keras_inits._diagnose.setting.target import sample_weights, targets
+from keras_inits._diagnose.setting.target.guess import guess
 from keras_inits._reporting import Finding
 
 
@@ -92,7 +83,7 @@ def _examined(
     at_end = hidden.dropout_at_end(model, [kind.name for _, _, kind in case.parts])
     found += at_end or hidden.dropout(model)
     found += hidden.softmax(model)
-    found += sampling.check(model)
+    found += noise.check(model)
     found += linearity.check(case)
     known = [guess(t, k, w) for (t, _, k), w in zip(case.parts, weights, strict=True)]
     best = None if None in known else float(sum(value or 0.0 for value in known))
@@ -115,14 +106,15 @@ def _of_ends(case: Case, weights: Sequence[np.ndarray | None], *, alone: bool) -
         weights: of the samples, for each output.
         alone: whether one target for all samples is a fault.
     """
-    left_out = weighting.left_out(weights)
+    left_out = sample_weights.left_out(weights)
     found: list[Finding] = []
     for index, (part, weighed) in enumerate(zip(case.parts, weights, strict=True)):
         own = [f for f in targets.check(*part) if alone or not targets.is_alone(f)]
         if not any(f.kind == "labels" for f in own):
             own += output.check(*part)
         found += [compiling.with_arguments_of_loss(f, case, index) for f in own]
-        found += [] if weighed is None or left_out(weighed) else weighting.check(weighed, part[0])
+        if weighed is not None and not left_out(weighed):
+            found += sample_weights.check(weighed, part[0])
     return found
 
 

@@ -6,7 +6,8 @@ import pytest
 from keras import layers, ops
 
 import keras_inits
-from keras_inits._diagnose.setting import asked, endings, examine, order, own_loss
+from keras_inits._diagnose.setting import examine, order, remedies
+from keras_inits._diagnose.setting.end import asked, own_loss
 from keras_inits._diagnose.setting.plain import End, targets_of
 from keras_inits._reporting import Finding
 
@@ -77,8 +78,8 @@ def test_code_that_weakens_penalties_and_constraints_runs():
     model.compile("adam", "mse")
     before = float(sum(model.losses))
     path = model.layers[0].kernel.path
-    exec(endings.weaker_regularizers(), {"model": model, "keras": keras})
-    exec(endings.on_weights(f"w.path in {(path,)}", "constraint", "None"), {"model": model})
+    exec(remedies.weaker_regularizers(), {"model": model, "keras": keras})
+    exec(remedies.on_weights(f"w.path in {(path,)}", "constraint", "None"), {"model": model})
     assert 0 < float(sum(model.losses)) < 1e-3 * before
     assert model.layers[0].kernel.constraint is None
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_inits._diagnose.setting import examine, rates
-from keras_inits._diagnose.setting.steps import Trial
+from keras_inits._diagnose.setting import examine
+from keras_inits._diagnose.setting.rate import rates
+from keras_inits._diagnose.setting.trials.steps import Trial
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(128, 8)).astype("float32")
@@ -384,7 +385,7 @@ def test_the_trial_is_the_training():
     model = _net(units=3, end="softmax")
     model.compile(keras.optimizers.SGD(0.1, momentum=0.9), SPARSE)
     from keras_inits._diagnose.setting.case import Case
-    from keras_inits._diagnose.setting.steps import _batches
+    from keras_inits._diagnose.setting.trials.steps import _batches
 
     case = Case.of(model, X, CLASSES, SPARSE, own=True)
     trial = case.copy.trial(case.x, case.y, model.optimizer, 0.1, steps=6)

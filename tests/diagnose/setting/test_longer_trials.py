@@ -8,21 +8,15 @@ import pytest
 from keras import layers, ops
 
 import keras_inits
-from keras_inits._diagnose.setting import (
-    asked,
-    by_steps,
-    examine,
-    filled,
-    hidden,
-    linearity,
-    own_loss,
-    sampling,
-    weighing,
-    weighting,
-)
+from keras_inits._diagnose.setting import by_steps, examine
+from keras_inits._diagnose.setting.between import hidden, noise
+from keras_inits._diagnose.setting.end import asked, linearity, own_loss
+from keras_inits._diagnose.setting.entrance import filled
 from keras_inits._diagnose.setting.plain import End, targets_of
-from keras_inits._diagnose.setting.schedules import Rate
-from keras_inits._diagnose.setting.steps import Trial
+from keras_inits._diagnose.setting.rate.schedules import Rate
+from keras_inits._diagnose.setting.target import sample_weights
+from keras_inits._diagnose.setting.trials import weighing
+from keras_inits._diagnose.setting.trials.steps import Trial
 from keras_inits._reporting import Finding
 
 RNG = np.random.default_rng(4)
@@ -176,7 +170,7 @@ def test_a_deviation_that_cannot_become_small_is_found(activation, found):
     given = keras.Input((6,))
     mean, log_var = layers.Dense(4)(given), layers.Dense(4, activation, name="log_var")(given)
     model = keras.Model(given, layers.Dense(6)(_Draw()([mean, log_var])))
-    assert [f.where[0] for f in sampling.check(model)] == found
+    assert [f.where[0] for f in noise.check(model)] == found
 
 
 def test_steps_between_others_are_no_filling():
@@ -208,8 +202,8 @@ def test_dropouts_that_are_noise_are_judged_by_their_rate():
 
 def test_one_class_that_has_all_weight_is_found():
     y = np.arange(40) % 2
-    assert len(weighting.check((y == 1).astype(float), targets_of(y))) == 1
-    assert weighting.check(np.where(y == 1, 1.0, 0.2), targets_of(y)) == []
+    assert len(sample_weights.check((y == 1).astype(float), targets_of(y))) == 1
+    assert sample_weights.check(np.where(y == 1, 1.0, 0.2), targets_of(y)) == []
 
 
 def test_hidden_sigmoids_are_named_together():

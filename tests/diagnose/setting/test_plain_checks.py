@@ -4,9 +4,12 @@ import keras
 import numpy as np
 import pytest
 
-from keras_inits._diagnose.setting import data, hidden, linearity, output, reach, strength, targets
-from keras_inits._diagnose.setting.guess import guess
+from keras_inits._diagnose.setting.between import hidden, regularizers
+from keras_inits._diagnose.setting.end import linearity, output, reach
+from keras_inits._diagnose.setting.entrance import data
 from keras_inits._diagnose.setting.plain import End, LossKind, loss_kind, targets_of
+from keras_inits._diagnose.setting.target import targets
+from keras_inits._diagnose.setting.target.guess import guess
 
 RNG = np.random.default_rng(0)
 BINARY = LossKind("binary_crossentropy")
@@ -161,12 +164,12 @@ def test_a_softmax_has_to_go_along_the_classes(axes, axis, right):
     ],
 )
 def test_a_decay_that_leaves_nothing_is_found(optimizer, decays):
-    assert bool(strength.decay(optimizer, float(optimizer.learning_rate))) == decays
+    assert bool(regularizers.decay(optimizer, float(optimizer.learning_rate))) == decays
 
 
 def test_an_absolute_penalty_counts_for_more_than_a_square():
-    assert strength.penalty(1.0, 5.0, 1.0) is None
-    assert strength.penalty(1.0, 5.0, 1.0, l1=True)
+    assert regularizers.penalty(1.0, 5.0, 1.0) is None
+    assert regularizers.penalty(1.0, 5.0, 1.0, l1=True)
 
 
 def test_shares_are_the_nearest_ones():

@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from keras_inits._diagnose.setting import asked, examine, output, own_loss, weighting
-from keras_inits._diagnose.setting.guess import guess
+from keras_inits._diagnose.setting import examine
+from keras_inits._diagnose.setting.end import asked, output, own_loss
 from keras_inits._diagnose.setting.plain import End, loss_kind, targets_of
+from keras_inits._diagnose.setting.target import sample_weights
+from keras_inits._diagnose.setting.target.guess import guess
 
 RNG = np.random.default_rng(5)
 RARE = (np.arange(256) < 8).astype(int)
@@ -36,7 +38,7 @@ def _balanced(y):
     ],
 )
 def test_weights_that_leave_nothing_of_the_loss_are_found(weights, wrong):
-    assert bool(weighting.check(weights, targets_of(RARE))) == wrong
+    assert bool(sample_weights.check(weights, targets_of(RARE))) == wrong
 
 
 def test_the_guess_counts_samples_as_their_weights_do():

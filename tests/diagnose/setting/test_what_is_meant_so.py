@@ -7,23 +7,14 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from keras_inits._diagnose.setting import (
-    asked,
-    by_steps,
-    data,
-    direction,
-    examine,
-    measured,
-    order,
-    output,
-    own_loss,
-    scales,
-    weighting,
-)
+from keras_inits._diagnose.setting import by_steps, examine, measured, order
 from keras_inits._diagnose.setting.case import Case
-from keras_inits._diagnose.setting.guess import guess
+from keras_inits._diagnose.setting.end import asked, direction, output, own_loss
+from keras_inits._diagnose.setting.entrance import data, scales
 from keras_inits._diagnose.setting.plain import End, loss_kind, targets_of
-from keras_inits._diagnose.setting.steps import Trial
+from keras_inits._diagnose.setting.target import sample_weights
+from keras_inits._diagnose.setting.target.guess import guess
+from keras_inits._diagnose.setting.trials.steps import Trial
 from keras_inits._reporting import Finding
 
 RNG = np.random.default_rng(8)
@@ -155,8 +146,8 @@ def test_the_guess_under_absolute_errors_is_the_weighted_median():
 
 def test_negative_weights_that_vary_may_be_returns():
     returns = -np.arange(1.0, 65)
-    assert weighting.check(returns, targets_of(Y)) == []
-    assert len(weighting.check(-np.ones(64), targets_of(Y))) == 1
+    assert sample_weights.check(returns, targets_of(Y)) == []
+    assert len(sample_weights.check(-np.ones(64), targets_of(Y))) == 1
 
 
 def test_rolls_of_notes_with_silence_are_no_bytes():

@@ -1,0 +1,1 @@
+"""What stands between the two ends: noise, activations, penalties, normalizations."""

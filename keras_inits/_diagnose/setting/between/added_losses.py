@@ -1,0 +1,116 @@
+"""Losses that are added to that of the data, and leave nothing to be learned from these.
+
+Penalties on weights, and what layers add by `add_loss`, such as the divergence of a code from its
+prior. Gradients at the start say little: nothing is encoded yet, and all of many small penalties
+pull in the directions that the data have no part in. What they cost is seen by longer trials, and
+whether it is worth that, on samples these did not see.
+"""
+
+from collections.abc import Sequence
+
+import keras
+
+from keras_inits._diagnose.setting.remedies import weaker_regularizers
+from keras_inits._diagnose.setting.trials.tries import Tries
+from keras_inits._keras_internals import all_layers
+from keras_inits._reporting import Finding
+
+WEAKENED = 0.999  # the share of what is added that is left out for comparison
+# Of the loss of the best constant guess: what is gained with weakened losses, at the least.
+LEARNED = 0.2
+# Of that, what is gained with the losses as they are, at the most: a strong regularizer costs some.
+HALF = 0.5
+# Times what is gained of the data does what is added cost in its whole weight. By steps that follow
+# both it would be less, hence a choice far above 1.
+COSTS = 10.0
+SAMPLES = 32  # half of them are seen
+
+
+def check(tries: Tries) -> list[Finding]:
+    """Returns the finding that what is added to the loss outweighs the data, by longer trials.
+
+    They are done where it is more than the loss of a guess, of which little has been gained.
+    """
+    best, own = tries.best, tries.own
+    added = [sum(pair) for pair in zip(own.added, own.penalties, strict=True)]
+    if not best or max(added) < best or own.of_data < HALF * best or not _can_be_left_out(tries):
+        return []
+    weak, cost = _weakened(tries)
+    gain = best - weak
+    if not gain >= LEARNED * best or not cost >= COSTS * gain:
+        return []
+    whole, _ = tries.left_out()
+    return [] if best - whole > HALF * gain else [_finding(tries, best, weak, whole, cost)]
+
+
+def acquitted(tries: Tries, found: Sequence[Finding]) -> tuple[list[Finding], list[str]]:
+    """Returns findings that hold in longer trials, and notes on those that do not.
+
+    A penalty whose gradient at the start is the larger one does no harm where the data are learned
+    with it as without: it may be on an attention that is learned later or not needed, on a branch,
+    or in front of a normalization. Seen in steps that took most of what the penalty asks for.
+
+    Args:
+        tries: of the training.
+        found: findings by gradients at the start that something added outweighs the data.
+    """
+    own = tries.own
+    start = own.start - own.added[0] - own.penalties[0]
+    best = tries.best or start
+    if not found or not best > 0 or not _can_be_left_out(tries):
+        return [*found], []
+    whole, left = tries.left_out()
+    if not best - whole >= LEARNED * best or left > HALF * (own.added[0] + own.penalties[0]):
+        return [*found], []
+    weak, _ = _weakened(tries)
+    if best - whole <= HALF * (best - weak):
+        return [*found], []
+    proof = (
+        f"in {tries.longer} steps the loss of the data, on samples left out of them, goes from "
+        f"{start:.3g} to {whole:.3g}, with it weakened to {1 - WEAKENED:.1g} to {weak:.3g}"
+    )
+    return [], [f"no alarm: {f.kind}, {', '.join(f.where)}: {f.evidence}; {proof}" for f in found]
+
+
+def _can_be_left_out(tries: Tries) -> bool:
+    """Says whether longer trials on half of the samples say something of the others."""
+    samples = keras.tree.flatten(tries.case.x)[0].shape[0]
+    ours = type(tries.case.model).compute_loss is keras.Model.compute_loss
+    return bool(tries.longer) and samples >= SAMPLES and ours
+
+
+def _weakened(tries: Tries) -> tuple[float, float]:
+    """Returns what is left of the loss of the data with weakened losses, and what these cost."""
+    return tries.left_out(tries.new_copy(weakened=WEAKENED))
+
+
+def _finding(tries: Tries, best: float, weak: float, whole: float, cost: float) -> Finding:
+    own = tries.own
+    gain = best - weak
+    on_weights = own.penalties[0] >= own.added[0]
+    what = "penalties on weights" if on_weights else "what layers add to the loss"
+    names = _penalized(tries.case.model) if on_weights else ()
+    return Finding(
+        "regularization",
+        ("loss", *names),
+        f"on samples left out of {tries.longer} steps on a copy the loss of the data is "
+        f"{whole:.3g}, with {what} weakened to {1 - WEAKENED:.1g} of it {weak:.3g}, and of a "
+        f"constant guess {best:.3g}; what is gained so would cost {cost:.3g} in its whole weight, "
+        f"{cost / gain:.3g} times as much (limit {COSTS:g})",
+        "It pays to let the weights, or the code, say nothing of the input",
+        weaker_regularizers()
+        if on_weights
+        else f"Give it a weight of {gain / cost:.1g} or less; or, where the loss of the data is a "
+        "mean over the values of a sample, take their sum",
+        {"data": whole, "weakened": weak, "guess": best, "cost": cost},
+    )
+
+
+def _penalized(model: keras.Model) -> tuple[str, ...]:
+    """Returns the names of layers that penalize a weight."""
+    return tuple(
+        layer.name
+        for layer in all_layers(model)
+        if not isinstance(layer, keras.Model)
+        and any(getattr(w, "regularizer", None) for w in layer.trainable_weights)
+    )

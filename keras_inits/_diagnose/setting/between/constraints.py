@@ -1,0 +1,115 @@
+"""Weights that are held at 0, or near it: by constraints, or by penalties of the optimizer."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_inits._diagnose.setting.rate.schedules import inner
+from keras_inits._diagnose.setting.remedies import on_weights
+from keras_inits._diagnose.setting.trials.tries import TAUGHT, UNTAUGHT, Tries
+from keras_inits._keras_internals import all_layers
+from keras_inits._reporting import Finding
+
+FLAT = 1e-3  # of what outputs differed by, with float32's rounding
+LEFT, LESS = 0.03, 0.8  # of a kernel at the start; of the loss, where it counts as learned
+CUT = 0.1  # of a kernel's norm at the start; what is left of it
+
+
+def check(tries: Tries) -> list[Finding]:
+    """Returns the findings that weights are held so small that nothing is learned."""
+    found = _zeroed(tries) or _started_over(tries)
+    return [found] if found else _constrained(tries)
+
+
+def _zeroed(tries: Tries) -> Finding | None:
+    """Returns the finding that all weights that moved are exactly 0 after some steps."""
+    own = tries.own
+    kernels = [m for m, v in zip(own.moved, tries.case.copy.trained, strict=True) if v.ndim > 1]
+    if not kernels or not all(abs(moved - 1) < 1e-6 for moved in kernels) or own.spread > FLAT:
+        return None
+    optimizer = inner(tries.optimizer)
+    name = type(optimizer).__name__
+    given = {
+        key: value
+        for key, value in optimizer.get_config().items()
+        if "regularization_strength" in key and value
+    }
+    what = ", ".join(f"{key}={value:g}" for key, value in given.items()) or name
+    return Finding(
+        "regularization",
+        ("optimizer",),
+        f"after {len(own.losses)} steps of {name} on a copy all kernels are exactly 0 ({what})",
+        "The outputs are the same for all samples, and nothing is learned",
+        'model.compile("adam", loss=model.loss)',
+        {key: float(value) for key, value in given.items()},
+    )
+
+
+def _started_over(tries: Tries) -> Finding | None:
+    """Returns the finding that the optimizer puts all kernels near 0, whatever they start from.
+
+    So does FTRL: a weight is computed anew from the sums of gradients, in which its start has no
+    part (McMahan et al. 2013, https://doi.org/10.1145/2487575.2488200, algorithm 1). A single layer
+    learns from there. Of several each has next to no signal and next to no gradient.
+    """
+    own, best = tries.own, tries.best
+    kernels = [m for m, v in zip(own.moved, tries.case.copy.trained, strict=True) if v.ndim > 1]
+    near = all(abs(moved - 1) <= LEFT for moved in kernels)  # not where a step ended in NaN
+    if len(kernels) < 2 or not near or not own.spread <= CUT or not np.isfinite(own.end):
+        return None
+    if not best or not tries.longer or tries.own_longer.end < UNTAUGHT * best:
+        return None
+    adam = keras.optimizers.Adam()
+    other = tries.attempt(float(adam.learning_rate), optimizer=adam, steps=tries.longer)
+    if not other.end <= LESS * tries.own_longer.end:
+        return None
+    name = type(inner(tries.optimizer)).__name__
+    return Finding(
+        "regularization",
+        ("optimizer",),
+        f"after {len(own.losses)} steps of {name} on a copy all {len(kernels)} kernels are nearly "
+        f"0, wherever they start; {tries.longer} steps lead to a loss of "
+        f"{tries.own_longer.end:.3g}, of Adam to {other.end:.3g}",
+        "Next to no signal and no gradient pass several layers of such kernels",
+        'model.compile("adam", loss=model.loss)',
+        {"end": tries.own_longer.end, "better_end": other.end},
+    )
+
+
+def _constrained(tries: Tries) -> list[Finding]:
+    """Returns the finding that constraints leave next to nothing of kernels."""
+    best = tries.untaught
+    if not best:
+        return []
+    cut: dict[str, float] = {}
+    names: dict[str, None] = {}
+    for layer in all_layers(tries.case.model):
+        for weight in [] if isinstance(layer, keras.Model) else layer.trainable_weights:
+            constraint = getattr(weight, "constraint", None)
+            if constraint is None or len(weight.shape) < 2:
+                continue
+            before, after = (
+                float(np.linalg.norm(ops.convert_to_numpy(value).ravel()))
+                for value in (weight, constraint(weight))
+            )
+            if after < CUT * before:
+                cut[weight.path], names[layer.name] = after / before, None
+    if not cut or tries.own_longer.end < UNTAUGHT * best:
+        return []
+    free = tries.attempt(
+        tries.rate.value, steps=tries.longer, copy=tries.new_copy(constrained=False)
+    )
+    if not free.end <= TAUGHT * best:
+        return []
+    return [
+        Finding(
+            "regularization",
+            (*names, "loss"),
+            f"the first step cuts the kernels of {', '.join(names)} to {min(cut.values()):.2g} of "
+            f"their size by their constraints (limit {CUT:g}); {tries.longer} steps on a copy lead "
+            f"to a loss of {tries.own_longer.end:.3g}, without them to {free.end:.3g}",
+            "Signal and gradient fade by as much at each of these layers",
+            on_weights(f"w.path in {(*cut,)}", "constraint", "keras.constraints.MaxNorm(3)"),
+            {"cut": min(cut.values()), "end": tries.own_longer.end, "better_end": free.end},
+        )
+    ]

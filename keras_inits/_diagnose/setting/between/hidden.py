@@ -1,0 +1,206 @@
+"""What between the layers lets nothing through: dropout, softmax, activations without a bound."""
+
+import math
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from keras_inits._diagnose.setting.order import Weighed
+from keras_inits._diagnose.setting.remedies import set_on
+from keras_inits._diagnose.setting.trials import weighing
+from keras_inits._diagnose.setting.trials.tries import UNTAUGHT, Tries
+from keras_inits._keras_internals import all_layers
+from keras_inits._reporting import Finding
+
+# The highest that Srivastava et al. 2014, section A.4, found to help: retention 0.5 to 0.8 in
+# hidden layers, figure 9 best from 0.4 to 0.8 (https://jmlr.org/papers/v15/srivastava14a.html).
+RATE = 0.8
+SILENT = 0.1  # the share of samples in which a dropout leaves no unit at all
+AT_END = 0.1  # of the answers themselves, the share that may be left out
+_DROPOUTS = (keras.layers.Dropout, keras.layers.GaussianDropout, keras.layers.AlphaDropout)
+_OF_CHANNELS = (
+    keras.layers.SpatialDropout1D,
+    keras.layers.SpatialDropout2D,
+    keras.layers.SpatialDropout3D,
+)
+# No scale of kernels keeps a signal under an exponential, and a state that gates add up in has no
+# bound under a rectifier. What stands in their place has one to one side at least.
+_BOUNDED = {"exponential": "elu", "relu": "tanh"}
+
+
+def dropout(model: keras.Model) -> list[Finding]:
+    """Returns the findings on dropouts whose input shape is known."""
+    found = []
+    for layer in all_layers(model):
+        if not isinstance(layer, _DROPOUTS) or not layer.rate > 0:
+            continue
+        try:
+            units = _dropped_apart(layer, layer.input.shape)
+        except (AttributeError, ValueError, TypeError, IndexError):
+            continue  # in a subclassed model, or called several times
+        rate = float(layer.rate)
+        # Of noise that multiplies no unit is ever lost.
+        silent = 0.0 if isinstance(layer, keras.layers.GaussianDropout) else rate**units
+        if rate <= RATE and silent < SILENT:
+            continue
+        found.append(
+            Finding(
+                "dropout",
+                (layer.name,),
+                f"with {units} units and rate {rate:g}, {silent:.0%} of samples lose them all "
+                f"(limit {SILENT:.0%})"
+                if silent >= SILENT
+                else f"a rate of {rate:g} (limit {RATE:g})",
+                "What gets through is mostly noise",
+                set_on(model, [layer], "rate", 0.2 if rate > RATE else 0.0),
+                {"rate": rate, "units": units, "silent": silent},
+            )
+        )
+    return found
+
+
+def dropout_at_end(model: keras.Model, losses: Sequence[str]) -> list[Finding]:
+    """Returns the findings on dropouts whose output is an output of the model.
+
+    Each answer is 0, or too large, in some of the steps, whatever was learned; for a loss of the
+    user's own it may be meant (two noisy codes of one sample that are compared).
+
+    Args:
+        model: functional or sequential.
+        losses: the names of the losses of its outputs; "other" for those that are not Keras's.
+    """
+    if "other" in losses:
+        return []
+    ends = [id(tensor) for tensor in keras.tree.flatten(getattr(model, "outputs", None) or [])]
+    found = []
+    for layer in model.layers:
+        dropped = isinstance(layer, (*_DROPOUTS, *_OF_CHANNELS)) and layer.rate > AT_END
+        if dropped and any(id(t) in ends for t in keras.tree.flatten(layer.output)):
+            rate = float(layer.rate)
+            found.append(
+                Finding(
+                    "dropout",
+                    (layer.name, "output"),
+                    f"it is the last layer: {rate:.0%} of what the model answers is noise in each "
+                    f"step (limit {AT_END:.0%})",
+                    "The loss compares the targets with zeros; dropout belongs between layers",
+                    set_on(model, [layer], "rate", 0.0),
+                    {"rate": rate},
+                )
+            )
+    return found
+
+
+def _dropped_apart(layer: Any, shape: Sequence[int | None]) -> int:
+    """Returns how many values of a sample a dropout draws one by one.
+
+    Those of all places, but for layers that drop whole channels, and axes of 1 in a `noise_shape`.
+    Of a sequence of any length there are many.
+    """
+    if isinstance(layer, _OF_CHANNELS):
+        return int(shape[-1])  # type: ignore[arg-type]
+    drawn = getattr(layer, "noise_shape", None) or shape
+    sizes = [1 if n == 1 else own for n, own in zip(drawn[1:], shape[1:], strict=True)]
+    return sys.maxsize if None in sizes else math.prod(map(int, sizes))  # type: ignore[arg-type]
+
+
+def softmax(model: keras.Model) -> list[Finding]:
+    """Returns the findings on softmax inside of recurrent layers, and between those in a row.
+
+    Elsewhere it may be the weights of an attention or of experts.
+    """
+    found = []
+    for layer in all_layers(model):
+        cell: Any = getattr(layer, "cell", None)
+        recurrent = isinstance(layer, keras.layers.RNN) and layer is not model.layers[-1]
+        if recurrent and _activation(cell) == "softmax":
+            found.append(_softmax(model, layer, "cell.activation", "tanh", int(cell.units)))
+    if isinstance(model, keras.Sequential):
+        kernels = [la for la in model.layers if any(len(w.shape) > 1 for w in la.weights)]
+        for layer in kernels[:-1]:
+            if _activation(layer) == "softmax" and not isinstance(layer, keras.layers.RNN):
+                units = int(layer.output.shape[-1])
+                found.append(_softmax(model, layer, "activation", "relu", units))
+    return found
+
+
+def _softmax(
+    model: keras.Model, layer: keras.Layer, attribute: str, instead: str, units: int
+) -> Finding:
+    state = attribute != "activation"
+    return Finding(
+        "hidden activation",
+        (layer.name,),
+        f"softmax makes shares of 1 of its {units} units, {1 / units:.2g} on average",
+        "The state hardly moves, and little of what it has read differs between samples"
+        if state
+        else "One unit can only rise where others fall, and little differs between samples",
+        set_on(model, [layer], attribute, f"keras.activations.{instead}"),
+        {"units": units},
+    )
+
+
+def _activation(holder: Any) -> str:
+    return getattr(getattr(holder, "activation", None), "__name__", "")
+
+
+def by_steps(tries: Tries) -> list[Finding]:
+    """Returns the finding that activations without a bound keep a net from learning.
+
+    Exponentials between layers, and rectifiers inside of layers with gates. Tried in a copy of the
+    net with `elu`, and with `tanh`, in their place: many such nets do learn.
+    """
+    case = tries.case
+    layers = _unbounded(case.model)
+    if not layers or not (best := tries.untaught):
+        return []
+    instead = {layer.name: _BOUNDED[name] for layer, name in layers.items()}
+    own, other = tries.own_longer, tries.with_activations(instead)
+    if own.end < UNTAUGHT * best or other is None or not weighing.clearly_lower(other, own):
+        return []
+    names = " and ".join(layer.name for layer in layers)
+    old, new = (" or ".join(dict.fromkeys(each)) for each in (layers.values(), instead.values()))
+    code = [
+        set_on(
+            case.model,
+            [layer for layer, each in layers.items() if each == name],
+            "activation" if name == "exponential" else "cell.activation",
+            f"keras.activations.{_BOUNDED[name]}",
+        )
+        for name in dict.fromkeys(layers.values())
+    ]
+    return [
+        Finding(
+            "hidden activation",
+            tuple(layer.name for layer in layers),
+            f"{old} in {names} has no bound; {len(own.losses)} steps on a copy lead from a loss of "
+            f"{own.start:.4g} to {own.end:.4g}, with {new} in its place to {other.end:.4g}",
+            "What is a little too large grows from layer to layer, or from step to step, and so do "
+            "the gradient and the steps",
+            "; ".join(code),
+            {"end": own.end, "better_end": other.end},
+        )
+    ]
+
+
+def without_sizes(findings: Sequence[Finding], lost: bool) -> Weighed:
+    """Returns findings of the signal without those on sizes, for a net that `by_steps` named.
+
+    With other activations its kernels learn as they are.
+    """
+    del lost
+    return tuple(f for f in findings if f.kind not in weighing.SCALES), ()
+
+
+def _unbounded(model: keras.Model) -> dict[keras.Layer, str]:
+    """Returns the layers before the last with such an activation, and its name."""
+    found: dict[keras.Layer, str] = {}
+    kernels = [layer for layer in model.layers if any(len(w.shape) > 1 for w in layer.weights)]
+    for layer in kernels[:-1]:
+        if isinstance(layer, keras.layers.LSTM | keras.layers.GRU):
+            found |= {layer: "relu"} if _activation(layer) == "relu" else {}
+        elif _activation(layer) == "exponential":
+            found[layer] = "exponential"
+    return found

@@ -1,0 +1,79 @@
+"""Moving statistics of batch normalization that do not follow those of the batches."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_inits._diagnose.setting.remedies import set_on
+from keras_inits._keras_internals import all_layers
+from keras_inits._layers.scales import are_at_start
+from keras_inits._reporting import Finding
+
+# 10,000 steps until they have gone two thirds of the way. Published nets have 0.9 to 0.9997
+# (TF-Slim's Inception); those of the latter train for millions of steps.
+SLOW = 0.9999
+APART = 0.5  # of what differs between samples at the outputs
+
+
+def slow(model: keras.Model) -> list[keras.layers.BatchNormalization]:
+    """Returns the layers whose moving statistics stay near their start, where they still are."""
+    return [
+        layer
+        for layer in all_layers(model)
+        if isinstance(layer, keras.layers.BatchNormalization)
+        and layer.momentum >= SLOW
+        and layer.trainable
+        and are_at_start(layer.moving_mean, layer.moving_variance)
+    ]
+
+
+class OfTheBatch:
+    """Lets layers use the statistics of the batch in a run that is otherwise that of `predict`.
+
+    So that dropout and noise have no part in what differs.
+    """
+
+    def __init__(self, layers: Sequence[keras.Layer]) -> None:
+        self._layers = {id(layer) for layer in layers}
+
+    def run(self, original: Any, layer: keras.Layer, args: Any, kwargs: Any) -> Any:
+        """Calls the layer, these as in training."""
+        if id(layer) in self._layers:
+            args, kwargs = args[:1], {**kwargs, "training": True}
+        return original(layer, *args, **kwargs)
+
+
+def finding(
+    model: keras.Model,
+    layers: Sequence[keras.layers.BatchNormalization],
+    fitted: Sequence[np.ndarray],
+    predicted: Sequence[np.ndarray],
+) -> Finding | None:
+    """Returns the finding that `predict` gives other outputs than `fit` sees.
+
+    Args:
+        model: that they are in.
+        layers: with slow statistics.
+        fitted: outputs with the statistics of the batch.
+        predicted: the same with moving ones.
+    """
+    apart = max(
+        float(np.sqrt(((a - b) ** 2).mean()) / max(np.sqrt(a.var(0).mean()), 1e-30))
+        for a, b in zip(fitted, predicted, strict=True)
+    )
+    if not apart >= APART:
+        return None
+    momentum = max(layer.momentum for layer in layers)
+    steps = f"{1 / (1 - momentum):.3g}" if momentum < 1 else "no number of"
+    return Finding(
+        "moving statistics",
+        tuple(layer.name for layer in layers),
+        f"momentum={momentum:g}: moving mean and variance, now 0 and 1, take {steps} steps to "
+        f"follow those of the batches (limit {1 / (1 - SLOW):.3g}); with them the outputs are off "
+        f"by {apart:.2g} of what differs between samples (limit {APART:g})",
+        "fit sees a falling loss, and predict and validation, which use them, another net",
+        set_on(model, layers, "momentum", 0.99),
+        {"momentum": momentum, "apart": apart},
+    )

@@ -1,0 +1,158 @@
+"""Which answers cost least under a loss of the user's own: those that are right, or wrong ones."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from keras_inits._diagnose.setting.end.asked import APART, CLOSE, SAMPLES, SEED, Loss, same
+from keras_inits._diagnose.setting.plain import PROBABILITIES, End, Targets
+from keras_inits._diagnose.setting.remedies import new_activation, on_activation, on_loss
+from keras_inits._reporting import Finding
+
+VALUES = 10  # a measurement has more than so many values
+NOISE = (0.0, 0.1, 0.3, 1.0, 3.0)  # standard deviations of the targets that answers are off
+DRAWS = 3
+UNSURE = 0.02  # of a probability that is sure of itself
+WAY = (0.0, 0.25, 0.5, 0.75, 1.0)  # from the right answer to the opposite one
+# Answers outside of 0 to 1, as their distance from 1/2 in halves, and how alike the loss must be
+# for them, as a share of what it costs to be wrong.
+OUTSIDE, NEAR = (9.0, 3.0, 1.2), 1e-3
+# Of what it costs to be wrong; a loss that does not fall so at each step is not said to fall.
+FALLS = 1e-3
+
+
+def turned_round(
+    y: np.ndarray, targets: Targets, end: End, loss: Loss, inputs: int
+) -> Finding | None:
+    """Returns the finding that right answers cost more than wrong ones.
+
+    Classes and masks: along the way from the right answer to the opposite one, and what costs more
+    is meant to be right (`_on_purpose` says where it may not be). Measurements: the truth is the
+    most expensive answer, compared with noise added to it and taken from it. A loss that is linear
+    or convex in the outputs, as a critic's, cannot rise on both sides.
+    """
+    shape = (min(len(y), SAMPLES), *end.shape[1:])
+    some = y[: shape[0]]
+    truth = some.astype(float).reshape(shape)
+    softmax = end.activation == "softmax"
+    if end.activation in PROBABILITIES and targets.binary:
+        if (np.prod(shape[1:]) == 1 and inputs > 1) or (softmax and not targets.one_hot):
+            return None
+        right, wrong = _shares(truth, softmax), _shares(_opposite(truth, softmax), softmax)
+        ways, what = [[(1 - t) * right + t * wrong for t in WAY]], "from right to wrong answers"
+    elif end.activation not in PROBABILITIES and targets.distinct > VALUES:
+        draws = np.random.default_rng(SEED).standard_normal((DRAWS, *shape)) * truth.std()
+        ways = [[truth + sign * s * d for s in NOISE] for d in draws for sign in (1, -1)]
+        what = "from the truth to noise"
+    else:
+        return None
+
+    def cost(made: np.ndarray) -> float:
+        return loss(some, made.astype(keras.config.floatx()))
+
+    values: list[float] = []
+    for way in ways:
+        values = [cost(made) for made in way]
+        steps = -np.diff(values)
+        if not np.isfinite(values).all() or not (steps > FALLS * np.ptp(values)).all():
+            return None
+        if not np.ptp(values) > CLOSE * np.abs(values).max():
+            return None
+    if end.activation in PROBABILITIES and _on_purpose(some, truth, loss, values, softmax):
+        return None
+    return on_loss(
+        f"the loss falls {what}: {', '.join(f'{v:.4g}' for v in values)}",
+        "Training makes the answers worse, and the loss says that all goes well",
+        "Turn its sign, or give 1 - it where it is a share of what is right",
+        {"right": values[0], "wrong": values[-1]},
+    )
+
+
+def cut_off(y: np.ndarray, targets: Targets, end: End, loss: Loss) -> Finding | None:
+    """Returns the finding that a loss of probabilities gets any number, and cuts off what is none.
+
+    For targets of 0 and 1 it is then the same however far outside of 0 to 1 an answer is, right or
+    wrong, and not the same for answers inside.
+    """
+    if end.activation != "linear" or not targets.binary or targets.distinct < 2:
+        return None
+    shape = (min(len(y), SAMPLES), *end.shape[1:])
+    some = y[: shape[0]]
+    side = some.astype(float).reshape(shape) - 0.5
+
+    def cost(to: float) -> float:
+        return loss(some, (0.5 + to * side).astype(keras.config.floatx()))
+
+    right, wrong = [[cost(sign * far) for far in OUTSIDE] for sign in (1, -1)]
+    inside = cost(0.5), cost(-0.5)
+    if not np.isfinite([*right, *wrong, *inside]).all() or not right[0] < inside[0] < inside[1]:
+        return None
+    flat = all(np.ptp(values) <= NEAR * abs(wrong[0]) for values in (right, wrong))
+    if not flat or not inside[1] < wrong[0]:
+        return None
+    fit = "softmax" if targets.one_hot else "sigmoid"
+    return on_activation(
+        f"the loss is {wrong[-1]:.4g} for answers {OUTSIDE[-1] / 2 - 0.5:.2g} outside of 0 to 1 on "
+        f"the wrong side and {wrong[0]:.4g} for those {OUTSIDE[0] / 2 - 0.5:.2g} outside, and "
+        f"{end.layer} with no activation gives any number",
+        "What is outside is cut off, and has no gradient",
+        new_activation(end, fit),
+        {"near": wrong[-1], "far": wrong[0]},
+    )
+
+
+def _opposite(truth: np.ndarray, softmax: bool) -> np.ndarray:
+    return np.roll(truth, 1, -1) if softmax else 1 - truth
+
+
+def _shares(truth: np.ndarray, softmax: bool, unsure: float = UNSURE) -> np.ndarray:
+    """Returns answers that are nearly sure of some truth."""
+    made = unsure + (1 - 2 * unsure) * truth
+    return np.asarray(made / made.sum(-1, keepdims=True) if softmax else made)
+
+
+def _on_purpose(
+    some: np.ndarray, truth: np.ndarray, loss: Loss, values: Sequence[float], softmax: bool
+) -> bool:
+    """Says whether a loss that falls from right to wrong answers may be meant so.
+
+    - It has no bound at the truth: a logarithm of what is not true, as of complementary labels,
+      which say what a sample is not (Ishida et al. 2017, https://arxiv.org/abs/1705.07541).
+    - Only answers of 1, or only those of 0, have a part in it: the cost of an action.
+    - One row for each sample, a mean over samples, and nowhere concave along the way, as no
+      distance is whose sign was turned: the output may be a distance where the target says "same",
+      or the target may be a cost.
+
+    Args:
+        some: the targets.
+        truth: the same in the shape of the outputs.
+        loss: of the user.
+        values: of the loss, along the way.
+        softmax: whether the outputs are shares of classes.
+    """
+
+    def cost(made: np.ndarray, rows: slice = slice(None)) -> float:
+        return loss(some[rows], made[rows].astype(keras.config.floatx()))
+
+    right, span = _shares(truth, softmax), np.ptp(values)
+    sure = cost(_shares(truth, softmax, 1e-6))
+    if not np.isfinite(sure) or sure - values[0] > 0.5 * span:
+        return True
+    if not softmax:
+        for which in (truth == 1, truth == 0):
+            part = cost(np.where(which, _shares(1 - truth, softmax), right))
+            if which.any() and values[0] - part <= FALLS * span:
+                return True
+    if truth.ndim > 2:
+        return False
+    middle = values[len(values) // 2]
+    if middle - (values[0] + values[-1]) / 2 > APART * span:
+        return False
+    few = len(truth) // 4
+    mixed = right.copy()
+    mixed[:few] = 0.9 if not softmax else 1 / truth.shape[-1]
+    whole = cost(mixed)
+    parts = cost(mixed, slice(few)), cost(mixed, slice(few, None))
+    mean = np.average(parts, weights=(few, len(truth) - few))
+    return bool(same(whole, mean) or same(whole, sum(parts)))

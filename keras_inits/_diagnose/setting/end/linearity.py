@@ -1,0 +1,184 @@
+"""A model without a nonlinearity between its kernels, and whether its task asks for one."""
+
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_inits._diagnose.backends import backend
+from keras_inits._diagnose.setting.case import Case
+from keras_inits._diagnose.setting.remedies import COMPILE
+from keras_inits._keras_internals import all_layers
+from keras_inits._reporting import Finding
+
+FEATURES = 16  # of more the products fade, and cost
+GAP = 0.1  # of the variance of the targets that a curved fit explains and a linear one does not
+
+
+def check(case: Case) -> list[Finding]:
+    """Returns the finding that kernels follow each other with nothing nonlinear between."""
+    layers = kernels(case.model)
+    flat = keras.tree.flatten(case.x)
+    if len(layers) < 2 or len(flat) != 1 or len(case.parts) != 1 or len(flat[0]) < 20:
+        return []
+    if not backend.is_floating(flat[0]) or curved_by_name(case.model):
+        return []
+    goal = case.parts[0][0]
+
+    def logits(x: np.ndarray) -> np.ndarray:
+        given = ops.convert_to_tensor(x)
+        made = backend.with_logits(lambda: case.copy.outputs(given, training=False))
+        return np.asarray(ops.convert_to_numpy(made[0]))
+
+    x = ops.convert_to_numpy(flat[0])
+    if not is_affine(logits, x, np.random.default_rng(0)):
+        return []
+    wanted = goal.values
+    if goal.classes and not goal.one_hot:
+        wanted = np.equal.outer(wanted.ravel(), np.unique(wanted)).astype(float)
+    if len(wanted) != len(x):
+        return []
+    straight = [la.name for la in all_layers(case.model) if is_straight(la)]
+    found = finding(layers, *explained(x, wanted), straight)
+    return [found] if found else []
+
+
+def is_affine(
+    function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, rng: np.random.Generator
+) -> bool:
+    """Says whether `function` is affine: f(a + b - c) = f(a) + f(b) - f(c).
+
+    Tried on samples and on points 3 times as far out on all sides, where every rectifier has both
+    of its sides. Of a constant, which is what dead units make, nothing is said.
+    """
+    x = np.asarray(x[:32], np.float32)
+    spread = 3 * (np.abs(x).max() or 1.0)
+    far = rng.uniform(-spread, spread, (3, *x.shape)).astype(np.float32)
+    for a, b, c in ((x, x[::-1], np.roll(x, 1, 0)), tuple(far)):
+        together = function(np.concatenate([a + b - c, a, b, c]))
+        if not np.isfinite(together).all():
+            return False
+        whole, *parts = np.split(np.asarray(together, np.float64), 4)
+        size = max(np.abs(part).max() for part in parts)
+        if np.abs(parts[0] - parts[1]).max() <= 1e-4 * size:
+            return False
+        # 1e-4: float32 through some dozens of layers
+        if np.abs(whole - (parts[0] + parts[1] - parts[2])).max() > 1e-4 * size:
+            return False
+    return True
+
+
+def explained(x: np.ndarray, y: np.ndarray, *, seed: int = 0) -> tuple[float, float]:
+    """Returns the shares of variance that a linear and a curved fit explain on left-out samples.
+
+    Both are kernel ridge regressions, in 5 folds, with the best of 4 penalties each: of a linear
+    kernel, and of Gaussian ones of 3 widths around the median distance. Of few features also the
+    products of 1 + a Gaussian of each, which leave out what is noise (Wahba's ANOVA kernels;
+    Stitson et al. 1997).
+    """
+    x = np.asarray(x, np.float64).reshape(len(x), -1)
+    y = np.asarray(y, np.float64).reshape(len(y), -1)
+    x = (x - x.mean(0)) / np.where(x.std(0) > 0, x.std(0), 1)
+    products = x @ x.T / x.shape[1]
+    squares = np.diag(products)
+    distances = np.maximum(squares[:, None] + squares[None] - 2 * products, 0)
+    width = np.median(distances[distances > 0]) if (distances > 0).any() else 1.0
+    curved = [np.exp(-distances / (width * f)) for f in (0.1, 0.5, 2.0)]
+    if x.shape[1] <= FEATURES:
+        each = (x.T[:, :, None] - x.T[:, None]) ** 2
+        curved += [np.prod((1 + np.exp(-each / (2 * f))) / 2, 0) for f in (0.1, 0.5, 2.0)]
+    order = np.random.default_rng(seed).permutation(len(x))
+    return _left_out([products + 1], y, order), _left_out(curved, y, order)
+
+
+def _left_out(kernels: list[np.ndarray], y: np.ndarray, order: np.ndarray) -> float:
+    total = ((y - y.mean(0)) ** 2).sum()
+    best = 0.0
+    for kernel in kernels:
+        for penalty in (1e-3, 1e-2, 0.1, 1.0):
+            error = 0.0
+            for fold in np.array_split(order, 5):
+                rest = np.setdiff1d(order, fold)
+                center = y[rest].mean(0)
+                inner = kernel[np.ix_(rest, rest)] + penalty * np.eye(len(rest))
+                weights = np.linalg.solve(inner, y[rest] - center)
+                error += ((y[fold] - center - kernel[np.ix_(fold, rest)] @ weights) ** 2).sum()
+            best = max(best, 1 - float(error / max(total, 1e-30)))
+    return best
+
+
+def finding(
+    layers: tuple[str, ...], linear: float, curved: float, straight: Sequence[str] = ()
+) -> Finding | None:
+    """Returns the finding that the task is curved and the model is not.
+
+    Args:
+        layers: in which it is linear.
+        linear: the share of the variance of targets that a linear fit explains.
+        curved: that of a curved one.
+        straight: those of the layers that are activations.
+    """
+    if curved - linear < GAP:
+        return None
+    return Finding(
+        "missing activation",
+        layers,
+        f"nothing nonlinear stands between {' and '.join(layers)}: together they are one linear "
+        f"map. Of the targets' variance, on samples left out, a linear fit explains {linear:.2f}, "
+        f"a curved one {curved:.2f} (limit {GAP:g} more)",
+        "It can learn no more than linear regression does",
+        "".join(
+            f'model.get_layer("{name}").activation = keras.activations.relu; '
+            for name in layers[:-1]
+            if name not in straight
+        )
+        + COMPILE,
+        {"linear": linear, "curved": curved},
+    )
+
+
+def kernels(model: keras.Model) -> tuple[str, ...]:
+    """Returns the names of the layers with a kernel, in order, and of activations of one slope."""
+    found: list[str] = []
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            found += kernels(layer)
+        elif any(len(w.shape) > 1 for w in layer.weights) or is_straight(layer):
+            found.append(layer.name)
+    return tuple(found)
+
+
+_CURVED = (
+    keras.layers.ReLU,
+    keras.layers.LeakyReLU,
+    keras.layers.PReLU,
+    keras.layers.ELU,
+    keras.layers.RNN,
+    keras.layers.MaxPooling1D,
+    keras.layers.MaxPooling2D,
+    keras.layers.MaxPooling3D,
+    keras.layers.LayerNormalization,
+    keras.layers.MultiHeadAttention,
+    keras.layers.Embedding,
+)
+
+
+def curved_by_name(model: keras.Model) -> bool:
+    """Says whether a layer before the last is nonlinear by its kind: nothing need be tried then."""
+    layers = list(model.layers)
+    for layer in layers[:-1]:
+        if isinstance(layer, keras.Model):
+            return True  # looked at by `is_affine` alone, would cost a pass
+        name = getattr(getattr(layer, "activation", None), "__name__", "linear")
+        if (isinstance(layer, _CURVED) and not is_straight(layer)) or name != "linear":
+            return True
+    return False
+
+
+def is_straight(layer: keras.Layer) -> bool:
+    """Says whether an activation layer has the same slope on both sides."""
+    if isinstance(layer, keras.layers.ReLU) and (layer.threshold or layer.max_value is not None):
+        return False
+    kinds = keras.layers.LeakyReLU | keras.layers.ReLU
+    return isinstance(layer, kinds) and float(layer.negative_slope) == 1.0

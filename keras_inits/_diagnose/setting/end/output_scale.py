@@ -1,0 +1,108 @@
+"""Constants between the last kernel and the loss, which no weight of usual size makes up for."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_inits._diagnose.backends import backend
+from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE, End
+from keras_inits._diagnose.setting.trials.tries import Tries
+from keras_inits._keras_internals import all_layers
+from keras_inits._reporting import Finding
+
+# What a change of the last bias by 1 moves the logits by. Temperatures of contrastive losses are
+# 0.01 at the least (CLIP stops there, https://arxiv.org/abs/2103.00020, section 2.5): a factor of
+# 100; divisions by the width of a net, as in muP, stay above its inverse.
+FAINT, LOUD = 1e-3, 1e3
+LEARNED = 0.95  # of the loss of a guess, or of the start
+EVEN = 1e-2  # relative: the factor is the same for all samples
+SIZES, SEEN = (1.0, 1e3, 1e6), 1e-2  # of changes of the bias; what of them float32 shows
+_ENTROPIES = (*BINARY, *CATEGORICAL, *SPARSE)
+
+
+def check(tries: Tries) -> list[Finding]:
+    """Returns the finding that logits are a tiny or a huge multiple of what the last kernel makes.
+
+    Args:
+        tries: of a training of one output by a cross-entropy; of others nothing is said.
+    """
+    case, own = tries.case, tries.own
+    if len(case.parts) != 1 or case.outputs != 1 or case.parts[0][2].name not in _ENTROPIES:
+        return []
+    if own.end < LEARNED * min(tries.best or np.inf, own.start):
+        return []
+    _, end, _ = case.parts[0]
+    last = _last(case.model, end)
+    if last is None:
+        return []
+    factor = _factor(tries, end, last)
+    if factor is None or FAINT < abs(factor) < LOUD:
+        return []
+    return [
+        Finding(
+            "output activation",
+            ("output", last.name),
+            f"a change of the bias of {last.name} by 1 moves the logits by {factor:.3g} (limits "
+            f"{FAINT:g} and {LOUD:g}): a constant stands between them; in {len(own.losses)} steps "
+            f"on a copy the loss goes from {own.start:.4g} to {own.end:.4g}",
+            "All classes are about equally probable whatever the weights are, and gradients are "
+            "as small as the factor"
+            if abs(factor) <= FAINT
+            else "One class is sure from the start whatever the weights are, and has no gradient",
+            f"Leave out the factor {factor:.3g} behind {last.name}",
+            {"factor": factor, "start": own.start, "end": own.end},
+        )
+    ]
+
+
+def _last(model: keras.Model, end: End) -> Any:
+    """Returns the last layer with a kernel, if its bias has an entry for each class."""
+    for layer in reversed(all_layers(model)):
+        if not isinstance(layer, keras.Model) and any(len(w.shape) > 1 for w in layer.weights):
+            bias = getattr(layer, "bias", None)
+            fits = bias is not None and tuple(bias.shape) == (end.units,) and bias.trainable
+            return layer if fits else None
+    return None
+
+
+def _factor(tries: Tries, end: End, layer: Any) -> float | None:
+    """Returns by how much one logit moves if its bias does by 1; None if samples differ in that."""
+    copy = tries.case.copy
+    place = next((i for i, v in enumerate(copy.trained) if v is layer.bias), None)
+    if place is None:
+        return None
+    step = np.zeros(end.units, "float32")
+    for size in SIZES:
+        made = []
+        for by in (0.0, size):
+            step[0] = by
+            copy.reset()
+            copy.shadows[place].assign(copy.shadows[place] + ops.convert_to_tensor(step))
+            made.append(_logits(tries, end))
+        copy.reset()
+        moved = made[1] - made[0]
+        even = np.isfinite(moved).all() and np.ptp(moved) <= EVEN * abs(moved.mean())
+        if even and abs(moved.mean()) >= SEEN:
+            return float(moved.mean()) / size
+    return None
+
+
+def _logits(tries: Tries, end: End) -> np.ndarray:
+    """Returns the first logit of each sample, of several classes against the last one."""
+
+    def run() -> Any:
+        return tries.case.copy.outputs(tries.case.x, training=False)
+
+    logits, out = (
+        np.asarray(ops.convert_to_numpy(made), np.float64).reshape(-1, end.units)
+        for made in (backend.with_logits(run)[0], run())
+    )
+    if np.array_equal(logits, out):  # computed by operations that leave no logits
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if end.activation == "softmax":
+                logits = np.log(out)
+            elif end.activation == "sigmoid":
+                logits = np.log(out) - np.log1p(-out)
+    return np.asarray(logits[:, 0] - logits[:, -1] if end.units > 1 else logits[:, 0])

@@ -1,0 +1,194 @@
+"""A loss of the user's own, or one whose name tells nothing, tried on answers that are made up.
+
+What a function does to targets and outputs is measured: whether each sample is compared with its
+own target, whether the targets have a part in it at all, whether right answers cost less than
+wrong ones, and whether it sees answers outside of 0 to 1. It is called as `fit` would.
+"""
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_inits._diagnose.setting.end.asked import (
+    APART,
+    CLOSE,
+    SAMPLES,
+    SEED,
+    Loss,
+    RefusedError,
+    answers,
+    same,
+)
+from keras_inits._diagnose.setting.end.direction import cut_off, turned_round
+from keras_inits._diagnose.setting.plain import PROBABILITIES, End, Targets
+from keras_inits._diagnose.setting.remedies import on_loss
+from keras_inits._reporting import Finding
+
+FEW = 6  # samples that exchange their targets
+# Those that take logarithms of the second argument alone; of one unit the first is one.
+_ONE_SIDED = ("binary_crossentropy", "categorical_crossentropy", "kl_divergence")
+
+
+def check(y: np.ndarray, targets: Targets, end: End, loss: Loss, *, inputs: int) -> list[Finding]:
+    """Returns what is wrong with a loss of one output, the only one of its model.
+
+    Args:
+        y: the targets, in their own type.
+        targets: the same in plain.
+        end: of the model.
+        loss: as `as_fit` returns it.
+        inputs: of the model.
+    """
+    if y.size != np.prod(end.shape) or len(y) != end.shape[0] or len(y) < FEW:
+        return []  # what it compares is not known
+    try:
+        with np.errstate(all="ignore"):
+            found = _swapped(y, targets, end, loss)
+            found = found or _crossed(y, end, loss)
+            found = found or _unused(y, targets, end, loss)
+            found = found or _mixed(y, end, loss)
+            found = found or turned_round(y, targets, end, loss, inputs)
+            found = found or cut_off(y, targets, end, loss)
+    except RefusedError:  # `fit` says so, or takes them
+        return []
+    return [found] if found else []
+
+
+def _swapped(y: np.ndarray, targets: Targets, end: End, loss: Loss) -> Finding | None:
+    """Returns the finding that a loss is one of Keras's with targets and outputs exchanged.
+
+    Its values are those of that loss of (output, target), and not those of (target, output).
+    """
+    if end.activation not in PROBABILITIES or not targets.binary:
+        return None  # of shares, the divergence from targets may be meant
+    some = y[:SAMPLES]
+    made = answers(len(y), end)[: len(some)]
+    truth = some.astype(made.dtype).reshape(made.shape)
+    value = loss(some, made)
+    for name in _ONE_SIDED if end.units > 1 else _ONE_SIDED[:1]:
+        known = getattr(keras.losses, name)
+        right, turned = [
+            float(ops.convert_to_numpy(ops.mean(known(*map(ops.convert_to_tensor, pair)))))
+            for pair in ((truth, made), (made, truth))
+        ]
+        if same(value, turned) and not same(right, turned):
+            return on_loss(
+                f"of {len(some)} samples and made up outputs it is {value:.4g}: that is {name} of "
+                f"(outputs, targets), and of (targets, outputs) it would be {right:.4g}",
+                "It takes the logarithm of the targets: it is linear in the outputs, and hardly "
+                "sees how wrong a sure answer is",
+                f'model.compile(model.optimizer, loss="{name}")  # of (y_true, y_pred)',
+                {"given": value, "meant": right},
+            )
+    return None
+
+
+def _crossed(y: np.ndarray, end: End, loss: Loss) -> Finding | None:
+    """Returns the finding that targets of all samples are compared with outputs of all.
+
+    Then the loss does not change where samples change their targets, and does so with targets in
+    the shape of the outputs.
+    """
+    shape = (FEW, *end.shape[1:])
+    if y[:FEW].shape == shape:
+        return None
+    # Apart from each other, since the first samples may have the same target.
+    some = (y[:FEW].astype(float).T + np.arange(FEW)).T.astype(y.dtype)
+    made = answers(len(some), end)
+    orders = [np.roll(np.arange(FEW), by) for by in range(FEW)]
+    as_given = [loss(some[order], made) for order in orders]
+    fitting = [loss(some[order].reshape(shape), made) for order in orders]
+    if not np.isfinite(fitting).all() or not all(same(as_given[0], v) for v in as_given):
+        return None
+    if np.ptp(fitting) <= APART * np.abs(fitting).max():
+        return None
+    given, changed, right, moved = *as_given[:2], fitting[0], max(fitting, key=_from(fitting[0]))
+    number = end.shape[0]
+    return Finding(
+        "target shape",
+        ("targets",),
+        f"the targets have shape {(number, *y.shape[1:])}, the output {end.shape}, and the loss "
+        f"compares each with all: of {FEW} samples it is {given:.4g}, and {changed:.4g} with their "
+        f"targets exchanged; with targets of shape {shape} {right:.4g} and {moved:.4g}",
+        "The best answer is the same for all samples, such as the mean of the targets",
+        f"y = y.reshape({(-1, *end.shape[1:])})",
+        {"given": given, "meant": right},
+    )
+
+
+def _from(value: float) -> Callable[[float], float]:
+    return lambda other: abs(other - value)
+
+
+def _unused(y: np.ndarray, targets: Targets, end: End, loss: Loss) -> Finding | None:
+    """Returns the finding that the loss, or its gradient, is the same for other targets."""
+    # Zeros, or one number for all, stand in for targets where the model computes the loss.
+    if (
+        targets.distinct < 2
+        or end.activation not in (*PROBABILITIES, "linear")
+        or not end.reference
+    ):
+        return None
+    some = y[:SAMPLES]
+    turned = (targets.high + targets.low - some.astype(float)).astype(y.dtype)
+    made = answers(len(some), end)
+    values = [loss(some, made), loss(some[::-1], made), loss(turned, made)]
+    others = [loss(given, made[::-1] * 0.5) for given in (some, some[::-1], turned)]
+    if not np.ptp(some) or not np.isfinite([*values, *others]).all():
+        return None
+    # Of two answers the one is as much better whatever the targets: the gradient is the same.
+    better = [a - b for a, b in zip(values, others, strict=True)]
+    if not abs(better[0]) > APART * max(map(abs, values)):
+        return None
+    if np.ptp(better) > CLOSE * abs(better[0]):
+        return None
+    return on_loss(
+        f"the loss of made up outputs is {values[0]:.4g} for the targets, {values[1]:.4g} for "
+        f"those of other samples, and {values[2]:.4g} for their opposites; of other outputs it is "
+        f"{others[0]:.4g}, {others[1]:.4g} and {others[2]:.4g}, as much apart each time",
+        "Its gradient does not depend on the targets: nothing can be learned of them",
+        "Look at the loss; it is called with (y_true, y_pred)",
+        {"given": values[0], "other": values[2]},
+    )
+
+
+def _mixed(y: np.ndarray, end: End, loss: Loss) -> Finding | None:
+    """Returns the finding that each sample is compared with the targets of all, in one shape.
+
+    The loss stays as it is where samples exchange their targets, and is a sum over samples of what
+    their outputs cost: what is best for one is best for all. (Distances of distributions, such as
+    label proportions, also stay, and are no such sum.)
+    """
+    if y.shape[1:] != end.shape[1:]:
+        return None
+    _, places = np.unique(y.reshape(len(y), -1), axis=0, return_index=True)
+    some = y[np.sort(places)[:FEW]]
+    number = len(some)
+    one, two = (answers(number, end, seed) for seed in (SEED, SEED + 1))
+    given = [loss(np.roll(some, by, 0), one) for by in range(number)]
+    first = loss(np.repeat(some[:1], number, 0), one)
+    if number < 2 or not all(same(given[0], v) for v in given) or _near(first, given[0]):
+        return None
+    half = (np.arange(number) < number // 2).reshape(-1, *[1] * (one.ndim - 1))
+    whole = given[0], loss(some, two)
+    parts = [loss(some, np.where(half, *pair)) for pair in ((one, two), (two, one))]
+    # Nor is it the same for all answers.
+    if not same(sum(whole), sum(parts)) or _near(*whole) or _near(whole[0], parts[0]):
+        return None
+    return on_loss(
+        f"of {number} samples and made up outputs the loss is {given[0]:.4g}, whichever of their "
+        f"targets each of them has, and {first:.4g} where all have that of the first; it is a sum "
+        "of what the output of each sample costs",
+        "Each sample is compared with the targets of all: the best answer is the same for all "
+        "samples",
+        "Give one value for each sample, of its own target: keras.ops.sum(y_true * ..., axis=-1) "
+        "in the place of a product of matrices or of a mean over the batch",
+        {"given": given[0], "first": first},
+    )
+
+
+def _near(a: float, b: float) -> bool:
+    """Says whether two losses do not differ by enough to say that they are two."""
+    return not abs(a - b) > APART * max(abs(a), abs(b))

@@ -1,0 +1,229 @@
+"""The end of a model against a cross-entropy: whether it gives probabilities, and of what."""
+
+import numpy as np
+
+from keras_inits._diagnose.setting.end.reach import UNREACHED
+from keras_inits._diagnose.setting.plain import (
+    BINARY,
+    PROBABILITIES,
+    RANGES,
+    End,
+    LossKind,
+    Targets,
+)
+from keras_inits._diagnose.setting.remedies import (
+    new_activation,
+    new_end,
+    new_loss,
+    on_activation,
+    on_loss,
+)
+from keras_inits._reporting import Finding
+
+_ROUNDED = 1e-3  # of probabilities in float16
+
+
+def outside(made: np.ndarray, end: End, loss: LossKind) -> Finding | None:
+    """Returns the finding that outputs, as `fit` computes them, are no probabilities.
+
+    Args:
+        made: the outputs of a batch.
+        end: of the output, whose activation is not known.
+        loss: a cross-entropy of probabilities.
+    """
+    share = float(((made < -_ROUNDED) | (made > 1 + _ROUNDED)).mean())
+    if share <= UNREACHED:
+        return None
+    fit = "a sigmoid" if loss.name in BINARY else "a softmax"
+    return on_activation(
+        f"{loss.name} takes probabilities, and {share:.0%} of the outputs of {end.layer} are "
+        f"outside of 0 to 1 ({made.min():.3g} to {made.max():.3g})",
+        "What is outside is cut off, and has no gradient",
+        f"Let {fit} be the last layer, with nothing behind it; or from_logits=True in the loss",
+        {"outside": share},
+    )
+
+
+def binary(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
+    """Returns what is wrong with an end under binary cross-entropy."""
+    gives = _gives_probabilities(end)
+    if loss.from_logits:
+        if gives:
+            return [_logits_of_probabilities(end)]
+        if end.activation in ("relu", "softplus", "exponential", "relu6"):
+            return [_half(end)]
+        return []
+    if gives is False:
+        return [_no_probabilities(end, loss)]
+    if targets.values.shape != end.shape or end.units == 1 or not _many(targets):
+        return []
+    if end.activation == "sigmoid" and targets.one_hot and end.units > 2:
+        return [_not_exclusive(targets, end)]
+    if end.activation == "softmax" and targets.one_hot and end.units > 2:
+        return [_yes_or_no_of_shares(targets, end, loss)]
+    if end.activation == "softmax" and targets.binary and not targets.exclusive:
+        return _several_of_shares(targets, end)
+    return []
+
+
+def exclusive(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
+    """Returns what is wrong with an end under the cross-entropy of exclusive classes."""
+    gives = _gives_probabilities(end)
+    if end.units == 1:
+        return [
+            Finding(
+                "output units",
+                ("output",),
+                f"{loss.name} compares the shares of classes, and {end.layer} has one unit: its "
+                "share is 1 for every input",
+                "The gradient is 0 and nothing is learned",
+                new_end(end, targets),
+                {"units": 1},
+            )
+        ]
+    if loss.from_logits:
+        if gives:
+            return [_logits_of_probabilities(end)]
+        return [_half(end)] if end.activation in ("relu", "relu6", "exponential") else []
+    if gives is False:
+        return [_no_probabilities(end, loss)]
+    if end.activation == "sigmoid":
+        return [_not_exclusive_shares(targets, end, loss)]
+    return []
+
+
+def shares(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
+    """Returns what is wrong with an end of several units under the divergence of distributions.
+
+    Its gradient with respect to an output is -y / output: only a sum that is fixed holds them back.
+    """
+    if end.activation in ("softmax", "unknown"):
+        return []
+    grow = "Its gradient only makes outputs larger, whatever the targets are: all end at 1 or above"
+    if targets.exclusive:
+        return [
+            on_activation(
+                f"{loss.name} compares distributions, and the {end.units} units of {end.layer} "
+                f"with {_named(end)} do not sum to 1",
+                grow,
+                new_activation(end, "softmax"),
+                {"units": end.units},
+            )
+        ]
+    sums = targets.rows().sum(1)
+    return [
+        on_loss(
+            f"{loss.name} compares distributions; the targets of a sample sum to {sums.min():.3g} "
+            f"to {sums.max():.3g}, and the {end.units} units of {end.layer} with {_named(end)} to "
+            "any number",
+            grow,
+            new_loss("binary_crossentropy")
+            if end.activation == "sigmoid" and targets.low >= 0 and targets.high <= 1
+            else new_loss("mse"),
+            {"lowest sum": float(sums.min()), "highest sum": float(sums.max())},
+        )
+    ]
+
+
+def _named(end: End) -> str:
+    return "no activation" if end.activation == "linear" else end.activation
+
+
+def _logits_of_probabilities(end: End) -> Finding:
+    return on_activation(
+        f"{end.layer} ends in {end.activation}, and the loss was told from_logits=True",
+        "It takes probabilities for logits: the gradient is flat, and the loss cannot come near 0. "
+        "(Where Keras finds the logits next to the output, as on TensorFlow, it uses them and "
+        "warns; on other backends and after any operation on the output it does not)",
+        new_activation(end, "linear"),
+    )
+
+
+def _no_probabilities(end: End, loss: LossKind) -> Finding:
+    fit = "sigmoid" if loss.name in BINARY else "softmax"
+    low, high = RANGES.get(end.activation, (-np.inf, np.inf))
+    values = "any number" if low == -np.inf else f"values from {low:g} to {high:g}"
+    return on_activation(
+        f"{loss.name} takes probabilities, and {end.layer} with {_named(end)} gives {values}",
+        "What is outside of 0 to 1 is cut off, and has no gradient",
+        new_activation(end, fit)
+        + (
+            f"; or loss=keras.losses.{loss.class_name}(from_logits=True)"
+            if end.activation == "linear"
+            else ""
+        ),
+        {"low": low, "high": high},
+    )
+
+
+def _gives_probabilities(end: End) -> bool | None:
+    """Says whether the end gives numbers from 0 to 1; None if that is not known."""
+    if end.activation in PROBABILITIES:
+        return True
+    if end.activation == "unknown":
+        return None
+    return False
+
+
+def _many(targets: Targets) -> bool:
+    return len(targets.rows()) >= 16  # that all rows have one label by chance is no longer likely
+
+
+def _half(end: End) -> Finding:
+    return on_activation(
+        f"{end.layer} ends in {end.activation}, and the loss takes its outputs for logits",
+        "No logit is below 0, so that no probability falls below one half",
+        new_activation(end, "linear"),
+    )
+
+
+def _not_exclusive(targets: Targets, end: End) -> Finding:
+    k = end.units
+    return on_activation(
+        f"all {len(targets.rows())} rows of targets have exactly one 1 of {k}, and the {k} units "
+        f"of {end.layer} are independent sigmoids",
+        "They do not compete, and their sum is no 1; under binary cross-entropy the "
+        f"{k - 1} zeros of each row outweigh its one",
+        new_activation(end, "softmax", "categorical_crossentropy"),
+        {"units": k, "rows": len(targets.rows())},
+    )
+
+
+def _yes_or_no_of_shares(targets: Targets, end: End, loss: LossKind) -> Finding:
+    k = end.units
+    return on_loss(
+        f"{loss.name} asks {k} questions of yes or no, and {end.layer} gives shares of {k} classes "
+        "that exclude each other",
+        f"Of the mean over {k} units {k - 1} are zeros: the loss is small from the start, its "
+        f'gradient {k} times smaller, and metrics="accuracy" counts the zeros as right',
+        new_loss("categorical_crossentropy"),
+        {"units": k, "rows": len(targets.rows())},
+    )
+
+
+def _several_of_shares(targets: Targets, end: End) -> list[Finding]:
+    sums = targets.rows().sum(1)
+    several = float((sums > 1).mean())
+    if several <= UNREACHED:
+        return []
+    return [
+        on_activation(
+            f"{several:.0%} of the rows of targets have several 1s (up to {sums.max():g} of "
+            f"{end.units}), and softmax in {end.layer} gives shares that sum to 1",
+            "Where one output rises others fall: two labels get one half each at most",
+            new_activation(end, "sigmoid"),
+            {"several": several},
+        )
+    ]
+
+
+def _not_exclusive_shares(targets: Targets, end: End, loss: LossKind) -> Finding:
+    several = not targets.exclusive and targets.values.shape == end.shape and targets.binary
+    remedy = new_loss("binary_crossentropy") if several else new_activation(end, "softmax")
+    return on_activation(
+        f"{loss.name} compares shares that sum to 1, and the {end.units} units of {end.layer} are "
+        "independent sigmoids",
+        "The outputs are no probabilities of the classes, and all may saturate at 1 together",
+        remedy,
+        {"units": end.units},
+    )

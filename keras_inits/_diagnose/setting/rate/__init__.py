@@ -1,0 +1,1 @@
+"""The learning rate, and what the optimizer makes of it."""

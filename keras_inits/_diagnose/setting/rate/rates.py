@@ -1,0 +1,218 @@
+"""The compiled learning rate, judged by what a few steps on a copy do to the loss."""
+
+import math
+from collections.abc import Callable
+
+from keras_inits._diagnose.setting.trials.steps import Trial
+from keras_inits._reporting import Finding
+
+# A loss that has fallen by a fifth has fallen by more than the noise of 20 batches of 32.
+FALLS = 0.2
+# Below a three-hundredth of a rate at which the loss still falls, an epoch of 300 batches does what
+# one step could.
+LOW = 300.0
+# Adaptive optimizers move each weight by about the rate, whatever the gradient: from 1e-5
+# (fine-tuning, Devlin et al. 2019) on, the rate is a choice.
+ADAPTIVE_LOW = 3e-6
+# Zeiler 2012 has no rate at all, which is 1; Keras's default is 0.001.
+ADADELTA_LOW = 0.05
+# A loss that stays: 20 steps change it by less than a thousandth. Then a fall of a hundredth is
+# one, since both trials see the same samples in the same order.
+STAYS, STIRS = 1e-3, 0.01
+# Outputs that differ as little as this, of what they did, once the loss was thrown up, have become
+# nearly the same; half the loss at a tenth of the rate is then no noise.
+FLAT, HALF = 0.03, 0.5
+THROWN = 3.0  # times its start does a loss pass on the way; once it may be chance
+# Ten times below a rate at which the loss stays, 20 steps make it fall by this; three times as many
+# steps of both then tell.
+BEGINS, LONGER = FALLS / 4, 3
+# Times as far as the compiled rate does a larger one make the loss fall; more than it has is not
+# to be asked for.
+FASTER = 20
+# How far below a rate that holds for some steps the one is that is advised: a longer training meets
+# steeper places (Smith 2017, arXiv:1506.01186: a third or a fourth of the largest that converges).
+MARGIN = 3.0
+ADAPTIVE = ("Adam", "AdamW", "Nadam", "Adamax", "RMSprop", "Lion", "Lamb", "Adafactor", "Adagrad")
+
+
+def fall(trial: Trial) -> float:
+    """Returns by which share of its start the loss fell."""
+    return 1 - trial.end / trial.start if trial.start > 0 else 0.0
+
+
+def collapsed(trial: Trial) -> bool:
+    """Says whether the outputs no longer differ between samples: to a thousandth of the start."""
+    return trial.spread < 1e-3
+
+
+def only_added_rises(trial: Trial) -> bool:
+    """Says whether what layers add to the loss is all that rises.
+
+    The distance of a code from what it stands for, and the divergence of a latent from its prior,
+    begin near 0 because nothing is encoded yet, and rise in trainings that go well.
+    """
+    start, end = trial.start - trial.added[0], trial.end - trial.added[1]
+    return trial.added[1] > 0 and bool(end <= 1.5 * start)
+
+
+def span(own: Trial, attempt: Callable[[float], Trial]) -> tuple[float, float]:
+    """Returns the least and the largest rate that make half of the best fall, or more, in decades.
+
+    NaN where the loss falls at none.
+
+    Args:
+        own: the trial at the compiled rate.
+        attempt: returns the trial at another: two decades to each side are tried.
+    """
+    trials = [own, *(attempt(own.rate * factor) for factor in (0.01, 0.1, 10.0, 100.0))]
+    best = max(map(fall, trials))
+    good = [each.rate for each in trials if fall(each) >= best / 2 > 0 and not collapsed(each)]
+    return (min(good), max(good)) if good else (math.nan, math.nan)
+
+
+def too_high(
+    own: Trial,
+    attempt: Callable[..., Trial],
+    *,
+    scheduled: bool = False,
+    momentum: float = 0.0,
+) -> Finding | None:
+    """Returns the finding that the loss rises, or stays, where smaller rates make it fall.
+
+    Or that it came down again to where all samples have nearly the same outputs.
+
+    Args:
+        own: the trial at the compiled rate.
+        attempt: returns the trial at another, or of more `steps`.
+        scheduled: whether the rate is that of a schedule.
+        momentum: of the optimizer.
+    """
+    peak = max(own.losses, default=0.0)
+    overshot = not own.end <= 1.5 * own.start or not peak <= 10 * own.start
+    flat = not overshot and own.spread < FLAT and peak > 1.5 * own.start
+    if not overshot and not flat and not collapsed(own) and fall(own) > 0.02:
+        return None
+    if overshot and not collapsed(own) and only_added_rises(own):
+        return None
+    needed = 0.02 if overshot or collapsed(own) else FALLS
+    for divisor in (10, 100, 1000, 10_000, 100_000) if needed < FALLS else (10, 100):
+        other = attempt(own.rate / divisor)
+        if fall(other) < needed or collapsed(other) or max(other.losses) > 10 * other.start:
+            continue
+        if not collapsed(own) and other.end > (HALF if flat else 0.8) * own.end:
+            continue
+        if flat and other.spread < 10 * own.spread:
+            continue
+        tamer = attempt(other.rate / MARGIN)
+        other = tamer if fall(tamer) >= needed else other
+        return high(own, other, scheduled, momentum)
+    if overshot or flat or collapsed(own):
+        return None
+    return _stays(own, attempt, scheduled, momentum)
+
+
+def _stays(
+    own: Trial, attempt: Callable[..., Trial], scheduled: bool, momentum: float
+) -> Finding | None:
+    """Returns the finding that the loss stays for more steps, and a tenth of the rate moves it."""
+    other = attempt(own.rate / 10)
+    if fall(other) < max(BEGINS, 5 * fall(own)) or collapsed(other):
+        return None
+    steps = LONGER * len(own.losses)
+    longer, other = attempt(own.rate, steps=steps), attempt(own.rate / 10, steps=steps)
+    falls = fall(other) >= FALLS and max(other.losses) <= 1.5 * other.start
+    if fall(longer) > 0.02 or not falls or collapsed(other):
+        return None
+    return high(longer, other, scheduled, momentum)
+
+
+def high(own: Trial, other: Trial, scheduled: bool, momentum: float) -> Finding:
+    """Returns the finding that a rate is too high, and another one is not."""
+    peak = max(own.losses, default=0.0)
+    what = f"goes from {own.start:.3g} to {own.end:.3g}"
+    if own.end == float("inf"):
+        what = f"goes from {own.start:.3g} to NaN or infinity"
+    if peak > 1.5 * own.start and peak < float("inf"):
+        what += f", by way of {peak:.3g}"
+    if collapsed(own):
+        what += ", and the outputs become the same for all samples"
+    elif own.spread < FLAT:
+        what += f", and the outputs differ between samples by {own.spread:.2g} of what they did"
+    return Finding(
+        "learning rate too high",
+        ("optimizer",),
+        f"in {len(own.losses)} steps at {own.rate:.3g}, on a copy, the loss {what}; at "
+        f"{other.rate:.3g} it falls from {other.start:.3g} to {other.end:.3g}",
+        "Steps go past the minimum, and throw the weights to where gradients are 0 or huge",
+        _set(other.rate, scheduled)
+        + (f", or momentum=0.9 in place of {momentum:g}" if momentum > 0.9 else ""),
+        {"rate": own.rate, "better": other.rate, "end": own.end, "better_end": other.end},
+    )
+
+
+def is_of_weights(own: Trial, redrawn: Trial) -> bool:
+    """Says whether a rate is too high only for these weights, and does with kernels drawn anew.
+
+    Args:
+        own: the trial at the compiled rate.
+        redrawn: the same with kernels drawn anew.
+    """
+    if fall(redrawn) >= FALLS:
+        return True
+    # Weights that start at ten times the loss are the first to blame, if others are taught at all.
+    calm = max(redrawn.losses, default=0.0) <= 1.5 * redrawn.start and not collapsed(redrawn)
+    far = own.start > 10 * redrawn.start
+    return far and calm and redrawn.end < redrawn.start
+
+
+def _set(rate: float, scheduled: bool) -> str:
+    if scheduled:  # to an optimizer with a schedule, Keras lets no rate be assigned
+        return f"Let the schedule begin near {rate:.2g}, and compile again"
+    return f"model.optimizer.learning_rate = {rate:.2g}"
+
+
+def too_low(
+    own: Trial, attempt: Callable[[float], Trial], optimizer: str, *, scheduled: bool = False
+) -> Finding | None:
+    """Returns the finding that far larger rates still make the loss fall, and this one does not.
+
+    Args:
+        own: the trial at the compiled rate.
+        attempt: returns the trial at another.
+        optimizer: the name of its class.
+        scheduled: whether the rate is that of a schedule.
+    """
+    if fall(own) > 1 / FASTER or own.end > 1.001 * own.start:
+        return None
+    factors = [100_000.0, 10_000.0, 1000.0, LOW]
+    if optimizer in ADAPTIVE:
+        if own.rate > ADAPTIVE_LOW:
+            return None
+        factors = [10_000.0, 1000.0]
+    if optimizer == "Adadelta":
+        if own.rate > ADADELTA_LOW:
+            return None
+        factors = [1000.0]
+    still = fall(own) < FALLS / 40  # half a percent in all the steps
+    stays = fall(own) < STAYS and (optimizer in ADAPTIVE or optimizer == "Adadelta")
+    for factor in factors:
+        other = attempt(own.rate * factor)
+        needed = STIRS if stays else FALLS / 4 if still else FALLS
+        enough = fall(other) >= needed
+        if not enough or fall(other) < FASTER * fall(own) or collapsed(other):
+            continue
+        # Of each batch by itself: some are harder, and this rate has left all as they were.
+        if any(b > 1.5 * a for a, b in zip(own.losses, other.losses, strict=False)):
+            continue
+        return Finding(
+            "learning rate too low",
+            ("optimizer",),
+            f"in {len(own.losses)} steps at {own.rate:.3g}, on a copy, the loss falls by "
+            f"{max(fall(own), 0):.2g} of itself; at {other.rate:.3g}, {factor:g} times as much, "
+            f"it falls from {other.start:.3g} to {other.end:.3g}",
+            "Training takes hundreds of times as long as it must",
+            _set(other.rate / 10, scheduled)
+            + (', or optimizer="adam"' if optimizer == "SGD" else ""),
+            {"rate": own.rate, "better": other.rate, "end": own.end, "better_end": other.end},
+        )
+    return None

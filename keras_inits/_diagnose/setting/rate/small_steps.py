@@ -1,0 +1,173 @@
+"""Steps that are smaller than the rate says.
+
+By a schedule that ends soon, or hardly begins, or by an epsilon above the gradients.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+from keras_inits._diagnose.setting.rate.rates import (
+    ADAPTIVE,
+    ADAPTIVE_LOW,
+    FALLS,
+    LOW,
+    STAYS,
+    STIRS,
+    collapsed,
+    fall,
+    too_low,
+)
+from keras_inits._diagnose.setting.rate.schedules import STEPS, inner, schedule_of, written
+from keras_inits._diagnose.setting.remedies import COMPILE
+from keras_inits._diagnose.setting.trials.steps import Trial
+from keras_inits._reporting import Finding
+
+# Of the whole of a schedule, counted in steps at its highest rate: 30 batches of 32 are fewer
+# samples than most trainings look at once.
+WORTH = 30.0
+HORIZON = 10_000  # steps; what comes later comes too late
+# A small data set has 100 steps an epoch. Transformers warm up over 4,000 (Vaswani et al. 2017) to
+# 10,000 steps (Devlin et al. 2019, to 1e-4), whose first 1,000 are still above `ADAPTIVE_LOW`.
+BEGIN = 1000
+LONGER = 5  # times as many steps, to see whether there was more to learn
+# The default of Keras. Adam's authors have 1e-8, https://arxiv.org/abs/1412.6980.
+EPSILON = 1e-7
+# RMSprop for Inception has 1, Adam for BERT 1e-6: looked at is what is far above the default, and
+# called too large only where steps are `LOW` times as short by it.
+LARGE = 1e-4
+
+
+def worth(schedule: Callable[[int], float]) -> tuple[float, float]:
+    """Returns how many steps at its highest rate a schedule is worth, and that rate.
+
+    The sum of its rates over `HORIZON` steps from the first one, over the highest. A half at every
+    4 steps makes 8:
+
+    >>> round(worth(lambda step: 0.1 * 0.5 ** (step // 4))[0], 2)
+    8.0
+    """
+    places = [*range(65)]
+    while places[-1] < HORIZON:  # a curve is summed by the trapezoids between some of its points
+        places.append(min(HORIZON, math.ceil(1.2 * places[-1])))
+    values = [schedule(place) for place in places]
+    peak = max(values)
+    total = values[0] + sum(
+        # Of the steps a + 1 to b, on the line between both.
+        (b - a) * (before + after) / 2 + (after - before) / 2
+        for (a, b), (before, after) in zip(pairwise(places), pairwise(values), strict=True)
+    )
+    return (total / peak, peak) if 0 < peak < math.inf else (math.nan, peak)
+
+
+def over_soon(optimizer: Any, attempt: Callable[..., Trial]) -> Finding | None:
+    """Returns the finding that a schedule ends before something is learned.
+
+    Args:
+        optimizer: the compiled one.
+        attempt: returns the trial at a rate, of `steps`.
+    """
+    schedule = schedule_of(optimizer)
+    if schedule is None:
+        return None
+    count, peak = worth(schedule)
+    if not count < WORTH:
+        return None
+    own = attempt(peak, steps=max(1, round(count)))
+    longer = attempt(peak, steps=round(LONGER * max(count, STEPS)))
+    if not longer.end < (1 - FALLS) * own.end or collapsed(longer):
+        return None
+    return Finding(
+        "learning rate too low",
+        ("optimizer",),
+        f"all rates of the schedule, of {HORIZON} steps, are together worth {count:.3g} steps at "
+        f"its highest, {peak:.3g} (limit {WORTH:g}); on a copy {len(own.losses)} such steps take "
+        f"the loss from {own.start:.3g} to {own.end:.3g}, {len(longer.losses)} to {longer.end:.3g}",
+        "The weights stop where these few steps leave them (schedules count batches, not epochs)",
+        _with_schedule(optimizer, f"{peak:.3g}, {HORIZON}"),
+        {"rate": peak, "worth": count, "end": own.end, "better_end": longer.end},
+    )
+
+
+def not_yet(optimizer: Any, attempt: Callable[..., Trial]) -> Finding | None:
+    """Returns the finding that a schedule rises so slowly that its first 1,000 steps teach nothing.
+
+    Args:
+        optimizer: the compiled one.
+        attempt: returns the trial at a rate.
+    """
+    schedule = schedule_of(optimizer)
+    if schedule is None:
+        return None
+    step = int(inner(optimizer).iterations)
+    places = range(step, step + BEGIN, BEGIN // 50)
+    mean = sum(map(schedule, places)) / len(places)
+    name = type(inner(optimizer)).__name__
+    if not 0 < mean < math.inf or (name in ADAPTIVE and mean > ADAPTIVE_LOW):
+        return None
+    found = too_low(attempt(mean), attempt, name, scheduled=True)
+    if found is None:
+        return None
+    better = found.numbers["better"] / 10
+    return dataclasses.replace(
+        found,
+        evidence=f"the schedule rises slowly: the mean of its first {BEGIN} rates is {mean:.3g}; "
+        + found.evidence,
+        remedy=_with_schedule(
+            optimizer,
+            f"0.0, {HORIZON}, warmup_target={better:.2g}, warmup_steps={BEGIN // 10}",
+        ),
+    )
+
+
+def muted(own: Trial, optimizer: Any, attempt: Callable[..., Trial]) -> Finding | None:
+    """Returns the finding that an optimizer's epsilon is so large that its steps are none.
+
+    Adam's step is the rate times m / (sqrt(v) + epsilon). Where epsilon is far above the gradient
+    that is gradient descent at the rate over epsilon.
+
+    Args:
+        own: the trial with the optimizer.
+        optimizer: the compiled one.
+        attempt: returns the trial at a rate with another `optimizer`.
+    """
+    compiled = inner(optimizer)
+    epsilon = getattr(compiled, "epsilon", None)
+    if not isinstance(epsilon, float | int) or epsilon < LARGE:
+        return None
+    if fall(own) > FALLS / 10 or own.end > 1.001 * own.start:
+        return None
+    config = compiled.get_config()
+    if isinstance(config.get("learning_rate"), dict):
+        config["learning_rate"] = own.rate
+    default = type(compiled).from_config({**config, "epsilon": EPSILON})
+    other = attempt(own.rate, optimizer=default)
+    ratios = [a / b for a, b in zip(own.moved, other.moved, strict=True) if b > 0]
+    share = sorted(ratios)[len(ratios) // 2] if ratios else 1.0
+    needed = STIRS if fall(own) < STAYS else FALLS / 4
+    if share > 1 / LOW or fall(other) < max(needed, 20 * fall(own)) or collapsed(other):
+        return None
+    return Finding(
+        "learning rate too low",
+        ("optimizer",),
+        f"epsilon={epsilon:g} is so far above the gradients that steps are {share:.2g} of what "
+        f"they are with {EPSILON:g} (limit {1 / LOW:.2g}); in {len(own.losses)} steps at "
+        f"{own.rate:.3g}, on a copy, the loss falls by {max(fall(own), 0):.2g} of itself, with "
+        f"{EPSILON:g} by {fall(other):.2g}",
+        "Training takes hundreds of times as long as it must",
+        f"{written(optimizer)}.epsilon = {EPSILON:g}; {COMPILE}",
+        {"epsilon": float(epsilon), "share": share, "end": own.end, "better_end": other.end},
+    )
+
+
+def _with_schedule(optimizer: Any, arguments: str) -> str:
+    """Returns code that compiles again with a cosine schedule of these arguments."""
+    own = written(optimizer)
+    return (
+        f"schedule = keras.optimizers.schedules.CosineDecay({arguments}); "
+        f"optimizer = type({own}).from_config("
+        f'{{**{own}.get_config(), "learning_rate": schedule}}); '
+        "model.compile(optimizer, loss=model.loss)"
+    )

@@ -1,0 +1,133 @@
+"""Targets of another scale than outputs begin with: how long the way to them is, by trial steps.
+
+An optimizer such as Adam moves each weight by about its rate, whatever the loss, and the output by
+that times the last layer's inputs: targets a thousand times as large are a thousand times as far.
+Under gradient descent the step grows with the targets instead, until it is too long.
+"""
+
+import numpy as np
+
+from keras_inits._diagnose.setting.plain import Targets
+from keras_inits._diagnose.setting.rate.rates import collapsed
+from keras_inits._diagnose.setting.trials.steps import Trial
+from keras_inits._reporting import Finding
+
+SIZE = 30.0  # root mean square of targets from which on the pace is looked at
+# A sweep over nets of 2 hidden layers of 16 and 64 (Adam, RMSprop, 1,250 steps of 32) shows R2
+# lost where some thousands of steps are ahead; the limit is a choice within that range.
+AHEAD = 3000.0
+SLOWER = 50.0  # times as many steps as with scaled targets
+TINY = 1e-3  # Adam's first step moves an output by more
+# Times the loss of a guess, after the longer trial: the mean of the targets is three deviations
+# away and more, and all that was learned is a part of the way to it.
+STILL_FAR = 10.0
+
+
+def suspicious(targets: Targets) -> bool:
+    """Says whether the size of the targets calls for a trial."""
+    size = _size(targets)
+    return size >= SIZE or 0 < size <= TINY
+
+
+def far(targets: Targets, trial: Trial, best: float, *, squared: bool) -> bool:
+    """Says whether a trial ends far from targets whose mean is far from 0, for what they vary.
+
+    Args:
+        targets: as they are.
+        trial: the longer one.
+        best: the loss of the best constant guess.
+        squared: whether the loss is that of squares, not of distances.
+    """
+    power = 1.0 if squared else 0.5
+    near = trial.start <= 2 * _size(targets) ** (2 * power)  # else outputs are what is large
+    left = STILL_FAR**power * best < trial.of_data < trial.start
+    return bool(distant(targets) and near and left)
+
+
+def distant(targets: Targets) -> bool:
+    """Says whether the mean of targets is three deviations from 0, and more."""
+    mean, variance = targets.values.mean(0), targets.values.var(0)
+    return bool((mean**2).mean() >= STILL_FAR * variance.mean() > 0)
+
+
+def standardized(targets: Targets) -> np.ndarray:
+    """Returns the targets at mean 0 and standard deviation 1 in each column."""
+    std = targets.values.std(0)
+    return np.asarray((targets.values - targets.values.mean(0)) / np.where(std > 0, std, 1))
+
+
+def finding(
+    targets: Targets,
+    own: Trial,
+    best: float,
+    other: Trial,
+    best_scaled: float,
+    later: Trial | None = None,
+) -> Finding | None:
+    """Returns the finding that targets are too large or too small to be reached.
+
+    Args:
+        targets: as they are.
+        own: the trial with them.
+        best: the loss of the best constant guess.
+        other: the trial with standardized targets.
+        best_scaled: the loss of the best guess there.
+        later: the longer trial, where it still is `far` from them.
+    """
+    if other.end > 0.98 * other.start or collapsed(other):
+        return None  # it does not help: the reason is another
+    size = _size(targets)
+    ahead, scaled = steps_ahead(own, best), steps_ahead(other, best_scaled)
+    broken = size >= 100 and (not own.end <= 1.5 * own.start or collapsed(own))
+    tiny = size <= TINY and own.end > 10 * best
+    instead = _number(scaled)
+    if broken:
+        what = f"the loss goes from {own.start:.3g} to {own.end:.3g}"
+        if collapsed(own):
+            what += " and all outputs become equal"
+    elif later is not None:
+        what = (
+            f"after {len(later.losses)} steps on a copy the loss is {later.of_data / best:.3g} "
+            "times that of a constant guess, since the mean of the targets is not reached"
+        )
+        instead = f"after {len(other.losses)} {other.end / best_scaled:.3g} times"
+    elif tiny or (ahead >= AHEAD and ahead >= SLOWER * scaled):
+        what = (
+            f"at the pace of {len(own.losses)} steps on a copy, {_number(ahead)} steps are needed "
+            f"to explain half of their variance (limit {AHEAD:.0f})"
+        )
+        if tiny:
+            what = (
+                f"after {len(own.losses)} steps on a copy the loss is {own.end / best:.3g} times "
+                "that of a constant guess"
+            )
+    else:
+        return None
+    return Finding(
+        "target scale",
+        ("targets",),
+        f"the targets go from {targets.low:.4g} to {targets.high:.4g}, root mean square "
+        f"{size:.3g}; {what}; with targets of mean 0 and standard deviation 1, {instead}",
+        "Outputs begin near 0 with a size near 1: the whole way is left to the steps of the "
+        "optimizer, or its steps become too long",
+        "mean, std = y.mean(0), y.std(0); model.fit(x, (y - mean) / std), and "
+        "model.predict(x) * std + mean",
+        {"size": size, "ahead": ahead, "ahead_scaled": scaled},
+    )
+
+
+def steps_ahead(trial: Trial, best: float) -> float:
+    """Returns how many steps it takes, at a trial's mean pace, to half the loss of a guess."""
+    pace = (trial.start - trial.end) / max(len(trial.losses), 1)
+    left = trial.start - 0.5 * best
+    if left <= 0:
+        return 0.0
+    return left / pace if pace > 0 else np.inf
+
+
+def _size(targets: Targets) -> float:
+    return float(np.sqrt((targets.values**2).mean()))
+
+
+def _number(steps: float) -> str:
+    return "no number of" if np.isinf(steps) else f"{steps:.3g}"

@@ -1,0 +1,211 @@
+"""Weights of samples, classes and outputs: what they leave of the loss, and whose it then is."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_inits._diagnose.setting.plain import Targets
+from keras_inits._diagnose.setting.reading import tensors_of
+from keras_inits._diagnose.setting.remedies import on_loss
+from keras_inits._keras_internals import all_layers, compile_arguments
+from keras_inits._reporting import Finding
+
+SOME = 32  # samples from which on it says something that one of them holds all weight
+ALONE = 2.0  # samples that count as many as those of a weight, (sum w)^2 / sum w^2 (Kish 1965)
+# Balanced classes have equal sums of weights, unweighted ones the ratio of their frequencies. A
+# rare class may be given more than its share, as far as a mistake in it costs more.
+HEAVIER = 100.0
+COMMON = 0.1  # of the samples: classes that are left out are no rare ones
+# A mean weight outside of 1/100 to 100 changes the step as much as the rate would.
+FACTOR = 100.0
+
+
+def of_parts(sample_weight: Any, places: Sequence[int]) -> list[np.ndarray | None]:
+    """Returns the weights of the samples of each output; None where there are none, or unclear."""
+    if sample_weight is None:
+        return [None] * len(places)
+    flat = [None if w is None else np.asarray(w, float) for w in keras.tree.flatten(sample_weight)]
+    if not keras.tree.is_nested(sample_weight):
+        return [flat[0]] * len(places)
+    return [flat[place] if place < len(flat) else None for place in places]
+
+
+def left_out(weights: Sequence[np.ndarray | None]) -> Callable[[np.ndarray], bool]:
+    """Returns what says whether an output has no weight while others have: on purpose, it seems."""
+    others = any(w is None or w.any() for w in weights)
+    return lambda own: others and not own.any()
+
+
+def check(weights: np.ndarray, targets: Targets) -> list[Finding]:
+    """Returns what is wrong with the weights of the samples of one output."""
+    if not weights.size:
+        return []
+    if not np.isfinite(weights).all():
+        bad = int((~np.isfinite(weights)).sum())
+        return [
+            _finding(
+                f"{bad} of {weights.size} sample weights are NaN or infinite",
+                "The loss is NaN, and all weights of the model after the first step",
+                {"count": bad},
+            )
+        ]
+    if not weights.any():
+        return [
+            _finding(
+                f"all {weights.size} sample weights are 0 (a class without a weight of its own has "
+                "1)",
+                "The loss is 0 whatever the model does, and so is every gradient: nothing is "
+                "learned",
+                {"count": weights.size},
+            )
+        ]
+    if (weights <= 0).all():
+        # Those that vary may be returns: the loss is then a policy gradient (Williams 1992).
+        if np.ptp(weights):
+            return []
+        return [
+            _finding(
+                f"all {weights.size} sample weights are {weights.mean():.3g}, below 0",
+                "The loss falls as the answers become worse",
+                {"mean": float(weights.mean())},
+            )
+        ]
+    worth = float(np.abs(weights).sum() ** 2 / (weights**2).sum())
+    if worth < ALONE and weights.size >= SOME:
+        share = float(np.abs(weights).max() / np.abs(weights).sum())
+        return [
+            _finding(
+                f"one of {weights.size} samples has {share:.0%} of all weight: they count as "
+                f"{worth:.3g} equal samples (limit {ALONE:g})",
+                "Nothing is learned from the others",
+                {"share": share, "worth": worth},
+            )
+        ]
+    return _by_class(weights, targets)
+
+
+def _by_class(weights: np.ndarray, targets: Targets) -> list[Finding]:
+    labels = classes_of(targets)
+    if labels is None or labels.shape != weights.shape or (weights < 0).any():
+        return []
+    names, index = np.unique(labels, return_inverse=True)
+    index = index.reshape(-1)
+    if not 2 <= len(names) <= 1000:
+        return []
+    counts = np.bincount(index)
+    sums = np.bincount(index, weights.reshape(-1))
+    if (sums > 0).sum() == 1 and counts[sums <= 0].sum() > COMMON * counts.sum():
+        left = names[int(sums.argmax())]
+        return [
+            _finding(
+                f"samples of class {left:g} alone, {counts[int(sums.argmax())]} of {len(index)}, "
+                "have a weight above 0",
+                f"It pays to answer {left:g} always: no other class costs anything",
+                {"classes": len(names)},
+            )
+        ]
+    if not (sums > 0).all():
+        return []  # classes that are left out on purpose
+    high, low = int(sums.argmax()), int(sums.argmin())
+    times = float(sums[high] / sums[low])
+    by_weight = times / (counts[high] / counts[low])
+    # What the frequencies do alone is not the weights' doing.
+    if times < HEAVIER or by_weight < HEAVIER:
+        return []
+    mean, share = sums / counts, counts[high] / counts.sum()
+    return [
+        _finding(
+            f"a sample of class {names[high]:g} weighs {mean[high]:.4g}, one of class "
+            f"{names[low]:g} {mean[low]:.4g}: all of the one together, {share:.0%} of the samples, "
+            f"have {times:.3g} times the weight of all of the other (limit {HEAVIER:g}; balanced "
+            "is 1)",
+            f"It pays to answer {names[high]:g} always; and the steps are {weights.mean():.3g} "
+            "times as long, under optimizers that follow the size of the gradient",
+            {"times": times, "mean": float(weights.mean())},
+            "kinds, counts = np.unique(y if y.ndim < 2 or y.shape[1] == 1 else y.argmax(1), "
+            "return_counts=True); class_weight = {int(k): len(y) / len(kinds) / n "
+            "for k, n in zip(kinds, counts)}",
+        )
+    ]
+
+
+def classes_of(targets: Targets) -> np.ndarray | None:
+    """Returns the class of each sample; None where the targets tell none."""
+    if targets.one_hot and targets.values.ndim == 2:
+        return np.asarray(targets.values.argmax(-1))
+    if targets.classes and targets.values.size == len(targets.values):
+        return np.asarray(targets.values.reshape(-1))
+    return None
+
+
+def unusual(weights: Sequence[np.ndarray | None]) -> float | None:
+    """Returns the mean weight if it calls for a trial with weights of mean 1."""
+    known = [w for w in weights if w is not None]
+    if len(known) != 1 or len(weights) != 1:
+        return None
+    mean = float(known[0].mean())
+    return mean if 0 < mean < 1 / FACTOR or mean > FACTOR else None
+
+
+def size_finding(mean: float, proof: str) -> Finding:
+    """Returns the finding that weights make the loss so large or small that steps do not fit."""
+    return _finding(
+        f"the mean sample weight is {mean:.3g}; {proof}",
+        "The gradient is as many times larger or smaller as that of a mean loss, for which "
+        "learning rates are made",
+        {"mean": mean},
+        "sample_weight = sample_weight / sample_weight.mean()",
+    )
+
+
+def outputs_without(model: keras.Model) -> list[Finding]:
+    """Returns the finding that outputs have no weight in the loss, and layers of their own.
+
+    Layers that lead to no other output stay as they were drawn. An output that has no trainable
+    layer of its own may be watched in this way.
+    """
+    flat = tensors_of(model, "outputs")
+    names = list(getattr(model, "output_names", ()))
+    given = compile_arguments(model).get("loss_weights")
+    if isinstance(given, dict):
+        weights = [given.get(name, 1.0) for name in names]
+    else:
+        weights = keras.tree.flatten(given)
+    if not flat or len({len(flat), len(names), len(weights)}) > 1:
+        return []
+    off = [name for name, weight in zip(names, weights, strict=True) if weight == 0]
+    if not off:
+        return []
+    taught = [tensor for tensor, weight in zip(flat, weights, strict=True) if weight != 0]
+    rest = keras.Model(model.inputs, taught, name=model.name) if taught else None
+    learning = {id(w) for w in rest.trainable_weights} if rest else set()
+    alone = [
+        layer
+        for layer in all_layers(model)
+        if any(id(w) not in learning for w in layer.trainable_weights)
+        and not isinstance(layer, keras.Model)
+    ]
+    if not alone:
+        return []
+    layers = " and ".join(layer.name for layer in alone)
+    new = [float(weight or 1.0) for weight in weights]
+    return [
+        Finding(
+            "loss",
+            ("loss", *(layer.name for layer in alone)),
+            f"loss_weights has 0 for {' and '.join(off)}, and {layers} lead to no other output",
+            "They get no gradient, and stay as they were drawn (where that is meant so, give them "
+            "trainable = False)",
+            f"model.compile(model.optimizer, loss=model.loss, loss_weights={new})",
+            {"outputs": len(off), "layers": len(alone)},
+        )
+    ]
+
+
+def _finding(
+    evidence: str, consequence: str, numbers: dict[str, float], remedy: str = ""
+) -> Finding:
+    look = "Look at how sample_weight is computed (integers are cut by //); or leave it out"
+    return on_loss(evidence, consequence, remedy or look, numbers)

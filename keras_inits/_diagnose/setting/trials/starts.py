@@ -1,0 +1,126 @@
+"""Other starts of a training than the one it has: weights drawn anew, other activations."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_inits._diagnose.setting.trials.steps import Copy
+from keras_inits._diagnose.sizes import gate_of_memory
+from keras_inits._keras_internals import all_layers
+
+
+def redrawn(copy: Copy, *, seed: int = 0) -> list[Any]:
+    """Returns the trained variables, kernels drawn from N(0, 2 / fan_in) and biases 0.
+
+    He et al. 2015, equation 10. Each gate's recurrent kernel is orthogonal, as by default in Keras;
+    embeddings and all other weights stay.
+    """
+    rng = np.random.default_rng(seed)
+    values: list[Any] = []
+    for variable in copy.trained:
+        shape = tuple(variable.shape)
+        if variable.name == "kernel" and len(shape) > 1:
+            fan_in = int(np.prod(shape[:-1]))
+            values.append(rng.normal(0, np.sqrt(2 / fan_in), shape).astype("float32"))
+        elif variable.name == "recurrent_kernel" and len(shape) == 2 and shape[1] % shape[0] == 0:
+            gates = rng.normal(size=(shape[1] // shape[0], shape[0], shape[0]))
+            values.append(np.concatenate(np.linalg.qr(gates)[0], axis=1).astype("float32"))
+        elif variable.name == "bias":
+            values.append(np.zeros(shape, "float32"))
+        else:
+            values.append(variable)
+    return values
+
+
+def rectified(model: keras.Model) -> keras.Model | None:
+    """Returns a copy with ReLU in the place of hidden sigmoids, kernels and biases as `redrawn`.
+
+    None where there are none, or the model cannot be copied layer by layer.
+    """
+    changed = {layer.name: "relu" for layer in hidden_sigmoids(model)}
+    return with_activations(model, changed, drawn="he_normal") if changed else None
+
+
+def with_activations(
+    model: keras.Model, instead: Mapping[str, str], drawn: str = ""
+) -> keras.Model | None:
+    """Returns a copy with other activations in some layers, and the same weights.
+
+    Args:
+        model: to copy; None comes out where that cannot be done layer by layer.
+        instead: activations by the names of layers.
+        drawn: the initializer of kernels of these layers, in the place of what they hold.
+    """
+
+    def clone(layer: Any) -> Any:
+        config = layer.get_config()
+        if layer.name in instead:
+            config["activation"] = instead[layer.name]
+            config |= {"kernel_initializer": drawn} if drawn else {}
+        return type(layer).from_config(config)
+
+    try:
+        other = keras.models.clone_model(model, clone_function=clone)
+        for old, new in zip(model.layers, other.layers, strict=True):
+            if old.name not in instead or not drawn:
+                new.set_weights(old.get_weights())
+    except Exception:  # a layer of the user's own that its configuration does not make
+        return None
+    return other
+
+
+def hidden_sigmoids(model: keras.Model) -> list[keras.Layer]:
+    """Returns the layers with a kernel and a sigmoid before the last; none of subclassed models."""
+    if not isinstance(model, keras.Sequential) and not hasattr(model, "operations"):
+        return []
+    return [layer for layer in model.layers[:-1] if _sigmoid(layer)]
+
+
+def _sigmoid(layer: Any) -> bool:
+    name = getattr(getattr(layer, "activation", None), "__name__", "")
+    plain = isinstance(layer, keras.layers.Dense | keras.layers.Conv1D | keras.layers.Conv2D)
+    return name in ("sigmoid", "hard_sigmoid") and plain
+
+
+def remembering(copy: Copy, steps: Mapping[str, float], *, seed: int = 0) -> list[Any] | None:
+    """Returns the trained variables, changed so that the first steps of a sequence are not lost.
+
+    Gates keep what they hold for a whole sequence: Tallec & Ollivier 2018,
+    https://arxiv.org/abs/1804.11188, a bias of log(steps) at those that keep the state. Without
+    gates the recurrent kernel is orthogonal: Le, Jaitly, Hinton 2015,
+    https://arxiv.org/abs/1504.00941. None where no layer is of either kind.
+
+    Args:
+        copy: of the model.
+        steps: how many each recurrent layer takes that forgets, by its name.
+        seed: of orthogonal kernels.
+    """
+    rng = np.random.default_rng(seed)
+    gates: dict[int, tuple[slice, float]] = {}
+    plain: set[int] = set()
+    for layer in all_layers(copy.model):
+        cell: Any = getattr(layer, "cell", None)
+        if layer.name not in steps:
+            continue
+        keeps = gate_of_memory(cell)
+        if keeps is not None and cell.bias is not None:
+            gates[id(cell.bias)] = keeps, float(np.log(max(steps[layer.name], 2)))
+        elif isinstance(cell, keras.layers.SimpleRNNCell):
+            plain.add(id(cell.recurrent_kernel))
+    if not gates and not plain:
+        return None
+    values: list[Any] = []
+    for variable in copy.trained:
+        if id(variable) in gates:
+            place, bias = gates[id(variable)]
+            value = keras.ops.convert_to_numpy(variable).copy()
+            rows = value.reshape(-1, value.shape[-1])  # a GRU may have a second one
+            rows[0, place] = bias
+            values.append(value)
+        elif id(variable) in plain:
+            values.append(np.linalg.qr(rng.normal(size=variable.shape))[0].astype("float32"))
+        else:
+            values.append(variable)
+    return values

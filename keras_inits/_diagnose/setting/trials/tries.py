@@ -1,0 +1,197 @@
+"""Trial steps of one training: as it is, or with one thing of it changed."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_inits._diagnose.objective import Objective, objective
+from keras_inits._diagnose.setting.case import Case
+from keras_inits._diagnose.setting.rate.schedules import Rate, rate_of, steps_of
+from keras_inits._diagnose.setting.trials import starts, weighing
+from keras_inits._diagnose.setting.trials.steps import BATCH, Copy, Trial
+
+BUDGET = 1e11  # multiplications of the steps of one trial: seconds on two cores
+LAYERS = 100  # the graph of more takes longer to make than to run
+MOST_STEPS = 200  # of a trial, of the longer ones as well
+UNTAUGHT, TAUGHT = 0.9, 0.5  # of the loss of a guess: next to nothing was learned, and something
+_OWN: Any = object()  # sample weights of the case; None stands for none
+
+
+class Tries:
+    """Trial steps of one training.
+
+    Args:
+        case: the training; its model is compiled.
+        best: the loss of the best constant guess; None where it is not known.
+
+    Attributes:
+        optimizer: the compiled one.
+        rate: its learning rate.
+        steps: of one trial.
+        layers: of the model.
+        cost: of one trial, in multiplications.
+        spent: how many steps were done.
+    """
+
+    def __init__(self, case: Case, best: float | None) -> None:
+        self.case, self.best = case, best
+        self.optimizer: Any = case.model.optimizer
+        self.rate: Rate = rate_of(self.optimizer)
+        self.steps = steps_of(self.optimizer)
+        self.layers, each = work(case.model)
+        self.cost = each * BATCH * self.steps
+        self.spent = 0
+
+    @functools.cached_property
+    def own(self) -> Trial:
+        """The trial of the training as it is."""
+        return self.attempt(self.rate.value)
+
+    @property
+    def longer(self) -> int:
+        """How many steps a longer trial has; 0 where it would cost too much."""
+        most = max(self.steps, min(weighing.LONGER * self.steps, MOST_STEPS))
+        return most if self.cost < BUDGET / 10 else 0
+
+    @functools.cached_property
+    def own_longer(self) -> Trial:
+        """The longer trial of the training as it is."""
+        more = self.longer > self.steps
+        return self.attempt(self.rate.value, steps=self.longer) if more else self.own
+
+    @property
+    def untaught(self) -> float:
+        """The loss of a guess, where the first steps hardly undercut it and longer ones may.
+
+        0 where it is undercut or not known, or where longer trials would cost too much.
+        """
+        best = self.best or 0.0
+        return 0.0 if not self.longer or self.own.end < UNTAUGHT * best else best
+
+    def attempt(
+        self,
+        rate: float,
+        x: Any = None,
+        y: Any = None,
+        sample_weight: Any = _OWN,
+        *,
+        optimizer: Any = None,
+        steps: int = 0,
+        start: Sequence[Any] | None = None,
+        copy: Copy | None = None,
+    ) -> Trial:
+        """Returns a trial at a rate; what is not given is that of the training.
+
+        Args:
+            rate: the learning rate.
+            x: inputs.
+            y: targets.
+            sample_weight: None for none.
+            optimizer: the steps are a copy's of it.
+            steps: how many.
+            start: values of the trained variables to start from.
+            copy: of the model's variables.
+        """
+        case = self.case
+        made = (copy or case.copy).trial(
+            case.x if x is None else x,
+            case.y if y is None else y,
+            optimizer or self.optimizer,
+            rate,
+            steps=steps or self.steps,
+            sample_weight=case.sample_weight if sample_weight is _OWN else sample_weight,
+            start=start,
+        )
+        self.spent += len(made.losses)
+        return made
+
+    def from_start(self, start: Sequence[Any], sample_weight: Any = _OWN, steps: int = 0) -> Trial:
+        """Returns the trial from other weights."""
+        return self.attempt(self.rate.value, sample_weight=sample_weight, steps=steps, start=start)
+
+    def redrawn(self, steps: int = 0, sample_weight: Any = _OWN) -> Trial:
+        """Returns the trial from kernels drawn anew."""
+        return self.from_start(starts.redrawn(self.case.copy), sample_weight, steps)
+
+    def new_copy(self, **options: Any) -> Copy:
+        """Returns copies of the model's variables with steps of their own."""
+        return Copy(self.case.model, self._objective(), **options)
+
+    def _objective(self) -> Objective:
+        return objective(self.case.model, None if self.case.own else self.case.loss)
+
+    def left_out(self, copy: Copy | None = None) -> tuple[float, float]:
+        """Returns the loss of data that a longer trial did not see, and what is added to it.
+
+        The trial is done on every other sample, on the variables of `copy` if one is given.
+        """
+        case = self.case
+        copy = copy or case.copy
+        nest = (case.x, case.y, case.sample_weight)
+        seen, unseen = (
+            keras.tree.map_structure(lambda t, i=i: None if t is None else t[i::2], nest)
+            for i in (0, 1)
+        )
+        self.attempt(self.rate.value, *seen, steps=self.longer, copy=copy)
+        return copy.now(*unseen)
+
+    def weighing(self, steps: int) -> weighing.Trials:
+        """Returns the trials by which findings of the signal are weighed.
+
+        Kernels are weighed without the weights of samples: what balanced classes want of a bias
+        that was set to the frequencies is not the kernels' doing.
+        """
+        case = self.case
+
+        def remembering(lengths: Mapping[str, float]) -> Trial | None:
+            start = starts.remembering(case.copy, lengths)
+            return None if start is None else self.from_start(start, None, steps)
+
+        known = case.sample_weight is None and steps == len(self.own.losses)
+        return weighing.Trials(
+            self.own if known else self.attempt(self.rate.value, sample_weight=None, steps=steps),
+            functools.cache(lambda: self.redrawn(steps, None)),
+            lambda: self._of(starts.rectified(case.model), steps, None),
+            remembering,
+            self.best,
+            tuple(layer.name for layer in starts.hidden_sigmoids(case.model)),
+        )
+
+    def with_activations(self, instead: Mapping[str, str]) -> Trial | None:
+        """Returns the longer trial with other activations, by name of layer; None if not copied."""
+        return self._of(starts.with_activations(self.case.model, instead), self.longer)
+
+    def _of(self, model: keras.Model | None, steps: int, sample_weight: Any = _OWN) -> Trial | None:
+        """Returns a trial of another model with the loss of this one; None of none."""
+        if model is None:
+            return None
+        copy = Copy(model, self._objective())
+        return self.attempt(self.rate.value, sample_weight=sample_weight, steps=steps, copy=copy)
+
+
+def work(model: keras.Model) -> tuple[int, float]:
+    """Returns how many layers a model has, and roughly its multiplications for one sample.
+
+    Each kernel once for each place it is applied at, three times (forward, and back to weights and
+    to inputs); of layers whose output shape is not known, for one place.
+    """
+    layers, total = 0, 0.0
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            inner, cost = work(layer)
+            layers, total = layers + inner, total + cost
+            continue
+        layers += 1
+        if isinstance(layer, keras.layers.Embedding):
+            continue
+        size = sum(np.prod(w.shape) for w in layer.weights if len(w.shape) > 1)
+        try:
+            shape = (layer.input if isinstance(layer, keras.layers.RNN) else layer.output).shape
+            places = np.prod([n or 1 for n in shape[1:-1]], initial=1.0)
+        except (AttributeError, ValueError):
+            places = 1.0
+        total += 3.0 * float(size) * float(places)
+    return layers, total
