@@ -30,8 +30,7 @@ def objective(model: keras.Model, loss: Any = None) -> Objective:
     """
     if loss is not None:
         return _of_given(model, loss)
-    own = type(model).compute_loss is not keras.Model.compute_loss
-    if not own and getattr(model, "loss", None) is None:
+    if is_without_loss(model):
         raise InputError(
             "`y` needs a loss: compile the model, or give `loss`, such as loss='mse'. "
             "Received: y without a loss"
@@ -63,6 +62,26 @@ def _of_given(model: keras.Model, loss: Any) -> Objective:
         return value + sum(ops.sum(ops.cast(p, value.dtype)) for p in model.losses)
 
     return given
+
+
+def is_without_loss(model: keras.Model) -> bool:
+    """Says whether a model was compiled without a loss and does not compute one itself."""
+    own = type(model).compute_loss is not keras.Model.compute_loss
+    return not own and getattr(model, "loss", None) is None
+
+
+def added_alone(model: keras.Model) -> Any:
+    """Returns the loss of a model that was compiled without one, after it has run: what it adds.
+
+    None of other models, and of those that add no more than penalties on weights.
+    """
+    if not getattr(model, "compiled", False) or not is_without_loss(model):
+        return None
+    added = list(model.losses)
+    penalties = [w for w in model.trainable_weights if getattr(w, "regularizer", None) is not None]
+    if len(added) <= len(penalties):
+        return None
+    return sum(ops.sum(ops.cast(loss, keras.config.floatx())) for loss in added)
 
 
 def loss_scale(model: keras.Model) -> float:

@@ -14,7 +14,13 @@ from keras_inits._diagnose.backends import backend
 from keras_inits._diagnose.backends.base import Tape
 from keras_inits._diagnose.batch import Batch
 from keras_inits._diagnose.measuring import moments
-from keras_inits._diagnose.objective import gradients_of_steps, loss_scale, objective
+from keras_inits._diagnose.objective import (
+    added_alone,
+    gradients_of_steps,
+    is_without_loss,
+    loss_scale,
+    objective,
+)
 from keras_inits._diagnose.recording import Recorder
 from keras_inits._diagnose.state import State
 from keras_inits._keras_internals import all_layers
@@ -54,14 +60,16 @@ def standard_step(
 
     Args:
         model: built.
-        batch: without targets a random cotangent goes back.
+        batch: without targets a random cotangent goes back, of a model that was compiled without a
+            loss and adds one the gradient of that.
         state: of the model, put back where a step has to be done again.
         loss: in the place of the compiled one; None for that.
         training: whether normalization uses the statistics of the batch.
         rng: of the cotangent.
     """
     scale = 1.0 if batch.y is None or loss is not None else loss_scale(model)
-    loss_of = None if batch.y is None else objective(model, loss)
+    unknown = batch.y is None or (loss is None and is_without_loss(model))
+    loss_of = None if unknown else objective(model, loss)
     while True:
         seen: list[Pass] = []
 
@@ -71,9 +79,14 @@ def standard_step(
                 with recorder.recording():
                     outputs = model(batch.x, training=training)
                 if loss_of is None:
-                    value, targets, cotangents = None, *_cotangents(outputs, rng)
+                    total = added_alone(model)
+                    if total is None and batch.y is not None:
+                        objective(model)  # says what targets need
                 else:
                     total = loss_of(batch.x, batch.y, outputs, batch.sample_weight)
+                if total is None:
+                    value, targets, cotangents = None, *_cotangents(outputs, rng)
+                else:
                     value, cotangents = float(backend.array(backend.read(total))), None
                     targets = [total * ops.cast(scale, total.dtype)]
             made = [t for t in keras.tree.flatten(outputs) if backend.is_tensor(t)]

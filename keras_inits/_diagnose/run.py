@@ -56,7 +56,8 @@ def diagnose(
             taken, with its targets and weights. None: input made up like data (images with a 1/f
             spectrum, tokens by Zipf's law, else standard normal), of 32 samples.
         y: targets. Without them a random cotangent goes back, independent unit normals at each
-            output, which shows what the model does to any gradient.
+            output, which shows what the model does to any gradient; of a model that was compiled
+            without a loss and adds one in its `call`, the gradient of that.
         loss: with `y`, what `model.compile` takes as `loss`; the compiled loss if None.
         sample_weight: as `fit` takes it.
         class_weight: as `fit` takes it.

@@ -238,3 +238,38 @@ def test_a_generator_is_left_alone():
     with pytest.raises(TypeError, match=r"next\(batches\)"):
         ki.diagnose(model, (batch for batch in batches))
     assert next(batches)[0] is X
+
+
+class AddsItsLoss(keras.Model):
+    """An autoencoder that adds its loss in `call`, and is compiled without one."""
+
+    def __init__(self):
+        super().__init__()
+        self.code = layers.Dense(3, "tanh", kernel_regularizer="l2")
+        self.back = layers.Dense(4)
+
+    def call(self, x):
+        made = self.back(self.code(x))
+        self.add_loss(ops.mean((x - made) ** 2))
+        return made
+
+
+@pytest.mark.parametrize("targets", [False, True])
+def test_a_loss_that_a_model_adds_itself_is_the_loss_where_it_was_compiled_without_one(targets):
+    x = np.random.default_rng(0).normal(size=(32, 4)).astype("float32")
+    model = AddsItsLoss()
+    assert ki.diagnose(model, x).loss is None  # not compiled: what trains it is not known
+    model.compile("adam")
+    report = ki.diagnose(model, x, x if targets else None)
+    expected = model.evaluate(x, x if targets else None, batch_size=32, verbose=0)
+    assert report.loss == pytest.approx(expected, rel=1e-5)
+    assert all(np.isfinite(w.gradient_norm) for la in report.layers for w in la.weights)
+
+
+def test_penalties_alone_are_no_loss_and_targets_need_one():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(2, kernel_regularizer="l2")])
+    model.compile("adam")
+    x = np.ones((8, 4), "float32")
+    assert ki.diagnose(model, x).loss is None
+    with pytest.raises(ValueError, match="`y` needs a loss"):
+        ki.diagnose(model, x, x[:, :2])

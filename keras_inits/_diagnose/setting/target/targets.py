@@ -241,7 +241,8 @@ def _shape(targets: Targets, end: End, classes: int = 0) -> list[Finding]:
         remedy = "Put keras.layers.Flatten() before the first Dense, or pool over the other axes"
     else:
         wanted = end.shape[:-1] if classes else end.shape
-        remedy = f"Give y the shape {wanted}, or end in {targets.values.shape[1:]} values"
+        values = " x ".join(map(str, targets.values.shape[1:])) or "one"
+        remedy = f"Give y the shape {wanted}, or let the model put out {values} for each sample"
     return [
         Finding(
             "target shape",
