@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from keras_inits._diagnose.setting.order import Weighed
+from keras_inits._diagnose.setting.reading import tensors_of
 from keras_inits._diagnose.setting.remedies import set_on
 from keras_inits._diagnose.setting.trials import weighing
 from keras_inits._diagnose.setting.trials.tries import UNTAUGHT, Tries
@@ -68,16 +69,16 @@ def dropout_at_end(model: keras.Model, losses: Sequence[str]) -> list[Finding]:
     user's own it may be meant (two noisy codes of one sample that are compared).
 
     Args:
-        model: functional or sequential.
+        model: of one without a graph of its own, which is subclassed, nothing is said.
         losses: the names of the losses of its outputs; "other" for those that are not Keras's.
     """
     if "other" in losses:
         return []
-    ends = [id(tensor) for tensor in keras.tree.flatten(getattr(model, "outputs", None) or [])]
+    ends = [id(tensor) for tensor in tensors_of(model, "outputs")]
     found = []
     for layer in model.layers:
         dropped = isinstance(layer, (*_DROPOUTS, *_OF_CHANNELS)) and layer.rate > AT_END
-        if dropped and any(id(t) in ends for t in keras.tree.flatten(layer.output)):
+        if dropped and any(id(tensor) in ends for tensor in tensors_of(layer, "output")):
             rate = float(layer.rate)
             found.append(
                 Finding(
