@@ -98,7 +98,11 @@ def main():
         "categories": (lambda: digit(12), seen, of_one, crossentropy, "accuracy"),
         "numbers beside": (lambda: digit(6), seen, of_one, crossentropy, "accuracy"),
     }
-    optimizers = {"Adam": keras.optimizers.Adam(1e-3), "SGD": keras.optimizers.SGD(0.05, 0.9)}
+    optimizers = {
+        "Adam": keras.optimizers.Adam(1e-3),
+        "SGD 0.01, momentum": keras.optimizers.SGD(0.01, 0.9),
+        "SGD 0.05, momentum": keras.optimizers.SGD(0.05, 0.9),
+    }
     for (name, task), (label, optimizer) in itertools.product(tasks.items(), optimizers.items()):
         build, samples, others, loss, metric = task
         result = keras_inits.compare(

@@ -11,9 +11,8 @@ from keras_inits._layers.kinds import KEEPS_SCALE, Kind
 from keras_inits._wiring import Call
 
 # Of a row for each example, which a kernel reads: about Keras's own U(-0.05, 0.05). Rows of second
-# moment 1 are random codes that a net has to see through before they have turned: two hidden layers
-# behind three categories of 20 values, 6 epochs of Adam, 8 seeds, reach 0.86 with them, 0.91 with
-# 0.09, 0.93 with 0.01 and 0.0008, and 0.92 by Keras's own start (docs/initialize.md).
+# moment 1 are random codes that a net has to see through before they have turned (docs/auto.md,
+# measured by benchmarks/auto_tables.py).
 _CATEGORY = 1e-3
 # What a table's rows pass: factors, such as the root of the width, and sums with other rows.
 _PASSED = KEEPS_SCALE | {Kind.SCALING, Kind.SUM}
