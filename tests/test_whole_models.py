@@ -42,6 +42,7 @@ def accounted_for(model, left_alone=()):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", APPLICATIONS)
 def test_applications(name):
+    keras.utils.clear_session()  # gives the memory of the last one back
     accounted_for(getattr(keras.applications, name)(weights=None), LEFT_ALONE.get(name, {}))
 
 

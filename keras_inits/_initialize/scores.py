@@ -13,8 +13,8 @@ from keras_inits._moments import summed_count
 from keras_inits._wiring import Call, Wiring
 
 # Second moment of logits that two tables make. A head's sees features, and hands a gradient back to
-# what makes them; a product of random rows is noise that has to be unlearned (docs/auto.md, measured
-# by benchmarks/auto_tables.py). At 0 no gradient would come.
+# what makes them; a product of random rows is noise that has to be unlearned (docs/auto.md, by
+# benchmarks/auto_tables.py). At 0 no gradient would come.
 _FACTORS = 1e-3
 # Between a score and an output.
 _BEHIND = KEEPS_SCALE | {Kind.SHIFT}
