@@ -144,9 +144,9 @@ def towers(shared_input):
         layers.Dense(16, "relu", kernel_initializer=law)(x)
         for x in (one, one if shared_input else other)
     ]
-    return keras.Model(
-        [one, other], layers.Average()(ends) if shared_input else layers.Dot(-1)(ends)
-    )
+    if shared_input:
+        return keras.Model(one, layers.Average()(ends))
+    return keras.Model([one, other], layers.Dot(-1)(ends))
 
 
 def routed():

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from versions import needs_axes
 
 import keras_inits
 from keras_inits._kernel_geometry import KernelGeometry
@@ -132,6 +133,7 @@ def test_what_keras_has_no_law_for_stays_and_is_reported():
     assert keras_inits.PortableReport.from_dict(report.to_dict()) == report
 
 
+@needs_axes
 @pytest.mark.parametrize(
     ("heads", "scheme", "wanted"),
     [
