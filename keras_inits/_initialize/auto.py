@@ -145,9 +145,8 @@ class _Walk:
         positive: bool = False,
     ) -> None:
         if len(self.wiring.of(path)) > 1 and not table:
-            note += (
-                f"; {self.usual[path][1] if path in self.usual else 'shared: by its first call'}"
-            )
+            _, why = self.usual.get(path, (0.0, "shared: by its first call"))
+            note += f"; {why}"
         exact = 1.0 if math.isclose(gain, 1.0, rel_tol=1e-9) else gain
         if table:
             # Each row is drawn for itself.

@@ -123,8 +123,13 @@ class Carrier:
             reason = f"what comes into {call.type} {call.path!r} is not followed"
             given.append(unknown(reason, 2 * _INPUTS + call.index))
         return Place(
-            *(self.wiring, call, tuple(given), self.powers.get(call.index) or self._power(call)),
-            *(self.sizes_known, self._taps(call), self._inner(call)),
+            self.wiring,
+            call,
+            tuple(given),
+            power=self.powers.get(call.index) or self._power(call),
+            sized=self.sizes_known,
+            taps=self._taps(call),
+            inner=self._inner(call),
         )
 
     def _encoded(self, call: Call) -> Signal | None:

@@ -11,8 +11,9 @@ Nothing of the model changes: calls make no nodes of a functional graph, added l
 and variables are read under a `keras.StatelessScope`.
 """
 
+import contextlib
 import contextvars
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,15 +71,12 @@ class Trace:
         ]
         for index, tensor in enumerate(self.inputs):
             self._note(tensor, -1 - index, keras.backend.is_float_dtype(tensor.dtype))
-        token = _active.set(self)
-        try:
-            with (
-                symbolic_calls_through(_layer_call, _operation_call, _add_loss),
-                keras.StatelessScope(),
-            ):
-                outputs = model.call(*arguments, **filled_in(model, arguments, named))
-        finally:
-            _active.reset(token)
+        with (
+            _tracing(self),
+            symbolic_calls_through(_layer_call, _operation_call, _add_loss),
+            keras.StatelessScope(),
+        ):
+            outputs = model.call(*arguments, **filled_in(model, arguments, named))
         self.outputs = [self._made[id(t)][1] for t in symbolic(outputs) if id(t) in self._made]
         return self
 
@@ -120,12 +118,9 @@ class Trace:
             else:
                 self.scopes[scopes] = (layer, first, len(self.steps))
                 return outputs
-        token = _active.set(None)
-        try:
+        with _tracing(None):
             if not kwargs.keys() - {"training", "mask"} and is_function_of_values(layer, args):
                 what, reason = Kind.ACTIVATION, ""
-        finally:
-            _active.reset(token)
         return self._step(layer, what, args, kwargs, problem=reason)
 
     def _each_time(self, layer: Any, args: Any, kwargs: Any) -> Any:
@@ -200,11 +195,8 @@ class Trace:
         tensors = symbolic((args, kwargs))
         leaves = keras.tree.flatten((args, kwargs))
         known = [self._made[id(t)] for t in tensors if id(t) in self._made]
-        token = _active.set(None)  # how a layer finds its shapes is not the model's doing
-        try:
+        with _tracing(None):  # how a layer finds its shapes is not the model's doing
             outputs = output_spec(subject, args, kwargs)
-        finally:
-            _active.reset(token)
         given = {id(t) for t in tensors}
         outputs = keras.tree.map_structure(
             lambda t: _fresh(t) if id(t) in given or getattr(t, "sparse", False) else t, outputs
@@ -236,6 +228,16 @@ class Trace:
 
 
 _active: contextvars.ContextVar[Trace | None] = contextvars.ContextVar("trace", default=None)
+
+
+@contextlib.contextmanager
+def _tracing(trace: Trace | None) -> Iterator[None]:
+    """Calls inside are steps of this trace; of None, of none."""
+    token = _active.set(trace)
+    try:
+        yield
+    finally:
+        _active.reset(token)
 
 
 def _layer_call(plain: Any, layer: Any, *args: Any, **kwargs: Any) -> Any:
