@@ -25,7 +25,8 @@ def estimate(
 ) -> JacobianReport:
     r"""Returns the mean squared and the largest singular value of the Jacobian of `run`.
 
-    For $u$ of independent unit normals $E|J^\top u|^2$ is the sum of the squared singular values.
+    For $u$ of random direction whose squared length is the number of outputs, $E|J^\top u|^2$ is
+    the sum of the squared singular values; of one output it is no estimate but the value.
     The largest is approached from below: $w = J^\top u$ exactly, then $u \sim f(x + \epsilon w) -
     f(x)$, and again. Only the directions come from those differences; the value is the largest
     $|J^\top u|$ of a unit vector among all sums of these $u$ (Rayleigh and Ritz; Golub & Kahan
@@ -47,7 +48,7 @@ def estimate(
         return backend.with_logits(lambda: run(x))
 
     outputs, take_back = backend.jacobian(real, inputs)
-    vectors = [ops.cast(rng.standard_normal(tuple(y.shape), np.float32), y.dtype) for y in outputs]
+    vectors = _directions(outputs, rng)
     smaller = min(_size(given), _size(outputs))
     mean_square, moved_square = math.nan, math.nan
     tried: list[tuple[list[Any], list[Any]]] = []
@@ -73,6 +74,13 @@ def estimate(
     largest = _largest(tried)
     response = math.sqrt(moved_square / _size(outputs))
     return JacobianReport(mean_square, largest, int(given[0].shape[0]), response)
+
+
+def _directions(outputs: Sequence[Any], rng: np.random.Generator) -> list[Any]:
+    """Returns vectors of random direction, each sample's as long as the root of its outputs."""
+    drawn = [ops.cast(rng.standard_normal(tuple(y.shape), np.float32), y.dtype) for y in outputs]
+    lengths = np.maximum(_norms(drawn), 1e-30) / math.sqrt(max(1, _size(outputs)))
+    return [u / _column(lengths, u) for u in drawn]
 
 
 def _largest(tried: Sequence[tuple[list[Any], list[Any]]]) -> float:

@@ -59,6 +59,15 @@ def test_the_jacobian_of_a_linear_map_is_its_kernel(scheme):
     assert 0.85 * values[0] < jacobian.largest_singular_value < 1.0001 * values[0]
 
 
+def test_the_jacobian_of_a_single_output_is_exact():
+    layer = layers.Dense(1, use_bias=False, kernel_initializer=ki.XavierInit(seed=1))
+    model = keras.Sequential([keras.Input((20,)), layer])
+    jacobian = ki.diagnose(model, rng.standard_normal((8, 20), dtype="float32")).jacobian
+    length = np.linalg.norm(ops.convert_to_numpy(layer.kernel))
+    assert jacobian.mean_squared_singular_value == pytest.approx(length**2, rel=1e-4)
+    assert jacobian.largest_singular_value == pytest.approx(length, rel=1e-4)
+
+
 class Block(layers.Layer):
     def __init__(self, **options):
         super().__init__(**options)
