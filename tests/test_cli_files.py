@@ -291,6 +291,7 @@ def test_diagnose_takes_labels_loss_and_optimizer(run, classifier, monkeypatch):
         (["--data", "cut.npy"], "`--data` must be a .npy file"),
         (["--data", "empty.npy"], "at least one"),
         (["--data", "x.npy", "--labels", "short.npy", "--loss", "mse"], "as many samples"),
+        (["--png", "depth.pdf"], "ends with .png"),
         (["--json", "net.keras/report.json"], "net.keras"),
         (["--json", "/proc/nowhere/report.json"], "/proc/nowhere"),
         (["--json", "."], "."),

@@ -72,7 +72,7 @@ def diagnose_model(
         loss: what the targets are for, by the name that Keras has for it; that of the file if none.
         optimizer: the one to train with, by name; that of the file if none.
         learning_rate: its step size; its own default if none.
-        png: where to draw signal and gradient over depth.
+        png: where to draw signal and gradient over depth; a .png file.
         json: where to write the whole report.
         batch: how many samples to look at.
         imports: a module or .py file whose classes or functions the model uses; may be repeated.
@@ -85,6 +85,8 @@ def diagnose_model(
     if labels is not None and data is None:
         raise InputError("`--labels` needs the data that they belong to: give --data")
     if png is not None:
+        if png.suffix.lower() != ".png":
+            raise InputError(f"`--png` must be a file that ends with .png. Received: --png {png}")
         require("`--png`", "matplotlib")
     loaded = load_model(
         model, imports=imports, unsafe=unsafe, compiled=labels is not None and loss is None
