@@ -192,31 +192,35 @@ def _not_finite(owned: OwnedWeight, values: Any) -> Finding:
     nan = int(np.isnan(values).sum())
     infinite = int(np.isinf(values).sum())
     return Finding(
-        "not finite",
-        (owned.path,),
-        f"{nan} NaN and {infinite} infinite of {values.size} entries",
-        "the loss is NaN from the first step",
-        f'keras_inits.initialize(model, overrides={{{owned.path!r}: "initkit_he", "*": None}})',
-        {"nan": nan, "infinite": infinite, "entries": values.size},
+        kind="not finite",
+        where=(owned.path,),
+        evidence=f"{nan} NaN and {infinite} infinite of {values.size} entries",
+        consequence="the loss is NaN from the first step",
+        remedy=(
+            f'keras_inits.initialize(model, overrides={{{owned.path!r}: "initkit_he", "*": None}})'
+        ),
+        numbers={"nan": nan, "infinite": infinite, "entries": values.size},
     )
 
 
 def _not_traced(problem: str) -> Finding:
     return Finding(
-        "not traced",
-        (),
-        problem.split(". ")[0].rstrip("."),
-        "what stands around its kernels is not known: only what needs no context is judged",
+        kind="not traced",
+        where=(),
+        evidence=problem.split(". ")[0].rstrip("."),
+        consequence=(
+            "what stands around its kernels is not known: only what needs no context is judged"
+        ),
     )
 
 
 def _trained(evidence: str) -> Finding:
     return Finding(
-        "trained",
-        (),
-        f"the model has been trained: {evidence}",
-        "trained weights are not judged by the laws that drew them",
-        'To start anew: keras_inits.initialize(model, "own")',
+        kind="trained",
+        where=(),
+        evidence=f"the model has been trained: {evidence}",
+        consequence="trained weights are not judged by the laws that drew them",
+        remedy='To start anew: keras_inits.initialize(model, "own")',
     )
 
 
@@ -226,11 +230,14 @@ def _not_savable(owned: Iterable[OwnedWeight]) -> Iterator[Judgement]:
         if initializer is not None and (reason := saving.why_not_savable(initializer)):
             yield Judgement(
                 Finding(
-                    "not savable",
-                    (one.path,),
-                    reason,
-                    "the saved model does not load, or loads without its initializer",
-                    '@keras.saving.register_keras_serializable("my_package")  # above a class with '
-                    "get_config",
+                    kind="not savable",
+                    where=(one.path,),
+                    evidence=reason,
+                    consequence="the saved model does not load, or loads without its initializer",
+                    remedy=(
+                        '@keras.saving.register_keras_serializable("my_package")  # above a class '
+                        "with "
+                        "get_config"
+                    ),
                 )
             )

@@ -101,12 +101,12 @@ def dead_units(kernels: Sequence[Kernel]) -> Iterator[Judgement]:
             units = sum(found.values())
             yield Judgement(
                 Finding(
-                    kind,
-                    tuple(found),
-                    evidence.format(f"{units} unit{'s' * (units != 1)}"),
-                    consequence,
-                    "",
-                    {"units": units, "kernels": len(found)},
+                    kind=kind,
+                    where=tuple(found),
+                    evidence=evidence.format(f"{units} unit{'s' * (units != 1)}"),
+                    consequence=consequence,
+                    remedy="",
+                    numbers={"units": units, "kernels": len(found)},
                 )
             )
 

@@ -312,9 +312,9 @@ class Comparison(Report):
             for scheme, number in zip(self.schemes, counts, strict=True):
                 if number:
                     yield Finding(
-                        kind,
-                        (scheme,),
-                        f"{number} of {count} {text}",
+                        kind=kind,
+                        where=(scheme,),
+                        evidence=f"{number} of {count} {text}",
                         numbers={"failed": number, "runs": count},
                     )
 

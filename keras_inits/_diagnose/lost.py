@@ -55,14 +55,19 @@ def no_gradient(evidence: Evidence) -> Found:
         yield (
             None,
             Finding(
-                "no gradient",
-                ("loss",),
-                "the gradient of the loss at the model's output is 0"
-                if zero
-                else "the loss hands no gradient back to the model's output",
-                "No weight ever moves",
-                'Use a loss that is differentiable and depends on the output, such as loss="mse".',
-                {"gradient": 0.0} if zero else {},
+                kind="no gradient",
+                where=("loss",),
+                evidence=(
+                    "the gradient of the loss at the model's output is 0"
+                    if zero
+                    else "the loss hands no gradient back to the model's output"
+                ),
+                consequence="No weight ever moves",
+                remedy=(
+                    "Use a loss that is differentiable and depends on the output, such as "
+                    'loss="mse".'
+                ),
+                numbers={"gradient": 0.0} if zero else {},
             ),
         )
         return
@@ -103,12 +108,14 @@ def stuck(evidence: Evidence) -> Found:
         yield (
             index,
             Finding(
-                "no gradient",
-                (call.name, name),
-                f"its kernel is 0, and so is {name}, by which what it makes is multiplied: the "
-                "gradient of each is 0 because of the other",
-                "Neither ever moves; only one of them may start at 0",
-                redraw(evidence, index),
+                kind="no gradient",
+                where=(call.name, name),
+                evidence=(
+                    f"its kernel is 0, and so is {name}, by which what it makes is multiplied: the "
+                    "gradient of each is 0 because of the other"
+                ),
+                consequence="Neither ever moves; only one of them may start at 0",
+                remedy=redraw(evidence, index),
             ),
         )
 
@@ -251,12 +258,14 @@ def _behind(evidence: Evidence, index: int, cuts: Sequence[Cut]) -> Finding:
     name = evidence.calls[index].name
     operations = [cut.operation for cut in cuts]
     return Finding(
-        "no gradient",
-        (name,),
-        f"no gradient comes back to {name}, the last layer that could learn: "
-        + ", ".join(dict.fromkeys(operations)),
-        _STUCK,
-        _differentiable(operations),
+        kind="no gradient",
+        where=(name,),
+        evidence=(
+            f"no gradient comes back to {name}, the last layer that could learn: "
+            + ", ".join(dict.fromkeys(operations))
+        ),
+        consequence=_STUCK,
+        remedy=_differentiable(operations),
     )
 
 
@@ -268,11 +277,11 @@ def _between(evidence: Evidence, lost: int, taker: int) -> Finding:
     how = f": {names}" + (f" in layer {inside}" if inside else "") if cuts else ""
     none = "None" if before.gradient is None else "0"
     return Finding(
-        "no gradient",
-        (after.name, before.name),
-        f"a gradient comes to {after.name} and {none} to {before.name} before it{how}",
-        _STUCK,
-        _differentiable([cut.operation for cut in cuts]),
+        kind="no gradient",
+        where=(after.name, before.name),
+        evidence=f"a gradient comes to {after.name} and {none} to {before.name} before it{how}",
+        consequence=_STUCK,
+        remedy=_differentiable([cut.operation for cut in cuts]),
     )
 
 
@@ -290,13 +299,15 @@ def _inside(evidence: Evidence, index: int) -> Finding:
     expression = reference(evidence.model, call)
     before = " and to what precedes it" if call.before else ""
     return Finding(
-        "no gradient",
-        (call.name,),
-        f"a gradient comes to its output, and 0 to its weights{before}"
-        + (": softmax over one unit is 1 for every input" if one else ""),
-        "Neither its weights nor those before it ever move",
-        f"{expression}.activation = keras.activations.sigmoid" if one and expression else "",
-        {"gradient": 0.0},
+        kind="no gradient",
+        where=(call.name,),
+        evidence=(
+            f"a gradient comes to its output, and 0 to its weights{before}"
+            + (": softmax over one unit is 1 for every input" if one else "")
+        ),
+        consequence="Neither its weights nor those before it ever move",
+        remedy=f"{expression}.activation = keras.activations.sigmoid" if one and expression else "",
+        numbers={"gradient": 0.0},
     )
 
 

@@ -50,11 +50,15 @@ class SkipReport(Report):
             return ()
         return (
             Finding(
-                "weight not set",
-                self.unset,
-                f"{len(self.unset)} of {self.skipped} weights were neither drawn nor loaded",
-                "they are 0",
-                "skipped.draw(seed=...), of `with skip_initialization() as skipped`, draws them",
+                kind="weight not set",
+                where=self.unset,
+                evidence=(
+                    f"{len(self.unset)} of {self.skipped} weights were neither drawn nor loaded"
+                ),
+                consequence="they are 0",
+                remedy=(
+                    "skipped.draw(seed=...), of `with skip_initialization() as skipped`, draws them"
+                ),
             ),
         )
 

@@ -144,10 +144,12 @@ class MupTransferResult(MnistResult):
                 words = "stays" if name == "mup" else "moves"
                 found.append(
                     Finding(
-                        "published claim",
-                        (name,),
-                        f"{title}: the best rate {words}, says the paper; here it moves by "
-                        f"{shift.mean:+.2f} octaves",
+                        kind="published claim",
+                        where=(name,),
+                        evidence=(
+                            f"{title}: the best rate {words}, says the paper; here it moves by "
+                            f"{shift.mean:+.2f} octaves"
+                        ),
                         numbers={"octaves": shift.mean},
                     )
                 )

@@ -103,7 +103,14 @@ class ZeroInitResult(MnistResult):
         if not self.data["comparable"] or ours == ZERO_INIT_ACCURACY:
             return ()
         evidence = f"from zeros the accuracy is {ours}, and {ZERO_INIT_ACCURACY} was printed"
-        return (Finding("published number", ("zeros",), evidence, numbers={"accuracy": ours}),)
+        return (
+            Finding(
+                kind="published number",
+                where=("zeros",),
+                evidence=evidence,
+                numbers={"accuracy": ours},
+            ),
+        )
 
     def cost(self, scheme: str) -> NDArray[np.float64]:
         """Returns the mean training cross-entropy of each epoch, in nats, `(epochs,)`."""

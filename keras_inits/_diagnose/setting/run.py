@@ -139,10 +139,12 @@ def _last_with_weights(model: keras.Model) -> keras.Layer | None:
 
 def _frozen(model: keras.Model) -> Finding:
     return Finding(
-        "no gradient",
-        ("model",),
-        f"none of its {len(model.weights)} weights is trainable",
-        "Nothing is learned",
-        "model.trainable = True, and trainable = True for the layers that are to learn; then "
-        "compile again",
+        kind="no gradient",
+        where=("model",),
+        evidence=f"none of its {len(model.weights)} weights is trainable",
+        consequence="Nothing is learned",
+        remedy=(
+            "model.trainable = True, and trainable = True for the layers that are to learn; then "
+            "compile again"
+        ),
     )

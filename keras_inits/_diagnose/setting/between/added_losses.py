@@ -91,18 +91,22 @@ def _finding(tries: Tries, best: float, weak: float, whole: float, cost: float) 
     what = "penalties on weights" if on_weights else "what layers add to the loss"
     names = _penalized(tries.case.model) if on_weights else ()
     return Finding(
-        "regularization",
-        ("loss", *names),
-        f"on samples left out of {tries.longer} steps on a copy the loss of the data is "
-        f"{whole:.3g}, with {what} weakened to {1 - WEAKENED:.1g} of it {weak:.3g}, and of a "
-        f"constant guess {best:.3g}; what is gained so would cost {cost:.3g} in its whole weight, "
-        f"{cost / gain:.3g} times as much (limit {COSTS:g})",
-        "It pays to let the weights, or the code, say nothing of the input",
-        weaker_regularizers()
-        if on_weights
-        else f"Give it a weight of {gain / cost:.1g} or less; or, where the loss of the data is a "
-        "mean over the values of a sample, take their sum",
-        {"data": whole, "weakened": weak, "guess": best, "cost": cost},
+        kind="regularization",
+        where=("loss", *names),
+        evidence=(
+            f"on samples left out of {tries.longer} steps on a copy the loss of the data is "
+            f"{whole:.3g}, with {what} weakened to {1 - WEAKENED:.1g} of it {weak:.3g}, and of a "
+            f"constant guess {best:.3g}; what is gained so would cost {cost:.3g} in its whole "
+            f"weight, {cost / gain:.3g} times as much (limit {COSTS:g})"
+        ),
+        consequence="It pays to let the weights, or the code, say nothing of the input",
+        remedy=(
+            weaker_regularizers()
+            if on_weights
+            else f"Give it a weight of {gain / cost:.1g} or less; or, where the loss of the data "
+            "is a mean over the values of a sample, take their sum"
+        ),
+        numbers={"data": whole, "weakened": weak, "guess": best, "cost": cost},
     )
 
 

@@ -36,12 +36,14 @@ def _zeroed(tries: Tries) -> Finding | None:
     }
     what = ", ".join(f"{key}={value:g}" for key, value in given.items()) or name
     return Finding(
-        "regularization",
-        ("optimizer",),
-        f"after {len(own.losses)} steps of {name} on a copy all kernels are exactly 0 ({what})",
-        "The outputs are the same for all samples, and nothing is learned",
-        'model.compile("adam", loss=model.loss)',
-        {key: float(value) for key, value in given.items()},
+        kind="regularization",
+        where=("optimizer",),
+        evidence=(
+            f"after {len(own.losses)} steps of {name} on a copy all kernels are exactly 0 ({what})"
+        ),
+        consequence="The outputs are the same for all samples, and nothing is learned",
+        remedy='model.compile("adam", loss=model.loss)',
+        numbers={key: float(value) for key, value in given.items()},
     )
 
 
@@ -65,14 +67,16 @@ def _started_over(tries: Tries) -> Finding | None:
         return None
     name = type(inner(tries.optimizer)).__name__
     return Finding(
-        "regularization",
-        ("optimizer",),
-        f"after {len(own.losses)} steps of {name} on a copy all {len(kernels)} kernels are nearly "
-        f"0, wherever they start; {tries.longer} steps lead to a loss of "
-        f"{tries.own_longer.end:.3g}, of Adam to {other.end:.3g}",
-        "Next to no signal and no gradient pass several layers of such kernels",
-        'model.compile("adam", loss=model.loss)',
-        {"end": tries.own_longer.end, "better_end": other.end},
+        kind="regularization",
+        where=("optimizer",),
+        evidence=(
+            f"after {len(own.losses)} steps of {name} on a copy all {len(kernels)} kernels are "
+            f"nearly 0, wherever they start; {tries.longer} steps lead to a loss of "
+            f"{tries.own_longer.end:.3g}, of Adam to {other.end:.3g}"
+        ),
+        consequence="Next to no signal and no gradient pass several layers of such kernels",
+        remedy='model.compile("adam", loss=model.loss)',
+        numbers={"end": tries.own_longer.end, "better_end": other.end},
     )
 
 
@@ -103,13 +107,15 @@ def _constrained(tries: Tries) -> list[Finding]:
         return []
     return [
         Finding(
-            "regularization",
-            (*names, "loss"),
-            f"the first step cuts the kernels of {', '.join(names)} to {min(cut.values()):.2g} of "
-            f"their size by their constraints (limit {CUT:g}); {tries.longer} steps on a copy lead "
-            f"to a loss of {tries.own_longer.end:.3g}, without them to {free.end:.3g}",
-            "Signal and gradient fade by as much at each of these layers",
-            on_weights(f"w.path in {(*cut,)}", "constraint", "keras.constraints.MaxNorm(3)"),
-            {"cut": min(cut.values()), "end": tries.own_longer.end, "better_end": free.end},
+            kind="regularization",
+            where=(*names, "loss"),
+            evidence=(
+                f"the first step cuts the kernels of {', '.join(names)} to {min(cut.values()):.2g} "
+                f"of their size by their constraints (limit {CUT:g}); {tries.longer} steps on a "
+                f"copy lead to a loss of {tries.own_longer.end:.3g}, without them to {free.end:.3g}"
+            ),
+            consequence="Signal and gradient fade by as much at each of these layers",
+            remedy=on_weights(f"w.path in {(*cut,)}", "constraint", "keras.constraints.MaxNorm(3)"),
+            numbers={"cut": min(cut.values()), "end": tries.own_longer.end, "better_end": free.end},
         )
     ]

@@ -85,11 +85,13 @@ def finding(model: keras.Model, layers: Sequence[keras.layers.Layer], met: Met) 
         return None
     left, square, worst = min(shrinking, key=lambda each: each[0])
     return Finding(
-        "normalization",
-        tuple(layer.name for *_, layer in shrinking),
-        f"epsilon={worst.epsilon:g} of {worst.name} is added to a variance of {square:.2g}: "
-        f"{left:.2g} of the signal is left (limit {FADES:g})",
-        "what should come out with variance 1 fades, and the gradient with it",
-        set_on(model, [layer for *_, layer in shrinking], "epsilon", USUAL),
-        {"epsilon": float(worst.epsilon), "left": left},
+        kind="normalization",
+        where=tuple(layer.name for *_, layer in shrinking),
+        evidence=(
+            f"epsilon={worst.epsilon:g} of {worst.name} is added to a variance of {square:.2g}: "
+            f"{left:.2g} of the signal is left (limit {FADES:g})"
+        ),
+        consequence="what should come out with variance 1 fades, and the gradient with it",
+        remedy=set_on(model, [layer for *_, layer in shrinking], "epsilon", USUAL),
+        numbers={"epsilon": float(worst.epsilon), "left": left},
     )

@@ -68,12 +68,16 @@ def finding(
     momentum = max(layer.momentum for layer in layers)
     steps = f"{1 / (1 - momentum):.3g}" if momentum < 1 else "no number of"
     return Finding(
-        "moving statistics",
-        tuple(layer.name for layer in layers),
-        f"momentum={momentum:g}: moving mean and variance, now 0 and 1, take {steps} steps to "
-        f"follow those of the batches (limit {1 / (1 - SLOW):.3g}); with them the outputs are off "
-        f"by {apart:.2g} of what differs between samples (limit {APART:g})",
-        "fit sees a falling loss, and predict and validation, which use them, another net",
-        set_on(model, layers, "momentum", 0.99),
-        {"momentum": momentum, "apart": apart},
+        kind="moving statistics",
+        where=tuple(layer.name for layer in layers),
+        evidence=(
+            f"momentum={momentum:g}: moving mean and variance, now 0 and 1, take {steps} steps to "
+            f"follow those of the batches (limit {1 / (1 - SLOW):.3g}); with them the outputs are "
+            f"off by {apart:.2g} of what differs between samples (limit {APART:g})"
+        ),
+        consequence=(
+            "fit sees a falling loss, and predict and validation, which use them, another net"
+        ),
+        remedy=set_on(model, layers, "momentum", 0.99),
+        numbers={"momentum": momentum, "apart": apart},
     )

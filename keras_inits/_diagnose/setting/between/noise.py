@@ -94,11 +94,13 @@ def _finding(
     model: keras.Model, layer: Any, maker: Any, name: str, low: float, deviation: float
 ) -> Finding:
     return Finding(
-        "hidden activation",
-        (maker.name, layer.name),
-        f"{name} in {maker.name} gives nothing below {low:g}, for which {layer.name} draws with a "
-        f"deviation of {deviation:.2g} (limit {LARGE:g})",
-        "The noise never becomes small: little of what is encoded gets through it",
-        set_on(model, [maker], "activation", "keras.activations.linear"),
-        {"low": low, "deviation": deviation},
+        kind="hidden activation",
+        where=(maker.name, layer.name),
+        evidence=(
+            f"{name} in {maker.name} gives nothing below {low:g}, for which {layer.name} draws "
+            f"with a deviation of {deviation:.2g} (limit {LARGE:g})"
+        ),
+        consequence="The noise never becomes small: little of what is encoded gets through it",
+        remedy=set_on(model, [maker], "activation", "keras.activations.linear"),
+        numbers={"low": low, "deviation": deviation},
     )

@@ -62,10 +62,10 @@ def turned_round(
     if end.activation in PROBABILITIES and _on_purpose(some, truth, loss, values, softmax):
         return None
     return on_loss(
-        f"the loss falls {what}: {', '.join(f'{v:.4g}' for v in values)}",
-        "Training makes the answers worse, and the loss says that all goes well",
-        "Turn its sign, or give 1 - it where it is a share of what is right",
-        {"right": values[0], "wrong": values[-1]},
+        evidence=f"the loss falls {what}: {', '.join(f'{v:.4g}' for v in values)}",
+        consequence="Training makes the answers worse, and the loss says that all goes well",
+        remedy="Turn its sign, or give 1 - it where it is a share of what is right",
+        numbers={"right": values[0], "wrong": values[-1]},
     )
 
 
@@ -93,12 +93,14 @@ def cut_off(y: np.ndarray, targets: Targets, end: End, loss: Loss) -> Finding | 
         return None
     fit = "softmax" if targets.one_hot else "sigmoid"
     return on_activation(
-        f"the loss is {wrong[-1]:.4g} for answers {OUTSIDE[-1] / 2 - 0.5:.2g} outside of 0 to 1 on "
-        f"the wrong side and {wrong[0]:.4g} for those {OUTSIDE[0] / 2 - 0.5:.2g} outside, and "
-        f"{end.layer} with no activation gives any number",
-        "What is outside is cut off, and has no gradient",
-        new_activation(end, fit),
-        {"near": wrong[-1], "far": wrong[0]},
+        evidence=(
+            f"the loss is {wrong[-1]:.4g} for answers {OUTSIDE[-1] / 2 - 0.5:.2g} outside of 0 to "
+            f"1 on the wrong side and {wrong[0]:.4g} for those {OUTSIDE[0] / 2 - 0.5:.2g} outside, "
+            f"and {end.layer} with no activation gives any number"
+        ),
+        consequence="What is outside is cut off, and has no gradient",
+        remedy=new_activation(end, fit),
+        numbers={"near": wrong[-1], "far": wrong[0]},
     )
 
 

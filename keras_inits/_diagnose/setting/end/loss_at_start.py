@@ -144,20 +144,28 @@ def start_finding(
     )
     if even is not None and start <= _EVEN * even:
         return Finding(
-            "loss at the start",
-            ("output",),
-            f"{evidence}; outputs that take all classes for equally frequent have {even:.3g}",
-            "The classes are far from equally frequent: the first steps are spent on the bias of "
-            "the output, and rare classes are swamped meanwhile",
-            "keras_inits.fit_output_bias(model, y)",
-            {"start": own.start, "guess": best, "after": own.end, "even": even},
+            kind="loss at the start",
+            where=("output",),
+            evidence=(
+                f"{evidence}; outputs that take all classes for equally frequent have {even:.3g}"
+            ),
+            consequence=(
+                "The classes are far from equally frequent: the first steps are spent on the bias "
+                "of the output, and rare classes are swamped meanwhile"
+            ),
+            remedy="keras_inits.fit_output_bias(model, y)",
+            numbers={"start": own.start, "guess": best, "after": own.end, "even": even},
         )
     return Finding(
-        "loss at the start",
-        ("output", *layers),
-        evidence + (f"; the weights of {', '.join(layers)} are large" if layers else ""),
-        "The outputs are far too large: the weights are first spent on making them small",
-        'Draw the kernels at a smaller scale (kernel_initializer="glorot_uniform", the default, '
-        'or "initkit_he" before ReLU)',
-        {"start": whole, "guess": best, "after": own.end},
+        kind="loss at the start",
+        where=("output", *layers),
+        evidence=evidence + (f"; the weights of {', '.join(layers)} are large" if layers else ""),
+        consequence=(
+            "The outputs are far too large: the weights are first spent on making them small"
+        ),
+        remedy=(
+            'Draw the kernels at a smaller scale (kernel_initializer="glorot_uniform", the '
+            'default, or "initkit_he" before ReLU)'
+        ),
+        numbers={"start": whole, "guess": best, "after": own.end},
     )

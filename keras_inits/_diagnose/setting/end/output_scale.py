@@ -42,17 +42,23 @@ def check(tries: Tries) -> list[Finding]:
         return []
     return [
         Finding(
-            "output activation",
-            ("output", last.name),
-            f"a change of the bias of {last.name} by 1 moves the logits by {factor:.3g} (limits "
-            f"{FAINT:g} and {LOUD:g}): a constant stands between them; in {len(own.losses)} steps "
-            f"on a copy the loss goes from {own.start:.4g} to {own.end:.4g}",
-            "All classes are about equally probable whatever the weights are, and gradients are "
-            "as small as the factor"
-            if abs(factor) <= FAINT
-            else "One class is sure from the start whatever the weights are, and has no gradient",
-            f"Leave out the factor {factor:.3g} behind {last.name}",
-            {"factor": factor, "start": own.start, "end": own.end},
+            kind="output activation",
+            where=("output", last.name),
+            evidence=(
+                f"a change of the bias of {last.name} by 1 moves the logits by {factor:.3g} "
+                f"(limits {FAINT:g} and {LOUD:g}): a constant stands between them; in "
+                f"{len(own.losses)} steps on a copy the loss goes from {own.start:.4g} to "
+                f"{own.end:.4g}"
+            ),
+            consequence=(
+                "All classes are about equally probable whatever the weights are, and gradients "
+                "are as small as the factor"
+                if abs(factor) <= FAINT
+                else "One class is sure from the start whatever the weights are, and has no "
+                "gradient"
+            ),
+            remedy=f"Leave out the factor {factor:.3g} behind {last.name}",
+            numbers={"factor": factor, "start": own.start, "end": own.end},
         )
     ]
 

@@ -75,12 +75,16 @@ def _swapped(y: np.ndarray, targets: Targets, end: End, loss: Loss) -> Finding |
         ]
         if same(value, turned) and not same(right, turned):
             return on_loss(
-                f"of {len(some)} samples and made up outputs it is {value:.4g}: that is {name} of "
-                f"(outputs, targets), and of (targets, outputs) it would be {right:.4g}",
-                "It takes the logarithm of the targets: it is linear in the outputs, and hardly "
-                "sees how wrong a sure answer is",
-                f'model.compile(model.optimizer, loss="{name}")  # of (y_true, y_pred)',
-                {"given": value, "meant": right},
+                evidence=(
+                    f"of {len(some)} samples and made up outputs it is {value:.4g}: that is {name} "
+                    f"of (outputs, targets), and of (targets, outputs) it would be {right:.4g}"
+                ),
+                consequence=(
+                    "It takes the logarithm of the targets: it is linear in the outputs, and "
+                    "hardly sees how wrong a sure answer is"
+                ),
+                remedy=f'model.compile(model.optimizer, loss="{name}")  # of (y_true, y_pred)',
+                numbers={"given": value, "meant": right},
             )
     return None
 
@@ -107,14 +111,17 @@ def _crossed(y: np.ndarray, end: End, loss: Loss) -> Finding | None:
     given, changed, right, moved = *as_given[:2], fitting[0], max(fitting, key=_from(fitting[0]))
     number = end.shape[0]
     return Finding(
-        "target shape",
-        ("targets",),
-        f"the targets have shape {(number, *y.shape[1:])}, the output {end.shape}, and the loss "
-        f"compares each with all: of {FEW} samples it is {given:.4g}, and {changed:.4g} with their "
-        f"targets exchanged; with targets of shape {shape} {right:.4g} and {moved:.4g}",
-        "The best answer is the same for all samples, such as the mean of the targets",
-        f"y = y.reshape({(-1, *end.shape[1:])})",
-        {"given": given, "meant": right},
+        kind="target shape",
+        where=("targets",),
+        evidence=(
+            f"the targets have shape {(number, *y.shape[1:])}, the output {end.shape}, and the "
+            f"loss compares each with all: of {FEW} samples it is {given:.4g}, and {changed:.4g} "
+            f"with their targets exchanged; with targets of shape {shape} {right:.4g} and "
+            f"{moved:.4g}"
+        ),
+        consequence="The best answer is the same for all samples, such as the mean of the targets",
+        remedy=f"y = y.reshape({(-1, *end.shape[1:])})",
+        numbers={"given": given, "meant": right},
     )
 
 
@@ -145,12 +152,14 @@ def _unused(y: np.ndarray, targets: Targets, end: End, loss: Loss) -> Finding | 
     if np.ptp(better) > CLOSE * abs(better[0]):
         return None
     return on_loss(
-        f"the loss of made up outputs is {values[0]:.4g} for the targets, {values[1]:.4g} for "
-        f"those of other samples, and {values[2]:.4g} for their opposites; of other outputs it is "
-        f"{others[0]:.4g}, {others[1]:.4g} and {others[2]:.4g}, as much apart each time",
-        "Its gradient does not depend on the targets: nothing can be learned of them",
-        "Look at the loss; it is called with (y_true, y_pred)",
-        {"given": values[0], "other": values[2]},
+        evidence=(
+            f"the loss of made up outputs is {values[0]:.4g} for the targets, {values[1]:.4g} for "
+            f"those of other samples, and {values[2]:.4g} for their opposites; of other outputs it "
+            f"is {others[0]:.4g}, {others[1]:.4g} and {others[2]:.4g}, as much apart each time"
+        ),
+        consequence="Its gradient does not depend on the targets: nothing can be learned of them",
+        remedy="Look at the loss; it is called with (y_true, y_pred)",
+        numbers={"given": values[0], "other": values[2]},
     )
 
 
@@ -178,14 +187,20 @@ def _mixed(y: np.ndarray, end: End, loss: Loss) -> Finding | None:
     if not same(sum(whole), sum(parts)) or _near(*whole) or _near(whole[0], parts[0]):
         return None
     return on_loss(
-        f"of {number} samples and made up outputs the loss is {given[0]:.4g}, whichever of their "
-        f"targets each of them has, and {first:.4g} where all have that of the first; it is a sum "
-        "of what the output of each sample costs",
-        "Each sample is compared with the targets of all: the best answer is the same for all "
-        "samples",
-        "Give one value for each sample, of its own target: keras.ops.sum(y_true * ..., axis=-1) "
-        "in the place of a product of matrices or of a mean over the batch",
-        {"given": given[0], "first": first},
+        evidence=(
+            f"of {number} samples and made up outputs the loss is {given[0]:.4g}, whichever of "
+            f"their targets each of them has, and {first:.4g} where all have that of the first; it "
+            "is a sum of what the output of each sample costs"
+        ),
+        consequence=(
+            "Each sample is compared with the targets of all: the best answer is the same for all "
+            "samples"
+        ),
+        remedy=(
+            "Give one value for each sample, of its own target: keras.ops.sum(y_true * ..., "
+            "axis=-1) in the place of a product of matrices or of a mean over the batch"
+        ),
+        numbers={"given": given[0], "first": first},
     )
 
 

@@ -60,15 +60,20 @@ def check(case: Case) -> list[Finding]:
     changed = fits[best][1]
     return [
         Finding(
-            "input scale",
-            ("input", layer.name),
-            f"the variance that reaches {layer.name}, whose statistics are frozen, is {now:.2g} of "
-            f"that it was trained on (limits {1 / APART:g} and {APART:g}); with {best} it is "
-            f"{changed:.2g} of it. x ranges from {given.min():.4g} to {given.max():.4g}",
-            "The frozen layers were trained on inputs of another range, and what they make of "
-            "these says little",
-            f"Give x in the range of that training: x = {best}",
-            {"now": now, "changed": changed},
+            kind="input scale",
+            where=("input", layer.name),
+            evidence=(
+                f"the variance that reaches {layer.name}, whose statistics are frozen, is "
+                f"{now:.2g} of that it was trained on (limits {1 / APART:g} and {APART:g}); with "
+                f"{best} it is {changed:.2g} of it. x ranges from {given.min():.4g} to "
+                f"{given.max():.4g}"
+            ),
+            consequence=(
+                "The frozen layers were trained on inputs of another range, and what they make of "
+                "these says little"
+            ),
+            remedy=f"Give x in the range of that training: x = {best}",
+            numbers={"now": now, "changed": changed},
         )
     ]
 

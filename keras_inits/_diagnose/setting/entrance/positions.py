@@ -48,16 +48,20 @@ def check(tries: Tries) -> list[Finding]:
     steps, width = tokens.shape[1], int(tables[0].output_dim)
     return [
         Finding(
-            "missing positions",
-            tuple(table.name for table in tables),
-            f"the outputs are the same whatever the order of the {steps} steps; on samples left "
-            f"out of {tries.longer} steps on a copy the loss is {blind:.3g}, where a code of its "
-            f"place is added to each row {placed:.3g} (limit {LEARNED:g} of it)",
-            "Attention and means see a set: what the order tells cannot be learned",
-            f"Add positions to what {tables[0].name} gives of the tokens: h = h + "
-            f"keras.layers.Embedding({steps}, {width})"
-            "(keras.ops.cumsum(keras.ops.ones_like(tokens), axis=1) - 1)",
-            {"guess": best, "blind": blind, "placed": placed},
+            kind="missing positions",
+            where=tuple(table.name for table in tables),
+            evidence=(
+                f"the outputs are the same whatever the order of the {steps} steps; on samples "
+                f"left out of {tries.longer} steps on a copy the loss is {blind:.3g}, where a code "
+                f"of its place is added to each row {placed:.3g} (limit {LEARNED:g} of it)"
+            ),
+            consequence="Attention and means see a set: what the order tells cannot be learned",
+            remedy=(
+                f"Add positions to what {tables[0].name} gives of the tokens: h = h + "
+                f"keras.layers.Embedding({steps}, {width})"
+                "(keras.ops.cumsum(keras.ops.ones_like(tokens), axis=1) - 1)"
+            ),
+            numbers={"guess": best, "blind": blind, "placed": placed},
         )
     ]
 

@@ -139,14 +139,20 @@ def high(own: Trial, other: Trial, scheduled: bool, momentum: float) -> Finding:
     elif own.spread < FLAT:
         what += f", and the outputs differ between samples by {own.spread:.2g} of what they did"
     return Finding(
-        "learning rate too high",
-        ("optimizer",),
-        f"in {len(own.losses)} steps at {own.rate:.3g}, on a copy, the loss {what}; at "
-        f"{other.rate:.3g} it falls from {other.start:.3g} to {other.end:.3g}",
-        "Steps go past the minimum, and throw the weights to where gradients are 0 or huge",
-        _set(other.rate, scheduled)
-        + (f", or momentum=0.9 in place of {momentum:g}" if momentum > 0.9 else ""),
-        {"rate": own.rate, "better": other.rate, "end": own.end, "better_end": other.end},
+        kind="learning rate too high",
+        where=("optimizer",),
+        evidence=(
+            f"in {len(own.losses)} steps at {own.rate:.3g}, on a copy, the loss {what}; at "
+            f"{other.rate:.3g} it falls from {other.start:.3g} to {other.end:.3g}"
+        ),
+        consequence=(
+            "Steps go past the minimum, and throw the weights to where gradients are 0 or huge"
+        ),
+        remedy=(
+            _set(other.rate, scheduled)
+            + (f", or momentum=0.9 in place of {momentum:g}" if momentum > 0.9 else "")
+        ),
+        numbers={"rate": own.rate, "better": other.rate, "end": own.end, "better_end": other.end},
     )
 
 
@@ -205,14 +211,23 @@ def too_low(
         if any(b > 1.5 * a for a, b in zip(own.losses, other.losses, strict=False)):
             continue
         return Finding(
-            "learning rate too low",
-            ("optimizer",),
-            f"in {len(own.losses)} steps at {own.rate:.3g}, on a copy, the loss falls by "
-            f"{max(fall(own), 0):.2g} of itself; at {other.rate:.3g}, {factor:g} times as much, "
-            f"it falls from {other.start:.3g} to {other.end:.3g}",
-            "Training takes hundreds of times as long as it must",
-            _set(other.rate / 10, scheduled)
-            + (', or optimizer="adam"' if optimizer == "SGD" else ""),
-            {"rate": own.rate, "better": other.rate, "end": own.end, "better_end": other.end},
+            kind="learning rate too low",
+            where=("optimizer",),
+            evidence=(
+                f"in {len(own.losses)} steps at {own.rate:.3g}, on a copy, the loss falls by "
+                f"{max(fall(own), 0):.2g} of itself; at {other.rate:.3g}, {factor:g} times as "
+                f"much, it falls from {other.start:.3g} to {other.end:.3g}"
+            ),
+            consequence="Training takes hundreds of times as long as it must",
+            remedy=(
+                _set(other.rate / 10, scheduled)
+                + (', or optimizer="adam"' if optimizer == "SGD" else "")
+            ),
+            numbers={
+                "rate": own.rate,
+                "better": other.rate,
+                "end": own.end,
+                "better_end": other.end,
+            },
         )
     return None

@@ -80,14 +80,20 @@ def over_soon(optimizer: Any, attempt: Callable[..., Trial]) -> Finding | None:
     if not longer.end < (1 - FALLS) * own.end or collapsed(longer):
         return None
     return Finding(
-        "learning rate too low",
-        ("optimizer",),
-        f"all rates of the schedule, of {HORIZON} steps, are together worth {count:.3g} steps at "
-        f"its highest, {peak:.3g} (limit {WORTH:g}); on a copy {len(own.losses)} such steps take "
-        f"the loss from {own.start:.3g} to {own.end:.3g}, {len(longer.losses)} to {longer.end:.3g}",
-        "The weights stop where these few steps leave them (schedules count batches, not epochs)",
-        _with_schedule(optimizer, f"{peak:.3g}, {HORIZON}"),
-        {"rate": peak, "worth": count, "end": own.end, "better_end": longer.end},
+        kind="learning rate too low",
+        where=("optimizer",),
+        evidence=(
+            f"all rates of the schedule, of {HORIZON} steps, are together worth {count:.3g} steps "
+            f"at its highest, {peak:.3g} (limit {WORTH:g}); on a copy {len(own.losses)} such steps "
+            f"take the loss from {own.start:.3g} to {own.end:.3g}, {len(longer.losses)} to "
+            f"{longer.end:.3g}"
+        ),
+        consequence=(
+            "The weights stop where these few steps leave them (schedules count batches, not "
+            "epochs)"
+        ),
+        remedy=_with_schedule(optimizer, f"{peak:.3g}, {HORIZON}"),
+        numbers={"rate": peak, "worth": count, "end": own.end, "better_end": longer.end},
     )
 
 
@@ -150,15 +156,22 @@ def muted(own: Trial, optimizer: Any, attempt: Callable[..., Trial]) -> Finding 
     if share > 1 / LOW or fall(other) < max(needed, 20 * fall(own)) or collapsed(other):
         return None
     return Finding(
-        "learning rate too low",
-        ("optimizer",),
-        f"epsilon={epsilon:g} is so far above the gradients that steps are {share:.2g} of what "
-        f"they are with {EPSILON:g} (limit {1 / LOW:.2g}); in {len(own.losses)} steps at "
-        f"{own.rate:.3g}, on a copy, the loss falls by {max(fall(own), 0):.2g} of itself, with "
-        f"{EPSILON:g} by {fall(other):.2g}",
-        "Training takes hundreds of times as long as it must",
-        f"{written(optimizer)}.epsilon = {EPSILON:g}; {COMPILE}",
-        {"epsilon": float(epsilon), "share": share, "end": own.end, "better_end": other.end},
+        kind="learning rate too low",
+        where=("optimizer",),
+        evidence=(
+            f"epsilon={epsilon:g} is so far above the gradients that steps are {share:.2g} of what "
+            f"they are with {EPSILON:g} (limit {1 / LOW:.2g}); in {len(own.losses)} steps at "
+            f"{own.rate:.3g}, on a copy, the loss falls by {max(fall(own), 0):.2g} of itself, with "
+            f"{EPSILON:g} by {fall(other):.2g}"
+        ),
+        consequence="Training takes hundreds of times as long as it must",
+        remedy=f"{written(optimizer)}.epsilon = {EPSILON:g}; {COMPILE}",
+        numbers={
+            "epsilon": float(epsilon),
+            "share": share,
+            "end": own.end,
+            "better_end": other.end,
+        },
     )
 
 

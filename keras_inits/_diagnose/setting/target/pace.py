@@ -104,15 +104,21 @@ def finding(
     else:
         return None
     return Finding(
-        "target scale",
-        ("targets",),
-        f"the targets go from {targets.low:.4g} to {targets.high:.4g}, root mean square "
-        f"{size:.3g}; {what}; with targets of mean 0 and standard deviation 1, {instead}",
-        "Outputs begin near 0 with a size near 1: the whole way is left to the steps of the "
-        "optimizer, or its steps become too long",
-        "mean, std = y.mean(0), y.std(0); model.fit(x, (y - mean) / std), and "
-        "model.predict(x) * std + mean",
-        {"size": size, "ahead": ahead, "ahead_scaled": scaled},
+        kind="target scale",
+        where=("targets",),
+        evidence=(
+            f"the targets go from {targets.low:.4g} to {targets.high:.4g}, root mean square "
+            f"{size:.3g}; {what}; with targets of mean 0 and standard deviation 1, {instead}"
+        ),
+        consequence=(
+            "Outputs begin near 0 with a size near 1: the whole way is left to the steps of the "
+            "optimizer, or its steps become too long"
+        ),
+        remedy=(
+            "mean, std = y.mean(0), y.std(0); model.fit(x, (y - mean) / std), and "
+            "model.predict(x) * std + mean"
+        ),
+        numbers={"size": size, "ahead": ahead, "ahead_scaled": scaled},
     )
 
 

@@ -64,16 +64,23 @@ def _listed(targets: Targets) -> str:
 def _on_labels(
     evidence: str, consequence: str, remedy: str, numbers: Mapping[str, float]
 ) -> Finding:
-    return Finding("labels", ("targets",), evidence, consequence, remedy, numbers)
+    return Finding(
+        kind="labels",
+        where=("targets",),
+        evidence=evidence,
+        consequence=consequence,
+        remedy=remedy,
+        numbers=numbers,
+    )
 
 
 def _not_finite(targets: Targets) -> Finding:
     count = int((~np.isfinite(targets.values)).sum())
     return _on_labels(
-        f"{count} of {targets.values.size} targets are NaN or infinite",
-        "The loss is NaN, and all weights after the first step",
-        "keep = np.isfinite(y).reshape(len(y), -1).all(1); x, y = x[keep], y[keep]",
-        {"count": count},
+        evidence=f"{count} of {targets.values.size} targets are NaN or infinite",
+        consequence="The loss is NaN, and all weights after the first step",
+        remedy="keep = np.isfinite(y).reshape(len(y), -1).all(1); x, y = x[keep], y[keep]",
+        numbers={"count": count},
     )
 
 
@@ -83,12 +90,16 @@ def _binary(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
     if targets.integral and low >= 0 and high >= 2 and targets.classes:
         return [
             _on_labels(
-                f"the targets are class indices ({_listed(targets)}), and binary "
-                f"cross-entropy takes 0 or 1 for each of {k} output unit{'s' * (k > 1)}",
-                "The loss has no minimum for targets above 1: its gradient pushes the outputs to "
-                "1 for all of these",
-                new_end(end, targets),
-                {"low": low, "high": high, "units": k},
+                evidence=(
+                    f"the targets are class indices ({_listed(targets)}), and binary "
+                    f"cross-entropy takes 0 or 1 for each of {k} output unit{'s' * (k > 1)}"
+                ),
+                consequence=(
+                    "The loss has no minimum for targets above 1: its gradient pushes the outputs "
+                    "to 1 for all of these"
+                ),
+                remedy=new_end(end, targets),
+                numbers={"low": low, "high": high, "units": k},
             )
         ]
     if low < 0 or high > 1:
@@ -99,21 +110,25 @@ def _binary(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
         what = "two values" if signs else "measurements"
         return [
             _on_labels(
-                f"the targets are {what} from {low:.4g} to {high:.4g}, binary cross-entropy takes "
-                "0 to 1",
-                "Outside of it the loss has no minimum, and goes below 0",
-                remedy,
-                {"low": low, "high": high},
+                evidence=(
+                    f"the targets are {what} from {low:.4g} to {high:.4g}, binary cross-entropy "
+                    "takes 0 to 1"
+                ),
+                consequence="Outside of it the loss has no minimum, and goes below 0",
+                remedy=remedy,
+                numbers={"low": low, "high": high},
             )
         ]
     if shape and targets.values.ndim < len(end.shape) and targets.classes and k > 1:
         return [
             _on_labels(
-                f"one class index for each sample, {targets.values.shape}, is compared with each "
-                f"of {k} outputs, {end.shape}",
-                "It is broadcast: all outputs learn the same number",
-                new_loss(SPARSE[0]),
-                {"units": k},
+                evidence=(
+                    f"one class index for each sample, {targets.values.shape}, is compared with "
+                    f"each of {k} outputs, {end.shape}"
+                ),
+                consequence="It is broadcast: all outputs learn the same number",
+                remedy=new_loss(SPARSE[0]),
+                numbers={"units": k},
             )
         ]
     return shape
@@ -127,10 +142,10 @@ def _categorical(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
         if wide and targets.one_hot:
             return [
                 _on_labels(
-                    f"the targets have {shape[-1]} classes, the output {k}",
-                    "The loss cannot be computed",
-                    new_end(end, targets),
-                    {"classes": shape[-1], "units": k},
+                    evidence=f"the targets have {shape[-1]} classes, the output {k}",
+                    consequence="The loss cannot be computed",
+                    remedy=new_end(end, targets),
+                    numbers={"classes": shape[-1], "units": k},
                 )
             ]
         if targets.one_hot or (not wide and targets.values.size % end.shape[0]):
@@ -138,11 +153,15 @@ def _categorical(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
         if not wide:
             return [
                 _on_labels(
-                    f"the targets are class indices {shape}, categorical cross-entropy compares "
-                    f"one-hot rows {end.shape}",
-                    "The loss cannot be computed, or is that of numbers that are no shares",
-                    new_loss(SPARSE[0]),
-                    {"units": k},
+                    evidence=(
+                        f"the targets are class indices {shape}, categorical cross-entropy "
+                        f"compares one-hot rows {end.shape}"
+                    ),
+                    consequence=(
+                        "The loss cannot be computed, or is that of numbers that are no shares"
+                    ),
+                    remedy=new_loss(SPARSE[0]),
+                    numbers={"units": k},
                 )
             ]
     if k == 1:
@@ -160,11 +179,14 @@ def _categorical(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
         if wrong > 0.01 and not (np.isclose(sums, 0) | np.isclose(sums, 1)).all():
             return [
                 _on_labels(
-                    f"{wrong:.0%} of the rows of targets do not sum to 1 (sums {sums.min():.4g} "
-                    f"to {sums.max():.4g}), and softmax can only give shares of 1",
-                    "The loss has no minimum where the outputs equal the targets",
-                    remedy,
-                    {"share": wrong},
+                    evidence=(
+                        f"{wrong:.0%} of the rows of targets do not sum to 1 (sums "
+                        f"{sums.min():.4g} to {sums.max():.4g}), and softmax can only give shares "
+                        "of 1"
+                    ),
+                    consequence="The loss has no minimum where the outputs equal the targets",
+                    remedy=remedy,
+                    numbers={"share": wrong},
                 )
             ]
     return []
@@ -175,20 +197,25 @@ def _sparse(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
     if not targets.integral:
         return [
             _on_labels(
-                f"the targets are fractions, {targets.low:.4g} to {targets.high:.4g}, and sparse "
-                "cross-entropy takes whole class numbers",
-                "They are cut to whole numbers: most samples become class 0",
-                "Give y as it was before it was scaled: class numbers from 0",
-                {"low": targets.low, "high": targets.high},
+                evidence=(
+                    f"the targets are fractions, {targets.low:.4g} to {targets.high:.4g}, and "
+                    "sparse cross-entropy takes whole class numbers"
+                ),
+                consequence="They are cut to whole numbers: most samples become class 0",
+                remedy="Give y as it was before it was scaled: class numbers from 0",
+                numbers={"low": targets.low, "high": targets.high},
             )
         ]
     if targets.one_hot and shape == end.shape:
         return [
             _on_labels(
-                f"the targets are one-hot rows {shape}, sparse cross-entropy takes class numbers",
-                "The loss cannot be computed",
-                new_loss("categorical_crossentropy"),
-                {"units": k},
+                evidence=(
+                    f"the targets are one-hot rows {shape}, sparse cross-entropy takes class "
+                    "numbers"
+                ),
+                consequence="The loss cannot be computed",
+                remedy=new_loss("categorical_crossentropy"),
+                numbers={"units": k},
             )
         ]
     counted = targets.values[targets.values != loss.ignored]
@@ -197,11 +224,13 @@ def _sparse(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
         remedy = "y = np.unique(y, return_inverse=True)[1]" if renumbered else new_end(end, targets)
         return [
             _on_labels(
-                f"class numbers go from {counted.min():g} to {counted.max():g}, those of {k} "
-                f"outputs from 0 to {k - 1}",
-                "The loss is NaN, or cannot be computed",
-                remedy,
-                {"low": targets.low, "high": targets.high, "units": k},
+                evidence=(
+                    f"class numbers go from {counted.min():g} to {counted.max():g}, those of {k} "
+                    f"outputs from 0 to {k - 1}"
+                ),
+                consequence="The loss is NaN, or cannot be computed",
+                remedy=remedy,
+                numbers={"low": targets.low, "high": targets.high, "units": k},
             )
         ]
     if k > 1 and loss.axis % len(end.shape) == len(end.shape) - 1:
@@ -245,12 +274,12 @@ def _shape(targets: Targets, end: End, classes: int = 0) -> list[Finding]:
         remedy = f"Give y the shape {wanted}, or let the model put out {values} for each sample"
     return [
         Finding(
-            "target shape",
-            ("targets",),
-            f"the targets have shape {targets.values.shape}, the output {shape}",
-            consequence,
-            remedy,
-            {"targets": targets.values.size, "outputs": float(np.prod(end.shape))},
+            kind="target shape",
+            where=("targets",),
+            evidence=f"the targets have shape {targets.values.shape}, the output {shape}",
+            consequence=consequence,
+            remedy=remedy,
+            numbers={"targets": targets.values.size, "outputs": float(np.prod(end.shape))},
         )
     ]
 
@@ -272,9 +301,9 @@ def _alone(targets: Targets, loss: LossKind) -> list[Finding]:
     value = int(rows[0].argmax()) if targets.one_hot else float(rows[0, 0])
     return [
         _on_labels(
-            f"all {len(rows)} samples have the target {value:g}",
-            "Only a constant can be learned from them",
-            "Give samples of all classes: shuffle x and y together before they are split",
-            {"samples": len(rows)},
+            evidence=f"all {len(rows)} samples have the target {value:g}",
+            consequence="Only a constant can be learned from them",
+            remedy="Give samples of all classes: shuffle x and y together before they are split",
+            numbers={"samples": len(rows)},
         )
     ]
