@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from keras_inits import _checks
 from keras_inits._diagnose import SignalReport, TensorStatistics, Thresholds, signal_report
+from keras_inits._finding_kinds import SignalKind
 from keras_inits._optional import require
 from keras_inits._reporting import Finding
 
@@ -23,7 +24,7 @@ _KEPT_EACH_STEP = 5_000_000
 _EPOCHS = 6
 _LOUD, _FLAT = 0.2, 0.01  # a rise that is no noise; a whole range that is nothing
 # What comes in a training, of all that a diagnosis finds.
-_COMING = ("dying", "saturated", "no gradient", "vanishing")
+_COMING: tuple[SignalKind, ...] = ("dying", "saturated", "no gradient", "vanishing")
 _SLOWER = "model.optimizer.learning_rate = 0.1 * float(model.optimizer.learning_rate)"
 
 

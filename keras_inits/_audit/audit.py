@@ -1,7 +1,7 @@
 """`audit`: reads every weight of a model, changes nothing."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import keras
 import numpy as np
@@ -22,6 +22,7 @@ from keras_inits._audit.streams import growing_streams
 from keras_inits._audit.tables import dead_embeddings
 from keras_inits._audit.training import dead_units, evidence_of_training
 from keras_inits._audit.units import constant, equal_blocks, equal_units, silent_units
+from keras_inits._finding_kinds import WeightKind
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import Default, LeftAlone, OwnedWeight, Role, owned_weights, role
 from keras_inits._layers.ownership import kept_initializer
@@ -37,20 +38,7 @@ _CHECKS = (
     recurrent,
     not_orthogonal,
 )
-# Findings in this order: first what stops all learning.
-_SEVERITY = (
-    "not finite",
-    "constant kernel",
-    "residual stream",
-    "recurrence",
-    "scale",
-    "equal units",
-    "equal weights",
-    "one seed",
-    "dead units",
-    "not orthogonal",
-    "not savable",
-)
+_SEVERITY = get_args(WeightKind)  # findings come in this order
 
 
 def audit(model: keras.layers.Layer) -> AuditReport:

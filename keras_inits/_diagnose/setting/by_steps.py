@@ -17,10 +17,11 @@ from keras_inits._diagnose.setting.rate import rates, small_steps
 from keras_inits._diagnose.setting.rate.schedules import inner, momentum_of
 from keras_inits._diagnose.setting.trials import weighing
 from keras_inits._diagnose.setting.trials.tries import BUDGET, LAYERS, UNTAUGHT, Tries
+from keras_inits._finding_kinds import SettingKind
 from keras_inits._reporting import Finding
 
 # A rate, or a loss at the start, that these explain is not named on top.
-_EXPLAINING = (
+_EXPLAINING: tuple[SettingKind, ...] = (
     "loss",
     "input padding",
     "input scale",

@@ -3,38 +3,24 @@
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 from keras_inits._diagnose.report import FirstSteps
+from keras_inits._finding_kinds import SettingKind
 from keras_inits._reporting import Finding
 
-# What the user must change first: a later one may be a mere consequence.
-ORDER = (
-    "input not finite",
-    "input values",
+ORDER: tuple[SettingKind, ...] = get_args(SettingKind)
+# What data, targets, end and loss do to each other, whatever the layers between are.
+CAUSES: tuple[SettingKind, ...] = (*ORDER[: ORDER.index("target scale") + 1], "regularization")
+MISMATCHES: tuple[SettingKind, ...] = (
     "labels",
     "target shape",
     "output units",
     "output activation",
     "loss",
-    "input constant",
-    "input padding",
-    "input scale",
-    "target scale",
-    "normalization",
-    "moving statistics",
-    "missing activation",
-    "missing positions",
-    "hidden activation",
-    "regularization",
-    "dropout",
-    "loss at the start",
-    "learning rate too high",
-    "learning rate too low",
 )
-# What data, targets, end and loss do to each other, whatever the layers between are.
-CAUSES = (*ORDER[: ORDER.index("target scale") + 1], "regularization")
-MISMATCHES = ("labels", "target shape", "output units", "output activation", "loss")
-UNUSABLE = ("input not finite", "input values")  # nothing can be computed from them
+# Nothing can be computed from these.
+UNUSABLE: tuple[SettingKind, ...] = ("input not finite", "input values")
 FAR = 100.0  # times the loss of a guess
 
 Weighed = tuple[tuple[Finding, ...], tuple[str, ...]]  # those that matter, and notes

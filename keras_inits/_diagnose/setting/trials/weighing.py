@@ -15,10 +15,11 @@ from keras_inits._diagnose.setting.rate.rates import fall
 from keras_inits._diagnose.setting.remedies import COMPILE
 from keras_inits._diagnose.setting.trials.steps import Trial
 from keras_inits._diagnose.sizes import OVER_TIME
+from keras_inits._finding_kinds import SignalKind
 from keras_inits._reporting import Finding, grouped
 
 # What other weights can amend. Not among them: what learns nothing at all or is not finite.
-SCALES = ("exploding", "vanishing", "dying", "saturated", "rank-collapsed")
+SCALES: tuple[SignalKind, ...] = ("exploding", "vanishing", "dying", "saturated", "rank-collapsed")
 # Of the distance between the lower start and the lower end: more than two draws of one scheme
 # differ by. What a start loses by weights that are too large is soon made up, and is no measure.
 GAIN = 0.2
@@ -32,7 +33,7 @@ LEARNED, TIMES = 0.1, 5
 # too large: such nets do fit a batch at last, by features that they never learn (Chizat, Oyallon,
 # Bach 2019, https://arxiv.org/abs/1812.07956).
 LONGER = 10
-FADES = ("vanishing", "rank-collapsed")
+FADES: tuple[SignalKind, ...] = ("vanishing", "rank-collapsed")
 NEARLY_ALL = 0.9  # of the units
 
 
