@@ -75,7 +75,7 @@ def with_signal(
         f
         for f in setting.findings
         if (explodes and f.kind == "loss at the start")
-        or ((setting.of_weights or (explodes and _starts_far(setting))) and _of_rate(f))
+        or ((setting.of_weights or (explodes and _starts_far(setting))) and is_too_high(f))
     ]
     effects = [f for f in setting.findings if f not in causes and f not in late]
     if any(f.kind == "loss" for f in causes):
@@ -120,7 +120,8 @@ def _is_broken(finding: Finding) -> bool:
     return finding.kind == "not finite" or "values" in finding.numbers
 
 
-def _of_rate(finding: Finding) -> bool:
+def is_too_high(finding: Finding) -> bool:
+    """Says whether a finding is that the learning rate is too high."""
     return finding.where == ("optimizer",) and finding.kind == "learning rate too high"
 
 

@@ -199,6 +199,11 @@ def by_steps(tries: Tries) -> list[Finding]:
     ]
 
 
+def is_unbounded(finding: Finding) -> bool:
+    """Says whether a finding is one of `by_steps`."""
+    return finding.kind == "hidden activation" and "better_end" in finding.numbers
+
+
 def without_sizes(findings: Sequence[Finding], lost: bool) -> Weighed:
     """Returns findings of the signal without those on sizes, for a net that `by_steps` named.
 
