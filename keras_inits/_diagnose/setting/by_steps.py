@@ -24,7 +24,7 @@ from keras_inits._reporting import Finding
 
 _RATES: frozenset[SettingKind] = frozenset({"learning rate too high", "learning rate too low"})
 # What explains a rate, or a loss at the start, which are then not named on top.
-_CAUSES: frozenset[SettingKind] = frozenset(
+_EXPLAINING: frozenset[SettingKind] = frozenset(
     {
         "loss",
         "input padding",
@@ -61,10 +61,10 @@ def _checks(suspects: Sequence[Suspect]) -> tuple[_Check, ...]:
         _Check(measured.target_scale),
         _Check(measured.weight_size),
         _Check(added_losses.check, unless=frozenset({"regularization"})),
-        _Check(hidden.by_steps, unless=_CAUSES),
-        _Check(positions.check, unless=_CAUSES),
-        _Check(_of_rate, unless=_CAUSES),
-        _Check(loss_at_start.check, unless=_CAUSES | _RATES),
+        _Check(hidden.by_steps, unless=_EXPLAINING),
+        _Check(positions.check, unless=_EXPLAINING),
+        _Check(_of_rate, unless=_EXPLAINING),
+        _Check(loss_at_start.check, unless=_EXPLAINING | _RATES),
     )
 
 
@@ -177,7 +177,7 @@ def _unsteady(tries: Tries) -> Finding | None:
     if tries.longer <= tries.steps or not max(own.losses, default=0.0) > rates.THROWN * own.start:
         return None
     other, longer = tries.attempt(own.rate / 10), tries.own_longer
-    soon = other.end <= rates.HALF * own.end and max(other.losses) <= 1.5 * other.start
+    soon = other.end <= rates.HALF * own.end and max(other.losses) <= rates.RISES * other.start
     if not soon and longer.end < UNTAUGHT * min(tries.best or np.inf, longer.start):
         return None
     if longer.end < rates.HALF * longer.start or rates.only_added_rises(longer):

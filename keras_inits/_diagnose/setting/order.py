@@ -21,7 +21,7 @@ MISMATCHES: tuple[SettingKind, ...] = (
 )
 # Nothing can be computed from these.
 UNUSABLE: tuple[SettingKind, ...] = ("input not finite", "input values")
-FAR = 100.0  # times the loss of a guess
+FAR_FROM_GUESS = 100.0  # times the loss of a guess
 
 Weighed = tuple[tuple[Finding, ...], tuple[str, ...]]  # those that matter, and notes
 
@@ -128,4 +128,8 @@ def is_too_high(finding: Finding) -> bool:
 def _starts_far(setting: Setting) -> bool:
     """Says whether the loss starts far above that of a guess, which no rate has a part in."""
     first = setting.first_steps
-    return first is not None and bool(first.guess) and first.start > FAR * (first.guess or 0.0)
+    return (
+        first is not None
+        and bool(first.guess)
+        and first.start > FAR_FROM_GUESS * (first.guess or 0.0)
+    )

@@ -11,19 +11,18 @@ from collections.abc import Sequence
 import keras
 
 from keras_inits._diagnose.setting.remedies import weaker_regularizers
-from keras_inits._diagnose.setting.trials.tries import Tries
+from keras_inits._diagnose.setting.trials.tries import FEWEST_PARTED, Tries
 from keras_inits._keras_internals import all_layers
 from keras_inits._reporting import Finding
 
 WEAKENED = 0.999  # the share of what is added that is left out for comparison
 # Of the loss of the best constant guess: what is gained with weakened losses, at the least.
-LEARNED = 0.2
+WORTH_OF_GUESS = 0.2
 # Of that, what is gained with the losses as they are, at the most: a strong regularizer costs some.
 HALF = 0.5
 # Times what is gained of the data does what is added cost in its whole weight. By steps that follow
 # both it would be less, hence a choice far above 1.
 COSTS = 10.0
-SAMPLES = 32  # half of them are seen
 
 
 def check(tries: Tries) -> list[Finding]:
@@ -37,7 +36,7 @@ def check(tries: Tries) -> list[Finding]:
         return []
     weak, cost = _weakened(tries)
     gain = best - weak
-    if not gain >= LEARNED * best or not cost >= COSTS * gain:
+    if not gain >= WORTH_OF_GUESS * best or not cost >= COSTS * gain:
         return []
     whole, _ = tries.left_out()
     return [] if best - whole > HALF * gain else [_finding(tries, best, weak, whole, cost)]
@@ -60,7 +59,7 @@ def acquitted(tries: Tries, found: Sequence[Finding]) -> tuple[list[Finding], li
     if not found or not best > 0 or not _can_be_left_out(tries):
         return [*found], []
     whole, left = tries.left_out()
-    if not best - whole >= LEARNED * best or left > HALF * (own.added[0] + own.penalties[0]):
+    if not best - whole >= WORTH_OF_GUESS * best or left > HALF * (own.added[0] + own.penalties[0]):
         return [*found], []
     weak, _ = _weakened(tries)
     if best - whole <= HALF * (best - weak):
@@ -76,7 +75,7 @@ def _can_be_left_out(tries: Tries) -> bool:
     """Says whether longer trials on half of the samples say something of the others."""
     samples = keras.tree.flatten(tries.case.x)[0].shape[0]
     ours = type(tries.case.model).compute_loss is keras.Model.compute_loss
-    return bool(tries.longer) and samples >= SAMPLES and ours
+    return bool(tries.longer) and samples >= FEWEST_PARTED and ours
 
 
 def _weakened(tries: Tries) -> tuple[float, float]:

@@ -10,8 +10,8 @@ from keras_inits._diagnose.setting.trials.tries import TAUGHT, UNTAUGHT, Tries
 from keras_inits._keras_internals import all_layers
 from keras_inits._reporting import Finding
 
-FLAT = 1e-3  # of what outputs differed by, with float32's rounding
-LEFT, LESS = 0.03, 0.8  # of a kernel at the start; of the loss, where it counts as learned
+SAME_OUTPUTS = 1e-3  # of what outputs differed by, with float32's rounding
+UNMOVED, LESS = 0.03, 0.8  # of a kernel at the start; of the loss, where it counts as learned
 CUT = 0.1  # of a kernel's norm at the start; what is left of it
 
 
@@ -25,7 +25,11 @@ def _zeroed(tries: Tries) -> Finding | None:
     """Returns the finding that all weights that moved are exactly 0 after some steps."""
     own = tries.own
     kernels = [m for m, v in zip(own.moved, tries.case.copy.trained, strict=True) if v.ndim > 1]
-    if not kernels or not all(abs(moved - 1) < 1e-6 for moved in kernels) or own.spread > FLAT:
+    if (
+        not kernels
+        or not all(abs(moved - 1) < 1e-6 for moved in kernels)
+        or own.spread > SAME_OUTPUTS
+    ):
         return None
     optimizer = inner(tries.optimizer)
     name = type(optimizer).__name__
@@ -56,7 +60,7 @@ def _started_over(tries: Tries) -> Finding | None:
     """
     own, best = tries.own, tries.best
     kernels = [m for m, v in zip(own.moved, tries.case.copy.trained, strict=True) if v.ndim > 1]
-    near = all(abs(moved - 1) <= LEFT for moved in kernels)  # not where a step ended in NaN
+    near = all(abs(moved - 1) <= UNMOVED for moved in kernels)  # not where a step ended in NaN
     if len(kernels) < 2 or not near or not own.spread <= CUT or not np.isfinite(own.end):
         return None
     if not best or not tries.longer or tries.own_longer.end < UNTAUGHT * best:

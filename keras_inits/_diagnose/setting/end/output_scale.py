@@ -16,9 +16,9 @@ from keras_inits._reporting import Finding
 # 0.01 at the least (CLIP stops there, https://arxiv.org/abs/2103.00020, section 2.5): a factor of
 # 100; divisions by the width of a net, as in muP, stay above its inverse.
 FAINT, LOUD = 1e-3, 1e3
-LEARNED = 0.95  # of the loss of a guess, or of the start
-EVEN = 1e-2  # relative: the factor is the same for all samples
-SIZES, SEEN = (1.0, 1e3, 1e6), 1e-2  # of changes of the bias; what of them float32 shows
+HARDLY_TAUGHT = 0.95  # of the loss of a guess, or of the start
+ONE_FACTOR = 1e-2  # relative: the factor is the same for all samples
+SIZES, VISIBLE = (1.0, 1e3, 1e6), 1e-2  # of changes of the bias; what of them float32 shows
 _ENTROPIES = (*BINARY, *CATEGORICAL, *SPARSE)
 
 
@@ -31,7 +31,7 @@ def check(tries: Tries) -> list[Finding]:
     case, own = tries.case, tries.own
     if len(case.parts) != 1 or case.outputs != 1 or case.parts[0][2].name not in _ENTROPIES:
         return []
-    if own.end < LEARNED * min(tries.best or np.inf, own.start):
+    if own.end < HARDLY_TAUGHT * min(tries.best or np.inf, own.start):
         return []
     _, end, _ = case.parts[0]
     last = _last(case.model, end)
@@ -89,8 +89,8 @@ def _factor(tries: Tries, end: End, layer: Any) -> float | None:
             made.append(_logits(tries, end))
         copy.reset()
         moved = made[1] - made[0]
-        even = np.isfinite(moved).all() and np.ptp(moved) <= EVEN * abs(moved.mean())
-        if even and abs(moved.mean()) >= SEEN:
+        even = np.isfinite(moved).all() and np.ptp(moved) <= ONE_FACTOR * abs(moved.mean())
+        if even and abs(moved.mean()) >= VISIBLE:
             return float(moved.mean()) / size
     return None
 

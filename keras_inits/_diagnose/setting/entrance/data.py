@@ -17,14 +17,14 @@ WEAK = 10.0
 # Pixels 0..255 have 74 (MNIST) to 147 (uniform); hundreds of times the curvature and more.
 STRONG = 50.0
 OFFSET = 10.0  # |mean| / std: past it 99 % of a feature's second moment is its mean
-FAR = 100.0  # 10,000 in curvature, and two of the seven digits of float32 are gone
+FAR_OFFSET = 100.0  # 10,000 in curvature, and two of the seven digits of float32 are gone
 SPREAD = 100.0  # the largest feature's size over the median one's: 10,000 in curvature
 BLANK = 0.3  # of the pictures; one class of four, of which nothing is drawn, has less
 BARE = 0.02  # ones in the others; photographs and scans that are not overexposed have fewer 255
-TINY = 1e-2  # largest absolute value; the output is that of the biases alone
+TINY_INPUT = 1e-2  # largest absolute value; the output is that of the biases alone
 # Root mean square from which on the curvature is a hundredth of that of unit inputs: under gradient
 # descent a hundred steps do what one could. Long trials tell, since rows of length 1 are as small.
-SMALL = 0.1
+SMALL_INPUT = 0.1
 
 NORMALIZATION = (
     "norm = keras.layers.Normalization(); norm.adapt(x); "
@@ -62,13 +62,13 @@ class Scale:
         """`"strong"`, `"weak"` or `"small"` (to be proved by trial steps) or None."""
         if self.centered:
             return "weak"
-        if self.rms >= STRONG or self.largest <= TINY or self.offset >= FAR:
+        if self.rms >= STRONG or self.largest <= TINY_INPUT or self.offset >= FAR_OFFSET:
             return "strong"
         if self.spread >= SPREAD and self.rms >= WEAK:
             return "strong"
         if self.rms >= WEAK or (self.offset >= OFFSET and self.rms >= 1):
             return "weak"
-        return "small" if 0 < self.rms <= SMALL or self.offset >= OFFSET else None
+        return "small" if 0 < self.rms <= SMALL_INPUT or self.offset >= OFFSET else None
 
 
 def features(x: np.ndarray) -> np.ndarray:
@@ -146,7 +146,7 @@ def scale_finding(scale: Scale, proof: str = "", name: str = "") -> Finding:
             f"; the largest feature is {scale.spread:.3g} times the median one (limit {SPREAD:g})"
         )
     remedy = "model = keras.Sequential([keras.layers.Rescaling(1 / 255), model]), and compile again"
-    if scale.rms <= SMALL:
+    if scale.rms <= SMALL_INPUT:
         consequence = "The first kernel sees next to nothing; the output is that of the biases"
     elif scale.offset >= OFFSET and scale.rms < 1:
         consequence = (

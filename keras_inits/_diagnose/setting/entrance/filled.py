@@ -11,14 +11,14 @@ from keras_inits._diagnose.watching import watching
 from keras_inits._keras_internals import all_layers
 from keras_inits._reporting import Finding
 
-STEPS = 10  # a shorter filling is no long way to remember
+LONG_FILLING = 10  # a shorter filling is no long way to remember
 SHARE = 0.3  # of the steps, in half of the samples
 # What differs between samples at the output, against the same with the filling in front.
 LOST = 0.02
 HIDDEN = 0.02  # the share of queries that see a real step, on average, of which it is not seen
-SEEN = 0.5  # and that of the filling, of which it is
+SEEN_FILLING = 0.5  # and that of the filling, of which it is
 
-SOME = 0.5  # of the samples
+MASKED_SHARE = 0.5  # of the samples
 TAUGHT = 0.5  # of the loss that a mask leaves, without it
 
 L = keras.layers
@@ -38,7 +38,7 @@ def tails(x: np.ndarray) -> np.ndarray | None:
     >>> tails(np.repeat([[5, 7, 3] + 21 * [0]], 4, 0))
     array([21, 21, 21, 21])
     """
-    if x.ndim not in (2, 3) or x.shape[1] < STEPS or x.dtype.kind not in "fiu":
+    if x.ndim not in (2, 3) or x.shape[1] < LONG_FILLING or x.dtype.kind not in "fiu":
         return None
     last = x[:, -1].reshape(len(x), -1)
     kinds, counts = np.unique(last, axis=0, return_counts=True)
@@ -46,7 +46,7 @@ def tails(x: np.ndarray) -> np.ndarray | None:
         return None
     same = (x == kinds[counts.argmax()].flat[0]).reshape(len(x), x.shape[1], -1).all(-1)
     lengths = np.where(same.all(1), 0, (~same)[:, ::-1].argmax(1))
-    enough = max(STEPS, SHARE * x.shape[1])
+    enough = max(LONG_FILLING, SHARE * x.shape[1])
     return lengths if np.median(lengths) >= enough else None
 
 
@@ -114,7 +114,7 @@ def real(x: np.ndarray, value: float) -> np.ndarray | None:
     tail = np.logical_and.accumulate(hidden[:, ::-1], 1)[:, ::-1]
     head = np.logical_and.accumulate(hidden, 1)
     both = (hidden & ~tail).any(1) & (hidden & ~head).any(1)
-    return hidden if both.mean() > SOME else None
+    return hidden if both.mean() > MASKED_SHARE else None
 
 
 def masking(layer: Any) -> float | None:
@@ -235,7 +235,7 @@ def _shares(
         real, of_filling = float(shown[~filling].mean()), float(shown[filling].mean())
         if real > of_filling:
             return None
-        if real <= HIDDEN and of_filling >= SEEN:
+        if real <= HIDDEN and of_filling >= SEEN_FILLING:
             wrong = {"real": real, "filling": of_filling}, x.ndim == 2
     return wrong
 

@@ -32,12 +32,12 @@ HORIZON = 10_000  # steps; what comes later comes too late
 # A small data set has 100 steps an epoch. Transformers warm up over 4,000 (Vaswani et al. 2017) to
 # 10,000 steps (Devlin et al. 2019, to 1e-4), whose first 1,000 are still above `ADAPTIVE_LOW`.
 BEGIN = 1000
-LONGER = 5  # times as many steps, to see whether there was more to learn
+MORE_STEPS = 5  # times as many steps, to see whether there was more to learn
 # The default of Keras. Adam's authors have 1e-8, https://arxiv.org/abs/1412.6980.
 EPSILON = 1e-7
 # RMSprop for Inception has 1, Adam for BERT 1e-6: looked at is what is far above the default, and
 # called too large only where steps are `LOW` times as short by it.
-LARGE = 1e-4
+FAR_EPSILON = 1e-4
 
 
 def worth(schedule: Callable[[int], float]) -> tuple[float, float]:
@@ -76,7 +76,7 @@ def over_soon(optimizer: Any, attempt: Callable[..., Trial]) -> Finding | None:
     if not count < WORTH:
         return None
     own = attempt(peak, steps=max(1, round(count)))
-    longer = attempt(peak, steps=round(LONGER * max(count, STEPS)))
+    longer = attempt(peak, steps=round(MORE_STEPS * max(count, STEPS)))
     if not longer.end < (1 - FALLS) * own.end or collapsed(longer):
         return None
     return Finding(
@@ -141,7 +141,7 @@ def muted(own: Trial, optimizer: Any, attempt: Callable[..., Trial]) -> Finding 
     """
     compiled = inner(optimizer)
     epsilon = getattr(compiled, "epsilon", None)
-    if not isinstance(epsilon, float | int) or epsilon < LARGE:
+    if not isinstance(epsilon, float | int) or epsilon < FAR_EPSILON:
         return None
     if fall(own) > FALLS / 10 or own.end > 1.001 * own.start:
         return None

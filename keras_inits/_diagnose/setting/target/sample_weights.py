@@ -12,7 +12,7 @@ from keras_inits._diagnose.setting.remedies import on_loss
 from keras_inits._keras_internals import all_layers, compile_arguments
 from keras_inits._reporting import Finding
 
-SOME = 32  # samples from which on it says something that one of them holds all weight
+ENOUGH_SAMPLES = 32  # samples from which on it says something that one of them holds all weight
 ALONE = 2.0  # samples that count as many as those of a weight, (sum w)^2 / sum w^2 (Kish 1965)
 # Balanced classes have equal sums of weights, unweighted ones the ratio of their frequencies. A
 # rare class may be given more than its share, as far as a mistake in it costs more.
@@ -77,7 +77,7 @@ def check(weights: np.ndarray, targets: Targets) -> list[Finding]:
             )
         ]
     worth = float(np.abs(weights).sum() ** 2 / (weights**2).sum())
-    if worth < ALONE and weights.size >= SOME:
+    if worth < ALONE and weights.size >= ENOUGH_SAMPLES:
         share = float(np.abs(weights).max() / np.abs(weights).sum())
         return [
             _finding(

@@ -19,7 +19,7 @@ from keras_inits._diagnose.setting.plain import (
 from keras_inits._diagnose.setting.remedies import new_activation, new_end, new_loss
 from keras_inits._reporting import Finding
 
-FEW = 16  # samples from which on it says something that all belong to one class
+ENOUGH_SAMPLES = 16  # samples from which on it says something that all belong to one class
 
 
 def check(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
@@ -305,7 +305,7 @@ def is_alone(finding: Finding) -> bool:
 
 def _alone(targets: Targets, end: End, loss: LossKind) -> Finding | None:
     """Any loss: one target for all samples."""
-    if not targets.values.size or len(targets.values) < FEW:
+    if not targets.values.size or len(targets.values) < ENOUGH_SAMPLES:
         return None
     rows = targets.values.reshape(len(targets.values), -1)
     if (rows.shape[1] > 1 and not targets.one_hot) or (rows != rows[0]).any():
