@@ -133,15 +133,7 @@ def run(
 ) -> ZeroInitResult:
     """Trains the nets and the models without hidden units.
 
-    Args:
-        config: what to do. With `config.out`, each finished epoch is kept there, and a later call
-            resumes from it.
-        report: takes lines for people about the data.
-        on_progress: takes the progress.
-
-    Raises:
-        DataError: MNIST could not be had.
-        InputError: `config.out` holds runs of another recipe, or of another experiment.
+    As a `Run` it keeps each finished epoch.
     """
     net_epochs = len(SCHEMES) * config.epochs
     convex_epochs = 2 * config.seeds * min(CONVEX_EPOCHS, config.epochs)
