@@ -14,7 +14,7 @@ from rich.table import Table
 
 from keras_inits._errors import InputError
 from keras_inits._initialize.seeds import root_seed, weight_seed
-from keras_inits._keras_internals import calls_through
+from keras_inits._keras_internals import calls_through, holding
 from keras_inits._reporting import Finding, Report, plain_text
 from keras_inits._schemes.geometric import with_seed
 
@@ -180,15 +180,12 @@ def skip_initialization() -> Iterator[Skipped]:
     if _active.get() is not None:
         raise InputError("`skip_initialization` is active already: one block inside another.")
     skipped = Skipped()
-    token = _active.set(skipped)
-    try:
-        with (
-            calls_through(keras.layers.Layer, "add_weight", _add_weight),
-            calls_through(keras.Variable, "assign", _assign),
-        ):
-            yield skipped
-    finally:
-        _active.reset(token)
+    with (
+        holding(_active, skipped),
+        calls_through(keras.layers.Layer, "add_weight", _add_weight),
+        calls_through(keras.Variable, "assign", _assign),
+    ):
+        yield skipped
     if unset := skipped.unset:
         names = ", ".join(unset[:3]) + (", ..." if len(unset) > 3 else "")
         warnings.warn(
