@@ -3,7 +3,7 @@
 import math
 import numbers
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -226,25 +226,32 @@ def identified(name: str, value: Any, get: Callable[[Any], Any], example: str) -
 
 
 def loss(value: Any) -> None:
-    """Checks that `compile` takes `value` as a loss, or as a list or dict of losses by output.
+    """Checks that `compile` takes `value` as a loss, or as a nest of losses by output.
 
     Args:
         value: what was given for `loss`; None for an output that is not trained.
 
     Raises:
-        InputError: something that Keras makes nothing of, or a list or dict without a loss.
+        InputError: something that Keras makes nothing of, or a nest without a loss.
 
     >>> loss({"class": "sparse_categorical_crossentropy", "box": "mse"})
     """
-    if isinstance(value, Mapping) and "class_name" not in value:
-        parts = list(value.values())
-    else:
-        parts = list(value) if isinstance(value, list | tuple) else [value]
-    given = [part for part in parts if part is not None]
+    given = list(_losses(value))
     if not given:
         raise InputError(f"`loss` must be one that `compile` takes. Received: loss={value!r}")
     for part in given:
         function("loss", identified("loss", part, keras.losses.get, "mse"), "a loss, no model")
+
+
+def _losses(value: Any) -> Iterator[Any]:
+    """Yields the losses of a nest by output; a configuration is one loss."""
+    if isinstance(value, Mapping) and "class_name" not in value:
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for part in value:
+            yield from _losses(part)
+    elif value is not None:
+        yield value
 
 
 def shape(value: Any) -> tuple[int, ...]:

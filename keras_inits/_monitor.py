@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from keras_inits import _checks
 from keras_inits._diagnose import SignalReport, TensorStatistics, Thresholds, signal_report
+from keras_inits._finding_kinds import SignalKind
 from keras_inits._optional import require
 from keras_inits._reporting import Finding
 
@@ -23,7 +24,7 @@ _KEPT_EACH_STEP = 5_000_000
 _EPOCHS = 6
 _LOUD, _FLAT = 0.2, 0.01  # a rise that is no noise; a whole range that is nothing
 # What comes in a training, of all that a diagnosis finds.
-_COMING = ("dying", "saturated", "no gradient", "vanishing")
+_COMING: tuple[SignalKind, ...] = ("dying", "saturated", "no gradient", "vanishing")
 _SLOWER = "model.optimizer.learning_rate = 0.1 * float(model.optimizer.learning_rate)"
 
 
@@ -191,12 +192,12 @@ class SignalMonitor(keras.callbacks.Callback):
             remedy = "" if getattr(self.model, "optimizer", None) is None else _SLOWER
         spoilt = f", {len(bad)} of {len(now)} variables hold NaN since" if bad else ""
         return Finding(
-            "not finite",
-            where,
-            place + spoilt + seen,
-            "Every weight that the step reached is lost",
-            remedy,
-            {"epoch": self._epoch, "step": batch + 1},
+            kind="not finite",
+            where=where,
+            evidence=place + spoilt + seen,
+            consequence="Every weight that the step reached is lost",
+            remedy=remedy,
+            numbers={"epoch": self._epoch, "step": batch + 1},
         )
 
     def _diagnose(self, epoch: int) -> None:
@@ -265,24 +266,29 @@ def _course(losses: list[float], epoch: int) -> Finding | None:
     numbers = {"epoch": epoch, "first": last[0], "last": last[-1]}
     if rises >= 2 and min(last[_EPOCHS // 2 :]) > 0.9 * min(last[: _EPOCHS // 2]):
         return Finding(
-            "oscillating",
-            ("loss",),
-            f"over the last {_EPOCHS} epochs the loss rose {rises} times by more than "
-            f"{_LOUD:.0%} of its largest value and its lowest did not fall: "
-            + ", ".join(f"{value:.3g}" for value in last),
-            "Steps go past the minimum instead of into it",
-            _SLOWER,
-            numbers,
+            kind="oscillating",
+            where=("loss",),
+            evidence=(
+                f"over the last {_EPOCHS} epochs the loss rose {rises} times by more than "
+                f"{_LOUD:.0%} of its largest value and its lowest did not fall: "
+                + ", ".join(f"{value:.3g}" for value in last)
+            ),
+            consequence="Steps go past the minimum instead of into it",
+            remedy=_SLOWER,
+            numbers=numbers,
         )
     if max(last) - min(last) <= _FLAT * size and min(losses) > (1 - 2 * _FLAT) * losses[0]:
         return Finding(
-            "stalled",
-            ("loss",),
-            f"over the last {_EPOCHS} epochs the loss stayed within {_FLAT:.0%} of {last[-1]:.3g}, "
-            f"and it never was lower by more than {2 * _FLAT:.0%} than after the first epoch",
-            "Nothing is learned",
-            "model.optimizer.learning_rate = 10 * float(model.optimizer.learning_rate)",
-            numbers,
+            kind="stalled",
+            where=("loss",),
+            evidence=(
+                f"over the last {_EPOCHS} epochs the loss stayed within {_FLAT:.0%} of "
+                f"{last[-1]:.3g}, and it never was lower by more than {2 * _FLAT:.0%} than after "
+                "the first epoch"
+            ),
+            consequence="Nothing is learned",
+            remedy="model.optimizer.learning_rate = 10 * float(model.optimizer.learning_rate)",
+            numbers=numbers,
         )
     return None
 

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from keras_inits._errors import InputError
 from keras_inits._files import write_whole
+from keras_inits._finding_kinds import FindingKind
 
 _Item = TypeVar("_Item")
 _Key = TypeVar("_Key", bound=Hashable)
@@ -42,14 +43,14 @@ class Finding:
         numbers: the numbers of the evidence by name.
 
     >>> finding = Finding(
-    ...     kind="constant", where=("dense/kernel",), evidence="all 64 values are 0.5",
+    ...     kind="constant kernel", where=("dense/kernel",), evidence="all 64 values are 0.5",
     ...     consequence="all units stay equal", remedy='keras_inits.initialize(model)', numbers={},
     ... )
     >>> finding.where
     ('dense/kernel',)
     """
 
-    kind: str
+    kind: FindingKind
     where: tuple[str, ...]
     evidence: str
     consequence: str = ""
@@ -69,7 +70,7 @@ def grouped(items: Iterable[_Item], key: Callable[[_Item], _Key]) -> dict[_Key, 
     return groups
 
 
-def alike(findings: Iterable[Finding]) -> dict[tuple[str, str], list[Finding]]:
+def alike(findings: Iterable[Finding]) -> dict[tuple[FindingKind, str], list[Finding]]:
     """Returns findings by kind and consequence: those that are printed and proved together."""
     return grouped(findings, lambda finding: (finding.kind, finding.consequence))
 

@@ -72,6 +72,8 @@ CASES = [
     *(("diagnose", "sample_weight", value) for value in (1.0, [], {}, Y[:4])),
     *(("diagnose", "class_weight", value) for value in (1.0, [1, 2, 3], "balanced")),
     *(("diagnose", "loss", value) for value in (3.7, "nonsense", UNBUILT, ["nonsense"])),
+    *(("diagnose", "loss", value) for value in ({"a": "nonsense"}, {"a": [None, "nonsense"]}, [])),
+    *(("diagnose", name, value) for name in ("training", "confirm") for value in ("no", 1, None)),
     *(("diagnose", "thresholds", value) for value in (0.5, {"dead": 0.5})),
     *(("diagnose", "jacobian_samples", value) for value in (-1, None, 1.5)),
     *(("diagnose", "seed", value) for value in (-1, None, "0")),

@@ -1,7 +1,7 @@
 """`audit`: reads every weight of a model, changes nothing."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import keras
 import numpy as np
@@ -22,6 +22,7 @@ from keras_inits._audit.streams import growing_streams
 from keras_inits._audit.tables import dead_embeddings
 from keras_inits._audit.training import dead_units, evidence_of_training
 from keras_inits._audit.units import constant, equal_blocks, equal_units, silent_units
+from keras_inits._finding_kinds import WeightKind
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import Default, LeftAlone, OwnedWeight, Role, owned_weights, role
 from keras_inits._layers.ownership import kept_initializer
@@ -37,20 +38,7 @@ _CHECKS = (
     recurrent,
     not_orthogonal,
 )
-# Findings in this order: first what stops all learning.
-_SEVERITY = (
-    "not finite",
-    "constant kernel",
-    "residual stream",
-    "recurrence",
-    "scale",
-    "equal units",
-    "equal weights",
-    "one seed",
-    "dead units",
-    "not orthogonal",
-    "not savable",
-)
+_SEVERITY = get_args(WeightKind)  # findings come in this order
 
 
 def audit(model: keras.layers.Layer) -> AuditReport:
@@ -192,31 +180,35 @@ def _not_finite(owned: OwnedWeight, values: Any) -> Finding:
     nan = int(np.isnan(values).sum())
     infinite = int(np.isinf(values).sum())
     return Finding(
-        "not finite",
-        (owned.path,),
-        f"{nan} NaN and {infinite} infinite of {values.size} entries",
-        "the loss is NaN from the first step",
-        f'keras_inits.initialize(model, overrides={{{owned.path!r}: "initkit_he", "*": None}})',
-        {"nan": nan, "infinite": infinite, "entries": values.size},
+        kind="not finite",
+        where=(owned.path,),
+        evidence=f"{nan} NaN and {infinite} infinite of {values.size} entries",
+        consequence="the loss is NaN from the first step",
+        remedy=(
+            f'keras_inits.initialize(model, overrides={{{owned.path!r}: "initkit_he", "*": None}})'
+        ),
+        numbers={"nan": nan, "infinite": infinite, "entries": values.size},
     )
 
 
 def _not_traced(problem: str) -> Finding:
     return Finding(
-        "not traced",
-        (),
-        problem.split(". ")[0].rstrip("."),
-        "what stands around its kernels is not known: only what needs no context is judged",
+        kind="not traced",
+        where=(),
+        evidence=problem.split(". ")[0].rstrip("."),
+        consequence=(
+            "what stands around its kernels is not known: only what needs no context is judged"
+        ),
     )
 
 
 def _trained(evidence: str) -> Finding:
     return Finding(
-        "trained",
-        (),
-        f"the model has been trained: {evidence}",
-        "trained weights are not judged by the laws that drew them",
-        'To start anew: keras_inits.initialize(model, "own")',
+        kind="trained",
+        where=(),
+        evidence=f"the model has been trained: {evidence}",
+        consequence="trained weights are not judged by the laws that drew them",
+        remedy='To start anew: keras_inits.initialize(model, "own")',
     )
 
 
@@ -226,11 +218,14 @@ def _not_savable(owned: Iterable[OwnedWeight]) -> Iterator[Judgement]:
         if initializer is not None and (reason := saving.why_not_savable(initializer)):
             yield Judgement(
                 Finding(
-                    "not savable",
-                    (one.path,),
-                    reason,
-                    "the saved model does not load, or loads without its initializer",
-                    '@keras.saving.register_keras_serializable("my_package")  # above a class with '
-                    "get_config",
+                    kind="not savable",
+                    where=(one.path,),
+                    evidence=reason,
+                    consequence="the saved model does not load, or loads without its initializer",
+                    remedy=(
+                        '@keras.saving.register_keras_serializable("my_package")  # above a class '
+                        "with "
+                        "get_config"
+                    ),
                 )
             )

@@ -56,15 +56,19 @@ def chains(
     each = float(np.exp(np.mean([np.log(factors[i]) for i in way])))
     yield Judgement(
         Finding(
-            "scale",
-            tuple(dict.fromkeys(paths)),
-            f"{len(way)} layers one behind the other multiply the scale of their signal by "
-            f"{each:.3g} each: {size:.3g} reaches {last.path}",
-            "the signal fades with depth, and with it the gradient of all kernels"
-            if fades
-            else "the signal explodes with depth, and with it the gradient of all kernels",
-            'keras_inits.initialize(model, "auto")',
-            {"layers": len(way), "size": size},
+            kind="scale",
+            where=tuple(dict.fromkeys(paths)),
+            evidence=(
+                f"{len(way)} layers one behind the other multiply the scale of their signal by "
+                f"{each:.3g} each: {size:.3g} reaches {last.path}"
+            ),
+            consequence=(
+                "the signal fades with depth, and with it the gradient of all kernels"
+                if fades
+                else "the signal explodes with depth, and with it the gradient of all kernels"
+            ),
+            remedy='keras_inits.initialize(model, "auto")',
+            numbers={"layers": len(way), "size": size},
         )
     )
 

@@ -35,13 +35,21 @@ def not_orthogonal(kernel: Kernel, kernels: Kernels) -> Iterator[Judgement]:
     values = np.linalg.svd(worst, compute_uv=False)
     maps, rows, outputs = matrices.shape
     finding = Finding(
-        "not orthogonal",
-        (kernel.path,),
-        f"{len(bad)} of {maps} blocks of {rows}x{outputs} are not orthogonal: singular values "
-        f"{values.max():.3g} to {values.min():.3g} times the gain in the worst",
-        "the block squeezes some directions, which an orthogonal scheme is there to prevent",
-        remedy(kernel),
-        {"blocks": len(bad), "largest": float(values.max()), "smallest": float(values.min())},
+        kind="not orthogonal",
+        where=(kernel.path,),
+        evidence=(
+            f"{len(bad)} of {maps} blocks of {rows}x{outputs} are not orthogonal: singular values "
+            f"{values.max():.3g} to {values.min():.3g} times the gain in the worst"
+        ),
+        consequence=(
+            "the block squeezes some directions, which an orthogonal scheme is there to prevent"
+        ),
+        remedy=remedy(kernel),
+        numbers={
+            "blocks": len(bad),
+            "largest": float(values.max()),
+            "smallest": float(values.min()),
+        },
     )
     yield Judgement(finding)
 

@@ -47,14 +47,14 @@ def equal_kernels(kernels: Sequence[Kernel], wiring: Wiring | None) -> Iterator[
     for together, count in shared.items():
         parting = _parting(wiring, known, together)
         finding = Finding(
-            "equal weights",
-            together,
-            f"{count} block{'s' * (count > 1)} equal in all {len(together)} weights",
-            parting
+            kind="equal weights",
+            where=together,
+            evidence=f"{count} block{'s' * (count > 1)} equal in all {len(together)} weights",
+            consequence=parting
             or "layers that start equal are not independent: Q = K makes attention symmetric, "
             "equal branches learn the same",
-            remedy(*known.at(together[1:])),
-            {"blocks": count, "weights": len(together)},
+            remedy=remedy(*known.at(together[1:])),
+            numbers={"blocks": count, "weights": len(together)},
         )
         yield Judgement(finding, not parting)
 
@@ -161,14 +161,16 @@ def one_stream(kernels: Sequence[Kernel], wiring: Wiring | None) -> Iterator[Jud
             )
             yield Judgement(
                 Finding(
-                    "one seed",
-                    paths,
-                    f"their first {_LEADING} values are the same numbers but for scale",
-                    "one seeded initializer in several layers makes their units alike"
-                    if aligned
-                    else "one seeded initializer drew them, but no two units are alike",
-                    remedy(*(random[other] for other in group[1:])),
-                    {"weights": len(paths), "values": _LEADING},
+                    kind="one seed",
+                    where=paths,
+                    evidence=f"their first {_LEADING} values are the same numbers but for scale",
+                    consequence=(
+                        "one seeded initializer in several layers makes their units alike"
+                        if aligned
+                        else "one seeded initializer drew them, but no two units are alike"
+                    ),
+                    remedy=remedy(*(random[other] for other in group[1:])),
+                    numbers={"weights": len(paths), "values": _LEADING},
                 ),
                 aligned,
             )

@@ -51,14 +51,23 @@ def recurrent(kernel: Kernel, kernels: Kernels) -> Iterator[Judgement]:
     if effect:
         yield Judgement(
             Finding(
-                "recurrence",
-                (kernel.path,),
-                f"spectral radius {radius:.3g}, largest singular value {largest:.3g}"
-                + (f" in the worst of {maps} gates" if maps > 1 else ""),
-                effect,
-                f"keras_inits.initialize(model, overrides={{{kernel.path!r}: "
-                f'"initkit_orthogonal", "*": None}})',
-                {"radius": radius, "singular value": largest, "steps": steps, "growth": growth},
+                kind="recurrence",
+                where=(kernel.path,),
+                evidence=(
+                    f"spectral radius {radius:.3g}, largest singular value {largest:.3g}"
+                    + (f" in the worst of {maps} gates" if maps > 1 else "")
+                ),
+                consequence=effect,
+                remedy=(
+                    f"keras_inits.initialize(model, overrides={{{kernel.path!r}: "
+                    f'"initkit_orthogonal", "*": None}})'
+                ),
+                numbers={
+                    "radius": radius,
+                    "singular value": largest,
+                    "steps": steps,
+                    "growth": growth,
+                },
             )
         )
 
@@ -73,13 +82,17 @@ def bias_of_pieces(weights: Iterable[OwnedWeight]) -> Iterator[Judgement]:
         ):
             yield Judgement(
                 Finding(
-                    "recurrence",
-                    (one.path,),
-                    "with unit_forget_bias=True, Keras's default, ChronoInit drew pieces of the "
-                    "bias as if each were a whole one",
-                    "the gates start at no time constants that were asked for",
-                    f"keras_inits.initialize(model, overrides={{{one.path!r}: "
-                    '"initkit_chrono", "*": None})',
+                    kind="recurrence",
+                    where=(one.path,),
+                    evidence=(
+                        "with unit_forget_bias=True, Keras's default, ChronoInit drew pieces of "
+                        "the bias as if each were a whole one"
+                    ),
+                    consequence="the gates start at no time constants that were asked for",
+                    remedy=(
+                        f"keras_inits.initialize(model, overrides={{{one.path!r}: "
+                        '"initkit_chrono", "*": None})'
+                    ),
                 )
             )
 

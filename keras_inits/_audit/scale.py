@@ -80,15 +80,20 @@ def _off_the_law(kernel: Kernel, measured: float, meant: float, gain: float) -> 
         return
     yield Judgement(
         Finding(
-            "scale",
-            (kernel.path,),
-            f"standard deviation {measured:.3g}, {ratio:.2f} of the {meant:.3g} that "
-            f"{type(kernel.initializer).__name__} has for fans {true.fan_in:g}/{true.fan_out:g} "
-            f"(the shape reads as {shape.fan_in:g}/{shape.fan_out:g})",
-            f"the layer scales its signal or gradient by {ratio:.2f} of what the scheme is made "
-            "for",
-            remedy(kernel),
-            {"stddev": measured, "expected": meant, "ratio": ratio},
+            kind="scale",
+            where=(kernel.path,),
+            evidence=(
+                f"standard deviation {measured:.3g}, {ratio:.2f} of the {meant:.3g} that "
+                f"{type(kernel.initializer).__name__} has for fans "
+                f"{true.fan_in:g}/{true.fan_out:g} (the shape reads as "
+                f"{shape.fan_in:g}/{shape.fan_out:g})"
+            ),
+            consequence=(
+                f"the layer scales its signal or gradient by {ratio:.2f} of what the scheme is "
+                "made for"
+            ),
+            remedy=remedy(kernel),
+            numbers={"stddev": measured, "expected": meant, "ratio": ratio},
         ),
         # What a branch adds too little, the stream has; a table of small rows is as Keras's own
         # is; of what is not seen nothing is sure.
@@ -151,14 +156,24 @@ def _fixed_scale(
     if fades or grows:
         yield Judgement(
             Finding(
-                "scale",
-                (kernel.path,),
-                f"standard deviation {measured:.3g} with fan_in {kernel.geometry.fan_in:g}: the "
-                f"layer multiplies the scale of its signal by {gain:.3g}",
-                "the signal "
-                + ("fades" if fades else "saturates the activation" if saturated else "explodes"),
-                remedy(kernel),
-                {"stddev": measured, "gain": gain},
+                kind="scale",
+                where=(kernel.path,),
+                evidence=(
+                    f"standard deviation {measured:.3g} with fan_in {kernel.geometry.fan_in:g}: "
+                    f"the layer multiplies the scale of its signal by {gain:.3g}"
+                ),
+                consequence=(
+                    "the signal "
+                    + (
+                        "fades"
+                        if fades
+                        else "saturates the activation"
+                        if saturated
+                        else "explodes"
+                    )
+                ),
+                remedy=remedy(kernel),
+                numbers={"stddev": measured, "gain": gain},
             ),
             not _is_unseen(kernel),
         )

@@ -79,13 +79,15 @@ def _judged(
     end = wiring.calls[stream.sums[-1]].path
     yield Judgement(
         Finding(
-            "residual stream",
-            tuple(dict.fromkeys(k.path for k in ends)),
-            f"{count} branches add to the stream from {start} to {end}: its root mean square "
-            f"grows by a factor of {growth:.3g}",
-            _effect(normalized, is_fault),
-            _remedy(factor),
-            {"sums": len(sums), "branches": count, "growth": growth, "factor": factor},
+            kind="residual stream",
+            where=tuple(dict.fromkeys(k.path for k in ends)),
+            evidence=(
+                f"{count} branches add to the stream from {start} to {end}: its root mean square "
+                f"grows by a factor of {growth:.3g}"
+            ),
+            consequence=_effect(normalized, is_fault),
+            remedy=_remedy(factor),
+            numbers={"sums": len(sums), "branches": count, "growth": growth, "factor": factor},
         ),
         is_fault,
     )

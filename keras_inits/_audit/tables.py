@@ -19,12 +19,14 @@ def dead_embeddings(kernel: Kernel, kernels: Kernels) -> Iterator[Judgement]:
     if zero > 1 or equal:  # one entry of zeros is how padding is often made
         yield Judgement(
             Finding(
-                "dead embeddings",
-                (kernel.path,),
-                f"of {len(entries)} entries {zero} are zero and {equal} equal another",
-                "the model cannot tell these entries apart before they have been trained",
-                _redraw_entries(kernel.path),
-                {"entries": len(entries), "zero": zero, "equal": equal},
+                kind="dead embeddings",
+                where=(kernel.path,),
+                evidence=f"of {len(entries)} entries {zero} are zero and {equal} equal another",
+                consequence=(
+                    "the model cannot tell these entries apart before they have been trained"
+                ),
+                remedy=_redraw_entries(kernel.path),
+                numbers={"entries": len(entries), "zero": zero, "equal": equal},
             ),
             is_fault=False,
         )

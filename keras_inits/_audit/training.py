@@ -1,6 +1,6 @@
 """Whether a model has been trained: then its weights have left the laws that drew them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from keras import initializers, layers, ops
 from keras_inits._audit.drawn import LIMIT, surprise
 from keras_inits._audit.kernel import Judgement, Kernel, copies
 from keras_inits._audit.orthogonality import has_left_orthogonality
+from keras_inits._finding_kinds import WeightKind
 from keras_inits._layers import OwnedWeight
 from keras_inits._reporting import Finding
 from keras_inits._schemes import ConstantInit, OnesInit, ZerosInit
@@ -88,27 +89,33 @@ def dead_units(kernels: Sequence[Kernel]) -> Iterator[Judgement]:
             count = sum(copies(columns[index, alive[index]]) for index in range(maps))
             if count:
                 equal[kernel.path] = count
-    for found, kind, evidence, consequence in (
-        (zero, "dead units", "all incoming weights of {} are zero", "they ignore their input"),
-        (
-            equal,
+    if zero:
+        yield _of_units(
+            "dead units", zero, "all incoming weights of {} are zero", "they ignore their input"
+        )
+    if equal:
+        yield _of_units(
             "equal units",
+            equal,
             "{} have the incoming weights of another",
             "they have learned as one unit, and go on so unless what stands behind parts them",
-        ),
-    ):
-        if found:
-            units = sum(found.values())
-            yield Judgement(
-                Finding(
-                    kind,
-                    tuple(found),
-                    evidence.format(f"{units} unit{'s' * (units != 1)}"),
-                    consequence,
-                    "",
-                    {"units": units, "kernels": len(found)},
-                )
-            )
+        )
+
+
+def _of_units(
+    kind: WeightKind, counts: Mapping[str, int], evidence: str, consequence: str
+) -> Judgement:
+    """Returns the judgement on so many units of the kernels of these paths."""
+    units = sum(counts.values())
+    return Judgement(
+        Finding(
+            kind=kind,
+            where=tuple(counts),
+            evidence=evidence.format(f"{units} unit{'s' * (units != 1)}"),
+            consequence=consequence,
+            numbers={"units": units, "kernels": len(counts)},
+        )
+    )
 
 
 def _has_moved(weight: Any, initializer: Any) -> bool:

@@ -55,12 +55,14 @@ def constant(kernel: Kernel, kernels: Kernels) -> Iterator[Judgement]:
         )
     yield Judgement(
         Finding(
-            "constant kernel",
-            (kernel.path,),
-            f"all {kernel.values.size} entries are {value:g}",
-            effect + (", and passes no gradient back" if value == 0 and not dead else ""),
-            remedy(kernel),
-            {"value": value, "entries": kernel.values.size},
+            kind="constant kernel",
+            where=(kernel.path,),
+            evidence=f"all {kernel.values.size} entries are {value:g}",
+            consequence=(
+                effect + (", and passes no gradient back" if value == 0 and not dead else "")
+            ),
+            remedy=remedy(kernel),
+            numbers={"value": value, "entries": kernel.values.size},
         ),
         symmetric,
     )
@@ -97,12 +99,12 @@ def silent_units(kernel: Kernel, kernels: Kernels) -> Iterator[Judgement]:
         return
     yield Judgement(
         Finding(
-            "dead units",
-            (kernel.path,),
-            f"all incoming weights of {zero.size} of {kernel.units} units are zero",
-            "they never fire and get no gradient: they stay so",
-            remedy(kernel),
-            {"units": int(zero.size), "kernels": 1},
+            kind="dead units",
+            where=(kernel.path,),
+            evidence=f"all incoming weights of {zero.size} of {kernel.units} units are zero",
+            consequence="they never fire and get no gradient: they stay so",
+            remedy=remedy(kernel),
+            numbers={"units": int(zero.size), "kernels": 1},
         )
     )
 
@@ -184,13 +186,15 @@ def equal_units(kernel: Kernel, kernels: Kernels) -> Iterator[Judgement]:
     if equal and not all(apart):
         yield Judgement(
             Finding(
-                "equal units",
-                (kernel.path,),
-                f"{equal} of {kernel.units} units have the incoming weights of another",
-                "units that start equal get equal gradients and stay equal, unless what stands "
-                "behind them tells them apart",
-                remedy(kernel),
-                {"equal": equal, "units": kernel.units},
+                kind="equal units",
+                where=(kernel.path,),
+                evidence=f"{equal} of {kernel.units} units have the incoming weights of another",
+                consequence=(
+                    "units that start equal get equal gradients and stay equal, unless what stands "
+                    "behind them tells them apart"
+                ),
+                remedy=remedy(kernel),
+                numbers={"equal": equal, "units": kernel.units},
             ),
             kernel.context.alone or False in apart,
         )
@@ -232,12 +236,12 @@ def equal_blocks(kernel: Kernel, kernels: Kernels) -> Iterator[Judgement]:
     if equal := copies(kernel.matrices.reshape(maps, -1)):
         yield Judgement(
             Finding(
-                "equal weights",
-                (kernel.path,),
-                f"{equal} of its {maps} blocks of {rows}x{outputs} equal another block",
-                "gates or groups start as one; their places in the layer part them",
-                remedy(kernel),
-                {"equal": equal, "blocks": maps},
+                kind="equal weights",
+                where=(kernel.path,),
+                evidence=f"{equal} of its {maps} blocks of {rows}x{outputs} equal another block",
+                consequence="gates or groups start as one; their places in the layer part them",
+                remedy=remedy(kernel),
+                numbers={"equal": equal, "blocks": maps},
             ),
             is_fault=False,
         )

@@ -22,6 +22,7 @@ from keras_inits._compare.words import (
     p_text,
 )
 from keras_inits._errors import InputError
+from keras_inits._finding_kinds import TrainingKind
 from keras_inits._optional import package
 from keras_inits._reporting import Finding, Report, plain_text
 
@@ -298,7 +299,7 @@ class Comparison(Report):
 
     def _failures(self) -> Iterator[Finding]:
         count, diverged, stuck = len(self.seeds), self.diverged(), self.stuck()
-        kinds = [
+        kinds: list[tuple[TrainingKind, NDArray[np.bool_] | None, str]] = [
             (
                 "diverged",
                 diverged,
@@ -312,9 +313,9 @@ class Comparison(Report):
             for scheme, number in zip(self.schemes, counts, strict=True):
                 if number:
                     yield Finding(
-                        kind,
-                        (scheme,),
-                        f"{number} of {count} {text}",
+                        kind=kind,
+                        where=(scheme,),
+                        evidence=f"{number} of {count} {text}",
                         numbers={"failed": number, "runs": count},
                     )
 

@@ -50,16 +50,18 @@ def too_few(evidence: Evidence) -> Found:
         yield (
             index,
             Finding(
-                "no gradient",
-                (call.name,),
-                f"it takes {what} over {over} each: {_of_what(layer, given.shape)}",
-                "Whatever it is given, it puts out its beta: nothing comes through it, and no "
-                "gradient back"
-                if nothing
-                else ("The sign" if values == 1 else "Which of them is larger")
-                + " is all that comes through it, and no gradient comes back",
-                _of_more(evidence, call, layer),
-                {"values": float(values)},
+                kind="no gradient",
+                where=(call.name,),
+                evidence=f"it takes {what} over {over} each: {_of_what(layer, given.shape)}",
+                consequence=(
+                    "Whatever it is given, it puts out its beta: nothing comes through it, and no "
+                    "gradient back"
+                    if nothing
+                    else ("The sign" if values == 1 else "Which of them is larger")
+                    + " is all that comes through it, and no gradient comes back"
+                ),
+                remedy=_of_more(evidence, call, layer),
+                numbers={"values": float(values)},
             ),
         )
 
@@ -133,15 +135,19 @@ def constant(evidence: Evidence) -> Found:
         yield (
             index,
             Finding(
-                "no gradient",
-                (call.name,),
-                f"its output is {call.output.mean:.3g} for every sample, whatever it is given"
-                + (f": along axis {axis} entries are equal" if axis is not None else ""),
-                "Nothing of the input comes through it: what follows learns a constant",
-                "Pool over smaller windows, or behind layers that learn what to look for."
-                if pools
-                else "Normalize over an axis of entries that differ, or by "
-                "keras.layers.BatchNormalization.",
-                {"std": call.output.std},
+                kind="no gradient",
+                where=(call.name,),
+                evidence=(
+                    f"its output is {call.output.mean:.3g} for every sample, whatever it is given"
+                    + (f": along axis {axis} entries are equal" if axis is not None else "")
+                ),
+                consequence="Nothing of the input comes through it: what follows learns a constant",
+                remedy=(
+                    "Pool over smaller windows, or behind layers that learn what to look for."
+                    if pools
+                    else "Normalize over an axis of entries that differ, or by "
+                    "keras.layers.BatchNormalization."
+                ),
+                numbers={"std": call.output.std},
             ),
         )

@@ -1,5 +1,6 @@
 """The report of `diagnose`: passes through a model, what they show, and what its setting is."""
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -64,51 +65,25 @@ def report(
     model: keras.Model, batch: Batch, options: Options, notes: tuple[str, ...] = ()
 ) -> SignalReport:
     """Returns the report of `diagnose`; `notes` are its first ones."""
-    loss = options.loss
-    if batch.y is None and loss is not None:
-        raise InputError(f"A loss needs targets: give `y`. Received: loss={loss!r}, y=None")
-    own_step = loss is None and has_own_step(model)
+    if batch.y is None and options.loss is not None:
+        raise InputError(f"A loss needs targets: give `y`. Received: loss={options.loss!r}, y=None")
+    own_step = options.loss is None and has_own_step(model)
     if not own_step:
         batch = replace(batch, x=arranged(model, batch.x))
     passes.build(model, batch, own_step)
     rng = np.random.default_rng(options.seed)
     with left_as_it_was(model) as state:
-        setting = Setting()
-        if options.setting:
-            goals = None if own_step else batch.y
-            setting = examine(model, batch.x, goals, loss=loss, sample_weight=batch.sample_weight)
-            if not setting.usable:
-                batch, cleaning = cleaned(batch, model)
-                notes += cleaning
-        try:
-            seen = _pass(model, batch, state, options, rng, own_step)
-        except Exception as error:
-            # What the loss refuses is a finding; the signal can be looked at still.
-            if own_step or not any(_REFUSED & {*finding.where} for finding in setting.findings):
-                raise
-            state.restore()
-            seen = _pass(model, replace(batch, y=None), state, options, rng, own_step)
-            notes += (f"loss: none, {type(error).__name__}; a random cotangent went back",)
-        jacobian, more = _jacobian(model, batch.x, state, options, rng)
-        evidence = _evidence(model, batch, seen, options.thresholds, jacobian)
-        found = judge(evidence)
-        # Kernels drawn anew one by one, by which the others are weighed, do not calm a stream.
-        whole = tuple(f for f in found if WHOLE & f.numbers.keys())
-        lost = jacobian is not None and 0 < jacobian.response < 1 / options.thresholds.response
-        weighed, dismissed = setting.weigh([f for f in found if f not in whole], lost)
-        findings = by_severity((*whole, *weighed))
+        setting, batch, cleaning = _setting(model, batch, options, own_step)
+        run = _Passes(model, state, options, own_step)
+        seen, refusal = run.allowed(batch, setting, rng)
+        jacobian, unmeasured = run.jacobian(batch.x, rng)
+        evidence = run.evidence(batch, seen, jacobian)
+        findings, dismissed = _judged(evidence, setting)
         if options.confirm:
-
-            def again(x: Any) -> Evidence:
-                given = replace(batch, x=x, y=None if seen.loss is None else batch.y)
-                fresh = np.random.default_rng(options.seed)
-                other = _pass(model, given, state, options, fresh, own_step)
-                response, _ = _jacobian(
-                    model, x, state, options, np.random.default_rng(options.seed)
-                )
-                return _evidence(model, given, other, options.thresholds, response)
-
+            trained = batch if seen.loss is not None else replace(batch, y=None)
+            again = functools.partial(run.again, trained)
             findings = confirmed(findings, evidence, state, judge, again)
+    notes = (*notes, *cleaning, *refusal)
     if own_step:
         notes += ("loss and gradients: of the model's own train_step",)
     ends = [evidence.calls[end].name for end in evidence.ends]
@@ -119,23 +94,121 @@ def report(
         layers=_layers(evidence, findings, options.training),
         jacobian=jacobian,
         findings=with_signal(setting, findings, ends),
-        notes=(*notes, *_unseen(seen.recorder), *more, *setting.notes, *dismissed),
+        notes=(*notes, *_unseen(seen.recorder), *unmeasured, *setting.notes, *dismissed),
         first_steps=setting.first_steps,
     )
 
 
-def _pass(
-    model: keras.Model,
-    batch: Batch,
-    state: State,
-    options: Options,
-    rng: np.random.Generator,
-    own_step: bool,
-) -> Pass:
-    if own_step:
-        return passes.own_step(model, batch, state)
-    loss = None if batch.y is None else options.loss
-    return passes.standard_step(model, batch, state, loss=loss, training=options.training, rng=rng)
+def _setting(
+    model: keras.Model, batch: Batch, options: Options, own_step: bool
+) -> tuple[Setting, Batch, tuple[str, ...]]:
+    """Returns the setting, the batch without what cannot be computed with, and notes on that."""
+    if not options.setting:
+        return Setting(), batch, ()
+    goals = None if own_step else batch.y
+    weights = batch.sample_weight
+    setting = examine(model, batch.x, goals, loss=options.loss, sample_weight=weights)
+    return (setting, batch, ()) if setting.usable else (setting, *cleaned(batch, model))
+
+
+def _judged(evidence: Evidence, setting: Setting) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+    """Returns what is wrong with the signal, and notes on what trial steps show to be no fault."""
+    found = judge(evidence)
+    # Kernels drawn anew one by one, by which the others are weighed, do not calm a stream.
+    whole = tuple(f for f in found if WHOLE & f.numbers.keys())
+    response = evidence.jacobian.response if evidence.jacobian else 0.0
+    lost = 0 < response < 1 / evidence.thresholds.response
+    weighed, dismissed = setting.weigh([f for f in found if f not in whole], lost)
+    return by_severity((*whole, *weighed)), dismissed
+
+
+@dataclass(frozen=True)
+class _Passes:
+    """The passes of one diagnosis.
+
+    Attributes:
+        model: built.
+        state: puts all values of it back.
+        options: of the diagnosis.
+        own_step: whether a pass is one of the model's own `train_step`.
+    """
+
+    model: keras.Model
+    state: State
+    options: Options
+    own_step: bool
+
+    def run(self, batch: Batch, rng: np.random.Generator) -> Pass:
+        """Returns one pass forward and back."""
+        if self.own_step:
+            return passes.own_step(self.model, batch, self.state)
+        loss = None if batch.y is None else self.options.loss
+        training = self.options.training
+        return passes.standard_step(
+            self.model, batch, self.state, loss=loss, training=training, rng=rng
+        )
+
+    def allowed(
+        self, batch: Batch, setting: Setting, rng: np.random.Generator
+    ) -> tuple[Pass, tuple[str, ...]]:
+        """Returns a pass, without targets where the loss refuses them, and a note on that.
+
+        What the loss refuses is a finding of the setting; the signal can be looked at still.
+        """
+        try:
+            return self.run(batch, rng), ()
+        except Exception as error:
+            if self.own_step or not any(_REFUSED & {*f.where} for f in setting.findings):
+                raise
+            self.state.restore()
+            note = f"loss: none, {type(error).__name__}; a random cotangent went back"
+            return self.run(replace(batch, y=None), rng), (note,)
+
+    def jacobian(
+        self, inputs: Any, rng: np.random.Generator
+    ) -> tuple[JacobianReport | None, tuple[str, ...]]:
+        """Returns the Jacobian at some samples, or a note on why there is none."""
+        samples = self.options.jacobian_samples
+        if samples == 0:
+            return None, ()
+        if not all(map(backend.is_floating, keras.tree.flatten(inputs))):
+            return None, ("no Jacobian: the model takes integers or text",)
+
+        def run(tensors: Any) -> Any:
+            return self.model(tensors, training=self.options.training)
+
+        with watching(Silencer(self.state)):
+            try:
+                return jacobians.estimate(run, inputs, samples=samples, steps=3, rng=rng), ()
+            except backend.errors as error:
+                return None, (f"no Jacobian: {type(error).__name__} on {samples} samples",)
+
+    def evidence(self, batch: Batch, seen: Pass, jacobian: JacobianReport | None) -> Evidence:
+        """Returns what a pass and a Jacobian show."""
+        recorder = seen.recorder
+        return Evidence(
+            model=self.model,
+            inputs=batch.x,
+            calls=recorder.calls,
+            needed=seen.needed,
+            ends=[end for end in seen.ends if end >= 0],
+            cuts=recorder.cuts,
+            weights={
+                id(w): _weight(w, seen.gradients.get(id(w)), recorder.scale)
+                for w in self.model.trainable_weights
+            },
+            loss=seen.loss,
+            thresholds=self.options.thresholds,
+            outputs=seen.outputs,
+            jacobian=jacobian,
+        )
+
+    def again(self, batch: Batch, x: Any) -> Evidence:
+        """Returns the evidence of the first pass, with `x` for the inputs of the batch."""
+        batch = replace(batch, x=x)
+        seen = self.run(batch, np.random.default_rng(self.options.seed))
+        jacobian, _ = self.jacobian(x, np.random.default_rng(self.options.seed))
+        return self.evidence(batch, seen, jacobian)
 
 
 def _unseen(recorder: Recorder) -> Iterator[str]:
@@ -145,56 +218,6 @@ def _unseen(recorder: Recorder) -> Iterator[str]:
     if recorder.unseen:
         places = ", ".join(name or "the model" for name in recorder.unseen)
         yield f"not seen: what runs inside a tf.function, in {places}; without the decorator it is"
-
-
-def _evidence(
-    model: keras.Model,
-    batch: Batch,
-    seen: Pass,
-    thresholds: Thresholds,
-    jacobian: JacobianReport | None,
-) -> Evidence:
-    recorder = seen.recorder
-    weights = {
-        id(w): _weight(w, seen.gradients.get(id(w)), recorder.scale)
-        for w in model.trainable_weights
-    }
-    return Evidence(
-        model=model,
-        inputs=batch.x,
-        calls=recorder.calls,
-        needed=seen.needed,
-        ends=[end for end in seen.ends if end >= 0],
-        cuts=recorder.cuts,
-        weights=weights,
-        loss=seen.loss,
-        thresholds=thresholds,
-        outputs=seen.outputs,
-        jacobian=jacobian,
-    )
-
-
-def _jacobian(
-    model: keras.Model,
-    inputs: Any,
-    state: State,
-    options: Options,
-    rng: np.random.Generator,
-) -> tuple[JacobianReport | None, tuple[str, ...]]:
-    samples = options.jacobian_samples
-    if samples == 0:
-        return None, ()
-    if not all(map(backend.is_floating, keras.tree.flatten(inputs))):
-        return None, ("no Jacobian: the model takes integers or text",)
-
-    def run(tensors: Any) -> Any:
-        return model(tensors, training=options.training)
-
-    with watching(Silencer(state)):
-        try:
-            return jacobians.estimate(run, inputs, samples=samples, steps=3, rng=rng), ()
-        except backend.errors as error:
-            return None, (f"no Jacobian: {type(error).__name__} on {samples} samples",)
 
 
 def _layers(

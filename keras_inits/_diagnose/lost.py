@@ -41,55 +41,52 @@ def no_gradient(evidence: Evidence) -> Found:
     A gradient that is 0 behind weights that start at 0 and themselves have one is no fault: it
     comes with the first step.
     """
-    alive = [_alive(evidence, index) for index in range(len(evidence.calls))]
-    learns = _learning(evidence)
     finite = all(
         call.output.finite and (call.gradient is None or call.gradient.finite)
         for call in evidence.calls
     )
     if evidence.loss == 0 or not finite:  # NaN makes zeros behind rectifiers
         return
+    learns = _learning(evidence)
     ends = [end for end in evidence.ends if learns[end]]
-    if ends and not any(alive[end] for end in ends):
-        zero = any(evidence.calls[end].gradient is not None for end in ends)
-        yield (
-            None,
-            Finding(
-                "no gradient",
-                ("loss",),
-                "the gradient of the loss at the model's output is 0"
-                if zero
-                else "the loss hands no gradient back to the model's output",
-                "No weight ever moves",
-                'Use a loss that is differentiable and depends on the output, such as loss="mse".',
-                {"gradient": 0.0} if zero else {},
-            ),
-        )
+    if ends and not any(_alive(evidence, end) for end in ends):
+        is_zero = any(evidence.calls[end].gradient is not None for end in ends)
+        yield None, _of_the_loss(is_zero=is_zero)
         return
     last = max((i for i, taught in enumerate(learns) if taught), default=None)
     cuts = [] if last is None else [cut for cut in evidence.cuts if last in cut.origins]
     if cuts and not any(map(_any_gradient, evidence.calls)):
         yield last, _behind(evidence, last or 0, cuts)
         return
-    for index, call in enumerate(evidence.calls):
-        if not learns[index]:
+    for index in (i for i, taught in enumerate(learns) if taught):
+        if _alive(evidence, index):
+            if not evidence.calls[index].composite and _own_gradient_is_zero(evidence, index):
+                yield index, _inside(evidence, index)
             continue
-        if not alive[index]:
-            if _taught_otherwise(evidence, index, alive) or _taught_elsewhere(evidence, index):
-                continue
-            takers = [j for j in evidence.leads_to[index] if alive[j] and not _waits(evidence, j)]
-            waiting = [j for j in evidence.leads_to[index] if alive[j] and _waits(evidence, j)]
-            if not takers or waiting or _innocent(evidence, takers[0]):
-                continue
-            if _is_unread(evidence, index, learns):
-                continue
-            other = _scored_against(evidence, index)
-            # Queries or keys that start at 0 take the gradient of the others for one step alone;
-            # where both do, `stuck` says so.
-            if other is None or not _starts_at_zero(evidence, other):
-                yield takers[0], _between(evidence, index, takers[0])
-        elif not call.composite and _own_gradient_is_zero(evidence, index):
-            yield index, _inside(evidence, index)
+        takers = [j for j in evidence.leads_to[index] if _alive(evidence, j)]
+        if takers and not _is_excused(evidence, index, takers, learns):
+            yield takers[0], _between(evidence, index, takers[0])
+
+
+def _is_excused(
+    evidence: Evidence, index: int, takers: Sequence[int], learns: Sequence[bool]
+) -> bool:
+    """Says whether it is no fault that a call gets no gradient, or another's.
+
+    Args:
+        evidence: of the pass.
+        index: of the call.
+        takers: calls that take what it makes, and get a gradient.
+        learns: of each call, whether there is something to train in it or before it.
+    """
+    return (
+        _taught_otherwise(evidence, index)
+        or _taught_elsewhere(evidence, index)
+        or any(_waits(evidence, taker) for taker in takers)
+        or _innocent(evidence, takers[0])
+        or _is_unread(evidence, index, learns)
+        or _waits_for_partner(evidence, index)
+    )
 
 
 def stuck(evidence: Evidence) -> Found:
@@ -103,12 +100,14 @@ def stuck(evidence: Evidence) -> Found:
         yield (
             index,
             Finding(
-                "no gradient",
-                (call.name, name),
-                f"its kernel is 0, and so is {name}, by which what it makes is multiplied: the "
-                "gradient of each is 0 because of the other",
-                "Neither ever moves; only one of them may start at 0",
-                redraw(evidence, index),
+                kind="no gradient",
+                where=(call.name, name),
+                evidence=(
+                    f"its kernel is 0, and so is {name}, by which what it makes is multiplied: the "
+                    "gradient of each is 0 because of the other"
+                ),
+                consequence="Neither ever moves; only one of them may start at 0",
+                remedy=redraw(evidence, index),
             ),
         )
 
@@ -145,10 +144,15 @@ def _scored_against(evidence: Evidence, index: int) -> int | None:
     return None
 
 
-def _starts_at_zero(evidence: Evidence, index: int) -> bool:
-    """Says whether a call makes zeros, by weights that are to be trained."""
-    zeros = evidence.calls[index].output.second_moment == 0
-    return zeros and bool(evidence.own_weights(index))
+def _waits_for_partner(evidence: Evidence, index: int) -> bool:
+    """Says whether queries are scored against keys that start at 0, or keys against such queries.
+
+    They take the gradient of the others for one step alone. Where both do, `stuck` says so.
+    """
+    other = _scored_against(evidence, index)
+    if other is None or evidence.calls[other].output.second_moment != 0:
+        return False
+    return bool(evidence.own_weights(other))
 
 
 def _is_still(evidence: Evidence, index: int) -> bool:
@@ -161,14 +165,14 @@ def _is_still(evidence: Evidence, index: int) -> bool:
     return still and call.output.second_moment == 0 and call.gradient.second_moment == 0
 
 
-def _taught_otherwise(evidence: Evidence, index: int, alive: Sequence[bool]) -> bool:
+def _taught_otherwise(evidence: Evidence, index: int) -> bool:
     """Says whether a call's weights learn from a loss that it adds itself, and all before it learn.
 
     So do the codes of a residual quantizer: what it hands on is taken off again.
     """
     call = evidence.calls[index]
     weights = evidence.own_weights(index)
-    if not all(alive[i] for i in call.before if 0 <= i < index):
+    if not all(_alive(evidence, i) for i in call.before if 0 <= i < index):
         return False
     if evidence.loss is None:  # what it adds did not go back
         return bool(weights) and bool(call.layer.losses)
@@ -247,16 +251,33 @@ def _any_gradient(call: Call) -> bool:
     return call.gradient is not None and call.gradient.second_moment != 0
 
 
+def _of_the_loss(*, is_zero: bool) -> Finding:
+    return Finding(
+        kind="no gradient",
+        where=("loss",),
+        evidence=(
+            "the gradient of the loss at the model's output is 0"
+            if is_zero
+            else "the loss hands no gradient back to the model's output"
+        ),
+        consequence="No weight ever moves",
+        remedy=('Use a loss that is differentiable and depends on the output, such as loss="mse".'),
+        numbers={"gradient": 0.0} if is_zero else {},
+    )
+
+
 def _behind(evidence: Evidence, index: int, cuts: Sequence[Cut]) -> Finding:
     name = evidence.calls[index].name
     operations = [cut.operation for cut in cuts]
     return Finding(
-        "no gradient",
-        (name,),
-        f"no gradient comes back to {name}, the last layer that could learn: "
-        + ", ".join(dict.fromkeys(operations)),
-        _STUCK,
-        _differentiable(operations),
+        kind="no gradient",
+        where=(name,),
+        evidence=(
+            f"no gradient comes back to {name}, the last layer that could learn: "
+            + ", ".join(dict.fromkeys(operations))
+        ),
+        consequence=_STUCK,
+        remedy=_differentiable(operations),
     )
 
 
@@ -268,11 +289,11 @@ def _between(evidence: Evidence, lost: int, taker: int) -> Finding:
     how = f": {names}" + (f" in layer {inside}" if inside else "") if cuts else ""
     none = "None" if before.gradient is None else "0"
     return Finding(
-        "no gradient",
-        (after.name, before.name),
-        f"a gradient comes to {after.name} and {none} to {before.name} before it{how}",
-        _STUCK,
-        _differentiable([cut.operation for cut in cuts]),
+        kind="no gradient",
+        where=(after.name, before.name),
+        evidence=f"a gradient comes to {after.name} and {none} to {before.name} before it{how}",
+        consequence=_STUCK,
+        remedy=_differentiable([cut.operation for cut in cuts]),
     )
 
 
@@ -290,13 +311,15 @@ def _inside(evidence: Evidence, index: int) -> Finding:
     expression = reference(evidence.model, call)
     before = " and to what precedes it" if call.before else ""
     return Finding(
-        "no gradient",
-        (call.name,),
-        f"a gradient comes to its output, and 0 to its weights{before}"
-        + (": softmax over one unit is 1 for every input" if one else ""),
-        "Neither its weights nor those before it ever move",
-        f"{expression}.activation = keras.activations.sigmoid" if one and expression else "",
-        {"gradient": 0.0},
+        kind="no gradient",
+        where=(call.name,),
+        evidence=(
+            f"a gradient comes to its output, and 0 to its weights{before}"
+            + (": softmax over one unit is 1 for every input" if one else "")
+        ),
+        consequence="Neither its weights nor those before it ever move",
+        remedy=f"{expression}.activation = keras.activations.sigmoid" if one and expression else "",
+        numbers={"gradient": 0.0},
     )
 
 

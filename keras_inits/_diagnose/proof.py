@@ -3,17 +3,22 @@
 import dataclasses
 import importlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 
 from keras_inits._diagnose.evidence import Evidence
 from keras_inits._diagnose.state import State
+from keras_inits._finding_kinds import FindingKind
 from keras_inits._reporting import Finding, alike
 
 # What is measured of one layer, by verdict.
-_SHARES = {"dying": "dead units", "saturated": "saturated", "rank-collapsed": "correlation"}
+_SHARES: Mapping[FindingKind, str] = {
+    "dying": "dead units",
+    "saturated": "saturated",
+    "rank-collapsed": "correlation",
+}
 # A remedy of these changes values alone, which are put back. Others are not tried.
 _VALUES = ("keras_inits.initialize(", ".assign(", "x = ")
 
@@ -37,7 +42,7 @@ def confirmed(
         judge: returns what is wrong.
         again: returns the evidence of another pass, given the input.
     """
-    proofs: dict[tuple[str, str], tuple[str, dict[str, float]]] = {}
+    proofs: dict[tuple[FindingKind, str], tuple[str, dict[str, float]]] = {}
     for key, group in alike(findings).items():
         remedies = list(dict.fromkeys(f.remedy for f in group if _changes_values(f.remedy)))
         if not remedies:

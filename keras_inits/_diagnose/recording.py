@@ -144,6 +144,7 @@ class Recorder(Silencer):
         return (*(s for s in sources if s != UNKNOWN), *self.given[self._stack[-1].given])
 
     def _record(self, frame: _Frame, given: Any, sources: Any, outputs: Any) -> Any:
+        """Returns the outputs of a layer that has run, the first real one marked and recorded."""
         layer = frame.layer
         flat = keras.tree.flatten(outputs)
         main = next((i for i, t in enumerate(flat) if _is_real(t)), None)
@@ -155,52 +156,48 @@ class Recorder(Silencer):
         # What a layer hands through unchanged is reported once, by the layer that made it.
         if main is None or silent or self.source(flat[main]) != UNKNOWN:
             return outputs
-        tensor, index, composite = flat[main], len(self.calls), frame.inside > 0
-        call_origins = tuple(self.origins.of(t) for t in given)
-        made_from, cut = self.origins.of(tensor), self.origins.cut(tensor)
-        needs = self.origins.needs(tensor) | 1 << index
-        if not made_from:  # what computes it is not seen
-            made_from = frozenset[int]().union(*call_origins)
+        tensor, index = flat[main], len(self.calls)
+        cut, needs = self.origins.cut(tensor), self.origins.needs(tensor) | 1 << index
+        if not self.origins.of(tensor):  # what computes it is not seen
             for each in given:
                 needs |= self.origins.needs(each)
-        with self._measure():  # an activation that is a layer runs when its law is asked for
-            activation = None if composite else elementwise(layer)
-            bounds = saturation_bounds(activation)
-            output, columns = measure(backend.read(tensor), unit_axis(layer), bounds)
-            real = [(t, s) for t, s in zip(given, sources, strict=True) if _is_real(t)]
-            inputs = self._statistics_of(*real[0]) if real else None
-            structure = (
-                _structure(
-                    layer,
-                    backend.read(real[0][0]),
-                    backend.read(tensor),
-                    masked=mask_of(real[0][0]) is not None,
-                )
-                if real and not composite and output.finite
-                else Structure()
-            )
-            if real and structure.given is None and kind(layer) is Kind.ACTIVATION:
-                source = real[0][1]
-                seen = self.calls[source].columns if source >= 0 else None
-                structure.given = None if seen is None else sites.products(seen)
-        inside = self._stack[-1].given if self._stack else 0
-        call = Call(
-            self._name(layer),
-            *(layer, sources, call_origins, inside, composite, activation, inputs, output),
-            made_from=made_from,
-            columns=columns,
-            squashed=[squashing.result() for squashing in frame.squashing.values()],
-            steps=frame.steps,
-            structure=structure,
-            given_anew=bool(real) and self.origins.cut(real[0][0]) > 0,
-            made_anew=cut > frame.cuts,
-        )
+        call = self._call(frame, given, sources, tensor)
         self.calls.append(call)
         flat[main] = self._marked(tensor, call)
         self._made[id(flat[main])] = (weakref.ref(flat[main]), index)
         # Cuts inside it are those of a layer around it as well; earlier ones it was given.
         self.origins.set(flat[main], frozenset({index}), needs, cut if call.made_anew else 0)
         return keras.tree.pack_sequence_as(outputs, flat)
+
+    def _call(self, frame: _Frame, given: Any, sources: Any, tensor: Any) -> Call:
+        """Returns the record of a call that made `tensor` from tensors of these sources."""
+        layer, composite = frame.layer, frame.inside > 0
+        call_origins = tuple(self.origins.of(t) for t in given)
+        real = [(t, s) for t, s in zip(given, sources, strict=True) if _is_real(t)]
+        with self._measure():  # an activation that is a layer runs when its law is asked for
+            activation = None if composite else elementwise(layer)
+            bounds = saturation_bounds(activation)
+            output, columns = measure(backend.read(tensor), unit_axis(layer), bounds)
+            inputs = self._statistics_of(*real[0]) if real else None
+            structure = Structure()
+            if real and not composite and output.finite:
+                structure = _structure(layer, real[0][0], tensor)
+            if real and structure.given is None and kind(layer) is Kind.ACTIVATION:
+                source = real[0][1]
+                seen = self.calls[source].columns if source >= 0 else None
+                structure.given = None if seen is None else sites.products(seen)
+        inside = self._stack[-1].given if self._stack else 0
+        return Call(
+            self._name(layer),
+            *(layer, sources, call_origins, inside, composite, activation, inputs, output),
+            made_from=self.origins.of(tensor) or frozenset[int]().union(*call_origins),
+            columns=columns,
+            squashed=[squashing.result() for squashing in frame.squashing.values()],
+            steps=frame.steps,
+            structure=structure,
+            given_anew=bool(real) and self.origins.cut(real[0][0]) > 0,
+            made_anew=self.origins.cut(tensor) > frame.cuts,
+        )
 
     def _statistics_of(self, tensor: Any, source: int) -> TensorStatistics:
         if source >= 0:
@@ -314,8 +311,9 @@ class Recorder(Silencer):
         return name if self._names[name] == 1 else f"{name}:{self._names[name]}"
 
 
-def _structure(layer: Any, given: Any, made: Any, *, masked: bool) -> Structure:
-    """Returns how a call's signal is spread over sites."""
+def _structure(layer: Any, source: Any, tensor: Any) -> Structure:
+    """Returns how the signal of a call, from `source` to `tensor`, is spread over sites."""
+    given, made = backend.read(source), backend.read(tensor)
     what, shape = kind(layer), tuple(made.shape)
     found = Structure(given=sites.given_products(layer, given, shape))
     windows = what in (Kind.CONVOLUTION, Kind.DEPTHWISE, Kind.SEPARABLE)
@@ -327,7 +325,7 @@ def _structure(layer: Any, given: Any, made: Any, *, masked: bool) -> Structure:
         found.rows = sites.rows_of(given, given.shape[-1])
     if what in (Kind.DENSE, Kind.EINSUM):
         found.places = sites.likeness_over_places(made)
-    if what is Kind.RECURRENT and not masked:
+    if what is Kind.RECURRENT and mask_of(source) is None:
         found.given_steps = sites.products_of_steps(given)
     return found
 

@@ -13,8 +13,8 @@ from keras_inits._diagnose.traits import activation_of, has_kernel
 from keras_inits._schemes import XavierInit
 
 # So the scales of He and of Xavier with the gain of ReLU differ where one side is 1.7 of the other.
-NEAR = 1.3
-SMALL = 0.1  # a bias that shifts next to nothing of unit signals
+NEAR_ONE = 1.3
+SMALL_SHIFT = 0.1  # a bias that shifts next to nothing of unit signals
 # What an operation of TensorFlow is called in Keras.
 _NAMES = {
     "Relu": "relu",
@@ -127,7 +127,7 @@ def fits(evidence: Evidence, index: int) -> bool:
     scheme = XavierInit(activation=activation_name(evidence, found) or None, seed=0)
     wanted = keras.ops.convert_to_numpy(scheme(values.shape)).astype("float64")
     ratio = np.sqrt((values**2).mean() / (wanted**2).mean())
-    return bool(1 / NEAR <= ratio <= NEAR and shift <= SMALL)
+    return bool(1 / NEAR_ONE <= ratio <= NEAR_ONE and shift <= SMALL_SHIFT)
 
 
 def scale_input(evidence: Evidence, limit: float = 10.0) -> str:

@@ -10,21 +10,11 @@ from rich.table import Table
 
 from keras_inits._diagnose import views
 from keras_inits._diagnose.statistics import TensorStatistics
+from keras_inits._finding_kinds import FindingKind, SignalKind
 from keras_inits._reporting import Finding, Report
 
-# From the worst: what is broken, what learns nothing, what learns badly.
-Verdict = Literal[
-    "not finite",
-    "no gradient",
-    "symmetric",
-    "dying",
-    "saturated",
-    "exploding",
-    "vanishing",
-    "rank-collapsed",
-    "healthy",
-]
-SEVERITY: tuple[str, ...] = get_args(Verdict)
+Verdict = Literal[FindingKind, "healthy"]
+SEVERITY = get_args(SignalKind)  # from the worst
 
 
 @dataclass(frozen=True)
@@ -80,7 +70,7 @@ class LayerReport:
     predicted_second_moment: float | None
     predicted_gradient: float | None
     weights: tuple[WeightReport, ...]
-    verdict: str
+    verdict: Verdict
     predicted_deviation: float | None = None
     predicted_gradient_deviation: float | None = None
     findings: tuple[Finding, ...] = field(default=(), metadata={"json": False})
@@ -166,10 +156,10 @@ class SignalReport(Report):
     first_steps: FirstSteps | None = None
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Verdict:
         """The kind of the worst finding in the signal, else of the first; or `"healthy"`."""
-        kinds = [finding.kind for finding in self.findings]
-        return next((kind for kind in kinds if kind in SEVERITY), (kinds or ["healthy"])[0])
+        kinds: list[Verdict] = [finding.kind for finding in self.findings] or ["healthy"]
+        return next((kind for kind in kinds if kind in SEVERITY), kinds[0])
 
     def findings_of(self, name: str) -> tuple[Finding, ...]:
         """Returns the findings about the layer of that name, the worst first."""
@@ -202,7 +192,7 @@ class SignalReport(Report):
 def rank(finding: Finding) -> int:
     """Returns the place of a finding in the order of severity; 0 is the worst.
 
-    Findings of other kinds than `Verdict` come after those that learn nothing.
+    Findings of other kinds than `SignalKind` come after those that learn nothing.
     """
     known = finding.kind in SEVERITY
     return SEVERITY.index(finding.kind if known else "exploding")

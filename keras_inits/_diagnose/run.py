@@ -76,8 +76,10 @@ def diagnose(
         layer.
 
     Raises:
-        InputTypeError: `model` is no Keras model, or `x` holds no arrays.
-        InputError: an empty `x`, `y` without a loss, or another backend.
+        InputTypeError: `model` is no Keras model, `x` holds no arrays, or an option is of another
+            type.
+        InputError: an empty `x`, `y` without a loss, a loss that Keras does not know, or another
+            backend.
 
     >>> import keras_inits
     >>> import numpy as np
@@ -88,7 +90,12 @@ def diagnose(
     'vanishing'
     """
     _check_model(model)
-    _check_options(loss, thresholds)
+    if loss is not None:
+        _checks.loss(loss)
+    if thresholds is not None:
+        _checks.instance("thresholds", thresholds, Thresholds, "a keras_inits.Thresholds, or None")
+    training = _checks.boolean("training", training)
+    confirm = _checks.boolean("confirm", confirm)
     jacobian_samples = _checks.integer("jacobian_samples", jacobian_samples)
     seed = _checks.integer("seed", seed)
     # Here, since they load what the backend computes gradients with.
@@ -145,22 +152,6 @@ def _check_shape(model: keras.Model, x: Any) -> None:
             f"`x` must have the shape that the model takes, {expected}, None for any size. "
             f"Received: x of shape {given}"
         )
-
-
-def _check_options(loss: Any, thresholds: Any) -> None:
-    if thresholds is not None:
-        _checks.instance("thresholds", thresholds, Thresholds, "a keras_inits.Thresholds, or None")
-    if isinstance(loss, Mapping):  # by output, or a configuration: Keras tells them apart
-        return
-    for each in loss if isinstance(loss, list | tuple) else [loss]:
-        if each is None:
-            continue
-        if isinstance(each, keras.Layer):
-            raise InputTypeError(
-                "`loss` must be a loss, not a layer or model. "
-                f"Received: loss of type {type(each).__name__}"
-            )
-        _checks.identified("loss", each, keras.losses.get, "mse")
 
 
 def _check_model(model: Any) -> None:

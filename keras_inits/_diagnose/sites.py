@@ -17,7 +17,7 @@ from keras_inits._layers import geometry
 from keras_inits._layers.kinds import Kind, kind
 
 SITES = 64  # at most; the mean over their 2016 pairs is good to a few per cent
-STEPS = 256  # of a sequence; theory goes through them one by one
+MOST_STEPS = 256  # of a sequence; theory goes through them one by one
 _CHANNELS = 16  # of a depthwise kernel
 _ROWS = 2048  # from which a channel's variance is estimated, to 3 %
 _SAMPLES = 4  # whose padding is looked at
@@ -192,9 +192,9 @@ def likeness_over_places(x: Any) -> float:
 def products_of_steps(x: Any) -> NDArray[np.float64] | None:
     """Returns the mean products of a sequence, `(batch, steps, units)`, at any two steps.
 
-    None of what is no such sequence, and of one of more than `STEPS` steps.
+    None of what is no such sequence, and of one of more than `MOST_STEPS` steps.
     """
-    if len(x.shape) != 3 or not 0 < x.shape[1] <= STEPS:
+    if len(x.shape) != 3 or not 0 < x.shape[1] <= MOST_STEPS:
         return None
     found = backend.products(backend.float32(x)).astype(np.float64)
     return found / (x.shape[0] * x.shape[2]) if np.all(np.isfinite(found)) else None

@@ -194,12 +194,12 @@ def _far(factor: float, limit: float) -> bool:
 
 def _finding(evidence: Evidence, index: int, factor: float, grounds: str) -> Finding:
     return Finding(
-        "exploding" if factor > 1 else "vanishing",
-        (evidence.calls[index].name,),
-        grounds,
-        _GROWS,
-        redraw(evidence, index),
-        {"factor": factor, "limit": evidence.thresholds.growth},
+        kind="exploding" if factor > 1 else "vanishing",
+        where=(evidence.calls[index].name,),
+        evidence=grounds,
+        consequence=_GROWS,
+        remedy=redraw(evidence, index),
+        numbers={"factor": factor, "limit": evidence.thresholds.growth},
     )
 
 
@@ -223,24 +223,26 @@ def _steps(evidence: Evidence) -> Found:
             yield (
                 index,
                 Finding(
-                    "vanishing",
-                    (call.name,),
-                    f"{grounds} (limit {1 / thresholds.forgotten:g})",
-                    "What the first steps hold is not learned",
-                    _longer_memory(evidence, call, length),
-                    numbers,
+                    kind="vanishing",
+                    where=(call.name,),
+                    evidence=f"{grounds} (limit {1 / thresholds.forgotten:g})",
+                    consequence="What the first steps hold is not learned",
+                    remedy=_longer_memory(evidence, call, length),
+                    numbers=numbers,
                 ),
             )
         elif not ratio <= thresholds.amplified:
             yield (
                 index,
                 Finding(
-                    "exploding",
-                    (call.name,),
-                    f"{grounds} (limit {thresholds.amplified:g})",
-                    "A step that fits the last time steps is far too large for the first",
-                    _orthogonal(evidence, call),
-                    numbers,
+                    kind="exploding",
+                    where=(call.name,),
+                    evidence=f"{grounds} (limit {thresholds.amplified:g})",
+                    consequence=(
+                        "A step that fits the last time steps is far too large for the first"
+                    ),
+                    remedy=_orthogonal(evidence, call),
+                    numbers=numbers,
                 ),
             )
 
@@ -307,15 +309,19 @@ def _large_steps(evidence: Evidence) -> Found:
         yield (
             index,
             Finding(
-                "exploding",
-                (call.name,),
-                f"the gradient of {most.path} is {most.ratio:.3g} times its own norm "
-                f"(at most {limit:g})",
-                "A step of rate 0.01, SGD's default, replaces the kernel"
-                if own >= DEFAULT_RATE
-                else f"A step of the rate {own:.2g} replaces the kernel",
-                _calmer(evidence, rate),
-                {"ratio": most.ratio, "limit": limit},
+                kind="exploding",
+                where=(call.name,),
+                evidence=(
+                    f"the gradient of {most.path} is {most.ratio:.3g} times its own norm "
+                    f"(at most {limit:g})"
+                ),
+                consequence=(
+                    "A step of rate 0.01, SGD's default, replaces the kernel"
+                    if own >= DEFAULT_RATE
+                    else f"A step of the rate {own:.2g} replaces the kernel"
+                ),
+                remedy=_calmer(evidence, rate),
+                numbers={"ratio": most.ratio, "limit": limit},
             ),
         )
 

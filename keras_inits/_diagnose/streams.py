@@ -74,15 +74,19 @@ def _judged(evidence: Evidence, picture: Picture, number: int, stream: Stream) -
     bound = f"at most {most:.3g}" if ratio > 1 else f"at least {least:.3g}"
     ends = dict.fromkeys((*_branch_ends(picture, first), *_branch_ends(picture, last)))
     return Finding(
-        "exploding" if ratio > 1 else "vanishing",
-        (*name, *ends),
-        f"the stream of {count} sums from {name[0]} to {name[1]} has root mean square "
-        f"{before**0.5:.3g} at the first of them and {after**0.5:.3g} at the last, "
-        f"{growth:.3g} times as much ({more}; {bound})",
-        "Every layer has a way around and none is at fault alone: what each branch adds is in "
-        "proportion to the stream, and so are its output and its gradient",
-        _scale_ends(number, each, stream.branches),
-        {
+        kind="exploding" if ratio > 1 else "vanishing",
+        where=(*name, *ends),
+        evidence=(
+            f"the stream of {count} sums from {name[0]} to {name[1]} has root mean square "
+            f"{before**0.5:.3g} at the first of them and {after**0.5:.3g} at the last, "
+            f"{growth:.3g} times as much ({more}; {bound})"
+        ),
+        consequence=(
+            "Every layer has a way around and none is at fault alone: what each branch adds is in "
+            "proportion to the stream, and so are its output and its gradient"
+        ),
+        remedy=_scale_ends(number, each, stream.branches),
+        numbers={
             "sums": count,
             "growth": growth,
             "growth at each sum": each,
@@ -136,15 +140,19 @@ def responding(evidence: Evidence) -> Found:
     yield (
         None,
         Finding(
-            "exploding",
-            names,
-            "a change of each input by its standard deviation moves the output by a root mean "
-            f"square of {jacobian.response:.3g} (at most {limit:g}): the mean squared singular "
-            f"value of the Jacobian is {jacobian.mean_squared_singular_value:.3g}",
-            "Gradients grow by as much on their way back, and samples that hardly differ get "
-            "unlike outputs",
-            scale_input(evidence, limit=10.0),
-            {"response": jacobian.response, "limit": limit},
+            kind="exploding",
+            where=names,
+            evidence=(
+                "a change of each input by its standard deviation moves the output by a root mean "
+                f"square of {jacobian.response:.3g} (at most {limit:g}): the mean squared singular "
+                f"value of the Jacobian is {jacobian.mean_squared_singular_value:.3g}"
+            ),
+            consequence=(
+                "Gradients grow by as much on their way back, and samples that hardly differ get "
+                "unlike outputs"
+            ),
+            remedy=scale_input(evidence, limit=10.0),
+            numbers={"response": jacobian.response, "limit": limit},
         ),
     )
 

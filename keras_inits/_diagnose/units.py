@@ -59,12 +59,12 @@ def not_finite(evidence: Evidence) -> Found:
         yield (
             index,
             Finding(
-                "not finite",
-                (call.name,),
-                f"its output has NaN or infinity: {origin}",
-                "All that follows it is NaN, and so is every weight after one step",
-                remedy,
-                overflow,
+                kind="not finite",
+                where=(call.name,),
+                evidence=f"its output has NaN or infinity: {origin}",
+                consequence="All that follows it is NaN, and so is every weight after one step",
+                remedy=remedy,
+                numbers=overflow,
             ),
         )
         return
@@ -75,14 +75,18 @@ def not_finite(evidence: Evidence) -> Found:
             yield (
                 index,
                 Finding(
-                    "not finite",
-                    (call.name, "loss") if last else (call.name,),
-                    "its output is finite, the gradient there is not"
-                    + (": it comes from the loss" if last else ""),
-                    "Every weight before it is NaN after one step",
-                    "Look at the loss, or at the layers after it, for 0/0 or a root at 0: "
-                    "keras.ops.sqrt(x + 1e-7) has a gradient where x is 0.",
-                    {"overflow": 1.0},
+                    kind="not finite",
+                    where=(call.name, "loss") if last else (call.name,),
+                    evidence=(
+                        "its output is finite, the gradient there is not"
+                        + (": it comes from the loss" if last else "")
+                    ),
+                    consequence="Every weight before it is NaN after one step",
+                    remedy=(
+                        "Look at the loss, or at the layers after it, for 0/0 or a root at 0: "
+                        "keras.ops.sqrt(x + 1e-7) has a gradient where x is 0."
+                    ),
+                    numbers={"overflow": 1.0},
                 ),
             )
             return
@@ -94,12 +98,14 @@ def loss_not_finite(evidence: Evidence) -> Found:
         yield (
             None,
             Finding(
-                "not finite",
-                ("loss",),
-                f"the loss is {evidence.loss:g}, of finite outputs",
-                "Every weight is NaN after one step",
-                "Look in the loss for a logarithm, a root or a quotient of what may be 0 or "
-                "negative: keras.ops.softplus(x) + 1e-6 in the place of x makes it positive.",
+                kind="not finite",
+                where=("loss",),
+                evidence=f"the loss is {evidence.loss:g}, of finite outputs",
+                consequence="Every weight is NaN after one step",
+                remedy=(
+                    "Look in the loss for a logarithm, a root or a quotient of what may be 0 or "
+                    "negative: keras.ops.softplus(x) + 1e-6 in the place of x makes it positive."
+                ),
             ),
         )
 
@@ -122,13 +128,17 @@ def symmetric(evidence: Evidence) -> Found:
             yield (
                 index,
                 Finding(
-                    "symmetric",
-                    (call.name,),
-                    f"{count} of {units} units equal others, in output and in gradient"
-                    + "".join(f", and the kernel of {evidence.calls[i].name} is 0" for i in behind),
-                    "Equal units get equal steps: training never makes them differ",
-                    redraw(evidence, index),
-                    {"equal": count, "units": units},
+                    kind="symmetric",
+                    where=(call.name,),
+                    evidence=(
+                        f"{count} of {units} units equal others, in output and in gradient"
+                        + "".join(
+                            f", and the kernel of {evidence.calls[i].name} is 0" for i in behind
+                        )
+                    ),
+                    consequence="Equal units get equal steps: training never makes them differ",
+                    remedy=redraw(evidence, index),
+                    numbers={"equal": count, "units": units},
                 ),
             )
 
@@ -174,12 +184,14 @@ def dying(evidence: Evidence) -> Found:
             yield (
                 index,
                 Finding(
-                    "dying",
-                    (call.name,),
-                    f"{share:.0%} of its units are 0 on the whole batch (at most {limit:.0%})",
-                    "A unit that is 0 for every sample gets no gradient and stays so",
-                    _revived(evidence, index),
-                    {"dead": float(share), "limit": limit},
+                    kind="dying",
+                    where=(call.name,),
+                    evidence=(
+                        f"{share:.0%} of its units are 0 on the whole batch (at most {limit:.0%})"
+                    ),
+                    consequence="A unit that is 0 for every sample gets no gradient and stays so",
+                    remedy=_revived(evidence, index),
+                    numbers={"dead": float(share), "limit": limit},
                 ),
             )
 
@@ -246,14 +258,19 @@ def saturated(evidence: Evidence) -> Found:
             yield (
                 index,
                 Finding(
-                    "saturated",
-                    (call.name,),
-                    f"{share:.0%} of its values are near a bound (at most {limit:.0%})",
-                    "The derivative is nearly 0 there, and with it the gradient before the layer",
-                    "x = (x - x.mean(axis=0)) / (x.std(axis=0) + 1e-7)"
-                    if loud and not any(s >= 0 for s in call.before)
-                    else remedy,
-                    {"saturated": float(share), "limit": limit},
+                    kind="saturated",
+                    where=(call.name,),
+                    evidence=f"{share:.0%} of its values are near a bound (at most {limit:.0%})",
+                    consequence=(
+                        "The derivative is nearly 0 there, and with it the gradient before the "
+                        "layer"
+                    ),
+                    remedy=(
+                        "x = (x - x.mean(axis=0)) / (x.std(axis=0) + 1e-7)"
+                        if loud and not any(s >= 0 for s in call.before)
+                        else remedy
+                    ),
+                    numbers={"saturated": float(share), "limit": limit},
                 ),
             )
 
@@ -272,14 +289,18 @@ def alike(evidence: Evidence) -> Found:
             yield (
                 index,
                 Finding(
-                    "rank-collapsed",
-                    (call.name,),
-                    f"its samples correlate by {after:.4f} (at most {limit:g}), its input's by "
-                    f"{before:.4f}",
-                    f"What differs between samples is lost (the edge of chaos of {name}: "
-                    "keras_inits.critical_sigma_w)",
-                    _DEPTH if fits(evidence, index) else redraw(evidence, index),
-                    {"correlation": after, "limit": limit},
+                    kind="rank-collapsed",
+                    where=(call.name,),
+                    evidence=(
+                        f"its samples correlate by {after:.4f} (at most {limit:g}), its input's by "
+                        f"{before:.4f}"
+                    ),
+                    consequence=(
+                        f"What differs between samples is lost (the edge of chaos of {name}: "
+                        "keras_inits.critical_sigma_w)"
+                    ),
+                    remedy=_DEPTH if fits(evidence, index) else redraw(evidence, index),
+                    numbers={"correlation": after, "limit": limit},
                 ),
             )
 

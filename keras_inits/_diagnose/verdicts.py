@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from keras_inits._diagnose import averages, lost, sizes, streams, units
 from keras_inits._diagnose.evidence import Evidence
 from keras_inits._diagnose.report import Verdict, by_severity
+from keras_inits._finding_kinds import SignalKind
 from keras_inits._reporting import Finding
 
 Found = Iterator[tuple[int | None, Finding]]
@@ -30,16 +31,16 @@ class Check:
         excused_if_settled: whether it is meant of layers that were frozen, unless nothing is left.
     """
 
-    verdict: Verdict
+    verdict: SignalKind
     find: Callable[[Evidence], Found]
     excused_by_bypass: bool = False
-    explained_by: frozenset[str] = frozenset()
-    unless: frozenset[str] = frozenset()
+    explained_by: frozenset[SignalKind] = frozenset()
+    unless: frozenset[SignalKind] = frozenset()
     excused_if_settled: bool = False
 
 
-_BROKEN = frozenset({"not finite", "symmetric", "dying", "saturated"})
-_NO_GRADIENT = frozenset({"no gradient"})
+_BROKEN: frozenset[SignalKind] = frozenset({"not finite", "symmetric", "dying", "saturated"})
+_NO_GRADIENT: frozenset[SignalKind] = frozenset({"no gradient"})
 
 # In the order in which they are asked: what explains comes before what it explains.
 CHECKS = (
@@ -52,12 +53,7 @@ CHECKS = (
     Check("saturated", units.saturated, excused_if_settled=True),
     Check("no gradient", lost.stuck),
     Check("no gradient", lost.no_gradient, explained_by=_BROKEN | _NO_GRADIENT),
-    Check(
-        "no gradient",
-        averages.constant,
-        excused_by_bypass=True,
-        explained_by=_NO_GRADIENT,
-    ),
+    Check("no gradient", averages.constant, excused_by_bypass=True, explained_by=_NO_GRADIENT),
     Check("exploding", sizes.exploding, explained_by=_BROKEN),
     Check("exploding", sizes.amplifying),
     Check("vanishing", sizes.vanishing, excused_by_bypass=True, explained_by=_BROKEN),
@@ -71,7 +67,7 @@ CHECKS = (
 def judge(evidence: Evidence) -> tuple[Finding, ...]:
     """Returns all that is wrong, the worst first."""
     found: list[Finding] = []
-    kinds: dict[str, set[str]] = defaultdict(set)
+    kinds: dict[str, set[SignalKind]] = defaultdict(set)
     for check in CHECKS:
         if any(finding.kind in check.unless for finding in found):
             continue
@@ -91,6 +87,6 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
     return by_severity(found)
 
 
-def worst(findings: Iterable[Finding]) -> str:
+def worst(findings: Iterable[Finding]) -> Verdict:
     """Returns the kind of the worst of some findings, `"healthy"` if there are none."""
     return next((finding.kind for finding in by_severity(findings)), "healthy")

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import keras
 
-from keras_inits._keras_internals import calls_through
+from keras_inits._keras_internals import calls_through, holding
 
 
 class Watcher(Protocol):
@@ -24,12 +24,8 @@ _active: ContextVar[Watcher | None] = ContextVar("keras_inits_watcher", default=
 @contextmanager
 def watching(watcher: Watcher) -> Iterator[None]:
     """Lets `watcher` see every call of a layer in this thread (strictly: in this context)."""
-    with calls_through(keras.layers.Layer, "__call__", _dispatch):
-        token = _active.set(watcher)
-        try:
-            yield
-        finally:
-            _active.reset(token)
+    with calls_through(keras.layers.Layer, "__call__", _dispatch), holding(_active, watcher):
+        yield
 
 
 def _dispatch(original: Any, layer: keras.Layer, *args: Any, **kwargs: Any) -> Any:

@@ -80,12 +80,14 @@ class InitializationReport(Report):
         """A finding for each weight that was left alone because it is not known."""
         return tuple(
             Finding(
-                "unknown weight",
-                (row.path,),
-                row.left_alone,
-                "the weight keeps the values that it had",
-                f"keras_inits.initialize(model, overrides={{{row.path!r}: "
-                '"initkit_he", "*": None})',
+                kind="unknown weight",
+                where=(row.path,),
+                evidence=row.left_alone,
+                consequence="the weight keeps the values that it had",
+                remedy=(
+                    f"keras_inits.initialize(model, overrides={{{row.path!r}: "
+                    '"initkit_he", "*": None})'
+                ),
             )
             for row in self.rows
             if row.unknown

@@ -6,6 +6,7 @@
 from keras_inits._keras_internals.calls import (
     activations_through,
     calls_through,
+    holding,
     other_calls,
     symbolic_calls_through,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "forget_global_seed",
     "global_seed_state",
     "has_no_call",
+    "holding",
     "jit_by_default",
     "logits_of",
     "mask_of",

@@ -10,12 +10,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 
 Hook = Callable[..., Any]
+_T = TypeVar("_T")
 
 _lock = threading.Lock()
 
@@ -62,6 +64,16 @@ def calls_through(owner: Any, method: str, hook: Hook) -> Iterator[None]:
         if entered:
             with _lock:
                 _remove(owner, method, hook)
+
+
+@contextmanager
+def holding(variable: ContextVar[_T], value: _T) -> Iterator[None]:
+    """Lets a `ContextVar`, such as the one that a hook asks, hold a value inside the block."""
+    token = variable.set(value)
+    try:
+        yield
+    finally:
+        variable.reset(token)
 
 
 def _add(owner: Any, method: str, hook: Hook) -> None:

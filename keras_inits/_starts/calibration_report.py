@@ -79,10 +79,10 @@ class CalibrationReport(Report):
         """A finding for each kernel that should have been scaled and was not."""
         return tuple(
             Finding(
-                "not calibrated",
-                (row.path,),
-                row.left_alone,
-                "the kernel has the scale that its scheme gave it",
+                kind="not calibrated",
+                where=(row.path,),
+                evidence=row.left_alone,
+                consequence="the kernel has the scale that its scheme gave it",
             )
             for row in self.rows
             if row.left_alone and not row.meant

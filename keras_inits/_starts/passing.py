@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from keras_inits._keras_internals import calls_through
+from keras_inits._keras_internals import calls_through, holding
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import Default, LeftAlone, OwnedWeight, geometry, owned_weights, role
 from keras_inits._layers.kinds import KERNELS, Kind, is_a, kind
@@ -66,15 +66,14 @@ class Pass:
         """Runs the model once and corrects its kernels; everything else keeps its values."""
         # Moving statistics and the states of random generators.
         kept = [(v, values_of(v)) for v in model.non_trainable_variables]
-        token = _active.set(self)
         try:
             with (
+                holding(_active, self),
                 calls_through(keras.layers.Layer, "__call__", _layer_call),
                 calls_through(ops, "einsum", _einsum_call),
             ):
                 _call(model, inputs)
         finally:
-            _active.reset(token)
             fixed = {id(owned.weight) for each in self._kernels.values() for owned, _ in each}
             for variable, value in kept:
                 if id(variable) not in fixed:
@@ -87,7 +86,7 @@ class Pass:
             return plain(layer, *args, **{**kwargs, "training": False})
         if what is Kind.RECURRENT:
             self._recurrent(layer, args, kwargs)
-            with _uncorrected():
+            with holding(_active, None):  # calls inside are one time step each
                 return plain(layer, *args, **{**kwargs, "training": False})
         if what is Kind.OVER_TIME:
             self._over_time(layer, args, kwargs)
@@ -180,7 +179,7 @@ class Pass:
                     product = _input_part(each, sequence)
                     self._apply((owned, shaped), gates(shaped), product)
             if index + 1 < len(cells):
-                with _uncorrected():
+                with holding(_active, None):  # calls inside are one time step each
                     sequence = layers.RNN(each, return_sequences=True)(sequence)
 
     def _over_time(self, layer: Any, args: Any, kwargs: Any) -> None:
@@ -258,16 +257,6 @@ def _einsum_call(plain: Any, equation: str, *operands: Any, **kwargs: Any) -> An
     if running is None:
         return plain(equation, *operands, **kwargs)
     return running.einsum(plain, equation, *operands, **kwargs)
-
-
-@contextmanager
-def _uncorrected() -> Iterator[None]:
-    """Lets layers run as they are: their calls are one time step each, or a compiled loop's."""
-    token = _active.set(None)
-    try:
-        yield
-    finally:
-        _active.reset(token)
 
 
 @contextmanager

@@ -70,11 +70,14 @@ class PortableReport(Report):
         """A finding for each initializer that Keras has no counterpart of."""
         return tuple(
             Finding(
-                "not portable",
-                (row.layer,),
-                row.reason,
-                "a saved model asks for keras_inits when it is opened",
-                f'model.get_layer("{row.layer}").{row.attribute} = None, or save the weights alone',
+                kind="not portable",
+                where=(row.layer,),
+                evidence=row.reason,
+                consequence="a saved model asks for keras_inits when it is opened",
+                remedy=(
+                    f'model.get_layer("{row.layer}").{row.attribute} = None, or save the weights '
+                    "alone"
+                ),
             )
             for row in self.rows
             if row.reason

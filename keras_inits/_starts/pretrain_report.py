@@ -76,7 +76,12 @@ class PretrainReport(Report):
     def findings(self) -> tuple[Finding, ...]:
         """A finding for each layer that could not be trained."""
         return tuple(
-            Finding("not pre-trained", (row.layer,), row.left_alone, "it keeps the weights it had")
+            Finding(
+                kind="not pre-trained",
+                where=(row.layer,),
+                evidence=row.left_alone,
+                consequence="it keeps the weights it had",
+            )
             for row in self.rows
             if row.left_alone and not row.meant
         )

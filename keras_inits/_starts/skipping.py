@@ -14,7 +14,7 @@ from rich.table import Table
 
 from keras_inits._errors import InputError
 from keras_inits._initialize.seeds import root_seed, weight_seed
-from keras_inits._keras_internals import calls_through
+from keras_inits._keras_internals import calls_through, holding
 from keras_inits._reporting import Finding, Report, plain_text
 from keras_inits._schemes.geometric import with_seed
 
@@ -50,11 +50,15 @@ class SkipReport(Report):
             return ()
         return (
             Finding(
-                "weight not set",
-                self.unset,
-                f"{len(self.unset)} of {self.skipped} weights were neither drawn nor loaded",
-                "they are 0",
-                "skipped.draw(seed=...), of `with skip_initialization() as skipped`, draws them",
+                kind="weight not set",
+                where=self.unset,
+                evidence=(
+                    f"{len(self.unset)} of {self.skipped} weights were neither drawn nor loaded"
+                ),
+                consequence="they are 0",
+                remedy=(
+                    "skipped.draw(seed=...), of `with skip_initialization() as skipped`, draws them"
+                ),
             ),
         )
 
@@ -176,15 +180,12 @@ def skip_initialization() -> Iterator[Skipped]:
     if _active.get() is not None:
         raise InputError("`skip_initialization` is active already: one block inside another.")
     skipped = Skipped()
-    token = _active.set(skipped)
-    try:
-        with (
-            calls_through(keras.layers.Layer, "add_weight", _add_weight),
-            calls_through(keras.Variable, "assign", _assign),
-        ):
-            yield skipped
-    finally:
-        _active.reset(token)
+    with (
+        holding(_active, skipped),
+        calls_through(keras.layers.Layer, "add_weight", _add_weight),
+        calls_through(keras.Variable, "assign", _assign),
+    ):
+        yield skipped
     if unset := skipped.unset:
         names = ", ".join(unset[:3]) + (", ..." if len(unset) > 3 else "")
         warnings.warn(

@@ -11,16 +11,15 @@ Nothing of the model changes: calls make no nodes of a functional graph, added l
 and variables are read under a `keras.StatelessScope`.
 """
 
-import contextlib
 import contextvars
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_inits._keras_internals import other_calls, symbolic_calls_through
+from keras_inits._keras_internals import holding, other_calls, symbolic_calls_through
 from keras_inits._layers.kinds import KERNELS, Kind, is_named, kind
 from keras_inits._wiring.calling import (
     filled_in,
@@ -72,7 +71,7 @@ class Trace:
         for index, tensor in enumerate(self.inputs):
             self._note(tensor, -1 - index, keras.backend.is_float_dtype(tensor.dtype))
         with (
-            _tracing(self),
+            holding(_active, self),
             symbolic_calls_through(_layer_call, _operation_call, _add_loss),
             keras.StatelessScope(),
         ):
@@ -118,7 +117,7 @@ class Trace:
             else:
                 self.scopes[scopes] = (layer, first, len(self.steps))
                 return outputs
-        with _tracing(None):
+        with holding(_active, None):
             if not kwargs.keys() - {"training", "mask"} and is_function_of_values(layer, args):
                 what, reason = Kind.ACTIVATION, ""
         return self._step(layer, what, args, kwargs, problem=reason)
@@ -195,7 +194,7 @@ class Trace:
         tensors = symbolic((args, kwargs))
         leaves = keras.tree.flatten((args, kwargs))
         known = [self._made[id(t)] for t in tensors if id(t) in self._made]
-        with _tracing(None):  # how a layer finds its shapes is not the model's doing
+        with holding(_active, None):  # how a layer finds its shapes is not the model's doing
             outputs = output_spec(subject, args, kwargs)
         given = {id(t) for t in tensors}
         outputs = keras.tree.map_structure(
@@ -228,16 +227,6 @@ class Trace:
 
 
 _active: contextvars.ContextVar[Trace | None] = contextvars.ContextVar("trace", default=None)
-
-
-@contextlib.contextmanager
-def _tracing(trace: Trace | None) -> Iterator[None]:
-    """Calls inside are steps of this trace; of None, of none."""
-    token = _active.set(trace)
-    try:
-        yield
-    finally:
-        _active.reset(token)
 
 
 def _layer_call(plain: Any, layer: Any, *args: Any, **kwargs: Any) -> Any:

@@ -7,7 +7,7 @@ import platform
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import keras
 import numpy as np
@@ -243,6 +243,27 @@ class MnistResult(ExperimentResult):
         return bool(self.data["comparable"]) and all(enough)
 
 
+class Run(Protocol):
+    """Runs an experiment."""
+
+    def __call__(
+        self, config: Any, *, report: Say = ..., on_progress: OnProgress = ...
+    ) -> ExperimentResult:
+        """Returns the result.
+
+        Args:
+            config: what to do, of the experiment's own class. With `config.out`, what is finished
+                is kept there, and a later call resumes from it.
+            report: takes lines for people about the data; `print` if left out.
+            on_progress: takes the progress.
+
+        Raises:
+            DataError: MNIST could not be had.
+            InputError: `config.out` holds runs of another recipe or of another experiment, or
+                Keras runs on another backend than the experiment needs.
+        """
+
+
 @dataclass(frozen=True)
 class Experiment:
     """A classic experiment.
@@ -254,7 +275,7 @@ class Experiment:
         title: a line.
         config: class of its configuration, whose defaults are the article's recipe.
         result: class of its result.
-        run: takes a configuration and returns the result.
+        run: takes a configuration and returns the result, see `Run`.
         quick: fields of the configuration that make it a matter of seconds.
         seconds: how long the full recipe takes on two processors.
         what: what is run.
@@ -271,7 +292,7 @@ class Experiment:
     title: str
     config: type[SeededConfig]
     result: type[ExperimentResult]
-    run: Callable[..., ExperimentResult]
+    run: Run
     quick: Mapping[str, Any]
     seconds: int
     what: str

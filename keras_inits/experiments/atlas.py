@@ -219,15 +219,8 @@ def run(
 ) -> AtlasResult:
     """Trains every net from every start with every seed: those of one task side by side.
 
-    Args:
-        config: what to do. With `config.out`, each finished epoch is kept there, and a later call
-            resumes from it; one with more seeds or nets trains the new ones alone.
-        report: takes lines for people about the data.
-        on_progress: takes the progress, in epochs times the work of a net.
-
-    Raises:
-        DataError: MNIST could not be had.
-        InputError: `config.out` holds runs of another recipe, or of another experiment.
+    As a `Run` it keeps each finished epoch; with more seeds or nets it trains the new ones
+    alone. Progress is in epochs times the work of a net.
     """
     tasks = config.tasks()
     works = [

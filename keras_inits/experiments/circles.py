@@ -159,15 +159,7 @@ def run(
 ) -> CirclesResult:
     """Trains every scheme from the published draw and from every seed.
 
-    Args:
-        config: what to do. With `config.out`, each finished block of 1,000 iterations is kept
-            there, and a later call resumes from it.
-        report: takes lines for people about the data.
-        on_progress: takes the progress.
-
-    Raises:
-        InputError: `config.out` holds runs of another recipe or of another experiment, or Keras
-            runs on another backend than TensorFlow.
+    As a `Run` it keeps each finished block of 1,000 iterations.
     """
     drawn = labelled(list(SCALES))
     once = len(SCALES) * (config.iterations // recipe.RECORDED_EVERY)

@@ -161,14 +161,7 @@ def run(
 ) -> DepthResult:
     """Diagnoses every net with every seed.
 
-    Args:
-        config: what to do. With `config.out`, every diagnosis is kept there, and a later call
-            resumes from it.
-        report: takes lines for people about the data.
-        on_progress: takes the progress.
-
-    Raises:
-        InputError: `config.out` holds runs of another recipe or of another experiment.
+    As a `Run` it keeps every diagnosis.
     """
     found: dict[Case, list[SignalReport]] = {case: [] for case in DEPTH_CLAIMS}
     with started(DepthResult, config, on_progress) as (versions, listen):

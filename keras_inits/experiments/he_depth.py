@@ -131,15 +131,7 @@ def run(
 ) -> HeDepthResult:
     """Trains a net for each depth, scheme and seed: those of one depth side by side.
 
-    Args:
-        config: what to do. With `config.out`, each finished epoch is kept there, and a later call
-            resumes from it.
-        report: takes lines for people about the data.
-        on_progress: takes the progress.
-
-    Raises:
-        DataError: MNIST could not be had.
-        InputError: `config.out` holds runs of another recipe, or of another experiment.
+    As a `Run` it keeps each finished epoch.
     """
     once = len(TITLES) * config.seeds * config.epochs
     total = once * len(config.depths)

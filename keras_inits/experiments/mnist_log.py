@@ -150,15 +150,7 @@ def run(
 ) -> MnistLogResult:
     """Trains every scheme with every seed.
 
-    Args:
-        config: what to do. With `config.out`, every finished epoch of a population, and every
-            finished run of `fit`, is kept there; a later call resumes from it.
-        report: takes lines for people about the data.
-        on_progress: takes the progress.
-
-    Raises:
-        DataError: MNIST could not be had.
-        InputError: `config.out` holds runs of another recipe, or of another experiment.
+    As a `Run` it keeps each finished epoch of a population, and each finished run of `fit`.
     """
     with started(MnistLogResult, config, on_progress) as (versions, listen):
         images = config.load_images(report)

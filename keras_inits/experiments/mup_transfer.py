@@ -144,10 +144,12 @@ class MupTransferResult(MnistResult):
                 words = "stays" if name == "mup" else "moves"
                 found.append(
                     Finding(
-                        "published claim",
-                        (name,),
-                        f"{title}: the best rate {words}, says the paper; here it moves by "
-                        f"{shift.mean:+.2f} octaves",
+                        kind="published claim",
+                        where=(name,),
+                        evidence=(
+                            f"{title}: the best rate {words}, says the paper; here it moves by "
+                            f"{shift.mean:+.2f} octaves"
+                        ),
                         numbers={"octaves": shift.mean},
                     )
                 )
@@ -195,15 +197,7 @@ def run(
 ) -> MupTransferResult:
     """Trains every width at every rate with every seed, in muP and without.
 
-    Args:
-        config: what to do. With `config.out`, the finished runs are kept there, and a later call
-            resumes from them.
-        report: takes lines for people about the data.
-        on_progress: takes the progress.
-
-    Raises:
-        DataError: MNIST could not be had.
-        InputError: `config.out` holds runs of another recipe or of another experiment.
+    As a `Run` it keeps each finished run.
     """
     cases = [(name, width) for name in PARAMETRIZATIONS for width in config.widths]
     # A run costs by the products of its kernels, and something for each step.

@@ -146,15 +146,8 @@ def run(
 ) -> PretrainingResult:
     """Pre-trains a net for each seed, and trains it and three random starts, twice.
 
-    Args:
-        config: what to do. With `config.out`, each net that is pre-trained and each finished epoch
-            is kept there, and a later call resumes from it.
-        report: takes lines for people about the data.
-        on_progress: takes the progress, in epochs of a layer or of a net.
-
-    Raises:
-        DataError: MNIST could not be had.
-        InputError: `config.out` holds runs of another recipe, or of another experiment.
+    As a `Run` it keeps each net that is pre-trained, and each finished epoch. Progress is in
+    epochs of a layer or of a net.
     """
     before = config.seeds * nets.HIDDEN * config.pretraining_epochs
     once = len(nets.TITLES) * config.seeds * config.epochs

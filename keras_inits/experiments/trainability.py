@@ -181,15 +181,8 @@ def run(
 ) -> TrainabilityResult:
     """Trains a net for each depth, weight variance and seed: those of one depth side by side.
 
-    Args:
-        config: what to do. With `config.out`, each finished block of 100 steps is kept there, and a
-            later call resumes from it.
-        report: takes lines for people about the data.
-        on_progress: takes the progress, in layers that have been trained for 100 steps.
-
-    Raises:
-        DataError: MNIST could not be had.
-        InputError: `config.out` holds runs of another recipe, or of another experiment.
+    As a `Run` it keeps each finished block of 100 steps. Progress is in layers that have been
+    trained for 100 steps.
     """
     sigma_b = recipe.BIAS_VARIANCE**0.5
     models = len(config.variances) * config.seeds * (config.steps // recipe.RECORDED_EVERY)

@@ -103,7 +103,14 @@ class ZeroInitResult(MnistResult):
         if not self.data["comparable"] or ours == ZERO_INIT_ACCURACY:
             return ()
         evidence = f"from zeros the accuracy is {ours}, and {ZERO_INIT_ACCURACY} was printed"
-        return (Finding("published number", ("zeros",), evidence, numbers={"accuracy": ours}),)
+        return (
+            Finding(
+                kind="published number",
+                where=("zeros",),
+                evidence=evidence,
+                numbers={"accuracy": ours},
+            ),
+        )
 
     def cost(self, scheme: str) -> NDArray[np.float64]:
         """Returns the mean training cross-entropy of each epoch, in nats, `(epochs,)`."""
@@ -126,15 +133,7 @@ def run(
 ) -> ZeroInitResult:
     """Trains the nets and the models without hidden units.
 
-    Args:
-        config: what to do. With `config.out`, each finished epoch is kept there, and a later call
-            resumes from it.
-        report: takes lines for people about the data.
-        on_progress: takes the progress.
-
-    Raises:
-        DataError: MNIST could not be had.
-        InputError: `config.out` holds runs of another recipe, or of another experiment.
+    As a `Run` it keeps each finished epoch.
     """
     net_epochs = len(SCHEMES) * config.epochs
     convex_epochs = 2 * config.seeds * min(CONVEX_EPOCHS, config.epochs)

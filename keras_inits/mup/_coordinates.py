@@ -87,13 +87,17 @@ class CoordinateCheck(Report):
             first, widest = last[0, index], last[-1, index]
             how = "more" if not mean < 0 else "less"
             yield Finding(
-                "moves with width",
-                (layer,),
-                f"{self.changes.shape[2]} steps move its outputs by {first:.3g} at width "
-                f"{self.widths[0]} and by {widest:.3g} at {self.widths[-1]}: as width^{mean:.2f} "
-                f"(± {error:.2f}; flat is within {TOLERANCE:g})",
-                f"wider models move {how} at one learning rate: what was tuned on a narrow one "
-                "does not hold for them",
+                kind="moves with width",
+                where=(layer,),
+                evidence=(
+                    f"{self.changes.shape[2]} steps move its outputs by {first:.3g} at width "
+                    f"{self.widths[0]} and by {widest:.3g} at {self.widths[-1]}: as "
+                    f"width^{mean:.2f} (± {error:.2f}; flat is within {TOLERANCE:g})"
+                ),
+                consequence=(
+                    f"wider models move {how} at one learning rate: what was tuned on a narrow one "
+                    "does not hold for them"
+                ),
                 numbers={"exponent": float(mean), "error": float(error)},
             )
 

@@ -1,7 +1,5 @@
 """How far some steps of training move the outputs of each layer."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -10,7 +8,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from keras_inits._keras_internals import calls_through
+from keras_inits._keras_internals import calls_through, holding
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import owned_weights, role
 from keras_inits._layers.kinds import Kind, is_a
@@ -68,7 +66,7 @@ class _Recorder:
         if is_a(layer, Kind.NOISE):
             kwargs = {**kwargs, "training": False}
         if is_a(layer, Kind.RECURRENT):  # its cells run in a loop
-            with _recording(None):
+            with holding(_active, None):
                 output = plain(layer, *args, **kwargs)
         else:
             output = plain(layer, *args, **kwargs)
@@ -87,15 +85,6 @@ class _Recorder:
 _active: ContextVar[_Recorder | None] = ContextVar("keras_inits_coordinates", default=None)
 
 
-@contextmanager
-def _recording(recorder: _Recorder | None) -> Iterator[None]:
-    token = _active.set(recorder)
-    try:
-        yield
-    finally:
-        _active.reset(token)
-
-
 def _hook(plain: Any, layer: Any, *args: Any, **kwargs: Any) -> Any:
     recorder = _active.get()
     if recorder is None:
@@ -111,7 +100,7 @@ def _outputs(model: keras.Model, x: Any) -> Outputs:
     kept = [(v, np.array(ops.convert_to_numpy(v))) for v in model.non_trainable_variables]
     recorder = _Recorder(_recorded(model))
     try:
-        with calls_through(keras.layers.Layer, "__call__", _hook), _recording(recorder):
+        with calls_through(keras.layers.Layer, "__call__", _hook), holding(_active, recorder):
             output = model(keras.tree.map_structure(ops.convert_to_tensor, x), training=True)
     finally:
         for variable, value in kept:

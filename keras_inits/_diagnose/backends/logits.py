@@ -7,12 +7,12 @@ but for outputs that Keras cuts off at 1e-7.
 
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-from keras_inits._keras_internals import activations_through, copy_mask
+from keras_inits._keras_internals import activations_through, copy_mask, holding
 
 Measured = Callable[[Any], None]
 
@@ -72,21 +72,13 @@ class Notes:
     @contextmanager
     def kept(self) -> Iterator["Notes"]:
         """Takes notes of what this thread runs."""
-        with activations_through(_softmax, _sigmoid, _entropy, _attention):
-            token = _active.set(self)
-            try:
-                yield self
-            finally:
-                _active.reset(token)
+        hooks = activations_through(_softmax, _sigmoid, _entropy, _attention)
+        with hooks, holding(_active, self):
+            yield self
 
-    @contextmanager
-    def apart(self) -> Iterator[None]:
+    def apart(self) -> AbstractContextManager[None]:
         """Takes none, for a while."""
-        token = _active.set(None)
-        try:
-            yield
-        finally:
-            _active.reset(token)
+        return holding(_active, None)
 
 
 _active: ContextVar[Notes | None] = ContextVar("keras_inits_logits", default=None)

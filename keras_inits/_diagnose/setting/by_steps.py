@@ -1,7 +1,9 @@
 """What trial steps show of a setting: scales, penalties, the start of the loss, and the rate."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from math import nan
 
 import numpy as np
 
@@ -12,23 +14,58 @@ from keras_inits._diagnose.setting.case import Case
 from keras_inits._diagnose.setting.end import loss_at_start, output_scale
 from keras_inits._diagnose.setting.entrance import positions, scales
 from keras_inits._diagnose.setting.entrance.scales import Suspect
-from keras_inits._diagnose.setting.order import Setting, Weighed, ordered
+from keras_inits._diagnose.setting.order import Setting, Weighed, is_too_high, ordered
 from keras_inits._diagnose.setting.rate import rates, small_steps
 from keras_inits._diagnose.setting.rate.schedules import inner, momentum_of
 from keras_inits._diagnose.setting.trials import weighing
 from keras_inits._diagnose.setting.trials.tries import BUDGET, LAYERS, UNTAUGHT, Tries
+from keras_inits._finding_kinds import SettingKind
 from keras_inits._reporting import Finding
 
-# A rate, or a loss at the start, that these explain is not named on top.
-_EXPLAINING = (
-    "loss",
-    "input padding",
-    "input scale",
-    "target scale",
-    "missing positions",
-    "hidden activation",
-    "regularization",
+_RATES: frozenset[SettingKind] = frozenset({"learning rate too high", "learning rate too low"})
+# What explains a rate, or a loss at the start, which are then not named on top.
+_EXPLAINING: frozenset[SettingKind] = frozenset(
+    {
+        "loss",
+        "input padding",
+        "input scale",
+        "target scale",
+        "missing positions",
+        "hidden activation",
+        "regularization",
+    }
 )
+
+
+@dataclass(frozen=True)
+class _Check:
+    """One look at trial steps.
+
+    Attributes:
+        find: returns what is wrong.
+        unless: kinds of findings of which it is a mere consequence.
+    """
+
+    find: Callable[[Tries], list[Finding]]
+    unless: frozenset[SettingKind] = frozenset()
+
+
+def _checks(suspects: Sequence[Suspect]) -> tuple[_Check, ...]:
+    """Returns the checks in the order in which they are asked: what explains comes first."""
+    return (
+        _Check(measured.forgotten),
+        _Check(measured.hidden),
+        _Check(output_scale.check),
+        _Check(constraints.check),
+        _Check(lambda tries: scales.proved(tries, suspects)),
+        _Check(measured.target_scale),
+        _Check(measured.weight_size),
+        _Check(added_losses.check, unless=frozenset({"regularization"})),
+        _Check(hidden.by_steps, unless=_EXPLAINING),
+        _Check(positions.check, unless=_EXPLAINING),
+        _Check(_of_rate, unless=_EXPLAINING),
+        _Check(loss_at_start.check, unless=_EXPLAINING | _RATES),
+    )
 
 
 def judged(
@@ -43,75 +80,83 @@ def judged(
         suspects: inputs of a suspicious scale.
     """
     tries = Tries(case, best)
-    added, found = measured.penalties(tries), [*found, *measured.decay(tries)]
+    penalties, found = measured.penalties(tries), [*found, *measured.decay(tries)]
     if tries.cost > BUDGET or tries.layers > LAYERS:
         note = (
             f"no steps were tried: {tries.steps} of them through {tries.layers} layers are "
             f"{tries.cost:.1g} multiplications (limits {LAYERS} and {BUDGET:.0g})"
         )
-        return Setting(ordered([*found, *added, *scales.unproved(suspects)]), (note,))
-    own = tries.own
-    if not np.isfinite(own.start):  # no step is to blame
-        found += scales.overflowing(tries, suspects) or [
-            *scales.unproved(suspects),
-            *measured.undefined(tries),
-        ]
-        return Setting(ordered([*found, *added]))
-    added, notes = added_losses.acquitted(tries, added)
-    found += added
-    found += measured.forgotten(tries) + measured.hidden(tries)
-    found += output_scale.check(tries) + constraints.check(tries)
-    found += scales.proved(tries, suspects)
-    found += measured.target_scale(tries) + measured.weight_size(tries)
-    if not any(f.kind == "regularization" for f in found):
-        found += added_losses.check(tries)
-    activations: list[Finding] = []
-    if not any(f.kind in _EXPLAINING for f in found):
-        activations = hidden.by_steps(tries)
-        found += activations or positions.check(tries)
-    of_weights = False
-    if not any(f.kind in _EXPLAINING for f in found):
-        rate, of_weights = _of_rate(tries)
-        found += rate or loss_at_start.check(tries)
-    around = {}
-    if not found and tries.longer:
-        low, high = rates.span(own, tries.attempt)
-        around = {"lowest": low, "highest": high}
-    first = FirstSteps(tries.rate.value, own.start, own.end, best, tries.spent, **around)
+        return Setting(ordered([*found, *penalties, *scales.unproved(suspects)]), (note,))
+    if not np.isfinite(tries.own.start):  # no step is to blame
+        return Setting(ordered([*found, *_of_no_number(tries, suspects), *penalties]))
+    penalties, notes = added_losses.acquitted(tries, penalties)
+    found += penalties
+    for check in _checks(suspects):
+        if not any(f.kind in check.unless for f in found):
+            found += check.find(tries)
+    if not found:
+        first, weigh = _first_steps(tries, around=True), functools.partial(_weighed, tries)
+        return Setting((), tuple(notes), first, weigh=weigh)
+    of_weights = any(map(is_too_high, found)) and rates.is_of_weights(tries.own, tries.redrawn())
     # Where the setting has a fault, the signal is what comes of it.
-    if found:
-        setting = Setting(ordered(found), tuple(notes), first, of_weights=of_weights)
-        return replace(setting, weigh=hidden.without_sizes) if activations else setting
-
-    def weigh(findings: Sequence[Finding], lost: bool) -> Weighed:
-        if not findings:
-            return (), ()
-        more = tries.longer > tries.steps
-        longer = (lambda: tries.weighing(tries.longer)) if more else None
-        left, notes = weighing.weighed(findings, tries.weighing(tries.steps), longer, lost=lost)
-        return tuple(compiling.with_other_arguments(f, case.model) for f in left), notes
-
-    return Setting((), tuple(notes), first, weigh=weigh)
+    setting = Setting(ordered(found), tuple(notes), _first_steps(tries), of_weights=of_weights)
+    unbounded = any(map(hidden.is_unbounded, found))
+    return replace(setting, weigh=hidden.without_sizes) if unbounded else setting
 
 
-def _of_rate(tries: Tries) -> tuple[list[Finding], bool]:
-    """Returns what is wrong with the steps, and whether only these weights make them too long."""
-    own, attempt, rate = tries.own, tries.attempt, tries.rate
-    name, momentum = type(inner(tries.optimizer)).__name__, momentum_of(tries.optimizer)
-    of_weights = False
-    found = rates.too_high(own, attempt, scheduled=rate.scheduled, momentum=momentum)
+def _of_no_number(tries: Tries, suspects: Sequence[Suspect]) -> list[Finding]:
+    """Returns why the loss is not finite before the first step."""
+    unproved = scales.unproved(suspects)
+    return scales.overflowing(tries, suspects) or [*unproved, *measured.undefined(tries)]
+
+
+def _first_steps(tries: Tries, *, around: bool = False) -> FirstSteps:
+    """Returns what the first steps do to the loss; `around`, at which other rates it falls, too."""
+    low, high = rates.span(tries.own, tries.attempt) if around and tries.longer else (nan, nan)
+    return FirstSteps(
+        tries.rate.value,
+        tries.own.start,
+        tries.own.end,
+        tries.best,
+        tries.spent,
+        lowest=low,
+        highest=high,
+    )
+
+
+def _weighed(tries: Tries, findings: Sequence[Finding], lost: bool) -> Weighed:
+    """Parts findings of the signal into those that matter and notes, as `Setting.weigh` does."""
+    if not findings:
+        return (), ()
+    more = tries.longer > tries.steps
+    longer = (lambda: tries.weighing(tries.longer)) if more else None
+    left, notes = weighing.weighed(findings, tries.weighing(tries.steps), longer, lost=lost)
+    return tuple(compiling.with_other_arguments(f, tries.case.model) for f in left), notes
+
+
+def _of_rate(tries: Tries) -> list[Finding]:
+    """Returns what is wrong with the length of the steps."""
+    found = _too_high(tries) or _too_low(tries)
+    found = found or small_steps.over_soon(tries.optimizer, tries.attempt)
+    return [found] if found else []
+
+
+def _too_high(tries: Tries) -> Finding | None:
+    own, rate = tries.own, tries.rate
+    momentum = momentum_of(tries.optimizer)
+    found = rates.too_high(own, tries.attempt, scheduled=rate.scheduled, momentum=momentum)
     if found and tries.longer > tries.steps and _recovers(tries, found):
         found = None
-    found = found or _unsteady(tries)
-    if found:
-        of_weights = rates.is_of_weights(own, tries.redrawn())
-    elif not rate.rises:
-        found = rates.too_low(own, attempt, name, scheduled=rate.scheduled)
-        found = found or small_steps.muted(own, tries.optimizer, attempt)
-    else:
-        found = small_steps.not_yet(tries.optimizer, attempt)
-    found = found or small_steps.over_soon(tries.optimizer, attempt)
-    return ([found] if found else []), of_weights
+    return found or _unsteady(tries)
+
+
+def _too_low(tries: Tries) -> Finding | None:
+    own, attempt, rate = tries.own, tries.attempt, tries.rate
+    if rate.rises:
+        return small_steps.not_yet(tries.optimizer, attempt)
+    name = type(inner(tries.optimizer)).__name__
+    found = rates.too_low(own, attempt, name, scheduled=rate.scheduled)
+    return found or small_steps.muted(own, tries.optimizer, attempt)
 
 
 def _recovers(tries: Tries, found: Finding) -> bool:
@@ -132,7 +177,7 @@ def _unsteady(tries: Tries) -> Finding | None:
     if tries.longer <= tries.steps or not max(own.losses, default=0.0) > rates.THROWN * own.start:
         return None
     other, longer = tries.attempt(own.rate / 10), tries.own_longer
-    soon = other.end <= rates.HALF * own.end and max(other.losses) <= 1.5 * other.start
+    soon = other.end <= rates.HALF * own.end and max(other.losses) <= rates.RISES * other.start
     if not soon and longer.end < UNTAUGHT * min(tries.best or np.inf, longer.start):
         return None
     if longer.end < rates.HALF * longer.start or rates.only_added_rises(longer):

@@ -14,7 +14,7 @@ from keras_inits._diagnose.setting.plain import End, LossKind, Targets, loss_kin
 from keras_inits._diagnose.setting.trials.steps import Copy
 
 SAMPLES = 256  # of the batch that are looked at
-FEW = 8  # enough to see the shape and the range of an output
+FEW_SAMPLES = 8  # enough to see the shape and the range of an output
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,14 +64,14 @@ class Case:
         )
         copy = Copy(model, objective(model, None if own else loss))
         total = keras.tree.flatten(tensors)[0].shape[0]
-        some = keras.tree.map_structure(lambda t: t[:FEW], tensors)
+        some = keras.tree.map_structure(lambda t: t[:FEW_SAMPLES], tensors)
         try:
             made = keras.tree.flatten(copy.outputs(some, training=False))
         except Exception as error:  # whatever it says of a batch that is not its own
             copy.outputs(keras.tree.map_structure(_whole, x), training=False)  # else it says why
             return (
                 "targets, loss and steps were not looked at: the model takes this batch as a "
-                f"whole, and not {FEW} samples of it ({type(error).__name__})"
+                f"whole, and not {FEW_SAMPLES} samples of it ({type(error).__name__})"
             )
         outputs = [np.asarray(ops.convert_to_numpy(o)) for o in made]
         flat = keras.tree.flatten(goals)

@@ -219,11 +219,13 @@ def undefined(tries: Tries) -> list[Finding]:
     start = own.start
     return [
         on_loss(
-            f"the loss is {start:g} before the first step, of finite outputs and targets",
-            "Every weight is NaN after one step",
-            "Look in the loss for a logarithm, a root or a quotient of what may be 0 or negative, "
-            "such as targets in the place of predictions (Keras calls loss(y_true, y_pred)): "
-            "keras.ops.softplus(x) + 1e-6 in the place of x makes it positive",
-            {"start": start},
+            evidence=f"the loss is {start:g} before the first step, of finite outputs and targets",
+            consequence="Every weight is NaN after one step",
+            remedy=(
+                "Look in the loss for a logarithm, a root or a quotient of what may be 0 or "
+                "negative, such as targets in the place of predictions (Keras calls loss(y_true, "
+                "y_pred)): keras.ops.softplus(x) + 1e-6 in the place of x makes it positive"
+            ),
+            numbers={"start": start},
         )
     ]

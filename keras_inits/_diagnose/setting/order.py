@@ -3,39 +3,25 @@
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 from keras_inits._diagnose.report import FirstSteps
+from keras_inits._finding_kinds import SettingKind
 from keras_inits._reporting import Finding
 
-# What the user must change first: a later one may be a mere consequence.
-ORDER = (
-    "input not finite",
-    "input values",
+ORDER: tuple[SettingKind, ...] = get_args(SettingKind)
+# What data, targets, end and loss do to each other, whatever the layers between are.
+CAUSES: tuple[SettingKind, ...] = (*ORDER[: ORDER.index("target scale") + 1], "regularization")
+MISMATCHES: tuple[SettingKind, ...] = (
     "labels",
     "target shape",
     "output units",
     "output activation",
     "loss",
-    "input constant",
-    "input padding",
-    "input scale",
-    "target scale",
-    "normalization",
-    "moving statistics",
-    "missing activation",
-    "missing positions",
-    "hidden activation",
-    "regularization",
-    "dropout",
-    "loss at the start",
-    "learning rate too high",
-    "learning rate too low",
 )
-# What data, targets, end and loss do to each other, whatever the layers between are.
-CAUSES = (*ORDER[: ORDER.index("target scale") + 1], "regularization")
-MISMATCHES = ("labels", "target shape", "output units", "output activation", "loss")
-UNUSABLE = ("input not finite", "input values")  # nothing can be computed from them
-FAR = 100.0  # times the loss of a guess
+# Nothing can be computed from these.
+UNUSABLE: tuple[SettingKind, ...] = ("input not finite", "input values")
+FAR_FROM_GUESS = 100.0  # times the loss of a guess
 
 Weighed = tuple[tuple[Finding, ...], tuple[str, ...]]  # those that matter, and notes
 
@@ -89,7 +75,7 @@ def with_signal(
         f
         for f in setting.findings
         if (explodes and f.kind == "loss at the start")
-        or ((setting.of_weights or (explodes and _starts_far(setting))) and _of_rate(f))
+        or ((setting.of_weights or (explodes and _starts_far(setting))) and is_too_high(f))
     ]
     effects = [f for f in setting.findings if f not in causes and f not in late]
     if any(f.kind == "loss" for f in causes):
@@ -134,11 +120,16 @@ def _is_broken(finding: Finding) -> bool:
     return finding.kind == "not finite" or "values" in finding.numbers
 
 
-def _of_rate(finding: Finding) -> bool:
+def is_too_high(finding: Finding) -> bool:
+    """Says whether a finding is that the learning rate is too high."""
     return finding.where == ("optimizer",) and finding.kind == "learning rate too high"
 
 
 def _starts_far(setting: Setting) -> bool:
     """Says whether the loss starts far above that of a guess, which no rate has a part in."""
     first = setting.first_steps
-    return first is not None and bool(first.guess) and first.start > FAR * (first.guess or 0.0)
+    return (
+        first is not None
+        and bool(first.guess)
+        and first.start > FAR_FROM_GUESS * (first.guess or 0.0)
+    )

@@ -32,14 +32,28 @@ def on_activation(
 ) -> Finding:
     """Returns a finding on the last activation of a model."""
     where = ("output",)
-    return Finding("output activation", where, evidence, consequence, remedy, numbers or {})
+    return Finding(
+        kind="output activation",
+        where=where,
+        evidence=evidence,
+        consequence=consequence,
+        remedy=remedy,
+        numbers=numbers or {},
+    )
 
 
 def on_loss(
     evidence: str, consequence: str, remedy: str, numbers: Mapping[str, float] | None = None
 ) -> Finding:
     """Returns a finding on the loss of a model."""
-    return Finding("loss", ("loss",), evidence, consequence, remedy, numbers or {})
+    return Finding(
+        kind="loss",
+        where=("loss",),
+        evidence=evidence,
+        consequence=consequence,
+        remedy=remedy,
+        numbers=numbers or {},
+    )
 
 
 def new_loss(loss: str) -> str:

@@ -1,6 +1,6 @@
 """`examine`: the setting of a training, before the first step."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from keras_inits._diagnose.setting.end import linearity, output
 from keras_inits._diagnose.setting.entrance import adopted, lookups, scales
 from keras_inits._diagnose.setting.entrance.entrances import embeddings, first_met, kinds
 from keras_inits._diagnose.setting.entrance.rescaled import behind
+from keras_inits._diagnose.setting.entrance.scales import Suspect
 from keras_inits._diagnose.setting.order import MISMATCHES, UNUSABLE, Setting, ordered
 from keras_inits._diagnose.setting.target import sample_weights, targets
 from keras_inits._diagnose.setting.target.guess import guess
@@ -53,13 +54,7 @@ def _examined(
     model: keras.Model, x: Any, y: Any, loss: Any, sample_weight: Any, *, trials: bool
 ) -> Setting:
     inputs = [ops.convert_to_numpy(t)[:SAMPLES] for t in keras.tree.flatten(x)]
-    names = [""] if len(inputs) == 1 else [f"input {i}" for i in range(len(inputs))]
-    meetings = first_met(model, len(inputs), x)
-    found, suspects = scales.check(
-        inputs, names, [kinds(met) for met in meetings], behind(model, inputs, x), y
-    )
-    for given, name, met in zip(inputs, names, meetings, strict=True):
-        found += lookups.check(given, embeddings(met), name)
+    found, suspects = _of_inputs(model, inputs, x, y)
 
     def without_steps(*notes: str, usable: bool = True) -> Setting:
         return Setting(ordered([*found, *scales.unproved(suspects)]), notes, usable=usable)
@@ -72,50 +67,69 @@ def _examined(
     case = Case.of(model, x, y, chosen, own=loss is None, sample_weight=sample_weight)
     if isinstance(case, str):
         return without_steps(case)
-    weights = measured.weights_of(case)
-    found += _of_ends(case, weights, alone=not _answers_alike(model, inputs))
-    found += measured.own_losses(case, len(inputs))
     if model.weights and not model.trainable_weights and loss is None:
         return Setting((_frozen(model),))
-    found += measured.runs(case, inputs)
+    at_end = hidden.dropout_at_end(model, [kind.name for _, _, kind in case.parts])
+    found += [*_of_case(case, inputs), *(at_end or hidden.dropout(model))]
     if not suspects:
         found += adopted.check(case)
-    at_end = hidden.dropout_at_end(model, [kind.name for _, _, kind in case.parts])
-    found += at_end or hidden.dropout(model)
-    found += hidden.softmax(model)
-    found += noise.check(model)
-    found += linearity.check(case)
-    known = [guess(t, k, w) for (t, _, k), w in zip(case.parts, weights, strict=True)]
-    best = None if None in known else float(sum(value or 0.0 for value in known))
     wrong = bool(at_end) or any(f.kind in MISMATCHES for f in found)
     if wrong or not trials or getattr(model, "optimizer", None) is None:
         usable = all(np.isfinite(goal.values).all() for goal, _, _ in case.parts)
         return without_steps(usable=usable)
     try:
-        return by_steps.judged(case, best, found, suspects)
+        return by_steps.judged(case, _best_guess(case), found, suspects)
     except Exception as error:  # whatever the model's own code raises: the rest stands
         why = (str(error).splitlines() or [""])[0][:200]
         return without_steps(f"no steps were tried: {type(error).__name__}: {why}")
 
 
-def _of_ends(case: Case, weights: Sequence[np.ndarray | None], *, alone: bool) -> list[Finding]:
-    """Returns what is wrong with targets, end, loss and weights of each output.
+def _of_inputs(
+    model: keras.Model, inputs: list[np.ndarray], x: Any, y: Any
+) -> tuple[list[Finding], list[Suspect]]:
+    """Returns what is wrong with inputs, and those of a suspicious scale."""
+    names = [""] if len(inputs) == 1 else [f"input {i}" for i in range(len(inputs))]
+    meetings = first_met(model, len(inputs), x)
+    met_first = [kinds(met) for met in meetings]
+    found, suspects = scales.check(inputs, names, met_first, behind(model, inputs, x), y)
+    for given, name, met in zip(inputs, names, meetings, strict=True):
+        found += lookups.check(given, embeddings(met), name)
+    return found, suspects
+
+
+def _of_case(case: Case, inputs: list[np.ndarray]) -> Iterator[Finding]:
+    """Yields what is wrong with targets, ends, losses and layers, as far as no steps are needed."""
+    yield from _of_ends(case, alone=not _answers_alike(case.model, inputs))
+    yield from measured.own_losses(case, len(inputs))
+    yield from measured.runs(case, inputs)
+    yield from hidden.softmax(case.model)
+    yield from noise.check(case.model)
+    yield from linearity.check(case)
+
+
+def _of_ends(case: Case, *, alone: bool) -> Iterator[Finding]:
+    """Yields what is wrong with targets, end, loss and sample weights of each output.
 
     Args:
         case: the training.
-        weights: of the samples, for each output.
         alone: whether one target for all samples is a fault.
     """
+    weights = measured.weights_of(case)
     left_out = sample_weights.left_out(weights)
-    found: list[Finding] = []
     for index, (part, weighed) in enumerate(zip(case.parts, weights, strict=True)):
         own = [f for f in targets.check(*part) if alone or not targets.is_alone(f)]
         if not any(f.kind == "labels" for f in own):
             own += output.check(*part)
-        found += [compiling.with_arguments_of_loss(f, case, index) for f in own]
+        yield from (compiling.with_arguments_of_loss(f, case, index) for f in own)
         if weighed is not None and not left_out(weighed):
-            found += sample_weights.check(weighed, part[0])
-    return found
+            yield from sample_weights.check(weighed, part[0])
+
+
+def _best_guess(case: Case) -> float | None:
+    """Returns the loss of the best guess that is the same for all samples; None if not known."""
+    weights = measured.weights_of(case)
+    known = [guess(t, k, w) for (t, _, k), w in zip(case.parts, weights, strict=True)]
+    return None if None in known else float(sum(value or 0.0 for value in known))
 
 
 def _answers_alike(model: keras.Model, inputs: Sequence[np.ndarray]) -> bool:
@@ -139,10 +153,12 @@ def _last_with_weights(model: keras.Model) -> keras.Layer | None:
 
 def _frozen(model: keras.Model) -> Finding:
     return Finding(
-        "no gradient",
-        ("model",),
-        f"none of its {len(model.weights)} weights is trainable",
-        "Nothing is learned",
-        "model.trainable = True, and trainable = True for the layers that are to learn; then "
-        "compile again",
+        kind="no gradient",
+        where=("model",),
+        evidence=f"none of its {len(model.weights)} weights is trainable",
+        consequence="Nothing is learned",
+        remedy=(
+            "model.trainable = True, and trainable = True for the layers that are to learn; then "
+            "compile again"
+        ),
     )

@@ -11,19 +11,18 @@ from collections.abc import Sequence
 import keras
 
 from keras_inits._diagnose.setting.remedies import weaker_regularizers
-from keras_inits._diagnose.setting.trials.tries import Tries
+from keras_inits._diagnose.setting.trials.tries import FEWEST_PARTED, Tries
 from keras_inits._keras_internals import all_layers
 from keras_inits._reporting import Finding
 
 WEAKENED = 0.999  # the share of what is added that is left out for comparison
 # Of the loss of the best constant guess: what is gained with weakened losses, at the least.
-LEARNED = 0.2
+WORTH_OF_GUESS = 0.2
 # Of that, what is gained with the losses as they are, at the most: a strong regularizer costs some.
 HALF = 0.5
 # Times what is gained of the data does what is added cost in its whole weight. By steps that follow
 # both it would be less, hence a choice far above 1.
 COSTS = 10.0
-SAMPLES = 32  # half of them are seen
 
 
 def check(tries: Tries) -> list[Finding]:
@@ -37,7 +36,7 @@ def check(tries: Tries) -> list[Finding]:
         return []
     weak, cost = _weakened(tries)
     gain = best - weak
-    if not gain >= LEARNED * best or not cost >= COSTS * gain:
+    if not gain >= WORTH_OF_GUESS * best or not cost >= COSTS * gain:
         return []
     whole, _ = tries.left_out()
     return [] if best - whole > HALF * gain else [_finding(tries, best, weak, whole, cost)]
@@ -60,7 +59,7 @@ def acquitted(tries: Tries, found: Sequence[Finding]) -> tuple[list[Finding], li
     if not found or not best > 0 or not _can_be_left_out(tries):
         return [*found], []
     whole, left = tries.left_out()
-    if not best - whole >= LEARNED * best or left > HALF * (own.added[0] + own.penalties[0]):
+    if not best - whole >= WORTH_OF_GUESS * best or left > HALF * (own.added[0] + own.penalties[0]):
         return [*found], []
     weak, _ = _weakened(tries)
     if best - whole <= HALF * (best - weak):
@@ -76,7 +75,7 @@ def _can_be_left_out(tries: Tries) -> bool:
     """Says whether longer trials on half of the samples say something of the others."""
     samples = keras.tree.flatten(tries.case.x)[0].shape[0]
     ours = type(tries.case.model).compute_loss is keras.Model.compute_loss
-    return bool(tries.longer) and samples >= SAMPLES and ours
+    return bool(tries.longer) and samples >= FEWEST_PARTED and ours
 
 
 def _weakened(tries: Tries) -> tuple[float, float]:
@@ -91,18 +90,22 @@ def _finding(tries: Tries, best: float, weak: float, whole: float, cost: float) 
     what = "penalties on weights" if on_weights else "what layers add to the loss"
     names = _penalized(tries.case.model) if on_weights else ()
     return Finding(
-        "regularization",
-        ("loss", *names),
-        f"on samples left out of {tries.longer} steps on a copy the loss of the data is "
-        f"{whole:.3g}, with {what} weakened to {1 - WEAKENED:.1g} of it {weak:.3g}, and of a "
-        f"constant guess {best:.3g}; what is gained so would cost {cost:.3g} in its whole weight, "
-        f"{cost / gain:.3g} times as much (limit {COSTS:g})",
-        "It pays to let the weights, or the code, say nothing of the input",
-        weaker_regularizers()
-        if on_weights
-        else f"Give it a weight of {gain / cost:.1g} or less; or, where the loss of the data is a "
-        "mean over the values of a sample, take their sum",
-        {"data": whole, "weakened": weak, "guess": best, "cost": cost},
+        kind="regularization",
+        where=("loss", *names),
+        evidence=(
+            f"on samples left out of {tries.longer} steps on a copy the loss of the data is "
+            f"{whole:.3g}, with {what} weakened to {1 - WEAKENED:.1g} of it {weak:.3g}, and of a "
+            f"constant guess {best:.3g}; what is gained so would cost {cost:.3g} in its whole "
+            f"weight, {cost / gain:.3g} times as much (limit {COSTS:g})"
+        ),
+        consequence="It pays to let the weights, or the code, say nothing of the input",
+        remedy=(
+            weaker_regularizers()
+            if on_weights
+            else f"Give it a weight of {gain / cost:.1g} or less; or, where the loss of the data "
+            "is a mean over the values of a sample, take their sum"
+        ),
+        numbers={"data": whole, "weakened": weak, "guess": best, "cost": cost},
     )
 
 

@@ -10,8 +10,8 @@ from keras_inits._diagnose.setting.trials.tries import TAUGHT, UNTAUGHT, Tries
 from keras_inits._keras_internals import all_layers
 from keras_inits._reporting import Finding
 
-FLAT = 1e-3  # of what outputs differed by, with float32's rounding
-LEFT, LESS = 0.03, 0.8  # of a kernel at the start; of the loss, where it counts as learned
+SAME_OUTPUTS = 1e-3  # of what outputs differed by, with float32's rounding
+UNMOVED, LESS = 0.03, 0.8  # of a kernel at the start; of the loss, where it counts as learned
 CUT = 0.1  # of a kernel's norm at the start; what is left of it
 
 
@@ -25,7 +25,11 @@ def _zeroed(tries: Tries) -> Finding | None:
     """Returns the finding that all weights that moved are exactly 0 after some steps."""
     own = tries.own
     kernels = [m for m, v in zip(own.moved, tries.case.copy.trained, strict=True) if v.ndim > 1]
-    if not kernels or not all(abs(moved - 1) < 1e-6 for moved in kernels) or own.spread > FLAT:
+    if (
+        not kernels
+        or not all(abs(moved - 1) < 1e-6 for moved in kernels)
+        or own.spread > SAME_OUTPUTS
+    ):
         return None
     optimizer = inner(tries.optimizer)
     name = type(optimizer).__name__
@@ -36,12 +40,14 @@ def _zeroed(tries: Tries) -> Finding | None:
     }
     what = ", ".join(f"{key}={value:g}" for key, value in given.items()) or name
     return Finding(
-        "regularization",
-        ("optimizer",),
-        f"after {len(own.losses)} steps of {name} on a copy all kernels are exactly 0 ({what})",
-        "The outputs are the same for all samples, and nothing is learned",
-        'model.compile("adam", loss=model.loss)',
-        {key: float(value) for key, value in given.items()},
+        kind="regularization",
+        where=("optimizer",),
+        evidence=(
+            f"after {len(own.losses)} steps of {name} on a copy all kernels are exactly 0 ({what})"
+        ),
+        consequence="The outputs are the same for all samples, and nothing is learned",
+        remedy='model.compile("adam", loss=model.loss)',
+        numbers={key: float(value) for key, value in given.items()},
     )
 
 
@@ -54,7 +60,7 @@ def _started_over(tries: Tries) -> Finding | None:
     """
     own, best = tries.own, tries.best
     kernels = [m for m, v in zip(own.moved, tries.case.copy.trained, strict=True) if v.ndim > 1]
-    near = all(abs(moved - 1) <= LEFT for moved in kernels)  # not where a step ended in NaN
+    near = all(abs(moved - 1) <= UNMOVED for moved in kernels)  # not where a step ended in NaN
     if len(kernels) < 2 or not near or not own.spread <= CUT or not np.isfinite(own.end):
         return None
     if not best or not tries.longer or tries.own_longer.end < UNTAUGHT * best:
@@ -65,14 +71,16 @@ def _started_over(tries: Tries) -> Finding | None:
         return None
     name = type(inner(tries.optimizer)).__name__
     return Finding(
-        "regularization",
-        ("optimizer",),
-        f"after {len(own.losses)} steps of {name} on a copy all {len(kernels)} kernels are nearly "
-        f"0, wherever they start; {tries.longer} steps lead to a loss of "
-        f"{tries.own_longer.end:.3g}, of Adam to {other.end:.3g}",
-        "Next to no signal and no gradient pass several layers of such kernels",
-        'model.compile("adam", loss=model.loss)',
-        {"end": tries.own_longer.end, "better_end": other.end},
+        kind="regularization",
+        where=("optimizer",),
+        evidence=(
+            f"after {len(own.losses)} steps of {name} on a copy all {len(kernels)} kernels are "
+            f"nearly 0, wherever they start; {tries.longer} steps lead to a loss of "
+            f"{tries.own_longer.end:.3g}, of Adam to {other.end:.3g}"
+        ),
+        consequence="Next to no signal and no gradient pass several layers of such kernels",
+        remedy='model.compile("adam", loss=model.loss)',
+        numbers={"end": tries.own_longer.end, "better_end": other.end},
     )
 
 
@@ -103,13 +111,15 @@ def _constrained(tries: Tries) -> list[Finding]:
         return []
     return [
         Finding(
-            "regularization",
-            (*names, "loss"),
-            f"the first step cuts the kernels of {', '.join(names)} to {min(cut.values()):.2g} of "
-            f"their size by their constraints (limit {CUT:g}); {tries.longer} steps on a copy lead "
-            f"to a loss of {tries.own_longer.end:.3g}, without them to {free.end:.3g}",
-            "Signal and gradient fade by as much at each of these layers",
-            on_weights(f"w.path in {(*cut,)}", "constraint", "keras.constraints.MaxNorm(3)"),
-            {"cut": min(cut.values()), "end": tries.own_longer.end, "better_end": free.end},
+            kind="regularization",
+            where=(*names, "loss"),
+            evidence=(
+                f"the first step cuts the kernels of {', '.join(names)} to {min(cut.values()):.2g} "
+                f"of their size by their constraints (limit {CUT:g}); {tries.longer} steps on a "
+                f"copy lead to a loss of {tries.own_longer.end:.3g}, without them to {free.end:.3g}"
+            ),
+            consequence="Signal and gradient fade by as much at each of these layers",
+            remedy=on_weights(f"w.path in {(*cut,)}", "constraint", "keras.constraints.MaxNorm(3)"),
+            numbers={"cut": min(cut.values()), "end": tries.own_longer.end, "better_end": free.end},
         )
     ]

@@ -12,9 +12,9 @@ from keras_inits._keras_internals import all_layers
 from keras_inits._reporting import Finding
 
 # Keras's default is 1e-3 or 1e-6; none that was published is above 1e-1.
-LARGE = 0.1
+LARGE_EPSILON = 0.1
 USUAL = 1e-3
-FADES = 0.1  # of the size that a normalization gives to a signal
+LEAST_LEFT = 0.1  # of the size that a normalization gives to a signal
 
 _KINDS = (
     keras.layers.BatchNormalization,
@@ -27,7 +27,9 @@ _KINDS = (
 def suspects(model: keras.Model) -> list[keras.layers.Layer]:
     """Returns the normalizations with a large epsilon."""
     return [
-        layer for layer in all_layers(model) if isinstance(layer, _KINDS) and layer.epsilon >= LARGE
+        layer
+        for layer in all_layers(model)
+        if isinstance(layer, _KINDS) and layer.epsilon >= LARGE_EPSILON
     ]
 
 
@@ -79,17 +81,19 @@ def finding(model: keras.Model, layers: Sequence[keras.layers.Layer], met: Met) 
         square = met.squares.get(id(layer))
         if square is not None and square > 0:
             left = float(np.sqrt(square / (square + layer.epsilon)))
-            if left < FADES:
+            if left < LEAST_LEFT:
                 shrinking.append((left, square, layer))
     if not shrinking:
         return None
     left, square, worst = min(shrinking, key=lambda each: each[0])
     return Finding(
-        "normalization",
-        tuple(layer.name for *_, layer in shrinking),
-        f"epsilon={worst.epsilon:g} of {worst.name} is added to a variance of {square:.2g}: "
-        f"{left:.2g} of the signal is left (limit {FADES:g})",
-        "what should come out with variance 1 fades, and the gradient with it",
-        set_on(model, [layer for *_, layer in shrinking], "epsilon", USUAL),
-        {"epsilon": float(worst.epsilon), "left": left},
+        kind="normalization",
+        where=tuple(layer.name for *_, layer in shrinking),
+        evidence=(
+            f"epsilon={worst.epsilon:g} of {worst.name} is added to a variance of {square:.2g}: "
+            f"{left:.2g} of the signal is left (limit {LEAST_LEFT:g})"
+        ),
+        consequence="what should come out with variance 1 fades, and the gradient with it",
+        remedy=set_on(model, [layer for *_, layer in shrinking], "epsilon", USUAL),
+        numbers={"epsilon": float(worst.epsilon), "left": left},
     )

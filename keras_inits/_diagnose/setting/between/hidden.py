@@ -48,15 +48,17 @@ def dropout(model: keras.Model) -> list[Finding]:
             continue
         found.append(
             Finding(
-                "dropout",
-                (layer.name,),
-                f"with {units} units and rate {rate:g}, {silent:.0%} of samples lose them all "
-                f"(limit {SILENT:.0%})"
-                if silent >= SILENT
-                else f"a rate of {rate:g} (limit {RATE:g})",
-                "What gets through is mostly noise",
-                set_on(model, [layer], "rate", 0.2 if rate > RATE else 0.0),
-                {"rate": rate, "units": units, "silent": silent},
+                kind="dropout",
+                where=(layer.name,),
+                evidence=(
+                    f"with {units} units and rate {rate:g}, {silent:.0%} of samples lose them all "
+                    f"(limit {SILENT:.0%})"
+                    if silent >= SILENT
+                    else f"a rate of {rate:g} (limit {RATE:g})"
+                ),
+                consequence="What gets through is mostly noise",
+                remedy=set_on(model, [layer], "rate", 0.2 if rate > RATE else 0.0),
+                numbers={"rate": rate, "units": units, "silent": silent},
             )
         )
     return found
@@ -82,13 +84,17 @@ def dropout_at_end(model: keras.Model, losses: Sequence[str]) -> list[Finding]:
             rate = float(layer.rate)
             found.append(
                 Finding(
-                    "dropout",
-                    (layer.name, "output"),
-                    f"it is the last layer: {rate:.0%} of what the model answers is noise in each "
-                    f"step (limit {AT_END:.0%})",
-                    "The loss compares the targets with zeros; dropout belongs between layers",
-                    set_on(model, [layer], "rate", 0.0),
-                    {"rate": rate},
+                    kind="dropout",
+                    where=(layer.name, "output"),
+                    evidence=(
+                        f"it is the last layer: {rate:.0%} of what the model answers is noise in "
+                        f"each step (limit {AT_END:.0%})"
+                    ),
+                    consequence=(
+                        "The loss compares the targets with zeros; dropout belongs between layers"
+                    ),
+                    remedy=set_on(model, [layer], "rate", 0.0),
+                    numbers={"rate": rate},
                 )
             )
     return found
@@ -132,14 +138,16 @@ def _softmax(
 ) -> Finding:
     state = attribute != "activation"
     return Finding(
-        "hidden activation",
-        (layer.name,),
-        f"softmax makes shares of 1 of its {units} units, {1 / units:.2g} on average",
-        "The state hardly moves, and little of what it has read differs between samples"
-        if state
-        else "One unit can only rise where others fall, and little differs between samples",
-        set_on(model, [layer], attribute, f"keras.activations.{instead}"),
-        {"units": units},
+        kind="hidden activation",
+        where=(layer.name,),
+        evidence=f"softmax makes shares of 1 of its {units} units, {1 / units:.2g} on average",
+        consequence=(
+            "The state hardly moves, and little of what it has read differs between samples"
+            if state
+            else "One unit can only rise where others fall, and little differs between samples"
+        ),
+        remedy=set_on(model, [layer], attribute, f"keras.activations.{instead}"),
+        numbers={"units": units},
     )
 
 
@@ -174,16 +182,26 @@ def by_steps(tries: Tries) -> list[Finding]:
     ]
     return [
         Finding(
-            "hidden activation",
-            tuple(layer.name for layer in layers),
-            f"{old} in {names} has no bound; {len(own.losses)} steps on a copy lead from a loss of "
-            f"{own.start:.4g} to {own.end:.4g}, with {new} in its place to {other.end:.4g}",
-            "What is a little too large grows from layer to layer, or from step to step, and so do "
-            "the gradient and the steps",
-            "; ".join(code),
-            {"end": own.end, "better_end": other.end},
+            kind="hidden activation",
+            where=tuple(layer.name for layer in layers),
+            evidence=(
+                f"{old} in {names} has no bound; {len(own.losses)} steps on a copy lead from a "
+                f"loss of {own.start:.4g} to {own.end:.4g}, with {new} in its place to "
+                f"{other.end:.4g}"
+            ),
+            consequence=(
+                "What is a little too large grows from layer to layer, or from step to step, and "
+                "so do the gradient and the steps"
+            ),
+            remedy="; ".join(code),
+            numbers={"end": own.end, "better_end": other.end},
         )
     ]
+
+
+def is_unbounded(finding: Finding) -> bool:
+    """Says whether a finding is one of `by_steps`."""
+    return finding.kind == "hidden activation" and "better_end" in finding.numbers
 
 
 def without_sizes(findings: Sequence[Finding], lost: bool) -> Weighed:

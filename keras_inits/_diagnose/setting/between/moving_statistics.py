@@ -14,7 +14,7 @@ from keras_inits._reporting import Finding
 # 10,000 steps until they have gone two thirds of the way. Published nets have 0.9 to 0.9997
 # (TF-Slim's Inception); those of the latter train for millions of steps.
 SLOW = 0.9999
-APART = 0.5  # of what differs between samples at the outputs
+MOST_OFF = 0.5  # of what differs between samples at the outputs
 
 
 def slow(model: keras.Model) -> list[keras.layers.BatchNormalization]:
@@ -63,17 +63,21 @@ def finding(
         float(np.sqrt(((a - b) ** 2).mean()) / max(np.sqrt(a.var(0).mean()), 1e-30))
         for a, b in zip(fitted, predicted, strict=True)
     )
-    if not apart >= APART:
+    if not apart >= MOST_OFF:
         return None
     momentum = max(layer.momentum for layer in layers)
     steps = f"{1 / (1 - momentum):.3g}" if momentum < 1 else "no number of"
     return Finding(
-        "moving statistics",
-        tuple(layer.name for layer in layers),
-        f"momentum={momentum:g}: moving mean and variance, now 0 and 1, take {steps} steps to "
-        f"follow those of the batches (limit {1 / (1 - SLOW):.3g}); with them the outputs are off "
-        f"by {apart:.2g} of what differs between samples (limit {APART:g})",
-        "fit sees a falling loss, and predict and validation, which use them, another net",
-        set_on(model, layers, "momentum", 0.99),
-        {"momentum": momentum, "apart": apart},
+        kind="moving statistics",
+        where=tuple(layer.name for layer in layers),
+        evidence=(
+            f"momentum={momentum:g}: moving mean and variance, now 0 and 1, take {steps} steps to "
+            f"follow those of the batches (limit {1 / (1 - SLOW):.3g}); with them the outputs are "
+            f"off by {apart:.2g} of what differs between samples (limit {MOST_OFF:g})"
+        ),
+        consequence=(
+            "fit sees a falling loss, and predict and validation, which use them, another net"
+        ),
+        remedy=set_on(model, layers, "momentum", 0.99),
+        numbers={"momentum": momentum, "apart": apart},
     )

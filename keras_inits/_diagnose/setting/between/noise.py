@@ -19,7 +19,9 @@ from keras_inits._diagnose.setting.remedies import set_on
 from keras_inits._reporting import Finding
 
 ROWS = 64  # for a deviation to 10 % in one unit
-LARGE = 0.5  # of the deviation 1 of a prior: less than one bit a unit gets through (log2(1/0.5))
+LARGE_NOISE = (
+    0.5  # of the deviation 1 of a prior: less than one bit a unit gets through (log2(1/0.5))
+)
 BELOW = -6.0  # exp(-6 / 2) is 0.05
 SHRINKS = 0.5
 
@@ -40,7 +42,7 @@ def check(model: keras.Model) -> list[Finding]:
             at_bound, below = (
                 _deviation(layer, len(makers), shape, place, v) for v in (low, BELOW)
             )
-            if at_bound >= LARGE and below < SHRINKS * at_bound:
+            if at_bound >= LARGE_NOISE and below < SHRINKS * at_bound:
                 found.append(_finding(model, layer, maker, name, low, at_bound))
     return found
 
@@ -94,11 +96,13 @@ def _finding(
     model: keras.Model, layer: Any, maker: Any, name: str, low: float, deviation: float
 ) -> Finding:
     return Finding(
-        "hidden activation",
-        (maker.name, layer.name),
-        f"{name} in {maker.name} gives nothing below {low:g}, for which {layer.name} draws with a "
-        f"deviation of {deviation:.2g} (limit {LARGE:g})",
-        "The noise never becomes small: little of what is encoded gets through it",
-        set_on(model, [maker], "activation", "keras.activations.linear"),
-        {"low": low, "deviation": deviation},
+        kind="hidden activation",
+        where=(maker.name, layer.name),
+        evidence=(
+            f"{name} in {maker.name} gives nothing below {low:g}, for which {layer.name} draws "
+            f"with a deviation of {deviation:.2g} (limit {LARGE_NOISE:g})"
+        ),
+        consequence="The noise never becomes small: little of what is encoded gets through it",
+        remedy=set_on(model, [maker], "activation", "keras.activations.linear"),
+        numbers={"low": low, "deviation": deviation},
     )

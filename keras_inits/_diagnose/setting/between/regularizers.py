@@ -28,13 +28,15 @@ def penalty(data: float, penalized: float, value: float, *, l1: bool = False) ->
         return None
     times = penalized / data
     return Finding(
-        "regularization",
-        ("loss",),
-        f"the gradient of the penalties on weights, {penalized:.3g}, is {times:.3g} times that of "
-        f"the data (limit {limit:g}); their sum is {value:.3g}",
-        "The weights decay to 0 before anything is learned",
-        weaker_regularizers(),
-        {"data": data, "penalty": penalized, "value": value},
+        kind="regularization",
+        where=("loss",),
+        evidence=(
+            f"the gradient of the penalties on weights, {penalized:.3g}, is {times:.3g} times that "
+            f"of the data (limit {limit:g}); their sum is {value:.3g}"
+        ),
+        consequence="The weights decay to 0 before anything is learned",
+        remedy=weaker_regularizers(),
+        numbers={"data": data, "penalty": penalized, "value": value},
     )
 
 
@@ -53,14 +55,16 @@ def activity(rest: float, penalized: float, value: float, model: keras.Model) ->
     owners = [la for la in all_layers(model) if la.activity_regularizer is not None]
     names = tuple(layer.name for layer in owners)
     return Finding(
-        "regularization",
-        ("loss", *names),
-        f"the gradient of the activity penalty of {' and '.join(names)}, {penalized:.3g}, is "
-        f"{times:.3g} times that of the rest of the loss (limit {PENALTY:g}); its value is "
-        f"{value:.3g}",
-        "It pays to put out nothing: what the layers should pass on goes to 0",
-        set_on(model, owners, "activity_regularizer", "keras.regularizers.L1(1e-6)"),
-        {"data": rest, "penalty": penalized, "value": value},
+        kind="regularization",
+        where=("loss", *names),
+        evidence=(
+            f"the gradient of the activity penalty of {' and '.join(names)}, {penalized:.3g}, is "
+            f"{times:.3g} times that of the rest of the loss (limit {PENALTY:g}); its value is "
+            f"{value:.3g}"
+        ),
+        consequence="It pays to put out nothing: what the layers should pass on goes to 0",
+        remedy=set_on(model, owners, "activity_regularizer", "keras.regularizers.L1(1e-6)"),
+        numbers={"data": rest, "penalty": penalized, "value": value},
     )
 
 
@@ -88,15 +92,21 @@ def undefined(model: keras.Model, added: float, penalties: float) -> Finding | N
     names = tuple(layer.name for layer in owners)
     what, value = ("weights", penalties) if of_weights else ("activity", added)
     return Finding(
-        "regularization",
-        ("loss", *names),
-        f"the penalty on the {what} of {' and '.join(names)} is {value:g} before the first step",
-        "The loss is no number, and as a rule its gradient is none either"
-        + ("" if of_weights else ": a logarithm of a mean activation wants it to be above 0"),
-        weaker_regularizers()
-        if of_weights
-        else set_on(model, owners, "activity_regularizer", "keras.regularizers.L1(1e-6)"),
-        {"value": value},
+        kind="regularization",
+        where=("loss", *names),
+        evidence=(
+            f"the penalty on the {what} of {' and '.join(names)} is {value:g} before the first step"
+        ),
+        consequence=(
+            "The loss is no number, and as a rule its gradient is none either"
+            + ("" if of_weights else ": a logarithm of a mean activation wants it to be above 0")
+        ),
+        remedy=(
+            weaker_regularizers()
+            if of_weights
+            else set_on(model, owners, "activity_regularizer", "keras.regularizers.L1(1e-6)")
+        ),
+        numbers={"value": value},
     )
 
 
@@ -115,13 +125,15 @@ def decay(optimizer: Any, rate: float) -> Finding | None:
         return None
     share = rate * float(weight)
     return Finding(
-        "regularization",
-        ("optimizer",),
-        f"weight_decay={float(weight):g} at a rate of {rate:.3g} takes {share:.2g} of each weight "
-        f"away in each step (limit {DECAY:g})",
-        "The weights decay to 0 before anything is learned",
-        f"model.optimizer.weight_decay = {1e-4 / rate:.2g}",
-        {"share": share},
+        kind="regularization",
+        where=("optimizer",),
+        evidence=(
+            f"weight_decay={float(weight):g} at a rate of {rate:.3g} takes {share:.2g} of each "
+            f"weight away in each step (limit {DECAY:g})"
+        ),
+        consequence="The weights decay to 0 before anything is learned",
+        remedy=f"model.optimizer.weight_decay = {1e-4 / rate:.2g}",
+        numbers={"share": share},
     )
 
 

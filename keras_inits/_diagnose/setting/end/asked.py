@@ -11,10 +11,10 @@ from keras_inits._diagnose.setting.plain import PROBABILITIES, End
 
 Loss = Callable[[np.ndarray, np.ndarray], float]
 
-SAMPLES = 16  # a loss may be a net of its own, and is asked some 50 times
+ASKED_SAMPLES = 16  # a loss may be a net of its own, and is asked some 50 times
 SEED = 470_312  # no seed that somebody's targets were drawn with
 CLOSE = 1e-3  # float32 sums of some hundred terms differ by less
-APART = 0.01  # a loss that sees which target is whose differs by more
+TELLS_APART = 0.01  # a loss that sees which target is whose differs by more
 
 
 class RefusedError(Exception):

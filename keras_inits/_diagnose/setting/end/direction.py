@@ -5,7 +5,14 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from keras_inits._diagnose.setting.end.asked import APART, CLOSE, SAMPLES, SEED, Loss, same
+from keras_inits._diagnose.setting.end.asked import (
+    ASKED_SAMPLES,
+    CLOSE,
+    SEED,
+    TELLS_APART,
+    Loss,
+    same,
+)
 from keras_inits._diagnose.setting.plain import PROBABILITIES, End, Targets
 from keras_inits._diagnose.setting.remedies import new_activation, on_activation, on_loss
 from keras_inits._reporting import Finding
@@ -17,9 +24,9 @@ UNSURE = 0.02  # of a probability that is sure of itself
 WAY = (0.0, 0.25, 0.5, 0.75, 1.0)  # from the right answer to the opposite one
 # Answers outside of 0 to 1, as their distance from 1/2 in halves, and how alike the loss must be
 # for them, as a share of what it costs to be wrong.
-OUTSIDE, NEAR = (9.0, 3.0, 1.2), 1e-3
+OUTSIDE, INDIFFERENT = (9.0, 3.0, 1.2), 1e-3
 # Of what it costs to be wrong; a loss that does not fall so at each step is not said to fall.
-FALLS = 1e-3
+LEAST_FALL = 1e-3
 
 
 def turned_round(
@@ -32,7 +39,7 @@ def turned_round(
     most expensive answer, compared with noise added to it and taken from it. A loss that is linear
     or convex in the outputs, as a critic's, cannot rise on both sides.
     """
-    shape = (min(len(y), SAMPLES), *end.shape[1:])
+    shape = (min(len(y), ASKED_SAMPLES), *end.shape[1:])
     some = y[: shape[0]]
     truth = some.astype(float).reshape(shape)
     softmax = end.activation == "softmax"
@@ -55,17 +62,17 @@ def turned_round(
     for way in ways:
         values = [cost(made) for made in way]
         steps = -np.diff(values)
-        if not np.isfinite(values).all() or not (steps > FALLS * np.ptp(values)).all():
+        if not np.isfinite(values).all() or not (steps > LEAST_FALL * np.ptp(values)).all():
             return None
         if not np.ptp(values) > CLOSE * np.abs(values).max():
             return None
     if end.activation in PROBABILITIES and _on_purpose(some, truth, loss, values, softmax):
         return None
     return on_loss(
-        f"the loss falls {what}: {', '.join(f'{v:.4g}' for v in values)}",
-        "Training makes the answers worse, and the loss says that all goes well",
-        "Turn its sign, or give 1 - it where it is a share of what is right",
-        {"right": values[0], "wrong": values[-1]},
+        evidence=f"the loss falls {what}: {', '.join(f'{v:.4g}' for v in values)}",
+        consequence="Training makes the answers worse, and the loss says that all goes well",
+        remedy="Turn its sign, or give 1 - it where it is a share of what is right",
+        numbers={"right": values[0], "wrong": values[-1]},
     )
 
 
@@ -77,7 +84,7 @@ def cut_off(y: np.ndarray, targets: Targets, end: End, loss: Loss) -> Finding | 
     """
     if end.activation != "linear" or not targets.binary or targets.distinct < 2:
         return None
-    shape = (min(len(y), SAMPLES), *end.shape[1:])
+    shape = (min(len(y), ASKED_SAMPLES), *end.shape[1:])
     some = y[: shape[0]]
     side = some.astype(float).reshape(shape) - 0.5
 
@@ -88,17 +95,19 @@ def cut_off(y: np.ndarray, targets: Targets, end: End, loss: Loss) -> Finding | 
     inside = cost(0.5), cost(-0.5)
     if not np.isfinite([*right, *wrong, *inside]).all() or not right[0] < inside[0] < inside[1]:
         return None
-    flat = all(np.ptp(values) <= NEAR * abs(wrong[0]) for values in (right, wrong))
+    flat = all(np.ptp(values) <= INDIFFERENT * abs(wrong[0]) for values in (right, wrong))
     if not flat or not inside[1] < wrong[0]:
         return None
     fit = "softmax" if targets.one_hot else "sigmoid"
     return on_activation(
-        f"the loss is {wrong[-1]:.4g} for answers {OUTSIDE[-1] / 2 - 0.5:.2g} outside of 0 to 1 on "
-        f"the wrong side and {wrong[0]:.4g} for those {OUTSIDE[0] / 2 - 0.5:.2g} outside, and "
-        f"{end.layer} with no activation gives any number",
-        "What is outside is cut off, and has no gradient",
-        new_activation(end, fit),
-        {"near": wrong[-1], "far": wrong[0]},
+        evidence=(
+            f"the loss is {wrong[-1]:.4g} for answers {OUTSIDE[-1] / 2 - 0.5:.2g} outside of 0 to "
+            f"1 on the wrong side and {wrong[0]:.4g} for those {OUTSIDE[0] / 2 - 0.5:.2g} outside, "
+            f"and {end.layer} with no activation gives any number"
+        ),
+        consequence="What is outside is cut off, and has no gradient",
+        remedy=new_activation(end, fit),
+        numbers={"near": wrong[-1], "far": wrong[0]},
     )
 
 
@@ -142,12 +151,12 @@ def _on_purpose(
     if not softmax:
         for which in (truth == 1, truth == 0):
             part = cost(np.where(which, _shares(1 - truth, softmax), right))
-            if which.any() and values[0] - part <= FALLS * span:
+            if which.any() and values[0] - part <= LEAST_FALL * span:
                 return True
     if truth.ndim > 2:
         return False
     middle = values[len(values) // 2]
-    if middle - (values[0] + values[-1]) / 2 > APART * span:
+    if middle - (values[0] + values[-1]) / 2 > TELLS_APART * span:
         return False
     few = len(truth) // 4
     mixed = right.copy()

@@ -122,19 +122,23 @@ def finding(
     if curved - linear < GAP:
         return None
     return Finding(
-        "missing activation",
-        layers,
-        f"nothing nonlinear stands between {' and '.join(layers)}: together they are one linear "
-        f"map. Of the targets' variance, on samples left out, a linear fit explains {linear:.2f}, "
-        f"a curved one {curved:.2f} (limit {GAP:g} more)",
-        "It can learn no more than linear regression does",
-        "".join(
-            f'model.get_layer("{name}").activation = keras.activations.relu; '
-            for name in layers[:-1]
-            if name not in straight
-        )
-        + COMPILE,
-        {"linear": linear, "curved": curved},
+        kind="missing activation",
+        where=layers,
+        evidence=(
+            f"nothing nonlinear stands between {' and '.join(layers)}: together they are one "
+            "linear map. Of the targets' variance, on samples left out, a linear fit explains "
+            f"{linear:.2f}, a curved one {curved:.2f} (limit {GAP:g} more)"
+        ),
+        consequence="It can learn no more than linear regression does",
+        remedy=(
+            "".join(
+                f'model.get_layer("{name}").activation = keras.activations.relu; '
+                for name in layers[:-1]
+                if name not in straight
+            )
+            + COMPILE
+        ),
+        numbers={"linear": linear, "curved": curved},
     )
 
 

@@ -22,10 +22,10 @@ DISTANCE = 100.0
 # Of outputs that differ between samples so many times as much as the targets the square is less,
 # and one only if it is still so after the longer trial.
 WIDE = 5.0
-LARGE = 3.0  # times He's deviation, sqrt(2 / fan_in)
+LARGE_KERNEL = 3.0  # times He's deviation, sqrt(2 / fan_in)
 # Logits of unit size have 1.2 to 1.5 times the loss of logits of 0.
-_EVEN = 1.5
-NEAR = 3.0  # times the loss of a guess: near enough to begin to learn
+EVEN_LOGITS = 1.5
+NEAR_GUESS = 3.0  # times the loss of a guess: near enough to begin to learn
 
 
 def check(tries: Tries) -> list[Finding]:
@@ -46,7 +46,7 @@ def check(tries: Tries) -> list[Finding]:
     even = [None if value is None else value * m for value, m in zip(guesses, means, strict=True)]
     classes = losses <= {*BINARY, *CATEGORICAL, *SPARSE}
     wide = bool(tries.longer) and not classes and _wide(tries)
-    high = bool(tries.best) and own.start - own.penalties[0] > NEAR * (tries.best or 0.0)
+    high = bool(tries.best) and own.start - own.penalties[0] > NEAR_GUESS * (tries.best or 0.0)
     found = start_finding(
         own,
         tries.best,
@@ -59,7 +59,7 @@ def check(tries: Tries) -> list[Finding]:
     if found is None or not tries.longer:
         return [found] if found else []
     longer = tries.own_longer
-    if longer.of_data > NEAR * (tries.best or 0.0):
+    if longer.of_data > NEAR_GUESS * (tries.best or 0.0):
         return [found]
     if own.start - own.penalties[0] <= DISTANCE * (tries.best or 0.0) and not classes:
         return []
@@ -97,7 +97,7 @@ def _large(model: keras.Model) -> tuple[str, ...]:
             continue
         size = float(np.sqrt(np.square(ops.convert_to_numpy(kernel).astype(float)).mean()))
         fan = kernel.shape[-1] if embeds else np.prod(kernel.shape[:-1])
-        found += [layer.name] if size >= LARGE * np.sqrt((1 if embeds else 2) / fan) else []
+        found += [layer.name] if size >= LARGE_KERNEL * np.sqrt((1 if embeds else 2) / fan) else []
     return tuple(found)
 
 
@@ -133,7 +133,7 @@ def start_finding(
         uncut: the loss at the start as its logits have it; 0 if that is not known.
     """
     start = max(own.start - penalties, uncut)
-    if not best or start <= limit * best or own.end - penalties <= NEAR * best:
+    if not best or start <= limit * best or own.end - penalties <= NEAR_GUESS * best:
         return None
     whole = max(own.start, uncut)
     cut = f" (probabilities are cut off: {own.start:.3g})" if uncut > 1.01 * own.start else ""
@@ -142,22 +142,30 @@ def start_finding(
         f"best constant guess (limit {limit:g}), and is {own.end:.3g} after {len(own.losses)} "
         "steps on a copy"
     )
-    if even is not None and start <= _EVEN * even:
+    if even is not None and start <= EVEN_LOGITS * even:
         return Finding(
-            "loss at the start",
-            ("output",),
-            f"{evidence}; outputs that take all classes for equally frequent have {even:.3g}",
-            "The classes are far from equally frequent: the first steps are spent on the bias of "
-            "the output, and rare classes are swamped meanwhile",
-            "keras_inits.fit_output_bias(model, y)",
-            {"start": own.start, "guess": best, "after": own.end, "even": even},
+            kind="loss at the start",
+            where=("output",),
+            evidence=(
+                f"{evidence}; outputs that take all classes for equally frequent have {even:.3g}"
+            ),
+            consequence=(
+                "The classes are far from equally frequent: the first steps are spent on the bias "
+                "of the output, and rare classes are swamped meanwhile"
+            ),
+            remedy="keras_inits.fit_output_bias(model, y)",
+            numbers={"start": own.start, "guess": best, "after": own.end, "even": even},
         )
     return Finding(
-        "loss at the start",
-        ("output", *layers),
-        evidence + (f"; the weights of {', '.join(layers)} are large" if layers else ""),
-        "The outputs are far too large: the weights are first spent on making them small",
-        'Draw the kernels at a smaller scale (kernel_initializer="glorot_uniform", the default, '
-        'or "initkit_he" before ReLU)',
-        {"start": whole, "guess": best, "after": own.end},
+        kind="loss at the start",
+        where=("output", *layers),
+        evidence=evidence + (f"; the weights of {', '.join(layers)} are large" if layers else ""),
+        consequence=(
+            "The outputs are far too large: the weights are first spent on making them small"
+        ),
+        remedy=(
+            'Draw the kernels at a smaller scale (kernel_initializer="glorot_uniform", the '
+            'default, or "initkit_he" before ReLU)'
+        ),
+        numbers={"start": whole, "guess": best, "after": own.end},
     )

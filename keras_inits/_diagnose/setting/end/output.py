@@ -57,10 +57,10 @@ def _one_softmax(targets: Targets, end: End, loss: LossKind) -> Finding:
     else:
         consequence += ", and its gradient 0: nothing is learned"
     return on_activation(
-        f"softmax over the single unit of {end.layer}: e^z / e^z = 1",
-        consequence,
-        new_end(end, targets),
-        {"units": 1},
+        evidence=f"softmax over the single unit of {end.layer}: e^z / e^z = 1",
+        consequence=consequence,
+        remedy=new_end(end, targets),
+        numbers={"units": 1},
     )
 
 
@@ -68,10 +68,12 @@ def _twice(end: End) -> Finding:
     k = end.units
     most = np.e / (np.e + k - 1)
     return on_activation(
-        f"softmax of a softmax: {end.layer} takes probabilities for logits",
-        f"No probability can pass e / (e + {k - 1}) = {most:.3g}, and gradients are flat",
-        "Leave one of them out",
-        {"largest": float(most)},
+        evidence=f"softmax of a softmax: {end.layer} takes probabilities for logits",
+        consequence=(
+            f"No probability can pass e / (e + {k - 1}) = {most:.3g}, and gradients are flat"
+        ),
+        remedy="Leave one of them out",
+        numbers={"largest": float(most)},
     )
 
 
@@ -80,14 +82,20 @@ def _smoothed(loss: LossKind) -> Finding:
     given = "from_logits=True, " if loss.from_logits else ""
     given += f"axis={loss.axis}, " if loss.axis != -1 else ""
     return on_loss(
-        f"label_smoothing={loss.smoothing:g} spreads that share of each label evenly over the "
-        f"classes: {left:.3g} tells them apart (limit {LEAD:g})",
-        "The targets of all samples are the same, and so are the best answers"
-        if left <= 0
-        else "The best answers are nearly the same for all samples",
-        f"model.compile(model.optimizer, loss=keras.losses.{loss.class_name}"
-        f"({given}label_smoothing=0.1))",
-        {"smoothing": loss.smoothing},
+        evidence=(
+            f"label_smoothing={loss.smoothing:g} spreads that share of each label evenly over the "
+            f"classes: {left:.3g} tells them apart (limit {LEAD:g})"
+        ),
+        consequence=(
+            "The targets of all samples are the same, and so are the best answers"
+            if left <= 0
+            else "The best answers are nearly the same for all samples"
+        ),
+        remedy=(
+            f"model.compile(model.optimizer, loss=keras.losses.{loss.class_name}"
+            f"({given}label_smoothing=0.1))"
+        ),
+        numbers={"smoothing": loss.smoothing},
     )
 
 
@@ -125,10 +133,10 @@ def _bounded(targets: Targets, end: End, loss: LossKind) -> Finding | None:
     else:
         return None
     return on_activation(
-        twice,
-        consequence,
-        f"Leave out the {end.before}: the layer before {end.layer} has no activation",
-        numbers,
+        evidence=twice,
+        consequence=consequence,
+        remedy=f"Leave out the {end.before}: the layer before {end.layer} has no activation",
+        numbers=numbers,
     )
 
 
@@ -140,11 +148,16 @@ def _other_axis(end: End, loss: LossKind) -> Finding | None:
         return None
     axes = ", ".join(map(str, end.axes))
     return on_activation(
-        f"the softmax of {end.layer} goes along axis {axes} of {end.shape}, and {loss.name} takes "
-        f"axis {classes} for the classes",
-        "The outputs of one place are no probabilities of its classes: they sum to 1 over others",
-        f"axis={loss.axis} in {end.layer}",
-        {"axis": end.axes[0], "classes": classes},
+        evidence=(
+            f"the softmax of {end.layer} goes along axis {axes} of {end.shape}, and {loss.name} "
+            f"takes axis {classes} for the classes"
+        ),
+        consequence=(
+            "The outputs of one place are no probabilities of its classes: they sum to 1 over "
+            "others"
+        ),
+        remedy=f"axis={loss.axis} in {end.layer}",
+        numbers={"axis": end.axes[0], "classes": classes},
     )
 
 
@@ -154,8 +167,8 @@ def _one_number(targets: Targets, end: End, loss: LossKind) -> Finding:
         what = "directions of vectors"
         consequence = "Of one number it sees the sign alone: the gradient is 0"
     return on_loss(
-        f"{loss.name} compares {what}, and {end.layer} has one unit",
-        consequence,
-        new_end(end, targets),
-        {"units": 1},
+        evidence=f"{loss.name} compares {what}, and {end.layer} has one unit",
+        consequence=consequence,
+        remedy=new_end(end, targets),
+        numbers={"units": 1},
     )

@@ -16,9 +16,9 @@ from keras_inits._reporting import Finding
 # 0.01 at the least (CLIP stops there, https://arxiv.org/abs/2103.00020, section 2.5): a factor of
 # 100; divisions by the width of a net, as in muP, stay above its inverse.
 FAINT, LOUD = 1e-3, 1e3
-LEARNED = 0.95  # of the loss of a guess, or of the start
-EVEN = 1e-2  # relative: the factor is the same for all samples
-SIZES, SEEN = (1.0, 1e3, 1e6), 1e-2  # of changes of the bias; what of them float32 shows
+HARDLY_TAUGHT = 0.95  # of the loss of a guess, or of the start
+ONE_FACTOR = 1e-2  # relative: the factor is the same for all samples
+SIZES, VISIBLE = (1.0, 1e3, 1e6), 1e-2  # of changes of the bias; what of them float32 shows
 _ENTROPIES = (*BINARY, *CATEGORICAL, *SPARSE)
 
 
@@ -31,7 +31,7 @@ def check(tries: Tries) -> list[Finding]:
     case, own = tries.case, tries.own
     if len(case.parts) != 1 or case.outputs != 1 or case.parts[0][2].name not in _ENTROPIES:
         return []
-    if own.end < LEARNED * min(tries.best or np.inf, own.start):
+    if own.end < HARDLY_TAUGHT * min(tries.best or np.inf, own.start):
         return []
     _, end, _ = case.parts[0]
     last = _last(case.model, end)
@@ -42,17 +42,23 @@ def check(tries: Tries) -> list[Finding]:
         return []
     return [
         Finding(
-            "output activation",
-            ("output", last.name),
-            f"a change of the bias of {last.name} by 1 moves the logits by {factor:.3g} (limits "
-            f"{FAINT:g} and {LOUD:g}): a constant stands between them; in {len(own.losses)} steps "
-            f"on a copy the loss goes from {own.start:.4g} to {own.end:.4g}",
-            "All classes are about equally probable whatever the weights are, and gradients are "
-            "as small as the factor"
-            if abs(factor) <= FAINT
-            else "One class is sure from the start whatever the weights are, and has no gradient",
-            f"Leave out the factor {factor:.3g} behind {last.name}",
-            {"factor": factor, "start": own.start, "end": own.end},
+            kind="output activation",
+            where=("output", last.name),
+            evidence=(
+                f"a change of the bias of {last.name} by 1 moves the logits by {factor:.3g} "
+                f"(limits {FAINT:g} and {LOUD:g}): a constant stands between them; in "
+                f"{len(own.losses)} steps on a copy the loss goes from {own.start:.4g} to "
+                f"{own.end:.4g}"
+            ),
+            consequence=(
+                "All classes are about equally probable whatever the weights are, and gradients "
+                "are as small as the factor"
+                if abs(factor) <= FAINT
+                else "One class is sure from the start whatever the weights are, and has no "
+                "gradient"
+            ),
+            remedy=f"Leave out the factor {factor:.3g} behind {last.name}",
+            numbers={"factor": factor, "start": own.start, "end": own.end},
         )
     ]
 
@@ -83,8 +89,8 @@ def _factor(tries: Tries, end: End, layer: Any) -> float | None:
             made.append(_logits(tries, end))
         copy.reset()
         moved = made[1] - made[0]
-        even = np.isfinite(moved).all() and np.ptp(moved) <= EVEN * abs(moved.mean())
-        if even and abs(moved.mean()) >= SEEN:
+        even = np.isfinite(moved).all() and np.ptp(moved) <= ONE_FACTOR * abs(moved.mean())
+        if even and abs(moved.mean()) >= VISIBLE:
             return float(moved.mean()) / size
     return None
 

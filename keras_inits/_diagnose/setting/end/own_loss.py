@@ -12,10 +12,10 @@ import numpy as np
 from keras import ops
 
 from keras_inits._diagnose.setting.end.asked import (
-    APART,
+    ASKED_SAMPLES,
     CLOSE,
-    SAMPLES,
     SEED,
+    TELLS_APART,
     Loss,
     RefusedError,
     answers,
@@ -26,7 +26,7 @@ from keras_inits._diagnose.setting.plain import PROBABILITIES, End, Targets
 from keras_inits._diagnose.setting.remedies import on_loss
 from keras_inits._reporting import Finding
 
-FEW = 6  # samples that exchange their targets
+EXCHANGED = 6  # samples that exchange their targets
 # Those that take logarithms of the second argument alone; of one unit the first is one.
 _ONE_SIDED = ("binary_crossentropy", "categorical_crossentropy", "kl_divergence")
 
@@ -41,7 +41,7 @@ def check(y: np.ndarray, targets: Targets, end: End, loss: Loss, *, inputs: int)
         loss: as `as_fit` returns it.
         inputs: of the model.
     """
-    if y.size != np.prod(end.shape) or len(y) != end.shape[0] or len(y) < FEW:
+    if y.size != np.prod(end.shape) or len(y) != end.shape[0] or len(y) < EXCHANGED:
         return []  # what it compares is not known
     try:
         with np.errstate(all="ignore"):
@@ -63,7 +63,7 @@ def _swapped(y: np.ndarray, targets: Targets, end: End, loss: Loss) -> Finding |
     """
     if end.activation not in PROBABILITIES or not targets.binary:
         return None  # of shares, the divergence from targets may be meant
-    some = y[:SAMPLES]
+    some = y[:ASKED_SAMPLES]
     made = answers(len(y), end)[: len(some)]
     truth = some.astype(made.dtype).reshape(made.shape)
     value = loss(some, made)
@@ -75,12 +75,16 @@ def _swapped(y: np.ndarray, targets: Targets, end: End, loss: Loss) -> Finding |
         ]
         if same(value, turned) and not same(right, turned):
             return on_loss(
-                f"of {len(some)} samples and made up outputs it is {value:.4g}: that is {name} of "
-                f"(outputs, targets), and of (targets, outputs) it would be {right:.4g}",
-                "It takes the logarithm of the targets: it is linear in the outputs, and hardly "
-                "sees how wrong a sure answer is",
-                f'model.compile(model.optimizer, loss="{name}")  # of (y_true, y_pred)',
-                {"given": value, "meant": right},
+                evidence=(
+                    f"of {len(some)} samples and made up outputs it is {value:.4g}: that is {name} "
+                    f"of (outputs, targets), and of (targets, outputs) it would be {right:.4g}"
+                ),
+                consequence=(
+                    "It takes the logarithm of the targets: it is linear in the outputs, and "
+                    "hardly sees how wrong a sure answer is"
+                ),
+                remedy=f'model.compile(model.optimizer, loss="{name}")  # of (y_true, y_pred)',
+                numbers={"given": value, "meant": right},
             )
     return None
 
@@ -91,30 +95,33 @@ def _crossed(y: np.ndarray, end: End, loss: Loss) -> Finding | None:
     Then the loss does not change where samples change their targets, and does so with targets in
     the shape of the outputs.
     """
-    shape = (FEW, *end.shape[1:])
-    if y[:FEW].shape == shape:
+    shape = (EXCHANGED, *end.shape[1:])
+    if y[:EXCHANGED].shape == shape:
         return None
     # Apart from each other, since the first samples may have the same target.
-    some = (y[:FEW].astype(float).T + np.arange(FEW)).T.astype(y.dtype)
+    some = (y[:EXCHANGED].astype(float).T + np.arange(EXCHANGED)).T.astype(y.dtype)
     made = answers(len(some), end)
-    orders = [np.roll(np.arange(FEW), by) for by in range(FEW)]
+    orders = [np.roll(np.arange(EXCHANGED), by) for by in range(EXCHANGED)]
     as_given = [loss(some[order], made) for order in orders]
     fitting = [loss(some[order].reshape(shape), made) for order in orders]
     if not np.isfinite(fitting).all() or not all(same(as_given[0], v) for v in as_given):
         return None
-    if np.ptp(fitting) <= APART * np.abs(fitting).max():
+    if np.ptp(fitting) <= TELLS_APART * np.abs(fitting).max():
         return None
     given, changed, right, moved = *as_given[:2], fitting[0], max(fitting, key=_from(fitting[0]))
     number = end.shape[0]
     return Finding(
-        "target shape",
-        ("targets",),
-        f"the targets have shape {(number, *y.shape[1:])}, the output {end.shape}, and the loss "
-        f"compares each with all: of {FEW} samples it is {given:.4g}, and {changed:.4g} with their "
-        f"targets exchanged; with targets of shape {shape} {right:.4g} and {moved:.4g}",
-        "The best answer is the same for all samples, such as the mean of the targets",
-        f"y = y.reshape({(-1, *end.shape[1:])})",
-        {"given": given, "meant": right},
+        kind="target shape",
+        where=("targets",),
+        evidence=(
+            f"the targets have shape {(number, *y.shape[1:])}, the output {end.shape}, and the "
+            f"loss compares each with all: of {EXCHANGED} samples it is {given:.4g}, and "
+            f"{changed:.4g} with their targets exchanged; with targets of shape {shape} "
+            f"{right:.4g} and {moved:.4g}"
+        ),
+        consequence="The best answer is the same for all samples, such as the mean of the targets",
+        remedy=f"y = y.reshape({(-1, *end.shape[1:])})",
+        numbers={"given": given, "meant": right},
     )
 
 
@@ -131,7 +138,7 @@ def _unused(y: np.ndarray, targets: Targets, end: End, loss: Loss) -> Finding | 
         or not end.reference
     ):
         return None
-    some = y[:SAMPLES]
+    some = y[:ASKED_SAMPLES]
     turned = (targets.high + targets.low - some.astype(float)).astype(y.dtype)
     made = answers(len(some), end)
     values = [loss(some, made), loss(some[::-1], made), loss(turned, made)]
@@ -140,17 +147,19 @@ def _unused(y: np.ndarray, targets: Targets, end: End, loss: Loss) -> Finding | 
         return None
     # Of two answers the one is as much better whatever the targets: the gradient is the same.
     better = [a - b for a, b in zip(values, others, strict=True)]
-    if not abs(better[0]) > APART * max(map(abs, values)):
+    if not abs(better[0]) > TELLS_APART * max(map(abs, values)):
         return None
     if np.ptp(better) > CLOSE * abs(better[0]):
         return None
     return on_loss(
-        f"the loss of made up outputs is {values[0]:.4g} for the targets, {values[1]:.4g} for "
-        f"those of other samples, and {values[2]:.4g} for their opposites; of other outputs it is "
-        f"{others[0]:.4g}, {others[1]:.4g} and {others[2]:.4g}, as much apart each time",
-        "Its gradient does not depend on the targets: nothing can be learned of them",
-        "Look at the loss; it is called with (y_true, y_pred)",
-        {"given": values[0], "other": values[2]},
+        evidence=(
+            f"the loss of made up outputs is {values[0]:.4g} for the targets, {values[1]:.4g} for "
+            f"those of other samples, and {values[2]:.4g} for their opposites; of other outputs it "
+            f"is {others[0]:.4g}, {others[1]:.4g} and {others[2]:.4g}, as much apart each time"
+        ),
+        consequence="Its gradient does not depend on the targets: nothing can be learned of them",
+        remedy="Look at the loss; it is called with (y_true, y_pred)",
+        numbers={"given": values[0], "other": values[2]},
     )
 
 
@@ -164,7 +173,7 @@ def _mixed(y: np.ndarray, end: End, loss: Loss) -> Finding | None:
     if y.shape[1:] != end.shape[1:]:
         return None
     _, places = np.unique(y.reshape(len(y), -1), axis=0, return_index=True)
-    some = y[np.sort(places)[:FEW]]
+    some = y[np.sort(places)[:EXCHANGED]]
     number = len(some)
     one, two = (answers(number, end, seed) for seed in (SEED, SEED + 1))
     given = [loss(np.roll(some, by, 0), one) for by in range(number)]
@@ -178,17 +187,23 @@ def _mixed(y: np.ndarray, end: End, loss: Loss) -> Finding | None:
     if not same(sum(whole), sum(parts)) or _near(*whole) or _near(whole[0], parts[0]):
         return None
     return on_loss(
-        f"of {number} samples and made up outputs the loss is {given[0]:.4g}, whichever of their "
-        f"targets each of them has, and {first:.4g} where all have that of the first; it is a sum "
-        "of what the output of each sample costs",
-        "Each sample is compared with the targets of all: the best answer is the same for all "
-        "samples",
-        "Give one value for each sample, of its own target: keras.ops.sum(y_true * ..., axis=-1) "
-        "in the place of a product of matrices or of a mean over the batch",
-        {"given": given[0], "first": first},
+        evidence=(
+            f"of {number} samples and made up outputs the loss is {given[0]:.4g}, whichever of "
+            f"their targets each of them has, and {first:.4g} where all have that of the first; it "
+            "is a sum of what the output of each sample costs"
+        ),
+        consequence=(
+            "Each sample is compared with the targets of all: the best answer is the same for all "
+            "samples"
+        ),
+        remedy=(
+            "Give one value for each sample, of its own target: keras.ops.sum(y_true * ..., "
+            "axis=-1) in the place of a product of matrices or of a mean over the batch"
+        ),
+        numbers={"given": given[0], "first": first},
     )
 
 
 def _near(a: float, b: float) -> bool:
     """Says whether two losses do not differ by enough to say that they are two."""
-    return not abs(a - b) > APART * max(abs(a), abs(b))
+    return not abs(a - b) > TELLS_APART * max(abs(a), abs(b))

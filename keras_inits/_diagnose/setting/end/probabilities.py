@@ -36,11 +36,15 @@ def outside(made: np.ndarray, end: End, loss: LossKind) -> Finding | None:
         return None
     fit = "a sigmoid" if loss.name in BINARY else "a softmax"
     return on_activation(
-        f"{loss.name} takes probabilities, and {share:.0%} of the outputs of {end.layer} are "
-        f"outside of 0 to 1 ({made.min():.3g} to {made.max():.3g})",
-        "What is outside is cut off, and has no gradient",
-        f"Let {fit} be the last layer, with nothing behind it; or from_logits=True in the loss",
-        {"outside": share},
+        evidence=(
+            f"{loss.name} takes probabilities, and {share:.0%} of the outputs of {end.layer} are "
+            f"outside of 0 to 1 ({made.min():.3g} to {made.max():.3g})"
+        ),
+        consequence="What is outside is cut off, and has no gradient",
+        remedy=(
+            f"Let {fit} be the last layer, with nothing behind it; or from_logits=True in the loss"
+        ),
+        numbers={"outside": share},
     )
 
 
@@ -72,13 +76,15 @@ def exclusive(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
     if end.units == 1:
         return [
             Finding(
-                "output units",
-                ("output",),
-                f"{loss.name} compares the shares of classes, and {end.layer} has one unit: its "
-                "share is 1 for every input",
-                "The gradient is 0 and nothing is learned",
-                new_end(end, targets),
-                {"units": 1},
+                kind="output units",
+                where=("output",),
+                evidence=(
+                    f"{loss.name} compares the shares of classes, and {end.layer} has one unit: "
+                    "its share is 1 for every input"
+                ),
+                consequence="The gradient is 0 and nothing is learned",
+                remedy=new_end(end, targets),
+                numbers={"units": 1},
             )
         ]
     if loss.from_logits:
@@ -103,24 +109,30 @@ def shares(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
     if targets.exclusive:
         return [
             on_activation(
-                f"{loss.name} compares distributions, and the {end.units} units of {end.layer} "
-                f"with {_named(end)} do not sum to 1",
-                grow,
-                new_activation(end, "softmax"),
-                {"units": end.units},
+                evidence=(
+                    f"{loss.name} compares distributions, and the {end.units} units of {end.layer} "
+                    f"with {_named(end)} do not sum to 1"
+                ),
+                consequence=grow,
+                remedy=new_activation(end, "softmax"),
+                numbers={"units": end.units},
             )
         ]
     sums = targets.rows().sum(1)
     return [
         on_loss(
-            f"{loss.name} compares distributions; the targets of a sample sum to {sums.min():.3g} "
-            f"to {sums.max():.3g}, and the {end.units} units of {end.layer} with {_named(end)} to "
-            "any number",
-            grow,
-            new_loss("binary_crossentropy")
-            if end.activation == "sigmoid" and targets.low >= 0 and targets.high <= 1
-            else new_loss("mse"),
-            {"lowest sum": float(sums.min()), "highest sum": float(sums.max())},
+            evidence=(
+                f"{loss.name} compares distributions; the targets of a sample sum to "
+                f"{sums.min():.3g} to {sums.max():.3g}, and the {end.units} units of {end.layer} "
+                f"with {_named(end)} to any number"
+            ),
+            consequence=grow,
+            remedy=(
+                new_loss("binary_crossentropy")
+                if end.activation == "sigmoid" and targets.low >= 0 and targets.high <= 1
+                else new_loss("mse")
+            ),
+            numbers={"lowest sum": float(sums.min()), "highest sum": float(sums.max())},
         )
     ]
 
@@ -131,11 +143,13 @@ def _named(end: End) -> str:
 
 def _logits_of_probabilities(end: End) -> Finding:
     return on_activation(
-        f"{end.layer} ends in {end.activation}, and the loss was told from_logits=True",
-        "It takes probabilities for logits: the gradient is flat, and the loss cannot come near 0. "
-        "(Where Keras finds the logits next to the output, as on TensorFlow, it uses them and "
-        "warns; on other backends and after any operation on the output it does not)",
-        new_activation(end, "linear"),
+        evidence=f"{end.layer} ends in {end.activation}, and the loss was told from_logits=True",
+        consequence=(
+            "It takes probabilities for logits: the gradient is flat, and the loss cannot come "
+            "near 0. (Where Keras finds the logits next to the output, as on TensorFlow, it uses "
+            "them and warns; on other backends and after any operation on the output it does not)"
+        ),
+        remedy=new_activation(end, "linear"),
     )
 
 
@@ -144,15 +158,19 @@ def _no_probabilities(end: End, loss: LossKind) -> Finding:
     low, high = RANGES.get(end.activation, (-np.inf, np.inf))
     values = "any number" if low == -np.inf else f"values from {low:g} to {high:g}"
     return on_activation(
-        f"{loss.name} takes probabilities, and {end.layer} with {_named(end)} gives {values}",
-        "What is outside of 0 to 1 is cut off, and has no gradient",
-        new_activation(end, fit)
-        + (
-            f"; or loss=keras.losses.{loss.class_name}(from_logits=True)"
-            if end.activation == "linear"
-            else ""
+        evidence=(
+            f"{loss.name} takes probabilities, and {end.layer} with {_named(end)} gives {values}"
         ),
-        {"low": low, "high": high},
+        consequence="What is outside of 0 to 1 is cut off, and has no gradient",
+        remedy=(
+            new_activation(end, fit)
+            + (
+                f"; or loss=keras.losses.{loss.class_name}(from_logits=True)"
+                if end.activation == "linear"
+                else ""
+            )
+        ),
+        numbers={"low": low, "high": high},
     )
 
 
@@ -171,33 +189,41 @@ def _many(targets: Targets) -> bool:
 
 def _half(end: End) -> Finding:
     return on_activation(
-        f"{end.layer} ends in {end.activation}, and the loss takes its outputs for logits",
-        "No logit is below 0, so that no probability falls below one half",
-        new_activation(end, "linear"),
+        evidence=f"{end.layer} ends in {end.activation}, and the loss takes its outputs for logits",
+        consequence="No logit is below 0, so that no probability falls below one half",
+        remedy=new_activation(end, "linear"),
     )
 
 
 def _not_exclusive(targets: Targets, end: End) -> Finding:
     k = end.units
     return on_activation(
-        f"all {len(targets.rows())} rows of targets have exactly one 1 of {k}, and the {k} units "
-        f"of {end.layer} are independent sigmoids",
-        "They do not compete, and their sum is no 1; under binary cross-entropy the "
-        f"{k - 1} zeros of each row outweigh its one",
-        new_activation(end, "softmax", "categorical_crossentropy"),
-        {"units": k, "rows": len(targets.rows())},
+        evidence=(
+            f"all {len(targets.rows())} rows of targets have exactly one 1 of {k}, and the {k} "
+            f"units of {end.layer} are independent sigmoids"
+        ),
+        consequence=(
+            "They do not compete, and their sum is no 1; under binary cross-entropy the "
+            f"{k - 1} zeros of each row outweigh its one"
+        ),
+        remedy=new_activation(end, "softmax", "categorical_crossentropy"),
+        numbers={"units": k, "rows": len(targets.rows())},
     )
 
 
 def _yes_or_no_of_shares(targets: Targets, end: End, loss: LossKind) -> Finding:
     k = end.units
     return on_loss(
-        f"{loss.name} asks {k} questions of yes or no, and {end.layer} gives shares of {k} classes "
-        "that exclude each other",
-        f"Of the mean over {k} units {k - 1} are zeros: the loss is small from the start, its "
-        f'gradient {k} times smaller, and metrics="accuracy" counts the zeros as right',
-        new_loss("categorical_crossentropy"),
-        {"units": k, "rows": len(targets.rows())},
+        evidence=(
+            f"{loss.name} asks {k} questions of yes or no, and {end.layer} gives shares of {k} "
+            "classes that exclude each other"
+        ),
+        consequence=(
+            f"Of the mean over {k} units {k - 1} are zeros: the loss is small from the start, its "
+            f'gradient {k} times smaller, and metrics="accuracy" counts the zeros as right'
+        ),
+        remedy=new_loss("categorical_crossentropy"),
+        numbers={"units": k, "rows": len(targets.rows())},
     )
 
 
@@ -208,11 +234,13 @@ def _several_of_shares(targets: Targets, end: End) -> list[Finding]:
         return []
     return [
         on_activation(
-            f"{several:.0%} of the rows of targets have several 1s (up to {sums.max():g} of "
-            f"{end.units}), and softmax in {end.layer} gives shares that sum to 1",
-            "Where one output rises others fall: two labels get one half each at most",
-            new_activation(end, "sigmoid"),
-            {"several": several},
+            evidence=(
+                f"{several:.0%} of the rows of targets have several 1s (up to {sums.max():g} of "
+                f"{end.units}), and softmax in {end.layer} gives shares that sum to 1"
+            ),
+            consequence="Where one output rises others fall: two labels get one half each at most",
+            remedy=new_activation(end, "sigmoid"),
+            numbers={"several": several},
         )
     ]
 
@@ -221,9 +249,13 @@ def _not_exclusive_shares(targets: Targets, end: End, loss: LossKind) -> Finding
     several = not targets.exclusive and targets.values.shape == end.shape and targets.binary
     remedy = new_loss("binary_crossentropy") if several else new_activation(end, "softmax")
     return on_activation(
-        f"{loss.name} compares shares that sum to 1, and the {end.units} units of {end.layer} are "
-        "independent sigmoids",
-        "The outputs are no probabilities of the classes, and all may saturate at 1 together",
-        remedy,
-        {"units": end.units},
+        evidence=(
+            f"{loss.name} compares shares that sum to 1, and the {end.units} units of {end.layer} "
+            "are independent sigmoids"
+        ),
+        consequence=(
+            "The outputs are no probabilities of the classes, and all may saturate at 1 together"
+        ),
+        remedy=remedy,
+        numbers={"units": end.units},
     )

@@ -23,10 +23,12 @@ def check(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
     if short == "mean_absolute_percentage_error" and (zeros := (targets.values == 0).mean()) > 0:
         return [
             on_loss(
-                f"{zeros:.0%} of the targets are 0, and {short} divides by them (by 1e-7 there)",
-                "These samples outweigh all others, by up to 10 million",
-                new_end(end, targets),
-                {"zeros": float(zeros)},
+                evidence=(
+                    f"{zeros:.0%} of the targets are 0, and {short} divides by them (by 1e-7 there)"
+                ),
+                consequence="These samples outweigh all others, by up to 10 million",
+                remedy=new_end(end, targets),
+                numbers={"zeros": float(zeros)},
             )
         ]
     if short == "mean_absolute_percentage_error" and (near := _near_zero(targets)):
@@ -37,20 +39,24 @@ def check(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
         return [
             *_unreached(targets, end),
             on_loss(
-                f"{share:.0%} of the targets are negative, to {targets.low:.4g}; {short} is for "
-                f"{what}",
-                "The loss has no minimum for them, or does not see them",
-                new_activation(end, "linear", "mse"),
-                {"negative": share, "low": targets.low},
+                evidence=(
+                    f"{share:.0%} of the targets are negative, to {targets.low:.4g}; {short} is "
+                    f"for {what}"
+                ),
+                consequence="The loss has no minimum for them, or does not see them",
+                remedy=new_activation(end, "linear", "mse"),
+                numbers={"negative": share, "low": targets.low},
             ),
         ]
     if short == "poisson" and end.activation in ("linear", "tanh"):
         return [
             on_activation(
-                f"{short} takes the logarithm of the output, and {end.layer} with "
-                f"{end.activation} gives negative numbers, too",
-                "The loss is NaN where an output is below 0",
-                new_activation(end, "softplus"),
+                evidence=(
+                    f"{short} takes the logarithm of the output, and {end.layer} with "
+                    f"{end.activation} gives negative numbers, too"
+                ),
+                consequence="The loss is NaN where an output is below 0",
+                remedy=new_activation(end, "softplus"),
             )
         ]
     return _unreached(targets, end)
@@ -65,11 +71,18 @@ def _near_zero(targets: Targets) -> Finding | None:
     if counted > COUNTED:
         return None
     return on_loss(
-        f"the targets go from {targets.low:.4g} to {targets.high:.4g}, and their percentage error "
-        f"divides by them: with these weights {counted:.2g} of the samples count (limit {COUNTED})",
-        "The few that are nearest to 0 outweigh all others, and are best answered by 0 for all",
-        'model.compile(model.optimizer, loss="mae")  # or give targets that are not centered',
-        {"counted": counted, "low": targets.low, "high": targets.high},
+        evidence=(
+            f"the targets go from {targets.low:.4g} to {targets.high:.4g}, and their percentage "
+            f"error divides by them: with these weights {counted:.2g} of the samples count (limit "
+            f"{COUNTED})"
+        ),
+        consequence=(
+            "The few that are nearest to 0 outweigh all others, and are best answered by 0 for all"
+        ),
+        remedy=(
+            'model.compile(model.optimizer, loss="mae")  # or give targets that are not centered'
+        ),
+        numbers={"counted": counted, "low": targets.low, "high": targets.high},
     )
 
 
@@ -82,12 +95,16 @@ def one_sided(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
     values = f"values from {low:g} to {high:g}" if high < np.inf else f"values above {low:g}"
     return [
         on_activation(
-            f"{loss.name} asks for outputs of -1 and less of one class ({share:.0%} of the "
-            f"targets), and {end.activation} in {end.layer} gives {values}",
-            "The loss of that class cannot fall below 1, and metrics that ask for the sign never "
-            "see it",
-            new_activation(end, "linear", loss.name),
-            {"low": low, "high": high, "share": share},
+            evidence=(
+                f"{loss.name} asks for outputs of -1 and less of one class ({share:.0%} of the "
+                f"targets), and {end.activation} in {end.layer} gives {values}"
+            ),
+            consequence=(
+                "The loss of that class cannot fall below 1, and metrics that ask for the sign "
+                "never see it"
+            ),
+            remedy=new_activation(end, "linear", loss.name),
+            numbers={"low": low, "high": high, "share": share},
         )
     ]
 
@@ -96,23 +113,31 @@ def _classes_by_distance(targets: Targets, end: End, loss: LossKind) -> list[Fin
     if loss.name in ("mean_absolute_error", "mean_absolute_percentage_error"):
         return [
             on_loss(
-                f"the targets are classes, and {loss.name} compares them with {end.activation} "
-                "outputs",
-                "Its minimum is the median, the commonest class alone"
-                if loss.name == "mean_absolute_error"
-                else "It divides by the zeros (by 1e-7): the ones do not count",
-                new_end(end, targets),
+                evidence=(
+                    f"the targets are classes, and {loss.name} compares them with {end.activation} "
+                    "outputs"
+                ),
+                consequence=(
+                    "Its minimum is the median, the commonest class alone"
+                    if loss.name == "mean_absolute_error"
+                    else "It divides by the zeros (by 1e-7): the ones do not count"
+                ),
+                remedy=new_end(end, targets),
             )
         ]
     if targets.one_hot and targets.rows().shape[1] > 2 and end.activation in ("linear", "relu"):
         return [
             on_activation(
-                f"the targets are one-hot rows of {targets.rows().shape[1]} classes, and "
-                f"{end.layer} with {end.activation} is fitted to them by {loss.name}",
-                "Outputs past the target cost as much as those short of it, and are no "
-                "probabilities",
-                new_end(end, targets),
-                {"units": end.units},
+                evidence=(
+                    f"the targets are one-hot rows of {targets.rows().shape[1]} classes, and "
+                    f"{end.layer} with {end.activation} is fitted to them by {loss.name}"
+                ),
+                consequence=(
+                    "Outputs past the target cost as much as those short of it, and are no "
+                    "probabilities"
+                ),
+                remedy=new_end(end, targets),
+                numbers={"units": end.units},
             )
         ]
     return []
@@ -152,11 +177,15 @@ def _unreached(targets: Targets, end: End) -> list[Finding]:
     )
     return [
         on_activation(
-            f"{end.activation} in {end.layer} gives {what}, the targets go from "
-            f"{targets.low:.4g} to {targets.high:.4g} ({outside:.0%} outside)",
-            f"{missed / max(total, 1e-30):.3g} of the targets' variance stays as error whatever "
-            f"is learned (limit {UNREACHED:g}); outputs saturate at the bound",
-            new_activation(end, "linear"),
-            {"outside": outside, "unreached": missed / max(total, 1e-30)},
+            evidence=(
+                f"{end.activation} in {end.layer} gives {what}, the targets go from "
+                f"{targets.low:.4g} to {targets.high:.4g} ({outside:.0%} outside)"
+            ),
+            consequence=(
+                f"{missed / max(total, 1e-30):.3g} of the targets' variance stays as error "
+                f"whatever is learned (limit {UNREACHED:g}); outputs saturate at the bound"
+            ),
+            remedy=new_activation(end, "linear"),
+            numbers={"outside": outside, "unreached": missed / max(total, 1e-30)},
         )
     ]

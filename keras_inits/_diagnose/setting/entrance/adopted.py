@@ -20,7 +20,7 @@ from keras_inits._reporting import Finding
 # Bytes in place of fractions change variances by 255² = 65,025, in place of [-1, 1] by 16,256.
 # Pictures of another kind, darker or flatter, change them by less than a standard deviation of
 # a fifth would: 25.
-APART, ALIKE = 100.0, 10.0
+FOREIGN, FAMILIAR = 100.0, 10.0
 
 Change = Callable[[np.ndarray], np.ndarray]
 
@@ -49,26 +49,31 @@ def check(case: Case) -> list[Finding]:
         return []
     given = given.astype(keras.config.floatx())
     met = _met(case, given, frozen)
-    if met is None or 1 / APART < met[1] < APART:
+    if met is None or 1 / FOREIGN < met[1] < FOREIGN:
         return []
     layer, now, _ = met
     found = {code: _met(case, change(given), frozen) for code, change in CHANGES.items()}
-    fits = {c: one for c, one in found.items() if one and 1 / ALIKE <= one[1] <= ALIKE}
+    fits = {c: one for c, one in found.items() if one and 1 / FAMILIAR <= one[1] <= FAMILIAR}
     if not fits:
         return []
     best = min(fits, key=lambda code: np.log(fits[code][1]) ** 2 + fits[code][2])
     changed = fits[best][1]
     return [
         Finding(
-            "input scale",
-            ("input", layer.name),
-            f"the variance that reaches {layer.name}, whose statistics are frozen, is {now:.2g} of "
-            f"that it was trained on (limits {1 / APART:g} and {APART:g}); with {best} it is "
-            f"{changed:.2g} of it. x ranges from {given.min():.4g} to {given.max():.4g}",
-            "The frozen layers were trained on inputs of another range, and what they make of "
-            "these says little",
-            f"Give x in the range of that training: x = {best}",
-            {"now": now, "changed": changed},
+            kind="input scale",
+            where=("input", layer.name),
+            evidence=(
+                f"the variance that reaches {layer.name}, whose statistics are frozen, is "
+                f"{now:.2g} of that it was trained on (limits {1 / FOREIGN:g} and {FOREIGN:g}); "
+                f"with {best} it is {changed:.2g} of it. x ranges from {given.min():.4g} to "
+                f"{given.max():.4g}"
+            ),
+            consequence=(
+                "The frozen layers were trained on inputs of another range, and what they make of "
+                "these says little"
+            ),
+            remedy=f"Give x in the range of that training: x = {best}",
+            numbers={"now": now, "changed": changed},
         )
     ]
 

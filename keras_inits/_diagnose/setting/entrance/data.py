@@ -17,14 +17,14 @@ WEAK = 10.0
 # Pixels 0..255 have 74 (MNIST) to 147 (uniform); hundreds of times the curvature and more.
 STRONG = 50.0
 OFFSET = 10.0  # |mean| / std: past it 99 % of a feature's second moment is its mean
-FAR = 100.0  # 10,000 in curvature, and two of the seven digits of float32 are gone
+FAR_OFFSET = 100.0  # 10,000 in curvature, and two of the seven digits of float32 are gone
 SPREAD = 100.0  # the largest feature's size over the median one's: 10,000 in curvature
 BLANK = 0.3  # of the pictures; one class of four, of which nothing is drawn, has less
 BARE = 0.02  # ones in the others; photographs and scans that are not overexposed have fewer 255
-TINY = 1e-2  # largest absolute value; the output is that of the biases alone
+TINY_INPUT = 1e-2  # largest absolute value; the output is that of the biases alone
 # Root mean square from which on the curvature is a hundredth of that of unit inputs: under gradient
 # descent a hundred steps do what one could. Long trials tell, since rows of length 1 are as small.
-SMALL = 0.1
+SMALL_INPUT = 0.1
 
 NORMALIZATION = (
     "norm = keras.layers.Normalization(); norm.adapt(x); "
@@ -62,13 +62,13 @@ class Scale:
         """`"strong"`, `"weak"` or `"small"` (to be proved by trial steps) or None."""
         if self.centered:
             return "weak"
-        if self.rms >= STRONG or self.largest <= TINY or self.offset >= FAR:
+        if self.rms >= STRONG or self.largest <= TINY_INPUT or self.offset >= FAR_OFFSET:
             return "strong"
         if self.spread >= SPREAD and self.rms >= WEAK:
             return "strong"
         if self.rms >= WEAK or (self.offset >= OFFSET and self.rms >= 1):
             return "weak"
-        return "small" if 0 < self.rms <= SMALL or self.offset >= OFFSET else None
+        return "small" if 0 < self.rms <= SMALL_INPUT or self.offset >= OFFSET else None
 
 
 def features(x: np.ndarray) -> np.ndarray:
@@ -146,7 +146,7 @@ def scale_finding(scale: Scale, proof: str = "", name: str = "") -> Finding:
             f"; the largest feature is {scale.spread:.3g} times the median one (limit {SPREAD:g})"
         )
     remedy = "model = keras.Sequential([keras.layers.Rescaling(1 / 255), model]), and compile again"
-    if scale.rms <= SMALL:
+    if scale.rms <= SMALL_INPUT:
         consequence = "The first kernel sees next to nothing; the output is that of the biases"
     elif scale.offset >= OFFSET and scale.rms < 1:
         consequence = (
@@ -159,12 +159,12 @@ def scale_finding(scale: Scale, proof: str = "", name: str = "") -> Finding:
             "alone, and no learning rate fits"
         )
     return Finding(
-        "input scale",
-        ("input",),
-        evidence + (f"; {proof}" if proof else ""),
-        consequence,
-        f"Scale the input: {remedy if scale.pixels else NORMALIZATION}",
-        {
+        kind="input scale",
+        where=("input",),
+        evidence=evidence + (f"; {proof}" if proof else ""),
+        consequence=consequence,
+        remedy=f"Scale the input: {remedy if scale.pixels else NORMALIZATION}",
+        numbers={
             "rms": scale.rms,
             "offset": scale.offset,
             "spread": scale.spread,
@@ -180,12 +180,12 @@ def constant(x: np.ndarray) -> Finding | None:
     if len(table) < 8 or (table != table[0]).any():
         return None
     return Finding(
-        "input constant",
-        ("input",),
-        f"all {len(table)} samples are equal",
-        "The output can only be a constant",
-        "Look at how x is loaded and scaled",
-        {"samples": len(table)},
+        kind="input constant",
+        where=("input",),
+        evidence=f"all {len(table)} samples are equal",
+        consequence="The output can only be a constant",
+        remedy="Look at how x is loaded and scaled",
+        numbers={"samples": len(table)},
     )
 
 
@@ -205,14 +205,18 @@ def blank(x: np.ndarray) -> Finding | None:
     if empty < BLANK or (empty < 1 and float(table[~nothing].mean()) >= BARE):
         return None
     return Finding(
-        "input constant",
-        ("input",),
-        f"{empty:.0%} of the pictures are 0 everywhere (limit {BLANK:.0%}), the others hold 0 and "
-        f"1, {float((x == 1).mean()):.2g} of it 1",
-        "Nothing tells the empty ones apart; whole numbers are cut by // 255 and by "
-        'astype("uint8") after a division',
-        'x = x_of_bytes.astype("float32") / 255',
-        {"empty": empty},
+        kind="input constant",
+        where=("input",),
+        evidence=(
+            f"{empty:.0%} of the pictures are 0 everywhere (limit {BLANK:.0%}), the others hold 0 "
+            f"and 1, {float((x == 1).mean()):.2g} of it 1"
+        ),
+        consequence=(
+            "Nothing tells the empty ones apart; whole numbers are cut by // 255 and by "
+            'astype("uint8") after a division'
+        ),
+        remedy='x = x_of_bytes.astype("float32") / 255',
+        numbers={"empty": empty},
     )
 
 
@@ -235,14 +239,18 @@ def padding(x: np.ndarray) -> Finding | None:
         width = float(np.ptp(others))
         if gap >= 3 * width:
             return Finding(
-                "input padding",
-                ("input",),
-                f"{share:.0%} of the values are exactly {value:g}, all others from "
-                f"{others.min():.4g} to {others.max():.4g}",
-                "It is taken for a measurement, and outweighs all of them",
-                f"Mask it, model = keras.Sequential([keras.layers.Masking({value:g}), model]) "
-                "before recurrent layers, or replace it by the mean of the others",
-                {"value": float(value), "share": share},
+                kind="input padding",
+                where=("input",),
+                evidence=(
+                    f"{share:.0%} of the values are exactly {value:g}, all others from "
+                    f"{others.min():.4g} to {others.max():.4g}"
+                ),
+                consequence="It is taken for a measurement, and outweighs all of them",
+                remedy=(
+                    f"Mask it, model = keras.Sequential([keras.layers.Masking({value:g}), model]) "
+                    "before recurrent layers, or replace it by the mean of the others"
+                ),
+                numbers={"value": float(value), "share": share},
             )
     return None
 
@@ -251,11 +259,13 @@ def not_finite(x: np.ndarray, name: str = "") -> Finding:
     """Returns the finding that an input holds NaN or infinity."""
     bad = ~np.isfinite(x)
     return Finding(
-        "input not finite",
-        ("input",),
-        f"{int(bad.sum())} of {x.size} values of {name or 'the input'} are NaN or infinite, in "
-        f"{int(bad.reshape(len(x), -1).any(1).sum())} of {len(x)} samples",
-        "The loss is NaN, and all weights after the first step",
-        "keep = np.isfinite(x).reshape(len(x), -1).all(1); x, y = x[keep], y[keep]",
-        {"count": int(bad.sum())},
+        kind="input not finite",
+        where=("input",),
+        evidence=(
+            f"{int(bad.sum())} of {x.size} values of {name or 'the input'} are NaN or infinite, in "
+            f"{int(bad.reshape(len(x), -1).any(1).sum())} of {len(x)} samples"
+        ),
+        consequence="The loss is NaN, and all weights after the first step",
+        remedy="keep = np.isfinite(x).reshape(len(x), -1).all(1); x, y = x[keep], y[keep]",
+        numbers={"count": int(bad.sum())},
     )

@@ -11,14 +11,14 @@ from keras_inits._diagnose.watching import watching
 from keras_inits._keras_internals import all_layers
 from keras_inits._reporting import Finding
 
-STEPS = 10  # a shorter filling is no long way to remember
+LONG_FILLING = 10  # a shorter filling is no long way to remember
 SHARE = 0.3  # of the steps, in half of the samples
 # What differs between samples at the output, against the same with the filling in front.
 LOST = 0.02
 HIDDEN = 0.02  # the share of queries that see a real step, on average, of which it is not seen
-SEEN = 0.5  # and that of the filling, of which it is
+SEEN_FILLING = 0.5  # and that of the filling, of which it is
 
-SOME = 0.5  # of the samples
+MASKED_SHARE = 0.5  # of the samples
 TAUGHT = 0.5  # of the loss that a mask leaves, without it
 
 L = keras.layers
@@ -38,7 +38,7 @@ def tails(x: np.ndarray) -> np.ndarray | None:
     >>> tails(np.repeat([[5, 7, 3] + 21 * [0]], 4, 0))
     array([21, 21, 21, 21])
     """
-    if x.ndim not in (2, 3) or x.shape[1] < STEPS or x.dtype.kind not in "fiu":
+    if x.ndim not in (2, 3) or x.shape[1] < LONG_FILLING or x.dtype.kind not in "fiu":
         return None
     last = x[:, -1].reshape(len(x), -1)
     kinds, counts = np.unique(last, axis=0, return_counts=True)
@@ -46,7 +46,7 @@ def tails(x: np.ndarray) -> np.ndarray | None:
         return None
     same = (x == kinds[counts.argmax()].flat[0]).reshape(len(x), x.shape[1], -1).all(-1)
     lengths = np.where(same.all(1), 0, (~same)[:, ::-1].argmax(1))
-    enough = max(STEPS, SHARE * x.shape[1])
+    enough = max(LONG_FILLING, SHARE * x.shape[1])
     return lengths if np.median(lengths) >= enough else None
 
 
@@ -81,16 +81,22 @@ def forgotten(
 def forgotten_finding(lengths: np.ndarray, steps: int, sizes: dict[str, float]) -> Finding:
     """Returns the finding that a recurrent layer forgets what is real while it reads filling."""
     return Finding(
-        "input padding",
-        ("input",),
-        f"half of the samples end in {np.median(lengths):.0f} or more steps of filling, of {steps};"
-        f" outputs differ between samples by {sizes['behind']:.2g}, with the filling in front by "
-        f"{sizes['front']:.2g} (limit {LOST:g} of it)",
-        "The recurrent layer forgets what it has read before the last step, whose state is the "
-        "output",
-        "Mask it, Embedding(..., mask_zero=True) or keras.layers.Masking(0.0) before the "
-        'recurrent layer; or fill in front, keras.utils.pad_sequences(x, padding="pre")',
-        {**sizes, "steps": float(np.median(lengths))},
+        kind="input padding",
+        where=("input",),
+        evidence=(
+            f"half of the samples end in {np.median(lengths):.0f} or more steps of filling, of "
+            f"{steps}; outputs differ between samples by {sizes['behind']:.2g}, with the filling "
+            f"in front by {sizes['front']:.2g} (limit {LOST:g} of it)"
+        ),
+        consequence=(
+            "The recurrent layer forgets what it has read before the last step, whose state is the "
+            "output"
+        ),
+        remedy=(
+            "Mask it, Embedding(..., mask_zero=True) or keras.layers.Masking(0.0) before the "
+            'recurrent layer; or fill in front, keras.utils.pad_sequences(x, padding="pre")'
+        ),
+        numbers={**sizes, "steps": float(np.median(lengths))},
     )
 
 
@@ -108,7 +114,7 @@ def real(x: np.ndarray, value: float) -> np.ndarray | None:
     tail = np.logical_and.accumulate(hidden[:, ::-1], 1)[:, ::-1]
     head = np.logical_and.accumulate(hidden, 1)
     both = (hidden & ~tail).any(1) & (hidden & ~head).any(1)
-    return hidden if both.mean() > SOME else None
+    return hidden if both.mean() > MASKED_SHARE else None
 
 
 def masking(layer: Any) -> float | None:
@@ -148,17 +154,23 @@ def real_finding(layer: keras.Layer, hidden: np.ndarray, losses: tuple[float, ..
     steps, as_it_is, shown = losses
     value = masking(layer)
     return Finding(
-        "input padding",
-        (layer.name, "input"),
-        f"{layer.name} hides {hidden.mean():.0%} of the steps, all of {value:g}, "
-        f"before as well as behind others; {steps:.0f} steps on a copy lead to a loss of "
-        f"{as_it_is:.3g}, and to {shown:.3g} where nothing is hidden (limit {TAUGHT:g} of it)",
-        "What stands between other steps is no filling: hidden, it says nothing, not even of the "
-        "time that passes",
-        f"mask_zero=False in {layer.name}, or 0 for filling alone"
-        if isinstance(layer, L.Embedding)
-        else f"Leave out {layer.name}, or give it a mask_value that only filling has",
-        {"hidden": float(hidden.mean()), "end": as_it_is, "better_end": shown},
+        kind="input padding",
+        where=(layer.name, "input"),
+        evidence=(
+            f"{layer.name} hides {hidden.mean():.0%} of the steps, all of {value:g}, "
+            f"before as well as behind others; {steps:.0f} steps on a copy lead to a loss of "
+            f"{as_it_is:.3g}, and to {shown:.3g} where nothing is hidden (limit {TAUGHT:g} of it)"
+        ),
+        consequence=(
+            "What stands between other steps is no filling: hidden, it says nothing, not even of "
+            "the time that passes"
+        ),
+        remedy=(
+            f"mask_zero=False in {layer.name}, or 0 for filling alone"
+            if isinstance(layer, L.Embedding)
+            else f"Leave out {layer.name}, or give it a mask_value that only filling has"
+        ),
+        numbers={"hidden": float(hidden.mean()), "end": as_it_is, "better_end": shown},
     )
 
 
@@ -223,19 +235,19 @@ def _shares(
         real, of_filling = float(shown[~filling].mean()), float(shown[filling].mean())
         if real > of_filling:
             return None
-        if real <= HIDDEN and of_filling >= SEEN:
+        if real <= HIDDEN and of_filling >= SEEN_FILLING:
             wrong = {"real": real, "filling": of_filling}, x.ndim == 2
     return wrong
 
 
 def _masked_finding(name: str) -> Finding:
     return Finding(
-        "input padding",
-        (name, "input"),
-        f"the attention mask of {name} is 0 everywhere; True, or 1, is what may be seen",
-        "It masks all; Keras then averages over all steps, whatever they hold",
-        "Leave attention_mask out, or give it 1 where a step may be seen",
-        {"real": 0.0, "filling": 0.0},
+        kind="input padding",
+        where=(name, "input"),
+        evidence=f"the attention mask of {name} is 0 everywhere; True, or 1, is what may be seen",
+        consequence="It masks all; Keras then averages over all steps, whatever they hold",
+        remedy="Leave attention_mask out, or give it 1 where a step may be seen",
+        numbers={"real": 0.0, "filling": 0.0},
     )
 
 
@@ -244,11 +256,13 @@ def _hidden_finding(name: str, numbers: dict[str, float], words: bool) -> Findin
     if not words:
         real = "keras.ops.any(keras.ops.not_equal(x, 0), axis=-1)"
     return Finding(
-        "input padding",
-        (name, "input"),
-        f"the attention mask of {name} shows {numbers['real']:.0%} of the real steps and "
-        f"{numbers['filling']:.0%} of the filling (0); True, or 1, is what may be seen",
-        "It attends to filling alone: what the real steps hold does not get through",
-        f"attention_mask={real}[:, None, :]",
-        numbers,
+        kind="input padding",
+        where=(name, "input"),
+        evidence=(
+            f"the attention mask of {name} shows {numbers['real']:.0%} of the real steps and "
+            f"{numbers['filling']:.0%} of the filling (0); True, or 1, is what may be seen"
+        ),
+        consequence="It attends to filling alone: what the real steps hold does not get through",
+        remedy=f"attention_mask={real}[:, None, :]",
+        numbers=numbers,
     )

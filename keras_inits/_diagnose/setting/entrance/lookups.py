@@ -22,14 +22,18 @@ def check(x: np.ndarray, tables: Sequence[keras.layers.Embedding], name: str = "
     if x.dtype.kind == "f" and (fractions := float((x != np.round(x)).mean())) > 0:
         return [
             Finding(
-                "input values",
-                ("input",),
-                f"{fractions:.0%} of the values of {what} are fractions, {x.min():.4g} to "
-                f"{x.max():.4g}, and {tables[0].name} looks up rows by whole numbers",
-                "They are cut to whole numbers: most of what they say is lost",
-                "Give the numbers of the words as they are, not scaled; or, for measurements, "
-                f"replace {tables[0].name} by a Dense layer",
-                {"fractions": fractions},
+                kind="input values",
+                where=("input",),
+                evidence=(
+                    f"{fractions:.0%} of the values of {what} are fractions, {x.min():.4g} to "
+                    f"{x.max():.4g}, and {tables[0].name} looks up rows by whole numbers"
+                ),
+                consequence="They are cut to whole numbers: most of what they say is lost",
+                remedy=(
+                    "Give the numbers of the words as they are, not scaled; or, for measurements, "
+                    f"replace {tables[0].name} by a Dense layer"
+                ),
+                numbers={"fractions": fractions},
             )
         ]
     rows = min(int(table.input_dim) for table in tables)
@@ -38,15 +42,19 @@ def check(x: np.ndarray, tables: Sequence[keras.layers.Embedding], name: str = "
         return []
     return [
         Finding(
-            "input values",
-            ("input",),
-            f"{outside:.2g} of the values of {what}, {x.min():.4g} to {x.max():.4g}, are not among "
-            f"the {rows} rows of {tables[0].name}, 0 to {rows - 1}",
-            "On a CPU the call fails; on a GPU their embedding is 0",
-            f"{tables[0].name} with input_dim={int(x.max()) + 1}"
-            if x.min() >= 0
-            else "Number the words from 0",
-            {"outside": outside, "rows": rows},
+            kind="input values",
+            where=("input",),
+            evidence=(
+                f"{outside:.2g} of the values of {what}, {x.min():.4g} to {x.max():.4g}, are not "
+                f"among the {rows} rows of {tables[0].name}, 0 to {rows - 1}"
+            ),
+            consequence="On a CPU the call fails; on a GPU their embedding is 0",
+            remedy=(
+                f"{tables[0].name} with input_dim={int(x.max()) + 1}"
+                if x.min() >= 0
+                else "Number the words from 0"
+            ),
+            numbers={"outside": outside, "rows": rows},
         )
     ]
 

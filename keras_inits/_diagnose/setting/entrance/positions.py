@@ -13,14 +13,13 @@ from keras import ops
 
 from keras_inits._diagnose.setting import measured
 from keras_inits._diagnose.setting.entrance.entrances import embeddings, first_met
-from keras_inits._diagnose.setting.trials.tries import UNTAUGHT, Tries
+from keras_inits._diagnose.setting.trials.tries import FEWEST_PARTED, UNTAUGHT, Tries
 from keras_inits._diagnose.watching import watching
 from keras_inits._reporting import Finding
 
-STEPS = 3  # in which there is an order to speak of
-SAMPLES = 32  # half of them are seen
+FEWEST_STEPS = 3  # in which there is an order to speak of
 EQUAL = 1e-3  # of what differs between samples: float32 through some dozens of layers
-LEARNED = 0.8  # of the loss of a guess, on samples left out
+TAUGHT_BY_ORDER = 0.8  # of the loss of a guess, on samples left out
 
 
 def check(tries: Tries) -> list[Finding]:
@@ -36,28 +35,37 @@ def check(tries: Tries) -> list[Finding]:
     # With a mask the trial would see what the model does not: Keras hands it on with the tensor.
     tables = [t for t in embeddings(first_met(case.model, 1, case.x)[0]) if not t.mask_zero]
     tokens = ops.convert_to_numpy(flat[0])
-    if not tables or tokens.ndim != 2 or tokens.shape[1] < STEPS or len(tokens) < SAMPLES:
+    if (
+        not tables
+        or tokens.ndim != 2
+        or tokens.shape[1] < FEWEST_STEPS
+        or len(tokens) < FEWEST_PARTED
+    ):
         return []
     if not _blind(tries, tokens) or tries.own_longer.end < UNTAUGHT * best:
         return []
     blind, _ = tries.left_out()
     with watching(Placed(tables)):
         placed, _ = tries.left_out(copy=tries.new_copy())
-    if not placed <= LEARNED * min(best, blind):
+    if not placed <= TAUGHT_BY_ORDER * min(best, blind):
         return []
     steps, width = tokens.shape[1], int(tables[0].output_dim)
     return [
         Finding(
-            "missing positions",
-            tuple(table.name for table in tables),
-            f"the outputs are the same whatever the order of the {steps} steps; on samples left "
-            f"out of {tries.longer} steps on a copy the loss is {blind:.3g}, where a code of its "
-            f"place is added to each row {placed:.3g} (limit {LEARNED:g} of it)",
-            "Attention and means see a set: what the order tells cannot be learned",
-            f"Add positions to what {tables[0].name} gives of the tokens: h = h + "
-            f"keras.layers.Embedding({steps}, {width})"
-            "(keras.ops.cumsum(keras.ops.ones_like(tokens), axis=1) - 1)",
-            {"guess": best, "blind": blind, "placed": placed},
+            kind="missing positions",
+            where=tuple(table.name for table in tables),
+            evidence=(
+                f"the outputs are the same whatever the order of the {steps} steps; on samples "
+                f"left out of {tries.longer} steps on a copy the loss is {blind:.3g}, where a code "
+                f"of its place is added to each row {placed:.3g} (limit {TAUGHT_BY_ORDER:g} of it)"
+            ),
+            consequence="Attention and means see a set: what the order tells cannot be learned",
+            remedy=(
+                f"Add positions to what {tables[0].name} gives of the tokens: h = h + "
+                f"keras.layers.Embedding({steps}, {width})"
+                "(keras.ops.cumsum(keras.ops.ones_like(tokens), axis=1) - 1)"
+            ),
+            numbers={"guess": best, "blind": blind, "placed": placed},
         )
     ]
 

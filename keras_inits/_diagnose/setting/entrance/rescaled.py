@@ -58,12 +58,12 @@ class Behind:
         if untold or told:
             remedy = self._adapting((untold or told)[0])
         return Finding(
-            plain.kind,
-            ("input", *(layer.name for layer in untold or self.layers)),
-            evidence,
-            plain.consequence,
-            remedy,
-            plain.numbers,
+            kind=plain.kind,
+            where=("input", *(layer.name for layer in untold or self.layers)),
+            evidence=evidence,
+            consequence=plain.consequence,
+            remedy=remedy,
+            numbers=plain.numbers,
         )
 
     def _adapting(self, layer: keras.layers.Normalization) -> str:

@@ -17,6 +17,10 @@ from keras_inits._diagnose.setting.trials.steps import Trial
 from keras_inits._diagnose.setting.trials.tries import TAUGHT, UNTAUGHT, Tries
 from keras_inits._reporting import Finding
 
+# Of the loss that trial steps end at with an input as it is: that with the input scaled, by how
+# suspicious the scale is.
+WORSE = {"strong": 0.95, "weak": 0.5}
+
 
 @dataclass(frozen=True, eq=False)
 class Suspect:
@@ -179,8 +183,8 @@ def _far(tries: Tries, suspects: Sequence[Suspect]) -> list[Finding]:
     proof = _proof(own, other)
     # Where the raw input has taught something in these steps, it must be the worse teacher; where
     # it has not, its scale stands as the reason.
-    learned = rates.fall(own) > rates.FALLS and own.end < 0.9 * (tries.best or own.end)
-    limit = {"strong": 0.95 if learned else np.inf, "weak": 0.5}
+    learned = rates.fall(own) > rates.FALLS and own.end < UNTAUGHT * (tries.best or own.end)
+    limit = {**WORSE, "strong": WORSE["strong"] if learned else np.inf}
     return [
         each.finding(proof)
         for each in suspects

@@ -21,11 +21,18 @@ ADADELTA_LOW = 0.05
 STAYS, STIRS = 1e-3, 0.01
 # Outputs that differ as little as this, of what they did, once the loss was thrown up, have become
 # nearly the same; half the loss at a tenth of the rate is then no noise.
-FLAT, HALF = 0.03, 0.5
+COLLAPSING, HALF = 0.03, 0.5
+FELL = 0.02  # of its start: a loss that has fallen by so much in 20 steps does not stay
+RISES = 1.5  # times its start: a loss is thrown up, by more than batches differ
+PEAK = 10.0  # times its start, on the way: a loss that came down again was thrown up all the same
+ENDS_LOWER = (
+    0.8  # of the end at the compiled rate: another rate ends lower by more than batches differ
+)
+SAME = 1e-3  # of what outputs differed by: they are the same for all samples, but for rounding
 THROWN = 3.0  # times its start does a loss pass on the way; once it may be chance
 # Ten times below a rate at which the loss stays, 20 steps make it fall by this; three times as many
 # steps of both then tell.
-BEGINS, LONGER = FALLS / 4, 3
+BEGINS, RETRIED = FALLS / 4, 3
 # Times as far as the compiled rate does a larger one make the loss fall; more than it has is not
 # to be asked for.
 FASTER = 20
@@ -41,8 +48,8 @@ def fall(trial: Trial) -> float:
 
 
 def collapsed(trial: Trial) -> bool:
-    """Says whether the outputs no longer differ between samples: to a thousandth of the start."""
-    return trial.spread < 1e-3
+    """Says whether the outputs no longer differ between samples (limit `SAME`)."""
+    return trial.spread < SAME
 
 
 def only_added_rises(trial: Trial) -> bool:
@@ -52,7 +59,7 @@ def only_added_rises(trial: Trial) -> bool:
     begin near 0 because nothing is encoded yet, and rise in trainings that go well.
     """
     start, end = trial.start - trial.added[0], trial.end - trial.added[1]
-    return trial.added[1] > 0 and bool(end <= 1.5 * start)
+    return trial.added[1] > 0 and bool(end <= RISES * start)
 
 
 def span(own: Trial, attempt: Callable[[float], Trial]) -> tuple[float, float]:
@@ -88,18 +95,18 @@ def too_high(
         momentum: of the optimizer.
     """
     peak = max(own.losses, default=0.0)
-    overshot = not own.end <= 1.5 * own.start or not peak <= 10 * own.start
-    flat = not overshot and own.spread < FLAT and peak > 1.5 * own.start
-    if not overshot and not flat and not collapsed(own) and fall(own) > 0.02:
+    overshot = not own.end <= RISES * own.start or not peak <= PEAK * own.start
+    flat = not overshot and own.spread < COLLAPSING and peak > RISES * own.start
+    if not overshot and not flat and not collapsed(own) and fall(own) > FELL:
         return None
     if overshot and not collapsed(own) and only_added_rises(own):
         return None
-    needed = 0.02 if overshot or collapsed(own) else FALLS
+    needed = FELL if overshot or collapsed(own) else FALLS
     for divisor in (10, 100, 1000, 10_000, 100_000) if needed < FALLS else (10, 100):
         other = attempt(own.rate / divisor)
-        if fall(other) < needed or collapsed(other) or max(other.losses) > 10 * other.start:
+        if fall(other) < needed or collapsed(other) or max(other.losses) > PEAK * other.start:
             continue
-        if not collapsed(own) and other.end > (HALF if flat else 0.8) * own.end:
+        if not collapsed(own) and other.end > (HALF if flat else ENDS_LOWER) * own.end:
             continue
         if flat and other.spread < 10 * own.spread:
             continue
@@ -118,10 +125,10 @@ def _stays(
     other = attempt(own.rate / 10)
     if fall(other) < max(BEGINS, 5 * fall(own)) or collapsed(other):
         return None
-    steps = LONGER * len(own.losses)
+    steps = RETRIED * len(own.losses)
     longer, other = attempt(own.rate, steps=steps), attempt(own.rate / 10, steps=steps)
-    falls = fall(other) >= FALLS and max(other.losses) <= 1.5 * other.start
-    if fall(longer) > 0.02 or not falls or collapsed(other):
+    falls = fall(other) >= FALLS and max(other.losses) <= RISES * other.start
+    if fall(longer) > FELL or not falls or collapsed(other):
         return None
     return high(longer, other, scheduled, momentum)
 
@@ -132,21 +139,27 @@ def high(own: Trial, other: Trial, scheduled: bool, momentum: float) -> Finding:
     what = f"goes from {own.start:.3g} to {own.end:.3g}"
     if own.end == float("inf"):
         what = f"goes from {own.start:.3g} to NaN or infinity"
-    if peak > 1.5 * own.start and peak < float("inf"):
+    if peak > RISES * own.start and peak < float("inf"):
         what += f", by way of {peak:.3g}"
     if collapsed(own):
         what += ", and the outputs become the same for all samples"
-    elif own.spread < FLAT:
+    elif own.spread < COLLAPSING:
         what += f", and the outputs differ between samples by {own.spread:.2g} of what they did"
     return Finding(
-        "learning rate too high",
-        ("optimizer",),
-        f"in {len(own.losses)} steps at {own.rate:.3g}, on a copy, the loss {what}; at "
-        f"{other.rate:.3g} it falls from {other.start:.3g} to {other.end:.3g}",
-        "Steps go past the minimum, and throw the weights to where gradients are 0 or huge",
-        _set(other.rate, scheduled)
-        + (f", or momentum=0.9 in place of {momentum:g}" if momentum > 0.9 else ""),
-        {"rate": own.rate, "better": other.rate, "end": own.end, "better_end": other.end},
+        kind="learning rate too high",
+        where=("optimizer",),
+        evidence=(
+            f"in {len(own.losses)} steps at {own.rate:.3g}, on a copy, the loss {what}; at "
+            f"{other.rate:.3g} it falls from {other.start:.3g} to {other.end:.3g}"
+        ),
+        consequence=(
+            "Steps go past the minimum, and throw the weights to where gradients are 0 or huge"
+        ),
+        remedy=(
+            _set(other.rate, scheduled)
+            + (f", or momentum=0.9 in place of {momentum:g}" if momentum > 0.9 else "")
+        ),
+        numbers={"rate": own.rate, "better": other.rate, "end": own.end, "better_end": other.end},
     )
 
 
@@ -160,7 +173,7 @@ def is_of_weights(own: Trial, redrawn: Trial) -> bool:
     if fall(redrawn) >= FALLS:
         return True
     # Weights that start at ten times the loss are the first to blame, if others are taught at all.
-    calm = max(redrawn.losses, default=0.0) <= 1.5 * redrawn.start and not collapsed(redrawn)
+    calm = max(redrawn.losses, default=0.0) <= RISES * redrawn.start and not collapsed(redrawn)
     far = own.start > 10 * redrawn.start
     return far and calm and redrawn.end < redrawn.start
 
@@ -202,17 +215,26 @@ def too_low(
         if not enough or fall(other) < FASTER * fall(own) or collapsed(other):
             continue
         # Of each batch by itself: some are harder, and this rate has left all as they were.
-        if any(b > 1.5 * a for a, b in zip(own.losses, other.losses, strict=False)):
+        if any(b > RISES * a for a, b in zip(own.losses, other.losses, strict=False)):
             continue
         return Finding(
-            "learning rate too low",
-            ("optimizer",),
-            f"in {len(own.losses)} steps at {own.rate:.3g}, on a copy, the loss falls by "
-            f"{max(fall(own), 0):.2g} of itself; at {other.rate:.3g}, {factor:g} times as much, "
-            f"it falls from {other.start:.3g} to {other.end:.3g}",
-            "Training takes hundreds of times as long as it must",
-            _set(other.rate / 10, scheduled)
-            + (', or optimizer="adam"' if optimizer == "SGD" else ""),
-            {"rate": own.rate, "better": other.rate, "end": own.end, "better_end": other.end},
+            kind="learning rate too low",
+            where=("optimizer",),
+            evidence=(
+                f"in {len(own.losses)} steps at {own.rate:.3g}, on a copy, the loss falls by "
+                f"{max(fall(own), 0):.2g} of itself; at {other.rate:.3g}, {factor:g} times as "
+                f"much, it falls from {other.start:.3g} to {other.end:.3g}"
+            ),
+            consequence="Training takes hundreds of times as long as it must",
+            remedy=(
+                _set(other.rate / 10, scheduled)
+                + (', or optimizer="adam"' if optimizer == "SGD" else "")
+            ),
+            numbers={
+                "rate": own.rate,
+                "better": other.rate,
+                "end": own.end,
+                "better_end": other.end,
+            },
         )
     return None

@@ -32,12 +32,12 @@ HORIZON = 10_000  # steps; what comes later comes too late
 # A small data set has 100 steps an epoch. Transformers warm up over 4,000 (Vaswani et al. 2017) to
 # 10,000 steps (Devlin et al. 2019, to 1e-4), whose first 1,000 are still above `ADAPTIVE_LOW`.
 BEGIN = 1000
-LONGER = 5  # times as many steps, to see whether there was more to learn
+MORE_STEPS = 5  # times as many steps, to see whether there was more to learn
 # The default of Keras. Adam's authors have 1e-8, https://arxiv.org/abs/1412.6980.
 EPSILON = 1e-7
 # RMSprop for Inception has 1, Adam for BERT 1e-6: looked at is what is far above the default, and
 # called too large only where steps are `LOW` times as short by it.
-LARGE = 1e-4
+FAR_EPSILON = 1e-4
 
 
 def worth(schedule: Callable[[int], float]) -> tuple[float, float]:
@@ -76,18 +76,24 @@ def over_soon(optimizer: Any, attempt: Callable[..., Trial]) -> Finding | None:
     if not count < WORTH:
         return None
     own = attempt(peak, steps=max(1, round(count)))
-    longer = attempt(peak, steps=round(LONGER * max(count, STEPS)))
+    longer = attempt(peak, steps=round(MORE_STEPS * max(count, STEPS)))
     if not longer.end < (1 - FALLS) * own.end or collapsed(longer):
         return None
     return Finding(
-        "learning rate too low",
-        ("optimizer",),
-        f"all rates of the schedule, of {HORIZON} steps, are together worth {count:.3g} steps at "
-        f"its highest, {peak:.3g} (limit {WORTH:g}); on a copy {len(own.losses)} such steps take "
-        f"the loss from {own.start:.3g} to {own.end:.3g}, {len(longer.losses)} to {longer.end:.3g}",
-        "The weights stop where these few steps leave them (schedules count batches, not epochs)",
-        _with_schedule(optimizer, f"{peak:.3g}, {HORIZON}"),
-        {"rate": peak, "worth": count, "end": own.end, "better_end": longer.end},
+        kind="learning rate too low",
+        where=("optimizer",),
+        evidence=(
+            f"all rates of the schedule, of {HORIZON} steps, are together worth {count:.3g} steps "
+            f"at its highest, {peak:.3g} (limit {WORTH:g}); on a copy {len(own.losses)} such steps "
+            f"take the loss from {own.start:.3g} to {own.end:.3g}, {len(longer.losses)} to "
+            f"{longer.end:.3g}"
+        ),
+        consequence=(
+            "The weights stop where these few steps leave them (schedules count batches, not "
+            "epochs)"
+        ),
+        remedy=_with_schedule(optimizer, f"{peak:.3g}, {HORIZON}"),
+        numbers={"rate": peak, "worth": count, "end": own.end, "better_end": longer.end},
     )
 
 
@@ -135,7 +141,7 @@ def muted(own: Trial, optimizer: Any, attempt: Callable[..., Trial]) -> Finding 
     """
     compiled = inner(optimizer)
     epsilon = getattr(compiled, "epsilon", None)
-    if not isinstance(epsilon, float | int) or epsilon < LARGE:
+    if not isinstance(epsilon, float | int) or epsilon < FAR_EPSILON:
         return None
     if fall(own) > FALLS / 10 or own.end > 1.001 * own.start:
         return None
@@ -150,15 +156,22 @@ def muted(own: Trial, optimizer: Any, attempt: Callable[..., Trial]) -> Finding 
     if share > 1 / LOW or fall(other) < max(needed, 20 * fall(own)) or collapsed(other):
         return None
     return Finding(
-        "learning rate too low",
-        ("optimizer",),
-        f"epsilon={epsilon:g} is so far above the gradients that steps are {share:.2g} of what "
-        f"they are with {EPSILON:g} (limit {1 / LOW:.2g}); in {len(own.losses)} steps at "
-        f"{own.rate:.3g}, on a copy, the loss falls by {max(fall(own), 0):.2g} of itself, with "
-        f"{EPSILON:g} by {fall(other):.2g}",
-        "Training takes hundreds of times as long as it must",
-        f"{written(optimizer)}.epsilon = {EPSILON:g}; {COMPILE}",
-        {"epsilon": float(epsilon), "share": share, "end": own.end, "better_end": other.end},
+        kind="learning rate too low",
+        where=("optimizer",),
+        evidence=(
+            f"epsilon={epsilon:g} is so far above the gradients that steps are {share:.2g} of what "
+            f"they are with {EPSILON:g} (limit {1 / LOW:.2g}); in {len(own.losses)} steps at "
+            f"{own.rate:.3g}, on a copy, the loss falls by {max(fall(own), 0):.2g} of itself, with "
+            f"{EPSILON:g} by {fall(other):.2g}"
+        ),
+        consequence="Training takes hundreds of times as long as it must",
+        remedy=f"{written(optimizer)}.epsilon = {EPSILON:g}; {COMPILE}",
+        numbers={
+            "epsilon": float(epsilon),
+            "share": share,
+            "end": own.end,
+            "better_end": other.end,
+        },
     )
 
 

@@ -8,7 +8,7 @@ Under gradient descent the step grows with the targets instead, until it is too 
 import numpy as np
 
 from keras_inits._diagnose.setting.plain import Targets
-from keras_inits._diagnose.setting.rate.rates import collapsed
+from keras_inits._diagnose.setting.rate.rates import RISES, collapsed
 from keras_inits._diagnose.setting.trials.steps import Trial
 from keras_inits._reporting import Finding
 
@@ -16,8 +16,9 @@ SIZE = 30.0  # root mean square of targets from which on the pace is looked at
 # A sweep over nets of 2 hidden layers of 16 and 64 (Adam, RMSprop, 1,250 steps of 32) shows R2
 # lost where some thousands of steps are ahead; the limit is a choice within that range.
 AHEAD = 3000.0
+HUGE = 100.0  # root mean square of targets that throw a net of unit outputs off
 SLOWER = 50.0  # times as many steps as with scaled targets
-TINY = 1e-3  # Adam's first step moves an output by more
+TINY_TARGET = 1e-3  # Adam's first step moves an output by more
 # Times the loss of a guess, after the longer trial: the mean of the targets is three deviations
 # away and more, and all that was learned is a part of the way to it.
 STILL_FAR = 10.0
@@ -26,7 +27,7 @@ STILL_FAR = 10.0
 def suspicious(targets: Targets) -> bool:
     """Says whether the size of the targets calls for a trial."""
     size = _size(targets)
-    return size >= SIZE or 0 < size <= TINY
+    return size >= SIZE or 0 < size <= TINY_TARGET
 
 
 def far(targets: Targets, trial: Trial, best: float, *, squared: bool) -> bool:
@@ -78,8 +79,8 @@ def finding(
         return None  # it does not help: the reason is another
     size = _size(targets)
     ahead, scaled = steps_ahead(own, best), steps_ahead(other, best_scaled)
-    broken = size >= 100 and (not own.end <= 1.5 * own.start or collapsed(own))
-    tiny = size <= TINY and own.end > 10 * best
+    broken = size >= HUGE and (not own.end <= RISES * own.start or collapsed(own))
+    tiny = size <= TINY_TARGET and own.end > 10 * best
     instead = _number(scaled)
     if broken:
         what = f"the loss goes from {own.start:.3g} to {own.end:.3g}"
@@ -104,15 +105,21 @@ def finding(
     else:
         return None
     return Finding(
-        "target scale",
-        ("targets",),
-        f"the targets go from {targets.low:.4g} to {targets.high:.4g}, root mean square "
-        f"{size:.3g}; {what}; with targets of mean 0 and standard deviation 1, {instead}",
-        "Outputs begin near 0 with a size near 1: the whole way is left to the steps of the "
-        "optimizer, or its steps become too long",
-        "mean, std = y.mean(0), y.std(0); model.fit(x, (y - mean) / std), and "
-        "model.predict(x) * std + mean",
-        {"size": size, "ahead": ahead, "ahead_scaled": scaled},
+        kind="target scale",
+        where=("targets",),
+        evidence=(
+            f"the targets go from {targets.low:.4g} to {targets.high:.4g}, root mean square "
+            f"{size:.3g}; {what}; with targets of mean 0 and standard deviation 1, {instead}"
+        ),
+        consequence=(
+            "Outputs begin near 0 with a size near 1: the whole way is left to the steps of the "
+            "optimizer, or its steps become too long"
+        ),
+        remedy=(
+            "mean, std = y.mean(0), y.std(0); model.fit(x, (y - mean) / std), and "
+            "model.predict(x) * std + mean"
+        ),
+        numbers={"size": size, "ahead": ahead, "ahead_scaled": scaled},
     )
 
 

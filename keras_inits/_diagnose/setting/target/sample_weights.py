@@ -12,7 +12,7 @@ from keras_inits._diagnose.setting.remedies import on_loss
 from keras_inits._keras_internals import all_layers, compile_arguments
 from keras_inits._reporting import Finding
 
-SOME = 32  # samples from which on it says something that one of them holds all weight
+ENOUGH_SAMPLES = 32  # samples from which on it says something that one of them holds all weight
 ALONE = 2.0  # samples that count as many as those of a weight, (sum w)^2 / sum w^2 (Kish 1965)
 # Balanced classes have equal sums of weights, unweighted ones the ratio of their frequencies. A
 # rare class may be given more than its share, as far as a mistake in it costs more.
@@ -46,19 +46,23 @@ def check(weights: np.ndarray, targets: Targets) -> list[Finding]:
         bad = int((~np.isfinite(weights)).sum())
         return [
             _finding(
-                f"{bad} of {weights.size} sample weights are NaN or infinite",
-                "The loss is NaN, and all weights of the model after the first step",
-                {"count": bad},
+                evidence=f"{bad} of {weights.size} sample weights are NaN or infinite",
+                consequence="The loss is NaN, and all weights of the model after the first step",
+                numbers={"count": bad},
             )
         ]
     if not weights.any():
         return [
             _finding(
-                f"all {weights.size} sample weights are 0 (a class without a weight of its own has "
-                "1)",
-                "The loss is 0 whatever the model does, and so is every gradient: nothing is "
-                "learned",
-                {"count": weights.size},
+                evidence=(
+                    f"all {weights.size} sample weights are 0 (a class without a weight of its own "
+                    "has 1)"
+                ),
+                consequence=(
+                    "The loss is 0 whatever the model does, and so is every gradient: nothing is "
+                    "learned"
+                ),
+                numbers={"count": weights.size},
             )
         ]
     if (weights <= 0).all():
@@ -67,20 +71,22 @@ def check(weights: np.ndarray, targets: Targets) -> list[Finding]:
             return []
         return [
             _finding(
-                f"all {weights.size} sample weights are {weights.mean():.3g}, below 0",
-                "The loss falls as the answers become worse",
-                {"mean": float(weights.mean())},
+                evidence=f"all {weights.size} sample weights are {weights.mean():.3g}, below 0",
+                consequence="The loss falls as the answers become worse",
+                numbers={"mean": float(weights.mean())},
             )
         ]
     worth = float(np.abs(weights).sum() ** 2 / (weights**2).sum())
-    if worth < ALONE and weights.size >= SOME:
+    if worth < ALONE and weights.size >= ENOUGH_SAMPLES:
         share = float(np.abs(weights).max() / np.abs(weights).sum())
         return [
             _finding(
-                f"one of {weights.size} samples has {share:.0%} of all weight: they count as "
-                f"{worth:.3g} equal samples (limit {ALONE:g})",
-                "Nothing is learned from the others",
-                {"share": share, "worth": worth},
+                evidence=(
+                    f"one of {weights.size} samples has {share:.0%} of all weight: they count as "
+                    f"{worth:.3g} equal samples (limit {ALONE:g})"
+                ),
+                consequence="Nothing is learned from the others",
+                numbers={"share": share, "worth": worth},
             )
         ]
     return _by_class(weights, targets)
@@ -100,10 +106,12 @@ def _by_class(weights: np.ndarray, targets: Targets) -> list[Finding]:
         left = names[int(sums.argmax())]
         return [
             _finding(
-                f"samples of class {left:g} alone, {counts[int(sums.argmax())]} of {len(index)}, "
-                "have a weight above 0",
-                f"It pays to answer {left:g} always: no other class costs anything",
-                {"classes": len(names)},
+                evidence=(
+                    f"samples of class {left:g} alone, {counts[int(sums.argmax())]} of "
+                    f"{len(index)}, have a weight above 0"
+                ),
+                consequence=f"It pays to answer {left:g} always: no other class costs anything",
+                numbers={"classes": len(names)},
             )
         ]
     if not (sums > 0).all():
@@ -117,16 +125,22 @@ def _by_class(weights: np.ndarray, targets: Targets) -> list[Finding]:
     mean, share = sums / counts, counts[high] / counts.sum()
     return [
         _finding(
-            f"a sample of class {names[high]:g} weighs {mean[high]:.4g}, one of class "
-            f"{names[low]:g} {mean[low]:.4g}: all of the one together, {share:.0%} of the samples, "
-            f"have {times:.3g} times the weight of all of the other (limit {HEAVIER:g}; balanced "
-            "is 1)",
-            f"It pays to answer {names[high]:g} always; and the steps are {weights.mean():.3g} "
-            "times as long, under optimizers that follow the size of the gradient",
-            {"times": times, "mean": float(weights.mean())},
-            "kinds, counts = np.unique(y if y.ndim < 2 or y.shape[1] == 1 else y.argmax(1), "
-            "return_counts=True); class_weight = {int(k): len(y) / len(kinds) / n "
-            "for k, n in zip(kinds, counts)}",
+            evidence=(
+                f"a sample of class {names[high]:g} weighs {mean[high]:.4g}, one of class "
+                f"{names[low]:g} {mean[low]:.4g}: all of the one together, {share:.0%} of the "
+                f"samples, have {times:.3g} times the weight of all of the other (limit "
+                f"{HEAVIER:g}; balanced is 1)"
+            ),
+            consequence=(
+                f"It pays to answer {names[high]:g} always; and the steps are {weights.mean():.3g} "
+                "times as long, under optimizers that follow the size of the gradient"
+            ),
+            numbers={"times": times, "mean": float(weights.mean())},
+            remedy=(
+                "kinds, counts = np.unique(y if y.ndim < 2 or y.shape[1] == 1 else y.argmax(1), "
+                "return_counts=True); class_weight = {int(k): len(y) / len(kinds) / n "
+                "for k, n in zip(kinds, counts)}"
+            ),
         )
     ]
 
@@ -152,11 +166,13 @@ def unusual(weights: Sequence[np.ndarray | None]) -> float | None:
 def size_finding(mean: float, proof: str) -> Finding:
     """Returns the finding that weights make the loss so large or small that steps do not fit."""
     return _finding(
-        f"the mean sample weight is {mean:.3g}; {proof}",
-        "The gradient is as many times larger or smaller as that of a mean loss, for which "
-        "learning rates are made",
-        {"mean": mean},
-        "sample_weight = sample_weight / sample_weight.mean()",
+        evidence=f"the mean sample weight is {mean:.3g}; {proof}",
+        consequence=(
+            "The gradient is as many times larger or smaller as that of a mean loss, for which "
+            "learning rates are made"
+        ),
+        numbers={"mean": mean},
+        remedy="sample_weight = sample_weight / sample_weight.mean()",
     )
 
 
@@ -193,13 +209,17 @@ def outputs_without(model: keras.Model) -> list[Finding]:
     new = [float(weight or 1.0) for weight in weights]
     return [
         Finding(
-            "loss",
-            ("loss", *(layer.name for layer in alone)),
-            f"loss_weights has 0 for {' and '.join(off)}, and {layers} lead to no other output",
-            "They get no gradient, and stay as they were drawn (where that is meant so, give them "
-            "trainable = False)",
-            f"model.compile(model.optimizer, loss=model.loss, loss_weights={new})",
-            {"outputs": len(off), "layers": len(alone)},
+            kind="loss",
+            where=("loss", *(layer.name for layer in alone)),
+            evidence=(
+                f"loss_weights has 0 for {' and '.join(off)}, and {layers} lead to no other output"
+            ),
+            consequence=(
+                "They get no gradient, and stay as they were drawn (where that is meant so, give "
+                "them trainable = False)"
+            ),
+            remedy=f"model.compile(model.optimizer, loss=model.loss, loss_weights={new})",
+            numbers={"outputs": len(off), "layers": len(alone)},
         )
     ]
 
@@ -208,4 +228,6 @@ def _finding(
     evidence: str, consequence: str, numbers: dict[str, float], remedy: str = ""
 ) -> Finding:
     look = "Look at how sample_weight is computed (integers are cut by //); or leave it out"
-    return on_loss(evidence, consequence, remedy or look, numbers)
+    return on_loss(
+        evidence=evidence, consequence=consequence, remedy=remedy or look, numbers=numbers
+    )

@@ -2,7 +2,7 @@
 accident.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -19,24 +19,14 @@ from keras_inits._diagnose.setting.plain import (
 from keras_inits._diagnose.setting.remedies import new_activation, new_end, new_loss
 from keras_inits._reporting import Finding
 
-FEW = 16  # samples from which on it says something that all belong to one class
+ENOUGH_SAMPLES = 16  # samples from which on it says something that all belong to one class
 
 
 def check(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
-    """Returns what is wrong with the targets of one output."""
-    if not np.isfinite(targets.values).all():
-        return [_not_finite(targets)]
-    checks = {
-        **dict.fromkeys(BINARY, _binary),
-        **dict.fromkeys(CATEGORICAL, _categorical),
-        **dict.fromkeys(SPARSE, _sparse),
-        **dict.fromkeys(REGRESSION, _regression),
-    }
-    check = checks.get(loss.name)
-    found = check(targets, end, loss) if check else []
-    if not found and targets.values.size and len(targets.values) >= FEW:
-        found = _alone(targets, loss)
-    return found
+    """Returns the first thing that is wrong with the targets of one output, if any is."""
+    rules = (_not_finite, *_RULES.get(loss.name, ()), _alone)
+    found = next(filter(None, (rule(targets, end, loss) for rule in rules)), None)
+    return [found] if found else []
 
 
 def aligned(target: tuple[int, ...], output: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
@@ -64,195 +54,248 @@ def _listed(targets: Targets) -> str:
 def _on_labels(
     evidence: str, consequence: str, remedy: str, numbers: Mapping[str, float]
 ) -> Finding:
-    return Finding("labels", ("targets",), evidence, consequence, remedy, numbers)
-
-
-def _not_finite(targets: Targets) -> Finding:
-    count = int((~np.isfinite(targets.values)).sum())
-    return _on_labels(
-        f"{count} of {targets.values.size} targets are NaN or infinite",
-        "The loss is NaN, and all weights after the first step",
-        "keep = np.isfinite(y).reshape(len(y), -1).all(1); x, y = x[keep], y[keep]",
-        {"count": count},
+    return Finding(
+        kind="labels",
+        where=("targets",),
+        evidence=evidence,
+        consequence=consequence,
+        remedy=remedy,
+        numbers=numbers,
     )
 
 
-def _binary(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
-    shape = _shape(targets, end)
+def _not_finite(targets: Targets, end: End, loss: LossKind) -> Finding | None:
+    count = int((~np.isfinite(targets.values)).sum())
+    if not count:
+        return None
+    return _on_labels(
+        evidence=f"{count} of {targets.values.size} targets are NaN or infinite",
+        consequence="The loss is NaN, and all weights after the first step",
+        remedy="keep = np.isfinite(y).reshape(len(y), -1).all(1); x, y = x[keep], y[keep]",
+        numbers={"count": count},
+    )
+
+
+def _indices_for_answers(targets: Targets, end: End, loss: LossKind) -> Finding | None:
+    """Binary cross-entropy: class indices where each unit takes 0 or 1."""
     low, high, k = targets.low, targets.high, end.units
-    if targets.integral and low >= 0 and high >= 2 and targets.classes:
-        return [
-            _on_labels(
-                f"the targets are class indices ({_listed(targets)}), and binary "
-                f"cross-entropy takes 0 or 1 for each of {k} output unit{'s' * (k > 1)}",
-                "The loss has no minimum for targets above 1: its gradient pushes the outputs to "
-                "1 for all of these",
-                new_end(end, targets),
-                {"low": low, "high": high, "units": k},
-            )
-        ]
-    if low < 0 or high > 1:
-        signs = targets.integral and targets.distinct == 2
-        remedy = (
+    if not (targets.integral and low >= 0 and high >= 2 and targets.classes):
+        return None
+    return _on_labels(
+        evidence=(
+            f"the targets are class indices ({_listed(targets)}), and binary "
+            f"cross-entropy takes 0 or 1 for each of {k} output unit{'s' * (k > 1)}"
+        ),
+        consequence=(
+            "The loss has no minimum for targets above 1: its gradient pushes the outputs to "
+            "1 for all of these"
+        ),
+        remedy=new_end(end, targets),
+        numbers={"low": low, "high": high, "units": k},
+    )
+
+
+def _outside_of_answers(targets: Targets, end: End, loss: LossKind) -> Finding | None:
+    """Binary cross-entropy: two other values than 0 and 1, or measurements."""
+    low, high = targets.low, targets.high
+    if low >= 0 and high <= 1:
+        return None
+    signs = targets.integral and targets.distinct == 2
+    what = "two values" if signs else "measurements"
+    return _on_labels(
+        evidence=(
+            f"the targets are {what} from {low:.4g} to {high:.4g}, binary cross-entropy takes "
+            "0 to 1"
+        ),
+        consequence="Outside of it the loss has no minimum, and goes below 0",
+        remedy=(
             f"y = (y - {low:g}) / {high - low:g}" if signs else new_activation(end, "linear", "mse")
-        )
-        what = "two values" if signs else "measurements"
-        return [
-            _on_labels(
-                f"the targets are {what} from {low:.4g} to {high:.4g}, binary cross-entropy takes "
-                "0 to 1",
-                "Outside of it the loss has no minimum, and goes below 0",
-                remedy,
-                {"low": low, "high": high},
-            )
-        ]
-    if shape and targets.values.ndim < len(end.shape) and targets.classes and k > 1:
-        return [
-            _on_labels(
-                f"one class index for each sample, {targets.values.shape}, is compared with each "
-                f"of {k} outputs, {end.shape}",
-                "It is broadcast: all outputs learn the same number",
-                new_loss(SPARSE[0]),
-                {"units": k},
-            )
-        ]
-    return shape
+        ),
+        numbers={"low": low, "high": high},
+    )
 
 
-def _categorical(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
-    k = end.units
+def _index_for_all_units(targets: Targets, end: End, loss: LossKind) -> Finding | None:
+    """Binary cross-entropy: one class index a sample, against several units."""
+    fewer_axes = targets.values.ndim < len(end.shape)
+    if not (end.units > 1 and targets.classes and fewer_axes and _shapes(targets, end, loss)):
+        return None
+    return _on_labels(
+        evidence=(
+            f"one class index for each sample, {targets.values.shape}, is compared with each "
+            f"of {end.units} outputs, {end.shape}"
+        ),
+        consequence="It is broadcast: all outputs learn the same number",
+        remedy=new_loss(SPARSE[0]),
+        numbers={"units": end.units},
+    )
+
+
+def _may_be_classes(targets: Targets, end: End) -> bool:
+    """Says whether targets of another shape than the output may be classes in another form."""
+    apart = targets.values.shape != end.shape
+    return apart and targets.integral and targets.low >= 0 and end.units > 1
+
+
+def _in_rows(targets: Targets, end: End) -> bool:
+    """Says whether the last axis of targets has several entries where the output has its units."""
     shape = targets.values.shape
-    if shape != end.shape and targets.integral and targets.low >= 0 and k > 1:
-        wide = len(shape) == len(end.shape) and shape[-1] > 1
-        if wide and targets.one_hot:
-            return [
-                _on_labels(
-                    f"the targets have {shape[-1]} classes, the output {k}",
-                    "The loss cannot be computed",
-                    new_end(end, targets),
-                    {"classes": shape[-1], "units": k},
-                )
-            ]
-        if targets.one_hot or (not wide and targets.values.size % end.shape[0]):
-            return _shape(targets, end)
-        if not wide:
-            return [
-                _on_labels(
-                    f"the targets are class indices {shape}, categorical cross-entropy compares "
-                    f"one-hot rows {end.shape}",
-                    "The loss cannot be computed, or is that of numbers that are no shares",
-                    new_loss(SPARSE[0]),
-                    {"units": k},
-                )
-            ]
-    if k == 1:
-        return []  # the end's own finding
-    if shape == end.shape and not targets.exclusive:
-        sums = targets.rows().sum(1)
-        wrong = float((np.abs(sums - 1) > 1e-3).mean())
-        if targets.low < 0:
-            remedy = new_activation(end, "linear", "mse")
-        elif targets.binary:
-            remedy = new_activation(end, "sigmoid", "binary_crossentropy")
-        else:
-            remedy = "y = y / y.sum(-1, keepdims=True)"
-        # Rows of zeros alone are samples left out on purpose.
-        if wrong > 0.01 and not (np.isclose(sums, 0) | np.isclose(sums, 1)).all():
-            return [
-                _on_labels(
-                    f"{wrong:.0%} of the rows of targets do not sum to 1 (sums {sums.min():.4g} "
-                    f"to {sums.max():.4g}), and softmax can only give shares of 1",
-                    "The loss has no minimum where the outputs equal the targets",
-                    remedy,
-                    {"share": wrong},
-                )
-            ]
-    return []
+    return len(shape) == len(end.shape) and shape[-1] > 1
 
 
-def _sparse(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
-    k, shape = end.units, targets.values.shape
-    if not targets.integral:
-        return [
-            _on_labels(
-                f"the targets are fractions, {targets.low:.4g} to {targets.high:.4g}, and sparse "
-                "cross-entropy takes whole class numbers",
-                "They are cut to whole numbers: most samples become class 0",
-                "Give y as it was before it was scaled: class numbers from 0",
-                {"low": targets.low, "high": targets.high},
-            )
-        ]
-    if targets.one_hot and shape == end.shape:
-        return [
-            _on_labels(
-                f"the targets are one-hot rows {shape}, sparse cross-entropy takes class numbers",
-                "The loss cannot be computed",
-                new_loss("categorical_crossentropy"),
-                {"units": k},
-            )
-        ]
-    counted = targets.values[targets.values != loss.ignored]
-    if k > 1 and counted.size and (counted.max() >= k or counted.min() < 0):
-        renumbered = len(np.unique(counted)) <= k
-        remedy = "y = np.unique(y, return_inverse=True)[1]" if renumbered else new_end(end, targets)
-        return [
-            _on_labels(
-                f"class numbers go from {counted.min():g} to {counted.max():g}, those of {k} "
-                f"outputs from 0 to {k - 1}",
-                "The loss is NaN, or cannot be computed",
-                remedy,
-                {"low": targets.low, "high": targets.high, "units": k},
-            )
-        ]
-    if k > 1 and loss.axis % len(end.shape) == len(end.shape) - 1:
-        return _shape(targets, replace(end, shape=(*end.shape[:-1], 1)), classes=k)
-    return []
+def _other_number_of_classes(targets: Targets, end: End, loss: LossKind) -> Finding | None:
+    """Categorical cross-entropy: one-hot rows of more or fewer classes than there are units."""
+    if not (_may_be_classes(targets, end) and targets.one_hot and _in_rows(targets, end)):
+        return None
+    classes = targets.values.shape[-1]
+    return _on_labels(
+        evidence=f"the targets have {classes} classes, the output {end.units}",
+        consequence="The loss cannot be computed",
+        remedy=new_end(end, targets),
+        numbers={"classes": classes, "units": end.units},
+    )
 
 
-def _regression(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
-    return _shape(targets, end)
+def _indices_for_rows(targets: Targets, end: End, loss: LossKind) -> Finding | None:
+    """Categorical cross-entropy: class indices, or one-hot rows in another shape."""
+    if not _may_be_classes(targets, end) or (_in_rows(targets, end) and not targets.one_hot):
+        return None
+    if targets.one_hot or targets.values.size % end.shape[0]:
+        return _shapes(targets, end, loss)
+    return _on_labels(
+        evidence=(
+            f"the targets are class indices {targets.values.shape}, categorical cross-entropy "
+            f"compares one-hot rows {end.shape}"
+        ),
+        consequence="The loss cannot be computed, or is that of numbers that are no shares",
+        remedy=new_loss(SPARSE[0]),
+        numbers={"units": end.units},
+    )
 
 
-def _shape(targets: Targets, end: End, classes: int = 0) -> list[Finding]:
+def _no_shares(targets: Targets, end: End, loss: LossKind) -> Finding | None:
+    """Categorical cross-entropy: rows that do not sum to 1; of one unit `end` says more."""
+    if end.units == 1 or targets.values.shape != end.shape or targets.exclusive:
+        return None
+    sums = targets.rows().sum(1)
+    wrong = float((np.abs(sums - 1) > 1e-3).mean())
+    # Rows of zeros alone are samples left out on purpose.
+    if wrong <= 0.01 or (np.isclose(sums, 0) | np.isclose(sums, 1)).all():
+        return None
+    if targets.low < 0:
+        remedy = new_activation(end, "linear", "mse")
+    elif targets.binary:
+        remedy = new_activation(end, "sigmoid", "binary_crossentropy")
+    else:
+        remedy = "y = y / y.sum(-1, keepdims=True)"
+    return _on_labels(
+        evidence=(
+            f"{wrong:.0%} of the rows of targets do not sum to 1 (sums {sums.min():.4g} "
+            f"to {sums.max():.4g}), and softmax can only give shares of 1"
+        ),
+        consequence="The loss has no minimum where the outputs equal the targets",
+        remedy=remedy,
+        numbers={"share": wrong},
+    )
+
+
+def _fractions_for_indices(targets: Targets, end: End, loss: LossKind) -> Finding | None:
+    """Sparse cross-entropy: fractions, which are cut to whole numbers."""
+    if targets.integral:
+        return None
+    return _on_labels(
+        evidence=(
+            f"the targets are fractions, {targets.low:.4g} to {targets.high:.4g}, and sparse "
+            "cross-entropy takes whole class numbers"
+        ),
+        consequence="They are cut to whole numbers: most samples become class 0",
+        remedy="Give y as it was before it was scaled: class numbers from 0",
+        numbers={"low": targets.low, "high": targets.high},
+    )
+
+
+def _rows_for_indices(targets: Targets, end: End, loss: LossKind) -> Finding | None:
+    """Sparse cross-entropy: one-hot rows."""
+    shape = targets.values.shape
+    if not targets.one_hot or shape != end.shape:
+        return None
+    return _on_labels(
+        evidence=f"the targets are one-hot rows {shape}, sparse cross-entropy takes class numbers",
+        consequence="The loss cannot be computed",
+        remedy=new_loss("categorical_crossentropy"),
+        numbers={"units": end.units},
+    )
+
+
+def _indices_out_of_range(targets: Targets, end: End, loss: LossKind) -> Finding | None:
+    """Sparse cross-entropy: class numbers that no unit stands for."""
+    k, counted = end.units, targets.values[targets.values != loss.ignored]
+    if k == 1 or not counted.size or (counted.max() < k and counted.min() >= 0):
+        return None
+    renumbered = len(np.unique(counted)) <= k
+    return _on_labels(
+        evidence=(
+            f"class numbers go from {counted.min():g} to {counted.max():g}, those of {k} "
+            f"outputs from 0 to {k - 1}"
+        ),
+        consequence="The loss is NaN, or cannot be computed",
+        remedy="y = np.unique(y, return_inverse=True)[1]" if renumbered else new_end(end, targets),
+        numbers={"low": targets.low, "high": targets.high, "units": k},
+    )
+
+
+def _shapes_of_indices(targets: Targets, end: End, loss: LossKind) -> Finding | None:
+    """Sparse cross-entropy: another shape than that of the output without its classes."""
+    if end.units == 1 or loss.axis % len(end.shape) != len(end.shape) - 1:
+        return None
+    return _shapes(targets, replace(end, shape=(*end.shape[:-1], 1)), loss, classes=end.units)
+
+
+def _shapes(targets: Targets, end: End, loss: LossKind, classes: int = 0) -> Finding | None:
     """Returns the finding that targets and outputs differ in shape.
 
     Where each output tells of `classes` classes, `end` has them as one unit.
     """
     target, output = aligned(targets.values.shape, end.shape)
     if target == output:
-        return []
-    try:
-        both = np.broadcast_shapes(target, output)
-    except ValueError:
-        consequence = "The loss cannot be computed"
-    else:
+        return None
+    consequence = "The loss cannot be computed"
+    if not classes and (both := _broadcast(target, output)):
         consequence = f"Both are broadcast to {both}: all outputs of a sample learn one number"
-    if classes:
-        consequence = "The loss cannot be computed"
     shape = (*end.shape[:-1], classes) if classes else end.shape
+    return Finding(
+        kind="target shape",
+        where=("targets",),
+        evidence=f"the targets have shape {targets.values.shape}, the output {shape}",
+        consequence=consequence,
+        remedy=_other_shape(targets, end, shape),
+        numbers={"targets": targets.values.size, "outputs": float(np.prod(end.shape))},
+    )
+
+
+def _broadcast(target: tuple[int, ...], output: tuple[int, ...]) -> tuple[int, ...] | None:
+    try:
+        return np.broadcast_shapes(target, output)
+    except ValueError:
+        return None
+
+
+def _other_shape(targets: Targets, end: End, shape: tuple[int, ...]) -> str:
+    """Returns how to give targets the shape of the output, or the reverse."""
     if len(targets.values) != end.shape[0]:
-        remedy = "Give as many targets as samples"
-    elif targets.values.size == end.shape[0] and len(end.shape) > 2:
-        remedy = "Let the last recurrent layer return its last step alone (return_sequences=False)"
-        remedy += ", or put keras.layers.Flatten() before the last Dense"
-    elif targets.values.size == end.shape[0]:
-        remedy = "End in one unit, Dense(1)"
-    elif len(end.shape) > targets.values.ndim and shape[-1] == targets.values.shape[-1]:
-        remedy = "Put keras.layers.Flatten() before the first Dense, or pool over the other axes"
-    else:
-        wanted = end.shape[:-1] if classes else end.shape
-        values = " x ".join(map(str, targets.values.shape[1:])) or "one"
-        remedy = f"Give y the shape {wanted}, or let the model put out {values} for each sample"
-    return [
-        Finding(
-            "target shape",
-            ("targets",),
-            f"the targets have shape {targets.values.shape}, the output {shape}",
-            consequence,
-            remedy,
-            {"targets": targets.values.size, "outputs": float(np.prod(end.shape))},
+        return "Give as many targets as samples"
+    if targets.values.size == end.shape[0] and len(end.shape) > 2:
+        return (
+            "Let the last recurrent layer return its last step alone (return_sequences=False), "
+            "or put keras.layers.Flatten() before the last Dense"
         )
-    ]
+    if targets.values.size == end.shape[0]:
+        return "End in one unit, Dense(1)"
+    if len(end.shape) > targets.values.ndim and shape[-1] == targets.values.shape[-1]:
+        return "Put keras.layers.Flatten() before the first Dense, or pool over the other axes"
+    wanted = end.shape if shape == end.shape else end.shape[:-1]
+    values = " x ".join(map(str, targets.values.shape[1:])) or "one"
+    return f"Give y the shape {wanted}, or let the model put out {values} for each sample"
 
 
 def is_alone(finding: Finding) -> bool:
@@ -260,21 +303,33 @@ def is_alone(finding: Finding) -> bool:
     return finding.kind == "labels" and finding.numbers.keys() == {"samples"}
 
 
-def _alone(targets: Targets, loss: LossKind) -> list[Finding]:
+def _alone(targets: Targets, end: End, loss: LossKind) -> Finding | None:
+    """Any loss: one target for all samples."""
+    if not targets.values.size or len(targets.values) < ENOUGH_SAMPLES:
+        return None
     rows = targets.values.reshape(len(targets.values), -1)
-    if rows.shape[1] > 1 and not targets.one_hot:
-        return []
+    if (rows.shape[1] > 1 and not targets.one_hot) or (rows != rows[0]).any():
+        return None
     own = loss.name in (*REGRESSION, "other")
     if own and not targets.one_hot and targets.low == targets.high == 0:
-        return []  # zeros in the place of targets: the loss is computed from outputs, or inside
-    if (rows != rows[0]).any():
-        return []
+        return None  # zeros in the place of targets: the loss is computed from outputs, or inside
     value = int(rows[0].argmax()) if targets.one_hot else float(rows[0, 0])
-    return [
-        _on_labels(
-            f"all {len(rows)} samples have the target {value:g}",
-            "Only a constant can be learned from them",
-            "Give samples of all classes: shuffle x and y together before they are split",
-            {"samples": len(rows)},
-        )
-    ]
+    return _on_labels(
+        evidence=f"all {len(rows)} samples have the target {value:g}",
+        consequence="Only a constant can be learned from them",
+        remedy="Give samples of all classes: shuffle x and y together before they are split",
+        numbers={"samples": len(rows)},
+    )
+
+
+_RULES: Mapping[str, tuple[Callable[[Targets, End, LossKind], Finding | None], ...]] = {
+    **dict.fromkeys(
+        BINARY, (_indices_for_answers, _outside_of_answers, _index_for_all_units, _shapes)
+    ),
+    **dict.fromkeys(CATEGORICAL, (_other_number_of_classes, _indices_for_rows, _no_shares)),
+    **dict.fromkeys(
+        SPARSE,
+        (_fractions_for_indices, _rows_for_indices, _indices_out_of_range, _shapes_of_indices),
+    ),
+    **dict.fromkeys(REGRESSION, (_shapes,)),
+}

@@ -17,6 +17,7 @@ BUDGET = 1e11  # multiplications of the steps of one trial: seconds on two cores
 LAYERS = 100  # the graph of more takes longer to make than to run
 MOST_STEPS = 200  # of a trial, of the longer ones as well
 UNTAUGHT, TAUGHT = 0.9, 0.5  # of the loss of a guess: next to nothing was learned, and something
+FEWEST_PARTED = 32  # samples of which every other one is left out of a trial
 _OWN: Any = object()  # sample weights of the case; None stands for none
 
 
@@ -53,7 +54,7 @@ class Tries:
     @property
     def longer(self) -> int:
         """How many steps a longer trial has; 0 where it would cost too much."""
-        most = max(self.steps, min(weighing.LONGER * self.steps, MOST_STEPS))
+        most = max(self.steps, min(weighing.LONGER_TRIAL * self.steps, MOST_STEPS))
         return most if self.cost < BUDGET / 10 else 0
 
     @functools.cached_property

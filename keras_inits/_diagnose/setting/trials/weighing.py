@@ -15,10 +15,11 @@ from keras_inits._diagnose.setting.rate.rates import fall
 from keras_inits._diagnose.setting.remedies import COMPILE
 from keras_inits._diagnose.setting.trials.steps import Trial
 from keras_inits._diagnose.sizes import OVER_TIME
+from keras_inits._finding_kinds import SignalKind
 from keras_inits._reporting import Finding, grouped
 
 # What other weights can amend. Not among them: what learns nothing at all or is not finite.
-SCALES = ("exploding", "vanishing", "dying", "saturated", "rank-collapsed")
+SCALES: tuple[SignalKind, ...] = ("exploding", "vanishing", "dying", "saturated", "rank-collapsed")
 # Of the distance between the lower start and the lower end: more than two draws of one scheme
 # differ by. What a start loses by weights that are too large is soon made up, and is no measure.
 GAIN = 0.2
@@ -26,13 +27,13 @@ LOWER = 0.2  # of the loss itself, where next to no distance was made
 STILL, MOVES = 0.005, 0.05  # the falls of a loss that stays, and of one that does not
 # Below the loss of a constant guess, a part that only what was learned of the inputs brings: how
 # much of the guess it must be, and how many times that of the other start.
-LEARNED, TIMES = 0.1, 5
+LEARNED_OF_GUESS, LEARNED_TIMES = 0.1, 5
 # Kernels that are a little too small for their depth cost some steps at the start and nothing more:
 # what others win must be seen after this many times as many steps, too. Not so of kernels that are
 # too large: such nets do fit a batch at last, by features that they never learn (Chizat, Oyallon,
 # Bach 2019, https://arxiv.org/abs/1812.07956).
-LONGER = 10
-FADES = ("vanishing", "rank-collapsed")
+LONGER_TRIAL = 10
+FADING: tuple[SignalKind, ...] = ("vanishing", "rank-collapsed")
 NEARLY_ALL = 0.9  # of the units
 
 
@@ -76,7 +77,7 @@ class Trials:
         if self.guess is None or not self.guess > 0 or not lower:
             return False
         known, more = (1 - each.end / self.guess for each in (self.own, other))
-        return more >= max(LEARNED, TIMES * known)
+        return more >= max(LEARNED_OF_GUESS, LEARNED_TIMES * known)
 
 
 def weighed(
@@ -96,7 +97,7 @@ def weighed(
             where they show that it learns; not where nothing learns in so few steps.
     """
     kept, dismissed = _weighed(findings, trials, lost)
-    again = [f for f in findings if id(f) in kept and (f.kind in FADES or _silent(f))]
+    again = [f for f in findings if id(f) in kept and (f.kind in FADING or _silent(f))]
     if any(map(_far_gone, again)) and clearly_lower(trials.redrawn(), trials.own):
         again = []
     if not kept:
@@ -222,4 +223,4 @@ def _of_sigmoids(
         "before it learns slowly or not at all",
         remedy=remedy,
     )
-    return {id(f): together if f.kind in FADES else f for f in findings}
+    return {id(f): together if f.kind in FADING else f for f in findings}
