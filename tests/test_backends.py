@@ -6,10 +6,25 @@ import subprocess
 import sys
 from importlib.util import find_spec
 
+import keras
 import pytest
 
 import keras_inits
 
+# One weight of more than a piece, in which NumPy draws, and one in half precision.
+INITIALIZED = """
+import hashlib
+def initialized():
+    made = [keras.layers.Dense(1100), keras.layers.Dense(60, dtype="bfloat16")]
+    model, found = keras.Sequential([keras.Input((1000,)), *made]), {}
+    for distribution in ("normal", "uniform", "truncated_normal"):
+        scheme = keras_inits.HeInit(distribution=distribution)
+        keras_inits.initialize(model, scheme, seed=2**70 + 1)
+        kernels = [keras.ops.cast(weight, "float32") for weight in model.weights[::2]]
+        kernels = map(keras.ops.convert_to_numpy, kernels)
+        found[distribution] = [hashlib.sha256(k.tobytes()).hexdigest() for k in kernels]
+    return found
+"""
 SHAPES = {"initkit_identity": (300, 200), "initkit_chrono": (40_000,)}  # no kernels of convolutions
 SCRIPT = """
 import json, sys
@@ -52,6 +67,7 @@ edges = [
     for activation in ("tanh", lambda x: keras.ops.tanh(x))
 ]
 print(json.dumps({
+    "initialized": initialized(),
     "far": float(np.abs(far).max() / 0.02),
     "bounds": [float(bounded.min()), float(bounded.max())],
     "streams": len({*streams}) == len(seeds),
@@ -75,13 +91,21 @@ BACKENDS = [backend for backend in ("jax", "torch") if find_spec(backend)]
 @pytest.fixture(scope="module", params=BACKENDS)
 def on_backend(request):
     process = subprocess.run(
-        [sys.executable, "-c", SCRIPT, request.param, json.dumps(SHAPES)],
+        [sys.executable, "-c", INITIALIZED + SCRIPT, request.param, json.dumps(SHAPES)],
         env=os.environ | QUICK | {"KERAS_BACKEND": request.param},
         capture_output=True,
         text=True,
     )
     assert process.returncode == 0, process.stderr
     return json.loads(process.stdout)
+
+
+def test_initialize_gives_the_same_bits(on_backend):
+    names = {"keras": keras, "keras_inits": keras_inits}
+    exec(INITIALIZED, names)
+    here = names["initialized"]()
+    assert on_backend["initialized"] == here
+    assert len({kernel for kernels in here.values() for kernel in kernels}) == 6
 
 
 @pytest.mark.parametrize("name", keras_inits.names())

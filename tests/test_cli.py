@@ -1,15 +1,20 @@
+import io
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from rich.console import Console
 
 import keras_inits
 from keras_inits import InputError, _cli
+from keras_inits._cli.progress import progress_bar
 from keras_inits._compare.store import Store
+from keras_inits._progress import Progress
 from keras_inits.datasets import DataError
 from keras_inits.experiments import EXPERIMENTS
 
@@ -38,6 +43,14 @@ def test_list_tells_every_name_within_80_columns(keras_inits_command):
     assert code == 0
     assert all(name in out for name in [*keras_inits.names(), *keras_inits.recipes()])
     assert max(map(len, out.splitlines())) <= 80
+
+
+def test_a_bar_is_drawn_by_who_tells_it_something_and_by_no_thread():
+    drawn, threads = io.StringIO(), threading.active_count()
+    with progress_bar(Console(file=drawn, force_terminal=True)) as show:
+        assert threading.active_count() == threads
+        show(Progress(done=3, total=4, seconds_left=60.0))
+        assert "0:01:00 left" in drawn.getvalue()
 
 
 @pytest.mark.parametrize(

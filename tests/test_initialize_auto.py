@@ -28,6 +28,11 @@ def kernels(model, **arguments):
     return [row for row in rows(model, **arguments) if row.geometry]
 
 
+def arrays(model, x=WHITE, **options):
+    """What a model makes, as arrays: the tensors of a backend are not NumPy's."""
+    return keras.tree.map_structure(ops.convert_to_numpy, model(x, **options))
+
+
 def residual_net(blocks, relu=False, width=64):
     x = inputs = keras.Input((width,))
     for _ in range(blocks):
@@ -40,7 +45,7 @@ def stds(model, scheme, seeds):
     found = []
     for seed in range(seeds):
         ki.initialize(model, scheme, seed=seed)
-        found.append(float(np.std(model(WHITE))))
+        found.append(float(np.std(arrays(model))))
     return np.array(found)
 
 
@@ -175,7 +180,7 @@ def test_maxout_is_carried():
     x = ops.max(ops.reshape(layers.Dense(256)(x), (-1, 64, 4)), axis=-1)
     model = keras.Model(inputs, layers.Dense(64)(x))
     rows(model)
-    assert 0.1 < float(np.mean(np.square(model(WHITE)))) < 0.9  # 0.3 is asked of a head
+    assert 0.1 < float(np.mean(np.square(arrays(model)))) < 0.9  # 0.3 is asked of a head
 
 
 @pytest.mark.slow
@@ -195,7 +200,7 @@ def test_branches_add_what_was_asked():
     assert ends == pytest.approx([1 / 2, 1 / 4, 1 / 6, 1 / 8], rel=0.1)
     report = kernels(model, residual="zero")
     assert [row.second_moment for row in report][1::2] == [0] * 4
-    np.testing.assert_array_equal(model(WHITE), WHITE)
+    np.testing.assert_array_equal(arrays(model), WHITE)
     with pytest.raises(ValueError, match=r"`residual`(?s:.*)'half'"):
         rows(model, residual="half")
 
@@ -233,7 +238,7 @@ def test_a_head_takes_the_growth_of_normalized_branches_away(relu):
         x = layers.ReLU()(x) if relu else x
     model = keras.Model(inputs, [x, layers.Dense(10)(x)])
     rows(model)
-    stream, logits = (float(np.mean(np.square(made))) for made in model(WHITE, training=True))
+    stream, logits = (float(np.mean(np.square(made))) for made in arrays(model, training=True))
     assert stream < 2 * (1 + 24)  # not exponential
     assert 0.3 / 4 < logits < 0.3 * 4
 
@@ -274,7 +279,7 @@ def test_a_branch_behind_an_activation_is_solved_for():
         x = x + layers.Dense(64, "tanh")(x)
     model = keras.Model(inputs, x)
     ki.initialize(model, "auto", seed=1)
-    assert np.mean(np.square(model(WHITE))) == pytest.approx(2, rel=0.3)
+    assert np.mean(np.square(arrays(model))) == pytest.approx(2, rel=0.3)
 
 
 WAYS = {
@@ -340,8 +345,8 @@ def test_heads_start_from_the_loss_of_a_guess():
     for seed in range(10):
         report = ki.initialize(model, "auto", seed=seed)
         labels = np.random.default_rng(seed).integers(0, 10, 64)
-        loss = keras.losses.sparse_categorical_crossentropy(labels, model(WHITE))
-        excess.append(float(np.mean(loss)) - np.log(10))
+        loss = keras.losses.sparse_categorical_crossentropy(labels, arrays(model))
+        excess.append(float(ops.mean(loss)) - np.log(10))
     assert np.mean(excess) == pytest.approx(0.15, abs=0.06)
     assert report.rows[2].note.startswith("head")
     # A feature behind a ReLU is no guess.
@@ -356,7 +361,8 @@ def rms_ratios(model, data, seeds=3, training=False):
         plain = layer.activation
 
         def activation(z):
-            outputs.setdefault(id(layer), float(ops.sqrt(ops.mean(ops.square(z)))))
+            size = np.sqrt(np.mean(np.square(ops.convert_to_numpy(z))))
+            outputs.setdefault(id(layer), float(size))
             return z if plain is None else plain(z)
 
         return activation
@@ -486,7 +492,7 @@ def test_chains_of_layers_go_on_along_a_stream():
 @pytest.mark.parametrize("data", [IMAGES, smooth(IMAGES)], ids=["white", "smooth"])
 def test_each_kernel_gives_what_was_asked_of_it(net, data):
     model = net()
-    ratios = rms_ratios(model, data, training=net is branches_of_all_kinds)
+    ratios = rms_ratios(model, data, seeds=5, training=net is branches_of_all_kinds)
     assert ratios.min() > 0.5
     assert ratios.max() < 2
 
@@ -548,17 +554,20 @@ def test_a_loop_is_set_by_what_it_makes_itself(activation):
     x = inputs = keras.Input((256,))
     turns = [x := turned(x) for _ in range(12)]
     model = keras.Model(inputs, [*turns, layers.Dense(3)(x)])
-    row, head = kernels(model)
-    assert "in a loop" in row.note
-    assert "in a loop" not in head.note
     # ReLU hands on what comes in, here a tenth of what was expected; tanh forgets it.
     start = 0.1 if activation == "relu" else 1.0
     rng = np.random.default_rng(0)
-    made = model((start * rng.normal(size=(64, 256))).astype("float32"))
+    data = (start * rng.normal(size=(64, 256))).astype("float32")
+    made = []
+    for seed in range(15):  # a loop of ReLU ends within a factor of 4 of its median
+        row, head = (row for row in ki.initialize(model, "auto", seed=seed).rows if row.geometry)
+        made.append(np.mean(arrays(model, data)[11] ** 2))
+    assert "in a loop" in row.note
+    assert "in a loop" not in head.note
     normal = ops.convert_to_tensor(rng.normal(size=10**5) * row.second_moment**0.5)
     expected = np.mean(ops.convert_to_numpy(turned.activation(normal)) ** 2) * start**2
     # Set by its first call, a loop of tanh would end with a seventh of this.
-    assert np.mean(ops.convert_to_numpy(made[11]) ** 2) == pytest.approx(expected, rel=0.5)
+    assert np.median(made) == pytest.approx(expected, rel=0.5)
 
 
 def matrix_factors():
@@ -680,7 +689,7 @@ def test_what_a_mask_leaves_of_attention_is_known(masked):
         # Tokens as alike as inputs are taken to be.
         data = np.sqrt(0.5) * (data + data[:, :1])
         out = keras.Model(inputs, model.layers[-2].output)
-        found.append(float(np.mean(np.square(out(data)))))
+        found.append(float(np.mean(np.square(arrays(out, data)))))
     assert np.median(found) == pytest.approx(asked, rel=0.3)
 
 
@@ -708,23 +717,24 @@ def channel_sizes(kernel, image):
     """The second moment of each channel that a depthwise kernel makes of one image."""
     channels = kernel.shape[2]
     made = ops.depthwise_conv(np.repeat(image, channels, axis=3), kernel, 1, "valid")
-    return np.mean(np.square(made), axis=(0, 1, 2))
+    return np.mean(np.square(ops.convert_to_numpy(made)), axis=(0, 1, 2))
 
 
 def test_auto_makes_depthwise_channels_of_one_size():
     model = sequence((16, 16, 64), layers.DepthwiseConv2D(3, name="own"), layers.ReLU())
     (row,) = kernels(model)
     assert "balanced" in row.note
-    kernel = np.asarray(model.get_layer("own").kernel)
+    kernel = ops.convert_to_numpy(model.get_layer("own").kernel)
     assert kernel.std() == pytest.approx(row.target_stddev, rel=0.02)
-    control = np.asarray(ki.XavierInit(seed=1)((9, 64))).reshape(3, 3, 64, 1)
+    control = ops.convert_to_numpy(ki.XavierInit(seed=1)((9, 64))).reshape(3, 3, 64, 1)
     noise = np.random.default_rng(0).normal(size=(1, 128, 128, 1)).astype("float32")
     for image in (np.ones_like(noise), noise):
         sizes, others = channel_sizes(kernel, image), channel_sizes(control, image)
         np.testing.assert_allclose(sizes / 2, 1.0, rtol=0.1, atol=0.05)
         assert np.std(others) / np.mean(others) > 0.3  # independent taps
     again = keras.models.clone_model(model).get_layer("own")
-    np.testing.assert_allclose(np.sum(again.kernel, (0, 1)) ** 2, 2.0, rtol=1e-3)
+    kernel = ops.convert_to_numpy(again.kernel)
+    np.testing.assert_allclose(np.sum(kernel, (0, 1)) ** 2, 2.0, rtol=1e-3)
 
 
 def narrow(first="relu", second="relu", normalized=False):
@@ -747,7 +757,7 @@ def test_depthwise_taps_keep_the_sign_of_what_is_constant():
         (note,) = (row.note for row in rows if "balanced" in row.note)
         assert "sums positive" in note
         for found in (kept, control):
-            before, behind = (np.mean(ops.square(t)[:, 1:-1, 1:-1]) for t in seen(image))
+            before, behind = (np.mean(np.square(t)[:, 1:-1, 1:-1]) for t in arrays(seen, image))
             found.append(np.log(behind / before))
             taps = model.get_layer("depthwise").kernel
             signs = np.random.default_rng(seed).choice([-1.0, 1.0], 32)

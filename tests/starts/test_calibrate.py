@@ -38,7 +38,7 @@ def sizes_without_activation(model, x, wanted):
         if isinstance(layer, layers.Dropout):
             layer.rate = 0  # as in the pass
     for layer in wanted:
-        activation, layer.activation = layer.activation, keras.activations.linear
+        activation, layer.activation = layer.activation, None
         call = layer.call
 
         def watched(*args, call=call, layer=layer, activation=activation, **kwargs):
@@ -424,7 +424,7 @@ def measured_moments(model, x):
     for layer in model.layers:
         if layer.weights:
             activation, layer.activation = layer.activation, None
-            z = np.asarray(layer(x), "float64")
+            z = keras.ops.convert_to_numpy(layer(x)).astype("float64")
             layer.activation = activation
             found[layer.name] = float(np.mean(z**2))
         x = layer(x)
