@@ -1,7 +1,7 @@
 """How near to what was asked each kernel's output is in published nets, next to others.
 
     python benchmarks/auto_kernels.py [--seeds 3] [--nets ResNet50 hub/GPT2]
-                                      [--ways auto] [--kept FILE]
+                                      [--ways auto] [--size 96] [--kept FILE]
 
 Nets of `keras.applications` **without their normalizations**, at 96 x 96 pixels on white noise and
 on smooth images, and backbones of Keras Hub (small ones that need no download, six layers a stack
@@ -34,6 +34,30 @@ APPLICATIONS = sorted(
     name for name, made in vars(keras.applications).items() if inspect.isfunction(made)
 )
 LENGTH, TOKENS = 16, 50
+# Open sizes that have to fit others of a backbone, by its name and that of the input.
+SHAPES = {
+    "hub/BLIP2": {"token_ids": (4, 8), "padding_mask": (4, 8)},
+    "hub/Gemma3n": {
+        "images": (4, 1, 224, 224, 3),
+        "input_features": (4, 1, 64, 32),
+        "input_features_mask": (4, 1, 64),
+    },
+    "hub/Moonshine": {"encoder_input_values": (4, 4096, 1), "encoder_padding_mask": (4, 4096)},
+    "hub/PARSeq": {"token_ids": (4, 6), "padding_mask": (4, 6)},
+    "hub/SAM": {
+        "points": (4, 1, 2),
+        "labels": (4, 1),
+        "boxes": (4, 1, 2, 2),
+        "masks": (4, 1, 16, 16, 1),
+    },
+    "hub/SAM3PromptableConcept": {  # a batch of one: Keras Hub's own masks fit no other
+        "boxes": (1, 1, 5),
+        "box_labels": (1, 1),
+        "padding_mask": (1, 16),
+        "pixel_values": (1, 56, 56, 3),
+        "token_ids": (1, 16),
+    },
+}
 
 
 class Gone(layers.Identity):
@@ -55,15 +79,15 @@ def without_normalizations(model):
     return keras.models.clone_model(model, clone_function=clone)
 
 
-def application(name):
+def application(name, size):
     """Returns a net without normalizations, and what it is given."""
     rng = np.random.default_rng(0)
-    whole = getattr(keras.applications, name)(weights=None, input_shape=(96, 96, 3))
+    whole = getattr(keras.applications, name)(weights=None, input_shape=(size, size, 3))
     pixels = any(isinstance(layer, layers.Rescaling) for layer in whole.layers)
     data = {}
-    for kind, side in (("white", 96), ("smooth", 12)):
-        images = rng.normal(size=(2, side, side, 3)).astype("float32")
-        images = images.repeat(96 // side, 1).repeat(96 // side, 2)
+    for kind, patch in (("white", 1), ("smooth", 8)):
+        images = rng.normal(size=(2, size // patch, size // patch, 3)).astype("float32")
+        images = images.repeat(patch, 1).repeat(patch, 2)
         data[kind] = images * 60 + 127 if pixels else images
     return without_normalizations(whole), data
 
@@ -80,10 +104,12 @@ def backbones():
     hub.GROUPED.update(wide)
     hub.VISION.update(num_layers=6, num_heads=4, hidden_dim=64)
     hub.CLIP.update(wide, num_heads=4)
+    more_hub.GATED_DELTA["layer_types"] *= 2
     return {f"hub/{name}": make for name, make in {**hub.BACKBONES, **more_hub.MORE}.items()}
 
 
-def backbone(make):
+def backbone(make, shapes):
+    """Returns a backbone, and what it is given; `shapes` are those of `SHAPES`."""
     import keras_hub
 
     with warnings.catch_warnings():
@@ -91,20 +117,25 @@ def backbone(make):
         model = make(keras_hub.models)
     images = any(len(tensor.shape) == 4 for tensor in keras.tree.flatten(model.input))
     kinds = {"white": 1, "smooth": 8} if images else {"": 1}
-    return model, {kind: _random_inputs(model, patch) for kind, patch in kinds.items()}
+    return model, {kind: _random_inputs(model, patch, shapes) for kind, patch in kinds.items()}
 
 
-def _random_inputs(model, patch):
+def _random_inputs(model, patch, shapes):
     """Returns an input of each name; images are equal over patches of so many pixels."""
     rng, made = np.random.default_rng(0), []
     for tensor in keras.tree.flatten(model.input):
         shape = (4, *(LENGTH if size is None else size for size in tensor.shape[1:]))
         if len(shape) == 4 and tensor.shape[1] is None:
             shape = (4, 64, 64, shape[3])  # an image of any size
+        shape = shapes.get(tensor.name, shape)
         if "mask" in tensor.name:
             values = np.ones(shape)
         elif "segment" in tensor.name:
             values = np.zeros(shape)
+        elif tensor.name == "boxes":  # parts of the image; SAM3's first is the image's index
+            values = rng.uniform(0.2, 0.8, shape)
+        elif tensor.name in ("labels", "box_labels"):
+            values = np.ones(shape)
         elif "int" in tensor.dtype or "token_ids" in tensor.name:
             values = rng.integers(1, TOKENS, shape)
         else:
@@ -170,10 +201,11 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--nets", nargs="*", help="all if none are named")
     parser.add_argument("--ways", nargs="*", default=list(ways()), choices=ways())
+    parser.add_argument("--size", type=int, default=96, help="pixels, a multiple of 8")
     parser.add_argument("--kept", type=Path, help="a file of what has been measured")
     arguments = parser.parse_args()
     found = {name: way for name, way in ways().items() if name != "He" and name in arguments.ways}
-    kept, hub = Kept(arguments.kept), backbones()
+    kept, hub, size = Kept(arguments.kept), backbones(), arguments.size
     print_header("net", ["kernels", *found])
     for name in arguments.nets or [*APPLICATIONS, *hub]:
         keras.utils.clear_session()
@@ -185,11 +217,13 @@ def main():
                 nonlocal model, data
                 if model is None:
                     keras.utils.set_random_seed(0)  # of what no way sets
-                    make = backbone if name in hub else application
-                    model, data = make(hub.get(name, name))
+                    if name in hub:
+                        model, data = backbone(hub[name], SHAPES.get(name, {}))
+                    else:
+                        model, data = application(name, size)
                 return _measure(model, way, data, seed)
 
-            seeds = kept.of_seeds((name, label), arguments.seeds, measure)
+            seeds = kept.of_seeds((name, label, size), arguments.seeds, measure)
             if not isinstance(seeds, str):
                 count = len(next(iter(seeds[0].values())))
                 seeds = _words(seeds)

@@ -202,7 +202,7 @@ def _stable_diffusion_3(models):
         return encoder(50, 16, 16, 2, 2, 32, "quick_gelu", -2, name=name)
 
     vae = inner("vae.vae_backbone.VAEBackbone")(
-        [32] * 4, [1] * 4, [32] * 4, [1] * 4, latent_channels=4, image_shape=(64, 64, 3)
+        [32] * 4, [1] * 4, [32] * 4, [1] * 4, latent_channels=16, image_shape=(64, 64, 3)
     )
     return models.StableDiffusion3Backbone(
         mmdit_patch_size=2,
@@ -215,7 +215,7 @@ def _stable_diffusion_3(models):
         vae=vae,
         clip_l=text("clip_l"),
         clip_g=text("clip_g"),
-        latent_channels=4,
+        latent_channels=16,
         image_shape=(64, 64, 3),
     )
 

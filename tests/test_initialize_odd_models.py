@@ -159,3 +159,146 @@ def test_gemma_is_not_taken_to_be_silent():
     queries = [row for row in found if row.path.endswith("query/kernel")]
     assert [row.second_moment for row in queries] == pytest.approx([1, 1], rel=0.05)
     assert not any("nothing but zeros" in row.note for row in found)
+
+
+class Product(layers.Layer):
+    """Multiplies a signal by a weight of its own, by an operation."""
+
+    def __init__(self, shape, call, initializer="random_normal", **kwargs):
+        super().__init__(**kwargs)
+        self.shape, self.function, self.initializer = shape, call, initializer
+
+    def build(self, _):
+        self.w = self.add_weight(shape=self.shape, initializer=self.initializer, name="w")
+
+    def call(self, x):
+        return self.function(x, self.w)
+
+
+IMAGE = (8, 8, 6)
+PRODUCTS = {
+    "matmul": ((6,), (6, 16), ops.matmul, lambda: layers.Dense(16)),
+    "weight first": ((6,), (16, 6), lambda x, w: ops.transpose(ops.matmul(w, ops.transpose(x))),
+                     lambda: layers.Dense(16)),
+    "einsum": ((5, 6), (6, 4, 4), lambda x, w: ops.einsum("btd,dhe->bthe", x, w),
+               lambda: layers.EinsumDense("btd,dhe->bthe", (5, 4, 4))),
+    "convolution": (IMAGE, (3, 3, 6, 16), lambda x, w: ops.conv(x, w, padding="same"),
+                    lambda: layers.Conv2D(16, 3, padding="same")),
+}  # fmt: skip
+
+
+def between_relus(shape, layer):
+    """A layer that follows on a ReLU, and is followed by one."""
+    inputs = keras.Input(shape)
+    x = layers.ReLU()(layer(layers.ReLU()(inputs)))
+    return keras.Model(inputs, layers.Dense(3, name="head")(layers.Flatten()(x)))
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_a_weight_that_an_operation_multiplies_by_starts_as_the_kernel_of_a_layer(name):
+    shape, weight, call, layer = PRODUCTS[name]
+    bare = rows(between_relus(shape, Product(weight, call, name="it")))["it"]
+    known = rows(between_relus(shape, layer()))
+    assert bare.target_stddev == pytest.approx(next(iter(known.values())).target_stddev, rel=0.02)
+    assert bare.note.startswith("ReLU: second moment 2 from ")
+
+
+@pytest.mark.parametrize("start", ["zeros", "identity", "ones"])
+def test_a_weight_that_does_not_start_at_random_keeps_its_start(start):
+    model = between_relus((16,), Product((16, 16), ops.matmul, start, name="it"))
+    before = ops.convert_to_numpy(model.get_layer("it").w)
+    assert "it" not in rows(model)
+    np.testing.assert_array_equal(ops.convert_to_numpy(model.get_layer("it").w), before)
+
+
+def test_a_weight_that_is_used_in_another_way_too_is_left_alone():
+    twice = Product((6, 6), lambda x, w: ops.matmul(x, w) + w[0] + ops.sum(w * x[:, None]))
+    assert set(rows(between_relus((6,), twice))) == {"head"}
+
+
+def test_a_frozen_weight_of_an_own_layer_stays():
+    layer = Product((6, 16), ops.matmul, name="it")
+    layer.build((None, 6))
+    layer.w.trainable = False
+    assert "it" not in rows(between_relus((6,), layer))
+
+
+class Queries(layers.Layer):
+    """Attention whose queries are learned."""
+
+    def __init__(self, stddev, **kwargs):
+        super().__init__(**kwargs)
+        self.start = keras.initializers.RandomNormal(stddev=stddev, seed=0)
+        self.attention = layers.MultiHeadAttention(2, 16, name="attention")
+
+    def build(self, shape):
+        self.queries = self.add_weight(shape=(1, 4, 32), initializer=self.start, name="queries")
+        self.attention.build((None, 4, 32), shape)
+
+    def call(self, x):
+        return self.attention(ops.repeat(self.queries, ops.shape(x)[0], 0), x)
+
+
+@pytest.mark.parametrize("stddev", [0.02, 3.0])
+def test_learned_queries_are_as_large_as_they_start(stddev):
+    inputs = keras.Input((10, 32))
+    outputs = layers.Dense(3, name="head")(Queries(stddev, name="pool")(inputs))
+    query = rows(keras.Model(inputs, outputs))["pool/attention/query"]
+    assert "not understood" not in query.note
+    assert query.target_stddev == pytest.approx(1 / stddev / 32**0.5, rel=0.2)
+
+
+def test_a_convolutional_lstm_gives_what_is_said_of_it():
+    inputs = keras.Input((6, 8, 8, 4))
+    x = layers.ConvLSTM2D(32, 3, padding="same", name="memory")(inputs)
+    model = keras.Model(inputs, layers.Conv2D(32, 1, name="head")(x))
+    head = rows(model)["head"]
+    assert "not understood" not in head.note
+    rng = np.random.default_rng(0)
+    made = model.predict(rng.normal(size=(4, 6, 8, 8, 4)), verbose=0)
+    assert 0.5 < (np.mean(made**2) / head.second_moment) ** 0.5 < 2
+
+
+@pytest.mark.parametrize("cell", [layers.GRUCell, layers.LSTMCell, layers.SimpleRNNCell])
+def test_a_cell_that_a_model_steps_through_itself_is_understood(cell):
+    class Stepped(layers.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.cell = cell(32)
+
+        def build(self, shape):
+            self.cell.build((None, shape[-1]))
+
+        def call(self, x):
+            states = self.cell.get_initial_state(batch_size=ops.shape(x)[0])
+            states = states if isinstance(states, list) else [states]
+            for step in range(10):
+                made, states = self.cell(x[:, step], states)
+            return made
+
+    inputs = keras.Input((10, 16))
+    model = keras.Model(inputs, layers.Dense(64, name="head")(Stepped(name="memory")(inputs)))
+    head = rows(model)["head"]
+    assert "not understood" not in head.note
+    made = model.predict(np.random.default_rng(0).normal(size=(64, 10, 16)), verbose=0)
+    assert 0.5 < (np.mean(made**2) / head.second_moment) ** 0.5 < 2
+
+
+def test_a_reciprocal_of_what_comes_near_0_is_said_to_be_unknown():
+    inputs = keras.Input((16,))
+    x = ops.reciprocal(layers.Dense(16, name="first")(inputs))
+    head = rows(keras.Model(inputs, layers.Dense(3, name="head")(x)))["head"]
+    assert "reciprocal 'reciprocal' is not understood, so that 1 is assumed" in head.note
+
+
+def test_gates_that_a_bias_starts_nearly_shut_let_little_through():
+    inputs = x = keras.Input((64,))
+    for _ in range(10):
+        shut = keras.initializers.Constant(-2.0)
+        gate = layers.Dense(64, "sigmoid", bias_initializer=shut)(x)
+        x = gate * layers.Dense(64, "relu")(x) + (1 - gate) * x
+    model = keras.Model(inputs, [x, layers.Dense(3, name="head")(x)])
+    head = rows(model)["head"]
+    stream, _ = model.predict(np.random.default_rng(0).normal(size=(500, 64)), verbose=0)
+    # What the head is drawn for: 0.3 over the variance of its kernel's sums.
+    assert 0.3 / (64 * head.target_stddev**2) == pytest.approx(np.mean(stream**2), rel=0.3)

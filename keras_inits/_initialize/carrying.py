@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -21,6 +21,7 @@ from keras_inits._moments import (
     Taps,
     activated,
     carried,
+    held,
     normal,
     unknown,
 )
@@ -30,6 +31,7 @@ from keras_inits._wiring import Call, Wiring
 # Pixels come in as 0 to 255 where a layer divides them by more than this.
 _PIXEL_SCALE = 0.1
 _PIXELS = 255.0
+_FILLED = {"zeros_like": 0.0, "ones_like": 1.0}
 _INPUTS = 10**6  # their random values are other ones than those of calls
 # How a layer whose weights are plain numbers may be quantized; integers stand for other numbers.
 _FLOATS = (None, "float8")
@@ -44,12 +46,14 @@ class Weight:
         square: its mean square where something else than the walk sets it.
         chosen: whether the walk is to choose its scale.
         is_scale: whether it starts at 1 everywhere and may start smaller.
+        mean: where its layer starts it by values that are known, such as a bias; else 0.
     """
 
     geometry: KernelGeometry | None
     square: float
     chosen: bool = False
     is_scale: bool = False
+    mean: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -117,9 +121,9 @@ class Carrier:
             output = outputs[i] if i < len(outputs) else 0
             signal = signals[source]
             given.append(signal.shuffled(source * 64 + output) if output else signal)
-        if not given and call.is_map and (encoded := self._encoded(call)) is not None:
-            given.append(encoded)
-        elif not given and call.is_map:  # integers, learned queries, what a gradient is kept from
+        if not given and call.is_map and (known := self._encoded(call) or self._held(call)):
+            given.append(known)
+        elif not given and call.is_map:  # integers, what a gradient is kept from
             reason = f"what comes into {call.type} {call.path!r} is not followed"
             given.append(unknown(reason, 2 * _INPUTS + call.index))
         return Place(
@@ -129,6 +133,7 @@ class Carrier:
             power=self.powers.get(call.index) or self._power(call),
             sized=self.sizes_known,
             taps=self._taps(call),
+            shift=self._shift(call),
             inner=self._inner(call),
         )
 
@@ -148,6 +153,21 @@ class Carrier:
             (source,) = at.sources
         return None
 
+    def _held(self, call: Call) -> Signal | None:
+        """Returns what a call sees of values that the model itself holds: learned queries, say."""
+        if values := self.wiring.step(call).values:
+            return held(keras.ops.convert_to_numpy(values[0]), call.index)
+        if len(call.sources) != 1 or call.sources[0] < 0:
+            return None
+        before = self.wiring.calls[call.sources[0]]
+        if before.type in _FILLED:
+            return held(np.array([_FILLED[before.type]]), before.index)
+        if (signal := self._held(before)) is None:
+            return None
+        place = Place(self.wiring, replace(before, signals=before.sources), (signal,),
+                      power=self._power(before))  # fmt: skip
+        return carried(place)
+
     def fed(self, call: Call) -> list[tuple[str, KernelGeometry]]:
         """Returns the input kernels of a recurrent call: one for each cell that is stacked."""
         kernels = self.kernels(call)
@@ -166,6 +186,11 @@ class Carrier:
             if isinstance(scheme, BalancedInit):
                 return "positive" if scheme.positive else "balanced"
         return "independent"
+
+    def _shift(self, call: Call) -> float:
+        """Returns what the bias of a kernel starts with: of gates that start nearly shut, say."""
+        biases = (path for path in call.weights if path.rpartition("/")[2] == "bias")
+        return sum(self.weights[path].mean for path in biases) if call.is_map else 0.0
 
     def carry(self, call: Call, activation: Activation | None) -> None:
         """Carries the signal through a call.

@@ -13,6 +13,7 @@ from keras_inits import _gains, _registry
 from keras_inits._errors import InputError
 from keras_inits._initialize.around import in_pairs, kernel_beside
 from keras_inits._initialize.auto import choose
+from keras_inits._initialize.bare import bare_kernels
 from keras_inits._initialize.carrying import Choice, Weight
 from keras_inits._initialize.shares import Residual
 from keras_inits._initialize.statistics import mean_square
@@ -89,8 +90,8 @@ def plan(
     wanted = [_wanted(owned, scheme, overrides) for owned in weights]
     choices: Mapping[str, Choice] = {}
     reason = ""
-    if any(_is_chosen(each) for each in wanted):
-        choices, reason = _choices(model, wanted, residual)
+    if any(_is_auto(each) for each in wanted):
+        wanted, choices, reason = _choices(model, wanted, residual)
     return in_pairs([_step(each, choices, reason) for each in wanted], model, _own)
 
 
@@ -107,11 +108,13 @@ def _wanted(owned: OwnedWeight, scheme: Any, overrides: Mapping[str, Any]) -> _W
     return _Wanted(owned, found, overrides[fitting], fitting)
 
 
+def _is_auto(wanted: _Wanted) -> bool:
+    """Says whether the graph decides what a weight gets, if it is a kernel."""
+    return isinstance(wanted.spec, str) and wanted.spec == AUTO
+
+
 def _is_chosen(wanted: _Wanted) -> bool:
-    """Says whether the graph decides the scale of a weight, given what is a kernel."""
-    if not isinstance(wanted.spec, str) or wanted.spec != AUTO:
-        return False
-    return isinstance(wanted.role, KernelGeometry)
+    return _is_auto(wanted) and isinstance(wanted.role, KernelGeometry)
 
 
 def _step(wanted: _Wanted, choices: Mapping[str, Choice], reason: str) -> Step:
@@ -142,15 +145,24 @@ def _step(wanted: _Wanted, choices: Mapping[str, Choice], reason: str) -> Step:
 
 def _choices(
     model: Any, wanted: Sequence[_Wanted], residual: Residual
-) -> tuple[Mapping[str, Choice], str]:
-    """Returns what the graph of the model decides, and why it does not decide the rest."""
+) -> tuple[list[_Wanted], Mapping[str, Choice], str]:
+    """Returns the weights, of which the graph of the model may show more to be kernels, what it
+    decides, and why it does not decide the rest.
+    """
     try:
         found = wiring(model)
     except InputError as error:
         reason = str(error).split(". ")[0].splitlines()[0].rstrip(".")
-        return _of_parts(model, wanted, residual), reason
-    weights = {each.owned.path: _weight(each) for each in wanted}
-    return choose(model, found, weights, residual), "no call of it was seen"
+        return list(wanted), _of_parts(model, wanted, residual), reason
+    bare = bare_kernels(found, {w.owned.path: w.owned.weight for w in wanted if _is_bare(w)})
+    known = [replace(each, role=bare.get(each.owned.path, each.role)) for each in wanted]
+    weights = {each.owned.path: _weight(each) for each in known}
+    return known, choose(model, found, weights, residual), "no call of it was seen"
+
+
+def _is_bare(wanted: _Wanted) -> bool:
+    unknown = isinstance(wanted.role, Unknown) and wanted.owned.weight.trainable
+    return _is_auto(wanted) and unknown
 
 
 def _of_parts(model: Any, wanted: Sequence[_Wanted], residual: Residual) -> dict[str, Choice]:
@@ -201,7 +213,8 @@ def _weight(wanted: _Wanted) -> Weight:
         and owned.weight.trainable  # moving variances start at 1 too
         and (by_us or bool(np.all(start == 1)))
     )
-    return Weight(None, float(np.mean(start**2)), is_scale=is_scale)
+    square, mean = float(np.mean(start**2)), float(np.mean(start))
+    return Weight(None, square, is_scale=is_scale, mean=mean)
 
 
 def _what_it_is(owned: OwnedWeight) -> KernelGeometry | None:

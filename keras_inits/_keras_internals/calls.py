@@ -19,6 +19,9 @@ import keras
 Hook = Callable[..., Any]
 _T = TypeVar("_T")
 
+_ARITHMETIC = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul",
+               "lt", "le", "gt", "ge")  # fmt: skip
+
 _lock = threading.Lock()
 
 
@@ -112,16 +115,29 @@ def _remove(owner: Any, method: str, hook: Hook) -> None:
 def symbolic_calls_through(
     layer_call: Hook, operation_call: Hook, add_loss: Hook
 ) -> Iterator[None]:
-    """Lets calls of layers, operations on `KerasTensor`s and added losses go through functions."""
+    """Lets calls of layers, operations on `KerasTensor`s and added losses go through functions.
+
+    Arithmetic that begins with a variable, or with an array of JAX, is the tensor's then too.
+    """
+    variable = next(c for c in keras.Variable.__mro__ if "__mul__" in vars(c))
     with (
+        ExitStack() as stack,
         calls_through(keras.layers.Layer, "__call__", layer_call),
         calls_through(keras.Operation, "symbolic_call", operation_call),
         calls_through(keras.layers.Layer, "add_loss", add_loss),
         calls_through(
             keras.layers.MultiHeadAttention, "_compute_attention", _attention_by_operations
         ),
+        calls_through(keras.KerasTensor, "__jax_array__", lambda plain, tensor: tensor),
     ):
+        for name in _ARITHMETIC:
+            stack.enter_context(calls_through(variable, f"__{name}__", _left_to_tensors))
         yield
+
+
+def _left_to_tensors(plain: Any, variable: Any, other: Any) -> Any:
+    """Leaves `variable * tensor` to a symbolic tensor: a variable hands it to its backend."""
+    return NotImplemented if isinstance(other, keras.KerasTensor) else plain(variable, other)
 
 
 def _attention_by_operations(

@@ -4,10 +4,11 @@ from keras_inits._moments.contracting import summed_count
 from keras_inits._moments.place import Place, Taps
 from keras_inits._moments.recurrence import recurrent_output, stacked
 from keras_inits._moments.rules import activated, carried, resolved, through_activation
-from keras_inits._moments.signal import ENTRIES, INPUT_ALIKE, PLACES, Signal, normal, unknown
+from keras_inits._moments.signal import ENTRIES, INPUT_ALIKE, PLACES, Signal, held, normal, unknown
 
 __all__ = [
-    "ENTRIES", "INPUT_ALIKE", "PLACES", "Place", "Signal", "Taps", "activated", "carried", "normal",
+    "ENTRIES", "INPUT_ALIKE", "PLACES", "Place", "Signal", "Taps", "activated", "carried", "held",
+    "normal",
     "recurrent_output", "resolved", "stacked", "summed_count",
     "through_activation", "unknown",
 ]  # fmt: skip

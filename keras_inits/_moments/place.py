@@ -4,6 +4,8 @@ import functools
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import keras
+
 from keras_inits._moments.reach import WHOLE, Reach, reach
 from keras_inits._moments.signal import Signal
 from keras_inits._wiring.graph import Call
@@ -28,6 +30,7 @@ class Place:
             be far away.
         taps: how those of each channel of a depthwise kernel are drawn: of one length and sum, as
             `BalancedInit` draws them, and whether with positive sums.
+        shift: what the bias of a kernel starts with, on average.
         inner: what `power` is, for the input kernels of cells that are stacked on the first.
     """
 
@@ -37,6 +40,7 @@ class Place:
     power: float = 1.0
     sized: bool = False
     taps: Taps = "independent"
+    shift: float = 0.0
     inner: tuple[float, ...] = ()
 
     @property
@@ -53,7 +57,20 @@ class Place:
     def reach(self) -> Reach:
         """What padding leaves of a kernel's taps."""
         shapes = self.wiring.shapes_into(self.call)
-        return reach(self.subject, shapes[0], self.call.shape) if self.sized and shapes else WHOLE
+        if not (self.sized and shapes):
+            return WHOLE
+        return reach(self.subject, self._window, shapes[0], self.call.shape)
+
+    @property
+    def _window(self) -> tuple[int, ...]:
+        """The sizes of a convolution's window: a layer's, or those of an operation's kernel."""
+        if isinstance(self.subject, keras.layers.Layer):
+            return tuple(getattr(self.subject, "kernel_size", ()))
+        kernel = next(
+            (v for v in keras.tree.flatten(self.step.arguments) if isinstance(v, keras.Variable)),
+            None,
+        )
+        return () if kernel is None else tuple(kernel.shape[:-2])
 
     @property
     def second_moment(self) -> float:

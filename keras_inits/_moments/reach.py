@@ -1,8 +1,10 @@
 """How much of its window a kernel sees: padding holds zeros."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,7 +24,9 @@ class Reach(NamedTuple):
 WHOLE = Reach(1.0, 1.0)
 
 
-def reach(layer: Any, given: tuple[int, ...], made: tuple[int, ...]) -> Reach:
+def reach(
+    layer: Any, window: Sequence[int], given: tuple[int, ...], made: tuple[int, ...]
+) -> Reach:
     """Returns how much of a convolution's taps lies on the input, not on its padding.
 
     At 224 pixels nearly all do; of 3 x 3 taps on a map of 7 x 7 it is 0.82, and on one of 1 x 1 a
@@ -30,20 +34,22 @@ def reach(layer: Any, given: tuple[int, ...], made: tuple[int, ...]) -> Reach:
     alike than what they see: on 7 x 7 pixels by 0.84.
 
     Args:
-        layer: any layer; what is no convolution with `padding="same"` sees all.
+        layer: any layer or operation; what is no convolution with `padding="same"` sees all.
+        window: the sizes of its kernel's window.
         given: the shape of its input.
         made: the shape of its output.
     """
     if getattr(layer, "padding", "valid") != "same" or not hasattr(layer, "dilation_rate"):
         return WHOLE
-    spatial = slice(1, -1) if layer.data_format != "channels_first" else slice(2, None)
+    order = layer.data_format or keras.config.image_data_format()
+    spatial = slice(1, -1) if order != "channels_first" else slice(2, None)
     seen = shared = 1.0
     for n, m, k, stride, dilation in zip(
         given[spatial],
         made[spatial],
-        layer.kernel_size,
-        layer.strides,
-        layer.dilation_rate,
+        window,
+        _each(layer.strides, window),
+        _each(layer.dilation_rate, window),
         strict=True,
     ):
         if m > n:  # transposed: it writes over the edge instead
@@ -52,6 +58,11 @@ def reach(layer: Any, given: tuple[int, ...], made: tuple[int, ...]) -> Reach:
         seen *= float(on_input.mean())
         shared *= float(np.sum(on_input**2) / np.sum(on_input))
     return Reach(seen, shared)
+
+
+def _each(given: int | Sequence[int], window: Sequence[int]) -> Sequence[int]:
+    """Returns a number for each axis of a window: operations take one for all."""
+    return (given,) * len(window) if isinstance(given, int) else given
 
 
 def on_input_at(

@@ -1,6 +1,7 @@
 """What recurrent cells put out, by a few steps of their own equations."""
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 from keras import layers
 
 from keras_inits._gains import resolve
+from keras_inits._layers.kinds import by_name
 from keras_inits._moments.signal import PLACES, Array, Signal, normal
 
 _KEYS = 10**7  # no other signal has such a key
@@ -38,7 +40,11 @@ def recurrent_output(
             return normal(1.0, given.alike, key, given.reason or reason)
         signal = given.with_values(states)
     states = signal.values
-    return given.with_values(np.broadcast_to(states[-1], states.shape)) if last else signal
+    if not last:
+        return signal
+    if _is_convolutional(cell):  # the last state has places of its own, about as alike as in time
+        return signal.scaled(math.sqrt(np.mean(states[-1] ** 2) / signal.second_moment))
+    return given.with_values(np.broadcast_to(states[-1], states.shape))
 
 
 def stacked(cell: Any) -> Sequence[Any]:
@@ -68,7 +74,11 @@ class Gates:
 @functools.singledispatch
 def _states(cell: Any, gates: Gates) -> Array | None:
     """Returns the states at each step; None for a cell without a rule."""
-    return None
+    return _lstm(cell, gates) if _is_convolutional(cell) else None
+
+
+def _is_convolutional(cell: Any) -> bool:
+    return by_name(type(cell), {"keras>ConvLSTMCell": True}) or False
 
 
 @_states.register(layers.SimpleRNNCell)

@@ -1,7 +1,7 @@
 """What each kind of call makes of a signal: one table from kinds to rules.
 
-A rule takes a `Place` and returns a `Signal`. Biases and the offsets of normalizations are taken
-to start at 0, noise to be on, as in training, and interpolation to repeat values.
+A rule takes a `Place` and returns a `Signal`. The offsets of normalizations are taken to start at
+0, noise to be on, as in training, and interpolation to repeat values.
 """
 
 import functools
@@ -27,6 +27,8 @@ from keras_inits._moments.recurrence import recurrent_output
 from keras_inits._moments.signal import ENTRIES, Array, Signal, normal, unknown
 from keras_inits._wiring.graph import Call
 
+_FEW = 1000  # one in so many values
+
 
 def carried(place: Place) -> Signal:
     """Returns what comes out of a call."""
@@ -34,7 +36,7 @@ def carried(place: Place) -> Signal:
     if math.isnan(place.power):
         return not_understood(call)
     if call.is_map:
-        return through_activation(place, _kernel(place))
+        return through_activation(place, _biased(place, _kernel(place)))
     rule = _RULES.get(call.kind)
     if rule is None or call.problem or not (place.given or call.kind in _STARTS):
         return not_understood(call)
@@ -42,7 +44,19 @@ def carried(place: Place) -> Signal:
         made = rule(place)
     if made is None or not np.isfinite(made.second_moment):
         return not_understood(call)
+    if call.kind is Kind.ELEMENTWISE and _is_of_few(made):
+        return not_understood(call)
     return made
+
+
+def _is_of_few(signal: Signal) -> bool:
+    """Says whether few values make the second moment: reciprocals of what comes near 0, say.
+
+    What a sample says of it is chance.
+    """
+    squares = np.sort(signal.values.ravel() ** 2)
+    few = squares[-max(1, squares.size // _FEW) :]
+    return 4 * float(few.sum()) > float(squares.sum()) > 0
 
 
 def not_understood(call: Call) -> Signal:
@@ -138,6 +152,10 @@ def _kernel(place: Place) -> Signal:
     return replace(made, constant=min(signal.common, alike))
 
 
+def _biased(place: Place, signal: Signal) -> Signal:
+    return signal.with_values(signal.values + place.shift) if place.shift else signal
+
+
 def _directions(place: Place, alike: float) -> Array:
     """Returns what taps make of a channel of size 1: what is common to its places keeps its size
     under balanced ones.
@@ -190,6 +208,12 @@ def _recurrent(place: Place) -> Signal:
     cell = getattr(layer, "cell", layer)
     powers = (place.power, *place.inner)
     return recurrent_output(cell, powers, signal, place.call.index, last)
+
+
+def _cell(place: Place) -> Signal:
+    """Returns the state of a cell that the model steps through itself, after some steps."""
+    powers = (place.power, *place.inner)
+    return recurrent_output(place.subject, powers, place.given[0], place.call.index, last=False)
 
 
 def _activation(place: Place) -> Signal | None:
@@ -314,6 +338,7 @@ _RULES: dict[Kind, Callable[[Place], Signal | None]] = {
     Kind.EMBEDDING: _table,
     Kind.POSITION: _table,
     Kind.RECURRENT: _recurrent,
+    Kind.CELL: _cell,
     Kind.ACTIVATION: _activation,
     Kind.ELEMENTWISE: _elementwise,
     Kind.NORMALIZATION: normalized,

@@ -141,6 +141,14 @@ def unknown(reason: str, key: int) -> Signal:
     return normal(1.0, INPUT_ALIKE, key, reason)
 
 
+def held(values: NDArray[np.generic], key: int) -> Signal:
+    """Returns a signal whose entries are some of an array's, with the array's mean square."""
+    known = np.asarray(values, np.float64).ravel()
+    drawn = np.random.default_rng([key, 3]).choice(known, (PLACES, ENTRIES))
+    square = float(np.mean(drawn**2))
+    return Signal(drawn * math.sqrt(np.mean(known**2) / square) if square else drawn)
+
+
 # How alike two places of an input are taken to be: halfway between white noise and a smooth image,
 # so that neither is far off. A ReLU net forgets it within a few layers.
 INPUT_ALIKE = 0.5

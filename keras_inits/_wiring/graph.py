@@ -114,6 +114,11 @@ class Graph:
         """Says whether the signal of `ancestor` goes into `source`, or is it."""
         return bool(self.ancestors(source) & self._bit(ancestor))
 
+    def comes_from(self, source: int, ancestor: int) -> bool:
+        """Says whether all that goes into a signal goes through `ancestor`, or is known before."""
+        reached = self.ancestors(source) & ~self.ancestors(ancestor)
+        return reached.bit_count() == len(self.between(ancestor, source))
+
     def last_common(self, sources: Sequence[int]) -> int | None:
         """Returns the last call, or else input, that all of these signals come from."""
         common = functools.reduce(lambda a, b: a & b, map(self.ancestors, sources))

@@ -10,7 +10,7 @@ from keras_inits._keras_internals import has_no_call
 
 # For sizes that a model leaves open: the batch, and the lengths and widths that are tried in turn.
 _BATCH = 2
-_SIZES = (32, 16, 64, 256, 1024)
+_SIZES = (32, 16, 64, 256, 1024, 8, 4)
 
 
 def symbolic_inputs(model: Any, inputs: Any) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:

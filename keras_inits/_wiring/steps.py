@@ -27,6 +27,7 @@ class Step:
         outputs: the symbolic tensors that it made.
         problem: why a layer could not be entered; else empty.
         reads: the variables that an operation is given by value, as the transpose of a table.
+        values: the arrays that a layer is given in the place of signals, as learned queries.
     """
 
     subject: Any
@@ -42,6 +43,7 @@ class Step:
     outputs: tuple[Any, ...] = ()
     problem: str = ""
     reads: tuple[Any, ...] = ()
+    values: tuple[Any, ...] = ()
 
     @property
     def backwards(self) -> bool:

@@ -149,6 +149,8 @@ def _residuals(graph: Graph) -> Iterator[_Residual]:
             continue  # branches side by side, or one signal mixed with itself
         if not all(_on_shortcut(c, min(kernels)) for c in ways[_min(kernels)]):
             continue
+        if min(kernels) and not all(graph.comes_from(o, fork) for o in operands):
+            continue  # the shift of FiLM, say, which the fork makes for a signal from elsewhere
         shortcut = _min(kernels)
         others = tuple(o for i, o in enumerate(operands) if i != shortcut)
         yield _Residual(call.index, fork, operands[shortcut], others)

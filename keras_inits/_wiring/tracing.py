@@ -59,6 +59,7 @@ class Trace:
     _over_time: int = 0
     _variables: list[Any] = field(default_factory=list)
     _values: dict[int, tuple[Any, Any]] = field(default_factory=dict)
+    _given: dict[int, tuple[Any, Any]] = field(default_factory=dict)
 
     def run(self, model: keras.layers.Layer, arguments: Sequence[Any], named: Any) -> "Trace":
         """Runs `model` on symbolic tensors, and returns itself."""
@@ -89,7 +90,7 @@ class Trace:
             if not layer.weights or what is Kind.UNKNOWN:
                 return plain_call(layer, *args, **kwargs)
             # A lookup of positions, say: what comes in is known, what comes out can be trained.
-            args, kwargs = keras.tree.map_structure(_as_symbolic, (args, kwargs))
+            args, kwargs = keras.tree.map_structure(self._as_symbolic, (args, kwargs))
         kwargs = filled_in(layer, args, kwargs)
         self._path.append(layer.name)
         try:
@@ -102,6 +103,13 @@ class Trace:
             return self._enter(layer, what, args, kwargs)
         finally:
             self._path.pop()
+
+    def _as_symbolic(self, leaf: Any) -> Any:
+        if not (keras.ops.is_tensor(leaf) or hasattr(leaf, "__array__")):
+            return leaf
+        tensor = keras.KerasTensor(leaf.shape, keras.backend.standardize_dtype(leaf.dtype))
+        self._given[id(tensor)] = tensor, leaf
+        return tensor
 
     def _enter(self, layer: Any, what: Kind, args: Any, kwargs: Any) -> Any:
         first, scopes, path = len(self.steps), len(self.scopes), list(self._path)
@@ -218,6 +226,7 @@ class Trace:
             outputs=tuple(flat),
             problem=problem,
             reads=tuple(self._values[id(leaf)][1] for leaf in leaves if id(leaf) in self._values),
+            values=tuple(self._given[id(t)][1] for t in tensors if id(t) in self._given),
         )
         for tensor in flat:
             real = keras.backend.is_float_dtype(tensor.dtype)
@@ -257,12 +266,6 @@ def _is_matrix(leaf: Any) -> bool:
 def _has_values(values: Any, given: Any) -> bool:
     either = (values, values.T)
     return any(each.shape == given.shape and np.array_equal(each, given) for each in either)
-
-
-def _as_symbolic(leaf: Any) -> Any:
-    if keras.ops.is_tensor(leaf) or hasattr(leaf, "__array__"):
-        return keras.KerasTensor(leaf.shape, keras.backend.standardize_dtype(leaf.dtype))
-    return leaf
 
 
 def _fresh(tensor: Any) -> Any:

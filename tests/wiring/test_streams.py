@@ -95,6 +95,17 @@ def test_what_adds_no_branch_to_a_stream_is_no_sum(net):
     assert wiring(keras.Model(inputs, net(inputs))).sums == ()
 
 
+def test_the_shift_of_a_signal_by_what_a_condition_makes_is_no_stream():
+    inputs, condition = keras.Input((8, 8, 4)), keras.Input((5,))
+    x = layers.Conv2D(16, 3, padding="same")(inputs)
+    for _ in range(3):
+        scale, shift = (layers.Dense(16)(condition)[:, None, None] for _ in range(2))
+        y = layers.Conv2D(16, 3, padding="same")(x)
+        x = x + ops.relu((1 + scale) * y + shift)
+    found = wiring(keras.Model([inputs, condition], x))
+    assert [len(stream.sums) for stream in found.streams] == [3]
+
+
 def test_an_end_behind_a_learned_factor_is_the_factor():
     class Scale(layers.Layer):
         def build(self, shape):

@@ -169,6 +169,26 @@ def test_a_weight_that_an_operation_reads_is_a_map():
     assert found.of(layer.w) == found.maps
 
 
+@pytest.mark.parametrize(
+    ("function", "kind"),
+    [(lambda w, x: w * x, "scaling"), (lambda w, x: w + x, "shift"), (lambda w, x: w - x, "shift"),
+     (lambda w, x: ops.exp(w) * x, "scaling"), (lambda w, x: w / x, "elementwise")],
+    ids=["product", "sum", "difference", "tensor first", "quotient"],
+)  # fmt: skip
+def test_arithmetic_that_begins_with_a_weight_is_seen(function, kind):
+    class Weighted(layers.Layer):
+        def build(self, shape):
+            self.w = self.add_weight(shape=(shape[-1],), initializer="ones")
+
+        def call(self, x):
+            return function(self.w, x)
+
+    inputs = keras.Input((4,))
+    found = wiring(keras.Model(inputs, Weighted(name="own")(inputs)))
+    assert not found.unknown
+    assert kind in [call.kind for call in found.calls]
+
+
 def test_gradient_cuts_are_found():
     inputs = keras.Input((4,))
     hidden = layers.Dense(4)(inputs)
