@@ -162,7 +162,7 @@ def test_brackets_in_a_message_are_no_markup(keras_inits_command, monkeypatch, c
         report("trying [one] source")
         raise DataError('pip install "keras-inits[experiments]"')
 
-    monkeypatch.setattr("keras_inits.experiments._experiment.load_mnist", fail)
+    monkeypatch.setattr("keras_inits.experiments._config.load_mnist", fail)
     monkeypatch.setattr("keras_inits.datasets.load_mnist", fail)
     code, out, err = keras_inits_command(*command)
     assert code == 2

@@ -32,8 +32,6 @@ GAIN_BOUNDS = (0.1, 10.0)
 # that it adds: Keras's default is 1e-3.
 _NORMALIZABLE_GAIN = math.sqrt(1e-3)
 _SLOPE = 1e-3  # step of the difference that tells whether an activation is flat
-
-
 # With their losses (mean squared error, cross-entropy) a model of one such layer is convex.
 _CONVEX = (None, keras.activations.linear, keras.activations.sigmoid, keras.activations.softmax)
 
@@ -122,11 +120,40 @@ def _fixed_scale(
     kernel: Kernel, kernels: Kernels, measured: float, gain: float
 ) -> Iterator[Judgement]:
     """Yields a finding if a scheme of fixed scale makes the signal fade, explode or saturate."""
-    # What a cell takes in is summed over the steps, however many there are. A table, a branch or a
-    # head that starts small is no fault: the stream goes on without the branch, and the loss of the
-    # head is that of a guess.
+    low, high = GAIN_BOUNDS
+    # The length of a signal is kept where there are more outputs than inputs: of an orthogonal
+    # kernel of 10 inputs and 1000 outputs the single values are a tenth, and their sum is not.
+    length = gain * math.sqrt(max(1.0, kernel.geometry.fan_out / max(1.0, kernel.geometry.fan_in)))
+    if gain <= high and (length >= low or _may_fade(kernel, kernels, gain)):
+        return
+    effect = _effect(kernel.context.activation, gain)
+    if not effect:
+        return
+    yield Judgement(
+        Finding(
+            kind="scale",
+            where=(kernel.path,),
+            evidence=(
+                f"standard deviation {measured:.3g} with fan_in {kernel.geometry.fan_in:g}: "
+                f"the layer multiplies the scale of its signal by {gain:.3g}"
+            ),
+            consequence=f"the signal {effect}",
+            remedy=remedy(kernel),
+            numbers={"stddev": measured, "gain": gain},
+        ),
+        not _is_unseen(kernel),
+    )
+
+
+def _may_fade(kernel: Kernel, kernels: Kernels, gain: float) -> bool:
+    """Returns whether it is no fault that a kernel makes its signal small.
+
+    What a cell takes in is summed over the steps, however many there are. A table, a branch or a
+    head that starts small is no fault: the stream goes on without the branch, and the loss of the
+    head is that of a guess.
+    """
     around = kernel.context
-    may_fade = (
+    return bool(
         kernel.cell
         or around.is_table
         or around.on_branch
@@ -135,48 +162,27 @@ def _fixed_scale(
         or (around.is_head and len(kernels.all) > 1)
         or _is_unseen(kernel)
     )
+
+
+def _effect(activation: Any, gain: float) -> str:
+    """Returns what a kernel of this gain does to a normal signal, as a verb; empty if nothing.
+
+    It is compared with what comes out behind a kernel of gain 1: SIREN's sine of 30 z wants a gain
+    of 1/30.
+    """
     low, high = GAIN_BOUNDS
-    # The length of a signal is kept where there are more outputs than inputs: of an orthogonal
-    # kernel of 10 inputs and 1000 outputs the single values are a tenth, and their sum is not.
-    length = gain * math.sqrt(max(1.0, kernel.geometry.fan_out / max(1.0, kernel.geometry.fan_in)))
-    if gain <= high and (length >= low or may_fade):
-        return
-    # What the activation makes of a standard normal signal behind this kernel, and behind one of
-    # gain 1: SIREN's sine of 30 z wants a gain of 1/30.
     z = normal_quantiles()
-    ours, usual = (activated(kernel.context.activation, g * z) for g in (gain, 1.0))
+    ours, usual = (activated(activation, g * z) for g in (gain, 1.0))
     if ours is None or usual is None:
-        return
+        return ""
     scale, reference = root_mean_square(ours), max(root_mean_square(usual), 1e-6)
-    steeper = activated(kernel.context.activation, gain * z + _SLOPE)
+    if gain < low:
+        return "fades" if scale < low * reference else ""
+    steeper = activated(activation, gain * z + _SLOPE)
     slope = np.abs((steeper - ours) / _SLOPE) if steeper is not None else np.ones(1)
-    saturated = float(np.mean(slope < 0.1 * max(1e-6, float(slope.max())))) > 0.5
-    fades = gain < low and scale < low * reference
-    grows = gain > high and (saturated or scale > high * reference)
-    if fades or grows:
-        yield Judgement(
-            Finding(
-                kind="scale",
-                where=(kernel.path,),
-                evidence=(
-                    f"standard deviation {measured:.3g} with fan_in {kernel.geometry.fan_in:g}: "
-                    f"the layer multiplies the scale of its signal by {gain:.3g}"
-                ),
-                consequence=(
-                    "the signal "
-                    + (
-                        "fades"
-                        if fades
-                        else "saturates the activation"
-                        if saturated
-                        else "explodes"
-                    )
-                ),
-                remedy=remedy(kernel),
-                numbers={"stddev": measured, "gain": gain},
-            ),
-            not _is_unseen(kernel),
-        )
+    if gain > high and np.mean(slope < 0.1 * max(1e-6, float(slope.max()))) > 0.5:
+        return "saturates the activation"
+    return "explodes" if gain > high and scale > high * reference else ""
 
 
 def _is_unseen(kernel: Kernel) -> bool:

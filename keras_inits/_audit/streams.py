@@ -46,6 +46,7 @@ def _judged(
     sums: Sequence[Sum],
     signals: Sequence[NDArray[np.floating] | None],
 ) -> Iterator[Judgement]:
+    """Yields the judgement on one stream; `sums` are those that it passes."""
     first = _size(signals, sums[0].fork)
     last = _size(signals, stream.sums[-1])
     ends = [k for s in sums for k in _ends(wiring, kernels, s)]
@@ -53,28 +54,21 @@ def _judged(
         return
     growth = min(1e30, last / first)
     branches = [b for s in sums for b in s.branches]
+    count = len(branches)
     normalized = all(
         any(wiring.calls[i].kind is Kind.NORMALIZATION for i in b.calls) for b in branches
     )
-    count = len(branches)
+    fewest, least = _REMARK if normalized else (0, _MOST_GROWTH)
+    if count < fewest or growth <= least:
+        return
+    if normalized and _are_scaled(wiring, kernels, sums, ends, count):
+        return
     if normalized:
-        if count < _REMARK[0] or growth <= _REMARK[1]:
-            return
-        if _are_scaled(wiring, kernels, sums, ends, count):
-            return
         is_fault = count >= _REPORT[0] and growth > _REPORT[1]
         factor = 1 / math.sqrt(count)
     else:
-        if growth <= _MOST_GROWTH:
-            return
-        shares = [
-            branch / stream_size
-            for s in sums
-            for b in s.branches
-            if (branch := _size(signals, b.source)) and (stream_size := _size(signals, s.fork))
-        ]
         is_fault = not _is_normalized_behind(wiring, stream.sums[-1])
-        factor = min(1.0, 1 / (math.sqrt(count) * float(np.median(shares)))) if shares else 1.0
+        factor = _needed_factor(sums, signals)
     start = wiring.calls[stream.start].path if stream.start >= 0 else "the input"
     end = wiring.calls[stream.sums[-1]].path
     yield Judgement(
@@ -91,6 +85,17 @@ def _judged(
         ),
         is_fault,
     )
+
+
+def _needed_factor(sums: Sequence[Sum], signals: Sequence[NDArray[np.floating] | None]) -> float:
+    """Returns the factor on the branches at which all of them together add what the stream has."""
+    branches = [
+        (_size(signals, b.source), _size(signals, s.fork)) for s in sums for b in s.branches
+    ]
+    shares = [added / stream for added, stream in branches if added and stream]
+    if not shares:
+        return 1.0
+    return min(1.0, 1 / (math.sqrt(len(branches)) * float(np.median(shares))))
 
 
 def _effect(normalized: bool, is_fault: bool) -> str:
@@ -137,7 +142,7 @@ def _ends(wiring: Wiring, kernels: Kernels, at: Sum) -> Iterator[Kernel]:
 def _are_scaled(
     wiring: Wiring, kernels: Kernels, sums: Sequence[Sum], ends: Sequence[Kernel], count: int
 ) -> bool:
-    """Returns whether the ends are small beside the other kernels of the branches."""
+    """Returns whether the ends are small next to the other kernels of the branches."""
     last = {k.path for k in ends}
     calls = {i for s in sums for b in s.branches for i in b.calls}
     others = [k for i in calls for k in kernels.at(wiring.calls[i].weights) if k.path not in last]

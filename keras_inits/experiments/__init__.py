@@ -15,14 +15,9 @@ from keras_inits.experiments import (
     trainability,
     zero_init,
 )
+from keras_inits.experiments._config import MnistConfig, SeededConfig
 from keras_inits.experiments._everything import EverythingConfig, run_all
-from keras_inits.experiments._experiment import (
-    Experiment,
-    ExperimentResult,
-    MnistConfig,
-    MnistResult,
-    SeededConfig,
-)
+from keras_inits.experiments._experiment import Experiment, ExperimentResult, MnistResult
 from keras_inits.experiments._page import Page, Picture, Table
 from keras_inits.experiments._published import Article, TrainingLog
 from keras_inits.experiments.atlas import AtlasConfig, AtlasResult

@@ -9,7 +9,8 @@ from typing import Any
 from keras_inits._files import write_whole
 from keras_inits._progress import Clock, Progress
 from keras_inits.datasets import Source
-from keras_inits.experiments._experiment import Experiment, OnProgress, Say, refuse_backend
+from keras_inits.experiments._config import Say
+from keras_inits.experiments._experiment import Experiment, OnProgress, refuse_backend
 from keras_inits.experiments._html import html
 from keras_inits.experiments._page import Page
 

@@ -22,14 +22,8 @@ from keras_inits._progress import part_of, weighed
 from keras_inits._reporting import Finding
 from keras_inits.experiments import _atlas_recipe as recipe
 from keras_inits.experiments._atlas_page import MARGIN, page
-from keras_inits.experiments._experiment import (
-    Experiment,
-    MnistConfig,
-    MnistResult,
-    OnProgress,
-    Say,
-    started,
-)
+from keras_inits.experiments._config import MnistConfig, Say
+from keras_inits.experiments._experiment import Experiment, MnistResult, OnProgress, started
 from keras_inits.experiments._page import Page
 
 

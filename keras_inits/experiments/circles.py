@@ -23,14 +23,8 @@ from keras_inits._reporting import Finding
 from keras_inits.experiments import _circles_recipe as recipe
 from keras_inits.experiments._circles_page import page
 from keras_inits.experiments._circles_recipe import SCALES, Floats, Points
-from keras_inits.experiments._experiment import (
-    Experiment,
-    ExperimentResult,
-    OnProgress,
-    Say,
-    SeededConfig,
-    started,
-)
+from keras_inits.experiments._config import Say, SeededConfig
+from keras_inits.experiments._experiment import Experiment, ExperimentResult, OnProgress, started
 from keras_inits.experiments._page import Page
 from keras_inits.experiments._published import CIRCLES, rounds_to
 

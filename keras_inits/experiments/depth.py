@@ -21,14 +21,8 @@ from keras_inits._files import read_json, refuse_other_settings, write_whole
 from keras_inits._initialize import initialize
 from keras_inits._progress import Clock
 from keras_inits._reporting import Finding
-from keras_inits.experiments._experiment import (
-    Experiment,
-    ExperimentResult,
-    OnProgress,
-    Say,
-    SeededConfig,
-    started,
-)
+from keras_inits.experiments._config import Say, SeededConfig
+from keras_inits.experiments._experiment import Experiment, ExperimentResult, OnProgress, started
 from keras_inits.experiments._page import Page, Picture, Table
 from keras_inits.experiments._published import DEPTH_CLAIMS, WEIGHT_INITIALIZATION
 

@@ -22,13 +22,12 @@ from keras_inits._progress import part_of
 from keras_inits._reporting import Finding
 from keras_inits.datasets import ImageDataset
 from keras_inits.experiments import _deep_nets as nets
+from keras_inits.experiments._config import MnistConfig, Say
 from keras_inits.experiments._experiment import (
     NOT_COMPARABLE,
     Experiment,
-    MnistConfig,
     MnistResult,
     OnProgress,
-    Say,
     not_mnist,
     started,
 )

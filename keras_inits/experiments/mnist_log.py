@@ -21,12 +21,11 @@ from keras_inits._compare.execution import Trainer
 from keras_inits._reporting import Finding
 from keras_inits._schemes import RandomInit
 from keras_inits.experiments._article_log import METRICS, WITHIN, Metric, distances, log_lines
+from keras_inits.experiments._config import MnistConfig, Say
 from keras_inits.experiments._experiment import (
     Experiment,
-    MnistConfig,
     MnistResult,
     OnProgress,
-    Say,
     decimal,
     started,
 )

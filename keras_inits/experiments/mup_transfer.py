@@ -23,14 +23,8 @@ from keras_inits._initialize import initialize
 from keras_inits._progress import Clock
 from keras_inits._reporting import Finding
 from keras_inits.datasets import ImageDataset
-from keras_inits.experiments._experiment import (
-    Experiment,
-    MnistConfig,
-    MnistResult,
-    OnProgress,
-    Say,
-    started,
-)
+from keras_inits.experiments._config import MnistConfig, Say
+from keras_inits.experiments._experiment import Experiment, MnistResult, OnProgress, started
 from keras_inits.experiments._mup_transfer_page import page
 from keras_inits.experiments._mup_transfer_recipe import PARAMETRIZATIONS, TITLE, build, small
 from keras_inits.experiments._page import Page

@@ -5,8 +5,9 @@ against the random starts of Glorot & Bengio 2010: what each brings, and what it
 """
 
 import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -19,15 +20,9 @@ from keras_inits._progress import Clock, part_of
 from keras_inits._reporting import Finding
 from keras_inits.datasets import ImageDataset
 from keras_inits.experiments import _sigmoid_nets as nets
+from keras_inits.experiments._config import MnistConfig, Say
 from keras_inits.experiments._deep_nets import laws_of
-from keras_inits.experiments._experiment import (
-    Experiment,
-    MnistConfig,
-    MnistResult,
-    OnProgress,
-    Say,
-    started,
-)
+from keras_inits.experiments._experiment import Experiment, MnistResult, OnProgress, started
 from keras_inits.experiments._page import Page
 from keras_inits.experiments._pretraining_page import page
 from keras_inits.experiments._published import PRETRAINING_CLAIMS
@@ -156,41 +151,15 @@ def run(
         images = config.load_images(report)
         data = _data(images, np.arange(min(config.images, len(images.train_images))))
         found = _pre_trained(config, data, part_of(listen, 0, total))
-        schemes = {
-            scheme: laws_of(nets.build(data.x.shape[1], scheme), config.seed)
-            for scheme in nets.LAWS
-        } | {
-            nets.PRETRAINED: GivenWeights(
-                functools.partial(nets.given, [net.weights for net in found])
-            )
-        }
         folder = config.state("seconds")
         seconds = nets.epoch_seconds(
             data.x, data.y, None if folder is None else folder / "epoch.json"
         )
         some = nets.some_a_class(data.y, config.labels_per_class)
-        many, few = (
-            compare(
-                functools.partial(nets.build, data.x.shape[1]),
-                schemes,
-                labelled,
-                seeds=config.seeds,
-                epochs=config.epochs,
-                steps_per_epoch=steps,
-                batch_size=nets.BATCH,
-                optimizer=keras.optimizers.SGD(nets.LEARNING_RATE),
-                loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-                metrics=["accuracy"],
-                seed=config.seed,
-                execution=Execution(
-                    out=config.state(name),
-                    on_progress=part_of(listen, before + number * once, total),
-                ),
-            )
-            for number, (name, labelled, steps) in enumerate(
-                [("many", data, None), ("few", _data(images, some), nets.STEPS)]
-            )
-        )
+        schemes = _schemes(config, data, found)
+        trained = functools.partial(_trained, config, schemes)
+        many = trained("many", data, None, part_of(listen, before, total))
+        few = trained("few", _data(images, some), nets.STEPS, part_of(listen, before + once, total))
     return PretrainingResult(
         config,
         versions,
@@ -209,6 +178,49 @@ def _data(images: ImageDataset, rows: NDArray[np.int64]) -> TrainingData:
         images.train_labels[rows],
         {"test": (images.test_images, images.test_labels)},
         images.description,
+    )
+
+
+def _schemes(
+    config: PretrainingConfig, data: TrainingData, found: Sequence[nets.PreTrained]
+) -> dict[str, Any]:
+    """Returns the random starts, and the nets that were pre-trained, by label."""
+    pixels, weights = data.x.shape[1], [net.weights for net in found]
+    laws = {scheme: laws_of(nets.build(pixels, scheme), config.seed) for scheme in nets.LAWS}
+    return {**laws, nets.PRETRAINED: GivenWeights(functools.partial(nets.given, weights))}
+
+
+def _trained(
+    config: PretrainingConfig,
+    schemes: Mapping[str, Any],
+    name: str,
+    data: TrainingData,
+    steps: int | None,
+    on_progress: OnProgress,
+) -> Comparison:
+    """Returns all runs on labelled images.
+
+    Args:
+        config: of the experiment.
+        schemes: what the nets start from, by label.
+        name: of the folder that keeps these runs until they are finished.
+        data: the images.
+        steps: batches of an epoch; None for all images once.
+        on_progress: takes the progress.
+    """
+    return compare(
+        functools.partial(nets.build, data.x.shape[1]),
+        schemes,
+        data,
+        seeds=config.seeds,
+        epochs=config.epochs,
+        steps_per_epoch=steps,
+        batch_size=nets.BATCH,
+        optimizer=keras.optimizers.SGD(nets.LEARNING_RATE),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        seed=config.seed,
+        execution=Execution(out=config.state(name), on_progress=on_progress),
     )
 
 

@@ -19,15 +19,9 @@ from keras_inits._mean_field import critical_sigma_w, depth_scale
 from keras_inits._progress import part_of, weighed
 from keras_inits._reporting import Finding
 from keras_inits.experiments import _trainability_recipe as recipe
+from keras_inits.experiments._config import MnistConfig, Say
 from keras_inits.experiments._deep_nets import laws_of
-from keras_inits.experiments._experiment import (
-    Experiment,
-    MnistConfig,
-    MnistResult,
-    OnProgress,
-    Say,
-    started,
-)
+from keras_inits.experiments._experiment import Experiment, MnistResult, OnProgress, started
 from keras_inits.experiments._page import Page
 from keras_inits.experiments._published import TRAINABLE_SCALES
 from keras_inits.experiments._trainability_page import page

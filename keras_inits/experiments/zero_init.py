@@ -19,14 +19,14 @@ from keras_inits._compare.words import interval_text
 from keras_inits._progress import part_of
 from keras_inits._reporting import Finding
 from keras_inits._schemes import ConstantInit, HeInit, ZerosInit
+from keras_inits.datasets import ImageDataset
+from keras_inits.experiments._config import MnistConfig, Say
 from keras_inits.experiments._convex import CLASSES, CONVEX, build_convex, digit, training_data
 from keras_inits.experiments._experiment import (
     NOT_COMPARABLE,
     Experiment,
-    MnistConfig,
     MnistResult,
     OnProgress,
-    Say,
     decimal,
     not_mnist,
     started,
@@ -162,23 +162,10 @@ def run(
             ),
         )
         convex = {
-            name: compare(
-                functools.partial(build_convex, pixels, model.outputs),
-                ["zeros", "xavier"],
-                training_data(images, model.target),
-                seeds=config.seeds,
-                epochs=min(CONVEX_EPOCHS, config.epochs),
-                batch_size=BATCH,
-                optimizer="adam",
-                loss=model.loss,
-                metrics=[model.metric()],
-                seed=config.seed,
-                execution=Execution(
-                    out=config.state(name),
-                    on_progress=part_of(listen, net_epochs + number * convex_epochs, total),
-                ),
+            name: _regression(
+                name, config, images, part_of(listen, net_epochs + number * convex_epochs, total)
             )
-            for number, (name, model) in enumerate(CONVEX.items())
+            for number, name in enumerate(CONVEX)
         }
     ends = {scheme: net.weights[scheme, 0] for scheme in SCHEMES}
     return ZeroInitResult(
@@ -191,6 +178,26 @@ def run(
         frequencies=np.bincount(images.train_labels, minlength=CLASSES) / len(images.train_labels),
         last_bias=np.asarray(ends["zeros"][3], float),
         convex=convex,
+    )
+
+
+def _regression(
+    name: str, config: ZeroInitConfig, images: ImageDataset, on_progress: OnProgress
+) -> Comparison:
+    """Returns the runs of one of the models without hidden units, from zeros and from Xavier."""
+    model = CONVEX[name]
+    return compare(
+        functools.partial(build_convex, images.train_images.shape[1], model.outputs),
+        ["zeros", "xavier"],
+        training_data(images, model.target),
+        seeds=config.seeds,
+        epochs=min(CONVEX_EPOCHS, config.epochs),
+        batch_size=BATCH,
+        optimizer="adam",
+        loss=model.loss,
+        metrics=[model.metric()],
+        seed=config.seed,
+        execution=Execution(out=config.state(name), on_progress=on_progress),
     )
 
 

@@ -185,24 +185,18 @@ def coordinate_check(
     (2, 2, 3, 4)
     """
     _checks.choice("parametrization", parametrization, get_args(Parametrization))
-    steps, seeds = (
-        _checks.integer(n, v, minimum=1) for n, v in (("steps", steps), ("seeds", seeds))
-    )
+    steps = _checks.integer("steps", steps, minimum=1)
+    seeds = _checks.integer("seeds", seeds, minimum=1)
     zero_output = _checks.boolean("zero_output", zero_output)
     _checks.function("build", build, "a function of the width that returns a model")
     _checks.instance("data", data, tuple, "a batch `(x, y)`")
     if len(data) != 2:
         raise InputError(f"`data` must be a batch `(x, y)`. Received: {len(data)} values")
-    _checks.instance("widths", widths, (Sequence, np.ndarray), "a sequence of integers")
-    sizes = sorted({_checks.integer("widths", width, minimum=1) for width in widths})
-    if len(sizes) < 2:
-        raise InputError(f"`widths` must be two or more. Received: widths={widths!r}")
+    sizes = _sizes(widths)
     _checks.loss(loss)
     models = [build(width) for width in sizes]
     base, widest = build(sizes[0]), models[-1]
-    numbers = [
-        int(s) for s in np.random.SeedSequence(_checks.integer("seed", seed)).generate_state(seeds)
-    ]
+    state = np.random.SeedSequence(_checks.integer("seed", seed)).generate_state(seeds)
     found = []
     for model in models:
         like = _checks.identified("optimizer", optimizer, keras.optimizers.get, "adam")
@@ -210,7 +204,7 @@ def coordinate_check(
         if parametrization == "mup":
             like = scaled_optimizer(like, model, base)
         model.compile(like, loss, run_eagerly=True)
-        for number in numbers:
+        for number in map(int, state):
             if parametrization == "mup":
                 initialize(model, base, scheme, delta=widest, zero_output=zero_output, seed=number)
             else:
@@ -221,11 +215,20 @@ def coordinate_check(
     shape = (len(sizes), seeds)
     return CoordinateCheck(
         parametrization,
-        tuple(sizes),
+        sizes,
         layers,
         np.array([one[1] for one in found]).reshape(*shape, steps + 1, -1),
         np.array([one[2] for one in found]).reshape(*shape, steps, -1),
     )
+
+
+def _sizes(widths: Sequence[int]) -> tuple[int, ...]:
+    """Returns different widths as integers, from the narrowest to the widest, if they are two."""
+    _checks.instance("widths", widths, (Sequence, np.ndarray), "a sequence of integers")
+    sizes = sorted({_checks.integer("widths", width, minimum=1) for width in widths})
+    if len(sizes) < 2:
+        raise InputError(f"`widths` must be two or more. Received: widths={widths!r}")
+    return tuple(sizes)
 
 
 def _mean_and_error(exponents: NDArray[np.float64]) -> tuple[float, float]:

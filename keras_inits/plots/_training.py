@@ -1,4 +1,4 @@
-"""Results drawn with matplotlib. Every function takes and returns Axes; none shows a window."""
+"""Trainings and comparisons drawn with matplotlib: curves, paired differences, boundaries."""
 
 import io
 from collections.abc import Iterable, Mapping, Sequence
@@ -85,31 +85,17 @@ def plot_training_curves(
     ends = []
     for index, (label, values) in enumerate(curves.items()):
         color = COLORS[index % len(COLORS)]
-        # a diverged run counts as long as it has numbers
-        runs = np.ma.masked_invalid(np.atleast_2d(np.asarray(values, dtype=float)))
-        epochs = np.arange(first, first + runs.shape[1])
-        mean = runs.mean(axis=0)
-        marker = "." if len(epochs) == 1 else None
-        ax.plot(epochs, mean, color=color, marker=marker)
-        if len(runs) > 1:
-            spread = runs.std(axis=0, ddof=1)
-            ax.fill_between(epochs, mean - spread, mean + spread, color=color, alpha=0.25, lw=0)
-        last = int(np.ma.count(mean)) and np.flatnonzero(~np.ma.getmaskarray(mean))[-1]
-        ends.append((label, epochs[last], mean[last], color))
+        ends.append((label, *_plot_runs(ax, values, first, color), color))
         if label in published:
             printed = numbers(f"published[{label!r}]", published[label], "(epochs,)", 1)
-            shown = printed[: len(epochs)]
-            ax.plot(epochs[: len(shown)], shown, "o", ms=5, mfc="none", mec=color)
+            shown = printed[: np.shape(values)[-1]]
+            epochs = np.arange(first, first + len(shown))
+            ax.plot(epochs, shown, "o", ms=5, mfc="none", mec=color)
     if published:
         ax.plot([], [], "o", ms=5, mfc="none", mec="0.3", label=published_label)
         ax.legend(frameon=False)
     if _checks.boolean("log", log):
-        ax.set_yscale("log")
-        low, high = ax.get_ylim()
-        if high / low < DECADES:
-            ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            ax.yaxis.set_major_formatter("{x:g}")
-            ax.yaxis.set_minor_formatter(NullFormatter())
+        _make_logarithmic(ax)
     if ylim is not None:
         ax.set_ylim(ylim)
     _label_ends(ax, ends)
@@ -118,6 +104,32 @@ def plot_training_curves(
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(alpha=0.2)
     return ax
+
+
+def _plot_runs(ax: Axes, values: ArrayLike, first: int, color: str) -> tuple[float, float]:
+    """Draws the mean of `(seeds, epochs)` values with a band; returns its last point, `(x, y)`.
+
+    A run that diverged counts for as long as it has finite values.
+    """
+    runs = np.ma.masked_invalid(np.atleast_2d(np.asarray(values, dtype=float)))
+    epochs = np.arange(first, first + runs.shape[1])
+    mean = runs.mean(axis=0)
+    ax.plot(epochs, mean, color=color, marker="." if len(epochs) == 1 else None)
+    if len(runs) > 1:
+        spread = runs.std(axis=0, ddof=1)
+        ax.fill_between(epochs, mean - spread, mean + spread, color=color, alpha=0.25, lw=0)
+    last = int(np.ma.count(mean)) and np.flatnonzero(~np.ma.getmaskarray(mean))[-1]
+    return epochs[last], mean[last]
+
+
+def _make_logarithmic(ax: Axes) -> None:
+    """Makes the axis of values logarithmic, with enough numbers on it where it is short."""
+    ax.set_yscale("log")
+    low, high = ax.get_ylim()
+    if high / low < DECADES:
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_formatter(NullFormatter())
 
 
 def training_figure(
