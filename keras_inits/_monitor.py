@@ -47,7 +47,7 @@ class SignalMonitor(keras.callbacks.Callback):
         stop: whether to end the training at the first finding that came with it.
         log_dir: a folder for TensorBoard: scalars and histograms per layer, and the figure of
             `plots.depth_figure` (if matplotlib is installed). None writes nothing. TensorFlow
-            writes the files, whichever backend Keras has.
+            and TensorBoard write the files, whichever backend Keras has.
         thresholds: as in `diagnose`.
 
     Attributes:
@@ -57,7 +57,7 @@ class SignalMonitor(keras.callbacks.Callback):
 
     Raises:
         InputError: `every` is no positive number of epochs.
-        MissingPackageError: `log_dir` without TensorFlow, which writes the files.
+        MissingPackageError: `log_dir` without TensorFlow and TensorBoard, which write the files.
 
     >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
     >>> model.compile(loss="mse")
@@ -83,7 +83,7 @@ class SignalMonitor(keras.callbacks.Callback):
             expected = "a keras_inits.Thresholds, or None"
             _checks.instance("thresholds", thresholds, Thresholds, expected)
         if log_dir is not None:
-            require("SignalMonitor(log_dir=...)", "tensorflow")
+            require("SignalMonitor(log_dir=...)", "tensorflow", "tensorboard")
             _checks.path("log_dir", log_dir)
         self.x, self.y, self.thresholds = x, y, thresholds
         self.every = _checks.integer("every", every, minimum=1)

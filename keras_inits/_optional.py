@@ -12,6 +12,7 @@ EXTRAS = {
     "pandas": "notebooks",
     "scipy": "compare",
     "sklearn": "experiments",
+    "tensorboard": "tensorboard",
     "tensorflow": "tensorflow",
     "tensorflow_datasets": "experiments",
     "tyro": "cli",

@@ -64,7 +64,7 @@ def main() -> None:
 
 def _installed_by(extra: str) -> bool:
     """Returns whether an extra brings TensorFlow."""
-    return extra in {"tensorflow", "experiments", "notebooks", "test", "dev"}
+    return extra in {"tensorflow", "tensorboard", "experiments", "notebooks", "test", "dev"}
 
 
 def check_contents(sdist: Path, wheel: Path) -> None:

@@ -1,3 +1,4 @@
+import sys
 from types import SimpleNamespace
 
 import keras
@@ -44,6 +45,7 @@ def test_training_goes_on_as_without_it(data):
 
 
 def test_tensorboard_gets_scalars_histograms_and_a_figure(data, tmp_path):
+    pytest.importorskip("tensorboard")
     compiled().fit(*data, verbose=0, callbacks=[ki.SignalMonitor(*data, log_dir=tmp_path)])
     (path,) = tmp_path.glob("events*")
     tags = {
@@ -52,6 +54,12 @@ def test_tensorboard_gets_scalars_histograms_and_a_figure(data, tmp_path):
         for value in tf.compat.v1.Event.FromString(record.numpy()).summary.value
     }
     assert {"signal/d/std", "gradient/d/std", "signal/d", "depth"} <= tags
+
+
+def test_a_log_without_tensorboard_is_refused_before_the_training(data, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    with pytest.raises(ki.InputError, match=r'pip install "keras-inits\[tensorboard\]"'):
+        ki.SignalMonitor(*data, log_dir=tmp_path)
 
 
 @pytest.mark.parametrize("every", [0, -1, 1.5, True])
