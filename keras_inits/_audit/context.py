@@ -251,7 +251,7 @@ def _is_normalized(found: Wiring, call: Call, size: float) -> bool:
 def _keeps_factor(found: Wiring, one: Call, start: int, size: float) -> bool:
     if one.is_unknown:
         return False
-    if one.kind is Kind.SUM:  # a stream and its branches, or positions that are small beside it
+    if one.kind is Kind.SUM:  # a stream and its branches, or positions that are small next to it
         return all(
             found.graph.descends(s, start) or _is_small_table(found, s, size) for s in one.signals
         )
