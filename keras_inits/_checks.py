@@ -90,12 +90,12 @@ def real(
     if above is not None and not number > above:
         bound = "positive" if above == 0 else f"above {above:g}"
         raise InputError(f"`{name}` must be {bound}. Received: {name}={value!r}")
-    if minimum is not None and maximum is not None and not minimum <= number <= maximum:
-        raise InputError(
-            f"`{name}` must be from {minimum:g} to {maximum:g}. Received: {name}={value!r}"
-        )
-    if minimum is not None and number < minimum:
-        raise InputError(f"`{name}` must be at least {minimum:g}. Received: {name}={value!r}")
+    low, high = -math.inf if minimum is None else minimum, math.inf if maximum is None else maximum
+    if not low <= number <= high:
+        bounds = f"at least {low:g}" if maximum is None else f"at most {high:g}"
+        if minimum is not None and maximum is not None:
+            bounds = f"from {low:g} to {high:g}"
+        raise InputError(f"`{name}` must be {bounds}. Received: {name}={value!r}")
     return number
 
 

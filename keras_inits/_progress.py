@@ -23,12 +23,12 @@ class Progress:
 def part_of(
     listener: Callable[[Progress], object], before: int, total: int
 ) -> Callable[[Progress], None]:
-    """Returns what takes the progress of a part and tells that of the whole.
+    """Returns a listener for one part of some work that passes on the progress of the whole.
 
     Args:
-        listener: takes the whole's; `seconds_left` is still the part's.
-        before: what other parts have done.
-        total: of the whole.
+        listener: takes the progress of the whole, with the `seconds_left` of the part.
+        before: epochs that the parts before this one have.
+        total: epochs of the whole.
     """
 
     def tell(part: Progress) -> None:
@@ -38,11 +38,11 @@ def part_of(
 
 
 def weighed(listener: Callable[[Progress], object], work: int) -> Callable[[Progress], None]:
-    """Returns what takes the progress of nets and tells that of their work.
+    """Returns a listener for epochs of nets that passes on epochs times the work of a net.
 
     Args:
-        listener: takes the progress of the work.
-        work: of one net.
+        listener: takes the weighted progress.
+        work: weight of an epoch of one net.
     """
 
     def tell(nets: Progress) -> None:
@@ -52,7 +52,7 @@ def weighed(listener: Callable[[Progress], object], work: int) -> Callable[[Prog
 
 
 class Clock:
-    """Tells how far it is and how long it will take, by the pace of this call.
+    """Reports how many epochs are done, and estimates the rest by the pace of this call.
 
     Args:
         resumed: epochs that an earlier call has trained.

@@ -44,6 +44,7 @@ def test_numbers_of_every_kind_are_one(value):
         (0, {"above": 0}, "must be positive"),
         (1, {"above": 1}, "must be above 1"),
         (-1, {"minimum": 0}, "must be at least 0"),
+        (2, {"maximum": 1}, "must be at most 1"),
         (2, {"minimum": 0, "maximum": 1}, "must be from 0 to 1"),
     ],
 )

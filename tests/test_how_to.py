@@ -35,10 +35,10 @@ def run(page, name="page"):
 def test_a_page_prints_what_it_shows(page, capsys):
     run(page)
     printed = words(capsys.readouterr().out)
-    for shown in re.findall(
-        r"^```text\n(.*?)^```$", (PAGES / f"{page}.md").read_text(), re.M | re.S
-    ):
-        assert words(shown) in printed
+    shown = re.findall(r"^```text\n(.*?)^```$", (PAGES / f"{page}.md").read_text(), re.M | re.S)
+    assert shown
+    for block in shown:
+        assert words(block) in printed
 
 
 def words(text):

@@ -221,7 +221,9 @@ def recurrent_kernels(kind):
     make, gates = RECURRENT[kind]
     layer = make()
     layer.build((None, 3, 64))
-    return layer, [w for w in layer.weights if "kernel" in w.name], gates
+    kernels = [w for w in layer.weights if "kernel" in w.name]
+    assert kernels
+    return layer, kernels, gates
 
 
 @pytest.mark.parametrize("kind", RECURRENT)

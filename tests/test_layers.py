@@ -75,11 +75,13 @@ def kernels(making, spec):
     make_layer, shapes = making
     layer = make_layer(spec)
     layer.build(*shapes)
-    return {
+    found = {
         tuple(weight.path.split("/")[-2:]): weight
         for weight in layer.weights
         if weight.name in {"kernel", "recurrent_kernel", "embeddings"}
     }
+    assert found
+    return found
 
 
 def fills(scheme, shape, holder=None):

@@ -276,8 +276,8 @@ def test_layers_that_shared_a_generator_load_equal_schemes(tmp_path):
     scheme = keras_inits.HeInit(seed=keras.random.SeedGenerator(5))
     model = make.chain(*(keras.layers.Dense(4, kernel_initializer=scheme) for _ in range(3)))
     model.save(tmp_path / "shared.keras")
-    for layer in keras.saving.load_model(tmp_path / "shared.keras").layers:
-        assert layer.kernel_initializer == scheme
+    loaded = keras.saving.load_model(tmp_path / "shared.keras")
+    assert [layer.kernel_initializer for layer in loaded.layers] == [scheme] * 3
 
 
 @pytest.fixture

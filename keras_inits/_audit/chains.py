@@ -74,7 +74,7 @@ def chains(
 
 
 def _longest(wiring: Wiring, calls: Collection[int]) -> list[int]:
-    """Returns the most of some calls that lie one behind the other, not side by side."""
+    """Returns the longest chain among some calls: one behind the other, not side by side."""
     ways: dict[int, list[int]] = {}
     for index in sorted(calls):
         (source, *_) = wiring.calls[index].signals

@@ -151,7 +151,7 @@ class _Ways:
         return self._leading(self._found.normalizes)
 
     def _leading(self, is_end: Callable[[Call], bool]) -> frozenset[int]:
-        """Returns the calls from which each way to an output passes one of some calls."""
+        """Returns the calls from which every way to an output passes one of the given calls."""
         graph = self._found.graph
         found: set[int] = set()
         for call in reversed(graph.calls):
@@ -168,7 +168,7 @@ class _Ways:
         return frozenset(b.kernel for b in branches if b.kernel is not None)
 
     def is_silenced(self, call: Call, made: Any) -> bool:
-        """Says whether each way from a call comes to a factor of 0 whose gradient is 0 too.
+        """Says whether every way from a call meets a factor of 0 whose gradient is 0 as well.
 
         Args:
             call: whose kernel is 0; nothing else goes into the factor.
@@ -182,7 +182,7 @@ class _Ways:
         return all(self._silences(one, made) for one in following)
 
     def _silences(self, call: Call, given: Any) -> bool:
-        """Says whether a call, or each way from it, takes away all that it is given."""
+        """Says whether a call, or every way from it, multiplies all that it is given by 0."""
         if len(set(call.signals)) != 1:
             return False
         if self._is_zero_factor(call) and (call.kind is Kind.NORMALIZATION or _is_zero(given)):
@@ -251,7 +251,7 @@ def _is_normalized(found: Wiring, call: Call, size: float) -> bool:
 def _keeps_factor(found: Wiring, one: Call, start: int, size: float) -> bool:
     if one.is_unknown:
         return False
-    if one.kind is Kind.SUM:  # a stream and its branches, or positions that are small beside it
+    if one.kind is Kind.SUM:  # a stream and its branches, or positions that are small next to it
         return all(
             found.graph.descends(s, start) or _is_small_table(found, s, size) for s in one.signals
         )

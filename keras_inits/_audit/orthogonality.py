@@ -60,7 +60,7 @@ def is_drawn_orthogonal(kernel: Kernel) -> bool:
 
 
 def has_left_orthogonality(kernel: Kernel) -> bool:
-    """Returns whether a kernel is near an orthogonal one: nearer than random numbers, but not it.
+    """Returns whether a kernel is nearly orthogonal, but not exactly: nearer than random numbers.
 
     Neither a scheme nor a hand makes such a kernel; training does.
     """

@@ -107,7 +107,7 @@ def _features(built: Any, config: Mapping[str, Any]) -> int:
 
 
 def _with_inputs(layers: Iterable[Any]) -> list[Any]:
-    """Returns the layers of a chain, where none is said, with what the one before puts out."""
+    """Returns the layers of a chain, each with an input shape: its own, or from the one before."""
     features, chain = 1, []
     for layer in layers:
         if not (isinstance(layer, Mapping) and isinstance(layer.get("config"), Mapping)):

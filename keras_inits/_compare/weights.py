@@ -59,7 +59,7 @@ def drawing(spec: Any) -> Any:
 
 
 def by_model(scheme: Any) -> bool:
-    """Returns whether a scheme is one of `initialize`'s words for what each layer needs or has."""
+    """Returns whether a scheme is `"auto"` or `"own"`, whose laws follow from the model."""
     return isinstance(scheme, str) and scheme in (AUTO, OWN)
 
 

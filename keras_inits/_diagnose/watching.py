@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import keras
 
-from keras_inits._keras_internals import calls_through, holding
+from keras_inits._keras_internals import asking, calls_through, holding
 
 
 class Watcher(Protocol):
@@ -19,6 +19,7 @@ class Watcher(Protocol):
 
 # A thread does not see the context of another one.
 _active: ContextVar[Watcher | None] = ContextVar("keras_inits_watcher", default=None)
+_dispatch = asking(_active, "run")
 
 
 @contextmanager
@@ -26,10 +27,3 @@ def watching(watcher: Watcher) -> Iterator[None]:
     """Lets `watcher` see every call of a layer in this thread (strictly: in this context)."""
     with calls_through(keras.layers.Layer, "__call__", _dispatch), holding(_active, watcher):
         yield
-
-
-def _dispatch(original: Any, layer: keras.Layer, *args: Any, **kwargs: Any) -> Any:
-    watcher = _active.get()
-    if watcher is None:
-        return original(layer, *args, **kwargs)
-    return watcher.run(original, layer, args, kwargs)

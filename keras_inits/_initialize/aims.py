@@ -68,7 +68,7 @@ def find_aims(wiring: Wiring) -> dict[int, Aim]:
     known: dict[tuple[float, ...], Activation] = {}
     met = {call.index: _met(wiring, call, known) for call in wiring.maps}
     before, after = _neighbours(wiring, met)
-    # A gate stands beside the chain of layers, not in it.
+    # A gate is no part of the chain of layers: it multiplies what comes out of one.
     in_chains = {i: None if each.is_gate else each.activation for i, each in met.items()}
     depths = _depths(in_chains, before, after)
     gates = _gates({i: each.is_gate for i, each in met.items()}, before, after)

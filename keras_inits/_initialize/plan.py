@@ -146,8 +146,10 @@ def _step(wanted: _Wanted, choices: Mapping[str, Choice], reason: str) -> Step:
 def _choices(
     model: Any, wanted: Sequence[_Wanted], residual: Residual
 ) -> tuple[list[_Wanted], Mapping[str, Choice], str]:
-    """Returns the weights, of which the graph of the model may show more to be kernels, what it
-    decides, and why it does not decide the rest.
+    """Returns weights, choices, and the reason why other kernels have no choice.
+
+    The weights are those of `wanted`; the graph of the model may show more of them to be kernels.
+    The choices are what the graph decides, by path.
     """
     try:
         found = wiring(model)

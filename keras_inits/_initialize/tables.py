@@ -70,7 +70,7 @@ def table_start(
 
 
 def _is_category(carrier: Carrier, call: Call) -> bool:
-    """Says whether there is one row for each example, which kernels alone read, beside others."""
+    """Says whether each example has one row, and only kernels read it, with or without others."""
     calls, consumers = carrier.wiring.calls, carrier.wiring.graph.consumers
     if math.prod(call.shape[1:]) != call.shape[-1]:
         return False

@@ -5,6 +5,7 @@
 
 from keras_inits._keras_internals.calls import (
     activations_through,
+    asking,
     calls_through,
     holding,
     other_calls,
@@ -37,6 +38,7 @@ from keras_inits._keras_internals.tensors import (
 __all__ = [
     "activations_through",
     "all_layers",
+    "asking",
     "calls_through",
     "compile_arguments",
     "copy_mask",

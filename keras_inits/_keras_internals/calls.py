@@ -79,6 +79,23 @@ def holding(variable: ContextVar[_T], value: _T) -> Iterator[None]:
         variable.reset(token)
 
 
+def asking(variable: ContextVar[Any], answer: str) -> Hook:
+    """Returns a hook that hands each call to what a `ContextVar` holds, if that is not None.
+
+    Args:
+        variable: what the hook asks in the context of the call.
+        answer: a method of what it holds, called as `answer(next, instance, args, kwargs)`.
+    """
+
+    def hook(plain: Any, instance: Any, /, *args: Any, **kwargs: Any) -> Any:
+        held = variable.get()
+        if held is None:
+            return plain(instance, *args, **kwargs)
+        return getattr(held, answer)(plain, instance, args, kwargs)
+
+    return hook
+
+
 def _add(owner: Any, method: str, hook: Hook) -> None:
     if (owner, method) not in _replaced:
         plain, users = getattr(owner, method), dict[Hook, int]()

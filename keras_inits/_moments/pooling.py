@@ -37,8 +37,10 @@ def pooled(place: Place) -> Signal | None:
 
 
 def _mixed(signal: Signal, weights: Array, place: Place) -> Signal:
-    """Returns sums over places with fixed weights, `(made, given)`: E[x^2] times the mean of
-    alike (sum w)^2 + (1 - alike) sum w^2, which for equal weights is a mean of places.
+    """Returns sums over places with fixed weights, `(places made, places given)`.
+
+    With weights w the second moment is E[x^2] (alike (sum w)^2 + (1 - alike) sum w^2), averaged
+    over the places made. For equal weights that is a mean of places.
     """
     sums = float(np.mean(np.sum(weights, axis=-1, dtype=np.float64) ** 2))
     squares = float(np.mean(np.sum(np.square(weights, dtype=np.float64), axis=-1)))
@@ -48,7 +50,7 @@ def _mixed(signal: Signal, weights: Array, place: Place) -> Signal:
 
 
 def _window(subject: Any, given: tuple[int, ...], made: tuple[int, ...]) -> int:
-    """Returns how many values a window has: as said, or else all that are gone."""
+    """Returns how many values a window has: the `pool_size`, or as many as become one."""
     size = getattr(subject, "pool_size", None)
     if size is None:
         return max(1, round(math.prod(given) / math.prod(made)))
@@ -56,7 +58,7 @@ def _window(subject: Any, given: tuple[int, ...], made: tuple[int, ...]) -> int:
 
 
 def over_places(signal: Signal, count: int, function: Any, key: int) -> Signal:
-    """Returns a function of `count` places, at each place of others."""
+    """Returns a function of `count` places; each place made takes other ones, drawn at random."""
     if count <= 1:
         return signal
     rng = np.random.default_rng([key, 3])

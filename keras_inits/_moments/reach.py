@@ -85,5 +85,5 @@ def on_input_at(
 
 
 def kept_of_padding(given: tuple[int, ...], made: tuple[int, ...]) -> float:
-    """Returns which share of what padding makes is no zero."""
+    """Returns the share of a padded signal that is signal, not padding."""
     return min(1.0, math.prod(given[1:]) / max(1, math.prod(made[1:])))

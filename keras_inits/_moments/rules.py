@@ -157,8 +157,14 @@ def _biased(place: Place, signal: Signal) -> Signal:
 
 
 def _directions(place: Place, alike: float) -> Array:
-    """Returns what taps make of a channel of size 1: what is common to its places keeps its size
-    under balanced ones.
+    """Returns what the taps of a depthwise kernel make of a channel of second moment 1.
+
+    Balanced taps keep the size of what the places of a channel have in common; independent ones do
+    not.
+
+    Args:
+        place: the call and what reaches it.
+        alike: the share of the second moment that two places have in common.
     """
     key = place.call.index
     if place.taps == "independent":

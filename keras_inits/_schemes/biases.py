@@ -20,7 +20,7 @@ _GATES = {"lstm": 4, "gru": 3}
 
 @scheme
 class BiasUniformInit(KernelScheme):
-    r"""Uniform, ±1 / √fan_in of the kernel: how torch draws biases, and the kernels beside them.
+    r"""Uniform, ±1 / √fan_in of the kernel: how torch draws biases and kernels.
 
     A bias does not show the fan of its kernel: `initialize` knows it, or give `fan_in`. As the
     scheme of `initialize` it draws kernels and biases alike, which is how torch's linear and
@@ -28,7 +28,7 @@ class BiasUniformInit(KernelScheme):
     these. In a recurrent cell the fan is that of the recurrent kernel, as in torch.
 
     Args:
-        fan_in: of the kernel beside the bias; read off the shape of a kernel if None.
+        fan_in: of the layer's kernel; read off the shape of a kernel if None.
 
     Raises:
         ValueError: at the call, a vector, where `fan_in` is not given.
@@ -76,7 +76,7 @@ class BiasUniformInit(KernelScheme):
         return self.expected_stddev(one) == self.expected_stddev(other)
 
     def for_bias(self, kernel: KernelGeometry) -> "BiasUniformInit":
-        """Returns the scheme for the bias beside a kernel of that geometry."""
+        """Returns the scheme for the bias of a layer whose kernel has that geometry."""
         return self if self.fan_in is not None else BiasUniformInit(kernel.fan_in)
 
 

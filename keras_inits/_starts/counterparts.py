@@ -141,7 +141,7 @@ def orthogonal_among(
     """Returns Keras's initializer for kernels of several shapes, and what is to be said of it.
 
     Keras's Orthogonal reads each matrix off the shape; that of an attention layer's kernel is not
-    there. Its VarianceScaling is told the axes of those.
+    there. Only VarianceScaling is given the axes of those.
 
     Args:
         scheme: draws all of them.

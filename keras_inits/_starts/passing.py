@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from keras_inits._keras_internals import calls_through, holding
+from keras_inits._keras_internals import asking, calls_through, holding
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import Default, LeftAlone, OwnedWeight, geometry, owned_weights, role
 from keras_inits._layers.kinds import KERNELS, Kind, is_a, kind
@@ -114,7 +114,7 @@ class Pass:
         with _replaced(layer, "call", call):
             return plain(layer, *args, **kwargs)
 
-    def einsum(self, plain: Any, equation: str, *operands: Any, **kwargs: Any) -> Any:
+    def einsum(self, plain: Any, equation: str, operands: Any, kwargs: Any) -> Any:
         """Returns a product inside a layer, of one with a kernel of the layer's after correction.
 
         So mixtures of experts run: every token through all experts, in one product for each kernel.
@@ -221,6 +221,7 @@ class Pass:
 
 
 _active: contextvars.ContextVar[Pass | None] = contextvars.ContextVar("pass", default=None)
+_layer_call, _einsum_call = asking(_active, "layer"), asking(_active, "einsum")
 
 
 def values_of(variable: Any) -> Any:
@@ -243,20 +244,6 @@ def _to_numpy(value: Any) -> Any:
 
 def _in_dtype(values: Any, dtype: str) -> Any:
     return values if dtype == "float32" else ops.cast(values, dtype)
-
-
-def _layer_call(plain: Any, layer: Any, *args: Any, **kwargs: Any) -> Any:
-    running = _active.get()
-    if running is None:
-        return plain(layer, *args, **kwargs)
-    return running.layer(plain, layer, args, kwargs)
-
-
-def _einsum_call(plain: Any, equation: str, *operands: Any, **kwargs: Any) -> Any:
-    running = _active.get()
-    if running is None:
-        return plain(equation, *operands, **kwargs)
-    return running.einsum(plain, equation, *operands, **kwargs)
 
 
 @contextmanager

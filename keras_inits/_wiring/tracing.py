@@ -19,7 +19,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits._keras_internals import holding, other_calls, symbolic_calls_through
+from keras_inits._keras_internals import (
+    asking,
+    holding,
+    other_calls,
+    symbolic_calls_through,
+)
 from keras_inits._layers.kinds import KERNELS, Kind, is_named, kind
 from keras_inits._wiring.calling import (
     filled_in,
@@ -153,8 +158,8 @@ class Trace:
 
         return keras.tree.map_structure(spread, outputs)
 
-    def operation(self, operation: Any, args: Any, kwargs: Any) -> Any:
-        """Takes an operation for one step."""
+    def operation(self, plain_call: Any, operation: Any, args: Any, kwargs: Any) -> Any:
+        """Takes an operation for one step; it is not run."""
         name = type(operation).__name__
         if name in ("ConvertToTensor", "Cast") and operation.dtype in (None, args[0].dtype):
             return args[0]
@@ -238,18 +243,8 @@ class Trace:
 _active: contextvars.ContextVar[Trace | None] = contextvars.ContextVar("trace", default=None)
 
 
-def _layer_call(plain: Any, layer: Any, *args: Any, **kwargs: Any) -> Any:
-    trace = _active.get()
-    if trace is None:
-        return plain(layer, *args, **kwargs)
-    return trace.layer(plain, layer, args, kwargs)
-
-
-def _operation_call(plain: Any, operation: Any, *args: Any, **kwargs: Any) -> Any:
-    trace = _active.get()
-    if trace is None:
-        return plain(operation, *args, **kwargs)
-    return trace.operation(operation, args, kwargs)
+_layer_call = asking(_active, "layer")
+_operation_call = asking(_active, "operation")
 
 
 def _add_loss(plain: Any, layer: Any, *args: Any, **kwargs: Any) -> None:

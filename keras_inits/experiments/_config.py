@@ -118,7 +118,7 @@ class MnistConfig(SeededConfig):
             object.__setattr__(self, "data_dir", path("data_dir", self.data_dir))
 
     def load_images(self, report: Say) -> ImageDataset:
-        """Returns the images, having told where they come from.
+        """Returns the images, after reporting where they come from.
 
         Raises:
             DataError: MNIST could not be had.

@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from keras_inits._keras_internals import calls_through, holding
+from keras_inits._keras_internals import asking, calls_through, holding
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import owned_weights, role
 from keras_inits._layers.kinds import Kind, is_a
@@ -83,13 +83,7 @@ class _Recorder:
 
 
 _active: ContextVar[_Recorder | None] = ContextVar("keras_inits_coordinates", default=None)
-
-
-def _hook(plain: Any, layer: Any, *args: Any, **kwargs: Any) -> Any:
-    recorder = _active.get()
-    if recorder is None:
-        return plain(layer, *args, **kwargs)
-    return recorder.see(plain, layer, args, kwargs)
+_hook = asking(_active, "see")
 
 
 def _outputs(model: keras.Model, x: Any) -> Outputs:

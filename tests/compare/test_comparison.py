@@ -192,6 +192,20 @@ def test_the_forest_plot_leaves_failed_schemes_out_and_says_so():
     )
 
 
+@pytest.mark.parametrize(("seeds", "filled"), [(6, False), (8, True)])
+def test_a_mark_is_filled_where_the_corrected_test_finds_a_difference(seeds, filled):
+    # Each pair differs in one sign at all seeds: p = 2 / 2^seeds, three times that corrected.
+    one, less = np.linspace(0.8, 0.9, seeds), np.linspace(0.1, 0.12, seeds)
+    accuracy = np.stack([one, one - less, one - 3 * less])[..., None]
+    history = {"loss": 1 - accuracy, "test_accuracy": accuracy}
+    measured = dataclasses.replace(
+        result(seeds, 1), schemes=("a", "b", "c"), seeds=tuple(range(seeds)), history=history
+    )
+    assert all(difference.p < 0.05 for difference in measured.differences())
+    marks = [line for line in plot_differences(measured).get_lines() if line.get_marker() == "o"]
+    assert [line.get_markerfacecolor() != "white" for line in marks] == [filled] * 3
+
+
 @pytest.mark.parametrize("metric", ["test_accuracy", "loss"])
 @pytest.mark.parametrize("seeds", [1, 8])
 def test_the_figure_is_drawn_in_spite_of_nan(seeds, metric):

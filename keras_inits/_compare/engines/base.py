@@ -83,7 +83,7 @@ def _tensors(arrays: Any) -> Any:
 
 
 def _in_background(function: Callable[[], _T]) -> Callable[[], _T]:
-    """Returns what waits for the result of `function`, which a thread of its own computes.
+    """Starts `function` in a thread, and returns a function that waits for its result.
 
     Copying the samples takes as long as tracing a small model does. On other backends than
     TensorFlow, whose scopes of devices belong to a thread, this one computes it.

@@ -160,7 +160,7 @@ def _fused(net: Net, node: Node, step: Step) -> Tokens | None:
 
 
 def _named(step: Step) -> Mapping[str, Any]:
-    """Returns what an operation was called with beside queries, keys and values."""
+    """Returns the arguments of an operation other than queries, keys and values."""
     args, kwargs = step.arguments
     return {**dict(zip(("bias", "mask"), args[3:], strict=False)), **kwargs}
 
