@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras import layers, ops
 from saved_models import make
 from test_saving import fresh_process
-from versions import HANDS_AXES, needs_axes
+from versions import HANDS_AXES, needs_axes, without_jax
 
 import keras_inits
 from keras_inits import KernelGeometry
@@ -163,7 +163,9 @@ def test_einsum_and_attention_kernels_have_the_fans_of_the_maps(kind):
         # controls: 5 % off, and what the bare shape would say where that is another fan
         assert not has_he_scale(1.05 * kernel.numpy(), fan_in)
         by_shape = keras.initializers.RandomNormal(stddev=math.sqrt(2 / heads_and_depth), seed=1)
-        assert has_he_scale(by_shape(kernel.shape), fan_in) == (heads_and_depth == fan_in)
+        assert has_he_scale(ops.convert_to_numpy(by_shape(kernel.shape)), fan_in) == (
+            heads_and_depth == fan_in
+        )
 
 
 def is_orthogonal(matrix):
@@ -178,7 +180,8 @@ def test_orthogonal_attention_is_orthogonal_as_a_map(kind):
         as_matrix = (-1, 256) if holder == "attention_output" else (256, -1)
         assert is_orthogonal(kernel.numpy().reshape(as_matrix))
         # control: Keras's own takes the bare shape, which is right for joining heads alone
-        builtin = np.reshape(keras.initializers.Orthogonal(seed=1)(kernel.shape), as_matrix)
+        builtin = keras.initializers.Orthogonal(seed=1)(kernel.shape)
+        builtin = ops.convert_to_numpy(builtin).reshape(as_matrix)
         assert is_orthogonal(builtin) == (holder == "attention_output")
 
 
@@ -192,7 +195,7 @@ def test_a_name_gives_query_key_and_value_kernels_of_their_own(name, kind):
 
 
 @every_scheme
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", without_jax("float64")])
 def test_a_layer_of_that_dtype_holds_a_kernel_of_it(name, dtype):
     kernel = kernel_of_one(name, make.with_arguments(name), dtype)
     assert kernel.dtype == dtype
@@ -226,6 +229,12 @@ def test_a_clone_by_config_repeats_what_has_a_seed(name):
         assert np.array_equal(scheme(shape), clone(shape)) == equal
 
 
+needs_tensorflow = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="a tf.function"
+)
+
+
+@needs_tensorflow
 @every_scheme
 def test_a_graph_draws_what_eager_code_draws(name):
     scheme, shape = make.with_arguments(name), make.fitting_shape(name)
@@ -233,6 +242,7 @@ def test_a_graph_draws_what_eager_code_draws(name):
     np.testing.assert_allclose(graph(), scheme(shape), atol=1e-6)
 
 
+@needs_tensorflow
 @random_schemes
 def test_a_generator_advances_at_each_call_of_a_graph(name):
     scheme, eager = (
@@ -246,6 +256,7 @@ def test_a_generator_advances_at_each_call_of_a_graph(name):
     np.testing.assert_allclose(second, eager(shape), atol=1e-6)
 
 
+@needs_tensorflow
 @every_scheme
 def test_xla_compiles_the_draw(name):
     scheme, shape = make.with_arguments(name), make.fitting_shape(name)
@@ -285,6 +296,7 @@ def replicas_are_equal():
     return fresh_process(ON_TWO_DEVICES, directory=Path(__file__).parent)
 
 
+@needs_tensorflow
 @every_scheme
 def test_mirrored_replicas_start_equal(replicas_are_equal, name):
     assert len(replicas_are_equal[name]) > 1

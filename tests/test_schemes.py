@@ -349,9 +349,9 @@ def test_seeds_that_keras_can_hold_mean_what_they_mean_there():
     for seed in (0, 1, 7, 2**31 - 3):
         theirs = keras.initializers.RandomNormal(0.0, 1.0, seed=seed)((3, 4))
         np.testing.assert_array_equal(keras_inits.RandomInit(seed=seed)((3, 4)), theirs)
-    # control: Keras has one stream for these two
-    one, other = (keras.initializers.RandomNormal(seed=s)((3, 4)) for s in (1, 2**31 - 1))
-    np.testing.assert_array_equal(one, other)
+    if keras.backend.backend() == "tensorflow":  # control: Keras has one stream for these two
+        one, other = (keras.initializers.RandomNormal(seed=s)((3, 4)) for s in (1, 2**31 - 1))
+        np.testing.assert_array_equal(one, other)
 
 
 def test_a_scalar_array_is_a_seed_as_it_is_elsewhere():
@@ -399,11 +399,13 @@ def test_a_constant_may_be_an_array(value, tmp_path):
     assert eval(repr(scheme), dict(vars(keras_inits))) == scheme
     assert scheme != keras_inits.ConstantInit([1.0, 2.0, 4.0])
     geometry = KernelGeometry.from_shape((2, 3))
-    assert scheme.expected_stddev(geometry) == pytest.approx(np.std(theirs((2, 3))))
+    assert scheme.expected_stddev(geometry) == pytest.approx(
+        np.std(keras.ops.convert_to_numpy(theirs((2, 3))))
+    )
     if np.ndim(value):
         with pytest.raises(InputError, match=r"must broadcast.*Received"):
             scheme((3, 5))
-        assert scheme((2, 3), "int32").dtype == "int32"
+        assert keras.backend.standardize_dtype(scheme((2, 3), "int32").dtype) == "int32"
 
 
 # --- in graphs

@@ -11,6 +11,11 @@ from keras_inits._cli import models
 from keras_inits._compare import population
 from keras_inits._compare.vectorizing import ELEMENTWISE, CannotVectorizeError
 
+# no rule for what Keras's convolutions and draws do there, which train by `fit`
+not_on_torch = pytest.mark.skipif(
+    keras.backend.backend() == "torch", reason="torch.func.vmap has no rule for it"
+)
+
 DENSE = (layers.Flatten, lambda: layers.Dense(16, "relu"))
 ARCHITECTURES = {
     "dense": DENSE,
@@ -85,7 +90,7 @@ def test_the_population_has_the_numbers_of_fit(architecture, optimizer, images, 
 @pytest.mark.parametrize(
     "architecture",
     [
-        "dropout",
+        pytest.param("dropout", marks=not_on_torch),
         pytest.param("regularizers", marks=pytest.mark.slow),
         pytest.param("recurrent", marks=pytest.mark.slow),
         pytest.param("separable, layer norm", marks=pytest.mark.slow),
@@ -176,6 +181,7 @@ def eager(layer):
     return build
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a tensor without numpy()")
 def test_a_model_that_python_must_run_is_trained_by_fit_with_the_reason(images, options):
     options = {**options, "optimizer": None, "loss": None, "metrics": ()}
     result = compare(eager(Eager), ["he"], images, **options)
@@ -204,7 +210,13 @@ def test_a_diverging_model_leaves_the_others_alone(images, options):
     np.testing.assert_allclose(together.final("loss")[0], alone.final("loss")[0], rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", list(models.MODELS))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=not_on_torch if models.needs_images(name) else ())
+        for name in models.MODELS
+    ],
+)
 def test_the_classic_models_train_side_by_side(name, options):
     random = np.random.default_rng(0)
     shape = (28, 28, 1) if models.needs_images(name) else (784,)

@@ -82,7 +82,7 @@ def test_the_decoder_is_the_transposed_kernel():
     expected = np.tanh(x @ kernel + values(layer.bias)) @ kernel.T + values(encoder.decoder_bias)
     np.testing.assert_allclose(values(encoder(x)), expected, rtol=1e-5, atol=1e-6)
     assert encoder.error(x, 3) == pytest.approx(np.mean((expected - x) ** 2), rel=1e-5)
-    loss = values(encoder.loss_of(x, encoder(x)))
+    loss = values(encoder.loss_of(keras.ops.convert_to_tensor(x), encoder(x)))
     np.testing.assert_allclose(loss, ((expected - x) ** 2).sum(axis=1) / 2, rtol=1e-4)
     noisy = values(encoder._noisy(keras.ops.ones((2000, 5))))
     assert noisy.mean() == pytest.approx(0.5, abs=0.03)
@@ -97,7 +97,7 @@ def test_cross_entropy_is_that_of_keras():
         layer, None, Decoder("sigmoid", "cross-entropy"), (5,), "masking", 0.1, 0
     )
     x = RNG.random((7, 5)).astype("float32")
-    ours = values(encoder.loss_of(x, encoder(x)))
+    ours = values(encoder.loss_of(keras.ops.convert_to_tensor(x), encoder(x)))
     theirs = keras.losses.binary_crossentropy(x, encoder(x), from_logits=True)
     np.testing.assert_allclose(ours, 5 * values(theirs), rtol=1e-4)
 
