@@ -128,7 +128,9 @@ def _random_inputs(model, patch, shapes):
         if len(shape) == 4 and tensor.shape[1] is None:
             shape = (4, 64, 64, shape[3])  # an image of any size
         shape = shapes.get(tensor.name, shape)
-        if "mask" in tensor.name:
+        if "features_mask" in tensor.name:  # of what is to be hidden
+            values = np.zeros(shape)
+        elif "mask" in tensor.name:
             values = np.ones(shape)
         elif "segment" in tensor.name:
             values = np.zeros(shape)

@@ -608,29 +608,28 @@ def test_scores_that_no_kernel_makes_start_from_the_loss_of_a_guess(name):
     assert np.mean(made**2) == pytest.approx(expected, rel=0.4)
 
 
-def test_rows_of_a_category_start_small_and_are_made_up_for():
+def test_rows_that_kernels_alone_read_start_a_tenth_as_long_as_what_follows_is_drawn_for():
     one, tokens = keras.Input((1,), dtype="int32"), keras.Input((12,), dtype="int32")
     number = keras.Input((6,))
     category = layers.Flatten()(layers.Embedding(20, 8, name="category")(one))
-    text = layers.GlobalAveragePooling1D()(layers.Embedding(20, 8, name="tokens")(tokens))
-    x = layers.Concatenate()([number, category])
+    sequence = layers.Embedding(20, 8, name="sequence")(tokens)
+    pooled = layers.GlobalAveragePooling1D()(layers.Embedding(20, 8, name="pooled")(tokens))
     outputs = [
-        layers.Dense(64, "relu")(x),
-        layers.Dense(64, "relu")(category),
-        layers.Dense(64)(text),
+        layers.Dense(64, "relu", name="beside")(layers.Concatenate()([number, category])),
+        layers.Dense(64, "relu", name="alone")(category),
+        layers.LSTM(16)(sequence),
+        layers.Dense(64, "relu", name="flat")(layers.Flatten()(sequence)),
+        layers.Dense(64)(pooled),
     ]
     model = keras.Model([one, tokens, number], outputs)
     rows = {row.path: row for row in ki.initialize(model, "auto", seed=0).rows if row.geometry}
-    assert rows["category/embeddings"].second_moment == pytest.approx(1e-3)
-    assert rows["tokens/embeddings"].second_moment == 1.0
-    rng = np.random.default_rng(0)
-    data = [
-        rng.integers(0, 20, (512, 1)),
-        rng.integers(0, 20, (512, 12)),
-        rng.normal(size=(512, 6)),
-    ]
-    for output in model(data)[:2]:
-        assert np.mean(ops.convert_to_numpy(output) ** 2) == pytest.approx(1, rel=0.4)
+    for name in ("category", "sequence"):
+        assert rows[f"{name}/embeddings"].second_moment == pytest.approx(0.01)
+        assert rows[f"{name}/embeddings"].target_stddev == pytest.approx(0.1)
+    assert rows["pooled/embeddings"].second_moment == 1.0
+    for name, fan_in in (("alone", 8), ("beside", 14), ("flat", 96)):
+        wanted = pytest.approx((2 / fan_in) ** 0.5, rel=0.02)
+        assert rows[f"{name}/kernel"].target_stddev == wanted
 
 
 def test_tables_that_make_a_sum_alone_are_no_part_of_a_score():

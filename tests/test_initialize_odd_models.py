@@ -302,3 +302,44 @@ def test_gates_that_a_bias_starts_nearly_shut_let_little_through():
     stream, _ = model.predict(np.random.default_rng(0).normal(size=(500, 64)), verbose=0)
     # What the head is drawn for: 0.3 over the variance of its kernel's sums.
     assert 0.3 / (64 * head.target_stddev**2) == pytest.approx(np.mean(stream**2), rel=0.3)
+
+
+def test_a_stream_that_starts_at_0_does_not_silence_its_branches():
+    inputs = keras.Input((10, 32))
+    x = Zeros(name="queries")(inputs)
+    x = x + layers.MultiHeadAttention(2, 16, name="first")(x, x)
+    x = x + layers.MultiHeadAttention(2, 16, name="cross")(x, inputs)
+    found = rows(keras.Model(inputs, layers.Dense(3, name="head")(x)))
+    assert found["cross/attention_output"].target_stddev > 0.05
+    assert "nothing but zeros" in found["first/query"].note
+
+
+class Zeros(layers.Layer):
+    """Four learned rows that start at 0."""
+
+    def build(self, shape):
+        self.rows = self.add_weight(shape=(1, 4, shape[-1]), initializer="zeros", name="rows")
+
+    def call(self, x):
+        return ops.repeat(self.rows, ops.shape(x)[0], 0)
+
+
+def test_what_grows_out_of_an_assumption_is_not_believed():
+    inputs = keras.Input((16,))
+    (x,) = ops.while_loop(lambda _: False, lambda x: (x,), (inputs,))
+    for _ in range(5):
+        x = 50.0 * x
+    head = rows(keras.Model(inputs, layers.Dense(3, name="head")(x)))["head"]
+    assert "while_loop' is not understood, so that 1 is assumed" in head.note
+    assert head.target_stddev > 1e-4
+
+
+@pytest.mark.parametrize(("encoding", "share"), [("one_hot", 0.01), ("count", 1)])
+def test_a_kernel_that_reads_ones_among_zeros_has_short_rows(encoding, share):
+    inputs = keras.Input((1,), dtype="int32")
+    codes = layers.CategoryEncoding(50, output_mode=encoding)(inputs)
+    x = layers.Dense(64, "relu", name="first")(codes)
+    x = layers.Dense(64, "relu", name="second")(x)
+    found = rows(keras.Model(inputs, layers.Dense(3, name="head")(x)))
+    assert found["first"].second_moment == pytest.approx(2 * share, rel=0.01)
+    assert found["second"].second_moment == pytest.approx(2, rel=0.01)

@@ -19,7 +19,7 @@ from keras_inits._initialize.ends import Ends
 from keras_inits._initialize.repeats import deciding_calls
 from keras_inits._initialize.scores import score_parts
 from keras_inits._initialize.shares import Residual, Shares
-from keras_inits._initialize.tables import table_start
+from keras_inits._initialize.tables import CODES, table_start
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers.kinds import Kind
 from keras_inits._moments import PLACES, recurrent_output, stacked
@@ -143,10 +143,25 @@ class _Walk:
         *,
         table: bool = False,
         positive: bool = False,
+        share: float = 1.0,
     ) -> None:
+        """Notes a choice.
+
+        Args:
+            path: of the weight.
+            geometry: its own.
+            gain: the root of fan_in times the mean square for which what follows is drawn.
+            note: why.
+            q: the second moment of the output, for such a mean square.
+            table: whether rows are looked up in it.
+            positive: whether depthwise taps have positive sums.
+            share: the mean square that it starts with, of that for which what follows is drawn.
+        """
         if len(self.wiring.of(path)) > 1 and not table:
             _, why = self.usual.get(path, (0.0, "shared: by its first call"))
             note += f"; {why}"
+        square = gain**2 / max(1.0, geometry.fan_in)
+        gain *= math.sqrt(share)
         exact = 1.0 if math.isclose(gain, 1.0, rel_tol=1e-9) else gain
         if table:
             # Each row is drawn for itself.
@@ -154,7 +169,7 @@ class _Walk:
         else:
             initializer, remark = drawn_by(geometry, exact, positive=positive)
         note += f"; {remark}" * bool(remark)
-        self.choices[path] = Choice(initializer, note, q, gain**2 / max(1.0, geometry.fan_in))
+        self.choices[path] = Choice(initializer, note, q * share, square)
 
     def _choose_table(self, call: Call, path: str, geometry: KernelGeometry) -> None:
         if call.index in self.scores:
@@ -163,7 +178,8 @@ class _Walk:
             self._set(path, geometry, variance**0.5, note, variance, table=True)
             return
         start = table_start(self.carrier, call, geometry, self._pass)
-        self._set(path, geometry, start.gain, start.note, start.square, table=True)
+        square, share = start.square, start.share
+        self._set(path, geometry, start.gain, start.note, square, table=True, share=share)
 
     def _choose_recurrent(self, call: Call, new: Sequence[tuple[str, KernelGeometry]]) -> None:
         layer = self.wiring.subjects[call.index]
@@ -264,8 +280,10 @@ class _Walk:
         note = f"{aim.why}: second moment {aim.variance:.3g} from {reference:.3g}, gain {gain:.4g}"
         one_channel = call.kind is Kind.DEPTHWISE and place.given
         positive = one_channel and keeps_sign(aim.activation, aim.variance, place.given[0])
-        note += averaged + because
-        self._set(path, geometry, gain, note, gain**2 * given, positive=bool(positive))
+        share = CODES if self.carrier.reads_category(call) else 1.0
+        note += averaged + because + f"; of ones among zeros: {share} of that" * (share < 1)
+        q, is_positive = gain**2 * given, bool(positive)
+        self._set(path, geometry, gain, note, q, positive=is_positive, share=share)
 
     def _of_logits(self, call: Call, aim: Aim) -> Aim:
         """Returns the aim of a head: for the loss of a guess, and for a gradient to what is before.

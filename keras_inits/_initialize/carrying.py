@@ -27,6 +27,7 @@ from keras_inits._moments import (
 )
 from keras_inits._schemes import BalancedInit
 from keras_inits._wiring import Call, Wiring
+from keras_inits._wiring.steps import symbolic
 
 # Pixels come in as 0 to 255 where a layer divides them by more than this.
 _PIXEL_SCALE = 0.1
@@ -136,6 +137,13 @@ class Carrier:
             shift=self._shift(call),
             inner=self._inner(call),
         )
+
+    def reads_category(self, call: Call) -> bool:
+        """Says whether a call reads ones among zeros, in one vector for each example."""
+        if call.signals or self._encoded(call) is None:
+            return False
+        shape = symbolic(self.wiring.step(call).arguments)[0].shape
+        return bool(math.prod(shape[1:]) == shape[-1])
 
     def _encoded(self, call: Call) -> Signal | None:
         """Returns the ones among zeros that a call sees of a category; None if it sees others."""

@@ -54,7 +54,8 @@ class Ends:
             found = self.carrier.signals[each.fork].second_moment
         else:
             return None
-        return found / (1 + earlier)
+        # A stream that starts at 0, as some learned queries do, is what its branches make it.
+        return (found or 1.0) / (1 + earlier)
 
     def _words(self, each: Sum) -> str:
         stream = self.wiring.streams[each.stream]

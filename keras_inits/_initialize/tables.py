@@ -7,13 +7,15 @@ from typing import NamedTuple
 from keras_inits._initialize.aims import HEAD
 from keras_inits._initialize.carrying import Carrier
 from keras_inits._kernel_geometry import KernelGeometry
-from keras_inits._layers.kinds import KEEPS_SCALE, Kind
+from keras_inits._layers.kinds import KEEPS_SCALE, KERNELS, Kind
 from keras_inits._wiring import Call
 
-# Of a row for each example, which a kernel reads: about Keras's own U(-0.05, 0.05). Rows of second
-# moment 1 are random codes that a net has to see through before they have turned (docs/auto.md,
-# measured by benchmarks/auto_tables.py).
-_CATEGORY = 1e-3
+# Rows of codes start with this share of the second moment for which all that follows is drawn. Rows
+# of 1 are random codes that a net has to see through before they have turned; kernels that made up
+# for small ones would let these learn too fast (docs/auto.md, by benchmarks/auto_tables.py).
+CODES = 0.01
+# What reads codes.
+_READING = KERNELS | {Kind.NORMALIZATION, Kind.RECURRENT, Kind.CELL}
 # What a table's rows pass: factors, such as the root of the width, and sums with other rows.
 _PASSED = KEEPS_SCALE | {Kind.SCALING, Kind.SUM}
 
@@ -22,14 +24,16 @@ class Table(NamedTuple):
     """How a table starts.
 
     Attributes:
-        gain: the root of fan_in times the mean square of its entries.
+        gain: the root of fan_in times the mean square for which what follows is drawn.
         square: that mean square.
         note: why.
+        share: the mean square that its entries start with, of that one.
     """
 
     gain: float
     square: float
     note: str
+    share: float = 1.0
 
 
 def table_start(
@@ -40,7 +44,7 @@ def table_start(
     One that makes the logits too gives these `HEAD`, so that its rows are small. A table whose rows
     are added to such small ones, of positions or segments, has their scale: rows of 1 would hide
     the tokens from all that follows. (BERT and GPT-2 give all their tables about one scale.) Rows
-    of a category, one for each example, start near 0.
+    that kernels or cells alone read start small, for what is drawn as for rows of 1.
 
     Args:
         carrier: the model, and what comes out of the calls before this one.
@@ -63,24 +67,22 @@ def table_start(
         if square:
             note = f"embedding added to one that makes the logits too: second moment {square:.3g}"
             return Table(math.sqrt(square), square, note)
-    if _is_category(carrier, call):
-        note = f"embedding of a category, for a kernel: second moment {_CATEGORY}"
-        return Table(math.sqrt(_CATEGORY), _CATEGORY, note)
+    if _are_codes(carrier, call):
+        note = f"embedding, codes for a kernel: second moment {CODES}, of 1 for which that is drawn"
+        return Table(1.0, 1.0, note, CODES)
     return Table(1.0, 1.0, "embedding: second moment 1")
 
 
-def _is_category(carrier: Carrier, call: Call) -> bool:
-    """Says whether each example has one row, and only kernels read it, with or without others."""
+def _are_codes(carrier: Carrier, call: Call) -> bool:
+    """Returns whether kernels and cells alone read the rows, in a sequence or beside others."""
     calls, consumers = carrier.wiring.calls, carrier.wiring.graph.consumers
-    if math.prod(call.shape[1:]) != call.shape[-1]:
-        return False
     open_ = list(consumers.get(call.index, ()))
     read = bool(open_)
     while open_:
         taken = calls[open_.pop()]
         if taken.kind in KEEPS_SCALE | {Kind.CONCATENATION}:
             open_ += consumers.get(taken.index, ())
-        elif not (taken.is_map or taken.kind is Kind.NORMALIZATION):
+        elif taken.kind not in _READING:
             return False
     return read
 

@@ -28,6 +28,9 @@ from keras_inits._moments.signal import ENTRIES, Array, Signal, normal, unknown
 from keras_inits._wiring.graph import Call
 
 _FEW = 1000  # one in so many values
+# Where 1 was assumed of what was not understood, no signal is so much larger or smaller, as behind
+# the loop of a delta rule, whose state no rule follows.
+_TRUSTED = 1e6
 
 
 def carried(place: Place) -> Signal:
@@ -46,6 +49,8 @@ def carried(place: Place) -> Signal:
         return not_understood(call)
     if call.kind is Kind.ELEMENTWISE and _is_of_few(made):
         return not_understood(call)
+    if made.reason and not 1 / _TRUSTED < made.second_moment < _TRUSTED:
+        return unknown(made.reason, call.index)
     return made
 
 

@@ -1,11 +1,18 @@
 r"""Attention at the start: a mean of the values, by weights that hardly depend on what they weigh.
 
 Scores $s_j$ of a query are normal of variance $\sigma^2$ over the keys; the weights $a = \mathrm{
-softmax}(s)$ have $A = E \sum_j a_j^2$, which is $1/T$ at $\sigma = 0$. Of values of which two
-tokens have the share $c$ in common the mean has the second moment $q_v (c + (1 - c) A)$. Backwards
-the same holds of the gradient $g$ at the mean, of which two tokens have $c_g$ in common. To the
-scores comes $a_j (u_j - \sum_k a_k u_k)$ with $u_j = g \cdot v_j$, to the queries the sum of the
-keys weighted by it, to the keys that of the queries.
+softmax}(s)$ have $A = E \sum_j a_j^2$, which is $1/T$ at $\sigma = 0$, and is larger where heads
+are narrow: $\sigma$ then differs from query to query, and uneven weights make the mean. Of values
+of which two tokens have the share $c$ in common the mean has the second moment
+$q_v (c + (1 - c) A)$. Where keys and values are made from the same tokens of n units, the weights
+lean towards one of n directions of these, in which the mean is $B = E (\sum_j a_j s_j / \sigma)^2$
+in place of A: together $A + (B - A) / n$, which in narrow nets, or with many tokens, is much more.
+
+Backwards the same holds of the gradient $g$ at the mean, of which two tokens have $c_g$ in common.
+To the scores comes $a_j (u_j - \sum_k a_k u_k)$ with $u_j = g \cdot v_j$, whose squares sum up to
+$S = E \sum_j a_j^2 (1 - 2 a_j + \sum_k a_k^2)$ times the variance of $u$. To the queries comes the
+sum of the keys weighted by it, of mean square $S + (1 - A)^2 / n$ as keys and values have the
+token's direction in common, to the keys the sum of the queries.
 
 Masks other than a causal one are not followed.
 """
@@ -14,9 +21,11 @@ import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from keras_inits._diagnose.theory import spread
 from keras_inits._diagnose.theory.laws import Back, Moments
@@ -89,9 +98,54 @@ class Tokens:
         variance = self.width * query.second_moment * key.second_moment * self.squared_scale
         return variance * max(0.0, 1 - alike)
 
-    def unevenness(self, variance: float) -> float:
-        """Returns A, the mean sum of the squared weights."""
-        return squared_weights(self.count, float(f"{variance:.2e}"), self.causal)
+    @functools.cached_property
+    def dimension(self) -> float:
+        """How many directions of a query its scores come from; infinite if that is not known.
+
+        Of x with independent entries of variance 1 the scores' variance over the keys, x' M M' x
+        with M = Wq Wk', has 2 / d of its squared mean as its variance, and d = tr(M M')^2 /
+        tr(M M' M M').
+        """
+        query, key = (self._heads(source) for source in (self.query, self.key))
+        if query is None or key is None or query.shape[1] % key.shape[1]:
+            return math.inf
+        key = np.repeat(key, query.shape[1] // key.shape[1], axis=1)
+        both = np.einsum("nhi,nhj,mhj,mhk->hik", query, query, key, key, optimize=True)
+        shares = np.trace(both @ both, axis1=1, axis2=2) / np.trace(both, axis1=1, axis2=2) ** 2
+        return 1 / float(np.mean(shares)) if np.all(shares > 0) else math.inf
+
+    def _heads(self, source: int) -> NDArray[np.float64] | None:
+        """Returns a kernel that makes queries or keys, `(inputs, heads, width)`."""
+        made = _recorded(self.net, source)
+        kernel = None if made is None else getattr(made.subject, "kernel", None)
+        if kernel is None or math.prod(kernel.shape[1:]) % self.width:
+            return None
+        values = np.asarray(keras.ops.convert_to_numpy(kernel), np.float64)
+        return values.reshape(values.shape[0], -1, self.width)
+
+    @functools.cached_property
+    def directions(self) -> float:
+        """How many units tokens have that keys and values are both made from; else infinite."""
+        key, value = (_recorded(self.net, source) for source in (self.key, self.value))
+        if key is None or value is None or key.sources != value.sources or not key.shapes:
+            return math.inf
+        return float(key.shapes[0][-1])
+
+    @property
+    def _normalized(self) -> float:
+        """How many units tokens have that a normalization gives one length; else infinite."""
+        at = _recorded(self.net, self.key)
+        while at is not None and len(at.sources) == 1 and (at.sources[0] or -1) >= 0:
+            at = self.net.nodes[at.sources[0] or 0]
+            if at.kind is Kind.NORMALIZATION:
+                return float(at.shape[-1])
+            at = at if at.kind in KEEPS_SCALE else None
+        return math.inf
+
+    def weights(self, variance: float) -> "Weights":
+        """Returns what the weights do that scores of this variance make."""
+        rounded = float(f"{variance:.2e}"), float(f"{self.dimension:.1e}")
+        return of_weights(self.count, *rounded, self._normalized, self.causal)
 
 
 def mixed(tokens: Tokens, value: Moments, scores: float) -> Moments | None:
@@ -100,7 +154,7 @@ def mixed(tokens: Tokens, value: Moments, scores: float) -> Moments | None:
     if math.isnan(alike) or out is None or out.call is None or not 0 <= scores < math.inf:
         return None
     alike = max(0.0, alike)
-    factor = alike + (1 - alike) * tokens.unevenness(scores)
+    factor = alike + (1 - alike) * tokens.weights(scores).of_values(tokens.directions)
     # What is left differs little from token to token: fewer vectors to average over than values.
     sites = spread.sites_of(out.call)
     own = 2 * spread.of_a_square(sites.given, sites.count, sites.inputs)
@@ -124,23 +178,25 @@ def back_of(
     scores, out = tokens.scores(laws), tokens.projection
     if scores is None or out is None or out.call is None:
         return None
-    uneven, back_alike = tokens.unevenness(scores), out.call.structure.back_places
+    weights, back_alike = tokens.weights(scores), out.call.structure.back_places
     value_alike = tokens.likeness(tokens.value)
     if math.isnan(back_alike) or math.isnan(value_alike):
         return None
     back_alike, value_alike = max(0.0, back_alike), max(0.0, value_alike)
     if source == tokens.value:
-        factor = back_alike + (1 - back_alike) * uneven
+        factor = back_alike + (1 - back_alike) * weights.squares
         return Back(gradient.second_moment * factor, gradient.variance)
     query, key, value = (laws[i] for i in (tokens.query, tokens.key, tokens.value))
-    # Squared gradient at the scores, summed over the keys of one query.
-    at_scores = uneven * tokens.width * gradient.second_moment * value.second_moment
-    at_scores *= (1 - value_alike) * (1 - 1 / tokens.count) * tokens.squared_scale
+    # Of u, the gradient at the weights, times the squared scale of the scores.
+    at_weights = tokens.width * tokens.squared_scale * (1 - value_alike)
+    at_weights *= gradient.second_moment * value.second_moment
     if source == tokens.query:
-        size = at_scores * key.second_moment * (1 - max(0.0, tokens.likeness(tokens.key)))
+        size = at_weights * weights.of_keys(tokens.directions)
+        size *= key.second_moment * (1 - max(0.0, tokens.likeness(tokens.key)))
     else:
         alike = back_alike * max(0.0, tokens.likeness(tokens.query))
-        size = at_scores * query.second_moment * (1 + (tokens.count - 1) * alike)
+        size = at_weights * weights.slopes
+        size *= query.second_moment * (1 + (tokens.count - 1) * alike)
     variance = gradient.variance + query.variance + key.variance + value.variance
     return Back(size, variance)
 
@@ -259,23 +315,65 @@ def _recorded(net: Net, source: int) -> Node | None:
     return None
 
 
+class Weights(NamedTuple):
+    r"""What softmax weights do, on average over random scores.
+
+    Attributes:
+        squares: $A = E \sum_j a_j^2$.
+        slopes: $S$, the mean squared gradient at the scores, summed over them, of a gradient of
+            variance 1 at the weights.
+        leaning: $B$, the mean square of the weighted mean of the scores, in units of theirs.
+    """
+
+    squares: float
+    slopes: float
+    leaning: float
+
+    def of_values(self, directions: float) -> float:
+        """Returns the mean square of the weighted mean of values of 1, of tokens of such width."""
+        return self.squares + (self.leaning - self.squares) / directions
+
+    def of_keys(self, directions: float) -> float:
+        """Returns that of the sum of keys of 1, weighted by the gradient at the scores."""
+        return self.slopes + (1 - self.squares) ** 2 / directions
+
+
 @functools.lru_cache(maxsize=256)
-def squared_weights(count: int, variance: float, causal: bool = False) -> float:
-    """Returns the mean sum of squared softmax weights over `count` normal scores.
+def of_weights(
+    count: int,
+    variance: float,
+    dimension: float = math.inf,
+    units: float = math.inf,
+    causal: bool = False,
+) -> Weights:
+    """Returns what softmax weights do of `count` normal scores.
 
     Args:
         count: of keys.
-        variance: of the scores.
-        causal: whether a token sees those before it alone; the mean is then over tokens.
+        variance: of the scores, on average over the queries.
+        dimension: how unlike queries are: a query's scores have `variance` times a chi-squared
+            value of so many degrees of freedom over their number.
+        units: of tokens of one length, of which no score is as large as normal ones may be.
+        causal: whether a token sees those before it alone; the means are then over tokens.
     """
     if causal:
         seen = np.unique(np.geomspace(1, count, 24).astype(int))
-        each = [squared_weights(int(n), variance) for n in seen]
-        return float(np.mean(np.interp(np.arange(1, count + 1), seen, each)))
+        each = np.array([of_weights(int(n), variance, dimension, units) for n in seen])
+        means = (np.interp(np.arange(1, count + 1), seen, column).mean() for column in each.T)
+        return Weights(*map(float, means))
     some = min(count, _MOST)
-    if variance == 0:
-        return 1 / count
-    scores = np.random.default_rng(0).standard_normal((_DRAWS, some)) * math.sqrt(variance)
+    draws = 1 if variance == 0 else _DRAWS
+    rng = np.random.default_rng(0)
+    normal = rng.standard_normal((draws, some))
+    if units < math.inf:  # one of the coordinates of a point on a sphere
+        normal *= np.sqrt(units / (normal**2 + rng.chisquare(units - 1, normal.shape)))
+    scores = normal * math.sqrt(variance)
+    if dimension < math.inf:
+        scores *= np.sqrt(rng.gamma(dimension / 2, 2 / dimension, (draws, 1)))
     weights = np.exp(scores - scores.max(axis=1, keepdims=True))
     weights /= weights.sum(axis=1, keepdims=True)
-    return float(np.mean(np.sum(weights**2, axis=1))) * some / count
+    squares = np.sum(weights**2, axis=1)
+    slopes = np.sum(weights**2 * (1 - 2 * weights + squares[:, None]), axis=1)
+    leaning = np.mean(np.sum(weights * normal, axis=1) ** 2) if variance else 1 / some
+    less = some / count
+    return Weights(float(np.mean(squares)) * less, float(np.mean(slopes)) * less, float(leaning))
