@@ -42,6 +42,7 @@ def check(case: Case) -> list[Finding]:
     error = np.sqrt(near.var() / len(near) + apart.var() / len(apart))
     if not near.mean() - apart.mean() > ERRORS * error:
         return []
+    errors = (near.mean() - apart.mean()) / error
     return [
         Finding(
             kind="labels",
@@ -49,7 +50,7 @@ def check(case: Case) -> list[Finding]:
             evidence=(
                 f"the loss brings pairs with label {wants} together; before the first step their "
                 f"outputs are {near.mean():.3g} away from that of a pair of one and the same, "
-                f"those of the others {apart.mean():.3g}: {(near.mean() - apart.mean()) / error:.2g} "
+                f"those of the others {apart.mean():.3g}: {errors:.2g} "
                 f"standard errors less (limit {ERRORS:g})"
             ),
             consequence=(
