@@ -32,14 +32,17 @@ SettingKind = Literal[
     "target scale",
     "normalization",
     "moving statistics",
+    "no gradient",
     "missing activation",
     "missing positions",
+    "hidden units",
     "hidden activation",
     "regularization",
     "dropout",
     "loss at the start",
     "learning rate too high",
     "learning rate too low",
+    "class imbalance",
 ]
 
 # `audit`, first what stops all learning.

@@ -57,7 +57,9 @@ In the manner of Keras's examples.
 After public reports and the kinds of faults of Humbatova et al. (2020, arXiv:1910.11015), by
 someone who had not seen how `diagnose` decides, of other forms than those above, and before any
 verdict on them was seen. One of the healthy ones was alarmed later for its learning rate, and
-rightly: it stayed at chance. It has a tenth of it now, and learns all.
+rightly: it stayed at chance. It has a tenth of it now, and learns all. Of two programs, and of one
+of the third set, the list of what is wrong was amended later: it left out layers that get the same
+initial weights as those in it.
 """,
     "blind-second": """\
 ## A second set written blind

@@ -16,7 +16,7 @@ Score = Callable[[np.ndarray], float]
 NAMED_BY: dict[str, tuple[str, ...]] = {
     "output": ("output activation", "output units", "no gradient"),
     "loss": ("loss", "output activation", "labels"),
-    "labels": ("labels", "target shape", "output units"),
+    "labels": ("labels", "target shape", "output units", "class imbalance"),
     "input": ("input scale", "input padding", "input constant", "input not finite", "input values"),
     "target scale": ("target scale",),
     "hidden activation": ("missing activation", "hidden activation", "saturated", "dying"),
@@ -34,7 +34,7 @@ NAMED_BY: dict[str, tuple[str, ...]] = {
     "rate too low": ("learning rate too low",),
     "dropout": ("dropout",),
     "regularization": ("regularization",),
-    "capacity": ("missing activation", "dying", "missing positions"),
+    "capacity": ("missing activation", "dying", "missing positions", "hidden units"),
     "layers": (
         "target shape",
         "output units",

@@ -9,15 +9,23 @@ import numpy as np
 
 from keras_inits._diagnose.report import FirstSteps
 from keras_inits._diagnose.setting import compiling, measured
-from keras_inits._diagnose.setting.between import added_losses, constraints, hidden
+from keras_inits._diagnose.setting.between import (
+    added_losses,
+    bottlenecks,
+    constraints,
+    frozen,
+    hidden,
+)
 from keras_inits._diagnose.setting.case import Case
-from keras_inits._diagnose.setting.end import loss_at_start, output_scale
+from keras_inits._diagnose.setting.end import dead, loss_at_start, output_scale
 from keras_inits._diagnose.setting.entrance import positions, scales
 from keras_inits._diagnose.setting.entrance.scales import Suspect
-from keras_inits._diagnose.setting.order import Setting, Weighed, is_too_high, ordered
+from keras_inits._diagnose.setting.order import ORDER, Setting, Weighed, is_too_high, ordered
 from keras_inits._diagnose.setting.rate import rates, small_steps
 from keras_inits._diagnose.setting.rate.schedules import inner, momentum_of
+from keras_inits._diagnose.setting.target import imbalance
 from keras_inits._diagnose.setting.trials import weighing
+from keras_inits._diagnose.setting.trials.steps import Trial
 from keras_inits._diagnose.setting.trials.tries import BUDGET, LAYERS, UNTAUGHT, Tries
 from keras_inits._finding_kinds import SettingKind
 from keras_inits._reporting import Finding
@@ -30,9 +38,14 @@ _EXPLAINING: frozenset[SettingKind] = frozenset(
         "input padding",
         "input scale",
         "target scale",
+        "moving statistics",
+        "no gradient",
         "missing positions",
+        "output activation",
+        "hidden units",
         "hidden activation",
         "regularization",
+        "learning rate too low",  # of an optimizer that puts the kernels where its rate says
     }
 )
 
@@ -60,11 +73,15 @@ def _checks(suspects: Sequence[Suspect]) -> tuple[_Check, ...]:
         _Check(lambda tries: scales.proved(tries, suspects)),
         _Check(measured.target_scale),
         _Check(measured.weight_size),
+        _Check(frozen.check),
+        _Check(bottlenecks.check),
         _Check(added_losses.check, unless=frozenset({"regularization"})),
         _Check(hidden.by_steps, unless=_EXPLAINING),
+        _Check(dead.check, unless=_EXPLAINING),
         _Check(positions.check, unless=_EXPLAINING),
         _Check(_of_rate, unless=_EXPLAINING),
         _Check(loss_at_start.check, unless=_EXPLAINING | _RATES),
+        _Check(imbalance.check, unless=frozenset(ORDER)),
     )
 
 
@@ -155,7 +172,7 @@ def _too_low(tries: Tries) -> Finding | None:
     if rate.rises:
         return small_steps.not_yet(tries.optimizer, attempt)
     name = type(inner(tries.optimizer)).__name__
-    found = rates.too_low(own, attempt, name, scheduled=rate.scheduled)
+    found = rates.too_low(own, attempt, name, scheduled=rate.scheduled, best=tries.best)
     return found or small_steps.muted(own, tries.optimizer, attempt)
 
 
@@ -168,15 +185,27 @@ def _recovers(tries: Tries, found: Finding) -> bool:
     return own.end <= other.end
 
 
+def _is_lost(tries: Tries, longer: Trial) -> bool:
+    """Says whether a longer trial has learned nothing, or all its outputs have become the same."""
+    return rates.collapsed(longer) or 0 < UNTAUGHT * tries.untaught <= longer.end
+
+
 def _unsteady(tries: Tries) -> Finding | None:
     """Returns the finding that a rate throws the loss up and a tenth of it teaches far more.
 
-    In the first steps; or in the longer trial, where what was thrown up has learned nothing yet.
+    In the first steps; or in longer trials, where nothing was learned yet, or all outputs have
+    become the same, in two orders of the samples.
     """
     own, rate = tries.own, tries.rate
-    if tries.longer <= tries.steps or not max(own.losses, default=0.0) > rates.THROWN * own.start:
+    peak = max(own.losses, default=0.0)
+    if tries.longer <= tries.steps or not (peak > rates.RISES * own.start or tries.untaught):
         return None
-    other, longer = tries.attempt(own.rate / 10), tries.own_longer
+    longer = tries.own_longer
+    if not peak > rates.THROWN * own.start:
+        again = functools.partial(tries.attempt, own.rate, steps=tries.longer, seed=1)
+        if not _is_lost(tries, longer) or not _is_lost(tries, again()):
+            return None
+    other = tries.attempt(own.rate / 10)
     soon = other.end <= rates.HALF * own.end and max(other.losses) <= rates.RISES * other.start
     if not soon and longer.end < UNTAUGHT * min(tries.best or np.inf, longer.start):
         return None

@@ -101,7 +101,7 @@ LossKind(name='binary_crossentropy', from_logits=True))
         axis if isinstance(axis, int) else -1,
         config.get("ignore_class"),
         float(config.get("label_smoothing") or 0.0),
-        config.get("reduction") == "sum",
+        getattr(loss, "reduction", "") == "sum",
     )
 
 

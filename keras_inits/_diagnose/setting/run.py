@@ -17,7 +17,7 @@ from keras_inits._diagnose.setting.entrance.entrances import embeddings, first_m
 from keras_inits._diagnose.setting.entrance.rescaled import behind
 from keras_inits._diagnose.setting.entrance.scales import Suspect
 from keras_inits._diagnose.setting.order import MISMATCHES, UNUSABLE, Setting, ordered
-from keras_inits._diagnose.setting.target import sample_weights, targets
+from keras_inits._diagnose.setting.target import pairs, sample_weights, targets
 from keras_inits._diagnose.setting.target.guess import guess
 from keras_inits._reporting import Finding
 
@@ -100,7 +100,7 @@ def _of_inputs(
 def _of_case(case: Case, inputs: list[np.ndarray]) -> Iterator[Finding]:
     """Yields what is wrong with targets, ends, losses and layers, as far as no steps are needed."""
     yield from _of_ends(case, alone=not _answers_alike(case.model, inputs))
-    yield from measured.own_losses(case, len(inputs))
+    yield from measured.own_losses(case, len(inputs)) or pairs.check(case)
     yield from measured.runs(case, inputs)
     yield from hidden.softmax(case.model)
     yield from noise.check(case.model)

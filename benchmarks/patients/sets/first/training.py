@@ -192,7 +192,9 @@ def _(rng):
 
 
 @program(
-    "conv-normal-of-one", "initialization@0, initialization@2", "Humbatova et al. 2020: weights"
+    "conv-normal-of-one",
+    "initialization@0, initialization@2, initialization@4, initialization@5",
+    "Humbatova et al. 2020: weights",
 )
 def _(rng):
     x, y = pictures(rng, 300, 24, 3, 5)
@@ -221,7 +223,9 @@ def _(rng):
 
 
 @program(
-    "scaled-down-residual-tower", "initialization@1, gradient@1", "Humbatova et al. 2020: weights"
+    "scaled-down-residual-tower",
+    ", ".join(f"initialization@{i}, gradient@{i}" for i in range(7)),
+    "Humbatova et al. 2020: weights",
 )
 def _(rng):
     x, y = blobs(rng, 500, 20, 4)

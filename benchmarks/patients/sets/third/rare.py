@@ -186,7 +186,11 @@ def _(rng):
     return broken, broken.but(model=model(4), y=y, score=accuracy(y))
 
 
-@program("tickets-two-layers-from-zero", "initialization@2, gradient@0, gradient@1", "ours")
+@program(
+    "tickets-two-layers-from-zero",
+    "initialization@1, initialization@2, gradient@0, gradient@1",
+    "ours",
+)
 def _(rng):
     x, y = blobs(rng, 500, 12, 3)
 

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_inits._diagnose.setting.rate.rates import set_rate
 from keras_inits._diagnose.setting.rate.schedules import inner
 from keras_inits._diagnose.setting.remedies import on_weights
 from keras_inits._diagnose.setting.trials.tries import TAUGHT, UNTAUGHT, Tries
@@ -11,8 +12,12 @@ from keras_inits._keras_internals import all_layers
 from keras_inits._reporting import Finding
 
 SAME_OUTPUTS = 1e-3  # of what outputs differed by, with float32's rounding
-UNMOVED, LESS = 0.03, 0.8  # of a kernel at the start; of the loss, where it counts as learned
+UNMOVED, LESS = 0.1, 0.8  # of a kernel at the start; of the loss, where it counts as learned
 CUT = 0.1  # of a kernel's norm at the start; what is left of it
+# FTRL's weights are its rate times the sum of their gradients over its root mean square: the rate
+# is the size of a weight after the first step, and kernels have a tenth to one.
+RATES = (0.1, 0.5, 1.0)
+CONSEQUENCE = "Next to no signal and no gradient pass several layers of such kernels"
 
 
 def check(tries: Tries) -> list[Finding]:
@@ -65,22 +70,35 @@ def _started_over(tries: Tries) -> Finding | None:
         return None
     if not best or not tries.longer or tries.own_longer.end < UNTAUGHT * best:
         return None
+    name = type(inner(tries.optimizer)).__name__
+    evidence = (
+        f"after {len(own.losses)} steps of {name} on a copy all {len(kernels)} kernels are nearly "
+        f"0, wherever they start; {tries.longer} steps lead to a loss of "
+        f"{tries.own_longer.end:.3g}"
+    )
+    numbers = {"end": tries.own_longer.end}
+    for rate in [rate for rate in RATES if rate > 3 * own.rate]:
+        other = tries.attempt(rate, steps=tries.longer)
+        if other.end <= LESS * tries.own_longer.end:
+            return Finding(
+                kind="learning rate too low",
+                where=("optimizer",),
+                evidence=f"{evidence}, at a rate of {rate:g} to {other.end:.3g}",
+                consequence=CONSEQUENCE,
+                remedy=set_rate(rate, tries.rate.scheduled) + ', or optimizer="adam"',
+                numbers={**numbers, "rate": own.rate, "better": rate, "better_end": other.end},
+            )
     adam = keras.optimizers.Adam()
     other = tries.attempt(float(adam.learning_rate), optimizer=adam, steps=tries.longer)
     if not other.end <= LESS * tries.own_longer.end:
         return None
-    name = type(inner(tries.optimizer)).__name__
     return Finding(
         kind="regularization",
         where=("optimizer",),
-        evidence=(
-            f"after {len(own.losses)} steps of {name} on a copy all {len(kernels)} kernels are "
-            f"nearly 0, wherever they start; {tries.longer} steps lead to a loss of "
-            f"{tries.own_longer.end:.3g}, of Adam to {other.end:.3g}"
-        ),
-        consequence="Next to no signal and no gradient pass several layers of such kernels",
+        evidence=f"{evidence}, of Adam to {other.end:.3g}",
+        consequence=CONSEQUENCE,
         remedy='model.compile("adam", loss=model.loss)',
-        numbers={"end": tries.own_longer.end, "better_end": other.end},
+        numbers={**numbers, "better_end": other.end},
     )
 
 

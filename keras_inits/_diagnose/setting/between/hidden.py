@@ -166,7 +166,8 @@ def by_steps(tries: Tries) -> list[Finding]:
     if not layers or not (best := tries.untaught):
         return []
     instead = {layer.name: _BOUNDED[name] for layer, name in layers.items()}
-    own, other = tries.own_longer, tries.with_activations(instead)
+    own = tries.own_longer
+    other = tries.with_settings({name: {"activation": to} for name, to in instead.items()})
     if own.end < UNTAUGHT * best or other is None or not weighing.clearly_lower(other, own):
         return []
     names = " and ".join(layer.name for layer in layers)

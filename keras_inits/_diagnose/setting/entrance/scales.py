@@ -20,6 +20,7 @@ from keras_inits._reporting import Finding
 # Of the loss that trial steps end at with an input as it is: that with the input scaled, by how
 # suspicious the scale is.
 WORSE = {"strong": 0.95, "weak": 0.5}
+STILL, LESS = 0.98, 0.8  # of the loss of a guess: nothing was learned, and surely something
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,19 +158,23 @@ def _small(tries: Tries, suspects: Sequence[Suspect]) -> list[Finding]:
         if own.end < UNTAUGHT or rates.collapsed(own):
             return []
     other = tries.attempt(own.rate, _standardized(tries, suspects), y, steps=tries.longer)
-    if not other.end <= TAUGHT * min(own.end, guess) or rates.collapsed(other):
+    # Of noisy targets, such as returns, no net explains one half.
+    needed = LESS if own.end >= STILL * guess else TAUGHT
+    if not other.end <= needed * min(own.end, guess) or rates.collapsed(other):
         return []
     both = "" if y is None else "with targets of mean 0 and standard deviation 1, "
     return [each.finding(both + _proof(own, other)) for each in suspects]
 
 
 def _measured(tries: Tries) -> Any:
-    """Returns standardized targets of squares that are far from 0; None for others."""
+    """Returns standardized targets of squares that are far from 0, or small; None for others."""
     case = tries.case
     if len(case.parts) != 1 or case.outputs != 1:
         return None
     goal, _, kind = case.parts[0]
-    if kind.name != "mean_squared_error" or goal.one_hot or not pace.distant(goal):
+    if kind.name != "mean_squared_error" or goal.one_hot:
+        return None
+    if not pace.distant(goal) and not 0 < pace.size(goal) <= data.SMALL_INPUT:
         return None
     (given,) = keras.tree.flatten(case.y)
     scaled = ops.cast(ops.convert_to_tensor(pace.standardized(goal)), given.dtype)
@@ -182,8 +187,9 @@ def _far(tries: Tries, suspects: Sequence[Suspect]) -> list[Finding]:
     other = tries.attempt(own.rate, _standardized(tries, suspects))
     proof = _proof(own, other)
     # Where the raw input has taught something in these steps, it must be the worse teacher; where
-    # it has not, its scale stands as the reason.
+    # it has not, or the loss was thrown far up on the way, its scale stands as the reason.
     learned = rates.fall(own) > rates.FALLS and own.end < UNTAUGHT * (tries.best or own.end)
+    learned = learned and not max(own.losses, default=0.0) > rates.PEAK * own.start
     limit = {**WORSE, "strong": WORSE["strong"] if learned else np.inf}
     return [
         each.finding(proof)

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Callable
 
+import numpy as np
+
 from keras_inits._diagnose.setting.trials.steps import Trial
 from keras_inits._reporting import Finding
 
@@ -156,7 +158,7 @@ def high(own: Trial, other: Trial, scheduled: bool, momentum: float) -> Finding:
             "Steps go past the minimum, and throw the weights to where gradients are 0 or huge"
         ),
         remedy=(
-            _set(other.rate, scheduled)
+            set_rate(other.rate, scheduled)
             + (f", or momentum=0.9 in place of {momentum:g}" if momentum > 0.9 else "")
         ),
         numbers={"rate": own.rate, "better": other.rate, "end": own.end, "better_end": other.end},
@@ -170,7 +172,8 @@ def is_of_weights(own: Trial, redrawn: Trial) -> bool:
         own: the trial at the compiled rate.
         redrawn: the same with kernels drawn anew.
     """
-    if fall(redrawn) >= FALLS:
+    # From the lower start: what kernels drawn anew lose of a start of their own is nothing learned.
+    if redrawn.end <= (1 - FALLS) * min(own.start, redrawn.start):
         return True
     # Weights that start at ten times the loss are the first to blame, if others are taught at all.
     calm = max(redrawn.losses, default=0.0) <= RISES * redrawn.start and not collapsed(redrawn)
@@ -178,14 +181,20 @@ def is_of_weights(own: Trial, redrawn: Trial) -> bool:
     return far and calm and redrawn.end < redrawn.start
 
 
-def _set(rate: float, scheduled: bool) -> str:
+def set_rate(rate: float, scheduled: bool) -> str:
+    """Returns code that sets a rate, or words for it where there is a schedule."""
     if scheduled:  # to an optimizer with a schedule, Keras lets no rate be assigned
         return f"Let the schedule begin near {rate:.2g}, and compile again"
     return f"model.optimizer.learning_rate = {rate:.2g}"
 
 
 def too_low(
-    own: Trial, attempt: Callable[[float], Trial], optimizer: str, *, scheduled: bool = False
+    own: Trial,
+    attempt: Callable[[float], Trial],
+    optimizer: str,
+    *,
+    scheduled: bool = False,
+    best: float | None = None,
 ) -> Finding | None:
     """Returns the finding that far larger rates still make the loss fall, and this one does not.
 
@@ -194,8 +203,11 @@ def too_low(
         attempt: returns the trial at another.
         optimizer: the name of its class.
         scheduled: whether the rate is that of a schedule.
+        best: the loss of the best constant guess. The way down to it says nothing of the input: a
+            larger rate must then end clearly below it.
     """
-    if fall(own) > 1 / FASTER or own.end > 1.001 * own.start:
+    falls = fall(own) > 1 / FASTER
+    if (falls and not own.end >= (best or np.inf)) or own.end > 1.001 * own.start:
         return None
     factors = [100_000.0, 10_000.0, 1000.0, LOW]
     if optimizer in ADAPTIVE:
@@ -211,8 +223,10 @@ def too_low(
     for factor in factors:
         other = attempt(own.rate * factor)
         needed = STIRS if stays else FALLS / 4 if still else FALLS
-        enough = fall(other) >= needed
-        if not enough or fall(other) < FASTER * fall(own) or collapsed(other):
+        enough = fall(other) >= max(needed, FASTER * fall(own))
+        if falls:
+            enough = other.end <= (1 - FALLS) * (best or 0.0)
+        if not enough or collapsed(other):
             continue
         # Of each batch by itself: some are harder, and this rate has left all as they were.
         if any(b > RISES * a for a, b in zip(own.losses, other.losses, strict=False)):
@@ -227,7 +241,7 @@ def too_low(
             ),
             consequence="Training takes hundreds of times as long as it must",
             remedy=(
-                _set(other.rate / 10, scheduled)
+                set_rate(other.rate / 10, scheduled)
                 + (', or optimizer="adam"' if optimizer == "SGD" else "")
             ),
             numbers={

@@ -26,8 +26,8 @@ STILL_FAR = 10.0
 
 def suspicious(targets: Targets) -> bool:
     """Says whether the size of the targets calls for a trial."""
-    size = _size(targets)
-    return size >= SIZE or 0 < size <= TINY_TARGET
+    rms = size(targets)
+    return rms >= SIZE or 0 < rms <= TINY_TARGET
 
 
 def far(targets: Targets, trial: Trial, best: float, *, squared: bool) -> bool:
@@ -40,7 +40,7 @@ def far(targets: Targets, trial: Trial, best: float, *, squared: bool) -> bool:
         squared: whether the loss is that of squares, not of distances.
     """
     power = 1.0 if squared else 0.5
-    near = trial.start <= 2 * _size(targets) ** (2 * power)  # else outputs are what is large
+    near = trial.start <= 2 * size(targets) ** (2 * power)  # else outputs are what is large
     left = STILL_FAR**power * best < trial.of_data < trial.start
     return bool(distant(targets) and near and left)
 
@@ -77,10 +77,10 @@ def finding(
     """
     if other.end > 0.98 * other.start or collapsed(other):
         return None  # it does not help: the reason is another
-    size = _size(targets)
+    rms = size(targets)
     ahead, scaled = steps_ahead(own, best), steps_ahead(other, best_scaled)
-    broken = size >= HUGE and (not own.end <= RISES * own.start or collapsed(own))
-    tiny = size <= TINY_TARGET and own.end > 10 * best
+    broken = rms >= HUGE and (not own.end <= RISES * own.start or collapsed(own))
+    tiny = rms <= TINY_TARGET and own.end > 10 * best
     instead = _number(scaled)
     if broken:
         what = f"the loss goes from {own.start:.3g} to {own.end:.3g}"
@@ -109,7 +109,7 @@ def finding(
         where=("targets",),
         evidence=(
             f"the targets go from {targets.low:.4g} to {targets.high:.4g}, root mean square "
-            f"{size:.3g}; {what}; with targets of mean 0 and standard deviation 1, {instead}"
+            f"{rms:.3g}; {what}; with targets of mean 0 and standard deviation 1, {instead}"
         ),
         consequence=(
             "Outputs begin near 0 with a size near 1: the whole way is left to the steps of the "
@@ -119,7 +119,7 @@ def finding(
             "mean, std = y.mean(0), y.std(0); model.fit(x, (y - mean) / std), and "
             "model.predict(x) * std + mean"
         ),
-        numbers={"size": size, "ahead": ahead, "ahead_scaled": scaled},
+        numbers={"size": rms, "ahead": ahead, "ahead_scaled": scaled},
     )
 
 
@@ -132,7 +132,8 @@ def steps_ahead(trial: Trial, best: float) -> float:
     return left / pace if pace > 0 else np.inf
 
 
-def _size(targets: Targets) -> float:
+def size(targets: Targets) -> float:
+    """Returns the root mean square of targets."""
     return float(np.sqrt((targets.values**2).mean()))
 
 

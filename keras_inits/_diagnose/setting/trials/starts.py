@@ -39,32 +39,37 @@ def rectified(model: keras.Model) -> keras.Model | None:
 
     None where there are none, or the model cannot be copied layer by layer.
     """
-    changed = {layer.name: "relu" for layer in hidden_sigmoids(model)}
-    return with_activations(model, changed, drawn="he_normal") if changed else None
+    relu = {"activation": "relu", "kernel_initializer": "he_normal"}
+    changed = {layer.name: relu for layer in hidden_sigmoids(model)}
+    return with_settings(model, changed, drawn=True) if changed else None
 
 
-def with_activations(
-    model: keras.Model, instead: Mapping[str, str], drawn: str = ""
+def with_settings(
+    model: keras.Model, settings: Mapping[str, Mapping[str, Any]], *, drawn: bool = False
 ) -> keras.Model | None:
-    """Returns a copy with other activations in some layers, and the same weights.
+    """Returns a copy with other settings of some layers, and the same weights where these fit.
 
     Args:
         model: to copy; None comes out where that cannot be done layer by layer.
-        instead: activations by the names of layers.
-        drawn: the initializer of kernels of these layers, in the place of what they hold.
+        settings: what is changed in the configurations, by the names of layers.
+        drawn: whether the weights of these layers are drawn anew.
     """
 
     def clone(layer: Any) -> Any:
-        config = layer.get_config()
-        if layer.name in instead:
-            config["activation"] = instead[layer.name]
-            config |= {"kernel_initializer": drawn} if drawn else {}
-        return type(layer).from_config(config)
+        config = {**layer.get_config(), **settings.get(layer.name, {})}
+        try:
+            return type(layer).from_config(config)
+        except (
+            Exception
+        ):  # an initializer of the user's own: no draw is needed where weights are set
+            plain = {key: "glorot_uniform" for key in config if key.endswith("_initializer")}
+            return type(layer).from_config({**config, **plain})
 
     try:
         other = keras.models.clone_model(model, clone_function=clone)
         for old, new in zip(model.layers, other.layers, strict=True):
-            if old.name not in instead or not drawn:
+            shapes = [[tuple(w.shape) for w in layer.weights] for layer in (old, new)]
+            if shapes[0] == shapes[1] and not (drawn and old.name in settings):
                 new.set_weights(old.get_weights())
     except Exception:  # a layer of the user's own that its configuration does not make
         return None

@@ -26,7 +26,7 @@ class Trial:
 
     Attributes:
         rate: the learning rate.
-        losses: on the batch, before each step.
+        losses: on the batch, before each step; of summed losses, as if of all samples.
         start: the loss on all samples before the steps.
         end: that after them; infinite if it is not finite.
         moved: by how much each weight moved, over its norm at the start.
@@ -62,6 +62,7 @@ class Copy:
         weakened: by which share the steps leave out penalties and what layers add to the loss.
             Losses before and after them are whole.
         constrained: whether the steps keep the constraints on weights.
+        thawed: frozen variables that the steps train as well.
     """
 
     def __init__(
@@ -71,11 +72,12 @@ class Copy:
         *,
         weakened: float = 0.0,
         constrained: bool = True,
+        thawed: Sequence[keras.Variable] = (),
     ) -> None:
         self.model = model
         self.objective = objective
         self.weakened = weakened
-        self.trained = list(model.trainable_variables)
+        self.trained = [*model.trainable_variables, *thawed]
         ids = {id(v) for v in self.trained}
         self.others = [v for v in model.variables if id(v) not in ids]
         # Named, since a name of Keras's own making would count up its names of variables.

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -83,6 +84,7 @@ class Tries:
         steps: int = 0,
         start: Sequence[Any] | None = None,
         copy: Copy | None = None,
+        seed: int = 0,
     ) -> Trial:
         """Returns a trial at a rate; what is not given is that of the training.
 
@@ -95,6 +97,7 @@ class Tries:
             steps: how many.
             start: values of the trained variables to start from.
             copy: of the model's variables.
+            seed: of the order of the samples.
         """
         case = self.case
         made = (copy or case.copy).trial(
@@ -105,9 +108,17 @@ class Tries:
             steps=steps or self.steps,
             sample_weight=case.sample_weight if sample_weight is _OWN else sample_weight,
             start=start,
+            seed=seed,
         )
         self.spent += len(made.losses)
-        return made
+        return replace(made, losses=tuple(loss * self._terms for loss in made.losses))
+
+    @functools.cached_property
+    def _terms(self) -> float:
+        """How many times the terms of a batch the loss of all samples has; 1 where it is a mean."""
+        samples = keras.tree.flatten(self.case.x)[0].shape[0]
+        summed = all(kind.summed for _, _, kind in self.case.parts)
+        return max(1.0, samples / BATCH) if summed else 1.0
 
     def from_start(self, start: Sequence[Any], sample_weight: Any = _OWN, steps: int = 0) -> Trial:
         """Returns the trial from other weights."""
@@ -161,9 +172,9 @@ class Tries:
             tuple(layer.name for layer in starts.hidden_sigmoids(case.model)),
         )
 
-    def with_activations(self, instead: Mapping[str, str]) -> Trial | None:
-        """Returns the longer trial with other activations, by name of layer; None if not copied."""
-        return self._of(starts.with_activations(self.case.model, instead), self.longer)
+    def with_settings(self, settings: Mapping[str, Mapping[str, Any]]) -> Trial | None:
+        """Returns the longer trial with other settings, by name of layer; None if not copied."""
+        return self._of(starts.with_settings(self.case.model, settings), self.longer)
 
     def _of(self, model: keras.Model | None, steps: int, sample_weight: Any = _OWN) -> Trial | None:
         """Returns a trial of another model with the loss of this one; None of none."""
