@@ -2,7 +2,8 @@
 
 from keras_inits._starts.calibrate import calibrate
 from keras_inits._starts.calibration_report import CalibrationReport, CalibrationRow
-from keras_inits._starts.output_bias import OutputBiasReport, OutputBiasRow, fit_output_bias
+from keras_inits._starts.output_bias import fit_output_bias
+from keras_inits._starts.output_bias_report import OutputBiasReport, OutputBiasRow
 from keras_inits._starts.portable import PortableReport, PortableRow, portable
 from keras_inits._starts.pretrain import pretrain
 from keras_inits._starts.pretrain_report import PretrainReport, PretrainRow

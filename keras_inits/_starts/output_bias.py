@@ -4,20 +4,17 @@ import dataclasses
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
-from rich.table import Table
 
 from keras_inits import _checks
 from keras_inits._errors import InputError
 from keras_inits._layers import LeftAlone, role
 from keras_inits._layers.kinds import KERNELS, Kind
-from keras_inits._reporting import Report, plain_text
 from keras_inits._starts.base_rates import (
     INVERSES,
     BaseRate,
@@ -26,6 +23,7 @@ from keras_inits._starts.base_rates import (
     sigmoid,
     softmax,
 )
+from keras_inits._starts.output_bias_report import OutputBiasReport, OutputBiasRow
 from keras_inits._starts.targets import Targets, by_output, collected
 from keras_inits._wiring import Call, Wiring, wiring
 
@@ -47,77 +45,6 @@ _ENTROPIES = frozenset(
     {"", "sparse_categorical_crossentropy", "categorical_crossentropy", "binary_crossentropy"}
 )
 _BETWEEN = frozenset({Kind.ACTIVATION, Kind.RESHAPING, Kind.IDENTITY, Kind.NOISE})
-
-
-@dataclass(frozen=True)
-class OutputBiasRow:
-    """The bias of one output.
-
-    Attributes:
-        path: the path of the bias.
-        rule: the formula that its values follow.
-        before: the values that it had.
-        bias: the values that it has.
-        loss: the loss of an output that is this constant, which is about the first loss of a net
-            whose last kernel gives out little; NaN where the loss has no such formula here.
-        note: what is to be said of it.
-
-    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
-    >>> model.compile(loss="mean_squared_error")
-    >>> row = fit_output_bias(model, np.array([1.0, 2.0, 3.0, 6.0])).rows[0]
-    >>> float(row.bias[0]), row.loss
-    (3.0, 3.5)
-    """
-
-    path: str
-    rule: str
-    before: tuple[float, ...]
-    bias: tuple[float, ...]
-    loss: float = math.nan
-    note: str = ""
-
-
-@dataclass(frozen=True, eq=False)
-class OutputBiasReport(Report):
-    """What `fit_output_bias` set.
-
-    Attributes:
-        model: the name of the model.
-        rows: one for each output.
-
-    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, "sigmoid")])
-    >>> report = fit_output_bias(model, np.array([0, 0, 0, 1]))
-    >>> report.ok, len(report.rows)
-    (True, 1)
-    """
-
-    model: str
-    rows: tuple[OutputBiasRow, ...]
-
-    def heading(self) -> str:
-        """Returns the model and how many outputs it has."""
-        return f"{self.model}: the bias of {len(self.rows)} output(s) from the targets"
-
-    def table(self) -> Table:
-        """Returns the rows as a table that is legible at 80 columns."""
-        table = Table(title=plain_text(self.heading()), box=None, pad_edge=False)
-        table.add_column("bias", overflow="fold", ratio=2)
-        table.add_column("rule")
-        table.add_column("from", justify="right")
-        table.add_column("to", justify="right")
-        table.add_column("base loss", justify="right")
-        table.add_column("", overflow="fold", ratio=2)
-        for row in self.rows:
-            loss = "-" if math.isnan(row.loss) else f"{row.loss:.4g}"
-            table.add_row(
-                plain_text(row.path),
-                row.rule,
-                f"{min(row.bias):.4g}",
-                f"{max(row.bias):.4g}",
-                loss,
-                row.note,
-            )
-        return table
 
 
 def fit_output_bias(

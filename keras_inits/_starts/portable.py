@@ -10,7 +10,7 @@ from rich.table import Table
 from keras_inits import _checks, _registry
 from keras_inits._keras_internals import all_layers
 from keras_inits._kernel_geometry import KernelGeometry
-from keras_inits._layers import geometry, owned_weights
+from keras_inits._layers import OwnedWeight, geometry, owned_weights
 from keras_inits._layers.ownership import initializer_attribute
 from keras_inits._reporting import Finding, Report, plain_text
 from keras_inits._schemes import OrthogonalInit
@@ -20,6 +20,8 @@ from keras_inits._starts.counterparts import (
     keras_counterpart,
     orthogonal_among,
 )
+
+_Key = tuple[int, str]  # the identity of a layer, and the attribute that holds an initializer
 
 
 @dataclass(frozen=True)
@@ -131,19 +133,36 @@ def portable(model: keras.layers.Layer) -> PortableReport:
     rows = []
     for layer in all_layers(model, itself=True):
         for attribute, scheme in _ours(layer):
-            try:
-                if isinstance(scheme, OrthogonalInit) and (id(layer), attribute) in inner:
-                    made, note = orthogonal_among(scheme, inner[id(layer), attribute])
-                else:
-                    made, note = keras_counterpart(scheme, geometries.get((id(layer), attribute)))
-            except NoCounterpartError as error:
-                rows.append(PortableRow(layer.name, attribute, repr(scheme), reason=str(error)))
-                continue
-            setattr(layer, attribute, made)
-            rows.append(
-                PortableRow(layer.name, attribute, repr(scheme), type(made).__name__, note=note)
-            )
+            key = id(layer), attribute
+            rows.append(_replaced(layer, attribute, scheme, geometries.get(key), inner.get(key)))
     return PortableReport(model.name, tuple(rows))
+
+
+def _replaced(
+    layer: Any,
+    attribute: str,
+    scheme: Scheme,
+    shaped: KernelGeometry | None,
+    inner: list[KernelGeometry] | None,
+) -> PortableRow:
+    """Puts a counterpart of Keras in the place of a scheme, if there is one; returns the row.
+
+    Args:
+        layer: the layer that has the scheme.
+        attribute: where it has it.
+        scheme: the scheme.
+        shaped: the one shape that it fills; None if there are several.
+        inner: the kernels of sublayers that it fills; None if there are none.
+    """
+    try:
+        if isinstance(scheme, OrthogonalInit) and inner is not None:
+            made, note = orthogonal_among(scheme, inner)
+        else:
+            made, note = keras_counterpart(scheme, shaped)
+    except NoCounterpartError as error:
+        return PortableRow(layer.name, attribute, repr(scheme), reason=str(error))
+    setattr(layer, attribute, made)
+    return PortableRow(layer.name, attribute, repr(scheme), type(made).__name__, note=note)
 
 
 def _ours(layer: Any) -> Iterator[tuple[str, Scheme]]:
@@ -158,26 +177,31 @@ def _ours(layer: Any) -> Iterator[tuple[str, Scheme]]:
             yield attribute, value
 
 
-def _inner_kernels(model: Any) -> dict[tuple[int, str], list[KernelGeometry]]:
+def _filled(model: Any) -> Iterator[tuple[_Key, OwnedWeight]]:
+    """Yields each initializer, as layer and attribute, with a weight that it fills."""
+    for owned in owned_weights(model):
+        for layer in (owned.layer, *owned.parents):
+            if attribute := initializer_attribute(layer, owned.weight.name):
+                yield (id(layer), attribute), owned
+
+
+def _inner_kernels(model: Any) -> dict[_Key, list[KernelGeometry]]:
     """Returns by layer and attribute the kernels of sublayers that an initializer fills.
 
     None of them where Keras would read another fan off the shape: EinsumDense alone says its axes.
     """
-    found: dict[tuple[int, str], list[KernelGeometry]] = {}
-    unlike: set[tuple[int, str]] = set()
-    for owned in owned_weights(model):
-        for parent in owned.parents:
-            if attribute := initializer_attribute(parent, owned.weight.name):
-                key, kernel = (id(parent), attribute), geometry(owned.layer, owned.weight)
-                kernels = found.setdefault(key, [])
-                says_axes = isinstance(owned.layer, keras.layers.EinsumDense)
-                by_shape = KernelGeometry.from_shape(tuple(map(int, owned.weight.shape)))
-                if isinstance(kernel, KernelGeometry) and (
-                    says_axes or _fans(kernel) == _fans(by_shape)
-                ):
-                    kernels.append(kernel)
-                else:
-                    unlike.add(key)
+    found: dict[_Key, list[KernelGeometry]] = {}
+    unlike: set[_Key] = set()
+    for key, owned in _filled(model):
+        if key[0] == id(owned.layer):
+            continue
+        kernels, kernel = found.setdefault(key, []), geometry(owned.layer, owned.weight)
+        by_shape = KernelGeometry.from_shape(tuple(map(int, owned.weight.shape)))
+        says_axes = isinstance(owned.layer, keras.layers.EinsumDense)
+        if isinstance(kernel, KernelGeometry) and (says_axes or _fans(kernel) == _fans(by_shape)):
+            kernels.append(kernel)
+        else:
+            unlike.add(key)
     return {key: [] if key in unlike else kernels for key, kernels in found.items()}
 
 
@@ -185,14 +209,11 @@ def _fans(kernel: KernelGeometry) -> tuple[float, float]:
     return kernel.fan_in, kernel.fan_out
 
 
-def _geometries(model: Any) -> dict[tuple[int, str], KernelGeometry]:
+def _geometries(model: Any) -> dict[_Key, KernelGeometry]:
     """Returns by layer and attribute the shape that an initializer fills, if it is one shape."""
-    found: dict[tuple[int, str], set[tuple[int, ...]]] = {}
-    for owned in owned_weights(model):
-        for layer in (owned.layer, *owned.parents):
-            if attribute := initializer_attribute(layer, owned.weight.name):
-                shapes = found.setdefault((id(layer), attribute), set())
-                shapes.add(tuple(map(int, owned.weight.shape)))
+    found: dict[_Key, set[tuple[int, ...]]] = {}
+    for key, owned in _filled(model):
+        found.setdefault(key, set()).add(tuple(map(int, owned.weight.shape)))
     # What a scheme itself says of its axes goes before the reading of the shape.
     return {
         key: KernelGeometry.from_shape(shapes.pop())

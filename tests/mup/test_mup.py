@@ -43,6 +43,17 @@ def test_factors_are_those_of_the_table(kind):
     assert factors == TABLE[kind]
 
 
+def test_the_rate_of_sgd_follows_both_axes_where_they_widen_apart():
+    def net(first, second):
+        keras.utils.clear_session(free_memory=False)
+        hidden = [layers.Dense(first), layers.Dense(second)]
+        return keras.Sequential([keras.Input((8,)), *hidden, layers.Dense(4)])
+
+    hidden = mup.scaling(net(64, 32), net(16, 16)).weights[2]
+    assert (hidden.kind, hidden.width, hidden.outputs) == ("hidden", 4, 2)
+    assert (hidden.rate_factor("adam"), hidden.rate_factor("sgd")) == (1 / 4, 2 / 4)
+
+
 def test_fans_are_the_true_ones():
     def attention(width):
         keras.utils.clear_session(free_memory=False)
