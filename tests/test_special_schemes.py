@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 from scipy import stats
+from versions import WIDEST
 
 import keras_inits as ki
 from keras_inits import InputError, KernelGeometry
@@ -203,7 +204,7 @@ def test_chrono_has_the_standard_deviation_that_it_says(shape):
     scheme = ki.ChronoInit(200, cell="gru" if shape[-1] % 4 else None, seed=2)
     if shape == (3 * 2**14,):
         scheme = ki.ChronoInit(200, cell="gru", seed=2)
-    values = np.asarray(scheme(shape, "float64"))
+    values = np.asarray(scheme(shape, WIDEST))
     expected = scheme.expected_stddev(KernelGeometry.from_shape(shape))
     assert values.std() == pytest.approx(expected, rel=0.01)
 
@@ -459,7 +460,7 @@ def test_a_cut_normal_has_the_variance_asked_for_and_no_value_beyond(cut):
         assert scheme.expected_stddev(geometry) == pytest.approx(stddev)
         model = keras.Sequential([keras.Input((512,)), layers.Dense(256)])
         ki.initialize(model, scheme, seed=1)
-        for values in (scheme.draw(geometry, "float64", 1), model.layers[0].kernel):
+        for values in (scheme.draw(geometry, WIDEST, 1), model.layers[0].kernel):
             values = np.asarray(values, "float64").ravel() / stddev
             assert np.abs(values).max() <= cut / law.std() * (1 + 1e-6)
             assert stats.kstest(values * law.std(), law.cdf).pvalue > 1e-4

@@ -10,8 +10,10 @@ HANDS_AXES = tuple(map(int, keras.__version__.split(".")[:2])) >= (3, 15)
 needs_axes = pytest.mark.skipif(not HANDS_AXES, reason="Keras < 3.15 hands over the bare shape")
 HAS_RENORM = "renorm" in inspect.signature(keras.layers.BatchNormalization).parameters
 
+ON_JAX = keras.backend.backend() == "jax"
+WIDEST = "float32" if ON_JAX else "float64"  # JAX has no float64 by default
+
 
 def without_jax(dtype):
-    """Returns a parameter that JAX skips: it has no float64 by default."""
-    on_jax = keras.backend.backend() == "jax"
-    return pytest.param(dtype, marks=pytest.mark.skipif(on_jax, reason=f"JAX without {dtype}"))
+    """Returns a parameter that JAX skips."""
+    return pytest.param(dtype, marks=pytest.mark.skipif(ON_JAX, reason=f"JAX without {dtype}"))

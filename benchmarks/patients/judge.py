@@ -21,8 +21,8 @@ def judged(program: Program, seed: int) -> dict[str, Any]:
     first.
     """
     broken, repaired = program.build(seed)
-    report, error = _look(broken)
-    after, error_after = _look(repaired) if repaired is not broken else (report, error)
+    report, error = look(broken)
+    after, error_after = look(repaired) if repaired is not broken else (report, error)
     first = report.findings[0] if report is not None and report.findings else None
     named = [f for f in program.faults if first is not None and f.named(first)]
     keras.backend.clear_session()
@@ -38,7 +38,9 @@ def judged(program: Program, seed: int) -> dict[str, Any]:
     }
 
 
-def _look(training: Training) -> tuple[Any, str]:
+def look(training: Training) -> tuple[Any, str]:
+    """Returns the report on a training, or None and what was raised in its place."""
+
     def some(structure: Any) -> Any:
         return keras.tree.map_structure(lambda part: np.asarray(part)[:SAMPLES], structure)
 
