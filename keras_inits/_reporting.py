@@ -62,6 +62,24 @@ class Finding:
         return f"{self.kind}: {', '.join(self.where)}: " + ". ".join(filter(None, parts))
 
 
+def refill(path: str) -> str:
+    """Returns code that draws the entries of a weight that are not finite as the others are.
+
+    >>> print(refill("dense/kernel").splitlines()[-1])
+    weight.assign(values)
+    """
+    return (
+        "import keras\n"
+        "import numpy as np\n"
+        f"weight = next(w for w in model.weights if w.path == {path!r})\n"
+        "values = keras.ops.convert_to_numpy(weight).copy()\n"
+        "kept = np.isfinite(values)\n"
+        "values[~kept] = np.random.default_rng(0).normal(\n"
+        "    values[kept].mean(), values[kept].std(), values[~kept].shape)\n"
+        "weight.assign(values)"
+    )
+
+
 def grouped(items: Iterable[_Item], key: Callable[[_Item], _Key]) -> dict[_Key, list[_Item]]:
     """Returns items, such as findings, by what `key` says of them, in their order."""
     groups: dict[_Key, list[_Item]] = {}

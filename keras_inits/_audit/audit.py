@@ -26,7 +26,7 @@ from keras_inits._finding_kinds import WeightKind
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import Default, LeftAlone, OwnedWeight, Role, owned_weights, role
 from keras_inits._layers.ownership import kept_initializer
-from keras_inits._reporting import Finding
+from keras_inits._reporting import Finding, refill
 from keras_inits._schemes import GeometricInit
 
 _CHECKS = (
@@ -179,14 +179,13 @@ def _values(weight: keras.Variable) -> NDArray[Any] | None:
 def _not_finite(owned: OwnedWeight, values: Any) -> Finding:
     nan = int(np.isnan(values).sum())
     infinite = int(np.isinf(values).sum())
+    anew = f'keras_inits.initialize(model, overrides={{{owned.path!r}: "initkit_he", "*": None}})'
     return Finding(
         kind="not finite",
         where=(owned.path,),
         evidence=f"{nan} NaN and {infinite} infinite of {values.size} entries",
         consequence="the loss is NaN from the first step",
-        remedy=(
-            f'keras_inits.initialize(model, overrides={{{owned.path!r}: "initkit_he", "*": None}})'
-        ),
+        remedy=refill(owned.path) if 2 * (nan + infinite) < values.size else anew,
         numbers={"nan": nan, "infinite": infinite, "entries": values.size},
     )
 

@@ -81,9 +81,9 @@ class Evidence:
             found = self._normalizations(index)
         return takes_scale_away(self.calls, found, most)
 
-    def _normalizations(self, index: int) -> list[int]:
+    def _normalizations(self, index: int) -> Sequence[int | None]:
         """Returns the same as `Picture.normalizations`, from the recorded calls alone."""
-        found: list[int] = []
+        found: list[int | None] = []
         for taker in self.leads_to[index]:
             call = self.calls[taker]
             if kind(call.layer) is Kind.NORMALIZATION:

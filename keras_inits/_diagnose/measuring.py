@@ -22,6 +22,7 @@ from keras_inits._diagnose.statistics import (
 _SAMPLES, _FEATURES, _ROWS = 32, 2048, 64
 
 Bounds = tuple[float | None, float | None]
+NEAR = 0.03  # of the distance of two bounds: closer to one of them an activation is saturated
 
 
 def measure(
@@ -159,16 +160,20 @@ def dead_units(x: Any, axis: int, columns: NDArray[np.floating]) -> int:
 
 def near_bounds(x: Any, bounds: Bounds) -> float:
     """Returns the share of entries within 3 % of the distance of `bounds` from one of them."""
+    return 0.0 if bounds == (None, None) else backend.share(within(x, bounds, NEAR))
+
+
+def within(x: Any, bounds: Bounds, share: float) -> Any:
+    """Says of each entry whether it is within a share of the distance of `bounds` from one."""
     lower, upper = bounds
     span = 2.0 * abs(upper if upper is not None else lower or 1.0)
     if lower is not None and upper is not None:
         span = upper - lower
-    below = None if lower is None else x < lower + 0.03 * span
-    above = None if upper is None else x > upper - 0.03 * span
+    below = None if lower is None else x < lower + share * span
+    above = None if upper is None else x > upper - share * span
     if below is None or above is None:
-        near = below if above is None else above
-        return 0.0 if near is None else backend.share(near)
-    return backend.share(below | above)
+        return below if above is None else above
+    return below | above
 
 
 def _not_finite(shape: tuple[int, ...], units: int) -> TensorStatistics:

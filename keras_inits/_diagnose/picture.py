@@ -33,8 +33,10 @@ class Picture:
     places: Mapping[int, int]
     outputs: Sequence[float]
 
-    def normalizations(self, index: int, most: float) -> list[int]:
+    def normalizations(self, index: int, most: float) -> Sequence[int | None]:
         """Returns the recorded normalizations that take a call's scale away, on every way.
+
+        None stands for one that is not recorded, such as one that is written out as operations.
 
         A sum lets a scale through if its parts have one size, up to a factor of `most`: behind it
         all of them are scaled alike. What drowns the other parts is not taken away.
@@ -46,8 +48,7 @@ class Picture:
             self.wiring.calls[start], lambda sum_: self._is_even(sum_, start, most)
         )
         recorded = {place: call for call, place in self.places.items()}
-        found = [recorded.get(each.index) for each in after]
-        return [each for each in found if each is not None] if None not in found else []
+        return [recorded.get(each.index) for each in after]
 
     def _is_even(self, call: Place, start: int, most: float) -> bool:
         """Says whether a call is a sum in which what comes from `start` is of the others' size."""
@@ -109,20 +110,26 @@ def alike(own: Sequence[float | None], others: Sequence[float | None], most: flo
 
     So they are where there are no others.
     """
+    if not others:
+        return True
     known = [size for size in (*own, *others) if size is not None and math.isfinite(size)]
     if len(known) < len(own) + len(others):
         return False
     first, second = sum(known[: len(own)]), sum(known[len(own) :])
-    return not others or first / most**2 <= second <= first * most**2
+    return first / most**2 <= second <= first * most**2
 
 
-def takes_scale_away(calls: Sequence[Call], normalizations: Sequence[int], most: float) -> bool:
+def takes_scale_away(
+    calls: Sequence[Call], normalizations: Sequence[int | None], most: float
+) -> bool:
     """Says whether normalizations set a scale anew, to a factor of `most` at least.
 
-    What is far smaller than their epsilon stays small.
+    What is far smaller than their epsilon stays small; that of such as were not recorded, None, is
+    taken to be small enough.
     """
     return bool(normalizations) and all(
-        _sets_scale(calls[index].layer, calls[index].inputs, most) for index in normalizations
+        index is None or _sets_scale(calls[index].layer, calls[index].inputs, most)
+        for index in normalizations
     )
 
 

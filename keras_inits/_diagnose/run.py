@@ -107,6 +107,7 @@ def diagnose(
     if isinstance(drawn, StandardInput):
         drawn, notes = drawn.x, (f"input: {drawn.description}, since no data was given",)
     batch = first_batch(drawn, y, sample_weight, class_weight, finite=False)
+    _check_text(model, batch.x)
     _check_shape(model, batch.x)
     options = Options(
         loss=loss,
@@ -131,6 +132,17 @@ def signal_report(
     return report(
         model, first_batch(x, y, None, None), Options(thresholds=thresholds or Thresholds())
     )
+
+
+def _check_text(model: keras.Model, x: Any) -> None:
+    """Refuses text for inputs that are all numbers, before a backend fails to cast it."""
+    takes = {keras.backend.standardize_dtype(t.dtype) for t in getattr(model, "inputs", None) or []}
+    text = any("string" in str(array.dtype) for array in keras.tree.flatten(x))
+    if takes and text and "string" not in takes:
+        raise InputError(
+            f"`x` must hold numbers, {', '.join(sorted(takes))}, as the model takes them. "
+            "Received: text, which keras.layers.TextVectorization turns into numbers"
+        )
 
 
 def _check_shape(model: keras.Model, x: Any) -> None:

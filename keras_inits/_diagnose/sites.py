@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_inits._diagnose.backends import backend
+from keras_inits._diagnose.traits import own_kernel
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import geometry
 from keras_inits._layers.kinds import Kind, kind
@@ -85,16 +86,17 @@ def einsum_fans(layer: Any) -> tuple[int, int] | None:
 
     None where these are not the last ones.
     """
-    found = geometry(layer, layer.kernel)
+    kernel = own_kernel(layer)
+    found = None if kernel is None else geometry(layer, kernel)
     equation = getattr(layer, "equation", "")
     if not isinstance(found, KernelGeometry) or "->" not in equation:
         return None
     operands, result = equation.replace(" ", "").split("->")
-    given, kernel = operands.split(",")
-    into = sum(label in kernel and label not in result for label in given)
-    out = sum(label in kernel and label not in given for label in result)
-    last = all(label in kernel and label not in result for label in given[len(given) - into :])
-    last &= all(label in kernel and label not in given for label in result[len(result) - out :])
+    given, mapped = operands.split(",")
+    into = sum(label in mapped and label not in result for label in given)
+    out = sum(label in mapped and label not in given for label in result)
+    last = all(label in mapped and label not in result for label in given[len(given) - into :])
+    last &= all(label in mapped and label not in given for label in result[len(result) - out :])
     return (int(found.fan_in), int(found.fan_out)) if last else None
 
 

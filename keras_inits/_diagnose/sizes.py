@@ -94,6 +94,11 @@ def _gradient(evidence: Evidence) -> Found:
     return _drift(evidence, order, consumers.__getitem__, ratio, "the length of the gradient")
 
 
+def _width(call: Call) -> float:
+    """Returns how many units a call makes of each that it is given."""
+    return call.output.units / max(1, call.inputs.units) if call.inputs else 1.0
+
+
 def _sole_taker(evidence: Evidence, index: int) -> Call | None:
     """Returns the call that alone takes an output, in its shape, and nothing else with it."""
     takers = [evidence.calls[i] for i in evidence.leads_to[index]]
@@ -116,6 +121,14 @@ def _function(evidence: Evidence, index: int) -> Call | None:
     return taker if same and is_a(taker.layer, Kind.UNKNOWN, Kind.FUNCTION) else None
 
 
+def _amplified(evidence: Evidence, index: int) -> float:
+    """Returns by how much a function behind a kernel makes what differs larger, at least 1."""
+    call, behind = evidence.calls[index], _function(evidence, index)
+    if behind is None or not call.output.std > 0:
+        return 1.0
+    return max(1.0, behind.output.std / call.output.std)
+
+
 def _restored(factor: float, behind: float) -> float:
     """Returns the factor of a layer that shrinks a size, with what a function behind makes up."""
     return min(1.0, factor * behind) if factor < 1 < behind < math.inf else factor
@@ -132,6 +145,10 @@ def _drift(
 ) -> Found:
     """Follows a size through `order`: names jumps, and what drifts away slowly.
 
+    It fades where it does both per entry and by length, which differ where widths do: the next
+    kernel sums over all units, so that a signal that is spread over more of them may be smaller;
+    and of a gradient that was spread over many units, few take a part, however they are drawn.
+
     Args:
         evidence: of the pass.
         order: of the calls, such that `before` is known of each.
@@ -143,8 +160,8 @@ def _drift(
             that were frozen matter, where it is far off, and no gradient does.
     """
     calls, limit = evidence.calls, evidence.thresholds.growth
-    # The ratios of judged layers along the best path, by call; their product is what drifts.
-    counted: list[dict[int, float]] = [{}] * len(calls)
+    # The ratios of judged layers along the best path, by call, both ways; their product drifts.
+    counted: list[dict[int, tuple[float, float]]] = [{}] * len(calls)
     limits = f"(limits 1/{limit:g} and {limit:g})"
     for index in order:
         call = calls[index]
@@ -158,9 +175,12 @@ def _drift(
         if call.made_anew:
             counted[index] = {} if anew else counted[index]
             continue
-        factor = ratio(index)
-        if not (0 < factor < math.inf) or call.composite or not is_judged(call.layer):
+        each = ratio(index)
+        if not (0 < each < math.inf) or call.composite or not is_judged(call.layer):
             continue
+        # Of a signal `each` is the ratio per entry, of a gradient, which goes back, by length.
+        ratios = (each, each * math.sqrt(_width(call)))
+        factor = _product({index: ratios})
         if _fewest_units(call) < evidence.thresholds.units:
             continue
         # What is bounded, as gates are, does not grow: it is what comes in that is small.
@@ -175,7 +195,7 @@ def _drift(
             continue
         if evidence.around[index]:
             continue
-        path = {**counted[index], index: factor}
+        path = {**counted[index], index: ratios}
         if _far(_product(path), limit):  # what a normalization takes away does not count
             path = {i: each for i, each in path.items() if not evidence.is_normalized(i)}
         counted[index], total = path, _product(path)
@@ -184,8 +204,12 @@ def _drift(
             yield index, _finding(evidence, index, total, f"{grounds} {limits}")
 
 
-def _product(path: Mapping[int, float]) -> float:
-    return math.prod(path.values())
+def _product(path: Mapping[int, tuple[float, float]]) -> float:
+    """Returns by how much a path multiplies a size: where it fades, by what less of it fades."""
+    first, second = (
+        (math.prod(ratios) for ratios in zip(*path.values(), strict=True)) if path else (1.0, 1.0)
+    )
+    return first if first >= 1 else min(1.0, max(first, second))
 
 
 def _far(factor: float, limit: float) -> bool:
@@ -300,6 +324,9 @@ def _large_steps(evidence: Evidence) -> Found:
         if call.composite or not large:
             continue
         most = max(large, key=lambda report: report.ratio)
+        # Of a kernel with its factor, as in sin(30 x), the gradient is less, and the norm more.
+        if most.ratio / _amplified(evidence, index) ** 2 <= limit:
+            continue
         # A compiled rate that is lower was chosen for such gradients. One that is higher is judged
         # by what it does to the loss.
         own = _rate(evidence.model)

@@ -106,9 +106,8 @@ def _branch_ends(picture: Picture, place: int) -> list[str]:
 def _is_normalized(evidence: Evidence, picture: Picture, place: int) -> bool:
     after = [each.index for each in picture.wiring.normalized_after(picture.wiring.calls[place])]
     recorded = {at: call for call, at in picture.places.items()}
-    found = [recorded[index] for index in after if index in recorded]
-    known = len(found) == len(after)
-    return known and takes_scale_away(picture.calls, found, evidence.thresholds.growth)
+    found = [recorded.get(index) for index in after]
+    return takes_scale_away(picture.calls, found, evidence.thresholds.growth)
 
 
 def _scale_ends(stream: int, each: float, branches: int) -> str:

@@ -74,6 +74,14 @@ def has_kernel(layer: keras.Layer) -> bool:
     return any(len(weight.shape) > 1 for weight in layer.weights)
 
 
+def own_kernel(layer: Any) -> Any:
+    """Returns the weight that is a layer's kernel; None if it has none.
+
+    Not `layer.kernel`: with LoRA, or quantized, that is computed from several weights.
+    """
+    return next((weight for weight in layer.weights if weight.name == "kernel"), None)
+
+
 def is_judged(layer: Any) -> bool:
     """Says whether the size of a layer's output, over that of its input, is the layer's doing.
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -9,19 +10,24 @@ import numpy as np
 from keras_inits._diagnose.calls import Call
 from keras_inits._diagnose.evidence import Evidence
 from keras_inits._diagnose.lost import stuck_with
+from keras_inits._diagnose.measuring import NEAR, within
 from keras_inits._diagnose.remedies import (
     activation_name,
     fits,
+    kernel_before,
     redraw,
     reference,
     scale_input,
 )
 from keras_inits._diagnose.statistics import equal_columns
-from keras_inits._diagnose.traits import has_kernel, is_judged, rectifies
-from keras_inits._reporting import Finding
+from keras_inits._diagnose.traits import has_kernel, is_judged, rectifies, saturation_bounds
+from keras_inits._gains import resolve
+from keras_inits._reporting import Finding, refill
 
 Found = Iterator[tuple[int | None, Finding]]
 
+# Of the distance of its bounds: where the slope of a sigmoid is a thousandth, and lost.
+STUCK = 0.001
 _UNDEFINED = (
     "Look in it for a logarithm, a root or a quotient of what may be 0 or negative: "
     "keras.ops.log(x + 1e-6), or keras.ops.maximum(x, 1e-6), in the place of x"
@@ -49,7 +55,9 @@ def not_finite(evidence: Evidence) -> Found:
         if call.composite:  # by something outside of any layer inside it
             origin, remedy = "computed inside it", "Look for a division by 0 or an overflow in it."
         elif bad:
-            origin, remedy = f"weights {', '.join(w.path for w in bad)}", redraw(evidence, index)
+            origin = f"weights {', '.join(w.path for w in bad)}"
+            few = all(np.isfinite(w.numpy().astype("float64")).mean() > 0.5 for w in bad)
+            remedy = "\n".join(refill(w.path) for w in bad) if few else redraw(evidence, index)
         else:
             origin = "from finite weights and inputs"
             if call.inputs is not None and call.inputs.zeros > 0:
@@ -253,6 +261,9 @@ def saturated(evidence: Evidence) -> Found:
             shares.append(call.output.saturated)
         share = np.nanmax([0.0, *shares])
         if _has_signal(call) and share > _dead_limit(call, limit):
+            held = _held_by_bias(evidence, index)
+            share = (share - held) / (1 - held) if held < 1 else 0.0
+        if _has_signal(call) and share > _dead_limit(call, limit):
             loud = call.inputs is not None and call.inputs.second_moment > 100  # 10 deviations
             remedy = redraw(evidence, index)
             yield (
@@ -273,6 +284,34 @@ def saturated(evidence: Evidence) -> Found:
                     numbers={"saturated": float(share), "limit": limit},
                 ),
             )
+
+
+def _held_by_bias(evidence: Evidence, index: int) -> float:
+    """Returns the share of units, or gates, that a bias holds near a bound, and that still learn.
+
+    So start the logits of what is rare (Lin et al. 2017, section 4.1) and gates that are to
+    remember (chrono, Tallec & Ollivier 2018): their slope is a hundredth, and meant.
+    """
+    found = kernel_before(evidence, index)
+    if found is None:
+        return 0.0
+    layer = evidence.calls[found].layer
+    cell: Any = getattr(layer, "cell", layer)
+    gated = hasattr(cell, "recurrent_activation") and hasattr(cell, "recurrent_kernel")
+    name = activation_name(evidence, found)
+    activation = cell.recurrent_activation if gated else name and keras.activations.get(name)
+    bias = getattr(cell, "bias", None)
+    bounds = saturation_bounds(resolve(activation)) if activation and bias is not None else None
+    if bias is None or bounds is None:
+        return 0.0
+    values = keras.ops.convert_to_numpy(bias).astype("float64")
+    values = values.reshape(-1, values.shape[-1]).sum(axis=0)
+    if gated:  # all but the candidate, the third piece of LSTM and GRU
+        units = int(cell.recurrent_kernel.shape[-2])
+        values = np.delete(values, slice(2 * units, 3 * units))
+    made = resolve(activation).function(values)
+    near, stuck = (within(made, bounds, share) for share in (NEAR, STUCK))
+    return float(np.mean(near & ~stuck))
 
 
 def alike(evidence: Evidence) -> Found:
@@ -318,8 +357,8 @@ def _equal_units(call: Call) -> int:
         return 0
     # Both on one scale, so that neither hides in the tolerance of the other.
     size, back_size = np.abs(output).max(initial=0.0), np.abs(back).max(initial=0.0)
-    if size == 0:
-        return 0
+    if size == 0:  # heads of zeros, such as those of a mixture, whose loss tells no unit apart
+        return int(equal_columns(back).sum()) if _one_column(call) else 0
     scaled = back * (size / back_size) if back_size > 0 else back
     equal = int(equal_columns(np.concatenate([output, scaled])).sum())
     if not equal:

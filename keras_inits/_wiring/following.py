@@ -1,6 +1,6 @@
 """What follows a kernel: its activation, what lies between, and normalization of its scale."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from keras_inits._layers.activations import HOMOGENEOUS
@@ -164,7 +164,10 @@ def _name(calls: tuple[Call, ...]) -> str:
 
 
 def find_normalizations(
-    graph: Graph, call: Call, through: Callable[[Call], bool] = lambda _: False
+    graph: Graph,
+    call: Call,
+    through: Callable[[Call], bool] = lambda _: False,
+    written_out: Collection[int] = (),
 ) -> tuple[int, ...]:
     """Returns the normalizations that take a call's scale away, on every way; else none.
 
@@ -172,6 +175,7 @@ def find_normalizations(
         graph: the calls of a model.
         call: whose scale it is.
         through: says which calls hand it on besides those that do by what they are.
+        written_out: the operations of which normalizations consist that are no single call.
     """
     known: dict[int, tuple[int, ...]] = {}
 
@@ -182,7 +186,7 @@ def find_normalizations(
             found: list[int] = []
             for index in graph.consumers.get(at.index, ()):
                 following = graph.calls[index]
-                if following.kind is Kind.NORMALIZATION:
+                if following.kind is Kind.NORMALIZATION or index in written_out:
                     found.append(index)
                 elif (_keeps_factor(following) or through(following)) and (
                     more := behind(following)

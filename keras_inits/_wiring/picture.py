@@ -182,6 +182,8 @@ class Wiring(Report):
     ) -> tuple[Call, ...]:
         """Returns the normalizations behind a kernel that take its scale away on every way.
 
+        Of one that is written out as operations, such as `x / norm(x)`, those that take the signal.
+
         Empty if on some way its scale reaches the output.
 
         Args:
@@ -189,7 +191,8 @@ class Wiring(Report):
             through: says which calls hand its scale on besides those that do by what they are,
                 such as sums of signals of one size.
         """
-        return tuple(self.calls[i] for i in find_normalizations(self.graph, call, through))
+        found = find_normalizations(self.graph, call, through, self._free_of_scale)
+        return tuple(self.calls[index] for index in found)
 
     def normalizes(self, call: Call) -> bool:
         """Returns whether a call takes the scale of its signal away.

@@ -533,3 +533,141 @@ def test_a_kernel_and_the_factor_behind_it_are_judged_as_one(form, factor, ok):
     report = ki.diagnose(keras.Model(inputs, layers.Dense(1)(h)), x)
     assert report.ok == ok
     assert ok or {f.kind for f in report.findings} == {"vanishing"}
+
+
+def mixture(*, mean="zeros"):
+    """The head of a mixture density net: weights, means and scales of three components."""
+    inputs = keras.Input((20,))
+    trunk = layers.Dense(16, "tanh")(inputs)
+    starts = ("zeros", mean, "zeros")
+    heads = [layers.Dense(3, kernel_initializer=start)(trunk) for start in starts]
+    return keras.Model(inputs, layers.Concatenate()(heads))
+
+
+def log_likelihood(y, made):
+    share, mean, size = made[:, :3], made[:, 3:6], made[:, 6:]
+    each = ops.log_softmax(share) - size - ((y - mean) / ops.exp(size)) ** 2 / 2
+    return -ops.logsumexp(each, axis=-1)
+
+
+@pytest.mark.parametrize(("mean", "kind"), [("zeros", ["symmetric"]), ("glorot_uniform", [])])
+def test_heads_of_zeros_are_equal_for_good_only_where_the_loss_does_not_tell_them_apart(mean, kind):
+    found = ki.diagnose(mixture(mean=mean), V, V[:, :1], loss=log_likelihood).findings
+    assert [f.kind for f in found][:1] == kind
+
+
+def rare(bias):
+    """A detector whose answers start near `sigmoid(bias)`."""
+    start = keras.initializers.Constant(bias)
+    made = layers.Dense(6, "sigmoid", bias_initializer=start, name="it")
+    return behind(V * 0.3, made), V * 0.3
+
+
+def long_memory(steps):
+    """An LSTM by chrono initialization: Tallec & Ollivier 2018."""
+    lstm = layers.LSTM(16, unit_forget_bias=False, name="it")
+    model = keras.Sequential([keras.Input((20, 4)), lstm, layers.Dense(1)])
+    kept = np.log(rng.uniform(steps / 2, steps, 16)).astype("float32")
+    lstm.cell.bias.assign(np.concatenate([-kept, kept, np.zeros(32, "float32")]))
+    return model, rng.standard_normal((8, 20, 4), dtype="float32")
+
+
+@pytest.mark.parametrize(
+    ("make", "start", "saturated"),
+    [(rare, -4.6, 0), (rare, -9.0, 1), (long_memory, 300, 0), (long_memory, 1e6, 1)],
+)
+def test_what_a_bias_holds_near_a_bound_is_saturated_only_where_no_slope_is_left(
+    make, start, saturated
+):
+    model, x = make(start)
+    kinds = [(f.kind, f.where) for f in ki.diagnose(model, x, jacobian_samples=0).findings]
+    assert kinds == [("saturated", ("it",))] * saturated
+
+
+WIDTHS = {
+    "one wide layer": ((4096,), True),
+    "a bottleneck": ((256, 16, 256), True),
+    "ten layers that fade": ((256,) * 10, False),
+    "a fading bottleneck": ((256, 16) * 5, False),
+}
+
+
+@pytest.mark.parametrize("name", WIDTHS)
+def test_sizes_fade_where_they_do_so_per_entry_and_by_length(name):
+    widths, ok = WIDTHS[name]
+    keras.utils.set_random_seed(0)
+    hidden = [layers.Dense(width, "relu") for width in widths]
+    report = ki.diagnose(keras.Sequential([keras.Input((20,)), *hidden, layers.Dense(4)]), V)
+    assert report.verdict == ("healthy" if ok else "vanishing")
+
+
+def test_what_silences_a_net_and_no_kernel_amends_is_named():
+    inputs = keras.Input((20,))
+    hidden = layers.Dense(8, "relu", name="before")(inputs)
+    model = keras.Model(inputs, layers.Dense(1)(layers.ReLU(name="again")(-hidden)))
+    model.compile("adam", "mse")
+    found = ki.diagnose(model, V, V[:, :1] + V[:, 1:2], jacobian_samples=0).findings
+    assert [(f.kind, f.where) for f in found] == [("dying", ("again",))]
+
+
+@pytest.mark.parametrize("behind_it", [True, False])
+def test_a_kernel_and_its_factor_are_one_where_its_gradient_is_compared_to_it(behind_it):
+    draw = keras.initializers.RandomUniform(-((6 / 64) ** 0.5) / 30, (6 / 64) ** 0.5 / 30)
+    x = rng.uniform(-1, 1, (64, 2)).astype("float32")
+    first, last = (1, 30) if behind_it else (30, 1)
+    parts = [
+        layers.Dense(64, name="first"),
+        Between(lambda x: first * ops.sin(20 * x)),
+        layers.Dense(64, kernel_initializer=draw, name="kernel"),
+        layers.Lambda(lambda x: ops.sin(last * x)),
+        layers.Dense(1),
+    ]
+    model = keras.Sequential([keras.Input((2,)), *parts])
+    report = ki.diagnose(model, x, 30 * x[:, :1], loss="mse", jacobian_samples=0)
+    assert report["kernel"].weights[0].ratio > 100
+    assert bool(report.findings_of("kernel")) is not behind_it
+
+
+def test_a_low_rank_update_of_an_einsum_is_seen_through():
+    layer = layers.EinsumDense("abc,cd->abd", (10, 16), activation="relu")
+    model = keras.Sequential([keras.Input((10, 12)), layer, layers.Flatten(), layers.Dense(1)])
+    layer.enable_lora(2)
+    assert ki.diagnose(model, S).ok
+
+
+STANDARDIZED = {
+    "mean and variance": lambda x: (
+        (x - ops.mean(x, -1, keepdims=True)) / ops.sqrt(ops.var(x, -1, keepdims=True) + 1e-6)
+    ),
+    "size": lambda x: x * ops.rsqrt(ops.mean(x * x, -1, keepdims=True) + 1e-6),
+    "mean alone": lambda x: x - ops.mean(x, -1, keepdims=True),
+}
+
+
+@pytest.mark.parametrize("name", STANDARDIZED)
+def test_a_scale_that_operations_take_away_is_no_fault(name):
+    draw = keras.initializers.RandomNormal(stddev=3.0)
+    kernel = layers.Dense(32, use_bias=False, kernel_initializer=draw)
+    parts = [kernel, Between(STANDARDIZED[name]), layers.Dense(8, "relu"), layers.Dense(1)]
+    report = ki.diagnose(keras.Sequential([keras.Input((20,)), *parts]), V, jacobian_samples=0)
+    assert report.verdict == ("exploding" if name == "mean alone" else "healthy")
+
+
+@pytest.mark.parametrize("bad", [1, 700])
+def test_the_good_entries_of_a_weight_are_kept_where_most_are_good(bad):
+    model = keras.Sequential([keras.Input((20,)), layers.Dense(40), layers.Dense(1)])
+    kernel = model.layers[0].kernel
+    values = keras.ops.convert_to_numpy(kernel).copy()
+    values.flat[:bad] = np.nan
+    for find in (lambda: ki.audit(model).findings[0], lambda: ki.diagnose(model, V).findings[0]):
+        kernel.assign(values)
+        exec(find().remedy, {"model": model, "keras_inits": ki})
+        assert ki.diagnose(model, V).ok
+        kept = (keras.ops.convert_to_numpy(kernel) == values).sum()
+        assert kept == (values.size - bad if bad == 1 else 0)
+
+
+def test_text_for_a_model_of_numbers_is_refused_in_a_sentence():
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(1)])
+    with pytest.raises((ValueError, TypeError), match=r"text|numbers"):
+        ki.diagnose(model, np.array([["a", "b"], ["c", "d"]]))

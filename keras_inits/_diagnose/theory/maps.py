@@ -10,6 +10,7 @@ import numpy as np
 from keras_inits._diagnose.backends import backend
 from keras_inits._diagnose.calls import Call
 from keras_inits._diagnose.measuring import moments
+from keras_inits._diagnose.traits import own_kernel
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import geometry
 from keras_inits._layers.kinds import Kind, kind
@@ -52,7 +53,7 @@ def kernel_fans(layer: Any) -> tuple[float | None, float | None]:
     if what in (Kind.DEPTHWISE, Kind.SEPARABLE):
         taps = float(math.prod(layer.kernel_size))
         return taps, taps * layer.depth_multiplier
-    kernel = next((w for w in layer.weights if w.name == "kernel"), None)
+    kernel = own_kernel(layer)
     found = None if kernel is None or what not in _GAINS else geometry(layer, kernel)
     if not isinstance(found, KernelGeometry):
         return None, None

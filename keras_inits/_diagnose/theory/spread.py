@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from keras_inits._diagnose.calls import Call
 from keras_inits._diagnose.sites import products
 from keras_inits._diagnose.theory.maps import kernel_fans
+from keras_inits._diagnose.traits import own_kernel
 from keras_inits._gains import Activation, gaussian_moments
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import geometry
@@ -92,7 +93,8 @@ def sites_of(call: Call) -> Sites:
     """Returns the sites of a recorded call."""
     units = max(1, call.output.units)
     if is_a(call.layer, Kind.EINSUM):
-        found = geometry(call.layer, call.layer.kernel)
+        kernel = own_kernel(call.layer)
+        found = None if kernel is None else geometry(call.layer, kernel)
         units = int(found.fan_out) if isinstance(found, KernelGeometry) else units
     given, back = call.structure.given, call.structure.back
     if given is None:

@@ -72,6 +72,10 @@ class Trials:
         """Says whether another start ends so much lower that what is seen of this one matters."""
         return clearly_lower(other, self.own) or self._learns_alone(other)
 
+    def constant(self, other: Trial) -> bool:
+        """Says whether neither start brings the loss below that of a guess: a bias may learn."""
+        return self.guess is not None and min(self.own.end, other.end) >= self.guess
+
     def _learns_alone(self, other: Trial) -> bool:
         lower = np.isfinite(other.end) and other.end < self.own.end
         if self.guess is None or not self.guess > 0 or not lower:
@@ -163,9 +167,10 @@ def _weighed(
             better = changed is not None and (not preferred or clearly_lower(changed, other))
             if changed is not None and better and trials.prefer(changed):
                 kept |= _of_sigmoids(doubtful, trials.sigmoids, own, changed)
-        if _mute(own, other):
-            mute = [f for f in doubtful if _silent(f) or (lost and f.kind == "vanishing")]
-            kept |= {id(f): f for f in mute if id(f) not in kept}
+        mute = _mute(own, other)
+        if mute or trials.constant(other):
+            left = [f for f in doubtful if _silent(f) or (mute and lost and f.kind == "vanishing")]
+            kept |= {id(f): f for f in left if id(f) not in kept}
         change = "kernels drawn anew"
         dismissed += [Dismissed(f, own, other, change) for f in doubtful if id(f) not in kept]
     return kept, dismissed
