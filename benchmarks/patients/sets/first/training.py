@@ -219,7 +219,7 @@ def _(rng):
         accuracy(y),
         steps=400,
     )
-    return broken, broken.but(model=classifier("he_normal"), optimizer=sgd(0.03, 0.9))
+    return broken, broken.but(model=classifier("he_normal"), optimizer=sgd(0.003, 0.9))
 
 
 @program(

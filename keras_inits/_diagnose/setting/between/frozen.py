@@ -31,7 +31,7 @@ def check(tries: Tries) -> list[Finding]:
         other = tries.with_settings({layer.name: {"trainable": True} for layer in normalizations})
         if other is not None and other.end <= TAUGHT * tries.untaught:
             return [_of_normalizations(tries, normalizations, other)]
-    if layers and left >= STILL:
+    if layers and left >= STILL and _still(tries):
         kernels = [w for layer in layers for w in layer.weights if len(w.shape) > 1]
         other = tries.attempt(
             tries.rate.value, steps=tries.longer, copy=tries.new_copy(thawed=kernels)
@@ -39,6 +39,12 @@ def check(tries: Tries) -> list[Finding]:
         if other.end <= TAUGHT * tries.untaught:
             return [_of_layers(tries, layers, other)]
     return []
+
+
+def _still(tries: Tries) -> bool:
+    """Says whether ten times the rate, as good as a far longer trial, teaches nothing either."""
+    faster = tries.attempt(10 * tries.rate.value, steps=tries.longer)
+    return bool(faster.end >= UNTAUGHT * tries.untaught)
 
 
 def _frozen(model: keras.Model) -> Iterator[keras.Layer]:
