@@ -93,15 +93,21 @@ def _off_the_law(kernel: Kernel, measured: float, meant: float, gain: float) -> 
             remedy=remedy(kernel),
             numbers={"stddev": measured, "expected": meant, "ratio": ratio},
         ),
-        # What a branch adds too little, the stream has; a table of small rows is as Keras's own
-        # is; of what is not seen nothing is sure.
-        not (
-            as_read
-            and (
-                (ratio < 1 and (kernel.context.on_branch or kernel.context.is_table))
-                or _is_unseen(kernel)
-            )
-        ),
+        not (as_read and (_is_unseen(kernel) or (ratio < 1 and _may_be_small(kernel, gain)))),
+    )
+
+
+def _may_be_small(kernel: Kernel, gain: float) -> bool:
+    """Returns whether what stands around a kernel lets it be small.
+
+    A stream goes on without the branch that adds little to it; a table of small rows is as Keras's
+    own; and what is normalized further on, as the patches of a transformer, becomes large again.
+    """
+    around = kernel.context
+    return (
+        around.on_branch
+        or around.is_table
+        or (around.normalized_later and gain > _NORMALIZABLE_GAIN)
     )
 
 
@@ -148,18 +154,14 @@ def _fixed_scale(
 def _may_fade(kernel: Kernel, kernels: Kernels, gain: float) -> bool:
     """Returns whether it is no fault that a kernel makes its signal small.
 
-    What a cell takes in is summed over the steps, however many there are. A table, a branch or a
-    head that starts small is no fault: the stream goes on without the branch, and the loss of the
-    head is that of a guess.
+    What a cell takes in is summed over the steps, however many there are, and of a head that starts
+    small the loss is that of a guess.
     """
-    around = kernel.context
     return bool(
         kernel.cell
-        or around.is_table
-        or around.on_branch
-        or (around.normalized_later and gain > _NORMALIZABLE_GAIN)
+        or _may_be_small(kernel, gain)
         or _makes_logits(kernel)
-        or (around.is_head and len(kernels.all) > 1)
+        or (kernel.context.is_head and len(kernels.all) > 1)
         or _is_unseen(kernel)
     )
 

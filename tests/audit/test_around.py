@@ -212,11 +212,27 @@ def patches(spread):
     return keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling1D()(x)))
 
 
-def test_small_positions_leave_a_scale_to_the_normalization_behind_and_large_ones_do_not():
-    assert not ki.audit(patches(0.02)).findings
-    [finding] = ki.audit(patches(1.0)).findings
-    assert finding.kind == "scale"
-    assert "conv2d" in finding.where[0]
+def test_small_positions_leave_a_scale_to_the_normalization_behind_and_large_ones_a_remark():
+    assert not ki.audit(patches(0.02)).remarks
+    report = ki.audit(patches(1.0))
+    [remark] = report.remarks
+    assert report.ok
+    assert remark.kind == "scale"
+    assert "conv2d" in remark.where[0]
+
+
+@pytest.mark.parametrize(("normalized", "alarm"), [(True, False), (False, True)])
+def test_patches_as_keras_reads_their_fans_are_small_only_where_nothing_normalizes(
+    normalized, alarm
+):
+    inputs = keras.Input((32, 32, 3))
+    x = layers.Reshape((16, 64))(layers.Conv2D(64, 8, 8)(inputs))
+    for _ in range(2):
+        x = x + layers.Dense(64)(layers.Dense(64, "gelu")(layers.LayerNormalization()(x)))
+    if normalized:
+        x = layers.LayerNormalization()(x)
+    model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling1D()(x)))
+    assert any(f.kind == "scale" for f in ki.audit(model).findings) is alarm
 
 
 SOUND |= {
