@@ -44,10 +44,10 @@ alarmed most have the fault that is named, and learn in spite of it: so three so
 with `from_logits=True`, which TensorFlow sees through.
 
 What the first run showed is found now, each as a kind: targets whose mean is far, though the way
-there takes fewer steps; an epsilon of a hundred times shorter steps; weights in float16 under Adam; constraints that take less of the kernels; linear nets of
-several outputs; a dropout at the end, which hid the activation. Exponentials as logits of a softmax
-are left in peace. Layers frozen as they were drawn are left in peace where those behind them learn
-something: random features are a method.
+there takes fewer steps; an epsilon of a hundred times shorter steps; weights in float16 under Adam;
+constraints that take less of the kernels; linear nets of several outputs; a dropout at the end,
+which hid the activation. Exponentials as logits of a softmax are left in peace. Layers frozen as
+they were drawn are, where those behind them learn something: random features are a method.
 
 First run, 190 of 192 mutants: {first}.
 
