@@ -40,6 +40,7 @@ SettingKind = Literal[
     "regularization",
     "dropout",
     "loss at the start",
+    "not finite",
     "learning rate too high",
     "learning rate too low",
     "class imbalance",

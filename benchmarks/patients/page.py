@@ -8,6 +8,7 @@ from program import Program
 from tables import PUBLISHED, counted, each_program, majority, overview
 
 Rows = Sequence[dict[str, Any]]
+MUTANTS = "\n## Mutants\n"  # the head of the section that `mutants.py --page` writes
 
 _HEAD = """\
 # Programs that do not train
@@ -162,7 +163,8 @@ _FIRST: Mapping[str, Mapping[str, tuple[int, int]]] = {
 def write(
     path: Path, parts: Mapping[str, dict[str, Program]], rows: Mapping[str, list[dict[str, Any]]]
 ) -> None:
-    """Writes the page."""
+    """Writes the page, but for what it says of mutants, which stays."""
+    _, head, rest = path.read_text().partition(MUTANTS) if path.exists() else ("", "", "")
     shown = {part: head for part, head in _SECTIONS.items() if rows.get(part)}
     seeds = len({row["seed"] for row in rows.get("collected", [])})
     text = _HEAD.format(
@@ -180,7 +182,7 @@ def write(
         if good:
             text += f"\n{_left_in_peace(good)}\n"
         text += "\n"
-    path.write_text(text.rstrip("\n") + "\n")
+    path.write_text(text.rstrip("\n") + "\n" + head + rest)
 
 
 def _figures(part: str, rows: Mapping[str, Rows]) -> tuple[str, dict[str, Any], dict[str, Any]]:

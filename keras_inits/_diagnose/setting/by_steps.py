@@ -30,7 +30,9 @@ from keras_inits._diagnose.setting.trials.tries import BUDGET, LAYERS, UNTAUGHT,
 from keras_inits._finding_kinds import SettingKind
 from keras_inits._reporting import Finding
 
-_RATES: frozenset[SettingKind] = frozenset({"learning rate too high", "learning rate too low"})
+_RATES: frozenset[SettingKind] = frozenset(
+    {"not finite", "learning rate too high", "learning rate too low"}
+)
 # What explains a rate, or a loss at the start, which are then not named on top.
 _EXPLAINING: frozenset[SettingKind] = frozenset(
     {
@@ -153,9 +155,15 @@ def _weighed(tries: Tries, findings: Sequence[Finding], lost: bool) -> Weighed:
 
 def _of_rate(tries: Tries) -> list[Finding]:
     """Returns what is wrong with the length of the steps."""
-    found = _too_high(tries) or _too_low(tries)
+    found = _of_half_precision(tries) or _too_high(tries) or _too_low(tries)
     found = found or small_steps.over_soon(tries.optimizer, tries.attempt)
     return [found] if found else []
+
+
+def _of_half_precision(tries: Tries) -> Finding | None:
+    if not any(v.dtype == "float16" for v in tries.case.copy.trained):
+        return None
+    return small_steps.rounded(tries.own, tries.optimizer, tries.attempt)
 
 
 def _too_high(tries: Tries) -> Finding | None:

@@ -190,16 +190,19 @@ def target_scale(tries: Tries) -> list[Finding]:
         squared = kind.name == "mean_squared_error"
         later = None
         if tries.longer and pace.far(goal, own, best, squared=squared):
-            still = pace.far(goal, tries.own_longer, best, squared=squared)
+            still = pace.far(goal, tries.own_longer, best, squared=squared, times=1.0)
             later = tries.own_longer if still else None
         if later is None and not pace.suspicious(goal):
             continue
         scaled = pace.standardized(goal)
         given = [*flat]
         given[index] = ops.cast(ops.convert_to_tensor(scaled), flat[index].dtype)
-        other = tries.attempt(own.rate, y=keras.tree.pack_sequence_as(case.y, given))
+        steps = tries.longer if later else 0
+        other = tries.attempt(own.rate, y=keras.tree.pack_sequence_as(case.y, given), steps=steps)
         again = best - (guess(goal, kind, weighed) or 0.0)
         again += guess(targets_of(scaled), kind, weighed) or 1.0
+        if later and other.end > pace.HALF * again:
+            later = later if pace.far(goal, later, best, squared=squared) else None
         found += [pace.finding(goal, own, best, other, again, later)]
     return [each for each in found if each]
 

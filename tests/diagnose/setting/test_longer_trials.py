@@ -83,6 +83,50 @@ def test_constraints_that_leave_nothing_of_kernels_are_found(limit, kinds):
     assert _kinds(model, X, CLASSES, SPARSE, keras.optimizers.Adam(0.01)) == kinds
 
 
+def test_kernels_that_may_not_be_negative_are_found_where_nothing_is_learned_so():
+    given = [layers.Dense(32, "relu", kernel_constraint="non_neg") for _ in range(2)]
+    end = layers.Dense(1, "sigmoid", kernel_constraint="non_neg")
+    model = keras.Sequential([keras.Input((6,)), *given, end])
+    y = X[:, 0] + X[:, 1] < 0
+    assert _kinds(model, X, y, "binary_crossentropy", "adam") == ["regularization"]
+
+
+@pytest.mark.parametrize(("offset", "kinds"), [(20.0, ["target scale"]), (1.0, [])])
+def test_targets_whose_mean_is_far_are_found_where_a_guess_is_as_good(offset, kinds):
+    model = keras.Sequential([keras.Input((6,)), layers.Dense(48, "relu"), layers.Dense(1)])
+    y = X[:, 0] + X[:, 1] + offset
+    assert _kinds(model, X, y, "mse", keras.optimizers.Adam(3e-3)) == kinds
+
+
+def test_steps_without_a_bound_in_float16_are_put_down_to_epsilon():
+    half = [layers.Dense(32, "relu", dtype="float16"), layers.Dense(3, "softmax", dtype="float16")]
+    model = keras.Sequential([keras.Input((6,), dtype="float16"), *half])
+    model.compile(keras.optimizers.Adam(0.01), SPARSE)
+    (found,) = examine(model, X.astype("float16"), CLASSES).findings
+    assert (found.kind, found.where) == ("not finite", ("optimizer",))
+    assert "model.optimizer.epsilon = 0.0001" in found.remedy
+
+
+def test_two_outputs_of_one_linear_map_are_found():
+    given = keras.Input((6,))
+    h = layers.Dense(32, name="inner")(given)
+    ends = [layers.Dense(3, "softmax", name="kind")(h), layers.Dense(1, name="value")(h)]
+    model = keras.Model(given, ends)
+    model.compile("adam", [SPARSE, "mse"])
+    (found,) = examine(model, X, [CLASSES, X[:, :1] ** 2]).findings
+    assert found.kind == "missing activation"
+    assert 'get_layer("inner").activation' in found.remedy
+    assert 'get_layer("value").activation' not in found.remedy
+
+
+def test_a_dropout_at_the_end_is_named_and_not_the_activation_in_front_of_it():
+    model = keras.Sequential(
+        [keras.Input((6,)), layers.Dense(6, "sigmoid"), layers.Dropout(0.5, name="drop")]
+    )
+    y = (X > 0).astype("float32")
+    assert _kinds(model, X, y, "binary_crossentropy", "adam") == ["dropout"]
+
+
 @pytest.mark.parametrize(("hidden_layers", "kinds"), [(2, ["learning rate too low"]), (0, [])])
 def test_an_optimizer_that_forgets_where_kernels_start_is_found_behind_hidden_layers(
     hidden_layers, kinds

@@ -54,6 +54,7 @@ def test_a_function_named_like_a_loss_is_not_taken_for_it():
         (CLASSES, "softmax", 4, SPARSE),
         (CLASSES[:, None], "softmax", 4, SPARSE),
         (CLASSES, "linear", 4, LossKind(SPARSE.name, from_logits=True)),
+        (CLASSES, "exponential", 4, LossKind(SPARSE.name, from_logits=True)),
         (CLASSES > 1, "sigmoid", 1, BINARY),
         (CLASSES > 1, "linear", 1, LossKind(BINARY.name, from_logits=True)),
         (np.eye(2)[CLASSES % 2], "sigmoid", 2, BINARY),  # two exclusive classes: workable
@@ -93,6 +94,7 @@ def test_fitting_ends_are_left_in_peace(y, activation, units, loss):
         (CLASSES > 1, "relu", 1, BINARY, "output activation"),
         (CLASSES > 1, "linear", 1, BINARY, "output activation"),
         (CLASSES > 1, "sigmoid", 1, LossKind(BINARY.name, True), "output activation"),
+        (CLASSES, "relu", 4, LossKind(SPARSE.name, True), "output activation"),
         (ONE_HOT, "sigmoid", 4, SHARES, "output activation"),
         (ONE_HOT, "linear", 4, SHARES, "output activation"),
         (ONE_HOT, "softmax", 4, LossKind(SHARES.name, True), "output activation"),

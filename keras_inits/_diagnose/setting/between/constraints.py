@@ -13,7 +13,8 @@ from keras_inits._reporting import Finding
 
 SAME_OUTPUTS = 1e-3  # of what outputs differed by, with float32's rounding
 UNMOVED, LESS = 0.1, 0.8  # of a kernel at the start; of the loss, where it counts as learned
-CUT = 0.1  # of a kernel's norm at the start; what is left of it
+CUT = 0.1  # of what outputs differed by at the start
+KEPT_NORM = 0.9  # of a kernel at the start, by a constraint; whether it matters steps tell
 # FTRL's weights are its rate times the sum of their gradients over its root mean square: the rate
 # is the size of a weight after the first step, and kernels have a tenth to one.
 RATES = (0.1, 0.5, 1.0)
@@ -103,7 +104,7 @@ def _started_over(tries: Tries) -> Finding | None:
 
 
 def _constrained(tries: Tries) -> list[Finding]:
-    """Returns the finding that constraints leave next to nothing of kernels."""
+    """Returns the finding that constraints leave nothing of kernels that would learn."""
     best = tries.untaught
     if not best:
         return []
@@ -118,7 +119,7 @@ def _constrained(tries: Tries) -> list[Finding]:
                 float(np.linalg.norm(ops.convert_to_numpy(value).ravel()))
                 for value in (weight, constraint(weight))
             )
-            if after < CUT * before:
+            if after < KEPT_NORM * before:
                 cut[weight.path], names[layer.name] = after / before, None
     if not cut or tries.own_longer.end < UNTAUGHT * best:
         return []
@@ -133,10 +134,11 @@ def _constrained(tries: Tries) -> list[Finding]:
             where=(*names, "loss"),
             evidence=(
                 f"the first step cuts the kernels of {', '.join(names)} to {min(cut.values()):.2g} "
-                f"of their size by their constraints (limit {CUT:g}); {tries.longer} steps on a "
-                f"copy lead to a loss of {tries.own_longer.end:.3g}, without them to {free.end:.3g}"
+                f"of their size by their constraints (limit {KEPT_NORM:g}); {tries.longer} steps "
+                f"on a copy lead to a loss of {tries.own_longer.end:.3g}, without them to "
+                f"{free.end:.3g}"
             ),
-            consequence="Signal and gradient fade by as much at each of these layers",
+            consequence="Signal and gradient fade, or kernels may not be what the task wants",
             remedy=on_weights(f"w.path in {(*cut,)}", "constraint", "keras.constraints.MaxNorm(3)"),
             numbers={"cut": min(cut.values()), "end": tries.own_longer.end, "better_end": free.end},
         )

@@ -31,6 +31,8 @@ _NORMALIZATIONS = (
     L.GroupNormalization,
     L.RMSNormalization,
 )
+# What they leave out in training is no matter of range.
+_DROPOUTS = (L.Dropout, L.SpatialDropout1D, L.SpatialDropout2D, L.SpatialDropout3D)
 _OPERATIONS = ("softmax", "sigmoid", "relu", "tanh", "softplus", "exp")
 
 
@@ -51,6 +53,10 @@ def name_of(layer: Any) -> str:
     if hasattr(layer, "activation"):
         return getattr(layer.activation, "__name__", "unknown")
     return "unknown"
+
+
+def _passes(operation: Any) -> bool:
+    return shapes(operation) or isinstance(operation, _DROPOUTS)
 
 
 def _trained(layer: Any) -> bool:
@@ -87,7 +93,7 @@ def _seen(chain: list[Any], place: int, picture: Callable[[], Wiring | None]) ->
 def _along(picture: Wiring, index: int) -> list[Any]:
     found: list[Any] = []
     while index >= 0 and len(found) < 2:
-        if not shapes(picture.subjects[index]):
+        if not _passes(picture.subjects[index]):
             found.append(picture.subjects[index])
         sources = picture.calls[index].signals
         if len(sources) != 1:
@@ -132,7 +138,7 @@ def _sums_to_one(output: np.ndarray) -> bool:
 def _chains(model: Any, number: int) -> list[list[Any]]:
     """Returns the last operations before each output, the last first; two at most."""
     if isinstance(model, keras.Sequential):
-        layers = [la for la in reversed(model.layers) if not shapes(la)]
+        layers = [la for la in reversed(model.layers) if not _passes(la)]
         if layers and isinstance(layers[0], keras.Model):
             return _chains(layers[0], number)
         return [layers[:2]] * number
@@ -151,7 +157,7 @@ def _back(model: Any, tensor: Any, steps: int) -> list[Any]:
             place = next(i for i, t in enumerate(made) if t is tensor)
             return _chains(operation, len(made))[place]
         given = tensors_of(operation, "input")
-        passing = shapes(operation)
+        passing = _passes(operation)
         left = steps - (not passing)
         rest = _back(model, given[0], left) if len(given) == 1 and left else []
         return rest if passing else [operation, *rest]

@@ -8,6 +8,8 @@ from keras import ops
 
 from keras_inits._diagnose.backends import backend
 from keras_inits._diagnose.setting.case import Case
+from keras_inits._diagnose.setting.plain import Targets
+from keras_inits._diagnose.setting.reading import tensors_of
 from keras_inits._diagnose.setting.remedies import COMPILE
 from keras_inits._keras_internals import all_layers
 from keras_inits._reporting import Finding
@@ -20,28 +22,32 @@ def check(case: Case) -> list[Finding]:
     """Returns the finding that kernels follow each other with nothing nonlinear between."""
     layers = kernels(case.model)
     flat = keras.tree.flatten(case.x)
-    if len(layers) < 2 or len(flat) != 1 or len(case.parts) != 1 or len(flat[0]) < 20:
+    if len(layers) < 2 or len(flat) != 1 or not case.parts or len(flat[0]) < 20:
         return []
     if not backend.is_floating(flat[0]) or curved_by_name(case.model):
         return []
-    goal = case.parts[0][0]
 
     def logits(x: np.ndarray) -> np.ndarray:
         given = ops.convert_to_tensor(x)
         made = backend.with_logits(lambda: case.copy.outputs(given, training=False))
-        return np.asarray(ops.convert_to_numpy(made[0]))
+        whole = [ops.convert_to_numpy(part).reshape(len(x), -1) for part in made]
+        return np.concatenate(whole, axis=1)
 
     x = ops.convert_to_numpy(flat[0])
     if not is_affine(logits, x, np.random.default_rng(0)):
         return []
-    wanted = goal.values
+    kept = [la.name for la in all_layers(case.model) if is_straight(la)]
+    kept += [la.name for la in _last(case.model)]
+    wanted = [_wanted(goal) for goal, _, _ in case.parts]
+    found = (finding(layers, *explained(x, y), kept) for y in wanted if len(y) == len(x))
+    return [each for each in found if each][:1]
+
+
+def _wanted(goal: Targets) -> np.ndarray:
+    """Returns targets as numbers whose variance can be explained, a column for each class."""
     if goal.classes and not goal.one_hot:
-        wanted = np.equal.outer(wanted.ravel(), np.unique(wanted)).astype(float)
-    if len(wanted) != len(x):
-        return []
-    straight = [la.name for la in all_layers(case.model) if is_straight(la)]
-    found = finding(layers, *explained(x, wanted), straight)
-    return [found] if found else []
+        return np.asarray(np.equal.outer(goal.values.ravel(), np.unique(goal.values)), float)
+    return np.asarray(goal.values)
 
 
 def is_affine(
@@ -109,7 +115,7 @@ def _left_out(kernels: list[np.ndarray], y: np.ndarray, order: np.ndarray) -> fl
 
 
 def finding(
-    layers: tuple[str, ...], linear: float, curved: float, straight: Sequence[str] = ()
+    layers: tuple[str, ...], linear: float, curved: float, kept: Sequence[str] = ()
 ) -> Finding | None:
     """Returns the finding that the task is curved and the model is not.
 
@@ -117,7 +123,7 @@ def finding(
         layers: in which it is linear.
         linear: the share of the variance of targets that a linear fit explains.
         curved: that of a curved one.
-        straight: those of the layers that are activations.
+        kept: those that the remedy leaves as they are.
     """
     if curved - linear < GAP:
         return None
@@ -133,8 +139,8 @@ def finding(
         remedy=(
             "".join(
                 f'model.get_layer("{name}").activation = keras.activations.relu; '
-                for name in layers[:-1]
-                if name not in straight
+                for name in layers
+                if name not in kept
             )
             + COMPILE
         ),
@@ -170,14 +176,23 @@ _CURVED = (
 
 def curved_by_name(model: keras.Model) -> bool:
     """Says whether a layer before the last is nonlinear by its kind: nothing need be tried then."""
-    layers = list(model.layers)
-    for layer in layers[:-1]:
+    last = _last(model)
+    for layer in model.layers:
+        if layer in last:
+            continue
         if isinstance(layer, keras.Model):
             return True  # looked at by `is_affine` alone, would cost a pass
         name = getattr(getattr(layer, "activation", None), "__name__", "linear")
         if (isinstance(layer, _CURVED) and not is_straight(layer)) or name != "linear":
             return True
     return False
+
+
+def _last(model: keras.Model) -> list[keras.Layer]:
+    """Returns the layers that make the outputs; of a subclassed model its last one."""
+    made = [id(tensor) for tensor in tensors_of(model, "outputs")]
+    found = [la for la in model.layers if any(id(t) in made for t in tensors_of(la, "output"))]
+    return found or list(model.layers[-1:])
 
 
 def is_straight(layer: keras.Layer) -> bool:

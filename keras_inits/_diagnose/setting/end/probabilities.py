@@ -90,7 +90,7 @@ def exclusive(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
     if loss.from_logits:
         if gives:
             return [_logits_of_probabilities(end)]
-        return [_half(end)] if end.activation in ("relu", "relu6", "exponential") else []
+        return [_flat_at_zero(end)] if end.activation in ("relu", "relu6") else []
     if gives is False:
         return [_no_probabilities(end, loss)]
     if end.activation == "sigmoid":
@@ -192,6 +192,16 @@ def _half(end: End) -> Finding:
         evidence=f"{end.layer} ends in {end.activation}, and the loss takes its outputs for logits",
         consequence="No logit is below 0, so that no probability falls below one half",
         remedy=new_activation(end, "linear"),
+    )
+
+
+def _flat_at_zero(end: End) -> Finding:
+    """Says it of a softmax in the loss, to which logits above 0 are as good as any others."""
+    return on_activation(
+        f"{end.layer} ends in {end.activation}, and the loss takes its outputs for logits",
+        "A class whose logit is 0 has no gradient, and no class can be pushed below the one that "
+        "says nothing",
+        new_activation(end, "linear"),
     )
 
 

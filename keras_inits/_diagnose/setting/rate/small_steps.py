@@ -13,7 +13,6 @@ from keras_inits._diagnose.setting.rate.rates import (
     ADAPTIVE,
     ADAPTIVE_LOW,
     FALLS,
-    LOW,
     STAYS,
     STIRS,
     collapsed,
@@ -36,8 +35,11 @@ MORE_STEPS = 5  # times as many steps, to see whether there was more to learn
 # The default of Keras. Adam's authors have 1e-8, https://arxiv.org/abs/1412.6980.
 EPSILON = 1e-7
 # RMSprop for Inception has 1, Adam for BERT 1e-6: looked at is what is far above the default, and
-# called too large only where steps are `LOW` times as short by it.
-FAR_EPSILON = 1e-4
+# called too large only where steps are `SHORT` times as short by it.
+FAR_EPSILON, SHORT = 1e-4, 100.0
+# Of float16, below the least number with all of its digits: divided by it, a gradient of which the
+# square is rounded to 0 makes a step without a bound.
+LEAST = 6.1e-5
 
 
 def worth(schedule: Callable[[int], float]) -> tuple[float, float]:
@@ -153,18 +155,18 @@ def muted(own: Trial, optimizer: Any, attempt: Callable[..., Trial]) -> Finding 
     ratios = [a / b for a, b in zip(own.moved, other.moved, strict=True) if b > 0]
     share = sorted(ratios)[len(ratios) // 2] if ratios else 1.0
     needed = STIRS if fall(own) < STAYS else FALLS / 4
-    if share > 1 / LOW or fall(other) < max(needed, 20 * fall(own)) or collapsed(other):
+    if share > 1 / SHORT or fall(other) < max(needed, 20 * fall(own)) or collapsed(other):
         return None
     return Finding(
         kind="learning rate too low",
         where=("optimizer",),
         evidence=(
             f"epsilon={epsilon:g} is so far above the gradients that steps are {share:.2g} of what "
-            f"they are with {EPSILON:g} (limit {1 / LOW:.2g}); in {len(own.losses)} steps at "
+            f"they are with {EPSILON:g} (limit {1 / SHORT:.2g}); in {len(own.losses)} steps at "
             f"{own.rate:.3g}, on a copy, the loss falls by {max(fall(own), 0):.2g} of itself, with "
             f"{EPSILON:g} by {fall(other):.2g}"
         ),
-        consequence="Training takes hundreds of times as long as it must",
+        consequence="Training takes a hundred times as long as it must, or more",
         remedy=f"{written(optimizer)}.epsilon = {EPSILON:g}; {COMPILE}",
         numbers={
             "epsilon": float(epsilon),
@@ -172,6 +174,43 @@ def muted(own: Trial, optimizer: Any, attempt: Callable[..., Trial]) -> Finding 
             "end": own.end,
             "better_end": other.end,
         },
+    )
+
+
+def rounded(own: Trial, optimizer: Any, attempt: Callable[..., Trial]) -> Finding | None:
+    """Returns the finding that steps are infinite since an optimizer's epsilon is none in float16.
+
+    Args:
+        own: the trial with the optimizer, of weights in float16.
+        optimizer: the compiled one.
+        attempt: returns the trial at a rate with another `optimizer`.
+    """
+    compiled = inner(optimizer)
+    epsilon = getattr(compiled, "epsilon", None)
+    if own.end < math.inf or not isinstance(epsilon, float) or epsilon >= LEAST:
+        return None
+    config = {**compiled.get_config(), "epsilon": FAR_EPSILON, "learning_rate": own.rate}
+    other = attempt(own.rate, optimizer=type(compiled).from_config(config))
+    if not other.end < other.start:
+        return None
+    return Finding(
+        kind="not finite",
+        where=("optimizer",),
+        evidence=(
+            f"weights are float16, where epsilon={epsilon:g} is next to nothing; in "
+            f"{len(own.losses)} steps on a copy the loss goes from {own.start:.3g} to NaN or "
+            f"infinity, with {FAR_EPSILON:g} to {other.end:.3g}"
+        ),
+        consequence=(
+            "The square of a small gradient is rounded to 0, and the step is that gradient over "
+            "epsilon"
+        ),
+        remedy=(
+            'keras.config.set_dtype_policy("mixed_float16") before the model is made, which '
+            "keeps weights in float32; or "
+            f"{written(optimizer)}.epsilon = {FAR_EPSILON:g}; {COMPILE}"
+        ),
+        numbers={"epsilon": epsilon, "better_end": other.end},
     )
 
 

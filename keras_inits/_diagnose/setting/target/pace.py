@@ -19,9 +19,10 @@ AHEAD = 3000.0
 HUGE = 100.0  # root mean square of targets that throw a net of unit outputs off
 SLOWER = 50.0  # times as many steps as with scaled targets
 TINY_TARGET = 1e-3  # Adam's first step moves an output by more
-# Times the loss of a guess, after the longer trial: the mean of the targets is three deviations
-# away and more, and all that was learned is a part of the way to it.
-STILL_FAR = 10.0
+# Times the loss of a guess, after the first trial: the mean of the targets is three deviations away
+# and more, and all that was learned is a part of the way to it. Where the longer trial is no better
+# than a guess, and explains half of scaled targets, that way is what is wrong.
+STILL_FAR, HALF = 10.0, 0.5
 
 
 def suspicious(targets: Targets) -> bool:
@@ -30,18 +31,21 @@ def suspicious(targets: Targets) -> bool:
     return rms >= SIZE or 0 < rms <= TINY_TARGET
 
 
-def far(targets: Targets, trial: Trial, best: float, *, squared: bool) -> bool:
+def far(
+    targets: Targets, trial: Trial, best: float, *, squared: bool, times: float = STILL_FAR
+) -> bool:
     """Says whether a trial ends far from targets whose mean is far from 0, for what they vary.
 
     Args:
         targets: as they are.
-        trial: the longer one.
+        trial: of them.
         best: the loss of the best constant guess.
         squared: whether the loss is that of squares, not of distances.
+        times: the best squared loss, from which on it is far.
     """
     power = 1.0 if squared else 0.5
     near = trial.start <= 2 * size(targets) ** (2 * power)  # else outputs are what is large
-    left = STILL_FAR**power * best < trial.of_data < trial.start
+    left = times**power * best < trial.of_data < trial.start
     return bool(distant(targets) and near and left)
 
 

@@ -1,0 +1,1 @@
+"""Programs that train, and the operators that spoil them."""
