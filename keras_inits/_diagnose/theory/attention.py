@@ -111,8 +111,10 @@ class Tokens:
             return math.inf
         key = np.repeat(key, query.shape[1] // key.shape[1], axis=1)
         both = np.einsum("nhi,nhj,mhj,mhk->hik", query, query, key, key, optimize=True)
-        shares = np.trace(both @ both, axis1=1, axis2=2) / np.trace(both, axis1=1, axis2=2) ** 2
-        return 1 / float(np.mean(shares)) if np.all(shares > 0) else math.inf
+        total = np.trace(both, axis1=1, axis2=2)
+        if not np.all(total > 0):  # queries or keys of zeros
+            return math.inf
+        return 1 / float(np.mean(np.trace(both @ both, axis1=1, axis2=2) / total**2))
 
     def _heads(self, source: int) -> NDArray[np.float64] | None:
         """Returns a kernel that makes queries or keys, `(inputs, heads, width)`."""
