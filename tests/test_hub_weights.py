@@ -48,7 +48,7 @@ NOT_BUILT = {"JaxLayer", "FlaxLayer", "TorchModuleWrapper", "Normalization"}
 
 
 def makes_weights(layer_type):
-    """Says whether a class or one of its bases makes weights in its own code."""
+    """Returns whether a class or one of its bases makes weights in its own code."""
     own = [c for c in layer_type.__mro__ if issubclass(c, layers.Layer) and c is not layers.Layer]
     return any("self.add_weight(" in inspect.getsource(c) for c in own)
 
@@ -207,7 +207,7 @@ def test_the_filters_of_a_gated_delta_net_sum_over_their_taps(keras_hub):
 
 
 def works(call):
-    """Says whether a call returns: what Keras Hub fails at by itself is not asked of us."""
+    """Returns whether a call returns: what Keras Hub fails at by itself is not asked of us."""
     try:
         call()
     except Exception:

@@ -85,7 +85,7 @@ def kernels(making, spec):
 
 
 def fills(scheme, shape, holder=None):
-    """Says whether the scheme can fill a kernel of that shape in that layer."""
+    """Returns whether the scheme can fill a kernel of that shape in that layer."""
     handed = HANDS_AXES and isinstance(scheme, keras.initializers.VarianceScaling)
     kernel = KernelGeometry.from_shape(shape, *AXES.get(holder, ()) if handed else ())
     if isinstance(scheme, keras_inits.IdentityInit):
@@ -147,7 +147,7 @@ def test_a_small_or_empty_shape_is_filled_or_refused(name, shape):
 
 
 def has_he_scale(values, fan_in):
-    """Says whether the standard deviation is He's within 5 standard errors."""
+    """Returns whether the standard deviation is He's within 5 standard errors."""
     stddev = math.sqrt(2 / fan_in)
     return abs(np.std(values) - stddev) <= 5 * stddev / math.sqrt(2 * np.size(values))
 

@@ -245,7 +245,7 @@ def test_every_argument_is_described_in_full(name):
 
 
 def of_that_scale(stddevs, expected):
-    """Says whether the mean of the standard deviations of several draws is the one expected."""
+    """Returns whether the mean of the standard deviations of several draws is the one expected."""
     error = 5 * np.std(stddevs, ddof=1) / len(stddevs) ** 0.5
     return (
         abs(np.mean(stddevs) - expected) <= error + 1e-6 * expected + 1e-15

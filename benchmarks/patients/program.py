@@ -64,11 +64,11 @@ class Fault:
     where: str | int
 
     def named(self, finding: Any) -> bool:
-        """Says whether a finding names this cause."""
+        """Returns whether a finding names this cause."""
         return finding.kind in NAMED_BY[self.kind]
 
     def located(self, finding: Any, model: keras.Model) -> bool:
-        """Says whether a finding points to the place of this fault."""
+        """Returns whether a finding points to the place of this fault."""
         places = set(finding.where)
         if isinstance(self.where, int):
             name = model.layers[self.where].name

@@ -168,7 +168,7 @@ class _Ways:
         return frozenset(b.kernel for b in branches if b.kernel is not None)
 
     def is_silenced(self, call: Call, made: Any) -> bool:
-        """Says whether every way from a call meets a factor of 0 whose gradient is 0 as well.
+        """Returns whether every way from a call meets a factor of 0 whose gradient is 0 as well.
 
         Args:
             call: whose kernel is 0; nothing else goes into the factor.
@@ -182,7 +182,7 @@ class _Ways:
         return all(self._silences(one, made) for one in following)
 
     def _silences(self, call: Call, given: Any) -> bool:
-        """Says whether a call, or every way from it, multiplies all that it is given by 0."""
+        """Returns whether a call, or every way from it, multiplies all that it is given by 0."""
         if len(set(call.signals)) != 1:
             return False
         if self._is_zero_factor(call) and (call.kind is Kind.NORMALIZATION or _is_zero(given)):
@@ -221,7 +221,7 @@ def _is_zero(value: Any) -> bool:
 
 
 def _is_normalized(found: Wiring, call: Call, size: float) -> bool:
-    """Says whether each way from a call passes a normalization that takes its scale away.
+    """Returns whether each way from a call passes a normalization that takes its scale away.
 
     Args:
         found: of the model.
@@ -260,7 +260,7 @@ def _keeps_factor(found: Wiring, one: Call, start: int, size: float) -> bool:
 
 
 def _is_small_table(found: Wiring, source: int, size: float) -> bool:
-    """Says whether a signal is a table, of no input, whose values are half of `size` or less."""
+    """Returns whether a signal is a table, of no input, whose values are half of `size` or less."""
     if source < 0 or found.calls[source].signals or not found.calls[source].weights:
         return False
     tables = variables_of(found.step(found.calls[source]))

@@ -149,7 +149,7 @@ class _Walk:
         return tuple(dict.fromkeys(found))
 
     def _mixes_places(self, call: Call, source: int) -> bool:
-        """Says whether a product of signals is the mean of values under weights of a softmax."""
+        """Returns whether a product of signals is the mean of values under weights of a softmax."""
         if call.kind is Kind.ATTENTION:
             return len(call.signals) > 2 and source == call.signals[2] not in call.signals[:2]
         others = [s for s in call.signals if s != source and s >= 0]

@@ -67,7 +67,7 @@ def too_few(evidence: Evidence) -> Found:
 
 
 def _is_of_batch(layer: Any, call: Call) -> bool:
-    """Says whether a batch normalization over one or two values used those of the batch."""
+    """Returns whether a batch normalization over one or two values used those of the batch."""
     if call.columns is None or call.inputs is None:
         return False
     beta = 0.0 if layer.beta is None else keras.ops.convert_to_numpy(layer.beta)

@@ -133,7 +133,7 @@ def _(x: types.GeneratorType) -> Any:  # type: ignore[type-arg]
 
 
 def _is_a(x: Any, name: str, module: str) -> bool:
-    """Says whether a value is of a class, whose package need not be loaded for that."""
+    """Returns whether a value is of a class, whose package need not be loaded for that."""
     return any(
         base.__name__ == name and base.__module__.startswith(module) for base in type(x).__mro__
     )

@@ -73,7 +73,7 @@ class Evidence:
         return picture.draw(self.model, self.inputs, self.calls, self.outputs)
 
     def is_normalized(self, index: int) -> bool:
-        """Says whether a normalization takes the scale of a call's output away, on every way."""
+        """Returns whether a normalization takes the scale of a call's output away, on every way."""
         most = self.thresholds.growth
         if self.picture is not None and index in self.picture.places:
             found = self.picture.normalizations(index, most)
@@ -98,7 +98,7 @@ class Evidence:
         return found
 
     def _is_even(self, taker: int, index: int) -> bool:
-        """Says whether a call is a sum of one call's output and others of its size."""
+        """Returns whether a call is a sum of one call's output and others of its size."""
         call = self.calls[taker]
         if not isinstance(call.layer, keras.layers.Add | keras.layers.Subtract):
             return False

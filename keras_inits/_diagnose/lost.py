@@ -71,7 +71,7 @@ def no_gradient(evidence: Evidence) -> Found:
 def _is_excused(
     evidence: Evidence, index: int, takers: Sequence[int], learns: Sequence[bool]
 ) -> bool:
-    """Says whether it is no fault that a call gets no gradient, or another's.
+    """Returns whether it is no fault that a call gets no gradient, or another's.
 
     Args:
         evidence: of the pass.
@@ -145,7 +145,7 @@ def _scored_against(evidence: Evidence, index: int) -> int | None:
 
 
 def _waits_for_partner(evidence: Evidence, index: int) -> bool:
-    """Says whether queries are scored against keys that start at 0, or keys against such queries.
+    """Returns whether queries are scored against keys of zeros, or keys against such queries.
 
     They take the gradient of the others for one step alone. Where both do, `stuck` says so.
     """
@@ -156,7 +156,7 @@ def _waits_for_partner(evidence: Evidence, index: int) -> bool:
 
 
 def _is_still(evidence: Evidence, index: int) -> bool:
-    """Says whether a call has a kernel of zeros, puts out zeros, and gets no gradient."""
+    """Returns whether a call has a kernel of zeros, puts out zeros, and gets no gradient."""
     call = evidence.calls[index]
     if call.composite or call.gradient is None or not has_kernel(call.layer):
         return False
@@ -166,7 +166,7 @@ def _is_still(evidence: Evidence, index: int) -> bool:
 
 
 def _taught_otherwise(evidence: Evidence, index: int) -> bool:
-    """Says whether a call's weights learn from a loss that it adds itself, and all before it learn.
+    """Returns whether a call's weights learn from a loss that it adds, and all before it learn.
 
     So do the codes of a residual quantizer: what it hands on is taken off again.
     """
@@ -180,7 +180,7 @@ def _taught_otherwise(evidence: Evidence, index: int) -> bool:
 
 
 def _taught_elsewhere(evidence: Evidence, index: int) -> bool:
-    """Says whether a gradient comes to other calls of the layer, and of all layers before it.
+    """Returns whether a gradient comes to other calls of the layer, and of all layers before it.
 
     So it does to a critic whose slope is part of the loss (Gulrajani et al. 2017): what rectifiers
     make of that pass has no part in the slope, and the weights learn by it all the same.
@@ -192,7 +192,7 @@ def _taught_elsewhere(evidence: Evidence, index: int) -> bool:
 
 
 def _innocent(evidence: Evidence, index: int) -> bool:
-    """Says whether a call is given zeros, which stops its gradient, or loses its own as well."""
+    """Returns whether a call is given zeros, which stops its gradient, or loses its own as well."""
     inputs = evidence.calls[index].inputs
     silent = inputs is not None and inputs.second_moment == 0
     return silent or _own_gradient_is_zero(evidence, index)
@@ -205,7 +205,7 @@ def _alive(evidence: Evidence, index: int) -> bool:
 
 
 def _learning(evidence: Evidence) -> list[bool]:
-    """Says of each call whether it or what leads to it has weights that training should move."""
+    """Returns for each call whether it, or what leads to it, has weights that are to move."""
     result: list[bool] = []
     for index, call in enumerate(evidence.calls):
         before = [i for i in {*call.before, *call.made_from} if 0 <= i < index]
@@ -214,7 +214,7 @@ def _learning(evidence: Evidence) -> list[bool]:
 
 
 def _is_unread(evidence: Evidence, index: int, learns: Sequence[bool]) -> bool:
-    """Says whether a call reads none of its own weights, and nothing before it learns.
+    """Returns whether a call reads none of its own weights, and nothing before it learns.
 
     So does a layer that makes masks, and keeps an embedding for another use of it.
     """
@@ -226,7 +226,7 @@ def _is_unread(evidence: Evidence, index: int, learns: Sequence[bool]) -> bool:
 
 
 def _waits(evidence: Evidence, index: int) -> bool:
-    """Says whether a call has a weight of zeros, which is why nothing comes through it yet."""
+    """Returns whether a call has a weight of zeros, which is why nothing comes through it yet."""
     return any(weight.norm == 0 and weight.gradient_norm > 0 for weight in _scales(evidence, index))
 
 

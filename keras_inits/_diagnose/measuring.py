@@ -164,7 +164,7 @@ def near_bounds(x: Any, bounds: Bounds) -> float:
 
 
 def within(x: Any, bounds: Bounds, share: float) -> Any:
-    """Says of each entry whether it is within a share of the distance of `bounds` from one."""
+    """Returns for each entry whether it is within a share of the distance of `bounds` from one."""
     lower, upper = bounds
     span = 2.0 * abs(upper if upper is not None else lower or 1.0)
     if lower is not None and upper is not None:

@@ -65,7 +65,7 @@ def _of_given(model: keras.Model, loss: Any) -> Objective:
 
 
 def is_without_loss(model: keras.Model) -> bool:
-    """Says whether a model was compiled without a loss and does not compute one itself."""
+    """Returns whether a model was compiled without a loss and does not compute one itself."""
     own = type(model).compute_loss is not keras.Model.compute_loss
     return not own and getattr(model, "loss", None) is None
 
@@ -91,7 +91,7 @@ def loss_scale(model: keras.Model) -> float:
 
 
 def has_own_step(model: keras.Model) -> bool:
-    """Says whether a compiled model trains by a `train_step` of its own."""
+    """Returns whether a compiled model trains by a `train_step` of its own."""
     own = type(model).train_step is not keras.Model.train_step
     return own and getattr(model, "compiled", False)
 

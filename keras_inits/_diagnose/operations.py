@@ -206,7 +206,7 @@ def cut(
 
 
 def _cuts(name: str, inputs: Iterable[Any], outputs: Sequence[Any]) -> bool:
-    """Says whether an operation hands no gradient back."""
+    """Returns whether an operation hands no gradient back."""
     if not any(map(backend.is_floating, inputs)):
         return False
     return name in _FLAT or (bool(outputs) and not any(map(backend.is_floating, outputs)))

@@ -51,7 +51,7 @@ class Picture:
         return [recorded.get(each.index) for each in after]
 
     def _is_even(self, call: Place, start: int, most: float) -> bool:
-        """Says whether a call is a sum in which what comes from `start` is of the others' size."""
+        """Returns whether a call is a sum whose part from `start` is of the others' size."""
         if call.kind is not Kind.SUM or call.type.lower() not in _EVEN:
             return False
         parts: dict[bool, list[float | None]] = {True: [], False: []}
@@ -106,7 +106,7 @@ def draw(
 
 
 def alike(own: Sequence[float | None], others: Sequence[float | None], most: float) -> bool:
-    """Says whether second moments are those of others, up to `most` in root mean square.
+    """Returns whether second moments are those of others, up to `most` in root mean square.
 
     So they are where there are no others.
     """
@@ -122,7 +122,7 @@ def alike(own: Sequence[float | None], others: Sequence[float | None], most: flo
 def takes_scale_away(
     calls: Sequence[Call], normalizations: Sequence[int | None], most: float
 ) -> bool:
-    """Says whether normalizations set a scale anew, to a factor of `most` at least.
+    """Returns whether normalizations set a scale anew, to a factor of `most` at least.
 
     What is far smaller than their epsilon stays small; that of such as were not recorded, None, is
     taken to be small enough.

@@ -117,7 +117,7 @@ def _measured(finding: Finding, before: Evidence, after: Evidence) -> tuple[str,
 
 
 def _improved(name: str, before: float, after: float) -> bool:
-    """Says whether at least half of what is wrong is gone: of a share, or of the decades off 1."""
+    """Returns whether half of what is wrong is gone: of a share, or of the decades off 1."""
     if not name or math.isnan(before) or math.isnan(after):
         return False
     if name in _SHARES.values():

@@ -113,7 +113,7 @@ def redraw(evidence: Evidence, index: int, scheme: str | None = None) -> str:
 
 
 def fits(evidence: Evidence, index: int) -> bool:
-    """Says whether `redraw` would change nothing: the kernel of a call is drawn so, its bias 0."""
+    """Returns whether `redraw` would change nothing: a kernel is drawn so, its bias is 0."""
     found = kernel_before(evidence, index)
     if found is None:
         return False

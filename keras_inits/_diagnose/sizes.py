@@ -361,7 +361,7 @@ def _rate(model: keras.Model) -> float:
 
 
 def _plain_descent(model: keras.Model) -> bool:
-    """Says whether the size of a gradient is the size of a step: not in Adam, nor with clipping."""
+    """Returns whether a gradient's size is the step's: not in Adam, nor with clipping."""
     optimizer = getattr(model, "optimizer", None)
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     if optimizer is None:

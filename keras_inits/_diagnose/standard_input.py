@@ -116,7 +116,7 @@ def _tokens(rng: np.random.Generator, vocabulary: int, shape: tuple[int, ...]) -
 
 
 def _is_image(shape: tuple[int, ...]) -> bool:
-    """Says whether `(batch, ...)` holds images, channels last or first."""
+    """Returns whether `(batch, ...)` holds images, channels last or first."""
     if len(shape) != 4:
         return False
     last = shape[3] in _CHANNELS and min(shape[1:3]) >= _SMALLEST_IMAGE
@@ -125,7 +125,7 @@ def _is_image(shape: tuple[int, ...]) -> bool:
 
 
 def _takes_pixels(model: keras.Model) -> bool:
-    """Says whether a model scales pixels itself: it divides by 64 or more, or takes off a mean."""
+    """Returns whether a model scales pixels: it divides by 64 or more, or takes off a mean."""
     return any(map(_scales_pixels, _all(model)))
 
 
@@ -176,7 +176,7 @@ def _vocabulary(model: keras.Model) -> int | None:
 
 
 def _is_of_segments(name: str) -> bool:
-    """Says whether an input or embedding is of segments, as that of BERT for two sentences."""
+    """Returns whether an input or embedding is of segments, as that of BERT for two sentences."""
     return any(word in name for word in ("segment", "token_type"))
 
 
@@ -188,7 +188,7 @@ def _longest(model: keras.Model) -> int:
 
 
 def _feeds_embedding(model: keras.Model, tensor: Any) -> bool:
-    """Says whether `tensor` goes straight into an embedding: then its floats are indices too."""
+    """Returns whether `tensor` goes straight into an embedding: then its floats are indices too."""
     embeddings = [e for e in _all(model) if isinstance(e, keras.layers.Embedding)]
     takers = [e for e in embeddings if getattr(e, "_inbound_nodes", None)]
     return any(tensor is taken for e in takers for taken in _inputs_of(e))

@@ -109,7 +109,7 @@ def _directions(rows: int) -> NDArray[np.float64]:
 
 
 def equal_columns(columns: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Says of each column of `(rows, units)` whether it equals an earlier one; zeros do not count.
+    """Returns for each column of `(rows, units)` whether it equals an earlier one that is not 0.
 
     Each pair is compared on its own scale, to 1e-6 of its largest entry: units of the same weights
     may differ by the order of float32 sums (2^-24 = 6e-8 for each), and units that only look alike

@@ -13,17 +13,17 @@ from keras_inits._layers.kinds import Kind, classes, is_a
 
 
 def is_noise(layer: keras.Layer) -> bool:
-    """Says whether a layer only adds noise, and only in training."""
+    """Returns whether a layer only adds noise, and only in training."""
     return is_a(layer, Kind.NOISE)
 
 
 def is_opaque(layer: keras.Layer) -> bool:
-    """Says whether a layer is seen from outside only: its inner layers run once a time step."""
+    """Returns whether a layer is seen from outside only: its inner layers run once a time step."""
     return is_a(layer, Kind.RECURRENT, Kind.OVER_TIME)
 
 
 def is_recurrent(layer: keras.Layer) -> bool:
-    """Says whether a layer goes through a sequence step by step."""
+    """Returns whether a layer goes through a sequence step by step."""
     return is_a(layer, Kind.RECURRENT)
 
 
@@ -70,7 +70,7 @@ def elementwise(layer: Any) -> Activation | None:
 
 
 def has_kernel(layer: keras.Layer) -> bool:
-    """Says whether a layer has a weight of two or more axes."""
+    """Returns whether a layer has a weight of two or more axes."""
     return any(len(weight.shape) > 1 for weight in layer.weights)
 
 
@@ -83,7 +83,7 @@ def own_kernel(layer: Any) -> Any:
 
 
 def is_judged(layer: Any) -> bool:
-    """Says whether the size of a layer's output, over that of its input, is the layer's doing.
+    """Returns whether the size of a layer's output, over that of its input, is the layer's doing.
 
     So it is for innermost layers with a kernel and for elementwise activations. Normalization,
     pooling, softmax, recurrence, merging and reshaping change sizes by design.
@@ -122,7 +122,7 @@ def saturation_bounds(activation: Activation | None) -> tuple[float | None, floa
 
 
 def rectifies(activation: Activation | None) -> bool:
-    """Says whether an activation is exactly 0 for low inputs, so that a unit can die."""
+    """Returns whether an activation is exactly 0 for low inputs, so that a unit can die."""
     return activation is not None and _shape_of(activation)[2]
 
 

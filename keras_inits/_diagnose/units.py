@@ -152,13 +152,13 @@ def symmetric(evidence: Evidence) -> Found:
 
 
 def _is_zero(evidence: Evidence, index: int) -> bool:
-    """Says whether a call has a kernel of zeros."""
+    """Returns whether a call has a kernel of zeros."""
     kernels = [w for w in evidence.calls[index].layer.trainable_weights if len(w.shape) > 1]
     return bool(kernels) and not any(np.any(keras.ops.convert_to_numpy(w)) for w in kernels)
 
 
 def _wakes(evidence: Evidence, index: int) -> bool:
-    """Says whether a silent layer gets no gradient only for as long as a head of zeros stands.
+    """Returns whether a silent layer gets no gradient only for as long as a head of zeros stands.
 
     So Fixup starts: branches and head end in zeros (Zhang et al. 2019). At the first step the head
     learns from a stream that is not zero, a row for each unit, and at the second one gradients come
@@ -345,7 +345,7 @@ def alike(evidence: Evidence) -> Found:
 
 
 def _has_signal(call: Call) -> bool:
-    """Says whether a call was given a signal and is finite."""
+    """Returns whether a call was given a signal and is finite."""
     given = call.inputs is None or (call.inputs.finite and call.inputs.second_moment > 0)
     return call.output.finite and given
 

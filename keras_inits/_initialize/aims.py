@@ -199,7 +199,7 @@ def _plain_sum(wiring: Wiring, call: Call, following: Following) -> Call | None:
 
 
 def _is_gate(wiring: Wiring, following: Following) -> bool:
-    """Says whether an activation multiplies one part of a signal by a function of another."""
+    """Returns whether an activation multiplies one part of a signal by a function of another."""
     taken: dict[int, set[int]] = {}
     for index in following.calls:
         call = wiring.calls[index]
@@ -209,14 +209,14 @@ def _is_gate(wiring: Wiring, following: Following) -> bool:
 
 
 def _saturates(activation: Activation) -> bool:
-    """Says whether a function has a limit on both sides, as those of gates have."""
+    """Returns whether a function has a limit on both sides, as those of gates have."""
     with np.errstate(all="ignore"):
         near, far = activation.function(_FAR), activation.function(10 * _FAR)
     return bool(np.allclose(near, far, rtol=1e-3))
 
 
 def _multiplies(wiring: Wiring, start: Call, following: Following) -> bool:
-    """Says whether what follows a kernel multiplies another signal: squeeze and excitation, say."""
+    """Returns whether what follows a kernel multiplies another signal (squeeze and excitation)."""
     open_ = [following.calls[-1] if following.calls else start.index]
     while open_:
         for index in wiring.graph.consumers.get(open_.pop(), ()):

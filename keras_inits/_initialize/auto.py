@@ -303,7 +303,7 @@ class _Walk:
         return replace(aim, variance=variance, why=why)
 
     def _is_mean_of_places(self, call: Call) -> bool:
-        """Says whether a kernel reads means over all places, behind noise and reshaping at most."""
+        """Returns whether a kernel reads means over all places, through noise or reshaping."""
         at = call.signals[0] if call.signals else -1
         while at >= 0:
             source = self.wiring.calls[at]

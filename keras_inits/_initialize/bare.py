@@ -40,7 +40,7 @@ def bare_kernels(wiring: Wiring, weights: Mapping[str, Any]) -> dict[str, Kernel
 
 
 def _is_random(weight: Any) -> bool:
-    """Says whether most of a weight's values are different ones."""
+    """Returns whether most of a weight's values are different ones."""
     values = np.asarray(keras.ops.convert_to_numpy(weight), np.float64).ravel()
     sample = values[:: max(1, values.size // _SAMPLE)]
     return 2 * np.unique(sample).size > sample.size

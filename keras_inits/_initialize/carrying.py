@@ -139,7 +139,7 @@ class Carrier:
         )
 
     def reads_category(self, call: Call) -> bool:
-        """Says whether a call reads ones among zeros, in one vector for each example."""
+        """Returns whether a call reads ones among zeros, in one vector for each example."""
         if call.signals or self._encoded(call) is None:
             return False
         shape = symbolic(self.wiring.step(call).arguments)[0].shape

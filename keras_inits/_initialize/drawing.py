@@ -71,7 +71,7 @@ def drawn_by(
 
 
 def keeps_sign(activation: Activation | None, variance: float, given: Signal) -> bool:
-    """Says whether taps that see one channel should keep the sign of what is constant in it.
+    """Returns whether taps that see one channel should keep the sign of what is constant in it.
 
     They should between two functions that keep positive values alone, such as ReLU. What is
     constant in a channel, in a deep net of those nearly all, comes in positive. Under random signs
@@ -95,7 +95,7 @@ def keeps_sign(activation: Activation | None, variance: float, given: Signal) ->
 
 
 def _is_of_few_taps(geometry: KernelGeometry) -> bool:
-    """Says whether each of several maps sees one channel: independent taps would differ much."""
+    """Returns whether each of several maps sees one channel: independent taps would differ much."""
     count, rows, _ = geometry.matrix_shape
     return count > 1 and rows == geometry.taps > 1
 

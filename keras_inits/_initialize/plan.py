@@ -109,7 +109,7 @@ def _wanted(owned: OwnedWeight, scheme: Any, overrides: Mapping[str, Any]) -> _W
 
 
 def _is_auto(wanted: _Wanted) -> bool:
-    """Says whether the graph decides what a weight gets, if it is a kernel."""
+    """Returns whether the graph decides what a weight gets, if it is a kernel."""
     return isinstance(wanted.spec, str) and wanted.spec == AUTO
 
 

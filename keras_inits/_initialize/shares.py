@@ -30,7 +30,7 @@ class Shares:
         self._added: dict[int, float] = {}
 
     def normalized(self, branch: Branch) -> bool:
-        """Says whether a branch adds what a normalization makes, whose scale stays 1.
+        """Returns whether a branch adds what a normalization makes, whose scale stays 1.
 
         Of second moment 1 each, L branches make a stream grow as sqrt(1 + L), not exponentially,
         and the one at place l adds 1 / (l + 1) of what is there (De & Smith 2020, section 3).
@@ -128,5 +128,5 @@ class Shares:
         return self._added[each.call]
 
     def is_damped(self, each: Sum) -> bool:
-        """Says whether branches make up at a sum for what constant factors take off."""
+        """Returns whether branches make up at a sum for what constant factors take off."""
         return self.residual in ("auto", "sqrt") and self._lost(each) > 0

@@ -21,7 +21,7 @@ def all_layers(layer: keras.Layer, *, itself: bool = False) -> list[keras.Layer]
 
 
 def has_no_call(model: Any) -> bool:
-    """Says whether a model of a class of its own is made of others, without a `call`."""
+    """Returns whether a model of a class of its own is made of others, without a `call`."""
     return isinstance(model, keras.Model) and type(model).call is keras.Model.call
 
 
@@ -34,7 +34,7 @@ def compile_arguments(model: keras.Model) -> dict[str, Any]:
 
 
 def jit_by_default(model: keras.Model) -> bool | None:
-    """Says what `jit_compile="auto"` makes of a model; None where that is not known."""
+    """Returns what `jit_compile="auto"` makes of a model; None where that is not known."""
     resolve = getattr(model, "_resolve_auto_jit_compile", None)
     return None if resolve is None or model.run_eagerly else bool(resolve())
 

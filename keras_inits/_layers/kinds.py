@@ -239,7 +239,7 @@ for _kind, _types in _TABLE.items():
 
 
 def is_a(layer: Any, *kinds: Kind) -> bool:
-    """Says whether a layer is of one of these kinds."""
+    """Returns whether a layer is of one of these kinds."""
     return kind(layer) in kinds
 
 

@@ -13,7 +13,7 @@ _PLAIN = frozenset(
 
 
 def are_at_start(mean: Any, variance: Any) -> bool:
-    """Says whether statistics are those that a normalization is made with, 0 and 1.
+    """Returns whether statistics are those that a normalization is made with, 0 and 1.
 
     >>> layer = keras.layers.Normalization()
     >>> layer.build((None, 2))

@@ -55,7 +55,7 @@ def carried(place: Place) -> Signal:
 
 
 def _is_of_few(signal: Signal) -> bool:
-    """Says whether few values make the second moment: reciprocals of what comes near 0, say.
+    """Returns whether few values make the second moment: reciprocals of what comes near 0, say.
 
     What a sample says of it is chance.
     """

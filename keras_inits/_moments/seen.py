@@ -51,7 +51,7 @@ def positions_seen(wiring: Wiring, call: Call, tokens: int) -> NDArray[np.float6
 
 
 def _scores_are_whole(wiring: Wiring, softmax: Call) -> bool:
-    """Says whether nothing stands between a product and its softmax that could hide a part."""
+    """Returns whether nothing stands between a product and its softmax that could hide a part."""
     at = softmax
     while len(at.sources) == 1 and at.sources[0] >= 0:
         at = wiring.calls[at.sources[0]]

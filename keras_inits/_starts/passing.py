@@ -262,7 +262,7 @@ def _replaced(layer: Any, name: str, value: Any) -> Iterator[None]:
 
 
 def _is_backwards(args: Any, kwargs: Any) -> bool:
-    """Says whether an embedding is called to make logits, `reverse=True`."""
+    """Returns whether an embedding is called to make logits, `reverse=True`."""
     return (args[1] if len(args) > 1 else kwargs.get("reverse")) is True
 
 

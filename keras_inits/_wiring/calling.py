@@ -27,7 +27,7 @@ def in_its_structure(layer: Any, args: Any) -> Any:
 
 
 def has_call(layer: Any) -> bool:
-    """Says whether a layer computes something of its own."""
+    """Returns whether a layer computes something of its own."""
     return type(layer).call is not keras.layers.Layer.call
 
 
@@ -54,7 +54,7 @@ def filled_in(layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dic
 
 
 def is_function_of_values(layer: Any, args: Sequence[Any]) -> bool:
-    """Says whether a layer without weights makes of each value by itself another value.
+    """Returns whether a layer without weights makes of each value by itself another value.
 
     It is run on noise: symbolic tensors do not show what a backend's own functions do in it. Nor
     does this show whether they let a gradient back; code that cannot be traced is refused.

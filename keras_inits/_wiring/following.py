@@ -126,14 +126,14 @@ def _region(graph: Graph, start: int) -> tuple[int, ...]:
 
 
 def _selects(call: Call, first: Call, known: set[int]) -> bool:
-    """Says whether a call compares values of a signal, or casts such a comparison."""
+    """Returns whether a call compares values of a signal, or casts such a comparison."""
     if not call.sources or not known.issuperset(call.sources) or not _same_shape(first, call):
         return False
     return call.type in _SELECTING or (call.kind is Kind.IDENTITY and not call.signals)
 
 
 def _is_inside(call: Call, first: Call, inside: set[int], chosen: set[int]) -> bool:
-    """Says whether a call goes on with a function of single values of one signal."""
+    """Returns whether a call goes on with a function of single values of one signal."""
     learned = call.weights and call.kind is not Kind.ACTIVATION
     selected = bool(chosen.intersection(call.sources)) and call.type == "where"
     single = call.kind in _SINGLE_VALUES or selected
@@ -142,7 +142,7 @@ def _is_inside(call: Call, first: Call, inside: set[int], chosen: set[int]) -> b
 
 
 def _is_linear(call: Call) -> bool:
-    """Says whether a call is an activation that does nothing, as `Activation("linear")` is."""
+    """Returns whether a call is an activation that does nothing, as `Activation("linear")` is."""
     return call.kind is Kind.ACTIVATION and not call.activation
 
 

@@ -111,11 +111,11 @@ class Graph:
         return self._ancestors[source] if source >= 0 else self._bit(source)
 
     def descends(self, source: int, ancestor: int) -> bool:
-        """Says whether the signal of `ancestor` goes into `source`, or is it."""
+        """Returns whether the signal of `ancestor` goes into `source`, or is it."""
         return bool(self.ancestors(source) & self._bit(ancestor))
 
     def comes_from(self, source: int, ancestor: int) -> bool:
-        """Says whether all that goes into a signal goes through `ancestor`, or is known before."""
+        """Returns whether all of a signal goes through `ancestor`, or is known before."""
         reached = self.ancestors(source) & ~self.ancestors(ancestor)
         return reached.bit_count() == len(self.between(ancestor, source))
 

@@ -273,7 +273,7 @@ class Wiring(Report):
 
 
 def _divides_by_one(layer: Any) -> bool:
-    """Says whether a layer is a frozen batch normalization whose variances are those of a start."""
+    """Returns whether a layer is a frozen batch normalization with the variances of a start."""
     return (
         isinstance(layer, keras.layers.BatchNormalization)
         and not layer.trainable

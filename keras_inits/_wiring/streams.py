@@ -127,7 +127,7 @@ def _operands(graph: Graph, call: Call) -> Iterator[int]:
 
 
 def _is_part(graph: Graph, call: Call) -> bool:
-    """Says whether a sum goes into another sum and nowhere else."""
+    """Returns whether a sum goes into another sum and nowhere else."""
     following = graph.consumers.get(call.index, ())
     only = len(following) == 1 and call.index not in graph.outputs
     return only and graph.calls[following[0]].kind is Kind.SUM
@@ -157,7 +157,7 @@ def _residuals(graph: Graph) -> Iterator[_Residual]:
 
 
 def _is_own(call: Call) -> bool:
-    """Says whether a call makes a new signal of what it takes, so that its way is a branch."""
+    """Returns whether a call makes a new signal of what it takes, so that its way is a branch."""
     return call.is_map or call.is_unknown or call.kind in _NEW_SIGNAL
 
 
@@ -166,7 +166,7 @@ def _min(values: list[int]) -> int:
 
 
 def _on_shortcut(call: Call, kernels: int) -> bool:
-    """Says whether a stream may go through a call: one with a kernel of its own stays linear."""
+    """Returns whether a stream may go through a call: one with a kernel of its own stays linear."""
     if kernels:
         return (call.is_map and not call.activation) or call.kind in _LINEAR
     return call.kind in _LINEAR | {Kind.ACTIVATION, Kind.ELEMENTWISE}

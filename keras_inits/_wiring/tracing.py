@@ -253,7 +253,7 @@ def _add_loss(plain: Any, layer: Any, *args: Any, **kwargs: Any) -> None:
 
 
 def _is_matrix(leaf: Any) -> bool:
-    """Says whether something is an array of two axes that holds numbers, and no variable."""
+    """Returns whether something is an array of two axes that holds numbers, and no variable."""
     known = keras.ops.is_tensor(leaf) or isinstance(leaf, np.ndarray)
     return known and not isinstance(leaf, keras.Variable) and len(leaf.shape) == 2
 

@@ -193,7 +193,7 @@ PRETRAINING_CLAIMS: Mapping[str, str] = {"standard": "stays at chance", "pretrai
 
 
 def rounds_to(value: float, printed: str) -> bool:
-    """Says whether a value is what was printed, to the printed decimals.
+    """Returns whether a value is what was printed, to the printed decimals.
 
     >>> rounds_to(0.3828, "0.38"), rounds_to(0.3828, "0.4"), rounds_to(0.3828, "0.383")
     (True, True, True)

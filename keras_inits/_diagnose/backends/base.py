@@ -73,15 +73,15 @@ class Backend(ABC):
 
     @abstractmethod
     def is_tensor(self, value: Any) -> bool:
-        """Says whether a value is a dense tensor of this backend."""
+        """Returns whether a value is a dense tensor of this backend."""
 
     @abstractmethod
     def is_floating(self, tensor: Any) -> bool:
-        """Says whether a tensor holds real floating numbers."""
+        """Returns whether a tensor holds real floating numbers."""
 
     @abstractmethod
     def is_concrete(self, tensors: Sequence[Any]) -> bool:
-        """Says whether code runs on values, not on stand-ins of a compiler or of shapes."""
+        """Returns whether code runs on values, not on stand-ins of a compiler or of shapes."""
 
     @abstractmethod
     def read(self, tensor: Any) -> Any:
@@ -248,7 +248,7 @@ class Backend(ABC):
         return found
 
     def differs(self, x: Any, number: float, axes: list[int]) -> NDArray[np.bool_]:
-        """Says, over some axes, whether any entry is other than a number."""
+        """Returns, over some axes, whether any entry differs from `number`."""
         return np.asarray(np.any(np.not_equal(x, number), axis=tuple(axes)))
 
     def share(self, x: Any) -> float:

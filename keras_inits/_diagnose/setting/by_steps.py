@@ -185,7 +185,7 @@ def _too_low(tries: Tries) -> Finding | None:
 
 
 def _recovers(tries: Tries, found: Finding) -> bool:
-    """Says whether a rate that throws the loss up at first is the better one in a longer trial."""
+    """Returns whether a rate that throws the loss up at first is better in a longer trial."""
     own = tries.own_longer
     if not own.end < 0.5 * own.start or rates.collapsed(own):
         return False
@@ -194,7 +194,7 @@ def _recovers(tries: Tries, found: Finding) -> bool:
 
 
 def _is_lost(tries: Tries, longer: Trial) -> bool:
-    """Says whether a longer trial has learned nothing, or all its outputs have become the same."""
+    """Returns whether a longer trial learned nothing, or all its outputs became the same."""
     return rates.collapsed(longer) or 0 < UNTAUGHT * tries.untaught <= longer.end
 
 

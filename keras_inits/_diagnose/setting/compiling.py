@@ -69,7 +69,7 @@ def with_other_arguments(finding: Finding, model: keras.Model) -> Finding:
 
 
 def _needs_rows(loss: Any) -> bool:
-    """Says whether a loss was told what sparse cross-entropy cannot be told."""
+    """Returns whether a loss was told what sparse cross-entropy cannot be told."""
     kind = loss_kind(loss)
     known = kind.name in (*BINARY, *CATEGORICAL)
     return known and (kind.smoothing > 0 or "focal" in kind.name)

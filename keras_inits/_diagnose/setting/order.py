@@ -110,23 +110,23 @@ def _with_gradient(
 
 
 def _is_mute(finding: Finding, ends: Sequence[str]) -> bool:
-    """Says whether a finding is that the gradient is 0 (not None) at the end of a model."""
+    """Returns whether a finding is that the gradient is 0 (not None) at the end of a model."""
     zero = finding.kind == "no gradient" and finding.numbers.get("gradient") == 0
     return zero and {*finding.where} <= {"loss", *ends}
 
 
 def _is_broken(finding: Finding) -> bool:
-    """Says whether no step can change what a finding of the signal names."""
+    """Returns whether no step can change what a finding of the signal names."""
     return finding.kind == "not finite" or "values" in finding.numbers
 
 
 def is_too_high(finding: Finding) -> bool:
-    """Says whether a finding is that the learning rate is too high."""
+    """Returns whether a finding is that the learning rate is too high."""
     return finding.where == ("optimizer",) and finding.kind == "learning rate too high"
 
 
 def _starts_far(setting: Setting) -> bool:
-    """Says whether the loss starts far above that of a guess, which no rate has a part in."""
+    """Returns whether the loss starts far above that of a guess, which no rate has a part in."""
     first = setting.first_steps
     return (
         first is not None

@@ -23,7 +23,7 @@ _SHAPING_OPERATIONS = ("Squeeze", "Reshape", "ExpandDims", "Transpose", "Swapaxe
 
 
 def shapes(operation: Any) -> bool:
-    """Says whether an operation hands on the values that it is given, in another shape."""
+    """Returns whether an operation hands on the values that it is given, in another shape."""
     if isinstance(operation, keras.Layer):
         return isinstance(operation, _SHAPING)
     return type(operation).__name__ in _SHAPING_OPERATIONS

@@ -133,7 +133,7 @@ def _best_guess(case: Case) -> float | None:
 
 
 def _answers_alike(model: keras.Model, inputs: Sequence[np.ndarray]) -> bool:
-    """Says whether one target for all samples may be meant.
+    """Returns whether one target for all samples may be meant.
 
     So it is where two inputs are compared (the better one stands first in each pair), and where
     what judges them is frozen (a generator learns what its discriminator takes for real).

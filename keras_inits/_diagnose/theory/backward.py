@@ -170,7 +170,7 @@ def _slope(taken: Taken, activation: Activation, before: float) -> tuple[float, 
 
 
 def is_picked(net: Net, node: Node) -> bool:
-    """Says whether maximum pooling picks the values of a node to which a gradient comes back."""
+    """Returns whether maximum pooling picks the values of a node to which a gradient comes back."""
     for taker, _ in net.consumers.get(node.index, ()):
         if taker.kind is Kind.POOLING and "Max" in type(taker.subject).__name__:
             return True

@@ -87,7 +87,7 @@ class Net:
         return self._roots[source]
 
     def are_independent(self, sources: Sequence[int | None]) -> bool:
-        """Says whether no two of these signals are made from one kernel, or from something unknown.
+        """Returns whether no two of these signals are made from one kernel, or something unknown.
 
         Signals behind different random kernels have unrelated entries.
         """

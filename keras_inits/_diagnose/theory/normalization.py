@@ -72,7 +72,7 @@ _CENTRING = (
 
 
 def _is_rms(layer: Any, call: Call) -> bool:
-    """Says whether a layer divides each site by its root mean square: Keras's does, and others."""
+    """Returns whether a layer divides each site by its root mean square, Keras's or another."""
     return not isinstance(layer, _CENTRING) and scale_of_rms(layer, call.output.shape) is not None
 
 
@@ -81,7 +81,7 @@ def _epsilon(layer: Any) -> float:
 
 
 def is_frozen(layer: Any, *, training: bool) -> bool:
-    """Says whether a batch normalization runs with its stored statistics."""
+    """Returns whether a batch normalization runs with its stored statistics."""
     batch = isinstance(layer, keras.layers.BatchNormalization)
     return batch and not (training and layer.trainable)
 

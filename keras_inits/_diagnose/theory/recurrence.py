@@ -192,7 +192,7 @@ def _recurrent_kernels(actual: Array, units: int, rng: np.random.Generator) -> A
 
 
 def _is_random(actual: Array) -> bool:
-    """Says whether a recurrent kernel, `(units, gates, units)`, may be taken for a random one.
+    """Returns whether a recurrent kernel, `(units, gates, units)`, may be taken for a random one.
 
     The trace of a random one is within a few times the square root of its size, in units of its
     entries; that of the identity (Le et al. 2015) is far out.

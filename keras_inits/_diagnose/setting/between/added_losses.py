@@ -72,7 +72,7 @@ def acquitted(tries: Tries, found: Sequence[Finding]) -> tuple[list[Finding], li
 
 
 def _can_be_left_out(tries: Tries) -> bool:
-    """Says whether longer trials on half of the samples say something of the others."""
+    """Returns whether longer trials on half of the samples say something of the others."""
     samples = keras.tree.flatten(tries.case.x)[0].shape[0]
     ours = type(tries.case.model).compute_loss is keras.Model.compute_loss
     return bool(tries.longer) and samples >= FEWEST_PARTED and ours

@@ -42,7 +42,7 @@ def check(tries: Tries) -> list[Finding]:
 
 
 def _still(tries: Tries) -> bool:
-    """Says whether ten times the rate, as good as a far longer trial, teaches nothing either."""
+    """Returns whether ten times the rate, as good as a far longer trial, teaches nothing either."""
     faster = tries.attempt(10 * tries.rate.value, steps=tries.longer)
     return bool(faster.end >= UNTAUGHT * tries.untaught)
 

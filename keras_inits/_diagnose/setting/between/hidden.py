@@ -201,7 +201,7 @@ def by_steps(tries: Tries) -> list[Finding]:
 
 
 def is_unbounded(finding: Finding) -> bool:
-    """Says whether a finding is one of `by_steps`."""
+    """Returns whether a finding is one of `by_steps`."""
     return finding.kind == "hidden activation" and "better_end" in finding.numbers
 
 

@@ -138,7 +138,7 @@ def decay(optimizer: Any, rate: float) -> Finding | None:
 
 
 def l1_of(model: keras.Model) -> bool:
-    """Says whether a weight has a penalty on its absolute value."""
+    """Returns whether a weight has a penalty on its absolute value."""
     return any(
         bool(getattr(v.regularizer, "l1", 0))
         for v in model.trainable_variables

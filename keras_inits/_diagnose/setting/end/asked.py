@@ -54,5 +54,5 @@ def answers(samples: int, end: End, seed: int = SEED) -> np.ndarray:
 
 
 def same(a: float, b: float) -> bool:
-    """Says whether two losses are one, but for rounding."""
+    """Returns whether two losses are one, but for rounding."""
     return bool(np.isfinite(a) and np.isfinite(b) and abs(a - b) <= CLOSE * max(abs(a), abs(b)))

@@ -124,7 +124,7 @@ def _shares(truth: np.ndarray, softmax: bool, unsure: float = UNSURE) -> np.ndar
 def _on_purpose(
     some: np.ndarray, truth: np.ndarray, loss: Loss, values: Sequence[float], softmax: bool
 ) -> bool:
-    """Says whether a loss that falls from right to wrong answers may be meant so.
+    """Returns whether a loss that falls from right to wrong answers may be meant so.
 
     - It has no bound at the truth: a logarithm of what is not true, as of complementary labels,
       which say what a sample is not (Ishida et al. 2017, https://arxiv.org/abs/1705.07541).

@@ -53,7 +53,7 @@ def _wanted(goal: Targets) -> np.ndarray:
 def is_affine(
     function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, rng: np.random.Generator
 ) -> bool:
-    """Says whether `function` is affine: f(a + b - c) = f(a) + f(b) - f(c).
+    """Returns whether `function` is affine: f(a + b - c) = f(a) + f(b) - f(c).
 
     Tried on samples and on points 3 times as far out on all sides, where every rectifier has both
     of its sides. Of a constant, which is what dead units make, nothing is said.
@@ -175,7 +175,7 @@ _CURVED = (
 
 
 def curved_by_name(model: keras.Model) -> bool:
-    """Says whether a layer before the last is nonlinear by its kind: nothing need be tried then."""
+    """Returns whether a layer before the last is nonlinear by its kind; no trial is needed then."""
     last = _last(model)
     for layer in model.layers:
         if layer in last:
@@ -196,7 +196,7 @@ def _last(model: keras.Model) -> list[keras.Layer]:
 
 
 def is_straight(layer: keras.Layer) -> bool:
-    """Says whether an activation layer has the same slope on both sides."""
+    """Returns whether an activation layer has the same slope on both sides."""
     if isinstance(layer, keras.layers.ReLU) and (layer.threshold or layer.max_value is not None):
         return False
     kinds = keras.layers.LeakyReLU | keras.layers.ReLU

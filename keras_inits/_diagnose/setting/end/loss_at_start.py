@@ -102,7 +102,7 @@ def _large(model: keras.Model) -> tuple[str, ...]:
 
 
 def _wide(tries: Tries) -> bool:
-    """Says whether the outputs are what is large, by what differs between samples."""
+    """Returns whether the outputs are what is large, by what differs between samples."""
     case = tries.case
     if len(case.parts) != 1 or case.outputs != 1 or not tries.best:
         return False

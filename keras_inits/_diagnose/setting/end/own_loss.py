@@ -205,5 +205,5 @@ def _mixed(y: np.ndarray, end: End, loss: Loss) -> Finding | None:
 
 
 def _near(a: float, b: float) -> bool:
-    """Says whether two losses do not differ by enough to say that they are two."""
+    """Returns whether two losses do not differ by enough to say that they are two."""
     return not abs(a - b) > TELLS_APART * max(abs(a), abs(b))

@@ -175,7 +175,7 @@ def _no_probabilities(end: End, loss: LossKind) -> Finding:
 
 
 def _gives_probabilities(end: End) -> bool | None:
-    """Says whether the end gives numbers from 0 to 1; None if that is not known."""
+    """Returns whether the end gives numbers from 0 to 1; None if that is not known."""
     if end.activation in PROBABILITIES:
         return True
     if end.activation == "unknown":

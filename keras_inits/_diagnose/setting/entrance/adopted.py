@@ -79,7 +79,7 @@ def check(case: Case) -> list[Finding]:
 
 
 def _is_adopted(layer: keras.Layer) -> bool:
-    """Says whether a layer has statistics of a training that is over."""
+    """Returns whether a layer has statistics of a training that is over."""
     if not isinstance(layer, keras.layers.BatchNormalization) or layer.trainable:
         return False
     return not are_at_start(layer.moving_mean, layer.moving_variance)

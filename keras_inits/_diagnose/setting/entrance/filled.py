@@ -26,7 +26,7 @@ _ATTENTION = (L.MultiHeadAttention, L.GroupQueryAttention)
 
 
 def remembers(model: keras.Model) -> bool:
-    """Says whether a model has a recurrent layer."""
+    """Returns whether a model has a recurrent layer."""
     return any(isinstance(layer, L.RNN) for layer in all_layers(model))
 
 
@@ -125,7 +125,7 @@ def masking(layer: Any) -> float | None:
 
 
 def masks(layer: Any) -> bool:
-    """Says whether a layer hides steps by their value."""
+    """Returns whether a layer hides steps by their value."""
     return masking(layer) is not None
 
 
@@ -188,7 +188,7 @@ class _Masks:
 
 
 def attends(model: keras.Model) -> bool:
-    """Says whether a model has an attention layer that takes a mask."""
+    """Returns whether a model has an attention layer that takes a mask."""
     return any(isinstance(layer, _ATTENTION) for layer in all_layers(model))
 
 

@@ -71,7 +71,7 @@ def check(tries: Tries) -> list[Finding]:
 
 
 def _blind(tries: Tries, tokens: np.ndarray) -> bool:
-    """Says whether outputs stay as they are, or move with the steps, where steps change places."""
+    """Returns whether outputs stay, or move with the steps, where steps change places."""
     order = np.random.default_rng(0).permutation(tokens.shape[1])
     given = tries.case.x
 

@@ -83,7 +83,7 @@ class Behind:
 
 
 def never_adapted(layer: keras.Layer) -> bool:
-    """Says whether a `Normalization` has the statistics that it is made with."""
+    """Returns whether a `Normalization` has the statistics that it is made with."""
     plain = isinstance(layer, keras.layers.Normalization)
     return plain and are_at_start(layer.mean, layer.variance)
 

@@ -89,7 +89,7 @@ def check(
 
 
 def is_target(x: np.ndarray, y: Any) -> bool:
-    """Says whether the targets are the input: what an autoencoder is given is meant so."""
+    """Returns whether the targets are the input: what an autoencoder is given is meant so."""
     flat = keras.tree.flatten(y)
     if len(flat) != 1 or flat[0] is None or np.shape(flat[0])[1:] != x.shape[1:]:
         return False

@@ -50,12 +50,12 @@ def fall(trial: Trial) -> float:
 
 
 def collapsed(trial: Trial) -> bool:
-    """Says whether the outputs no longer differ between samples (limit `SAME`)."""
+    """Returns whether the outputs no longer differ between samples (limit `SAME`)."""
     return trial.spread < SAME
 
 
 def only_added_rises(trial: Trial) -> bool:
-    """Says whether what layers add to the loss is all that rises.
+    """Returns whether what layers add to the loss is all that rises.
 
     The distance of a code from what it stands for, and the divergence of a latent from its prior,
     begin near 0 because nothing is encoded yet, and rise in trainings that go well.
@@ -166,7 +166,7 @@ def high(own: Trial, other: Trial, scheduled: bool, momentum: float) -> Finding:
 
 
 def is_of_weights(own: Trial, redrawn: Trial) -> bool:
-    """Says whether a rate is too high only for these weights, and does with kernels drawn anew.
+    """Returns whether a rate is too high only for these weights, and does with kernels drawn anew.
 
     Args:
         own: the trial at the compiled rate.

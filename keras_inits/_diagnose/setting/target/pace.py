@@ -26,7 +26,7 @@ STILL_FAR, HALF = 10.0, 0.5
 
 
 def suspicious(targets: Targets) -> bool:
-    """Says whether the size of the targets calls for a trial."""
+    """Returns whether the size of the targets calls for a trial."""
     rms = size(targets)
     return rms >= SIZE or 0 < rms <= TINY_TARGET
 
@@ -34,7 +34,7 @@ def suspicious(targets: Targets) -> bool:
 def far(
     targets: Targets, trial: Trial, best: float, *, squared: bool, times: float = STILL_FAR
 ) -> bool:
-    """Says whether a trial ends far from targets whose mean is far from 0, for what they vary.
+    """Returns whether a trial ends far from targets whose mean is far from 0, for what they vary.
 
     Args:
         targets: as they are.
@@ -50,7 +50,7 @@ def far(
 
 
 def distant(targets: Targets) -> bool:
-    """Says whether the mean of targets is three deviations from 0, and more."""
+    """Returns whether the mean of targets is three deviations from 0, and more."""
     mean, variance = targets.values.mean(0), targets.values.var(0)
     return bool((mean**2).mean() >= STILL_FAR * variance.mean() > 0)
 

@@ -132,13 +132,13 @@ def _index_for_all_units(targets: Targets, end: End, loss: LossKind) -> Finding 
 
 
 def _may_be_classes(targets: Targets, end: End) -> bool:
-    """Says whether targets of another shape than the output may be classes in another form."""
+    """Returns whether targets of another shape than the output may be classes in another form."""
     apart = targets.values.shape != end.shape
     return apart and targets.integral and targets.low >= 0 and end.units > 1
 
 
 def _in_rows(targets: Targets, end: End) -> bool:
-    """Says whether the last axis of targets has several entries where the output has its units."""
+    """Returns whether targets have several entries along the axis of the output's units."""
     shape = targets.values.shape
     return len(shape) == len(end.shape) and shape[-1] > 1
 
@@ -299,7 +299,7 @@ def _other_shape(targets: Targets, end: End, shape: tuple[int, ...]) -> str:
 
 
 def is_alone(finding: Finding) -> bool:
-    """Says whether a finding is that all samples have one target."""
+    """Returns whether a finding is that all samples have one target."""
     return finding.kind == "labels" and finding.numbers.keys() == {"samples"}
 
 

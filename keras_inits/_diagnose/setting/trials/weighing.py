@@ -69,11 +69,11 @@ class Trials:
     sigmoids: tuple[str, ...] = ()
 
     def prefer(self, other: Trial) -> bool:
-        """Says whether another start ends so much lower that what is seen of this one matters."""
+        """Returns whether another start ends so much lower that a finding of this one matters."""
         return clearly_lower(other, self.own) or self._learns_alone(other)
 
     def constant(self, other: Trial) -> bool:
-        """Says whether neither start brings the loss below that of a guess: a bias may learn."""
+        """Returns whether neither start brings the loss below that of a guess: a bias may learn."""
         return self.guess is not None and min(self.own.end, other.end) >= self.guess
 
     def _learns_alone(self, other: Trial) -> bool:
@@ -117,18 +117,18 @@ def weighed(
 
 
 def _far_gone(finding: Finding) -> bool:
-    """Says whether a size faded past the square of its limit, which no few steps make up for."""
+    """Returns whether a size faded past the square of its limit, which no few steps make up for."""
     numbers = finding.numbers
     return numbers.get("factor", 1.0) * numbers.get("limit", 1.0) ** 2 < 1
 
 
 def _silent(finding: Finding) -> bool:
-    """Says whether all units of a layer are dead: nothing passes it, and no kernel need be why."""
+    """Returns whether all units of a layer are dead, so that nothing passes it."""
     return finding.kind == "dying" and finding.numbers.get("dead", 0.0) >= 1
 
 
 def _shows_late(finding: Finding) -> bool:
-    """Says whether what a finding costs may show in longer trials alone.
+    """Returns whether what a finding costs may show in longer trials alone.
 
     What saturated units leave to the layers behind is learned first; what was long ago, of a layer
     without gates, last.
@@ -193,7 +193,7 @@ def _notes(dismissed: Sequence[Dismissed]) -> Iterator[str]:
 
 
 def clearly_lower(other: Trial, own: Trial) -> bool:
-    """Says whether a trial ends lower than another by more than two draws of one scheme differ."""
+    """Returns whether a trial ends lower than another by more than two draws differ."""
     if not np.isfinite(other.end) or other.end >= own.end:
         return False
     first, second = fall(own), fall(other)
@@ -204,7 +204,7 @@ def clearly_lower(other: Trial, own: Trial) -> bool:
 
 
 def _mute(own: Trial, other: Trial) -> bool:
-    """Says whether no trial came below where the better one started."""
+    """Returns whether no trial came below where the better one started."""
     return min(own.end, other.end) > (1 - MOVES) * min(own.start, other.start)
 
 
