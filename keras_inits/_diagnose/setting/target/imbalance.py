@@ -14,6 +14,7 @@ FEWEST = 5  # labels of the rare class: what is learned of fewer is chance
 # Of the rare labels, those that are answered; and how much larger that share is than of all others
 # with weights, which makes it no guess.
 UNSEEN, TOLD = 0.2, 0.5
+PATIENCE = 4  # times as many steps in which a class may still come to be answered
 
 
 def check(tries: Tries) -> list[Finding]:
@@ -34,7 +35,7 @@ def check(tries: Tries) -> list[Finding]:
         return []
     middle = 0.0 if kind.from_logits else 0.5
 
-    def answered(weights: np.ndarray | None) -> tuple[float, float]:
+    def answered(weights: np.ndarray | None, steps: int = tries.longer) -> tuple[float, float]:
         """Returns the shares of rare and of other labels that are taken for rare ones.
 
         Each half of the samples is judged after steps on the other one.
@@ -44,19 +45,22 @@ def check(tries: Tries) -> list[Finding]:
             x, y, w = keras.tree.map_structure(
                 lambda t, i=1 - half: None if t is None else t[i::2], (case.x, case.y, weights)
             )
-            tries.attempt(tries.rate.value, x, y, w, steps=tries.longer)
+            tries.attempt(tries.rate.value, x, y, w, steps=steps)
             unseen = keras.tree.map_structure(lambda t, i=half: t[i::2], case.x)
             (made,) = measured.outputs(case, unseen)
             said[half::2] = (made.reshape(said[half::2].shape) > middle) == (true.mean() < 0.5)
         return float(said[rare].mean()), float(said[~rare].mean())
 
-    own, _ = answered(None)
-    if own > UNSEEN:
+    if answered(None)[0] > UNSEEN:
         return []
     share = float(rare.mean())
     each = ops.cast(np.where(rare, 0.5 / share, 0.5 / (1 - share)), keras.config.floatx())
     seen, wrongly = answered(each[..., 0] if len(each.shape) > 1 else each)
     if seen - wrongly < TOLD:
+        return []
+    steps = PATIENCE * tries.longer
+    own, _ = answered(None, steps)
+    if own > UNSEEN:
         return []
     number = int(true.mean() < 0.5)
     weights = {number: round(0.5 / share, 3), 1 - number: round(0.5 / (1 - share), 3)}
@@ -65,9 +69,9 @@ def check(tries: Tries) -> list[Finding]:
             kind="class imbalance",
             where=("targets", "loss"),
             evidence=(
-                f"{share:.2g} of the labels are {number}; {tries.longer} steps on a copy answer it "
-                f"for {own:.0%} of these, in samples left out of the steps, with equal weight for "
-                f"both classes for {seen:.0%}, and for {wrongly:.0%} of the others"
+                f"{share:.2g} of the labels are {number}; {steps} steps on a copy answer it for "
+                f"{own:.0%} of these, in samples left out of the steps, {tries.longer} with equal "
+                f"weight for both classes for {seen:.0%}, and for {wrongly:.0%} of the others"
             ),
             consequence=f"It pays to answer {1 - number} always: accuracy is {1 - share:.0%} so",
             remedy=(
