@@ -51,7 +51,7 @@ they were drawn are, where those behind them learn something: random features ar
 
 First run, 190 of 192 mutants: {first}.
 
-Now: {now}.
+Now, all of them: {now}.
 """
 _FIRST = (  # of commit 9249900
     "found 43 of 63 (0.56 to 0.78);\ncause first 37 of 63 (0.46 to 0.70);\n"
@@ -218,6 +218,7 @@ def write(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def _misses(rows: list[dict[str, Any]]) -> list[str]:
+    rows = sorted(rows, key=lambda row: str(row["key"]))
     wrong = [row for row in rows if row["what"] == "broken" and not row["located"]]
     wrong += [row for row in rows if row["what"] == "harmless" and row["found"]]
     lines = ["| mutant | is | first said |", "|---|---|---|"]
