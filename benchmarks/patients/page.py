@@ -164,7 +164,7 @@ def write(
     path: Path, parts: Mapping[str, dict[str, Program]], rows: Mapping[str, list[dict[str, Any]]]
 ) -> None:
     """Writes the page, but for what it says of mutants, which stays."""
-    _, head, rest = path.read_text().partition(MUTANTS) if path.exists() else ("", "", "")
+    kept = path.read_text().partition(MUTANTS)[1:] if path.exists() else ()
     shown = {part: head for part, head in _SECTIONS.items() if rows.get(part)}
     seeds = len({row["seed"] for row in rows.get("collected", [])})
     text = _HEAD.format(
@@ -182,7 +182,7 @@ def write(
         if good:
             text += f"\n{_left_in_peace(good)}\n"
         text += "\n"
-    path.write_text(text.rstrip("\n") + "\n" + head + rest)
+    path.write_text(text.rstrip("\n") + "\n" + "".join(kept))
 
 
 def _figures(part: str, rows: Mapping[str, Rows]) -> tuple[str, dict[str, Any], dict[str, Any]]:

@@ -6,6 +6,7 @@ import numpy as np
 from keras_inits._diagnose.setting import measured
 from keras_inits._diagnose.setting.case import Case
 from keras_inits._diagnose.setting.end import asked
+from keras_inits._diagnose.setting.reading import drawn
 from keras_inits._reporting import Finding
 
 ALIKE = 1e-3  # of what the outputs of pairs differ by: those of pairs of one and the same
@@ -26,6 +27,8 @@ def check(case: Case) -> list[Finding]:
     goal, _, kind = case.parts[0]
     two = len(flat) == 2 and flat[0].shape == flat[1].shape
     if len(case.parts) != 1 or kind.name != "other" or not two or not goal.binary:
+        return []
+    if _learns_what_distance_means(case):
         return []
     made = measured.outputs(case, case.x)[0]
     alike = measured.outputs(case, keras.tree.pack_sequence_as(case.x, [flat[0], flat[0]]))[0]
@@ -61,6 +64,15 @@ def check(case: Case) -> list[Finding]:
             numbers={"together": float(near.mean()), "apart": float(apart.mean())},
         )
     ]
+
+
+def _learns_what_distance_means(case: Case) -> bool:
+    """Returns whether weights stand behind both inputs: training may turn what they give round."""
+    found = drawn(case.model, case.x)
+    return found is None or any(
+        call.weights and all(found.graph.descends(call.index, at) for at in (-1, -2))
+        for call in found.calls
+    )
 
 
 def _brought_together(case: Case, y: np.ndarray, alike: np.ndarray, made: np.ndarray) -> int | None:
