@@ -62,6 +62,15 @@ class Finding:
         return f"{self.kind}: {', '.join(self.where)}: " + ". ".join(filter(None, parts))
 
 
+def draw_anew(path: str, scheme: str) -> str:
+    """Returns code that draws a weight anew, and no other.
+
+    >>> print(draw_anew("dense/kernel", "initkit_he"))
+    keras_inits.initialize(model, overrides={'dense/kernel': "initkit_he", "*": None})
+    """
+    return f'keras_inits.initialize(model, overrides={{{path!r}: "{scheme}", "*": None}})'
+
+
 def refill(path: str) -> str:
     """Returns code that draws the entries of a weight that are not finite as the others are.
 

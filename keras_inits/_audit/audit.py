@@ -26,7 +26,7 @@ from keras_inits._finding_kinds import WeightKind
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import Default, LeftAlone, OwnedWeight, Role, owned_weights, role
 from keras_inits._layers.ownership import kept_initializer
-from keras_inits._reporting import Finding, refill
+from keras_inits._reporting import Finding, draw_anew, refill
 from keras_inits._schemes import GeometricInit
 
 _CHECKS = (
@@ -179,13 +179,16 @@ def _values(weight: keras.Variable) -> NDArray[Any] | None:
 def _not_finite(owned: OwnedWeight, values: Any) -> Finding:
     nan = int(np.isnan(values).sum())
     infinite = int(np.isinf(values).sum())
-    anew = f'keras_inits.initialize(model, overrides={{{owned.path!r}: "initkit_he", "*": None}})'
     return Finding(
         kind="not finite",
         where=(owned.path,),
         evidence=f"{nan} NaN and {infinite} infinite of {values.size} entries",
         consequence="the loss is NaN from the first step",
-        remedy=refill(owned.path) if 2 * (nan + infinite) < values.size else anew,
+        remedy=(
+            refill(owned.path)
+            if 2 * (nan + infinite) < values.size
+            else draw_anew(owned.path, "initkit_he")
+        ),
         numbers={"nan": nan, "infinite": infinite, "entries": values.size},
     )
 
@@ -223,8 +226,7 @@ def _not_savable(owned: Iterable[OwnedWeight]) -> Iterator[Judgement]:
                     consequence="the saved model does not load, or loads without its initializer",
                     remedy=(
                         '@keras.saving.register_keras_serializable("my_package")  # above a class '
-                        "with "
-                        "get_config"
+                        "with get_config"
                     ),
                 )
             )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from keras_inits._audit.kernel import Judgement, Kernel, Kernels, activated
 from keras_inits._layers import OwnedWeight
 from keras_inits._layers.ownership import kept_initializer
-from keras_inits._reporting import Finding
+from keras_inits._reporting import Finding, draw_anew
 from keras_inits._schemes import ChronoInit
 
 # Orthogonal and Glorot kernels have a spectral radius near 1, He's 1.4 (circular law, Ginibre
@@ -58,10 +58,7 @@ def recurrent(kernel: Kernel, kernels: Kernels) -> Iterator[Judgement]:
                     + (f" in the worst of {maps} gates" if maps > 1 else "")
                 ),
                 consequence=effect,
-                remedy=(
-                    f"keras_inits.initialize(model, overrides={{{kernel.path!r}: "
-                    f'"initkit_orthogonal", "*": None}})'
-                ),
+                remedy=draw_anew(kernel.path, "initkit_orthogonal"),
                 numbers={
                     "radius": radius,
                     "singular value": largest,
@@ -89,10 +86,7 @@ def bias_of_pieces(weights: Iterable[OwnedWeight]) -> Iterator[Judgement]:
                         "the bias as if each were a whole one"
                     ),
                     consequence="the gates start at no time constants that were asked for",
-                    remedy=(
-                        f"keras_inits.initialize(model, overrides={{{one.path!r}: "
-                        '"initkit_chrono", "*": None})'
-                    ),
+                    remedy=draw_anew(one.path, "initkit_chrono"),
                 )
             )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rich.table import Table
 
 from keras_inits._kernel_geometry import KernelGeometry
-from keras_inits._reporting import Finding, Report, plain_text
+from keras_inits._reporting import Finding, Report, draw_anew, plain_text
 
 
 @dataclass(frozen=True)
@@ -84,10 +84,7 @@ class InitializationReport(Report):
                 where=(row.path,),
                 evidence=row.left_alone,
                 consequence="the weight keeps the values that it had",
-                remedy=(
-                    f"keras_inits.initialize(model, overrides={{{row.path!r}: "
-                    '"initkit_he", "*": None})'
-                ),
+                remedy=draw_anew(row.path, "initkit_he"),
             )
             for row in self.rows
             if row.unknown

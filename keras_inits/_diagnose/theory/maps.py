@@ -69,7 +69,7 @@ def _mean_square(weight: Any) -> float:
 
 
 def _plain(layer: Any, call: Call) -> float | None:
-    kernel = next((w for w in layer.weights if w.name == "kernel"), None)
+    kernel = own_kernel(layer)
     found = None if kernel is None else geometry(layer, kernel)
     if not isinstance(found, KernelGeometry):
         return None

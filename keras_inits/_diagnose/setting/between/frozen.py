@@ -4,11 +4,10 @@ from collections.abc import Iterator
 
 import keras
 
+from keras_inits._diagnose.setting.between.moving_statistics import at_start
 from keras_inits._diagnose.setting.remedies import set_on
 from keras_inits._diagnose.setting.trials.steps import Trial
 from keras_inits._diagnose.setting.trials.tries import TAUGHT, UNTAUGHT, Tries
-from keras_inits._keras_internals import all_layers
-from keras_inits._layers.scales import are_at_start
 from keras_inits._reporting import Finding
 
 # Of the loss of a guess: nothing at all is learned. Random features of one or two layers, with a
@@ -23,7 +22,8 @@ def check(tries: Tries) -> list[Finding]:
     was left as it was drawn does not; nor does a batch normalization that keeps the 0 and 1 it was
     made with, behind kernels that count on it.
     """
-    normalizations, layers = _at_start(tries.case.model), [*_frozen(tries.case.model)]
+    model = tries.case.model
+    normalizations, layers = at_start(model, trainable=False), [*_frozen(model)]
     if not (normalizations or layers) or not tries.untaught:
         return []
     left = tries.own_longer.end / tries.untaught
@@ -56,17 +56,6 @@ def _frozen(model: keras.Model) -> Iterator[keras.Layer]:
             yield layer
         elif isinstance(layer, keras.Model):
             yield from _frozen(layer)
-
-
-def _at_start(model: keras.Model) -> list[keras.Layer]:
-    """Returns frozen batch normalizations with the statistics that they were made with."""
-    return [
-        layer
-        for layer in all_layers(model)
-        if isinstance(layer, keras.layers.BatchNormalization)
-        and not layer.trainable
-        and are_at_start(layer.moving_mean, layer.moving_variance)
-    ]
 
 
 def _of_normalizations(tries: Tries, layers: list[keras.Layer], other: Trial) -> Finding:

@@ -17,16 +17,20 @@ SLOW = 0.9999
 MOST_OFF = 0.5  # of what differs between samples at the outputs
 
 
-def slow(model: keras.Model) -> list[keras.layers.BatchNormalization]:
-    """Returns the layers whose moving statistics stay near their start, where they still are."""
+def at_start(model: keras.Model, *, trainable: bool) -> list[keras.layers.BatchNormalization]:
+    """Returns the layers with the moving mean and variance that they were made with, 0 and 1."""
     return [
         layer
         for layer in all_layers(model)
         if isinstance(layer, keras.layers.BatchNormalization)
-        and layer.momentum >= SLOW
-        and layer.trainable
+        and layer.trainable is trainable
         and are_at_start(layer.moving_mean, layer.moving_variance)
     ]
+
+
+def slow(model: keras.Model) -> list[keras.layers.BatchNormalization]:
+    """Returns the layers whose moving statistics stay near their start, where they still are."""
+    return [layer for layer in at_start(model, trainable=True) if layer.momentum >= SLOW]
 
 
 class OfTheBatch:

@@ -27,9 +27,8 @@ COLLAPSING, HALF = 0.03, 0.5
 FELL = 0.02  # of its start: a loss that has fallen by so much in 20 steps does not stay
 RISES = 1.5  # times its start: a loss is thrown up, by more than batches differ
 PEAK = 10.0  # times its start, on the way: a loss that came down again was thrown up all the same
-ENDS_LOWER = (
-    0.8  # of the end at the compiled rate: another rate ends lower by more than batches differ
-)
+# Of the end at the compiled rate: another rate ends lower by more than batches differ.
+ENDS_LOWER = 0.8
 SAME = 1e-3  # of what outputs differed by: they are the same for all samples, but for rounding
 THROWN = 3.0  # times its start does a loss pass on the way; once it may be chance
 # Ten times below a rate at which the loss stays, 20 steps make it fall by this; three times as many

@@ -6,7 +6,7 @@ from keras import ops
 
 from keras_inits._diagnose.setting import measured
 from keras_inits._diagnose.setting.plain import BINARY
-from keras_inits._diagnose.setting.trials.tries import Tries
+from keras_inits._diagnose.setting.trials.tries import Tries, parted
 from keras_inits._reporting import Finding
 
 RARE = 0.1  # of the labels
@@ -41,13 +41,10 @@ def check(tries: Tries) -> list[Finding]:
         Each half of the samples is judged after steps on the other one.
         """
         said = np.zeros(true.shape, bool)
-        for half in (0, 1):
-            x, y, w = keras.tree.map_structure(
-                lambda t, i=1 - half: None if t is None else t[i::2], (case.x, case.y, weights)
-            )
-            tries.attempt(tries.rate.value, x, y, w, steps=steps)
-            unseen = keras.tree.map_structure(lambda t, i=half: t[i::2], case.x)
-            (made,) = measured.outputs(case, unseen)
+        halves = parted((case.x, case.y, weights))
+        for half, (seen, unseen) in enumerate((halves[::-1], halves)):
+            tries.attempt(tries.rate.value, *seen, steps=steps)
+            (made,) = measured.outputs(case, unseen[0])
             said[half::2] = (made.reshape(said[half::2].shape) > middle) == (true.mean() < 0.5)
         return float(said[rare].mean()), float(said[~rare].mean())
 

@@ -57,8 +57,8 @@ def check(case: Case) -> list[Finding]:
                 f"standard errors less (limit {ERRORS:g})"
             ),
             consequence=(
-                "Like pairs are driven apart, and others together: the loss takes 1 for the other"
-                " kind"
+                "Like pairs are driven apart, and others together: the loss takes 1 for the "
+                "other kind"
             ),
             remedy="y = 1 - y; or exchange y and 1 - y in the loss",
             numbers={"together": float(near.mean()), "apart": float(apart.mean())},

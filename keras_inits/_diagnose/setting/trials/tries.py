@@ -22,6 +22,15 @@ FEWEST_PARTED = 32  # samples of which every other one is left out of a trial
 _OWN: Any = object()  # sample weights of the case; None stands for none
 
 
+def parted(nest: Any) -> tuple[Any, Any]:
+    """Returns every other sample of each array of a nest, and the ones between; None stays None."""
+    first, second = (
+        keras.tree.map_structure(lambda t, i=i: None if t is None else t[i::2], nest)
+        for i in (0, 1)
+    )
+    return first, second
+
+
 class Tries:
     """Trial steps of one training.
 
@@ -142,11 +151,7 @@ class Tries:
         """
         case = self.case
         copy = copy or case.copy
-        nest = (case.x, case.y, case.sample_weight)
-        seen, unseen = (
-            keras.tree.map_structure(lambda t, i=i: None if t is None else t[i::2], nest)
-            for i in (0, 1)
-        )
+        seen, unseen = parted((case.x, case.y, case.sample_weight))
         self.attempt(self.rate.value, *seen, steps=self.longer, copy=copy)
         return copy.now(*unseen)
 
