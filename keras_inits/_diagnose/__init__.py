@@ -3,16 +3,12 @@
 What a diagnosis asks of Keras's backend is in `backends`, which `diagnose` loads when it is called.
 """
 
-from keras_inits._diagnose.report import (
-    JacobianReport,
-    LayerReport,
-    SignalReport,
-    WeightReport,
-)
+from keras_inits._diagnose.report import LayerReport, SignalReport
 from keras_inits._diagnose.run import diagnose, signal_report
+from keras_inits._diagnose.seen.jacobian import JacobianReport
+from keras_inits._diagnose.seen.statistics import TensorStatistics, WeightReport
+from keras_inits._diagnose.signal.thresholds import Thresholds
 from keras_inits._diagnose.standard_input import StandardInput, draw_input, standard_input
-from keras_inits._diagnose.statistics import TensorStatistics
-from keras_inits._diagnose.thresholds import Thresholds
 
 __all__ = [
     "JacobianReport",

@@ -8,30 +8,26 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits._diagnose import jacobian as jacobians
-from keras_inits._diagnose import passes
 from keras_inits._diagnose.backends import backend
 from keras_inits._diagnose.batch import Batch, arranged
 from keras_inits._diagnose.cleaning import cleaned
-from keras_inits._diagnose.evidence import Evidence
-from keras_inits._diagnose.objective import has_own_step
-from keras_inits._diagnose.passes import Pass
-from keras_inits._diagnose.proof import confirmed
-from keras_inits._diagnose.recording import Recorder, Silencer
-from keras_inits._diagnose.report import (
-    JacobianReport,
-    LayerReport,
-    SignalReport,
-    WeightReport,
-    by_severity,
-)
+from keras_inits._diagnose.report import LayerReport, SignalReport
+from keras_inits._diagnose.seen import jacobian as jacobians
+from keras_inits._diagnose.seen import passes
+from keras_inits._diagnose.seen.jacobian import JacobianReport
+from keras_inits._diagnose.seen.objective import has_own_step
+from keras_inits._diagnose.seen.passes import Pass
+from keras_inits._diagnose.seen.recording import Recorder, Silencer
+from keras_inits._diagnose.seen.state import State, left_as_it_was
+from keras_inits._diagnose.seen.statistics import WeightReport
+from keras_inits._diagnose.seen.watching import watching
 from keras_inits._diagnose.setting import Setting, examine, with_signal
-from keras_inits._diagnose.state import State, left_as_it_was
-from keras_inits._diagnose.streams import WHOLE
+from keras_inits._diagnose.signal.evidence import Evidence
+from keras_inits._diagnose.signal.proof import confirmed
+from keras_inits._diagnose.signal.streams import WHOLE
+from keras_inits._diagnose.signal.thresholds import Thresholds
+from keras_inits._diagnose.signal.verdicts import by_severity, judge, worst
 from keras_inits._diagnose.theory import predict
-from keras_inits._diagnose.thresholds import Thresholds
-from keras_inits._diagnose.verdicts import judge, worst
-from keras_inits._diagnose.watching import watching
 from keras_inits._errors import InputError
 from keras_inits._reporting import Finding
 

@@ -1,37 +1,18 @@
 """What a diagnosis finds, as plain data."""
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any
 
 from rich.console import RenderableType
 from rich.table import Table
 
 from keras_inits._diagnose import views
-from keras_inits._diagnose.statistics import TensorStatistics
-from keras_inits._finding_kinds import FindingKind, SignalKind
+from keras_inits._diagnose.seen.jacobian import JacobianReport
+from keras_inits._diagnose.seen.statistics import TensorStatistics, WeightReport
+from keras_inits._diagnose.setting.order import FirstSteps
+from keras_inits._diagnose.signal.verdicts import SEVERITY, Verdict
 from keras_inits._reporting import Finding, Report
-
-Verdict = Literal[FindingKind, "healthy"]
-SEVERITY = get_args(SignalKind)  # from the worst
-
-
-@dataclass(frozen=True)
-class WeightReport:
-    """One trainable weight and its gradient.
-
-    Attributes:
-        path: Keras's path of the weight.
-        norm: its Euclidean norm.
-        gradient_norm: that of its gradient; NaN if the loss does not depend on it.
-        ratio: `gradient_norm / norm`; infinite for a weight of zeros that has a gradient.
-    """
-
-    path: str
-    norm: float
-    gradient_norm: float
-    ratio: float
 
 
 @dataclass(frozen=True)
@@ -74,51 +55,6 @@ class LayerReport:
     predicted_deviation: float | None = None
     predicted_gradient_deviation: float | None = None
     findings: tuple[Finding, ...] = field(default=(), metadata={"json": False})
-
-
-@dataclass(frozen=True)
-class JacobianReport:
-    """The Jacobian of a model's outputs by its floating inputs, on a few samples.
-
-    Of outputs behind a softmax or sigmoid it is that of the logits.
-
-    Attributes:
-        mean_squared_singular_value: the sum of the squared singular values over the smaller of
-            both sizes, estimated without bias.
-        largest_singular_value: the largest that power iteration found, from below.
-        samples: how many samples were looked at.
-        response: root mean square over the outputs of what independent changes of the inputs, each
-            of its input's standard deviation, do to them to first order.
-    """
-
-    mean_squared_singular_value: float
-    largest_singular_value: float
-    samples: int
-    response: float = math.nan
-
-
-@dataclass(frozen=True)
-class FirstSteps:
-    """What the first steps of the training do to the loss, tried on a copy.
-
-    Attributes:
-        rate: the compiled learning rate.
-        start: the loss of all samples before them, in training.
-        after: that after them; infinite if it was not finite.
-        guess: that of the best guess that is the same for all samples; None if not known.
-        steps: how many steps were tried in all, at this rate and for what was to be proved.
-        lowest: of the rates that were tried, in decades, the least that makes half of the best
-            fall or more; NaN where others were not tried.
-        highest: the largest such rate.
-    """
-
-    rate: float
-    start: float
-    after: float
-    guess: float | None
-    steps: int
-    lowest: float = math.nan
-    highest: float = math.nan
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,17 +123,3 @@ class SignalReport(Report):
     def to_dict(self) -> dict[str, Any]:
         """Returns the report, with its verdict, as plain values for strict JSON."""
         return {"verdict": self.verdict, **super().to_dict()}
-
-
-def rank(finding: Finding) -> int:
-    """Returns the place of a finding in the order of severity; 0 is the worst.
-
-    Findings of other kinds than `SignalKind` come after those that learn nothing.
-    """
-    known = finding.kind in SEVERITY
-    return SEVERITY.index(finding.kind if known else "exploding")
-
-
-def by_severity(findings: Mapping[Any, Finding] | Any) -> tuple[Finding, ...]:
-    """Returns findings, the worst first, those of equal severity in their order."""
-    return tuple(sorted(findings, key=rank))

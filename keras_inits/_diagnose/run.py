@@ -8,8 +8,8 @@ import keras
 from keras_inits import _checks
 from keras_inits._backend import WITH_GRADIENTS
 from keras_inits._diagnose.report import SignalReport
+from keras_inits._diagnose.signal.thresholds import Thresholds
 from keras_inits._diagnose.standard_input import StandardInput, draw_input
-from keras_inits._diagnose.thresholds import Thresholds
 from keras_inits._errors import InputError, InputTypeError, keras_2_hint
 
 

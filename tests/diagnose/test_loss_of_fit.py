@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import layers, ops
 
 import keras_inits as ki
-from keras_inits._diagnose.objective import gradients_of_steps
+from keras_inits._diagnose.seen.objective import gradients_of_steps
 from keras_inits._errors import InputError
 
 rng = np.random.default_rng(0)

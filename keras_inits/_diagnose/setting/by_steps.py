@@ -7,7 +7,6 @@ from math import nan
 
 import numpy as np
 
-from keras_inits._diagnose.report import FirstSteps
 from keras_inits._diagnose.setting import compiling, measured
 from keras_inits._diagnose.setting.between import (
     added_losses,
@@ -20,7 +19,14 @@ from keras_inits._diagnose.setting.case import Case
 from keras_inits._diagnose.setting.end import dead, loss_at_start, output_scale
 from keras_inits._diagnose.setting.entrance import positions, scales
 from keras_inits._diagnose.setting.entrance.scales import Suspect
-from keras_inits._diagnose.setting.order import ORDER, Setting, Weighed, is_too_high, ordered
+from keras_inits._diagnose.setting.order import (
+    ORDER,
+    FirstSteps,
+    Setting,
+    Weighed,
+    is_too_high,
+    ordered,
+)
 from keras_inits._diagnose.setting.rate import rates, small_steps
 from keras_inits._diagnose.setting.rate.schedules import inner, momentum_of
 from keras_inits._diagnose.setting.target import imbalance

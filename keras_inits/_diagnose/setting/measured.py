@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_inits._diagnose.seen.watching import watching
 from keras_inits._diagnose.setting.between import epsilons, moving_statistics, norms, regularizers
 from keras_inits._diagnose.setting.case import Case
 from keras_inits._diagnose.setting.end import asked, own_loss, probabilities
@@ -19,7 +20,6 @@ from keras_inits._diagnose.setting.target import pace, sample_weights
 from keras_inits._diagnose.setting.target.guess import guess
 from keras_inits._diagnose.setting.trials.steps import BATCH
 from keras_inits._diagnose.setting.trials.tries import UNTAUGHT, Tries
-from keras_inits._diagnose.watching import watching
 from keras_inits._keras_internals import all_layers
 from keras_inits._reporting import Finding
 

@@ -1,11 +1,11 @@
 """What was found of a setting, and in which order it is to be changed."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from keras_inits._diagnose.report import FirstSteps
 from keras_inits._finding_kinds import SettingKind
 from keras_inits._reporting import Finding
 
@@ -24,6 +24,30 @@ UNUSABLE: tuple[SettingKind, ...] = ("input not finite", "input values")
 FAR_FROM_GUESS = 100.0  # times the loss of a guess
 
 Weighed = tuple[tuple[Finding, ...], tuple[str, ...]]  # those that matter, and notes
+
+
+@dataclass(frozen=True)
+class FirstSteps:
+    """What the first steps of the training do to the loss, tried on a copy.
+
+    Attributes:
+        rate: the compiled learning rate.
+        start: the loss of all samples before them, in training.
+        after: that after them; infinite if it was not finite.
+        guess: that of the best guess that is the same for all samples; None if not known.
+        steps: how many steps were tried in all, at this rate and for what was to be proved.
+        lowest: of the rates that were tried, in decades, the least that makes half of the best
+            fall or more; NaN where others were not tried.
+        highest: the largest such rate.
+    """
+
+    rate: float
+    start: float
+    after: float
+    guess: float | None
+    steps: int
+    lowest: float = math.nan
+    highest: float = math.nan
 
 
 @dataclass(frozen=True)

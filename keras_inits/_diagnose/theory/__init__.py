@@ -17,8 +17,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from keras_inits._diagnose.calls import Call
-from keras_inits._diagnose.picture import Picture
+from keras_inits._diagnose.seen.calls import Call
+from keras_inits._diagnose.seen.picture import Picture
 from keras_inits._diagnose.theory.backward import backward
 from keras_inits._diagnose.theory.forward import forward
 from keras_inits._diagnose.theory.nodes import find_net

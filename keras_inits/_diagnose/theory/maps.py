@@ -8,9 +8,9 @@ import keras
 import numpy as np
 
 from keras_inits._diagnose.backends import backend
-from keras_inits._diagnose.calls import Call
-from keras_inits._diagnose.measuring import moments
-from keras_inits._diagnose.traits import own_kernel
+from keras_inits._diagnose.seen.calls import Call
+from keras_inits._diagnose.seen.measuring import moments
+from keras_inits._diagnose.seen.traits import own_kernel
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import geometry
 from keras_inits._layers.kinds import Kind, kind

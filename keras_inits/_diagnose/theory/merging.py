@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from keras_inits._diagnose.sites import products
+from keras_inits._diagnose.seen.sites import products
 from keras_inits._diagnose.theory import spread
 from keras_inits._diagnose.theory.given import Given
 from keras_inits._diagnose.theory.laws import Moments

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from keras_inits._diagnose.calls import INPUT, UNKNOWN, Call
-from keras_inits._diagnose.picture import Picture
+from keras_inits._diagnose.seen.calls import INPUT, UNKNOWN, Call
+from keras_inits._diagnose.seen.picture import Picture
 from keras_inits._diagnose.theory import spread
 from keras_inits._layers.kinds import KERNELS, Kind, kind
 from keras_inits._wiring import Call as Place

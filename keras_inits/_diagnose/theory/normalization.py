@@ -15,10 +15,10 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_inits._diagnose.calls import Call
+from keras_inits._diagnose.seen.calls import Call
+from keras_inits._diagnose.seen.traits import together
 from keras_inits._diagnose.theory.given import Given, mean_square
 from keras_inits._diagnose.theory.laws import Back, Moments
-from keras_inits._diagnose.traits import together
 from keras_inits._layers.scales import scale_of_rms, scale_offset
 
 Array = NDArray[np.float64]

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_inits._diagnose.calls import Call
+from keras_inits._diagnose.seen.calls import Call
 from keras_inits._diagnose.theory.cells import Array, Equations, State, equations
 from keras_inits._diagnose.theory.laws import Back, Moments
 from keras_inits._errors import InputError

@@ -23,10 +23,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_inits._diagnose.calls import Call
-from keras_inits._diagnose.sites import products
+from keras_inits._diagnose.seen.calls import Call
+from keras_inits._diagnose.seen.sites import products
+from keras_inits._diagnose.seen.traits import own_kernel
 from keras_inits._diagnose.theory.maps import kernel_fans
-from keras_inits._diagnose.traits import own_kernel
 from keras_inits._gains import Activation, gaussian_moments
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import geometry

@@ -8,11 +8,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_inits._diagnose.seen.watching import watching
 from keras_inits._diagnose.setting.between.epsilons import by_channel
 from keras_inits._diagnose.setting.case import Case
 from keras_inits._diagnose.setting.entrance.data import standardized
 from keras_inits._diagnose.setting.trials.steps import BATCH
-from keras_inits._diagnose.watching import watching
 from keras_inits._keras_internals import all_layers
 from keras_inits._layers.scales import are_at_start
 from keras_inits._reporting import Finding

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_inits._diagnose.watching import watching
+from keras_inits._diagnose.seen.watching import watching
 from keras_inits._keras_internals import all_layers
 from keras_inits._reporting import Finding
 

@@ -11,10 +11,10 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_inits._diagnose.seen.watching import watching
 from keras_inits._diagnose.setting import measured
 from keras_inits._diagnose.setting.entrance.entrances import embeddings, first_met
 from keras_inits._diagnose.setting.trials.tries import FEWEST_PARTED, UNTAUGHT, Tries
-from keras_inits._diagnose.watching import watching
 from keras_inits._reporting import Finding
 
 FEWEST_STEPS = 3  # in which there is an order to speak of

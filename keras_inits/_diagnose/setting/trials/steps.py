@@ -14,7 +14,7 @@ import numpy as np
 from keras import ops
 
 from keras_inits._diagnose.backends import backend
-from keras_inits._diagnose.objective import Objective
+from keras_inits._diagnose.seen.objective import Objective
 from keras_inits._diagnose.setting.rate.schedules import STEPS, inner
 
 BATCH = 32  # the default of `fit`

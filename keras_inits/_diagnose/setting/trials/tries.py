@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits._diagnose.objective import Objective, objective
+from keras_inits._diagnose.seen.objective import Objective, objective
 from keras_inits._diagnose.setting.case import Case
 from keras_inits._diagnose.setting.rate.schedules import Rate, rate_of, steps_of
 from keras_inits._diagnose.setting.trials import starts, weighing

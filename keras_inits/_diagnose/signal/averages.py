@@ -13,10 +13,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits._diagnose.calls import Call
-from keras_inits._diagnose.evidence import Evidence
-from keras_inits._diagnose.remedies import reference, replaced
-from keras_inits._diagnose.traits import together
+from keras_inits._diagnose.seen.calls import Call
+from keras_inits._diagnose.seen.traits import together
+from keras_inits._diagnose.signal.evidence import Evidence
+from keras_inits._diagnose.signal.remedies import reference, replaced
 from keras_inits._layers.kinds import Kind, is_a
 from keras_inits._reporting import Finding
 

@@ -7,9 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits._diagnose.calls import Call
-from keras_inits._diagnose.evidence import Evidence
-from keras_inits._diagnose.traits import activation_of, has_kernel
+from keras_inits._diagnose.seen.calls import Call
+from keras_inits._diagnose.seen.traits import activation_of, has_kernel
+from keras_inits._diagnose.signal.evidence import Evidence
 from keras_inits._schemes import XavierInit
 
 # So the scales of He and of Xavier with the gain of ReLU differ where one side is 1.7 of the other.

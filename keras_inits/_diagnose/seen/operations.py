@@ -14,8 +14,8 @@ import keras
 import numpy as np
 
 from keras_inits._diagnose.backends import backend
-from keras_inits._diagnose.calls import UNKNOWN, Cut, Squashed
-from keras_inits._diagnose.measuring import Bounds, near_bounds
+from keras_inits._diagnose.seen.calls import UNKNOWN, Cut, Squashed
+from keras_inits._diagnose.seen.measuring import Bounds, near_bounds
 
 
 @dataclass(frozen=True)

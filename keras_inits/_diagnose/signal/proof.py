@@ -8,8 +8,8 @@ from typing import Any
 
 import keras
 
-from keras_inits._diagnose.evidence import Evidence
-from keras_inits._diagnose.state import State
+from keras_inits._diagnose.seen.state import State
+from keras_inits._diagnose.signal.evidence import Evidence
 from keras_inits._finding_kinds import FindingKind
 from keras_inits._reporting import Finding, alike
 

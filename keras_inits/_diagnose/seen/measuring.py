@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_inits._diagnose.backends import backend
-from keras_inits._diagnose.statistics import (
+from keras_inits._diagnose.seen.statistics import (
     BINS,
     TensorStatistics,
     effective_rank,

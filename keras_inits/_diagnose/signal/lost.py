@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-from keras_inits._diagnose.calls import Call, Cut
-from keras_inits._diagnose.evidence import Evidence
-from keras_inits._diagnose.remedies import redraw, reference
-from keras_inits._diagnose.report import WeightReport
-from keras_inits._diagnose.traits import has_kernel
+from keras_inits._diagnose.seen.calls import Call, Cut
+from keras_inits._diagnose.seen.statistics import WeightReport
+from keras_inits._diagnose.seen.traits import has_kernel
+from keras_inits._diagnose.signal.evidence import Evidence
+from keras_inits._diagnose.signal.remedies import redraw, reference
 from keras_inits._reporting import Finding
 
 Found = Iterator[tuple[int | None, Finding]]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_inits._diagnose.backends import backend
-from keras_inits._diagnose.traits import own_kernel
+from keras_inits._diagnose.seen.traits import own_kernel
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import geometry
 from keras_inits._layers.kinds import Kind, kind

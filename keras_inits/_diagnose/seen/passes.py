@@ -13,16 +13,16 @@ from keras import ops
 from keras_inits._diagnose.backends import backend
 from keras_inits._diagnose.backends.base import Tape
 from keras_inits._diagnose.batch import Batch
-from keras_inits._diagnose.measuring import moments
-from keras_inits._diagnose.objective import (
+from keras_inits._diagnose.seen.measuring import moments
+from keras_inits._diagnose.seen.objective import (
     added_alone,
     gradients_of_steps,
     is_without_loss,
     loss_scale,
     objective,
 )
-from keras_inits._diagnose.recording import Recorder
-from keras_inits._diagnose.state import State
+from keras_inits._diagnose.seen.recording import Recorder
+from keras_inits._diagnose.seen.state import State
 from keras_inits._keras_internals import all_layers
 
 

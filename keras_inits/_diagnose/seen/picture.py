@@ -8,8 +8,8 @@ from typing import Any
 
 import keras
 
-from keras_inits._diagnose.calls import Call
-from keras_inits._diagnose.statistics import TensorStatistics
+from keras_inits._diagnose.seen.calls import Call
+from keras_inits._diagnose.seen.statistics import TensorStatistics
 from keras_inits._layers.kinds import Kind
 from keras_inits._wiring import Wiring, wiring
 from keras_inits._wiring.graph import Call as Place

@@ -6,10 +6,10 @@ from typing import Any
 
 import keras
 
-from keras_inits._diagnose.calls import UNKNOWN, Call
-from keras_inits._diagnose.evidence import Evidence
-from keras_inits._diagnose.remedies import redraw, reference, scale_input
-from keras_inits._diagnose.traits import elementwise, is_judged, saturation_bounds
+from keras_inits._diagnose.seen.calls import UNKNOWN, Call
+from keras_inits._diagnose.seen.traits import elementwise, is_judged, saturation_bounds
+from keras_inits._diagnose.signal.evidence import Evidence
+from keras_inits._diagnose.signal.remedies import redraw, reference, scale_input
 from keras_inits._layers.kinds import Kind, is_a
 from keras_inits._reporting import Finding
 

@@ -1,4 +1,4 @@
-"""The statistics of one tensor, as plain numbers, and how those of a sample matrix are computed."""
+"""The statistics of one tensor or weight, as plain numbers; how those of samples are computed."""
 
 import functools
 import math
@@ -55,6 +55,23 @@ class TensorStatistics:
     def squared_length(self) -> float:
         """The mean, over samples, of the squared Euclidean length."""
         return self.second_moment * math.prod(self.shape[1:])
+
+
+@dataclass(frozen=True)
+class WeightReport:
+    """One trainable weight and its gradient.
+
+    Attributes:
+        path: Keras's path of the weight.
+        norm: its Euclidean norm.
+        gradient_norm: that of its gradient; NaN if the loss does not depend on it.
+        ratio: `gradient_norm / norm`; infinite for a weight of zeros that has a gradient.
+    """
+
+    path: str
+    norm: float
+    gradient_norm: float
+    ratio: float
 
 
 def sample_correlation(matrix: NDArray[np.floating]) -> float:

@@ -7,11 +7,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits._diagnose.calls import Call
-from keras_inits._diagnose.evidence import Evidence
-from keras_inits._diagnose.lost import stuck_with
-from keras_inits._diagnose.measuring import NEAR, within
-from keras_inits._diagnose.remedies import (
+from keras_inits._diagnose.seen.calls import Call
+from keras_inits._diagnose.seen.measuring import NEAR, within
+from keras_inits._diagnose.seen.statistics import equal_columns
+from keras_inits._diagnose.seen.traits import has_kernel, is_judged, rectifies, saturation_bounds
+from keras_inits._diagnose.signal.evidence import Evidence
+from keras_inits._diagnose.signal.lost import stuck_with
+from keras_inits._diagnose.signal.remedies import (
     activation_name,
     fits,
     kernel_before,
@@ -19,8 +21,6 @@ from keras_inits._diagnose.remedies import (
     reference,
     scale_input,
 )
-from keras_inits._diagnose.statistics import equal_columns
-from keras_inits._diagnose.traits import has_kernel, is_judged, rectifies, saturation_bounds
 from keras_inits._gains import resolve
 from keras_inits._reporting import Finding, refill
 

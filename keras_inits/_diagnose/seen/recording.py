@@ -10,14 +10,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits._diagnose import operations, sites
 from keras_inits._diagnose.backends import backend
 from keras_inits._diagnose.backends.base import Tape
-from keras_inits._diagnose.calls import INPUT, UNKNOWN, Call, Cut, Structure
-from keras_inits._diagnose.measuring import measure, measure_gradient, moments
-from keras_inits._diagnose.state import State
-from keras_inits._diagnose.statistics import TensorStatistics
-from keras_inits._diagnose.traits import (
+from keras_inits._diagnose.seen import operations, sites
+from keras_inits._diagnose.seen.calls import INPUT, UNKNOWN, Call, Cut, Structure
+from keras_inits._diagnose.seen.measuring import measure, measure_gradient, moments
+from keras_inits._diagnose.seen.state import State
+from keras_inits._diagnose.seen.statistics import TensorStatistics
+from keras_inits._diagnose.seen.traits import (
     elementwise,
     is_noise,
     is_opaque,
@@ -25,7 +25,7 @@ from keras_inits._diagnose.traits import (
     saturation_bounds,
     unit_axis,
 )
-from keras_inits._diagnose.watching import watching
+from keras_inits._diagnose.seen.watching import watching
 from keras_inits._keras_internals import copy_mask, mask_of
 from keras_inits._layers.kinds import Kind, kind
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_inits._diagnose.statistics import TensorStatistics
+from keras_inits._diagnose.seen.statistics import TensorStatistics
 from keras_inits._gains import Activation
 
 INPUT = -1  # as a source: the model's own input

@@ -7,9 +7,9 @@ stream x, x + f(x), x + f(x) + g(f(x) + x), ..., by a factor at each sum.
 import math
 from collections.abc import Iterator, Sequence
 
-from keras_inits._diagnose.evidence import Evidence
-from keras_inits._diagnose.picture import Picture, takes_scale_away
-from keras_inits._diagnose.remedies import scale_input
+from keras_inits._diagnose.seen.picture import Picture, takes_scale_away
+from keras_inits._diagnose.signal.evidence import Evidence
+from keras_inits._diagnose.signal.remedies import scale_input
 from keras_inits._layers.kinds import Kind, is_a
 from keras_inits._reporting import Finding
 from keras_inits._wiring import Stream
