@@ -18,6 +18,7 @@ _MAPS = frozenset({Kind.DENSE, Kind.CONVOLUTION})
 _OF_UNITS = (layers.BatchNormalization, layers.PReLU)
 # Nothing happens to a value outside of training.
 _SILENT = frozenset({Kind.NOISE, Kind.IDENTITY})
+_PROBES = np.linspace(-6, 6, 241, dtype="float32")  # where activations are compared
 _CLOSE = 1e-2  # of values of order 1: a float16 has three digits
 
 
@@ -93,6 +94,29 @@ def chain(found: Wiring) -> tuple[Link, ...] | str:
             (shape,) = found.shapes_into(call)
             mixed = "" if _by_unit(found.function_of(call), shape) else call.path
     return tuple(links)
+
+
+def hands_on(link: Link, links: tuple[Link, ...]) -> bool:
+    """Returns whether a kernel of a chain can be an identity that leaves the chain's outputs alone.
+
+    It is square, no normalization stands behind it, and its activation changes nothing that the
+    one before it gives.
+    """
+    behind = next((other.between for other in links if other.before is link.layer), ())
+    if link.before is None or behind:
+        return False
+    if link.activation is not None:
+        before = next(other.activation for other in links if other.layer is link.before)
+        if link.between or before is None:
+            return False
+        given = _array(before(_PROBES))
+        if not np.allclose(_array(link.activation(given)), given, atol=1e-6):
+            return False
+    convolution = hasattr(link.layer, "padding")
+    same = not convolution or (
+        link.layer.padding == "same" and set(np.ravel(link.layer.strides)) == {1}
+    )
+    return bool(same and link.layer.kernel.shape[-1] == link.layer.kernel.shape[-2])
 
 
 def _by_unit(function: Callable[[Any], Any] | None, shape: tuple[int, ...]) -> bool:
