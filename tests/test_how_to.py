@@ -31,7 +31,7 @@ def run(page, name="page"):
     return space
 
 
-@pytest.mark.parametrize("page", ["audit", "initialize"])
+@pytest.mark.parametrize("page", ["audit", "initialize", "starts"])
 def test_a_page_prints_what_it_shows(page, capsys):
     run(page)
     printed = words(capsys.readouterr().out)

@@ -66,8 +66,8 @@ class OutputBiasReport(Report):
         table = Table(title=plain_text(self.heading()), box=None, pad_edge=False)
         table.add_column("bias", overflow="fold", ratio=2)
         table.add_column("rule")
-        table.add_column("from", justify="right")
-        table.add_column("to", justify="right")
+        table.add_column("before", justify="right")
+        table.add_column("set to", justify="right")
         table.add_column("base loss", justify="right")
         table.add_column("", overflow="fold", ratio=2)
         for row in self.rows:
@@ -75,9 +75,15 @@ class OutputBiasReport(Report):
             table.add_row(
                 plain_text(row.path),
                 row.rule,
-                f"{min(row.bias):.4g}",
-                f"{max(row.bias):.4g}",
+                _span(row.before),
+                _span(row.bias),
                 loss,
                 row.note,
             )
         return table
+
+
+def _span(values: tuple[float, ...]) -> str:
+    """Returns the least and the largest of some values, one number where they are the same."""
+    least, largest = f"{min(values):.4g}", f"{max(values):.4g}"
+    return least if least == largest else f"{least} to {largest}"

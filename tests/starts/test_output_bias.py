@@ -359,3 +359,10 @@ def test_data_without_an_end_is_refused():
         keras_inits.fit_output_bias(head(3, "softmax", "sparse_categorical_crossentropy"), endless)
     with pytest.raises(keras_inits.InputError, match="must end"):
         keras_inits.pretrain(head(3, "softmax", "mse"), endless)
+
+
+def test_the_table_shows_the_bias_before_and_after():
+    model = net(2, bias_initializer="ones")
+    model.compile(loss="mse")
+    report = keras_inits.fit_output_bias(model, np.array([[2.0, 4.0], [2.0, 6.0]]))
+    assert " 1 2 to 5 " in " ".join(str(report).split())
