@@ -10,7 +10,7 @@ import numpy as np
 from keras import layers, ops
 
 import keras_inits as ki
-from keras_inits._diagnose.setting import examine
+from keras_inits._diagnose.setting.run import examine
 
 # Shapes are few, since JAX compiles each operation for each of them.
 

@@ -5,8 +5,7 @@ What a diagnosis asks of Keras's backend is in `backends`, which `diagnose` load
 
 from keras_inits._diagnose.report import LayerReport, SignalReport
 from keras_inits._diagnose.run import diagnose, signal_report
-from keras_inits._diagnose.seen.jacobian import JacobianReport
-from keras_inits._diagnose.seen.statistics import TensorStatistics, WeightReport
+from keras_inits._diagnose.seen.statistics import JacobianReport, TensorStatistics, WeightReport
 from keras_inits._diagnose.signal.thresholds import Thresholds
 from keras_inits._diagnose.standard_input import StandardInput, draw_input, standard_input
 

@@ -14,19 +14,20 @@ from keras_inits._diagnose.cleaning import cleaned
 from keras_inits._diagnose.report import LayerReport, SignalReport
 from keras_inits._diagnose.seen import jacobian as jacobians
 from keras_inits._diagnose.seen import passes
-from keras_inits._diagnose.seen.jacobian import JacobianReport
 from keras_inits._diagnose.seen.objective import has_own_step
 from keras_inits._diagnose.seen.passes import Pass
 from keras_inits._diagnose.seen.recording import Recorder, Silencer
 from keras_inits._diagnose.seen.state import State, left_as_it_was
-from keras_inits._diagnose.seen.statistics import WeightReport
+from keras_inits._diagnose.seen.statistics import JacobianReport, WeightReport
 from keras_inits._diagnose.seen.watching import watching
-from keras_inits._diagnose.setting import Setting, examine, with_signal
+from keras_inits._diagnose.setting.order import Setting, with_signal
+from keras_inits._diagnose.setting.run import examine
 from keras_inits._diagnose.signal.evidence import Evidence
 from keras_inits._diagnose.signal.proof import confirmed
+from keras_inits._diagnose.signal.severity import by_severity, worst
 from keras_inits._diagnose.signal.streams import WHOLE
 from keras_inits._diagnose.signal.thresholds import Thresholds
-from keras_inits._diagnose.signal.verdicts import by_severity, judge, worst
+from keras_inits._diagnose.signal.verdicts import judge
 from keras_inits._diagnose.theory import predict
 from keras_inits._errors import InputError
 from keras_inits._reporting import Finding

@@ -8,10 +8,9 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from keras_inits._diagnose import views
-from keras_inits._diagnose.seen.jacobian import JacobianReport
-from keras_inits._diagnose.seen.statistics import TensorStatistics, WeightReport
+from keras_inits._diagnose.seen.statistics import JacobianReport, TensorStatistics, WeightReport
 from keras_inits._diagnose.setting.order import FirstSteps
-from keras_inits._diagnose.signal.verdicts import SEVERITY, Verdict
+from keras_inits._diagnose.signal.severity import SEVERITY, Verdict
 from keras_inits._reporting import Finding, Report
 
 

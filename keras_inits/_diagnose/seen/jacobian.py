@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -11,6 +10,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from keras_inits._diagnose.backends import backend
+from keras_inits._diagnose.seen.statistics import JacobianReport
 
 # How far a sample is moved, relative to its norm, to see where the way forward turns a vector: past
 # float32's rounding, and short of most kinks.
@@ -18,27 +18,6 @@ _MOVE = 1e-2
 # Of the squared length of a sum of vectors: float32 rounds what came back to 1e-7, and to 1e-5 of
 # the difference of two vectors that differ by a hundredth.
 _APART = 1e-4
-
-
-@dataclass(frozen=True)
-class JacobianReport:
-    """The Jacobian of a model's outputs by its floating inputs, on a few samples.
-
-    Of outputs behind a softmax or sigmoid it is that of the logits.
-
-    Attributes:
-        mean_squared_singular_value: the sum of the squared singular values over the smaller of
-            both sizes, estimated without bias.
-        largest_singular_value: the largest that power iteration found, from below.
-        samples: how many samples were looked at.
-        response: root mean square over the outputs of what independent changes of the inputs, each
-            of its input's standard deviation, do to them to first order.
-    """
-
-    mean_squared_singular_value: float
-    largest_singular_value: float
-    samples: int
-    response: float = math.nan
 
 
 def estimate(

@@ -1,4 +1,4 @@
-"""The statistics of one tensor or weight, as plain numbers; how those of samples are computed."""
+"""Figures of one tensor, weight or Jacobian, as plain data; how those of samples are computed."""
 
 import functools
 import math
@@ -72,6 +72,27 @@ class WeightReport:
     norm: float
     gradient_norm: float
     ratio: float
+
+
+@dataclass(frozen=True)
+class JacobianReport:
+    """The Jacobian of a model's outputs by its floating inputs, on a few samples.
+
+    Of outputs behind a softmax or sigmoid it is that of the logits.
+
+    Attributes:
+        mean_squared_singular_value: the sum of the squared singular values over the smaller of
+            both sizes, estimated without bias.
+        largest_singular_value: the largest that power iteration found, from below.
+        samples: how many samples were looked at.
+        response: root mean square over the outputs of what independent changes of the inputs, each
+            of its input's standard deviation, do to them to first order.
+    """
+
+    mean_squared_singular_value: float
+    largest_singular_value: float
+    samples: int
+    response: float = math.nan
 
 
 def sample_correlation(matrix: NDArray[np.floating]) -> float:

@@ -9,9 +9,8 @@ import keras
 
 from keras_inits._diagnose.seen import picture
 from keras_inits._diagnose.seen.calls import Call, Cut
-from keras_inits._diagnose.seen.jacobian import JacobianReport
 from keras_inits._diagnose.seen.picture import Picture, alike, takes_scale_away
-from keras_inits._diagnose.seen.statistics import WeightReport
+from keras_inits._diagnose.seen.statistics import JacobianReport, WeightReport
 from keras_inits._diagnose.seen.traits import has_kernel
 from keras_inits._diagnose.signal.thresholds import Thresholds
 from keras_inits._layers.kinds import KEEPS_SCALE, Kind, kind

@@ -6,17 +6,15 @@ layers that were already named are divided out.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 from keras_inits._diagnose.signal import averages, lost, sizes, streams, units
 from keras_inits._diagnose.signal.evidence import Evidence
-from keras_inits._finding_kinds import FindingKind, SignalKind
+from keras_inits._diagnose.signal.severity import by_severity
+from keras_inits._finding_kinds import SignalKind
 from keras_inits._reporting import Finding
 
-Verdict = Literal[FindingKind, "healthy"]
-SEVERITY = get_args(SignalKind)  # from the worst
 Found = Iterator[tuple[int | None, Finding]]
 
 
@@ -87,22 +85,3 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
                 kinds[name].add(check.verdict)
             found.append(finding)
     return by_severity(found)
-
-
-def worst(findings: Iterable[Finding]) -> Verdict:
-    """Returns the kind of the worst of some findings, `"healthy"` if there are none."""
-    return next((finding.kind for finding in by_severity(findings)), "healthy")
-
-
-def rank(finding: Finding) -> int:
-    """Returns the place of a finding in the order of severity; 0 is the worst.
-
-    Findings of other kinds than `SignalKind` come after those that learn nothing.
-    """
-    known = finding.kind in SEVERITY
-    return SEVERITY.index(finding.kind if known else "exploding")
-
-
-def by_severity(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Returns findings, the worst first, those of equal severity in their order."""
-    return tuple(sorted(findings, key=rank))

@@ -6,9 +6,10 @@ import pytest
 from keras import layers, ops
 
 import keras_inits
-from keras_inits._diagnose.setting import examine, order, remedies
+from keras_inits._diagnose.setting import order, remedies
 from keras_inits._diagnose.setting.end import asked, own_loss
 from keras_inits._diagnose.setting.plain import End, targets_of
+from keras_inits._diagnose.setting.run import examine
 from keras_inits._reporting import Finding
 
 RNG = np.random.default_rng(11)

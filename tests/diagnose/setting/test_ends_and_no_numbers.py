@@ -6,8 +6,8 @@ import pytest
 from keras import layers, ops
 
 import keras_inits
-from keras_inits._diagnose.setting import examine
 from keras_inits._diagnose.setting.between import hidden
+from keras_inits._diagnose.setting.run import examine
 
 RNG = np.random.default_rng(8)
 X = RNG.normal(size=(128, 6)).astype("float32")

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_inits._diagnose.setting import examine
 from keras_inits._diagnose.setting.rate import rates
+from keras_inits._diagnose.setting.run import examine
 from keras_inits._diagnose.setting.trials.steps import Trial
 
 RNG = np.random.default_rng(0)

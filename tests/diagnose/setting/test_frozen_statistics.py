@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_inits._diagnose.setting import examine
+from keras_inits._diagnose.setting.run import examine
 
 PICTURES = np.clip(np.random.default_rng(0).normal(0.5, 0.2, (48, 8, 8, 3)), 0, 1)
 KINDS = np.arange(48) % 3

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from keras_inits._diagnose.setting import examine
 from keras_inits._diagnose.setting.rate import rates
+from keras_inits._diagnose.setting.run import examine
 from keras_inits._diagnose.setting.trials import starts
 from keras_inits._diagnose.setting.trials.steps import Trial
 

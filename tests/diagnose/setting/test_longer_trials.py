@@ -8,12 +8,13 @@ import pytest
 from keras import layers, ops
 
 import keras_inits
-from keras_inits._diagnose.setting import by_steps, examine
+from keras_inits._diagnose.setting import by_steps
 from keras_inits._diagnose.setting.between import hidden, noise
 from keras_inits._diagnose.setting.end import asked, linearity, own_loss
 from keras_inits._diagnose.setting.entrance import filled
 from keras_inits._diagnose.setting.plain import End, targets_of
 from keras_inits._diagnose.setting.rate.schedules import Rate
+from keras_inits._diagnose.setting.run import examine
 from keras_inits._diagnose.setting.target import sample_weights
 from keras_inits._diagnose.setting.trials import weighing
 from keras_inits._diagnose.setting.trials.steps import Trial

@@ -6,7 +6,7 @@ import pytest
 from keras import layers, ops
 
 import keras_inits
-from keras_inits._diagnose.setting import examine
+from keras_inits._diagnose.setting.run import examine
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(128, 8)).astype("float32")

@@ -6,8 +6,8 @@ import pytest
 from keras import layers, ops
 
 import keras_inits
-from keras_inits._diagnose.setting import examine
 from keras_inits._diagnose.setting.entrance import data
+from keras_inits._diagnose.setting.run import examine
 from keras_inits._diagnose.setting.trials import steps, weighing
 from keras_inits._reporting import Finding
 

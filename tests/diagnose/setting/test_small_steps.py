@@ -6,8 +6,8 @@ import pytest
 from keras import layers
 from keras.optimizers import schedules
 
-from keras_inits._diagnose.setting import examine
 from keras_inits._diagnose.setting.rate.small_steps import WORTH, worth
+from keras_inits._diagnose.setting.run import examine
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(128, 8)).astype("float32")

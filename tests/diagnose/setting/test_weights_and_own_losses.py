@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from keras_inits._diagnose.setting import examine
 from keras_inits._diagnose.setting.end import asked, output, own_loss
 from keras_inits._diagnose.setting.plain import End, loss_kind, targets_of
+from keras_inits._diagnose.setting.run import examine
 from keras_inits._diagnose.setting.target import sample_weights
 from keras_inits._diagnose.setting.target.guess import guess
 

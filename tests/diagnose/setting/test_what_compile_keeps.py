@@ -6,8 +6,8 @@ import pytest
 from keras import layers
 
 import keras_inits
-from keras_inits._diagnose.setting import examine
 from keras_inits._diagnose.setting.compiling import with_other_arguments
+from keras_inits._diagnose.setting.run import examine
 from keras_inits._reporting import Finding
 
 RNG = np.random.default_rng(0)

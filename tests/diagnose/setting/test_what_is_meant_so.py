@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from keras_inits._diagnose.setting import by_steps, examine, measured, order
+from keras_inits._diagnose.setting import by_steps, measured, order
 from keras_inits._diagnose.setting.case import Case
 from keras_inits._diagnose.setting.end import asked, direction, output, own_loss
 from keras_inits._diagnose.setting.entrance import data, scales
 from keras_inits._diagnose.setting.plain import End, loss_kind, targets_of
+from keras_inits._diagnose.setting.run import examine
 from keras_inits._diagnose.setting.target import sample_weights
 from keras_inits._diagnose.setting.target.guess import guess
 from keras_inits._diagnose.setting.trials.steps import Trial
