@@ -268,3 +268,18 @@ def test_the_band_holds_its_share_of_seeds(name):
         room = 0.2 if name == "attention" else 0.0
         assert np.all(np.abs(mean) < 4 * error + room), what
         assert np.any(np.abs(mean - np.log(1.2)) > 4 * error), what
+
+
+@pytest.mark.parametrize("units", [4, 16])
+def test_gradients_that_meet_in_a_narrow_layer_vary_by_their_products(units):
+    off, deviations = [], []
+    for seed in range(40):
+        draw = Draws(seed)
+        inputs = keras.Input((48,))
+        narrow = layers.Dense(units, kernel_initializer=draw(1.0), name="narrow")(inputs)
+        ends = [layers.Dense(32, kernel_initializer=draw(1.0))(narrow) for _ in range(4)]
+        head = layers.Dense(16, kernel_initializer=draw(1.0))(layers.Add()(ends))
+        row = signal_report(keras.Model(inputs, head), vectors(seed))["narrow"]
+        off.append(np.log(row.gradient.second_moment / row.predicted_gradient))
+        deviations.append(row.predicted_gradient_deviation)
+    assert 0.7 < np.std(off) / np.mean(deviations) < 1.5
