@@ -94,6 +94,15 @@ Of what people usually post, over the whole range of tasks (tables, series, text
 pairs, values of actions), by an author who had not seen the code of `diagnose`. A pair is here only
 if its broken side was seen to fail and its repair to learn, before any verdict on it was seen.
 """,
+    "blind-seventh": """\
+## A seventh set written blind
+
+Texts, series, sounds, tables, tastes, pairs, lives, grades, quantiles, actions and equations, after
+what forums and issues report from 2020 on, by an author who had read this page and no code of
+`diagnose`. A pair is here only if its broken side was seen to fail and its repair to learn, each
+with two seeds, on samples held out, before any verdict on it was seen: 33 of 38 pairs, and all of
+24 healthy programs.
+""",
     "threads": """\
 ## Programs of real threads
 
