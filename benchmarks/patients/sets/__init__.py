@@ -9,6 +9,8 @@
   verdict on them was seen. From the second set on, both sides of each program were trained: a pair
   is kept where its repair learns and ends clearly better, a healthy program where it learns. Each
   set was first run after the limits of `diagnose` had been chosen by the sets before.
+- `blind-seventh` and `blind-seventh-healthy`: written and trained in the same way, later; each
+  program was scored on samples that it was not trained on.
 - `threads` and `threads-healthy`: further questions that people asked, and programs of tutorials
   and answers; chosen and trained in the same way.
 
@@ -18,7 +20,7 @@ broken and repaired programs into a table `BROKEN`, those without a fault into `
 
 from program import Program
 
-from sets import collected, fifth, first, fourth, further, healthy, second, third, threads
+from sets import collected, fifth, first, fourth, further, healthy, second, seventh, third, threads
 
 SETS: dict[str, dict[str, Program]] = {
     "collected": collected.BROKEN,
@@ -34,6 +36,8 @@ SETS: dict[str, dict[str, Program]] = {
     "blind-fourth-healthy": fourth.HEALTHY,
     "blind-fifth": fifth.BROKEN,
     "blind-fifth-healthy": fifth.HEALTHY,
+    "blind-seventh": seventh.BROKEN,
+    "blind-seventh-healthy": seventh.HEALTHY,
     "threads": threads.BROKEN,
     "threads-healthy": threads.HEALTHY,
 }

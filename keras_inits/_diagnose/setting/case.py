@@ -75,7 +75,7 @@ class Case:
             )
         outputs = [np.asarray(ops.convert_to_numpy(o)) for o in made]
         flat = keras.tree.flatten(goals)
-        losses = keras.tree.flatten(loss) if keras.tree.is_nested(loss) else [loss] * len(outputs)
+        losses = _of_outputs(loss, y, len(outputs))
         if not len(outputs) == len(flat) == len(losses):
             return (
                 f"targets and loss were not looked at: {len(outputs)} outputs, {len(flat)} "
@@ -95,6 +95,15 @@ class Case:
         return cls(
             model, tensors, goals, copy, parts, places, loss, own, weights, used, len(outputs)
         )
+
+
+def _of_outputs(loss: Any, y: Any, number: int) -> list[Any]:
+    """Returns the loss of each output, None for those that have a target and no loss."""
+    if not keras.tree.is_nested(loss):
+        return [loss] * number
+    if isinstance(loss, dict) and isinstance(y, dict) and set(loss) < set(y):
+        loss = {name: loss.get(name) for name in y}
+    return list(keras.tree.flatten(loss))
 
 
 def _among(end: End, outputs: list[Any]) -> End:

@@ -7,7 +7,13 @@ import numpy as np
 from keras import ops
 
 from keras_inits._diagnose.seen.watching import watching
-from keras_inits._diagnose.setting.between import epsilons, moving_statistics, norms, regularizers
+from keras_inits._diagnose.setting.between import (
+    batches,
+    epsilons,
+    moving_statistics,
+    norms,
+    regularizers,
+)
 from keras_inits._diagnose.setting.case import Case
 from keras_inits._diagnose.setting.end import asked, own_loss, probabilities
 from keras_inits._diagnose.setting.entrance import filled
@@ -71,12 +77,13 @@ def outputs(case: Case, x: Any, *, training: bool = False) -> list[np.ndarray]:
 
 
 def runs(case: Case, inputs: list[np.ndarray]) -> list[Finding]:
-    """Returns what a run shows of masks, of normalizations and of ends that nothing names.
+    """Returns what a run shows of masks, of samples that mix, of normalizations and of ends.
 
     And of outputs that have no weight in the compiled loss.
     """
     found = _unknown_ends(case)
-    found += sample_weights.outputs_without(case.model) if case.own else []
+    found += sample_weights.outputs_without(case.model, case.places) if case.own else []
+    found += batches.mixed(case.x, lambda x: outputs(case, x))
     if filled.attends(case.model):
         read = [
             given

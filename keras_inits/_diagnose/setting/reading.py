@@ -19,11 +19,19 @@ _SHAPING = (
     L.ActivityRegularization,
 )
 # The same of `keras.ops`, by the names of their classes, which are not public.
-_SHAPING_OPERATIONS = ("Squeeze", "Reshape", "ExpandDims", "Transpose", "Swapaxes", "Moveaxis")
+_SHAPING_OPERATIONS = (
+    "Squeeze",
+    "Reshape",
+    "ExpandDims",
+    "Transpose",
+    "Swapaxes",
+    "Moveaxis",
+    "Cast",
+)
 
 
 def shapes(operation: Any) -> bool:
-    """Returns whether an operation hands on the values that it is given, in another shape."""
+    """Returns whether an operation hands on its values, in another shape or type."""
     if isinstance(operation, keras.Layer):
         return isinstance(operation, _SHAPING)
     return type(operation).__name__ in _SHAPING_OPERATIONS

@@ -94,6 +94,9 @@ def _of_inputs(
     found, suspects = scales.check(inputs, names, met_first, behind(model, inputs, x), y)
     for given, name, met in zip(inputs, names, meetings, strict=True):
         found += lookups.check(given, embeddings(met), name)
+        for layer, _ in met:
+            if isinstance(layer, keras.layers.Discretization):
+                found += lookups.binned(given, layer, name)
     return found, suspects
 
 
@@ -116,6 +119,8 @@ def _of_ends(case: Case, *, alone: bool) -> Iterator[Finding]:
     """
     weights = measured.weights_of(case)
     left_out = sample_weights.left_out(weights)
+    # Beside the residual of an equation, one number for all is the condition at its edge.
+    alone = alone and not any(targets.are_none(goal, kind) for goal, _, kind in case.parts)
     for index, (part, weighed) in enumerate(zip(case.parts, weights, strict=True)):
         own = [f for f in targets.check(*part) if alone or not targets.is_alone(f)]
         if not any(f.kind == "labels" for f in own):

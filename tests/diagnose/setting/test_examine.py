@@ -394,3 +394,24 @@ def test_the_trial_is_the_training():
     np.testing.assert_allclose(trial.losses[0], losses[0], rtol=1e-5)
     for shadow, own in zip(case.copy.shadows, model.trainable_variables, strict=True):
         np.testing.assert_allclose(shadow.numpy(), own.numpy(), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("scale", "found"), [(1 / 30, True), (1.0, False)])
+def test_numbers_that_are_cut_to_whole_ones_inside_of_a_model_are_found(scale, found):
+    codes = RNG.integers(0, 30, (64, 1))
+    given = keras.Input((1,))
+    h = layers.Flatten()(layers.Embedding(31, 8)(keras.ops.cast(given, "int32")))
+    model = keras.Model(given, layers.Dense(1, "sigmoid")(h))
+    x = (scale * codes).astype("float32")
+    assert ("input values" in _kinds(model, x, codes > 10, "binary_crossentropy")) == found
+
+
+@pytest.mark.parametrize("mode", ["int", "one_hot"])
+@pytest.mark.parametrize(("scale", "found"), [(0.02, True), (1.0, False)])
+def test_bins_that_all_values_fall_into_one_of_are_found(mode, scale, found):
+    ages = RNG.uniform(16, 80, (64, 1))
+    bins = layers.Discretization([20.0, 35.0, 50.0, 65.0], output_mode=mode)
+    inner = [layers.Embedding(5, 4), layers.Flatten()] if mode == "int" else []
+    model = keras.Sequential([keras.Input((1,)), bins, *inner, layers.Dense(1, "sigmoid")])
+    x = (scale * ages).astype("float32")
+    assert ("input values" in _kinds(model, x, ages > 40, "binary_crossentropy")) == found

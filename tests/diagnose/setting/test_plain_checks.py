@@ -303,3 +303,22 @@ def test_a_curved_task_is_told_from_a_linear_one():
     assert curved - linear < linearity.GAP
     linear, curved = linearity.explained(x, np.sin(4 * x[:, 0]) * x[:, 1])
     assert curved - linear > linearity.GAP
+
+
+TAKEN = np.where(np.eye(4)[CLASSES] > 0, RNG.normal(size=(32, 4)), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("y", "wrong"),
+    [
+        (TAKEN, True),
+        (TAKEN + 0.1 * (TAKEN == 0), False),
+        (np.abs(np.eye(4)[CLASSES]), False),  # one-hot
+        (3.0 * np.eye(4)[CLASSES], False),  # one number alone is a mark
+        (np.where(np.arange(4) == 2, TAKEN.sum(1, keepdims=True), 0.0), False),  # one column
+        (TAKEN[:, :2] + TAKEN[:, 2:], False),  # two columns
+        (TAKEN[:8], False),  # few samples
+    ],
+)
+def test_numbers_of_one_action_among_zeros_are_found(y, wrong):
+    assert ("labels" in _kinds(y, "linear", y.shape[1], SQUARE)) == wrong

@@ -158,3 +158,41 @@ def test_what_bad_weights_lose_at_the_start_is_no_measure_of_what_others_gain(st
     )
     findings, notes = weighing.weighed([finding], trials)
     assert (len(findings), len(notes)) == (kept, 1 - kept)
+
+
+def _unit(axis):
+    return lambda h: h / ops.sqrt(ops.sum(ops.square(h), axis, keepdims=True) + 1e-9)
+
+
+def _drawn(h):
+    return h + keras.random.normal(ops.shape(h))
+
+
+@pytest.mark.parametrize(
+    ("inner", "where"),
+    [
+        (layers.Lambda(_unit(None), name="unit"), ("unit",)),
+        (layers.Lambda(_unit(0), name="unit"), ("unit",)),
+        (layers.Softmax(axis=0, name="shares"), ("shares",)),
+        (layers.Lambda(_unit(-1)), None),
+        (layers.BatchNormalization(), None),
+        (layers.LayerNormalization(), None),
+        (layers.Dropout(0.5), None),
+        (layers.Lambda(_drawn), None),
+    ],
+)
+def test_outputs_that_depend_on_the_rest_of_the_batch_are_found(inner, where):
+    model = _net(layers.Dense(16), inner)
+    model.compile("adam", BCE)
+    found = [f for f in examine(model, X, Y, trials=False).findings if f.kind == "normalization"]
+    assert [f.where for f in found] == ([where] if where else [])
+
+
+@pytest.mark.parametrize("add", [lambda a, b: a + b, ops.add], ids=["sum", "operation"])
+@pytest.mark.parametrize(("axis", "found"), [(None, True), (-1, False)])
+def test_samples_that_mix_in_operations_are_found(add, axis, found):
+    given = keras.Input((6,))
+    h = _unit(axis)(add(layers.Dense(16)(given), layers.Dense(16)(given)))
+    model = keras.Model(given, layers.Dense(1, "sigmoid", name="last")(h))
+    kinds = _kinds(model, X, Y, trials=False)
+    assert ("normalization" in kinds) == found

@@ -16,6 +16,7 @@ RARE = (np.arange(256) < 8).astype(int)
 MASKS = (RNG.random((32, 6, 6, 1)) < 0.3).astype("float32")
 MEASURED = RNG.standard_normal((32, 1)).astype("float32")
 PAIRS = (np.arange(32) % 2).astype("float32")[:, None]
+TIMES = RNG.exponential(size=(32, 2)).astype("float32")  # of one output: when, and whether
 REFERENCE = 'model.get_layer("last")'
 
 
@@ -82,6 +83,22 @@ def critic(sign, score):
     return ops.mean(sign * score)
 
 
+def pinball(share):
+    def loss(y, p):
+        return ops.mean(ops.maximum(share * (y - p), (share - 1) * (y - p)))
+
+    return loss
+
+
+def risk_of_rows(y, p):
+    return ops.mean(ops.log(ops.cumsum(ops.exp(p[:, 0]))) - p[:, 0])
+
+
+def risk_by_time(y, p):
+    later = ops.cast(y[None, :, 0] >= y[:, None, 0], p.dtype)
+    return ops.mean(ops.log(ops.sum(later * ops.exp(p[None, :, 0]), 1)) - p[:, 0])
+
+
 @pytest.mark.parametrize(
     ("y", "activation", "loss", "inputs", "kind"),
     [
@@ -102,10 +119,18 @@ def critic(sign, score):
         (MEASURED[:, 0], "linear", Square(), 1, "target shape"),
         (MEASURED[:, 0], "linear", square, 1, None),  # a function gets them aligned
         (MEASURED, "linear", Square(), 1, None),
+        (MEASURED, "linear", pinball(90), 1, "loss"),
+        (MEASURED, "linear", lambda y, p: -pinball(0.9)(y, p), 1, "loss"),
+        (MEASURED, "linear", pinball(0.9), 1, None),
+        (MEASURED, "linear", pinball(0.01), 1, None),
+        (MEASURED, "linear", lambda y, p: ops.mean(ops.log(ops.cosh(y - p))), 1, None),
+        (MEASURED, "linear", risk_of_rows, 1, "loss"),
+        (TIMES, "linear", risk_of_rows, 1, "loss"),
+        (TIMES, "linear", risk_by_time, 1, None),
     ],
 )  # fmt: skip
 def test_own_losses_are_tried(y, activation, loss, inputs, kind):
-    shape = y.shape if y.ndim > 1 else (len(y), 1)
+    shape = y.shape if y.ndim > 1 and y is not TIMES else (len(y), 1)
     end = End(activation, shape, "last", reference=REFERENCE)
     found = own_loss.check(y, targets_of(y), end, asked.as_fit(loss), inputs=inputs)
     assert [f.kind for f in found] == ([kind] if kind else [])
@@ -171,6 +196,27 @@ def test_outputs_without_a_weight_that_have_layers_of_their_own_are_found(option
     for finding in found:
         exec(finding.remedy, {"model": model, "keras": keras})
         assert not examine(model, x, y, trials=False).findings
+
+
+@pytest.mark.parametrize(
+    ("options", "loss", "where"),
+    [
+        ({}, {"size": "mae"}, ("loss", "mood")),
+        ({}, [None, "mae"], ("loss", "mood")),
+        ({}, {"size": "mae", "mood": "mse"}, None),
+        ({"trainable": False}, {"size": "mae"}, None),
+        ({"own": False}, {"size": "mae"}, None),  # what it is made of learns all the same
+    ],
+)
+def test_outputs_without_a_loss_that_have_a_target_and_layers_are_found(options, loss, where):
+    model = _two_headed(**options)
+    model.compile("adam", loss)
+    x = np.random.default_rng(0).normal(size=(32, 6)).astype("float32")
+    mood = np.repeat(np.abs(x[:, :1]), 1 if options.get("own", True) else 8, 1)
+    y = {"mood": mood, "size": x[:, 1:2]} if isinstance(loss, dict) else [mood, x[:, 1:2]]
+    found = examine(model, x, y, trials=False)
+    assert not found.notes
+    assert [f.where for f in found.findings] == ([where] if where else [])
 
 
 @pytest.mark.parametrize(

@@ -284,3 +284,19 @@ def test_one_target_for_all_is_meant_so_where_pairs_are_compared_or_a_judge_is_f
         return ops.mean(made**2) + 0 * ops.mean(y)
 
     assert labels(towers, X, contrast, np.zeros((64, 1), "float32")) == []
+
+
+@pytest.mark.parametrize(("rest", "kinds"), [(0.0, []), (0.5, ["labels", "labels"])])
+def test_the_condition_at_the_edge_of_an_equation_is_one_number(rest, kinds):
+    time = keras.Input((1,))
+    inner = [layers.Dense(16, "tanh"), layers.Dense(1)]
+
+    def u(t):
+        return inner[1](inner[0](t))
+
+    slope = (u(time + 0.01) - u(time - 0.01)) / 0.02
+    model = keras.Model(time, [slope + u(time), u(0 * time)])
+    model.compile("adam", "mse")
+    x = np.random.default_rng(0).random((64, 1)).astype("float32")
+    found = examine(model, x, [np.full((64, 1), rest), np.ones((64, 1))], trials=False)
+    assert [f.kind for f in found.findings] == kinds

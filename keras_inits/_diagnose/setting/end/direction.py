@@ -25,6 +25,7 @@ WAY = (0.0, 0.25, 0.5, 0.75, 1.0)  # from the right answer to the opposite one
 # Answers outside of 0 to 1, as their distance from 1/2 in halves, and how alike the loss must be
 # for them, as a share of what it costs to be wrong.
 OUTSIDE, INDIFFERENT = (9.0, 3.0, 1.2), 1e-3
+FAR = (0.0, 1.0, 10.0, 100.0)  # standard deviations of the targets that answers are off
 # Of what it costs to be wrong; a loss that does not fall so at each step is not said to fall.
 LEAST_FALL = 1e-3
 
@@ -73,6 +74,41 @@ def turned_round(
         consequence="Training makes the answers worse, and the loss says that all goes well",
         remedy="Turn its sign, or give 1 - it where it is a share of what is right",
         numbers={"right": values[0], "wrong": values[-1]},
+    )
+
+
+def unbounded(y: np.ndarray, targets: Targets, end: End, loss: Loss) -> Finding | None:
+    """Returns the finding that a loss of errors falls the more, the farther off the answers are.
+
+    A loss of errors stays as it is where targets and answers are moved by the same amount; a
+    critic's, or the gain of an action, does not.
+    """
+    if end.activation in PROBABILITIES or targets.distinct <= VALUES:
+        return None
+    shape = (min(len(y), ASKED_SAMPLES), *end.shape[1:])
+    some = y[: shape[0]].astype(keras.config.floatx())
+    truth, spread = some.reshape(shape), float(some.std())
+    off = truth + spread * np.random.default_rng(SEED).standard_normal(shape).astype(some.dtype)
+    if not spread or not same(loss(some, off), loss(some + spread, off + spread)):
+        return None
+    for side in (1, -1):
+        way = [loss(some, truth + side * far * spread) for far in FAR]
+        if np.isfinite(way).all() and (np.diff(way) < -LEAST_FALL * abs(way[0])).all():
+            break
+    else:
+        return None
+    return on_loss(
+        evidence=(
+            f"the loss of the truth is {way[0]:.4g}, and of answers that are {FAR[1]:g}, "
+            f"{FAR[2]:g} and {FAR[3]:g} standard deviations too {'high' if side > 0 else 'low'} "
+            f"{', '.join(f'{value:.4g}' for value in way[1:])}"
+        ),
+        consequence="It has no minimum: the farther off the outputs are, the less they cost",
+        remedy=(
+            "Look at the signs of both sides; a quantile is a share, 0.9 and not 90: "
+            "keras.ops.maximum(share * error, (share - 1) * error)"
+        ),
+        numbers={"truth": way[0], "far": way[-1]},
     )
 
 

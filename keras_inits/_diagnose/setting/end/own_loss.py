@@ -21,7 +21,7 @@ from keras_inits._diagnose.setting.end.asked import (
     answers,
     same,
 )
-from keras_inits._diagnose.setting.end.direction import cut_off, turned_round
+from keras_inits._diagnose.setting.end.direction import cut_off, turned_round, unbounded
 from keras_inits._diagnose.setting.plain import PROBABILITIES, End, Targets
 from keras_inits._diagnose.setting.remedies import on_loss
 from keras_inits._reporting import Finding
@@ -41,19 +41,52 @@ def check(y: np.ndarray, targets: Targets, end: End, loss: Loss, *, inputs: int)
         loss: as `as_fit` returns it.
         inputs: of the model.
     """
-    if y.size != np.prod(end.shape) or len(y) != end.shape[0] or len(y) < EXCHANGED:
-        return []  # what it compares is not known
+    if len(y) != end.shape[0] or len(y) < EXCHANGED:
+        return []
+    known = y.size == np.prod(end.shape)  # what it compares
     try:
         with np.errstate(all="ignore"):
+            found = _ordered(y, end, loss)
+            if found or not known:
+                return [found] if found else []
             found = _swapped(y, targets, end, loss)
             found = found or _crossed(y, end, loss)
             found = found or _unused(y, targets, end, loss)
             found = found or _mixed(y, end, loss)
             found = found or turned_round(y, targets, end, loss, inputs)
+            found = found or unbounded(y, targets, end, loss)
             found = found or cut_off(y, targets, end, loss)
     except RefusedError:  # `fit` says so, or takes them
         return []
     return [found] if found else []
+
+
+def _ordered(y: np.ndarray, end: End, loss: Loss) -> Finding | None:
+    """Returns the finding that the loss is another one for the same samples in another order."""
+    some = y[:ASKED_SAMPLES]
+    made = answers(len(some), end)
+    orders = [np.random.default_rng(SEED + by).permutation(len(some)) for by in range(3)]
+    given, again = loss(some, made), loss(some, made)
+    others = [loss(some[order], made[order]) for order in orders]
+    if not np.isfinite([given, *others]).all() or given != again:
+        return None
+    if any(same(given, other) for other in others) or not np.ptp(others) > CLOSE * abs(given):
+        return None
+    return on_loss(
+        evidence=(
+            f"of {len(some)} samples and made up outputs the loss is {given:.4g}, and of the same "
+            f"in other orders {', '.join(f'{other:.4g}' for other in others)}"
+        ),
+        consequence=(
+            "fit shuffles the samples: what the loss takes for their order, such as that of time, "
+            "is chance"
+        ),
+        remedy=(
+            "Let the loss sort the batch by its targets (keras.ops.argsort), or compare samples by "
+            "their targets; or, where batches come in order, model.fit(..., shuffle=False)"
+        ),
+        numbers={"given": given, "other": others[0]},
+    )
 
 
 def _swapped(y: np.ndarray, targets: Targets, end: End, loss: Loss) -> Finding | None:

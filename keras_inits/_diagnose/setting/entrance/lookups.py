@@ -1,4 +1,8 @@
-"""Numbers that an embedding looks up: whole ones, from 0 to the last of its rows."""
+"""Values that layers take as names: numbers that an embedding looks up, and bins.
+
+An embedding takes whole numbers, from 0 to the last of its rows; bins want values on both sides of
+their bounds.
+"""
 
 from collections.abc import Sequence
 
@@ -6,6 +10,9 @@ import keras
 import numpy as np
 
 from keras_inits._reporting import Finding
+
+FEWEST_VALUES = 8  # of an input that varies
+ONE_BIN = 0.99  # of the values; rare events are commoner than the rest
 
 
 def check(x: np.ndarray, tables: Sequence[keras.layers.Embedding], name: str = "") -> list[Finding]:
@@ -55,6 +62,39 @@ def check(x: np.ndarray, tables: Sequence[keras.layers.Embedding], name: str = "
                 else "Number the words from 0"
             ),
             numbers={"outside": outside, "rows": rows},
+        )
+    ]
+
+
+def binned(x: np.ndarray, layer: keras.layers.Discretization, name: str = "") -> list[Finding]:
+    """Returns the finding that all values of an input fall into one of a layer's bins.
+
+    Args:
+        x: the input.
+        layer: that bins it.
+        name: of the input, where the model has several.
+    """
+    bounds = np.asarray(layer.bin_boundaries or (), float)
+    if x.dtype.kind not in "fiu" or len(np.unique(x)) < FEWEST_VALUES or not bounds.size:
+        return []
+    share = float(np.bincount(np.digitize(x.ravel(), bounds)).max() / x.size)
+    if share < ONE_BIN:
+        return []
+    return [
+        Finding(
+            kind="input values",
+            where=("input", layer.name),
+            evidence=(
+                f"{share:.0%} of the values of {name or 'the input'}, {x.min():.4g} to "
+                f"{x.max():.4g}, fall into one of the {len(bounds) + 1} bins of {layer.name}, with "
+                f"bounds from {bounds.min():.4g} to {bounds.max():.4g}"
+            ),
+            consequence="What comes out of it is the same for all samples",
+            remedy=(
+                f"Give the input in the unit of the bounds, not scaled; or let {layer.name} find "
+                "bounds, Discretization(num_bins=...) and adapt(x)"
+            ),
+            numbers={"share": share, "bins": len(bounds) + 1},
         )
     ]
 

@@ -176,11 +176,15 @@ def size_finding(mean: float, proof: str) -> Finding:
     )
 
 
-def outputs_without(model: keras.Model) -> list[Finding]:
-    """Returns the finding that outputs have no weight in the loss, and layers of their own.
+def outputs_without(model: keras.Model, places: Sequence[int]) -> list[Finding]:
+    """Returns the finding that outputs have no part in the loss, and layers of their own.
 
     Layers that lead to no other output stay as they were drawn. An output that has no trainable
     layer of its own may be watched in this way.
+
+    Args:
+        model: compiled.
+        places: of the outputs that have a loss, among all.
     """
     flat = tensors_of(model, "outputs")
     names = list(getattr(model, "output_names", ()))
@@ -189,12 +193,14 @@ def outputs_without(model: keras.Model) -> list[Finding]:
         weights = [given.get(name, 1.0) for name in names]
     else:
         weights = keras.tree.flatten(given)
+    if given is None:
+        weights = [1.0] * len(names)
     if not flat or len({len(flat), len(names), len(weights)}) > 1:
         return []
-    off = [name for name, weight in zip(names, weights, strict=True) if weight == 0]
-    if not off:
+    counted = [i for i, weight in enumerate(weights) if weight != 0 and i in places]
+    if len(counted) == len(flat):
         return []
-    taught = [tensor for tensor, weight in zip(flat, weights, strict=True) if weight != 0]
+    taught = [flat[i] for i in counted]
     rest = keras.Model(model.inputs, taught, name=model.name) if taught else None
     learning = {id(w) for w in rest.trainable_weights} if rest else set()
     alone = [
@@ -206,20 +212,27 @@ def outputs_without(model: keras.Model) -> list[Finding]:
     if not alone:
         return []
     layers = " and ".join(layer.name for layer in alone)
+    off = " and ".join(name for i, name in enumerate(names) if i not in counted)
+    mute = not all(i in places for i in range(len(flat)))
     new = [float(weight or 1.0) for weight in weights]
     return [
         Finding(
             kind="loss",
             where=("loss", *(layer.name for layer in alone)),
             evidence=(
-                f"loss_weights has 0 for {' and '.join(off)}, and {layers} lead to no other output"
+                (f"there is no loss for {off}" if mute else f"loss_weights has 0 for {off}")
+                + f", and {layers} lead to no other output"
             ),
             consequence=(
                 "They get no gradient, and stay as they were drawn (where that is meant so, give "
                 "them trainable = False)"
             ),
-            remedy=f"model.compile(model.optimizer, loss=model.loss, loss_weights={new})",
-            numbers={"outputs": len(off), "layers": len(alone)},
+            remedy=(
+                f"Compile with a loss for {off} as well"
+                if mute
+                else f"model.compile(model.optimizer, loss=model.loss, loss_weights={new})"
+            ),
+            numbers={"outputs": len(flat) - len(counted), "layers": len(alone)},
         )
     ]
 

@@ -19,6 +19,7 @@ from keras_inits._diagnose.setting.plain import (
 from keras_inits._diagnose.setting.remedies import new_activation, new_end, new_loss
 from keras_inits._reporting import Finding
 
+FEWEST_COLUMNS = 3  # of which one alone says something
 ENOUGH_SAMPLES = 16  # samples from which on it says something that all belong to one class
 
 
@@ -244,6 +245,36 @@ def _indices_out_of_range(targets: Targets, end: End, loss: LossKind) -> Finding
     )
 
 
+def _one_of_each_row(targets: Targets, end: End, loss: LossKind) -> Finding | None:
+    """Squares and the like: each row has one number among zeros, as for an action that was taken.
+
+    One-hot rows are answers of their own, and two columns may be two parts of one number.
+    """
+    rows = targets.rows()
+    if targets.binary or rows.shape[1] < FEWEST_COLUMNS or len(rows) < ENOUGH_SAMPLES:
+        return None
+    given = rows != 0
+    if not (given.sum(-1) == 1).all() or not (given.sum(0) >= 2).all():
+        return None
+    if len(np.unique(rows[given])) < len(rows) / 4:
+        return None
+    return _on_labels(
+        evidence=(
+            f"each of {len(rows)} rows of {rows.shape[1]} targets has one number, and 0 for all "
+            "others, another column from row to row"
+        ),
+        consequence=(
+            "If the zeros stand for what is not known, as of actions that were not taken, all "
+            f"outputs are drawn to 0: they learn about 1 / {rows.shape[1]} of what they should"
+        ),
+        remedy=(
+            "Leave the others out of the loss: give what the net predicts itself as their target, "
+            "or the sum of outputs times a one-hot input as the output"
+        ),
+        numbers={"columns": rows.shape[1]},
+    )
+
+
 def _shapes_of_indices(targets: Targets, end: End, loss: LossKind) -> Finding | None:
     """Sparse cross-entropy: another shape than that of the output without its classes."""
     if end.units == 1 or loss.axis % len(end.shape) != len(end.shape) - 1:
@@ -303,6 +334,12 @@ def is_alone(finding: Finding) -> bool:
     return finding.kind == "labels" and finding.numbers.keys() == {"samples"}
 
 
+def are_none(targets: Targets, loss: LossKind) -> bool:
+    """Returns whether zeros stand in for targets: what is to vanish is computed inside."""
+    own = loss.name in (*REGRESSION, "other")
+    return own and not targets.one_hot and targets.low == targets.high == 0
+
+
 def _alone(targets: Targets, end: End, loss: LossKind) -> Finding | None:
     """Any loss: one target for all samples."""
     if not targets.values.size or len(targets.values) < ENOUGH_SAMPLES:
@@ -310,9 +347,8 @@ def _alone(targets: Targets, end: End, loss: LossKind) -> Finding | None:
     rows = targets.values.reshape(len(targets.values), -1)
     if (rows.shape[1] > 1 and not targets.one_hot) or (rows != rows[0]).any():
         return None
-    own = loss.name in (*REGRESSION, "other")
-    if own and not targets.one_hot and targets.low == targets.high == 0:
-        return None  # zeros in the place of targets: the loss is computed from outputs, or inside
+    if are_none(targets, loss):
+        return None
     value = int(rows[0].argmax()) if targets.one_hot else float(rows[0, 0])
     return _on_labels(
         evidence=f"all {len(rows)} samples have the target {value:g}",
@@ -331,5 +367,5 @@ _RULES: Mapping[str, tuple[Callable[[Targets, End, LossKind], Finding | None], .
         SPARSE,
         (_fractions_for_indices, _rows_for_indices, _indices_out_of_range, _shapes_of_indices),
     ),
-    **dict.fromkeys(REGRESSION, (_shapes,)),
+    **dict.fromkeys(REGRESSION, (_shapes, _one_of_each_row)),
 }
