@@ -99,7 +99,7 @@ def let_tensorflow_ask(traced: Callable[[], bool]) -> None:
     except ImportError:
         return
 
-    class Dispatcher(GlobalOpDispatcher):  # type: ignore[misc]
+    class Dispatcher(GlobalOpDispatcher):
         def handle(self, op: Any, args: Any, kwargs: Any) -> Any:
             leaves = keras.tree.flatten((args, kwargs))
             if not traced() or not any(isinstance(t, keras.KerasTensor) for t in leaves):
@@ -202,4 +202,4 @@ def _is_default(parameter: inspect.Parameter, value: Any) -> bool:
 
 
 def _name(function: Callable[..., Any]) -> str:
-    return inspect.unwrap(function).__name__.removesuffix("_with_dispatch").removesuffix("_v2")
+    return str(inspect.unwrap(function).__name__).removesuffix("_with_dispatch").removesuffix("_v2")

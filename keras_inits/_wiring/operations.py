@@ -89,7 +89,7 @@ def reads_values(subject: Any) -> bool:
 def description(operation: Any) -> str:
     """Returns an operation's function by name, with its equation if it has one."""
     if isinstance(operation, Function):
-        return operation.name
+        return str(operation.name)
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(operation).__name__).lower()
     equation = getattr(operation, "subscripts", None)
     return f"{name} {equation}" if equation else name
