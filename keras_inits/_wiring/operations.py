@@ -11,6 +11,7 @@ from typing import Any
 
 from keras_inits._layers.activations import activation_of_operation
 from keras_inits._layers.kinds import Kind
+from keras_inits._wiring.functions import Function
 
 _NAMES: dict[Kind, str] = {
     Kind.SUM: "Add Subtract Maximum Minimum Fmax Fmin Logaddexp Logaddexp2 Where",
@@ -87,6 +88,8 @@ def reads_values(subject: Any) -> bool:
 
 def description(operation: Any) -> str:
     """Returns an operation's function by name, with its equation if it has one."""
+    if isinstance(operation, Function):
+        return str(operation.name)
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(operation).__name__).lower()
     equation = getattr(operation, "subscripts", None)
     return f"{name} {equation}" if equation else name

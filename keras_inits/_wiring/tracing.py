@@ -33,6 +33,7 @@ from keras_inits._wiring.calling import (
     is_function_of_values,
     output_spec,
 )
+from keras_inits._wiring.functions import let_tensorflow_ask
 from keras_inits._wiring.operations import description, operation_kind, reads_values
 from keras_inits._wiring.steps import Step, symbolic
 
@@ -68,6 +69,7 @@ class Trace:
 
     def run(self, model: keras.layers.Layer, arguments: Sequence[Any], named: Any) -> "Trace":
         """Runs `model` on symbolic tensors, and returns itself."""
+        let_tensorflow_ask(_is_tracing)
         self.inputs = symbolic((arguments, named))
         self._variables = [
             v
@@ -241,6 +243,10 @@ class Trace:
 
 
 _active: contextvars.ContextVar[Trace | None] = contextvars.ContextVar("trace", default=None)
+
+
+def _is_tracing() -> bool:
+    return _active.get() is not None
 
 
 _layer_call = asking(_active, "layer")
