@@ -21,7 +21,7 @@ from keras_inits._diagnose.seen.recording import Recorder, Silencer
 from keras_inits._diagnose.seen.state import State, left_as_it_was
 from keras_inits._diagnose.seen.statistics import WeightReport
 from keras_inits._diagnose.seen.watching import watching
-from keras_inits._diagnose.setting import Setting, examine, with_signal
+from keras_inits._diagnose.setting import Setting, best_guess, examine, with_signal
 from keras_inits._diagnose.signal.evidence import Evidence
 from keras_inits._diagnose.signal.proof import confirmed
 from keras_inits._diagnose.signal.streams import WHOLE
@@ -93,6 +93,16 @@ def report(
         notes=(*notes, *_unseen(seen.recorder), *unmeasured, *setting.notes, *dismissed),
         first_steps=setting.first_steps,
     )
+
+
+def guess(model: keras.Model, batch: Batch) -> float | None:
+    """Returns the compiled loss of the best constant guess; None where it is not known."""
+    loss = getattr(model, "loss", None)
+    if batch.y is None or loss is None or has_own_step(model):
+        return None
+    with left_as_it_was(model):
+        x = arranged(model, batch.x)
+        return best_guess(model, x, batch.y, loss, sample_weight=batch.sample_weight)
 
 
 def _setting(
