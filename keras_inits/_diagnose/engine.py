@@ -207,7 +207,16 @@ class _Passes:
             thresholds=self.options.thresholds,
             outputs=seen.outputs,
             jacobian=jacobian,
+            made_from=seen.made_from,
+            # Of a `train_step` it is not known what is left out of the gradient on purpose.
+            again=None if self.own_step else functools.partial(self._objective, batch, seen.loss),
         )
+
+    def _objective(self, batch: Batch, loss: float | None) -> float:
+        """Returns the loss of one more pass, or without one the sum of the outputs' squares."""
+        batch = batch if loss is not None else replace(batch, y=None)
+        seen = self.run(batch, np.random.default_rng(self.options.seed))
+        return sum(seen.outputs) if seen.loss is None else seen.loss
 
     def again(self, batch: Batch, x: Any) -> Evidence:
         """Returns the evidence of the first pass, with `x` for the inputs of the batch."""
