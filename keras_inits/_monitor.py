@@ -12,29 +12,49 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_inits import _checks
-from keras_inits._diagnose import SignalReport, TensorStatistics, Thresholds, signal_report
+from keras_inits._diagnose import (
+    SignalReport,
+    TensorStatistics,
+    Thresholds,
+    loss_of_guess,
+    signal_report,
+)
 from keras_inits._finding_kinds import SignalKind
 from keras_inits._optional import require
 from keras_inits._reporting import Finding
 
-# Weights are kept after every step of models up to this size; after every second step of models
+# Weights are kept before every step of models up to this size; before every second step of models
 # of twice as many, and so on: a copy of 5e6 float32 takes a few milliseconds.
 _KEPT_EACH_STEP = 5_000_000
 # The loss is judged over this many epochs: fewer go up and down by the order of their batches.
 _EPOCHS = 6
 _LOUD, _FLAT = 0.2, 0.01  # a rise that is no noise; a whole range that is nothing
+# Shares of the loss of a guess: below the first something has been learned, below the second nearly
+# all, and what is lost by then in the net was not needed.
+_TAUGHT, _SOLVED = 0.9, 0.1
+_GROWN = 100.0  # times the largest output of before the training: its steps have blown it up
 # What comes in a training, of all that a diagnosis finds.
-_COMING: tuple[SignalKind, ...] = ("dying", "saturated", "no gradient", "vanishing")
+_COMING: tuple[SignalKind, ...] = (
+    "not finite",
+    "dying",
+    "saturated",
+    "no gradient",
+    "vanishing",
+)
+_LOOK_AT_DATA = (
+    "all(np.isfinite(a).all() for a in (x, y)), and look at the smallest and largest values of each"
+)
 _SLOWER = "model.optimizer.learning_rate = 0.1 * float(model.optimizer.learning_rate)"
 
 
 class SignalMonitor(keras.callbacks.Callback):
     """Watches a model while `fit` runs, and diagnoses it every `every` epochs on one fixed batch.
 
-    Watched at every step is whether the loss is finite: when it ceases to be, the weights of before
-    are looked at, and `findings` says where it first arose. Watched at each diagnosis: units that
-    died and gradients that vanished since the training began. Watched at each epoch: a loss that
-    oscillates, or has never moved.
+    Watched at every step is whether the loss is finite (all that `fit` logs with "loss" in its
+    name): when it ceases to be, the weights of before are looked at, and `findings` says where it
+    first arose. Watched at each diagnosis: units that died and gradients that vanished since the
+    training began, as long as more than a tenth of the loss of a guess is left. Watched at each
+    epoch: a loss that oscillates, or has never moved and is no lower than that of a guess.
 
     A diagnosis costs about two steps of training on that batch (benchmarks/diagnose.py); training
     itself goes on as it would have: weights, statistics, seeds and compiled functions are as they
@@ -99,39 +119,46 @@ class SignalMonitor(keras.callbacks.Callback):
         self.history, self.findings, self.report = [], [], None
         self._losses: list[float] = []
         self._kept: list[NDArray[Any]] = []
+        self._spoilt: list[keras.Variable] = []
+        self._kept_at: tuple[int, int] | None = None
+        self._guess: float | None = None
         self._epoch, self._every_step, self._broken = 0, 1, False
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Diagnoses the model before its first step."""
+        """Forgets an earlier training."""
         self._start()
         self._every_step = 1 + self.model.count_params() // _KEPT_EACH_STEP
-        self._diagnose(0)
-        self._keep()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Takes note of the epoch."""
+        """Takes note of the epoch; diagnoses the model before its first step."""
         self._epoch = epoch + 1
+        if not self.history:
+            self._diagnose(epoch)
+            self._guess = loss_of_guess(self.model, self.x, self.y)
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Keeps the weights that the step starts from."""
+        if not self._broken and batch % self._every_step == 0:
+            self._keep(batch)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Looks where a loss that is not finite comes from; keeps the weights of one that is."""
-        loss = (logs or {}).get("loss")
-        if loss is None or self._broken:
-            return
-        if not math.isfinite(float(loss)):
+        """Looks where a loss that is not finite comes from."""
+        losses = {name: value for name, value in (logs or {}).items() if "loss" in name}
+        lost = [name for name, value in losses.items() if not np.isfinite(value).all()]
+        # A ReLU may make 0 of NaN, and a loss of finite size of weights that are lost.
+        if (lost or self._spoilt) and not self._broken:
             self._broken = True
-            self._add(self._not_finite(batch))
-        elif batch % self._every_step == 0:
-            self._keep()
+            self._add(self._not_finite(f"the {lost[0]} is" if lost else "weights are", batch))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Looks at the loss, and diagnoses the model if it is time."""
         loss = (logs or {}).get("loss")
         if loss is not None and math.isfinite(float(loss)):
             self._losses.append(float(loss))
-            self._add(_course(self._losses, self._epoch))
+            self._add(_course(self._losses, self._epoch, self._guess))
         if (epoch + 1) % self.every == 0:
             self._diagnose(epoch + 1)
-            if not self._broken:
+            if not self._broken and not self._solved():
                 for finding in _came(self.history[0][1], self.history[-1][1], self._epoch):
                     self._add(finding)
 
@@ -159,12 +186,21 @@ class SignalMonitor(keras.callbacks.Callback):
             sync()
         return [v for v in self.model.variables if _is_float(v)]
 
-    def _keep(self) -> None:
-        values = [v.numpy() for v in self._current()]
-        if all(np.isfinite(float(np.sum(v, dtype=np.float64))) for v in values):
-            self._kept = values
+    def _keep(self, batch: int) -> None:
+        variables = self._current()
+        values = [v.numpy() for v in variables]
+        lost = [not np.isfinite(float(np.sum(v, dtype=np.float64))) for v in values]
+        if any(lost):
+            self._spoilt = self._spoilt or list(itertools.compress(variables, lost))
+        else:
+            self._kept, self._kept_at = values, (self._epoch, batch)
 
-    def _not_finite(self, batch: int) -> Finding:
+    def _solved(self) -> bool:
+        """Returns whether hardly anything is left of the loss."""
+        loss, most = self.history[-1][1].loss, self._guess or self.history[0][1].loss
+        return loss is not None and most is not None and 0 <= loss < _SOLVED * most
+
+    def _not_finite(self, what: str, batch: int) -> Finding:
         """Returns where a loss that is not finite arose, from the last weights that were finite."""
         variables = self._current()
         now = [v.numpy() for v in variables]
@@ -176,20 +212,10 @@ class SignalMonitor(keras.callbacks.Callback):
         finally:
             for variable, value in zip(variables, now, strict=True):
                 variable.assign(value)
-        place = f"at step {batch + 1} of epoch {self._epoch} the loss is not finite"
-        cause = next(iter(self.report.findings), None)
-        if cause is not None:
-            seen = f"; with the last finite weights: {cause.kind}, {cause.evidence}"
-            where, remedy = cause.where, cause.remedy
-        else:
-            largest = max(self.report.layers, key=lambda layer: layer.output.second_moment)
-            size = largest.output.second_moment**0.5
-            seen = (
-                f"; with the last finite weights all is finite on the fixed batch, the largest "
-                f"output, of root mean square {size:.3g}, that of {largest.name}"
-            )
-            where = (largest.name,)
-            remedy = "" if getattr(self.model, "optimizer", None) is None else _SLOWER
+        place = f"at step {batch + 1} of epoch {self._epoch} {what} not finite"
+        seen, where, remedy = self._cause(
+            self.report, at_this_step=self._kept_at == (self._epoch, batch)
+        )
         spoilt = f", {len(bad)} of {len(now)} variables hold NaN since" if bad else ""
         return Finding(
             kind="not finite",
@@ -199,6 +225,32 @@ class SignalMonitor(keras.callbacks.Callback):
             remedy=remedy,
             numbers={"epoch": self._epoch, "step": batch + 1},
         )
+
+    def _cause(
+        self, report: SignalReport, *, at_this_step: bool
+    ) -> tuple[str, tuple[str, ...], str]:
+        """Returns what the last finite weights make of the fixed batch, the culprit and a remedy.
+
+        Args:
+            report: of these weights.
+            at_this_step: whether the step that failed started from them.
+        """
+        cause = next((f for f in report.findings if f.kind in ("not finite", "exploding")), None)
+        if cause is not None:
+            seen = f"; with the last finite weights: {cause.kind}, {cause.evidence}"
+            return seen, cause.where, cause.remedy
+        name, size = _largest(report)
+        seen = (
+            "; with the last finite weights all is finite on the fixed batch, the largest output, "
+            f"of root mean square {size:.3g}, that of {name}"
+        )
+        if at_this_step and size <= _GROWN * _largest(self.history[0][1])[1]:
+            seen += ": it arises from the samples of this batch"
+            return seen, ("input",), _LOOK_AT_DATA
+        if 0 < len(self._spoilt) < len(self.model.trainable_variables):  # no step made them so
+            paths = tuple(v.path for v in self._spoilt)
+            return f"; NaN stood in {paths[0]} before that step", paths, ""
+        return seen, (name,), "" if getattr(self.model, "optimizer", None) is None else _SLOWER
 
     def _diagnose(self, epoch: int) -> None:
         self._current()
@@ -231,6 +283,12 @@ class SignalMonitor(keras.callbacks.Callback):
         self._writer.flush()
 
 
+def _largest(report: SignalReport) -> tuple[str, float]:
+    """Returns the layer with the largest output, and its root mean square."""
+    largest = max(report.layers, key=lambda layer: layer.output.second_moment)
+    return largest.name, largest.output.second_moment**0.5
+
+
 def _came(first: SignalReport, now: SignalReport, epoch: int) -> list[Finding]:
     """Returns what is wrong now and was not before the training: dead units, lost gradients."""
     before = {layer.name: layer for layer in first.layers}
@@ -256,8 +314,14 @@ def _came(first: SignalReport, now: SignalReport, epoch: int) -> list[Finding]:
     return found
 
 
-def _course(losses: list[float], epoch: int) -> Finding | None:
-    """Returns what is wrong with the course of the loss over the last epochs."""
+def _course(losses: list[float], epoch: int, guess: float | None = None) -> Finding | None:
+    """Returns what is wrong with the course of the loss over the last epochs.
+
+    Args:
+        losses: of each epoch.
+        epoch: the last one.
+        guess: the loss of the best constant guess; None where it is not known.
+    """
     last = losses[-_EPOCHS:]
     if len(last) < _EPOCHS:
         return None
@@ -277,7 +341,9 @@ def _course(losses: list[float], epoch: int) -> Finding | None:
             remedy=_SLOWER,
             numbers=numbers,
         )
-    if max(last) - min(last) <= _FLAT * size and min(losses) > (1 - 2 * _FLAT) * losses[0]:
+    taught = guess is not None and last[-1] < _TAUGHT * guess
+    still = max(last) - min(last) <= _FLAT * size and min(losses) > (1 - 2 * _FLAT) * losses[0]
+    if still and not taught:
         return Finding(
             kind="stalled",
             where=("loss",),

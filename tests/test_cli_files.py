@@ -100,6 +100,8 @@ def test_import_may_be_a_file_and_says_what_is_wrong_with_it(run, tmp_path):
     (tmp_path / "broken.py").write_text("1 / 0")
     (tmp_path / "needs.py").write_text("import not_there_at_all")
     (tmp_path / "other.py").write_text("")
+    (tmp_path / "leaves.py").write_text("import sys\nsys.exit(0)")
+    refused(run("audit", path, "--import", "leaves"), "`--import` leaves fails: SystemExit")
     refused(run("audit", path, "--import", "nowhere"), "`--import` nowhere must be a module")
     refused(run("audit", path, "--import", "broken"), "fails: ZeroDivisionError")
     refused(run("audit", path, "--import", "needs"), "needs not_there_at_all")
@@ -167,6 +169,15 @@ def test_a_file_of_keras_2_says_how_to_convert_it(run, tmp_path):
         config["config"]["layers"][1]["config"]["an_argument_of_keras_2"] = 1
         file.attrs["model_config"] = json.dumps(config)
     refused(run("audit", path), "saved by Keras 2", "tf_keras.models.load_model")
+
+
+def test_a_layer_that_keras_2_alone_has_is_named_with_the_way_to_convert(run, tmp_path):
+    path = save(tmp_path / "old.h5", layers.Dense(3))
+    with h5py.File(path, "r+") as file:
+        file.attrs["keras_version"] = b"2.11.0"
+        changed = file.attrs["model_config"].replace('"Dense"', '"LocallyConnected1D"')
+        file.attrs["model_config"] = changed
+    refused(run("audit", path), "'LocallyConnected1D'", "--import my_module", "tf_keras")
 
 
 def rewritten(path, change):
@@ -275,6 +286,38 @@ def test_diagnose_takes_labels_loss_and_optimizer(run, classifier, monkeypatch):
     assert type(model.optimizer) is keras.optimizers.SGD
     assert float(model.optimizer.learning_rate) == 0.25
     assert model.loss is keras.losses.sparse_categorical_crossentropy
+
+
+FAILS = """
+import keras
+
+class OurDense(keras.layers.Dense):
+    def call(self, x):
+        if x.shape[0] is not None:
+            raise RuntimeError("only in graphs")
+        return super().call(x)
+"""
+
+
+def test_what_the_users_own_layer_raises_is_no_fault_of_the_library(run, tmp_path):
+    path = save(tmp_path / "model.keras", UNREGISTERED["OurDense"](ours()))
+    np.save(tmp_path / "x.npy", np.zeros((4, 8)))
+    (tmp_path / "ours.py").write_text(FAILS)
+    words = ("--import", "ours", "--data", "x.npy")
+    refused(run("diagnose", path, *words), "cannot be called with `--data`", "only in graphs")
+
+
+def test_an_array_without_a_name_in_an_npz_is_the_only_input(run, classifier, tmp_path):
+    np.savez(tmp_path / "alone.npz", np.load(tmp_path / "x.npy"))
+    np.savez(tmp_path / "two.npz", np.load(tmp_path / "x.npy"), np.load(tmp_path / "x.npy"))
+    assert run("diagnose", classifier, "--data", "alone.npz")[0] == 0
+    refused(run("diagnose", classifier, "--data", "two.npz"), "Received: arr_0, arr_1")
+
+
+def test_a_model_that_was_never_built_asks_for_data(run, tmp_path):
+    with pytest.warns(UserWarning, match="not yet been built"):
+        keras.Sequential([layers.Dense(3)]).save(tmp_path / "never.keras")
+    refused(run("diagnose", "never.keras"), "give --data")
 
 
 @pytest.mark.parametrize(

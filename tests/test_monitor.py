@@ -140,6 +140,126 @@ def test_the_course_of_the_loss_is_judged_over_epochs(losses, kind):
     assert (found and found.kind) == kind
 
 
+def test_a_loss_no_lower_than_a_guess_is_stalled_and_a_lower_one_is_learned():
+    from keras_inits._monitor import _course
+
+    still = [0.25, 0.2502, 0.2501, 0.2499, 0.25, 0.25]
+    stalled = _course(still, 6, 0.25)
+    assert stalled is not None
+    assert stalled.kind == "stalled"
+    assert _course(still, 6, 0.5) is None
+
+
+def test_the_guess_is_the_variance_of_the_targets(data):
+    x, _ = data
+    monitor = ki.SignalMonitor(x, x[:, :4])
+    regression().fit(x, x[:, :4], epochs=1, verbose=0, callbacks=[monitor])
+    assert monitor._guess == pytest.approx(x[:, :4].var(0).mean(), rel=1e-4)
+
+
+class From(keras.callbacks.Callback):
+    """Calls a function of the model before an epoch, the first of which is 0."""
+
+    def __init__(self, epoch, function):
+        super().__init__()
+        self.epoch, self.function = epoch, function
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.epoch:
+            self.function(self.model)
+
+
+def set_rate(value):
+    return lambda model: model.optimizer.learning_rate.assign(value)
+
+
+def test_a_loss_of_another_name_is_watched(data):
+    class Named(keras.Model):
+        def train_step(self, *args):
+            logs = super().train_step(*args)
+            logs, *state = logs if isinstance(logs, tuple) else (logs,)
+            logs = {"g_loss": logs["loss"]}
+            return (logs, *state) if state else logs
+
+    inputs = keras.Input((8,))
+    model = Named(inputs, keras.layers.Dense(4)(inputs))
+    model.compile(keras.optimizers.SGD(0.01), "mse")
+    monitor = ki.SignalMonitor(*data)
+    model.fit(*data, epochs=4, verbose=0, callbacks=[From(1, set_rate(1e30)), monitor])
+    (finding,) = monitor.findings
+    assert finding.kind == "not finite"
+    assert "the g_loss is not finite" in finding.evidence
+
+
+class Batches(keras.utils.PyDataset):
+    """Batches of which the last has one value that is not finite."""
+
+    def __init__(self, x, y, value):
+        super().__init__()
+        self.x, self.y = x.copy(), y
+        self.x[-1, 3] = value
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        rows = slice(8 * index, 8 * index + 8)
+        return self.x[rows], self.y[rows]
+
+
+@pytest.mark.parametrize(("value", "rate", "where"), [(np.nan, 0.01, "input"), (0.5, 1e12, "")])
+def test_data_that_are_not_finite_are_told_from_steps_that_explode(data, value, rate, where):
+    x, y = data
+    monitor = ki.SignalMonitor(x[:16], y[:16])
+    regression("tanh", rate).fit(Batches(x, y, value), epochs=2, verbose=0, callbacks=[monitor])
+    finding = next(f for f in monitor.findings if f.kind == "not finite")
+    assert ("input" in finding.where) == bool(where)
+    assert ("samples of this batch" in finding.evidence) == bool(where)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_weights_that_somebody_set_to_nan_are_named(data, activation):
+    def spoil(model):
+        kernel = keras.ops.convert_to_numpy(model.get_layer("hidden").kernel).copy()
+        kernel[2, 3] = np.nan
+        model.get_layer("hidden").kernel.assign(kernel)
+
+    monitor = ki.SignalMonitor(*data)
+    model = regression(activation)
+    model.fit(*data, epochs=3, verbose=0, callbacks=[From(1, spoil), monitor])
+    finding = next(f for f in monitor.findings if f.kind == "not finite")
+    assert [place.split("/", 1)[1] for place in finding.where] == ["hidden/kernel"]
+    assert finding.numbers["epoch"] == 2
+
+
+def test_history_counts_the_epochs_of_an_earlier_training(data):
+    monitor = ki.SignalMonitor(*data)
+    regression().fit(*data, initial_epoch=5, epochs=7, verbose=0, callbacks=[monitor])
+    assert [epoch for epoch, _ in monitor.history] == [5, 6, 7]
+
+
+@pytest.mark.parametrize("solved", [True, False])
+def test_what_saturates_is_reported_only_while_the_loss_is_not_gone(solved):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, (128, 1)).astype("float32")
+    x = (rng.normal(size=(128, 8)) + 6 * labels - 3).astype("float32")
+    y = labels if solved else rng.permutation(labels)
+    keras.utils.set_random_seed(0)
+    dense = keras.layers.Dense
+    model = keras.Sequential([keras.Input((8,)), dense(16, "tanh"), dense(1, "sigmoid")])
+    model.compile(keras.optimizers.SGD(0.3), "binary_crossentropy")
+
+    def saturate(model):
+        layer = model.layers[0]
+        layer.kernel.assign(20 * keras.ops.sign(layer.kernel))
+
+    monitor = ki.SignalMonitor(x, y)
+    calls = [From(12, saturate), monitor]
+    model.fit(x, y, epochs=14, batch_size=8, verbose=0, callbacks=calls)
+    assert monitor.report.layers[0].output.saturated > 0.5
+    assert ("saturated" in kinds(monitor)) == (not solved)
+
+
 def test_each_layer_that_dies_has_a_remedy_of_its_own():
     layers = [
         SimpleNamespace(name=name, verdict="healthy", output=SimpleNamespace(dead_units=0.0))

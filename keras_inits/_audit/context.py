@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_inits._audit.meetings import KEEP_UNITS, Meeting, meetings, second_kernel
+from keras_inits._audit.own_calls import ignores_scale
 from keras_inits._errors import InputError
 from keras_inits._keras_internals import all_layers
 from keras_inits._layers import OwnedWeight
@@ -114,6 +115,7 @@ class Surroundings:
             meetings=tuple(dict.fromkeys(met)),
             activation=None if bare else _activation(found, first, own),
             normalized=id(owned.layer) in self._normed
+            or ignores_scale(found, first, owned)
             or all(_is_normalized(found, c, _size(owned.weight)) for c in calls),
             normalized_later=all(c.index in ways.normalized_later for c in calls),
             on_branch=all(c.index in ways.on_branches for c in calls),

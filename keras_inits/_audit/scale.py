@@ -127,6 +127,8 @@ def _fixed_scale(
 ) -> Iterator[Judgement]:
     """Yields a finding if a scheme of fixed scale makes the signal fade, explode or saturate."""
     low, high = GAIN_BOUNDS
+    of_mean = _gain_of_mean(kernel)
+    gain = max(gain, of_mean)
     # The length of a signal is kept where there are more outputs than inputs: of an orthogonal
     # kernel of 10 inputs and 1000 outputs the single values are a tenth, and their sum is not.
     length = gain * math.sqrt(max(1.0, kernel.geometry.fan_out / max(1.0, kernel.geometry.fan_in)))
@@ -140,8 +142,9 @@ def _fixed_scale(
             kind="scale",
             where=(kernel.path,),
             evidence=(
-                f"standard deviation {measured:.3g} with fan_in {kernel.geometry.fan_in:g}: "
-                f"the layer multiplies the scale of its signal by {gain:.3g}"
+                f"{_law(kernel, measured, of_mean < gain)} with fan_in "
+                f"{kernel.geometry.fan_in:g}: the layer multiplies the scale of its signal by "
+                f"{gain:.3g}{', if that is of one sign' * (of_mean == gain)}"
             ),
             consequence=f"the signal {effect}",
             remedy=remedy(kernel),
@@ -149,6 +152,22 @@ def _fixed_scale(
         ),
         not _is_unseen(kernel),
     )
+
+
+def _gain_of_mean(kernel: Kernel) -> float:
+    """Returns what the mean of a kernel makes of a signal of one sign, such as one behind a ReLU.
+
+    It adds up over all inputs, and not over the root of their number. 0 for a mean within three
+    standard errors.
+    """
+    mean, stddev = (float(f(kernel.values, dtype="float64")) for f in (np.mean, np.std))
+    chance = 3.0 * stddev / math.sqrt(kernel.values.size)
+    return kernel.geometry.fan_in * math.sqrt(max(0.0, mean**2 - chance**2))
+
+
+def _law(kernel: Kernel, stddev: float, centred: bool) -> str:
+    mean = "" if centred else f"mean {float(kernel.values.mean(dtype='float64')):.3g}, "
+    return f"{mean}standard deviation {stddev:.3g}"
 
 
 def _may_fade(kernel: Kernel, kernels: Kernels, gain: float) -> bool:

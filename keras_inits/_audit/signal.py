@@ -1,16 +1,19 @@
 """What comes out of each call of a model, predicted from the scales of its kernels."""
 
 import functools
+import math
 from collections.abc import Sequence
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_inits._audit.context import root_mean_square
 from keras_inits._audit.kernel import Kernels, activated
 from keras_inits._layers.kinds import KEEPS_SCALE, Kind
 from keras_inits._layers.scales import SCALES, scale_offset
 from keras_inits._wiring import Call, Wiring
+from keras_inits._wiring.steps import variables_of
 
 Signal = NDArray[np.floating]
 
@@ -108,6 +111,11 @@ def _scaled(wiring: Wiring, call: Call, values: Signal) -> Signal:
     layer, shapes = wiring.subjects[call.index], wiring.shapes_into(call)
     if call.kind is Kind.NORMALIZATION and shapes:
         offset = scale_offset(layer, shapes[0])
+    if call.type == "multiply":  # an operation: ReZero's, whatever the name of its factor
+        factors = variables_of(wiring.step(call))
+        return values * math.prod(
+            root_mean_square(keras.ops.convert_to_numpy(factor.value)) for factor in factors
+        )
     for weight in getattr(layer, "weights", ()):
         numbers = np.asarray(keras.ops.convert_to_numpy(weight), "float64")
         if weight.name in SCALES:

@@ -81,7 +81,7 @@ def _objects(module: str) -> dict[str, Any]:
         raise InputError(
             f"{option} must be a module that Python finds from the current folder, or a .py file"
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # as of a script that ends in `sys.exit()`
         raise InputError(f"{option} fails: {type(error).__name__}: {error}") from error
     return {
         name: value
@@ -191,6 +191,9 @@ def _check_memory(path: Path, needed: int) -> None:
 def _reason(path: Path, error: Exception, imports: Sequence[str]) -> str:
     first = _innermost(error)
     text = str(first)
+    old = ""
+    if _saved_by(path).startswith(("1.", "2.")):
+        old = _FROM_KERAS_2.format(version=keras.__version__, name=str(path))
     if "Lambda" in text and re.search(r"arbitrary code|safe_mode|unsafe", text):
         return (
             "has a Lambda layer, whose Python code runs when it is loaded. If you trust whoever "
@@ -199,12 +202,13 @@ def _reason(path: Path, error: Exception, imports: Sequence[str]) -> str:
     if (found := _UNREGISTERED.search(text)) is not None:
         name = next(group for group in found.groups() if group)
         tried = f" (nor is it in {', '.join(imports)})" if imports else ""
-        return (
+        own = (
             f"uses {name!r}, which Keras does not know{tried}. Give the module that defines it: "
             "--import my_module"
         )
-    if _saved_by(path).startswith(("1.", "2.")):
-        return _FROM_KERAS_2.format(version=keras.__version__, name=str(path))
+        return f"{own}. If Keras 2 has it: the file {old}" if old else own
+    if old:
+        return old
     return (
         f"cannot be loaded by Keras {keras.__version__}: {type(first).__name__}: {_line(text)} "
         "Load it in Python, `keras.models.load_model(...)`, to see more"

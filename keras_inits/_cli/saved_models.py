@@ -1,6 +1,7 @@
 """`keras-inits audit` and `keras-inits diagnose`: what is wrong with a saved model."""
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,9 @@ from keras_inits._errors import InputError
 from keras_inits._files import write_whole
 from keras_inits._optional import require
 from keras_inits._reporting import encode
+
+_STYLE = re.compile(r"\x1b\[[0-9;]*m")  # as in what Keras says of an error in a call
+_UNNAMED = "arr_0"  # what `numpy.savez` calls the first array without a name
 
 Imports = Annotated[
     tyro.conf.UseAppendAction[tuple[str, ...]],
@@ -94,15 +98,20 @@ def diagnose_model(
     _compile(loaded, loss, optimizer, learning_rate)
     if data is None:
         _refuse_strings(loaded)
-    x = draw_input(loaded, batch) if data is None else _arrays("--data", data, batch)
     y = None if labels is None else _arrays("--labels", labels, batch)
-    if y is not None:
-        _check_labels(loaded, x, y)
     try:
+        x = draw_input(loaded, batch) if data is None else _arrays("--data", data, batch)
+        if y is not None:
+            _check_labels(loaded, x, y)
         report = diagnose(loaded, x, y)
     except InputError as error:  # whose arguments have other names here
         text = str(error).replace("`x`", "`--data`").replace("`y`", "`--labels`")
+        text = text.replace("give data", "give --data")
         raise InputError(text.replace("Received: x of", "Received: an array of")) from error
+    except Exception as error:
+        if data is not None:
+            _run_alone(model, loaded, x)
+        raise error
     print(report)
     if json is not None:
         report.to_json(json)
@@ -140,6 +149,18 @@ def _refuse_strings(model: Any) -> None:
             )
 
 
+def _run_alone(path: Path, model: Any, x: Any) -> None:
+    """Calls a model as its user would, and says what its own layers raise."""
+    try:
+        model(keras.tree.map_structure(keras.ops.convert_to_tensor, x), training=True)
+    except Exception as error:
+        said = _STYLE.sub("", str(error)).partition("Arguments received")[0]
+        raise InputError(
+            f"`model` {path} cannot be called with `--data`: {type(error).__name__}: "
+            f"{' '.join(said.split())}"
+        ) from error
+
+
 def _check_labels(model: Any, x: Any, y: Any) -> None:
     if getattr(model, "loss", None) is None:
         raise InputError(
@@ -155,7 +176,10 @@ def _check_labels(model: Any, x: Any, y: Any) -> None:
 
 
 def _arrays(name: str, path: Path, rows: int) -> Any:
-    """Returns the first rows of the array in a `.npy` file, or of those in an `.npz` by name."""
+    """Returns the first rows of the array in a `.npy` file, or of those in an `.npz` by name.
+
+    So too of a single array in an `.npz` that has no name.
+    """
     if not path.is_file():
         raise InputError(f"`{name}` must be a file that exists. Received: {name} {path}")
     try:
@@ -163,6 +187,8 @@ def _arrays(name: str, path: Path, rows: int) -> Any:
         found = np.load(path, mmap_mode="r", allow_pickle=False)
         if isinstance(found, np.lib.npyio.NpzFile):
             with found:
+                if found.files == [_UNNAMED]:
+                    return _rows(name, found[_UNNAMED], rows)
                 return {key: _rows(f"{name}[{key!r}]", found[key], rows) for key in found.files}
         return _rows(name, found, rows)
     except InputError:

@@ -4,7 +4,7 @@ What a diagnosis asks of Keras's backend is in `backends`, which `diagnose` load
 """
 
 from keras_inits._diagnose.report import LayerReport, SignalReport
-from keras_inits._diagnose.run import diagnose, signal_report
+from keras_inits._diagnose.run import diagnose, loss_of_guess, signal_report
 from keras_inits._diagnose.seen.statistics import JacobianReport, TensorStatistics, WeightReport
 from keras_inits._diagnose.signal.thresholds import Thresholds
 from keras_inits._diagnose.standard_input import StandardInput, draw_input, standard_input
@@ -19,6 +19,7 @@ __all__ = [
     "WeightReport",
     "diagnose",
     "draw_input",
+    "loss_of_guess",
     "signal_report",
     "standard_input",
 ]

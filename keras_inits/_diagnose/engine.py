@@ -21,7 +21,7 @@ from keras_inits._diagnose.seen.state import State, left_as_it_was
 from keras_inits._diagnose.seen.statistics import JacobianReport, WeightReport
 from keras_inits._diagnose.seen.watching import watching
 from keras_inits._diagnose.setting.order import Setting, with_signal
-from keras_inits._diagnose.setting.run import examine
+from keras_inits._diagnose.setting.run import best_guess, examine
 from keras_inits._diagnose.signal.evidence import Evidence
 from keras_inits._diagnose.signal.proof import confirmed
 from keras_inits._diagnose.signal.severity import by_severity, worst
@@ -94,6 +94,16 @@ def report(
         notes=(*notes, *_unseen(seen.recorder), *unmeasured, *setting.notes, *dismissed),
         first_steps=setting.first_steps,
     )
+
+
+def guess(model: keras.Model, batch: Batch) -> float | None:
+    """Returns the compiled loss of the best constant guess; None where it is not known."""
+    loss = getattr(model, "loss", None)
+    if batch.y is None or loss is None or has_own_step(model):
+        return None
+    with left_as_it_was(model):
+        x = arranged(model, batch.x)
+        return best_guess(model, x, batch.y, loss, sample_weight=batch.sample_weight)
 
 
 def _setting(
@@ -198,7 +208,16 @@ class _Passes:
             thresholds=self.options.thresholds,
             outputs=seen.outputs,
             jacobian=jacobian,
+            made_from=seen.made_from,
+            # Of a `train_step` it is not known what is left out of the gradient on purpose.
+            again=None if self.own_step else functools.partial(self._objective, batch, seen.loss),
         )
+
+    def _objective(self, batch: Batch, loss: float | None) -> float:
+        """Returns the loss of one more pass, or without one the sum of the outputs' squares."""
+        batch = batch if loss is not None else replace(batch, y=None)
+        seen = self.run(batch, np.random.default_rng(self.options.seed))
+        return sum(seen.outputs) if seen.loss is None else seen.loss
 
     def again(self, batch: Batch, x: Any) -> Evidence:
         """Returns the evidence of the first pass, with `x` for the inputs of the batch."""

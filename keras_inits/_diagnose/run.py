@@ -107,7 +107,8 @@ def diagnose(
     if isinstance(drawn, StandardInput):
         drawn, notes = drawn.x, (f"input: {drawn.description}, since no data was given",)
     batch = first_batch(drawn, y, sample_weight, class_weight, finite=False)
-    _check_text(model, batch.x)
+    _check_values("x", batch.x, getattr(model, "inputs", None), "TextVectorization")
+    _check_values("y", batch.y, getattr(model, "outputs", None), "StringLookup")
     _check_shape(model, batch.x)
     options = Options(
         loss=loss,
@@ -134,15 +135,38 @@ def signal_report(
     )
 
 
-def _check_text(model: keras.Model, x: Any) -> None:
-    """Refuses text for inputs that are all numbers, before a backend fails to cast it."""
-    takes = {keras.backend.standardize_dtype(t.dtype) for t in getattr(model, "inputs", None) or []}
-    text = any("string" in str(array.dtype) for array in keras.tree.flatten(x))
-    if takes and text and "string" not in takes:
-        raise InputError(
-            f"`x` must hold numbers, {', '.join(sorted(takes))}, as the model takes them. "
-            "Received: text, which keras.layers.TextVectorization turns into numbers"
-        )
+def loss_of_guess(model: keras.Model, x: Any, y: Any = None) -> float | None:
+    """Returns the compiled loss of the best guess that is the same for all; None if not known.
+
+    Args:
+        model: a built, compiled model.
+        x: a batch, as `diagnose` takes it.
+        y: its targets.
+    """
+    from keras_inits._diagnose.batch import first_batch
+    from keras_inits._diagnose.engine import guess
+
+    return guess(model, first_batch(x, y))
+
+
+def _check_values(name: str, arrays: Any, tensors: Any, lookup: str) -> None:
+    """Refuses text and complex numbers where a model has none, before a backend fails to cast them.
+
+    Args:
+        name: of the argument.
+        arrays: what was given for it.
+        tensors: symbolic ones, what the model takes or makes; if there are none, all is let pass.
+        lookup: the layer of Keras that turns text into such numbers.
+    """
+    known = {keras.backend.standardize_dtype(t.dtype) for t in keras.tree.flatten(tensors or [])}
+    given = {str(array.dtype) for array in keras.tree.flatten(arrays) if array is not None}
+    numbers = f"`{name}` must hold numbers, {', '.join(sorted(known))}, as the model has them. "
+    for kind, hint in (
+        ("string", f"text, which keras.layers.{lookup} turns into numbers"),
+        ("complex", "complex numbers: give real and imaginary parts as two features"),
+    ):
+        if known and any(kind in dtype for dtype in given - known):
+            raise InputError(f"{numbers}Received: {hint}")
 
 
 def _check_shape(model: keras.Model, x: Any) -> None:

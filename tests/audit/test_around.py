@@ -177,6 +177,16 @@ def rezero(end):
     return net((16,), lambda x: layers.Dense(2)(x + branch[2](branch[1](branch[0](x)))))
 
 
+def deep_rezero(depth):
+    def function(x):
+        for _ in range(depth):
+            inner = layers.Dense(64, "relu", kernel_initializer="he_normal")(x)
+            x = x + Factor()(layers.Dense(64, kernel_initializer="he_normal")(inner))
+        return layers.Dense(2)(x)
+
+    return net((64,), function)
+
+
 def with_a_filter_of_zeros(activation):
     values = np.random.default_rng(0).normal(0, 0.1, (3, 3, 8, 16)).astype("float32")
     values[..., 3] = 0
@@ -235,8 +245,32 @@ def test_patches_as_keras_reads_their_fans_are_small_only_where_nothing_normaliz
     assert any(f.kind == "scale" for f in ki.audit(model).findings) is alarm
 
 
+class Standardized(layers.Dense):
+    """A kernel whose columns are standardized before each product."""
+
+    def call(self, x):
+        kernel = self.kernel - ops.mean(self.kernel, 0)
+        kernel = kernel / (ops.std(kernel, 0) * self.kernel.shape[0] ** 0.5)
+        return ops.relu(x @ kernel)
+
+
+class Twice(layers.Dense):
+    """A layer of one's own that takes its kernel as it is."""
+
+    def call(self, x):
+        return 2 * super().call(x)
+
+
 SOUND |= {
     "a router of zeros": routed,
+    "a scale that the layer itself takes away": lambda: stack(
+        Standardized(64, kernel_initializer=RandomNormal(0, 3.0)), layers.Dense(2)
+    ),
+    "positive weights that add up to 1": lambda: stack(
+        layers.Dense(64, "relu", kernel_initializer=keras.initializers.RandomUniform(0, 2 / 64)),
+        layers.Dense(2),
+    ),
+    "24 sums whose branches have a factor of zero": lambda: deep_rezero(24),
     "a scale that a norm written out takes away": lambda: before(
         lambda y: y / ops.norm(y, axis=-1, keepdims=True)
     ),
@@ -256,6 +290,17 @@ SOUND |= {
 }
 
 FAULTY = {
+    "positive weights that add up to 32": (
+        "scale",
+        lambda: stack(
+            layers.Dense(64, "relu", kernel_initializer=keras.initializers.RandomUniform(0, 1)),
+            layers.Dense(2),
+        ),
+    ),
+    "a large scale in a layer of one's own": (
+        "scale",
+        lambda: stack(Twice(64, kernel_initializer=RandomNormal(0, 3.0)), layers.Dense(2)),
+    ),
     "units alike through two layers of a subclass": (
         "constant kernel",
         lambda: subclassed(

@@ -556,6 +556,28 @@ def test_heads_of_zeros_are_equal_for_good_only_where_the_loss_does_not_tell_the
     assert [f.kind for f in found][:1] == kind
 
 
+@pytest.mark.parametrize("samples", [8, 32])
+def test_classes_that_a_batch_lacks_do_not_make_a_head_of_zeros_equal_for_good(samples):
+    head = layers.Dense(16, kernel_initializer="zeros")
+    model = keras.Sequential([keras.Input((20,)), layers.Dense(32, "relu"), head])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    labels = np.arange(samples) % 10  # of 16 classes
+    findings = ki.diagnose(model, V[:samples], labels, loss=loss).findings
+    assert "symmetric" not in [f.kind for f in findings]
+
+
+@pytest.mark.parametrize(
+    ("y", "says"),
+    [(np.array(["cat", "dog"] * 16), "StringLookup"), (V[:, :1] + 1j, "real and imaginary")],
+)
+def test_targets_that_are_no_real_numbers_are_refused(y, says):
+    if keras.backend.backend() != "tensorflow" and "Lookup" in says:
+        says = "numbers"  # no other backend has tensors of text
+    model = keras.Sequential([keras.Input((20,)), layers.Dense(1)])
+    with pytest.raises(ki.InputError, match=says):
+        ki.diagnose(model, V, y, loss="mse")
+
+
 def rare(bias):
     """A detector whose answers start near `sigmoid(bias)`."""
     start = keras.initializers.Constant(bias)

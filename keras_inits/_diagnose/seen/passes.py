@@ -37,6 +37,7 @@ class Pass:
         ends: the sources of the outputs.
         needed: the calls without which nothing reaches one of the outputs, as bits.
         outputs: second moments of the outputs.
+        made_from: the calls that the outputs were computed from.
     """
 
     recorder: Recorder
@@ -45,6 +46,7 @@ class Pass:
     ends: list[int]
     needed: int
     outputs: list[float]
+    made_from: frozenset[int] = frozenset()
 
 
 def standard_step(
@@ -92,7 +94,9 @@ def standard_step(
             made = [t for t in keras.tree.flatten(outputs) if backend.is_tensor(t)]
             needed = functools.reduce(int.__or__, map(recorder.origins.needs, made), 0)
             ends = [recorder.source(t) for t in made]
-            seen.append(Pass(recorder, value, {}, ends, needed, [_size(t) for t in made]))
+            sources = frozenset[int]().union(*map(recorder.origins.of, made))
+            sizes = [_size(t) for t in made]
+            seen.append(Pass(recorder, value, {}, ends, needed, sizes, sources))
             return targets, cotangents
 
         weights = model.trainable_weights

@@ -50,6 +50,24 @@ def examine(
     return replace(setting, findings=kept)
 
 
+def best_guess(
+    model: keras.Model, x: Any, y: Any, loss: Any, *, sample_weight: Any = None
+) -> float | None:
+    """Returns the compiled loss of the best guess that is the same for all samples.
+
+    None where it is not known, or the model does not take a part of the batch.
+
+    Args:
+        model: a built model.
+        x: a batch, an array or a nest of arrays as the model takes them.
+        y: targets.
+        loss: what `compile` was given.
+        sample_weight: as `fit` takes it.
+    """
+    case = Case.of(model, x, y, loss, own=True, sample_weight=sample_weight)
+    return None if isinstance(case, str) else _best_guess(case)
+
+
 def _examined(
     model: keras.Model, x: Any, y: Any, loss: Any, sample_weight: Any, *, trials: bool
 ) -> Setting:

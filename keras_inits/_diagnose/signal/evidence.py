@@ -1,6 +1,6 @@
 """What a verdict is judged from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -32,6 +32,9 @@ class Evidence:
         thresholds: where a figure becomes a verdict.
         outputs: second moments of the model's outputs.
         jacobian: of outputs by inputs; None where there is none.
+        made_from: the calls that the outputs were computed from.
+        again: does the pass once more, with the weights as they are by then, and returns the loss,
+            or without one the sum of `outputs`; None where that cannot be done.
     """
 
     model: keras.Model
@@ -45,6 +48,8 @@ class Evidence:
     thresholds: Thresholds
     outputs: Sequence[float] = ()
     jacobian: JacobianReport | None = None
+    made_from: frozenset[int] = frozenset()
+    again: Callable[[], float] | None = None
 
     @cached_property
     def around(self) -> list[bool]:

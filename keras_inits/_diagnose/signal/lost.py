@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from keras_inits._diagnose.seen.calls import Call, Cut
+from keras import ops
+
+from keras_inits._diagnose.seen.calls import UNKNOWN, Call, Cut
 from keras_inits._diagnose.seen.statistics import WeightReport
 from keras_inits._diagnose.seen.traits import has_kernel
 from keras_inits._diagnose.signal.evidence import Evidence
@@ -11,6 +13,7 @@ from keras_inits._reporting import Finding
 
 Found = Iterator[tuple[int | None, Finding]]
 
+_MOST_TRIED = 4  # layers, each of which costs a pass
 _STUCK = "No weight before it ever moves"
 
 
@@ -86,6 +89,62 @@ def _is_excused(
         or _innocent(evidence, takers[0])
         or _is_unread(evidence, index, learns)
         or _waits_for_partner(evidence, index)
+    )
+
+
+def outside(evidence: Evidence) -> Found:
+    """Yields the last layer that the loss depends on, and that no operation leads from.
+
+    There values leave the backend, and the gradient stays behind: `.numpy()` in a model that runs
+    eagerly, `tf.numpy_function`. Layers whose outputs nobody uses leave the loss as it is.
+    """
+    led_on = evidence.made_from.union(*(cut.origins for cut in evidence.cuts))
+    used = [index in led_on or _alive(evidence, index) for index in range(len(evidence.calls))]
+    for index in reversed(range(len(used))):
+        used[index] = used[index] or any(used[i] for i in evidence.leads_to[index] if i > index)
+    unused = [
+        index
+        for index, is_used in enumerate(used)
+        if not (is_used or _taught_elsewhere(evidence, index)) and evidence.own_weights(index)
+    ]
+    if evidence.again is None or not unused or not any(used):
+        return
+    loss = evidence.again()
+    if loss != evidence.again():  # noise
+        return
+    for index in unused[: -_MOST_TRIED - 1 : -1]:
+        if _loss_without(evidence, index) != loss:
+            yield index, _left_behind(evidence, index)
+            return
+
+
+def _loss_without(evidence: Evidence, index: int) -> float:
+    """Returns the loss with other values of a call's weights."""
+    assert evidence.again is not None
+    weights = evidence.calls[index].layer.trainable_weights
+    kept = [ops.copy(weight.value) for weight in weights]
+    try:
+        for weight in weights:
+            weight.assign(0.5 * weight.value + 0.1)
+        return evidence.again()
+    finally:
+        for weight, value in zip(weights, kept, strict=True):
+            weight.assign(value)
+
+
+def _left_behind(evidence: Evidence, index: int) -> Finding:
+    name, behind = evidence.calls[index].name, evidence.calls[index + 1 :]
+    takers = [c.name for c in behind if UNKNOWN in c.sources and not c.before and not c.composite]
+    between = f"Between {name} and {takers[0]}" if takers else f"Behind {name}"
+    return Finding(
+        kind="no gradient",
+        where=(*takers[:1], name),
+        evidence=(
+            f"the loss depends on {name}, no gradient comes to it, and no operation was seen that "
+            "leads there: values leave the backend, as by .numpy()"
+        ),
+        consequence=_STUCK,
+        remedy=f"{between} compute by keras.ops, and not by NumPy",
     )
 
 

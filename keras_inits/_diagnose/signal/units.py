@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from keras_inits._diagnose.seen.calls import Call
 from keras_inits._diagnose.seen.measuring import NEAR, within
@@ -358,7 +359,7 @@ def _equal_units(call: Call) -> int:
     # Both on one scale, so that neither hides in the tolerance of the other.
     size, back_size = np.abs(output).max(initial=0.0), np.abs(back).max(initial=0.0)
     if size == 0:  # heads of zeros, such as those of a mixture, whose loss tells no unit apart
-        return int(equal_columns(back).sum()) if _one_column(call) else 0
+        return int(equal_columns(back[:, _answered(back)]).sum()) if _one_column(call) else 0
     scaled = back * (size / back_size) if back_size > 0 else back
     equal = int(equal_columns(np.concatenate([output, scaled])).sum())
     if not equal:
@@ -370,6 +371,17 @@ def _equal_units(call: Call) -> int:
         if w.shape and w.shape[-1] == units
     ]
     return min(equal, int(equal_columns(np.concatenate(weights)).sum())) if weights else equal
+
+
+def _answered(back: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Returns which units have a gradient that the targets decide, `(units,)`.
+
+    Logits of 0 of the classes that no sample of the batch has get one gradient, whatever the
+    sample; other batches tell them apart.
+    """
+    lowest = np.where(back == 0, np.inf, back).min(axis=0, initial=np.inf)
+    highest = np.where(back == 0, -np.inf, back).max(axis=0, initial=-np.inf)
+    return np.asarray(highest - lowest > 1e-5 * np.abs(highest))
 
 
 def _one_column(call: Call) -> bool:

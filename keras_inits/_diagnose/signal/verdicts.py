@@ -53,6 +53,7 @@ CHECKS = (
     Check("saturated", units.saturated, excused_if_settled=True),
     Check("no gradient", lost.stuck),
     Check("no gradient", lost.no_gradient, explained_by=_BROKEN | _NO_GRADIENT),
+    Check("no gradient", lost.outside, explained_by=_NO_GRADIENT),
     Check("no gradient", averages.constant, excused_by_bypass=True, explained_by=_NO_GRADIENT),
     Check("exploding", sizes.exploding, explained_by=_BROKEN),
     Check("exploding", sizes.amplifying),

@@ -306,6 +306,37 @@ def test_the_entrance_of_a_subclassed_model_is_read():
     assert _kinds(scaled, 1000 * X, CLASSES, SPARSE) == []
 
 
+class First(layers.Layer):
+    """A layer without weights at the entrance of a model."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def call(self, x):
+        return self.function(keras.ops.cast(x, "float32"))
+
+
+FIRST = [
+    (First(lambda x: x), True),
+    (lambda x: keras.ops.cast(x, "float32"), True),
+    (layers.Lambda(lambda x: keras.ops.cast(x, "float32")), True),
+    (First(lambda x: x / 255), False),
+    (First(lambda x: keras.ops.log(1 + x)), False),
+]
+
+
+@pytest.mark.parametrize(("first", "alarm"), FIRST)
+def test_a_layer_that_casts_pixels_and_does_not_scale_them_is_looked_behind(first, alarm):
+    pixels = RNG.integers(0, 256, (128, 8)).astype("uint8")
+    inputs = keras.Input((8,), dtype="uint8")
+    hidden = layers.Dense(16, "relu")(first(inputs))
+    model = keras.Model(inputs, layers.Dense(3, "softmax")(hidden))
+    model.compile("sgd", SPARSE)
+    found = [f.kind for f in examine(model, pixels, CLASSES).findings]
+    assert ("input scale" in found) is alarm
+
+
 @pytest.mark.parametrize(("x", "found"), [(0.1, True), (1, False), (3, True)])
 def test_numbers_that_an_embedding_cannot_look_up_are_found(x, found):
     given = x * RNG.integers(0, 30, (64, 6))

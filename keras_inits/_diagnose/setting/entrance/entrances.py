@@ -10,7 +10,7 @@ from typing import Any, Literal
 import keras
 
 from keras_inits._diagnose.setting.end.ends import name_of
-from keras_inits._diagnose.setting.reading import drawn, shapes, tensors_of
+from keras_inits._diagnose.setting.reading import drawn, hands_on, shapes, tensors_of
 from keras_inits._wiring import Wiring
 
 Entrance = Literal["kernel", "normalized", "lookup", "masked", "unknown"]
@@ -118,7 +118,9 @@ def first_met(
 
 def _passes(operation: Any, passed: Sequence[Any]) -> bool:
     known = isinstance(operation, _PASSING) or any(operation is layer for layer in passed)
-    return known or shapes(operation)
+    if known or shapes(operation):
+        return True
+    return _kind(operation) == "unknown" and hands_on(operation)
 
 
 def kinds(meetings: Sequence[Meeting]) -> set[Entrance]:
@@ -143,7 +145,7 @@ def _in_row(layers: Sequence[Any], x: Any, passed: Sequence[Any]) -> list[Meetin
     for index, layer in enumerate(layers):
         if isinstance(layer, keras.Model):
             return first_met(layer, 1, x, passed)[0]
-        if not isinstance(layer, _PASSING) and not any(layer is p for p in passed):
+        if not _passes(layer, passed):
             return [(layer, list(layers[index + 1 : index + 2]))]
     return []
 
