@@ -162,6 +162,7 @@ def _weighed(tries: Tries, findings: Sequence[Finding], lost: bool) -> Weighed:
 def _of_rate(tries: Tries) -> list[Finding]:
     """Returns what is wrong with the length of the steps."""
     found = _of_half_precision(tries) or _too_high(tries) or _too_low(tries)
+    found = found or small_steps.gathered(tries.optimizer)
     found = found or small_steps.over_soon(tries.optimizer, tries.attempt)
     return [found] if found else []
 

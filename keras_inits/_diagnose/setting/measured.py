@@ -18,7 +18,7 @@ from keras_inits._diagnose.setting.case import Case
 from keras_inits._diagnose.setting.end import asked, own_loss, probabilities
 from keras_inits._diagnose.setting.entrance import filled
 from keras_inits._diagnose.setting.entrance.entrances import embeddings, first_met
-from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE, targets_of
+from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE, UNREAD, targets_of
 from keras_inits._diagnose.setting.rate import rates
 from keras_inits._diagnose.setting.rate.schedules import inner
 from keras_inits._diagnose.setting.remedies import on_loss
@@ -110,7 +110,7 @@ def _unknown_ends(case: Case) -> list[Finding]:
     ends = {
         place: (end, kind)
         for place, (_, end, kind) in zip(case.places, case.parts, strict=True)
-        if kind.name in losses and not kind.from_logits and end.activation == "unknown"
+        if kind.name in losses and not kind.from_logits and end.activation in UNREAD
     }
     if not ends:
         return []
