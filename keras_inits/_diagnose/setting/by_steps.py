@@ -76,6 +76,7 @@ def _checks(suspects: Sequence[Suspect]) -> tuple[_Check, ...]:
     return (
         _Check(measured.forgotten),
         _Check(measured.hidden),
+        _Check(measured.thinned),
         _Check(output_scale.check),
         _Check(constraints.check),
         _Check(lambda tries: scales.proved(tries, suspects)),

@@ -163,6 +163,28 @@ def hidden(tries: Tries) -> list[Finding]:
     return []
 
 
+def thinned(tries: Tries) -> list[Finding]:
+    """Returns the finding that a mean over the steps takes filling for words."""
+    case, best = tries.case, tries.untaught
+    pools = [la for la in all_layers(case.model) if isinstance(la, filled.MEAN)]
+    if not best or len(pools) != 1 or tries.own_longer.end < filled.TAUGHT * best:
+        return []
+    flat = keras.tree.flatten(case.x)
+    for tensor, met in zip(flat, first_met(case.model, len(flat), case.x), strict=True):
+        tables, x = embeddings(met), ops.convert_to_numpy(tensor)
+        if not tables or x.ndim != 2 or any(map(filled.masks, tables)):
+            continue
+        share = filled.thinned(x)
+        if share < filled.THIN:
+            continue
+        with watching(filled.Pooled(tables)):
+            other = tries.attempt(tries.rate.value, steps=tries.longer, copy=tries.new_copy())
+        if other.end <= filled.TAUGHT * min(best, tries.own_longer.end):
+            losses = len(other.losses), tries.own_longer.end, other.end
+            return [filled.thinned_finding(pools[0], share, losses)]
+    return []
+
+
 def weight_size(tries: Tries) -> list[Finding]:
     """Returns the finding that weights of mean 1 teach what these do not."""
     case, own = tries.case, tries.own

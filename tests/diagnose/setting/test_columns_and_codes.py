@@ -148,3 +148,46 @@ def test_a_loss_without_a_gradient_is_still_found_beside_such_an_output():
     model.compile("adam", [None, "mse"])
     report = diagnose(model, X, [Y[:, None], Y[:, None]])
     assert "no gradient" in [finding.kind for finding in report.findings]
+
+
+def _texts(unknown=0.0, filling=0, between=False, length=12):
+    words = RNG.integers(2, 200, (160, length))
+    y = RNG.integers(0, 2, 160)
+    words[np.arange(160), RNG.integers(0, length, 160)] = 200 + y
+    words = np.where(RNG.random(words.shape) < unknown, 0 if between else 1, words)
+    return np.pad(words, ((0, 0), (0, filling))), y.astype("float32")
+
+
+def _reader(steps, rows=202, **options):
+    inner = [layers.GlobalAveragePooling1D(), layers.Dense(16, "relu"), layers.Dense(1, "sigmoid")]
+    return keras.Sequential([keras.Input((steps,)), layers.Embedding(rows, 16, **options), *inner])
+
+
+@pytest.mark.parametrize(
+    ("texts", "found"),
+    [
+        ({"unknown": 0.95}, True),
+        ({"unknown": 0.95, "filling": 30}, True),
+        ({"unknown": 0.4}, False),
+        ({"filling": 60}, False),
+        ({"unknown": 0.95, "between": True}, False),  # 0 may stand for no event
+    ],
+)
+def test_texts_of_unknown_words_are_found(texts, found):
+    x, y = _texts(**texts)
+    model = _reader(x.shape[1])
+    model.compile("adam", BCE)
+    kinds = [f.kind for f in examine(model, x, y, trials=False).findings]
+    assert ("input values" in kinds) == found
+
+
+@pytest.mark.parametrize(
+    ("filling", "options", "found"),
+    [(400, {}, True), (400, {"mask_zero": True}, False), (2, {}, False)],
+)
+@pytest.mark.parametrize("front", [False, True])
+def test_means_over_filling_are_found(filling, options, front, found):
+    x, y = _texts(filling=filling, length=4)
+    x = np.roll(x, filling, 1) if front else x
+    kinds = _kinds(_reader(x.shape[1], **options), x, y, keras.optimizers.Adam(0.005))
+    assert ("input padding" in kinds) == found
