@@ -76,6 +76,7 @@ def _checks(suspects: Sequence[Suspect]) -> tuple[_Check, ...]:
     return (
         _Check(measured.forgotten),
         _Check(measured.hidden),
+        _Check(measured.thinned),
         _Check(output_scale.check),
         _Check(constraints.check),
         _Check(lambda tries: scales.proved(tries, suspects)),
@@ -162,6 +163,7 @@ def _weighed(tries: Tries, findings: Sequence[Finding], lost: bool) -> Weighed:
 def _of_rate(tries: Tries) -> list[Finding]:
     """Returns what is wrong with the length of the steps."""
     found = _of_half_precision(tries) or _too_high(tries) or _too_low(tries)
+    found = found or small_steps.gathered(tries.optimizer)
     found = found or small_steps.over_soon(tries.optimizer, tries.attempt)
     return [found] if found else []
 

@@ -18,7 +18,7 @@ from keras_inits._diagnose.setting.case import Case
 from keras_inits._diagnose.setting.end import asked, own_loss, probabilities
 from keras_inits._diagnose.setting.entrance import filled
 from keras_inits._diagnose.setting.entrance.entrances import embeddings, first_met
-from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE, targets_of
+from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE, UNREAD, targets_of
 from keras_inits._diagnose.setting.rate import rates
 from keras_inits._diagnose.setting.rate.schedules import inner
 from keras_inits._diagnose.setting.remedies import on_loss
@@ -110,7 +110,7 @@ def _unknown_ends(case: Case) -> list[Finding]:
     ends = {
         place: (end, kind)
         for place, (_, end, kind) in zip(case.places, case.parts, strict=True)
-        if kind.name in losses and not kind.from_logits and end.activation == "unknown"
+        if kind.name in losses and not kind.from_logits and end.activation in UNREAD
     }
     if not ends:
         return []
@@ -160,6 +160,28 @@ def hidden(tries: Tries) -> list[Finding]:
         if other.end <= filled.TAUGHT * best and other.end <= filled.TAUGHT * tries.own_longer.end:
             losses = len(other.losses), tries.own_longer.end, other.end
             return [filled.real_finding(masks[0], steps, losses)]
+    return []
+
+
+def thinned(tries: Tries) -> list[Finding]:
+    """Returns the finding that a mean over the steps takes filling for words."""
+    case, best = tries.case, tries.untaught
+    pools = [la for la in all_layers(case.model) if isinstance(la, filled.MEAN)]
+    if not best or len(pools) != 1 or tries.own_longer.end < filled.TAUGHT * best:
+        return []
+    flat = keras.tree.flatten(case.x)
+    for tensor, met in zip(flat, first_met(case.model, len(flat), case.x), strict=True):
+        tables, x = embeddings(met), ops.convert_to_numpy(tensor)
+        if not tables or x.ndim != 2 or any(map(filled.masks, tables)):
+            continue
+        share = filled.thinned(x)
+        if share < filled.THIN:
+            continue
+        with watching(filled.Pooled(tables)):
+            other = tries.attempt(tries.rate.value, steps=tries.longer, copy=tries.new_copy())
+        if other.end <= filled.TAUGHT * min(best, tries.own_longer.end):
+            losses = len(other.losses), tries.own_longer.end, other.end
+            return [filled.thinned_finding(pools[0], share, losses)]
     return []
 
 

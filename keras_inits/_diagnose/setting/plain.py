@@ -37,6 +37,8 @@ RANGES = {
     "exponential": (0.0, np.inf),
     "exp": (0.0, np.inf),
 }
+COSINE = (-1.0, 1.0)  # of a product of normalized vectors, which is no activation
+UNREAD = ("unknown", "cosine")  # ends that may give probabilities
 PROBABILITIES = ("sigmoid", "softmax", "hard_sigmoid")
 # Those that rise, to say what they make of a range.
 _CURVES: dict[str, Callable[[float], float]] = {
@@ -57,6 +59,7 @@ class LossKind:
         ignored: the class number of what is left out of the loss; None for none.
         smoothing: the share of the labels that is spread evenly over the classes.
         summed: whether the losses of a batch are added up, where the default is their mean.
+        delta: from which error on Huber's loss is linear.
     """
 
     name: str
@@ -65,6 +68,7 @@ class LossKind:
     ignored: int | None = field(default=None, repr=False)
     smoothing: float = field(default=0.0, repr=False)
     summed: bool = field(default=False, repr=False)
+    delta: float = field(default=1.0, repr=False)
 
     @property
     def class_name(self) -> str:
@@ -102,7 +106,16 @@ LossKind(name='binary_crossentropy', from_logits=True))
         config.get("ignore_class"),
         float(config.get("label_smoothing") or 0.0),
         getattr(loss, "reduction", "") == "sum",
+        _delta(loss) if own and name == "huber" else 1.0,
     )
+
+
+def _delta(loss: Any) -> float:
+    """Returns from which error on Huber's loss is linear, which its configuration does not tell."""
+    if not isinstance(loss, keras.losses.Loss):
+        return 1.0
+    far = 1e6
+    return float(keras.ops.convert_to_numpy(loss(np.zeros((1, 1)), np.full((1, 1), far)))) / far
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +195,7 @@ class End:
     """The end of a model.
 
     Attributes:
-        activation: the name of its last activation; `"linear"`; or `"unknown"`.
+        activation: the name of its last activation; `"linear"`; `"cosine"`; or `"unknown"`.
         shape: of the output, with the batch.
         layer: the name of the layer that has the activation.
         before: the activation right before, with nothing trained between.
@@ -202,6 +215,8 @@ class End:
     @property
     def range(self) -> tuple[float, float]:
         """The least and the largest value that it can give, by its last two activations."""
+        if self.activation == "cosine":
+            return COSINE
         low, high = RANGES.get(self.activation, (-np.inf, np.inf))
         bounds = RANGES.get(self.before)
         curve = _CURVES.get(self.activation)

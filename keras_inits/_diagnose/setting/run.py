@@ -111,7 +111,8 @@ def _of_inputs(
     met_first = [kinds(met) for met in meetings]
     found, suspects = scales.check(inputs, names, met_first, behind(model, inputs, x), y)
     for given, name, met in zip(inputs, names, meetings, strict=True):
-        found += lookups.check(given, embeddings(met), name)
+        tables = embeddings(met)
+        found += lookups.check(given, tables, name) or lookups.unknown(given, tables, name)
         for layer, _ in met:
             if isinstance(layer, keras.layers.Discretization):
                 found += lookups.binned(given, layer, name)

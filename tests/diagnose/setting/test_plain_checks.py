@@ -228,6 +228,15 @@ def test_equal_samples_are_found():
     assert data.constant(RNG.normal(size=(16, 3))) is None
 
 
+@pytest.mark.parametrize("loss", [keras.losses.Huber(0.5), keras.losses.Huber(20.0), "log_cosh"])
+def test_the_guess_of_robust_losses_is_their_least_cost_of_one_number(loss):
+    y = 3 * RNG.exponential(size=(64, 1)).astype("float32")
+    cost = keras.losses.get(loss)
+    costs = [float(np.mean(cost(y, np.full_like(y, c)))) for c in np.linspace(0, 8, 401)]
+    assert guess(targets_of(y), loss_kind(loss)) == pytest.approx(min(costs), rel=1e-3)
+    assert guess(targets_of(1.1 * y), loss_kind(loss)) > 1.01 * min(costs)
+
+
 def test_guesses_are_entropy_and_variance():
     assert guess(targets_of(CLASSES), SPARSE) == pytest.approx(np.log(4))
     assert guess(targets_of(ONE_HOT), SHARES) == pytest.approx(np.log(4))

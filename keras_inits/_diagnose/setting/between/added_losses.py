@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import keras
 
+from keras_inits._diagnose.setting.rate import rates
 from keras_inits._diagnose.setting.remedies import weaker_regularizers
 from keras_inits._diagnose.setting.trials.tries import FEWEST_PARTED, Tries
 from keras_inits._keras_internals import all_layers
@@ -37,9 +38,38 @@ def check(tries: Tries) -> list[Finding]:
     weak, cost = _weakened(tries)
     gain = best - weak
     if not gain >= WORTH_OF_GUESS * best or not cost >= COSTS * gain:
-        return []
+        return _collapsing(tries, best)
     whole, _ = tries.left_out()
     return [] if best - whole > HALF * gain else [_finding(tries, best, weak, whole, cost)]
+
+
+def _collapsing(tries: Tries, best: float) -> list[Finding]:
+    """Returns the finding that all outputs become the same, and half of the loss goes without.
+
+    On the samples of the steps: of a few ratings of each person, what was left out says nothing.
+    """
+    own = tries.own_longer
+    if not rates.collapsed(own) or not own.penalties[0] > best:
+        return []
+    other = tries.attempt(own.rate, steps=tries.longer, copy=tries.new_copy(weakened=WEAKENED))
+    if rates.collapsed(other) or not other.of_data <= HALF * best:
+        return []
+    names = _penalized(tries.case.model)
+    return [
+        Finding(
+            kind="regularization",
+            where=("loss", *names),
+            evidence=(
+                f"in {tries.longer} steps on a copy the outputs become the same for all samples, "
+                f"and the loss of the data {own.of_data:.3g} (a constant guess has {best:.3g}); "
+                f"with penalties on weights weakened to {1 - WEAKENED:.1g} of them it falls to "
+                f"{other.of_data:.3g}; their sum is {own.penalties[0]:.3g} at the start"
+            ),
+            consequence="It pays to let the weights go to 0",
+            remedy=weaker_regularizers(),
+            numbers={"data": own.of_data, "weakened": other.of_data, "guess": best},
+        )
+    ]
 
 
 def acquitted(tries: Tries, found: Sequence[Finding]) -> tuple[list[Finding], list[str]]:

@@ -47,6 +47,8 @@ def name_of(layer: Any) -> str:
             return name
     if isinstance(layer, _NORMALIZATIONS):
         return "linear"
+    if isinstance(layer, L.Dot) and layer.normalize:
+        return "cosine"
     if not isinstance(layer, keras.Layer):
         name = type(layer).__name__.lower()
         return name if name in _OPERATIONS else "unknown"

@@ -7,6 +7,7 @@ from keras_inits._diagnose.setting.plain import (
     BINARY,
     PROBABILITIES,
     RANGES,
+    UNREAD,
     End,
     LossKind,
     Targets,
@@ -103,7 +104,7 @@ def shares(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
 
     Its gradient with respect to an output is -y / output: only a sum that is fixed holds them back.
     """
-    if end.activation in ("softmax", "unknown"):
+    if end.activation in ("softmax", *UNREAD):
         return []
     grow = "Its gradient only makes outputs larger, whatever the targets are: all end at 1 or above"
     if targets.exclusive:
@@ -178,7 +179,7 @@ def _gives_probabilities(end: End) -> bool | None:
     """Returns whether the end gives numbers from 0 to 1; None if that is not known."""
     if end.activation in PROBABILITIES:
         return True
-    if end.activation == "unknown":
+    if end.activation in UNREAD:
         return None
     return False
 

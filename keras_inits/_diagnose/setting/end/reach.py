@@ -185,7 +185,11 @@ def _unreached(targets: Targets, end: End) -> list[Finding]:
                 f"{missed / max(total, 1e-30):.3g} of the targets' variance stays as error "
                 f"whatever is learned (limit {UNREACHED:g}); outputs saturate at the bound"
             ),
-            remedy=new_activation(end, "linear"),
+            remedy=(
+                f"Scale and shift it: Dense(1) behind {end.layer}; or leave normalize=True out"
+                if end.activation == "cosine"
+                else new_activation(end, "linear")
+            ),
             numbers={"outside": outside, "unreached": missed / max(total, 1e-30)},
         )
     ]

@@ -25,6 +25,13 @@ TINY_INPUT = 1e-2  # largest absolute value; the output is that of the biases al
 # Root mean square from which on the curvature is a hundredth of that of unit inputs: under gradient
 # descent a hundred steps do what one could. Long trials tell, since rows of length 1 are as small.
 SMALL_INPUT = 0.1
+# Of unit size, or of the largest feature's where that is smaller: a feature that varies by less has
+# no part in what the first kernel makes.
+LOST = 1e-3
+# Of 256 values of a log-normal distribution with a deviation of 2 this is some 30; a column between
+# its least value and one that is a mistake has more.
+TAIL = 100.0
+ENOUGH = 64  # rows of which the middle says something
 
 NORMALIZATION = (
     "norm = keras.layers.Normalization(); norm.adapt(x); "
@@ -46,6 +53,8 @@ class Scale:
         pixels: whether the values are whole numbers from 0 to 255 of a picture.
         centered: whether they may be such less their mean, which published weights of some nets
             (VGG, ResNet) are made for.
+        lost: how many features vary by next to nothing beside the others.
+        tail: the median over features of the range of all values over that of the middle 90 %.
     """
 
     rms: float
@@ -56,6 +65,9 @@ class Scale:
     high: float
     pixels: bool
     centered: bool = False
+
+    lost: int = 0
+    tail: float = 1.0
 
     @property
     def suspicion(self) -> str | None:
@@ -68,7 +80,8 @@ class Scale:
             return "strong"
         if self.rms >= WEAK or (self.offset >= OFFSET and self.rms >= 1):
             return "weak"
-        return "small" if 0 < self.rms <= SMALL_INPUT or self.offset >= OFFSET else None
+        odd = self.offset >= OFFSET or self.lost or self.tail >= TAIL
+        return "small" if 0 < self.rms <= SMALL_INPUT or odd else None
 
 
 def features(x: np.ndarray) -> np.ndarray:
@@ -90,7 +103,7 @@ def scale_of(x: np.ndarray) -> Scale | None:
     if ((table == 0) | (table == 1)).all():
         return None
     mean, std = table.mean(0), table.std(0)
-    varied = std > 1e-6 * np.abs(mean) + 1e-30
+    varied = std > 1e-6 * np.abs(mean)
     if not varied.any():
         return None
     sizes = np.sqrt((table**2).mean(0))
@@ -108,7 +121,19 @@ def scale_of(x: np.ndarray) -> Scale | None:
         float(table.max()),
         bool(pixels or (flat and whole and table.min() >= 0)),
         np.ndim(x) == 4 and -128 < table.min() < -50 and 50 < table.max() < 160,
+        int((std[varied] < LOST * min(1.0, std.max())).sum()) if np.ndim(x) == 2 else 0,
+        _tail(table[:, varied]) if np.ndim(x) == 2 and len(table) >= ENOUGH else 1.0,
     )
+
+
+def _tail(table: np.ndarray) -> float:
+    """Returns the range of all values over that of the middle 90 %, the median over columns.
+
+    1 where that middle is one value, as of columns that are rarely set.
+    """
+    low, high = np.quantile(table, (0.05, 0.95), axis=0)
+    middle = np.where(high > low, high - low, np.inf)
+    return float(max(1.0, np.median(np.ptp(table, 0) / middle)))
 
 
 def standardized(x: np.ndarray) -> np.ndarray:
@@ -119,6 +144,8 @@ def standardized(x: np.ndarray) -> np.ndarray:
     if scale.pixels:
         return np.asarray(np.asarray(x, np.float64) / 255, np.float32)
     table = features(x)
+    if scale.tail >= TAIL:
+        table = np.clip(table, *np.quantile(table, (0.01, 0.99), axis=0))
     std = table.std(0)
     std[std <= 1e-6 * np.abs(table.mean(0))] = np.inf  # what does not vary becomes 0
     shape = np.shape(x)
@@ -145,7 +172,14 @@ def scale_finding(scale: Scale, proof: str = "", name: str = "") -> Finding:
         evidence += (
             f"; the largest feature is {scale.spread:.3g} times the median one (limit {SPREAD:g})"
         )
+    if scale.lost:
+        evidence += f"; {scale.lost} features vary by less than {LOST:g} of the others"
+    if scale.tail >= TAIL:
+        evidence += f"; it ranges {scale.tail:.3g} times as far as its middle 90 % (limit {TAIL:g})"
     remedy = "model = keras.Sequential([keras.layers.Rescaling(1 / 255), model]), and compile again"
+    scaled = NORMALIZATION
+    if scale.tail >= TAIL:
+        scaled = f"x = np.clip(x, *np.quantile(x, (0.01, 0.99), axis=0)); {NORMALIZATION}"
     if scale.rms <= SMALL_INPUT:
         consequence = "The first kernel sees next to nothing; the output is that of the biases"
     elif scale.offset >= OFFSET and scale.rms < 1:
@@ -163,7 +197,7 @@ def scale_finding(scale: Scale, proof: str = "", name: str = "") -> Finding:
         where=("input",),
         evidence=evidence + (f"; {proof}" if proof else ""),
         consequence=consequence,
-        remedy=f"Scale the input: {remedy if scale.pixels else NORMALIZATION}",
+        remedy=f"Scale the input: {remedy if scale.pixels else scaled}",
         numbers={
             "rms": scale.rms,
             "offset": scale.offset,

@@ -18,10 +18,12 @@ LOST = 0.02
 HIDDEN = 0.02  # the share of queries that see a real step, on average, of which it is not seen
 SEEN_FILLING = 0.5  # and that of the filling, of which it is
 
+THIN = 0.7  # of the steps are filling: a mean over all is less than a third of that of the words
 MASKED_SHARE = 0.5  # of the samples
 TAUGHT = 0.5  # of the loss that a mask leaves, without it
 
 L = keras.layers
+MEAN = L.GlobalAveragePooling1D
 _ATTENTION = (L.MultiHeadAttention, L.GroupQueryAttention)
 
 
@@ -127,6 +129,64 @@ def masking(layer: Any) -> float | None:
 def masks(layer: Any) -> bool:
     """Returns whether a layer hides steps by their value."""
     return masking(layer) is not None
+
+
+class Pooled:
+    """Lets means over the steps leave out filling, zeros of what an embedding reads.
+
+    Args:
+        tables: the embeddings.
+    """
+
+    def __init__(self, tables: Sequence[keras.layers.Embedding]) -> None:
+        self._tables = {id(table) for table in tables}
+        self._real: Any = None
+
+    def run(self, original: Any, layer: keras.Layer, args: Any, kwargs: Any) -> Any:
+        """Calls the layer."""
+        if id(layer) in self._tables:
+            self._real = ops.not_equal(args[0], 0)
+        fits = self._real is not None and args[0].shape[1:2] == self._real.shape[1:]
+        if isinstance(layer, MEAN) and fits and kwargs.get("mask") is None:
+            kwargs = {**kwargs, "mask": self._real}
+        return original(layer, *args, **kwargs)
+
+
+def thinned(x: np.ndarray) -> float:
+    """Returns the share of filling, zeros at the ends of rows, in the median row.
+
+    >>> thinned(np.array([[0, 5, 0, 7, 0, 0, 0, 0]]))
+    0.625
+    """
+    return float(np.median(1 - said(x).mean(1)))
+
+
+def said(x: np.ndarray) -> np.ndarray:
+    """Returns which steps lie between the first and the last of a row that are not 0.
+
+    >>> said(np.array([[0, 5, 0, 7, 0]]))
+    array([[False,  True,  True,  True, False]])
+    """
+    given = x != 0
+    before = np.maximum.accumulate(given, 1)
+    return np.asarray(before & np.maximum.accumulate(given[:, ::-1], 1)[:, ::-1])
+
+
+def thinned_finding(layer: keras.Layer, share: float, losses: tuple[float, ...]) -> Finding:
+    """Returns the finding that a mean over all steps is one over filling."""
+    steps, own, other = losses
+    return Finding(
+        kind="input padding",
+        where=(layer.name, "input"),
+        evidence=(
+            f"{share:.0%} of the steps of half of the samples are filling (0), and {layer.name} "
+            f"takes their mean with the others; {steps:.0f} steps on a copy lead to a loss of "
+            f"{own:.3g}, and to {other:.3g} where filling is left out (limit {TAUGHT:g} of it)"
+        ),
+        consequence="What the words say is thinned out: the mean is nearly that of the filling",
+        remedy=f"Embedding(..., mask_zero=True), which {layer.name} follows; or shorter rows",
+        numbers={"share": share, "end": own, "better_end": other},
+    )
 
 
 class Unmasked:

@@ -9,9 +9,14 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
+from keras_inits._diagnose.setting.entrance import filled
 from keras_inits._reporting import Finding
 
 FEWEST_VALUES = 8  # of an input that varies
+FEWEST_STEPS, FEWEST_WORDS, VOCABULARY = 5, 500, 50  # of what is taken for text
+# The commonest word of a language makes up some 6 %; of texts whose vocabulary was cut to 1,000
+# words, the unknown one 10 % to 40 %.
+ONE_WORD = 0.8
 ONE_BIN = 0.99  # of the values; rare events are commoner than the rest
 
 
@@ -62,6 +67,46 @@ def check(x: np.ndarray, tables: Sequence[keras.layers.Embedding], name: str = "
                 else "Number the words from 0"
             ),
             numbers={"outside": outside, "rows": rows},
+        )
+    ]
+
+
+def unknown(
+    x: np.ndarray, tables: Sequence[keras.layers.Embedding], name: str = ""
+) -> list[Finding]:
+    """Returns the finding that nearly all words of an input are one, such as that for unknown ones.
+
+    Zeros at both ends of a row are filling, and 0 between others may stand for nothing.
+
+    Args:
+        x: the input.
+        tables: what it goes into.
+        name: of the input, where the model has several.
+    """
+    words = x.ndim == 2 and x.dtype.kind in "fiu" and x.shape[1] >= FEWEST_STEPS
+    if not words or not tables or min(int(t.input_dim) for t in tables) < VOCABULARY:
+        return []
+    kinds, counts = np.unique(x[filled.said(x)], return_counts=True)
+    if counts.sum() < FEWEST_WORDS or kinds[counts.argmax()] == 0:
+        return []
+    share, word = float(counts.max() / counts.sum()), float(kinds[counts.argmax()])
+    if share < ONE_WORD:
+        return []
+    return [
+        Finding(
+            kind="input values",
+            where=("input",),
+            evidence=(
+                f"{share:.0%} of {counts.sum()} words of {name or 'the input'} are {word:g} (limit "
+                f"{ONE_WORD:.0%}), of a vocabulary of {int(tables[0].input_dim)} of which "
+                f"{len(kinds)} are met"
+            ),
+            consequence="Next to nothing tells the samples apart; 1 is often the unknown word",
+            remedy=(
+                "Look at how the vocabulary is made: adapt it to these texts, spelled and split as "
+                "they are looked up"
+            ),
+            numbers={"share": share, "word": word},
         )
     ]
 

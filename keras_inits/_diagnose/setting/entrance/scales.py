@@ -32,12 +32,14 @@ class Suspect:
         name: for findings; empty for a single one.
         scale: as its first kernel sees it.
         behind: the layers that set scales before that; None without.
+        doubtful: whether operations meet it first, which may scale it themselves.
     """
 
     index: int
     name: str
     scale: data.Scale
     behind: Behind | None
+    doubtful: bool = False
 
     def standardized(self, x: np.ndarray) -> np.ndarray:
         """Returns the input as it should be."""
@@ -82,9 +84,12 @@ def check(
         gap = None if first & {"masked"} else data.padding(x)
         found += [f for f in (alone, gap) if f is not None]
         scale = past.scale if past else data.scale_of(x)
-        judged = not gap and not alone and (past or first <= {"kernel", "masked"})
-        if judged and scale is not None and scale.suspicion:
+        if gap or alone or scale is None or not scale.suspicion:
+            continue
+        if past or first <= {"kernel", "masked"}:
             suspects.append(Suspect(index, names[index], scale, past))
+        elif first <= {"kernel", "masked", "unknown"} and scale.suspicion == "strong":
+            suspects.append(Suspect(index, names[index], scale, past, doubtful=True))
     return found, suspects
 
 
@@ -98,7 +103,8 @@ def is_target(x: np.ndarray, y: Any) -> bool:
 
 def unproved(suspects: Sequence[Suspect]) -> list[Finding]:
     """Returns the findings on scale that need no proof."""
-    return [each.finding() for each in suspects if each.scale.suspicion == "strong"]
+    strong = [each for each in suspects if each.scale.suspicion == "strong"]
+    return [each.finding() for each in strong if not each.doubtful]
 
 
 def overflowing(tries: Tries, suspects: Sequence[Suspect]) -> list[Finding]:
@@ -191,8 +197,11 @@ def _far(tries: Tries, suspects: Sequence[Suspect]) -> list[Finding]:
     learned = rates.fall(own) > rates.FALLS and own.end < UNTAUGHT * (tries.best or own.end)
     learned = learned and not max(own.losses, default=0.0) > rates.PEAK * own.start
     limit = {**WORSE, "strong": WORSE["strong"] if learned else np.inf}
-    return [
-        each.finding(proof)
-        for each in suspects
-        if other.end < limit[str(each.scale.suspicion)] * own.end
-    ]
+
+    def is_worse(each: Suspect) -> bool:
+        kind = "weak" if each.doubtful else str(each.scale.suspicion)
+        return other.end < limit[kind] * own.end
+
+    if any(each.doubtful for each in suspects) and learned:
+        return []
+    return [each.finding(proof) for each in suspects if is_worse(each)]

@@ -31,6 +31,8 @@ HORIZON = 10_000  # steps; what comes later comes too late
 # A small data set has 100 steps an epoch. Transformers warm up over 4,000 (Vaswani et al. 2017) to
 # 10,000 steps (Devlin et al. 2019, to 1e-4), whose first 1,000 are still above `ADAPTIVE_LOW`.
 BEGIN = 1000
+# Batches of 32 that make up 3,200 samples: the largest batches that small data are trained with.
+GATHERED = 100
 MORE_STEPS = 5  # times as many steps, to see whether there was more to learn
 # The default of Keras. Adam's authors have 1e-8, https://arxiv.org/abs/1412.6980.
 EPSILON = 1e-7
@@ -40,6 +42,24 @@ FAR_EPSILON, SHORT = 1e-4, 100.0
 # Of float16, below the least number with all of its digits: divided by it, a gradient of which the
 # square is rounded to 0 makes a step without a bound.
 LEAST = 6.1e-5
+
+
+def gathered(optimizer: Any) -> Finding | None:
+    """Returns the finding that gradients of hundreds of batches are gathered for one step."""
+    number = getattr(inner(optimizer), "gradient_accumulation_steps", None) or 1
+    if number <= GATHERED:
+        return None
+    return Finding(
+        kind="learning rate too low",
+        where=("optimizer",),
+        evidence=(
+            f"gradient_accumulation_steps={number}: weights change once in {number} batches (limit "
+            f"{GATHERED})"
+        ),
+        consequence=f"An epoch of fewer than {number} batches changes nothing",
+        remedy="Leave gradient_accumulation_steps out, or give it the batches that make up one",
+        numbers={"batches": number},
+    )
 
 
 def worth(schedule: Callable[[int], float]) -> tuple[float, float]:

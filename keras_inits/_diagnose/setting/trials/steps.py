@@ -166,6 +166,8 @@ class Copy:
         if optimizer not in self._steps:
             compiled = inner(optimizer)  # steps are tried without the scaling of the loss
             config = compiled.get_config()
+            if config.get("gradient_accumulation_steps"):
+                config["gradient_accumulation_steps"] = None  # each step changes the weights
             if isinstance(config.get("learning_rate"), dict):
                 config["learning_rate"] = 0.0  # in the place of a schedule: `trial` sets it
             own = type(compiled).from_config(config)
