@@ -46,11 +46,15 @@ def turned_round(
     if end.activation in PROBABILITIES and targets.binary:
         if (np.prod(shape[1:]) == 1 and inputs > 1) or (softmax and not targets.one_hot):
             return None
-        right, wrong = _shares(truth, softmax), _shares(_opposite(truth, softmax), softmax)
+        right, wrong = shares(truth, softmax), shares(opposite(truth, softmax), softmax)
         ways, what = [[(1 - t) * right + t * wrong for t in WAY]], "from right to wrong answers"
-    elif end.activation not in PROBABILITIES and targets.distinct > VALUES:
+    elif not softmax and targets.distinct > VALUES:
+        low, high = (0.0, 1.0) if end.activation in PROBABILITIES else (-np.inf, np.inf)
+        if targets.low < low or targets.high > high:
+            return None
         draws = np.random.default_rng(SEED).standard_normal((DRAWS, *shape)) * truth.std()
-        ways = [[truth + sign * s * d for s in NOISE] for d in draws for sign in (1, -1)]
+        signed = [sign * d for d in draws for sign in (1, -1)]
+        ways = [[np.clip(truth + s * d, low, high) for s in NOISE] for d in signed]
         what = "from the truth to noise"
     else:
         return None
@@ -66,7 +70,7 @@ def turned_round(
             return None
         if not np.ptp(values) > CLOSE * np.abs(values).max():
             return None
-    if end.activation in PROBABILITIES and _on_purpose(some, truth, loss, values, softmax):
+    if targets.binary and _on_purpose(some, truth, loss, values, softmax):
         return None
     return on_loss(
         evidence=f"the loss falls {what}: {', '.join(f'{v:.4g}' for v in values)}",
@@ -111,11 +115,12 @@ def cut_off(y: np.ndarray, targets: Targets, end: End, loss: Loss) -> Finding | 
     )
 
 
-def _opposite(truth: np.ndarray, softmax: bool) -> np.ndarray:
+def opposite(truth: np.ndarray, softmax: bool) -> np.ndarray:
+    """Returns the wrong answers of a truth: the next class, or what is not so."""
     return np.roll(truth, 1, -1) if softmax else 1 - truth
 
 
-def _shares(truth: np.ndarray, softmax: bool, unsure: float = UNSURE) -> np.ndarray:
+def shares(truth: np.ndarray, softmax: bool, unsure: float = UNSURE) -> np.ndarray:
     """Returns answers that are nearly sure of some truth."""
     made = unsure + (1 - 2 * unsure) * truth
     return np.asarray(made / made.sum(-1, keepdims=True) if softmax else made)
@@ -144,13 +149,13 @@ def _on_purpose(
     def cost(made: np.ndarray, rows: slice = slice(None)) -> float:
         return loss(some[rows], made[rows].astype(keras.config.floatx()))
 
-    right, span = _shares(truth, softmax), np.ptp(values)
-    sure = cost(_shares(truth, softmax, 1e-6))
+    right, span = shares(truth, softmax), np.ptp(values)
+    sure = cost(shares(truth, softmax, 1e-6))
     if not np.isfinite(sure) or sure - values[0] > 0.5 * span:
         return True
     if not softmax:
         for which in (truth == 1, truth == 0):
-            part = cost(np.where(which, _shares(1 - truth, softmax), right))
+            part = cost(np.where(which, shares(1 - truth, softmax), right))
             if which.any() and values[0] - part <= LEAST_FALL * span:
                 return True
     if truth.ndim > 2:
