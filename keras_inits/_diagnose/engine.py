@@ -126,7 +126,7 @@ def _judged(evidence: Evidence, setting: Setting) -> tuple[tuple[Finding, ...], 
     response = evidence.jacobian.response if evidence.jacobian else 0.0
     lost = 0 < response < 1 / evidence.thresholds.response
     weighed, dismissed = setting.weigh([f for f in found if f not in whole], lost)
-    return by_severity((*whole, *weighed)), dismissed
+    return by_severity((*whole, *weighed)) or setting.unheard(), dismissed
 
 
 @dataclass(frozen=True)

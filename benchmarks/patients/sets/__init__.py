@@ -4,13 +4,12 @@
   repair.
 - `further`: our own of the same kinds.
 - `healthy`: programs that train well, as in Keras's examples.
-- `blind` and `blind-second` to `blind-fifth`, each with its `-healthy` ones: five sets, in the
-  folders `first` to `fifth`, written without a look at how `diagnose` decides and before any
-  verdict on them was seen. From the second set on, both sides of each program were trained: a pair
-  is kept where its repair learns and ends clearly better, a healthy program where it learns. Each
-  set was first run after the limits of `diagnose` had been chosen by the sets before.
-- `blind-seventh` and `blind-seventh-healthy`: written and trained in the same way, later; each
-  program was scored on samples that it was not trained on.
+- `blind`, `blind-second` to `blind-fifth`, `blind-seventh` and `blind-eighth`, each with its
+  `-healthy` ones: sets in the folders `first` to `fifth`, `seventh` and `eighth`, written without a
+  look at how `diagnose` decides and before any verdict on them was seen. From the second set on,
+  both sides of each program were trained: a pair is kept where its repair learns and ends clearly
+  better, a healthy program where it learns. Each set was first run after the limits of `diagnose`
+  had been chosen by the sets before; the seventh and the eighth at the same time.
 - `threads` and `threads-healthy`: further questions that people asked, and programs of tutorials
   and answers; chosen and trained in the same way.
 
@@ -20,7 +19,19 @@ broken and repaired programs into a table `BROKEN`, those without a fault into `
 
 from program import Program
 
-from sets import collected, fifth, first, fourth, further, healthy, second, seventh, third, threads
+from sets import (
+    collected,
+    eighth,
+    fifth,
+    first,
+    fourth,
+    further,
+    healthy,
+    second,
+    seventh,
+    third,
+    threads,
+)
 
 SETS: dict[str, dict[str, Program]] = {
     "collected": collected.BROKEN,
@@ -40,4 +51,6 @@ SETS: dict[str, dict[str, Program]] = {
     "blind-seventh-healthy": seventh.HEALTHY,
     "threads": threads.BROKEN,
     "threads-healthy": threads.HEALTHY,
+    "blind-eighth": eighth.BROKEN,
+    "blind-eighth-healthy": eighth.HEALTHY,
 }

@@ -104,9 +104,9 @@ def _shape_of(activation: Activation) -> tuple[float | None, float | None, bool]
     x = np.array([-1e4, -1e3, -6.0, -4.0, -1.0, -0.5, 1e3, 1e4])
     with np.errstate(all="ignore"):
         y = activation.function(x)
-    rectifies = y[2] == 0 == y[3]
-    lower = float(y[0]) if abs(y[0] - y[1]) < 1e-2 and y[4] != y[5] else None
-    upper = float(y[-1]) if abs(y[-1] - y[-2]) < 1e-2 else None
+        rectifies = y[2] == 0 == y[3]
+        lower = float(y[0]) if abs(y[0] - y[1]) < 1e-2 and y[4] != y[5] else None
+        upper = float(y[-1]) if abs(y[-1] - y[-2]) < 1e-2 else None  # infinite on both: NaN
     return lower, upper, bool(rectifies)
 
 

@@ -14,10 +14,11 @@ from keras_inits._diagnose.setting.between import (
     constraints,
     frozen,
     hidden,
+    unheard,
 )
 from keras_inits._diagnose.setting.case import Case
 from keras_inits._diagnose.setting.end import dead, loss_at_start, output_scale
-from keras_inits._diagnose.setting.entrance import positions, scales
+from keras_inits._diagnose.setting.entrance import augmented, positions, scales
 from keras_inits._diagnose.setting.entrance.scales import Suspect
 from keras_inits._diagnose.setting.order import (
     ORDER,
@@ -77,6 +78,7 @@ def _checks(suspects: Sequence[Suspect]) -> tuple[_Check, ...]:
         _Check(measured.forgotten),
         _Check(measured.hidden),
         _Check(measured.thinned),
+        _Check(augmented.check),
         _Check(output_scale.check),
         _Check(constraints.check),
         _Check(lambda tries: scales.proved(tries, suspects)),
@@ -122,7 +124,8 @@ def judged(
             found += check.find(tries)
     if not found:
         first, weigh = _first_steps(tries, around=True), functools.partial(_weighed, tries)
-        return Setting((), tuple(notes), first, weigh=weigh)
+        silent = functools.partial(unheard.check, tries)
+        return Setting((), tuple(notes), first, weigh=weigh, unheard=silent)
     of_weights = any(map(is_too_high, found)) and rates.is_of_weights(tries.own, tries.redrawn())
     # Where the setting has a fault, the signal is what comes of it.
     setting = Setting(ordered(found), tuple(notes), _first_steps(tries), of_weights=of_weights)
@@ -163,8 +166,9 @@ def _weighed(tries: Tries, findings: Sequence[Finding], lost: bool) -> Weighed:
 def _of_rate(tries: Tries) -> list[Finding]:
     """Returns what is wrong with the length of the steps."""
     found = _of_half_precision(tries) or _too_high(tries) or _too_low(tries)
-    found = found or small_steps.gathered(tries.optimizer)
     found = found or small_steps.over_soon(tries.optimizer, tries.attempt)
+    steps = tries.longer or tries.steps
+    found = found or small_steps.gathered(tries.optimizer, tries.attempt, steps)
     return [found] if found else []
 
 

@@ -64,6 +64,7 @@ class Setting:
             it does. Then what the signal shows is to be changed first.
         weigh: parts findings of the signal into those that matter and notes, by trial steps; told
             whether next to nothing of the input reaches the output.
+        unheard: asked where nothing was found: whether the answers ever differ between samples.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -72,6 +73,7 @@ class Setting:
     usable: bool = True
     of_weights: bool = False
     weigh: Callable[[Sequence[Finding], bool], Weighed] = lambda found, lost: (tuple(found), ())
+    unheard: Callable[[], tuple[Finding, ...]] = tuple
 
 
 def ordered(found: Iterable[Finding]) -> tuple[Finding, ...]:

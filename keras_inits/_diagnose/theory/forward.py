@@ -16,6 +16,7 @@ from keras_inits._diagnose.theory.merging import concatenated, multiplied, summe
 from keras_inits._diagnose.theory.nodes import Net, Node
 from keras_inits._diagnose.theory.normalization import normalized
 from keras_inits._diagnose.theory.recurrence import recurrent_moments
+from keras_inits._errors import InputError
 from keras_inits._gains import Activation, resolve
 from keras_inits._layers.activations import activation_of_operation
 from keras_inits._layers.kinds import KERNELS, Kind
@@ -41,7 +42,10 @@ def _of(net: Net, node: Node, laws: Mapping[int, Moments]) -> Moments | None:
     moments = tuple(law for law in given if law is not None)
     if node.kind not in _STARTS and all(law.measured for law in moments):
         return None
-    made = rule(Given(net, node, moments, laws))
+    try:
+        made = rule(Given(net, node, moments, laws))
+    except InputError:  # of an activation that has no finite moments at this size: exp(1000)
+        return None
     if made is None or not math.isfinite(made.second_moment):
         return None
     return replace(made, measured=False)
@@ -58,11 +62,10 @@ def _ahead(net: Net, node: Node, laws: dict[int, Moments]) -> None:
     last = following.calls[-1]
     function = wiring.activation_function(place)
     try:
-        activation = resolve(function)
+        made = _activated(resolve(function), law, net.sites(node), known=1)
     except (TypeError, ValueError):
         return
-    if last not in laws:
-        laws[last] = _activated(activation, law, net.sites(node), known=1)
+    laws.setdefault(last, made)
 
 
 def _activated(activation: Activation, law: Moments, sites: spread.Sites, *, known: int) -> Moments:

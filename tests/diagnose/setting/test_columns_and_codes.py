@@ -6,9 +6,9 @@ import pytest
 from keras import layers, ops
 
 from keras_inits import diagnose
-from keras_inits._diagnose.setting import examine
 from keras_inits._diagnose.setting.end import output
 from keras_inits._diagnose.setting.plain import End, loss_kind, targets_of
+from keras_inits._diagnose.setting.run import examine
 
 RNG = np.random.default_rng(12)
 X = RNG.normal(size=(192, 6)).astype("float32")
@@ -118,12 +118,6 @@ def test_the_end_of_normalized_products_is_read():
     x, y = _ratings()
     kinds = _kinds(_factors(0.0, normalize=True), x, 3 + y, loss="mse")
     assert kinds == ["output activation"]
-
-
-@pytest.mark.parametrize(("number", "kinds"), [(500, ["learning rate too low"]), (4, [])])
-def test_gradients_that_are_gathered_for_hundreds_of_batches_are_found(number, kinds):
-    gathering = keras.optimizers.Adam(0.01, gradient_accumulation_steps=number)
-    assert _kinds(_net(), X, Y, gathering) == kinds
 
 
 def test_an_output_without_a_loss_is_not_taken_for_a_loss_without_a_gradient():

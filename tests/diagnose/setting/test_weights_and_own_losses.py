@@ -15,6 +15,8 @@ RNG = np.random.default_rng(5)
 RARE = (np.arange(256) < 8).astype(int)
 MASKS = (RNG.random((32, 6, 6, 1)) < 0.3).astype("float32")
 MEASURED = RNG.standard_normal((32, 1)).astype("float32")
+FRACTIONS = RNG.random((32, 4)).astype("float32")
+KINDS = np.eye(4, dtype="float32")[np.arange(32) % 4]
 PAIRS = (np.arange(32) % 2).astype("float32")[:, None]
 TIMES = RNG.exponential(size=(32, 2)).astype("float32")  # of one output: when, and whether
 REFERENCE = 'model.get_layer("last")'
@@ -90,6 +92,14 @@ def pinball(share):
     return loss
 
 
+def focal(weight):
+    def loss(y, p):
+        right = y * p + (1 - y) * (1 - p)
+        return -ops.mean(weight(right) * ops.log(ops.clip(right, 1e-6, 1)))
+
+    return loss
+
+
 def risk_of_rows(y, p):
     return ops.mean(ops.log(ops.cumsum(ops.exp(p[:, 0]))) - p[:, 0])
 
@@ -99,9 +109,31 @@ def risk_by_time(y, p):
     return ops.mean(ops.log(ops.sum(later * ops.exp(p[None, :, 0]), 1)) - p[:, 0])
 
 
+def of_weighed(y, p):
+    return clipped(y, ops.clip(p * (1 + 9 * y), 1e-6, 1 - 1e-6))
+
+
+def cost_weighed(y, p):
+    return (1 + 9 * y[..., 0]) * clipped(y, p)
+
+
 @pytest.mark.parametrize(
     ("y", "activation", "loss", "inputs", "kind"),
     [
+        (MASKS, "sigmoid", focal(lambda right: right**4), 1, "loss"),
+        (MASKS, "sigmoid", focal(lambda right: right), 1, "loss"),
+        (MASKS, "sigmoid", focal(lambda right: (1 - right) ** 4), 1, None),
+        (MASKS, "sigmoid", lambda y, p: ops.mean(ops.abs(y - p)), 1, None),
+        (KINDS, "softmax", focal(lambda right: right**2), 1, "loss"),
+        (KINDS, "softmax", focal(lambda right: (1 - right) ** 2), 1, None),
+        (MASKS, "sigmoid", of_weighed, 1, "loss"),
+        (MASKS, "sigmoid", cost_weighed, 1, None),
+        (MASKS, "linear", lambda y, p: 1 - dice(y, p), 1, "output activation"),
+        (MASKS, "linear", lambda y, z: 1 - dice(y, ops.sigmoid(z)), 1, None),
+        (MASKS, "linear", of_logits, 1, None),
+        (FRACTIONS, "sigmoid", lambda y, p: -square(y, p), 1, "loss"),
+        (FRACTIONS, "sigmoid", square, 1, None),
+        (FRACTIONS, "sigmoid", lambda y, p: ops.mean(p), 1, "loss"),  # of the targets nothing
         (MASKS, "sigmoid", dice, 1, "loss"),
         (MASKS, "sigmoid", lambda y, p: 1 - dice(y, p), 1, None),
         (MEASURED, "linear", lambda y, p: -square(y, p), 1, "loss"),

@@ -42,8 +42,9 @@ def dropout(model: keras.Model) -> list[Finding]:
         except (AttributeError, ValueError, TypeError, IndexError):
             continue  # in a subclassed model, or called several times
         rate = float(layer.rate)
-        # Of noise that multiplies no unit is ever lost.
-        silent = 0.0 if isinstance(layer, keras.layers.GaussianDropout) else rate**units
+        # Of noise that multiplies no unit is ever lost, and of a sum the rest stays.
+        kept = isinstance(layer, keras.layers.GaussianDropout) or _is_summed(model, layer)
+        silent = 0.0 if kept else rate**units
         if rate <= RATE and silent < SILENT:
             continue
         found.append(
@@ -62,6 +63,22 @@ def dropout(model: keras.Model) -> list[Finding]:
             )
         )
     return found
+
+
+def _is_summed(model: keras.Model, layer: keras.Layer) -> bool:
+    """Returns whether the output of a layer is added to something.
+
+    A branch that is left out as a whole (stochastic depth: Huang et al. 2016,
+    https://arxiv.org/abs/1603.09382) leaves what it is added to.
+    """
+    made = tensors_of(layer, "output")
+    for holder in (model, *all_layers(model)):
+        for operation in getattr(holder, "operations", ()):
+            if type(operation).__name__ == "Add" and any(
+                given is tensor for given in tensors_of(operation, "input") for tensor in made
+            ):
+                return True
+    return False
 
 
 def dropout_at_end(model: keras.Model, losses: Sequence[str]) -> list[Finding]:

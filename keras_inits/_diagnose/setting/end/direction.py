@@ -25,7 +25,6 @@ WAY = (0.0, 0.25, 0.5, 0.75, 1.0)  # from the right answer to the opposite one
 # Answers outside of 0 to 1, as their distance from 1/2 in halves, and how alike the loss must be
 # for them, as a share of what it costs to be wrong.
 OUTSIDE, INDIFFERENT = (9.0, 3.0, 1.2), 1e-3
-FAR = (0.0, 1.0, 10.0, 100.0)  # standard deviations of the targets that answers are off
 # Of what it costs to be wrong; a loss that does not fall so at each step is not said to fall.
 LEAST_FALL = 1e-3
 
@@ -47,11 +46,15 @@ def turned_round(
     if end.activation in PROBABILITIES and targets.binary:
         if (np.prod(shape[1:]) == 1 and inputs > 1) or (softmax and not targets.one_hot):
             return None
-        right, wrong = _shares(truth, softmax), _shares(_opposite(truth, softmax), softmax)
+        right, wrong = shares(truth, softmax), shares(opposite(truth, softmax), softmax)
         ways, what = [[(1 - t) * right + t * wrong for t in WAY]], "from right to wrong answers"
-    elif end.activation not in PROBABILITIES and targets.distinct > VALUES:
+    elif not softmax and targets.distinct > VALUES:
+        low, high = (0.0, 1.0) if end.activation in PROBABILITIES else (-np.inf, np.inf)
+        if targets.low < low or targets.high > high:
+            return None
         draws = np.random.default_rng(SEED).standard_normal((DRAWS, *shape)) * truth.std()
-        ways = [[truth + sign * s * d for s in NOISE] for d in draws for sign in (1, -1)]
+        signed = [sign * d for d in draws for sign in (1, -1)]
+        ways = [[np.clip(truth + s * d, low, high) for s in NOISE] for d in signed]
         what = "from the truth to noise"
     else:
         return None
@@ -67,48 +70,13 @@ def turned_round(
             return None
         if not np.ptp(values) > CLOSE * np.abs(values).max():
             return None
-    if end.activation in PROBABILITIES and _on_purpose(some, truth, loss, values, softmax):
+    if targets.binary and _on_purpose(some, truth, loss, values, softmax):
         return None
     return on_loss(
         evidence=f"the loss falls {what}: {', '.join(f'{v:.4g}' for v in values)}",
         consequence="Training makes the answers worse, and the loss says that all goes well",
         remedy="Turn its sign, or give 1 - it where it is a share of what is right",
         numbers={"right": values[0], "wrong": values[-1]},
-    )
-
-
-def unbounded(y: np.ndarray, targets: Targets, end: End, loss: Loss) -> Finding | None:
-    """Returns the finding that a loss of errors falls the more, the farther off the answers are.
-
-    A loss of errors stays as it is where targets and answers are moved by the same amount; a
-    critic's, or the gain of an action, does not.
-    """
-    if end.activation in PROBABILITIES or targets.distinct <= VALUES:
-        return None
-    shape = (min(len(y), ASKED_SAMPLES), *end.shape[1:])
-    some = y[: shape[0]].astype(keras.config.floatx())
-    truth, spread = some.reshape(shape), float(some.std())
-    off = truth + spread * np.random.default_rng(SEED).standard_normal(shape).astype(some.dtype)
-    if not spread or not same(loss(some, off), loss(some + spread, off + spread)):
-        return None
-    for side in (1, -1):
-        way = [loss(some, truth + side * far * spread) for far in FAR]
-        if np.isfinite(way).all() and (np.diff(way) < -LEAST_FALL * abs(way[0])).all():
-            break
-    else:
-        return None
-    return on_loss(
-        evidence=(
-            f"the loss of the truth is {way[0]:.4g}, and of answers that are {FAR[1]:g}, "
-            f"{FAR[2]:g} and {FAR[3]:g} standard deviations too {'high' if side > 0 else 'low'} "
-            f"{', '.join(f'{value:.4g}' for value in way[1:])}"
-        ),
-        consequence="It has no minimum: the farther off the outputs are, the less they cost",
-        remedy=(
-            "Look at the signs of both sides; a quantile is a share, 0.9 and not 90: "
-            "keras.ops.maximum(share * error, (share - 1) * error)"
-        ),
-        numbers={"truth": way[0], "far": way[-1]},
     )
 
 
@@ -147,11 +115,12 @@ def cut_off(y: np.ndarray, targets: Targets, end: End, loss: Loss) -> Finding | 
     )
 
 
-def _opposite(truth: np.ndarray, softmax: bool) -> np.ndarray:
+def opposite(truth: np.ndarray, softmax: bool) -> np.ndarray:
+    """Returns the wrong answers of a truth: the next class, or what is not so."""
     return np.roll(truth, 1, -1) if softmax else 1 - truth
 
 
-def _shares(truth: np.ndarray, softmax: bool, unsure: float = UNSURE) -> np.ndarray:
+def shares(truth: np.ndarray, softmax: bool, unsure: float = UNSURE) -> np.ndarray:
     """Returns answers that are nearly sure of some truth."""
     made = unsure + (1 - 2 * unsure) * truth
     return np.asarray(made / made.sum(-1, keepdims=True) if softmax else made)
@@ -180,13 +149,13 @@ def _on_purpose(
     def cost(made: np.ndarray, rows: slice = slice(None)) -> float:
         return loss(some[rows], made[rows].astype(keras.config.floatx()))
 
-    right, span = _shares(truth, softmax), np.ptp(values)
-    sure = cost(_shares(truth, softmax, 1e-6))
+    right, span = shares(truth, softmax), np.ptp(values)
+    sure = cost(shares(truth, softmax, 1e-6))
     if not np.isfinite(sure) or sure - values[0] > 0.5 * span:
         return True
     if not softmax:
         for which in (truth == 1, truth == 0):
-            part = cost(np.where(which, _shares(1 - truth, softmax), right))
+            part = cost(np.where(which, shares(1 - truth, softmax), right))
             if which.any() and values[0] - part <= LEAST_FALL * span:
                 return True
     if truth.ndim > 2:

@@ -36,10 +36,11 @@ def check(case: Case) -> list[Finding]:
     x = ops.convert_to_numpy(flat[0])
     if not is_affine(logits, x, np.random.default_rng(0)):
         return []
-    kept = [la.name for la in all_layers(case.model) if is_straight(la)]
+    kept = [la.name for la in all_layers(case.model) if is_straight(la) or _is_own(la)]
     kept += [la.name for la in _last(case.model)]
+    unapplied = [la.name for la in case.model.layers if _is_own(la) and _activation(la)]
     wanted = [_wanted(goal) for goal, _, _ in case.parts]
-    found = (finding(layers, *explained(x, y), kept) for y in wanted if len(y) == len(x))
+    found = (finding(layers, *explained(x, y), kept, unapplied) for y in wanted if len(y) == len(x))
     return [each for each in found if each][:1]
 
 
@@ -115,7 +116,11 @@ def _left_out(kernels: list[np.ndarray], y: np.ndarray, order: np.ndarray) -> fl
 
 
 def finding(
-    layers: tuple[str, ...], linear: float, curved: float, kept: Sequence[str] = ()
+    layers: tuple[str, ...],
+    linear: float,
+    curved: float,
+    kept: Sequence[str] = (),
+    unapplied: Sequence[str] = (),
 ) -> Finding | None:
     """Returns the finding that the task is curved and the model is not.
 
@@ -124,6 +129,7 @@ def finding(
         linear: the share of the variance of targets that a linear fit explains.
         curved: that of a curved one.
         kept: those that the remedy leaves as they are.
+        unapplied: layers of the user's own that hold an activation, and do not apply it.
     """
     if curved - linear < GAP:
         return None
@@ -137,7 +143,10 @@ def finding(
         ),
         consequence="It can learn no more than linear regression does",
         remedy=(
-            "".join(
+            f"Apply the activation in the call of {' and '.join(unapplied)}: return "
+            "self.activation(...)"
+            if unapplied
+            else "".join(
                 f'model.get_layer("{name}").activation = keras.activations.relu; '
                 for name in layers
                 if name not in kept
@@ -182,10 +191,22 @@ def curved_by_name(model: keras.Model) -> bool:
             continue
         if isinstance(layer, keras.Model):
             return True  # looked at by `is_affine` alone, would cost a pass
-        name = getattr(getattr(layer, "activation", None), "__name__", "linear")
-        if (isinstance(layer, _CURVED) and not is_straight(layer)) or name != "linear":
+        if isinstance(layer, _CURVED) and not is_straight(layer):
+            return True
+        if _activation(layer) and not _is_own(layer):  # which may hold one, and not apply it
             return True
     return False
+
+
+def _activation(layer: object) -> bool:
+    """Returns whether a layer holds an activation that is not linear."""
+    name = getattr(getattr(layer, "activation", None), "__name__", "linear")
+    return name != "linear"
+
+
+def _is_own(layer: keras.Layer) -> bool:
+    """Returns whether the class of a layer is the user's own."""
+    return not type(layer).__module__.startswith("keras.")
 
 
 def _last(model: keras.Model) -> list[keras.Layer]:

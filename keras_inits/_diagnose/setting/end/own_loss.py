@@ -2,7 +2,8 @@
 
 What a function does to targets and outputs is measured: whether each sample is compared with its
 own target, whether the targets have a part in it at all, whether right answers cost less than
-wrong ones, and whether it sees answers outside of 0 to 1. It is called as `fit` would.
+wrong ones, whether sure mistakes cost less than doubts, and whether it sees answers outside of 0 to
+1, or is lowest there. It is called as `fit` would.
 """
 
 from collections.abc import Callable
@@ -21,7 +22,13 @@ from keras_inits._diagnose.setting.end.asked import (
     answers,
     same,
 )
-from keras_inits._diagnose.setting.end.direction import cut_off, turned_round, unbounded
+from keras_inits._diagnose.setting.end.direction import cut_off, turned_round
+from keras_inits._diagnose.setting.end.minima import (
+    bottomless,
+    forgiving,
+    indifferent,
+    unbounded,
+)
 from keras_inits._diagnose.setting.plain import PROBABILITIES, End, Targets
 from keras_inits._diagnose.setting.remedies import on_loss
 from keras_inits._reporting import Finding
@@ -55,7 +62,10 @@ def check(y: np.ndarray, targets: Targets, end: End, loss: Loss, *, inputs: int)
             found = found or _mixed(y, end, loss)
             found = found or turned_round(y, targets, end, loss, inputs)
             found = found or unbounded(y, targets, end, loss)
+            found = found or forgiving(y, targets, end, loss, inputs)
+            found = found or indifferent(y, targets, end, loss, inputs)
             found = found or cut_off(y, targets, end, loss)
+            found = found or bottomless(y, targets, end, loss)
     except RefusedError:  # `fit` says so, or takes them
         return []
     return [found] if found else []

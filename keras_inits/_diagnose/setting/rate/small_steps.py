@@ -1,6 +1,7 @@
 """Steps that are smaller than the rate says.
 
-By a schedule that ends soon, or hardly begins, or by an epsilon above the gradients.
+By a schedule that ends soon, or hardly begins, by an epsilon above the gradients, or since
+gradients of many batches are gathered.
 """
 
 import dataclasses
@@ -21,7 +22,7 @@ from keras_inits._diagnose.setting.rate.rates import (
 )
 from keras_inits._diagnose.setting.rate.schedules import STEPS, inner, schedule_of, written
 from keras_inits._diagnose.setting.remedies import COMPILE
-from keras_inits._diagnose.setting.trials.steps import Trial
+from keras_inits._diagnose.setting.trials.steps import BATCH, Trial
 from keras_inits._reporting import Finding
 
 # Of the whole of a schedule, counted in steps at its highest rate: 30 batches of 32 are fewer
@@ -31,35 +32,18 @@ HORIZON = 10_000  # steps; what comes later comes too late
 # A small data set has 100 steps an epoch. Transformers warm up over 4,000 (Vaswani et al. 2017) to
 # 10,000 steps (Devlin et al. 2019, to 1e-4), whose first 1,000 are still above `ADAPTIVE_LOW`.
 BEGIN = 1000
-# Batches of 32 that make up 3,200 samples: the largest batches that small data are trained with.
-GATHERED = 100
 MORE_STEPS = 5  # times as many steps, to see whether there was more to learn
 # The default of Keras. Adam's authors have 1e-8, https://arxiv.org/abs/1412.6980.
 EPSILON = 1e-7
 # RMSprop for Inception has 1, Adam for BERT 1e-6: looked at is what is far above the default, and
 # called too large only where steps are `SHORT` times as short by it.
 FAR_EPSILON, SHORT = 1e-4, 100.0
+# Samples of one step up to which larger batches were seen to make fewer steps do: Goyal et al.
+# 2017, https://arxiv.org/abs/1706.02677, figure 1.
+LARGEST_BATCH = 8192
 # Of float16, below the least number with all of its digits: divided by it, a gradient of which the
 # square is rounded to 0 makes a step without a bound.
 LEAST = 6.1e-5
-
-
-def gathered(optimizer: Any) -> Finding | None:
-    """Returns the finding that gradients of hundreds of batches are gathered for one step."""
-    number = getattr(inner(optimizer), "gradient_accumulation_steps", None) or 1
-    if number <= GATHERED:
-        return None
-    return Finding(
-        kind="learning rate too low",
-        where=("optimizer",),
-        evidence=(
-            f"gradient_accumulation_steps={number}: weights change once in {number} batches (limit "
-            f"{GATHERED})"
-        ),
-        consequence=f"An epoch of fewer than {number} batches changes nothing",
-        remedy="Leave gradient_accumulation_steps out, or give it the batches that make up one",
-        numbers={"batches": number},
-    )
 
 
 def worth(schedule: Callable[[int], float]) -> tuple[float, float]:
@@ -194,6 +178,43 @@ def muted(own: Trial, optimizer: Any, attempt: Callable[..., Trial]) -> Finding 
             "end": own.end,
             "better_end": other.end,
         },
+    )
+
+
+def gathered(optimizer: Any, attempt: Callable[..., Trial], steps: int) -> Finding | None:
+    """Returns the finding that gradients are gathered over so many batches that no step is made.
+
+    Args:
+        optimizer: the compiled one.
+        attempt: returns the trial at a rate with another `optimizer`.
+        steps: of that trial.
+    """
+    compiled = inner(optimizer)
+    batches = getattr(compiled, "gradient_accumulation_steps", None) or 1
+    if batches * BATCH <= LARGEST_BATCH:
+        return None
+    config = {**compiled.get_config(), "gradient_accumulation_steps": None}
+    if isinstance(config["learning_rate"], dict):
+        config["learning_rate"] = float(compiled.learning_rate)
+    plain = type(compiled).from_config(config)
+    other = attempt(float(compiled.learning_rate), optimizer=plain, steps=steps)
+    if fall(other) < FALLS or collapsed(other):
+        return None
+    return Finding(
+        kind="learning rate too low",
+        where=("optimizer",),
+        evidence=(
+            f"gradient_accumulation_steps={batches}: of {BATCH} samples each, a step is made after "
+            f"{batches * BATCH} (limit {LARGEST_BATCH}); with a step for each batch the loss falls "
+            f"in {len(other.losses)} of them, on a copy, from {other.start:.3g} to {other.end:.3g}"
+        ),
+        consequence="No weight moves before that, in many epochs of a small data set",
+        remedy=(
+            f"optimizer = type({written(optimizer)}).from_config({{**{written(optimizer)}"
+            '.get_config(), "gradient_accumulation_steps": None}); '
+            "model.compile(optimizer, loss=model.loss)"
+        ),
+        numbers={"batches": float(batches), "better_end": other.end},
     )
 
 
