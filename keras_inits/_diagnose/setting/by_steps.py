@@ -167,8 +167,7 @@ def _of_rate(tries: Tries) -> list[Finding]:
     """Returns what is wrong with the length of the steps."""
     found = _of_half_precision(tries) or _too_high(tries) or _too_low(tries)
     found = found or small_steps.over_soon(tries.optimizer, tries.attempt)
-    steps = tries.longer or tries.steps
-    found = found or small_steps.gathered(tries.optimizer, tries.attempt, steps)
+    found = found or small_steps.gathered(tries.optimizer, tries.own_longer)
     return [found] if found else []
 
 

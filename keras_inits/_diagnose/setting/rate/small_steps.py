@@ -181,24 +181,15 @@ def muted(own: Trial, optimizer: Any, attempt: Callable[..., Trial]) -> Finding 
     )
 
 
-def gathered(optimizer: Any, attempt: Callable[..., Trial], steps: int) -> Finding | None:
+def gathered(optimizer: Any, own: Trial) -> Finding | None:
     """Returns the finding that gradients are gathered over so many batches that no step is made.
 
     Args:
         optimizer: the compiled one.
-        attempt: returns the trial at a rate with another `optimizer`.
-        steps: of that trial.
+        own: the trial at its rate, with a step for each batch.
     """
-    compiled = inner(optimizer)
-    batches = getattr(compiled, "gradient_accumulation_steps", None) or 1
-    if batches * BATCH <= LARGEST_BATCH:
-        return None
-    config = {**compiled.get_config(), "gradient_accumulation_steps": None}
-    if isinstance(config["learning_rate"], dict):
-        config["learning_rate"] = float(compiled.learning_rate)
-    plain = type(compiled).from_config(config)
-    other = attempt(float(compiled.learning_rate), optimizer=plain, steps=steps)
-    if fall(other) < FALLS or collapsed(other):
+    batches = getattr(inner(optimizer), "gradient_accumulation_steps", None) or 1
+    if batches * BATCH <= LARGEST_BATCH or fall(own) < FALLS or collapsed(own):
         return None
     return Finding(
         kind="learning rate too low",
@@ -206,7 +197,7 @@ def gathered(optimizer: Any, attempt: Callable[..., Trial], steps: int) -> Findi
         evidence=(
             f"gradient_accumulation_steps={batches}: of {BATCH} samples each, a step is made after "
             f"{batches * BATCH} (limit {LARGEST_BATCH}); with a step for each batch the loss falls "
-            f"in {len(other.losses)} of them, on a copy, from {other.start:.3g} to {other.end:.3g}"
+            f"in {len(own.losses)} of them, on a copy, from {own.start:.3g} to {own.end:.3g}"
         ),
         consequence="No weight moves before that, in many epochs of a small data set",
         remedy=(
@@ -214,7 +205,7 @@ def gathered(optimizer: Any, attempt: Callable[..., Trial], steps: int) -> Findi
             '.get_config(), "gradient_accumulation_steps": None}); '
             "model.compile(optimizer, loss=model.loss)"
         ),
-        numbers={"batches": float(batches), "better_end": other.end},
+        numbers={"batches": float(batches), "better_end": own.end},
     )
 
 
