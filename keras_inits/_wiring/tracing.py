@@ -33,6 +33,7 @@ from keras_inits._wiring.calling import (
     is_function_of_values,
     output_spec,
 )
+from keras_inits._wiring.control_flow import CALLS_FUNCTIONS, run_out
 from keras_inits._wiring.functions import let_tensorflow_ask
 from keras_inits._wiring.operations import description, operation_kind, reads_values
 from keras_inits._wiring.steps import Step, symbolic
@@ -167,6 +168,24 @@ class Trace:
             return args[0]
         if name == "Ndim":  # a number, whatever the values are
             return len(args[0].shape)
+        if name in CALLS_FUNCTIONS:
+            return self._run_out(operation, args, kwargs)
+        return self._operate(operation, args, kwargs)
+
+    def _run_out(self, operation: Any, args: Any, kwargs: Any) -> Any:
+        """Calls the functions that a loop or a choice is given; else it is one step."""
+        first, scopes, path = len(self.steps), len(self.scopes), list(self._path)
+        self._path.append(description(operation))
+        try:
+            return run_out(operation, args)
+        except Exception:  # whatever they say of a symbolic tensor
+            del self.steps[first:], self.scopes[scopes:]
+        finally:
+            self._path[:] = path
+        return self._operate(operation, args, kwargs)
+
+    def _operate(self, operation: Any, args: Any, kwargs: Any) -> Any:
+        name = type(operation).__name__
         leaves = keras.tree.flatten((args, kwargs))
         if name in _MULTIPLYING:
             self._note_values(leaves)
