@@ -26,6 +26,8 @@ _KEEP_FACTOR = frozenset(
     {Kind.RESHAPING, Kind.PADDING, Kind.UPSAMPLING, Kind.IDENTITY, Kind.ROTATION, Kind.NOISE,
      Kind.POOLING, Kind.SCALING, Kind.SHIFT, Kind.CONCATENATION}
 )  # fmt: skip
+# What Keras's normalizations add to a variance if they are not told.
+EPSILON = 1e-3
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Context:
         meetings: what its units meet, one for each way; empty if no call of it was seen.
         activation: what its units go through first; None for none, or for what is not known.
         normalized: whether a normalization takes its scale away on each way.
+        epsilon: the largest that such a normalization adds to a variance.
         normalized_later: whether each way to an output passes some normalization, so that a small
             signal becomes a large one again.
         on_branch: whether all that it makes is added to a signal that goes on without it.
@@ -50,6 +53,7 @@ class Context:
     meetings: tuple[Meeting, ...] = ()
     activation: Any = None
     normalized: bool = False
+    epsilon: float = EPSILON
     normalized_later: bool = False
     on_branch: bool = False
     silenced: bool = False
@@ -117,6 +121,10 @@ class Surroundings:
             normalized=id(owned.layer) in self._normed
             or ignores_scale(found, first, owned)
             or all(_is_normalized(found, c, _size(owned.weight)) for c in calls),
+            epsilon=max(
+                (_epsilon(found, n) for c in calls for n in found.normalized_after(c)),
+                default=EPSILON,
+            ),
             normalized_later=all(c.index in ways.normalized_later for c in calls),
             on_branch=all(c.index in ways.on_branches for c in calls),
             silenced=not keras.ops.any(owned.weight.value)
@@ -220,6 +228,10 @@ class _Ways:
 
 def _is_zero(value: Any) -> bool:
     return keras.ops.is_tensor(value) and not keras.ops.any(value)
+
+
+def _epsilon(found: Wiring, normalization: Call) -> float:
+    return float(getattr(found.subjects[normalization.index], "epsilon", EPSILON))
 
 
 def _is_normalized(found: Wiring, call: Call, size: float) -> bool:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_inits._audit.context import root_mean_square
+from keras_inits._audit.context import EPSILON, root_mean_square
 from keras_inits._audit.kernel import Judgement, Kernel, Kernels, activated, remedy
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._reporting import Finding
@@ -28,9 +28,8 @@ _STANDARD_ERRORS = 4.0
 _READING_TOLERANCE = 2.0
 # A scheme of fixed scale is reported only where it is off by an order of magnitude.
 GAIN_BOUNDS = (0.1, 10.0)
-# A normalization behind a kernel takes its scale away as long as the variance is above the epsilon
-# that it adds: Keras's default is 1e-3.
-_NORMALIZABLE_GAIN = math.sqrt(1e-3)
+# A normalization takes the scale of a kernel away as long as the variance is above its epsilon.
+_NORMALIZABLE_GAIN = math.sqrt(EPSILON)
 _SLOPE = 1e-3  # step of the difference that tells whether an activation is flat
 # With their losses (mean squared error, cross-entropy) a model of one such layer is convex.
 _CONVEX = (None, keras.activations.linear, keras.activations.sigmoid, keras.activations.softmax)
@@ -48,7 +47,7 @@ def scale(kernel: Kernel, kernels: Kernels) -> Iterator[Judgement]:
     if measured == 0.0 or isinstance(kernel.scheme, OrthogonalInit):
         return
     gain = root_mean_square(kernel.values) * math.sqrt(max(1.0, kernel.geometry.fan_in))
-    if kernel.context.normalized and gain > _NORMALIZABLE_GAIN:
+    if kernel.context.normalized and gain > math.sqrt(kernel.context.epsilon):
         return
     meant = None if kernel.scheme is None else expected_stddev(kernel.scheme, kernel.geometry)
     found: Iterator[Judgement] = iter(())

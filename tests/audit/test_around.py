@@ -452,3 +452,14 @@ def test_a_table_whose_scheme_reads_its_fans_off_the_shape_is_a_remark(times, al
     report = ki.audit(keras.Model([left, right], scores))
     assert bool(report.findings) is alarm
     assert bool(report.remarks) is not alarm
+
+
+@pytest.mark.parametrize(("epsilon", "found"), [(1e-5, []), (1e-3, ["scale"])])
+def test_a_normalization_takes_away_what_is_above_its_own_epsilon(epsilon, found):
+    inputs = keras.Input((8, 8, 16))
+    small = RandomNormal(stddev=0.004, seed=0)  # 0.016 behind the kernel
+    x = layers.Conv2D(32, 1, use_bias=False, kernel_initializer=small)(inputs)
+    x = layers.ReLU()(layers.BatchNormalization(epsilon=epsilon)(x))
+    x = layers.GlobalAveragePooling2D()(x)
+    report = ki.audit(keras.Model(inputs, layers.Dense(3)(x)))
+    assert [finding.kind for finding in report.findings] == found
