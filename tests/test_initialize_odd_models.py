@@ -326,7 +326,7 @@ class Zeros(layers.Layer):
 
 def test_what_grows_out_of_an_assumption_is_not_believed():
     inputs = keras.Input((16,))
-    (x,) = ops.while_loop(lambda _: False, lambda x: (x,), (inputs,))
+    (x,) = ops.while_loop(lambda x: ops.sum(x) < 0, lambda x: (x,), (inputs,))
     for _ in range(5):
         x = 50.0 * x
     head = rows(keras.Model(inputs, layers.Dense(3, name="head")(x)))["head"]
@@ -343,3 +343,122 @@ def test_a_kernel_that_reads_ones_among_zeros_has_short_rows(encoding, share):
     found = rows(keras.Model(inputs, layers.Dense(3, name="head")(x)))
     assert found["first"].second_moment == pytest.approx(2 * share, rel=0.01)
     assert found["second"].second_moment == pytest.approx(2, rel=0.01)
+
+
+def standard(*shape):
+    return np.random.default_rng(0).normal(size=shape).astype("float32")
+
+
+def second_moment_out(model, *inputs):
+    ki.initialize(model, "auto", seed=0)
+    made = ops.convert_to_numpy(model(list(inputs) if len(inputs) > 1 else inputs[0]))
+    return float(np.mean(np.square(made)))
+
+
+def test_a_mean_weighted_by_a_softmax_over_places_is_a_mean():
+    inputs = keras.Input((30, 32))
+    features = layers.Dense(64, "relu")(inputs)
+    scores = layers.Dense(1)(layers.Dense(32, "tanh")(features))
+    pooled = ops.sum(ops.softmax(scores, axis=1) * features, axis=1)
+    model = keras.Model(inputs, layers.Dense(3, name="head")(pooled))
+    # Not more than a guess costs: 30 places of 1/30 each are no 30th of a place.
+    assert 0.03 < second_moment_out(model, standard(64, 30, 32)) < 1
+
+
+class Experts(layers.Layer):
+    """Eight experts, of which each token takes two."""
+
+    def build(self, shape):
+        width = shape[-1]
+        self.router = layers.Dense(8, use_bias=False, name="router")
+        self.router.build(shape)
+        shapes = {"up": (8, width, 128), "down": (8, 128, width)}
+        made = {
+            n: self.add_weight(shape=s, initializer="normal", name=n) for n, s in shapes.items()
+        }
+        self.up, self.down = made["up"], made["down"]
+
+    def call(self, x):
+        weights, chosen = ops.top_k(ops.softmax(self.router(x)), 2)
+        weights = weights / ops.sum(weights, axis=-1, keepdims=True)
+        gates = ops.sum(ops.one_hot(chosen, 8) * weights[..., None], axis=-2)
+        hidden = ops.relu(ops.einsum("btd,edf->btef", x, self.up))
+        return ops.einsum("bted,bte->btd", ops.einsum("btef,efd->bted", hidden, self.down), gates)
+
+
+def test_experts_that_a_router_chooses_keep_the_stream():
+    inputs = x = keras.Input((12, 64))
+    for _ in range(4):
+        x = x + Experts()(layers.LayerNormalization()(x))
+    model = keras.Model(inputs, x)
+    made = second_moment_out(model, standard(16, 12, 64))
+    assert 1.2 < made < 4  # 1 + 4 / 4
+
+
+def parts_of_logits(inputs, case):
+    deep = layers.Dense(64, "relu")(inputs)
+    if case == "linear and deep":
+        return layers.Dense(5)(inputs) + layers.Dense(5)(deep)
+    if case == "several heads":
+        return sum(layers.Dense(5)(layers.Dense(64, "tanh")(deep)) for _ in range(4))
+    each = layers.EinsumDense("bfi,fio->bfo", (32, 5))(layers.Reshape((32, 2))(deep))
+    return ops.sum(each, axis=1)
+
+
+@pytest.mark.parametrize("case", ["linear and deep", "several heads", "a sum over features"])
+def test_what_several_heads_sum_up_to_has_the_loss_of_a_guess(case):
+    inputs = keras.Input((64,))
+    model = keras.Model(inputs, parts_of_logits(inputs, case))
+    assert 0.07 < second_moment_out(model, standard(256, 64)) < 0.6
+
+
+def test_a_stream_that_ends_in_its_last_sum_is_no_sum_of_heads():
+    inputs = keras.Input((8, 8, 16))
+    maps = layers.Conv2D(32, 1)(inputs) + layers.Conv2D(32, 3, padding="same")(inputs)
+    assert second_moment_out(keras.Model(inputs, maps), standard(16, 8, 8, 16)) > 0.8
+    inputs = keras.Input((64,))
+    x = layers.Dense(64)(inputs)
+    for _ in range(2):
+        x = x + layers.Dense(64)(layers.Dense(64, "relu")(x))
+    assert second_moment_out(keras.Model(inputs, x), standard(256, 64)) > 1.5
+
+
+def test_a_score_of_units_behind_an_activation_has_the_loss_of_a_guess():
+    function, at = keras.Input((50,)), keras.Input((20, 2))
+    one = layers.Dense(64)(layers.Dense(64, "relu")(function))
+    two = layers.Dense(64, "tanh")(layers.Dense(64, "tanh")(at))
+    model = keras.Model([function, at], ops.einsum("bp,bqp->bq", one, two))
+    assert 0.03 < second_moment_out(model, standard(64, 50), standard(64, 20, 2)) < 0.6
+
+
+def test_a_net_that_makes_the_weights_of_another_makes_them_small():
+    inputs, condition = keras.Input((32,)), keras.Input((8,))
+    code = layers.Dense(64, "relu")(condition)
+    x = inputs
+    for _ in range(5):
+        made = layers.Reshape((x.shape[-1], 64))(layers.Dense(x.shape[-1] * 64)(code))
+        x = ops.relu(ops.einsum("bi,bio->bo", x, made))
+    model = keras.Model([inputs, condition], x)
+    # Without that it is 32 * 64^4 / 32.
+    assert second_moment_out(model, standard(64, 32), standard(64, 8)) < 10
+
+
+def test_kernels_behind_small_rows_say_that_these_have_to_grow():
+    inputs = keras.Input((20,), dtype="int32")
+    x = layers.Embedding(500, 32, name="table")(inputs)
+    x = layers.GlobalMaxPooling1D()(layers.Conv1D(32, 3, activation="relu", name="first")(x))
+    found = rows(keras.Model(inputs, layers.Dense(3, name="head")(x)))
+    words = "less until the small rows before it have grown"
+    assert words in found["first"].note
+    assert words in found["head"].note
+    assert words not in found["table"].note
+
+
+@pytest.mark.parametrize(("function", "says"), [("gelu", True), ("relu", False)])
+def test_a_head_behind_a_mean_says_what_places_are_taken_to_have_in_common(function, says):
+    inputs = keras.Input((64, 16))
+    x = layers.Dense(32, function, name="first")(inputs)
+    x = layers.LayerNormalization()(x) if function == "gelu" else x
+    head = layers.Dense(3, name="head")(layers.GlobalAveragePooling1D()(x))
+    note = rows(keras.Model(inputs, head))["head"].note
+    assert ("two places are taken to have" in note) is says

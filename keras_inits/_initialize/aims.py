@@ -11,7 +11,7 @@ import numpy as np
 from keras_inits._gains import Activation, gaussian_moments
 from keras_inits._layers.activations import activation_of_operation
 from keras_inits._layers.kinds import Kind
-from keras_inits._moments import resolved
+from keras_inits._moments import resolved, softmax_behind, summed_count
 from keras_inits._wiring import Call, Following, Wiring
 from keras_inits._wiring.graph import PASSED
 from keras_inits._working_point import WorkingPoint, working_point
@@ -128,7 +128,7 @@ def _met(wiring: Wiring, call: Call, known: dict[tuple[float, ...], Activation])
         problem = _problem(wiring, start, following)
         if not problem:  # a kernel follows, or nothing
             name, problem = "linear", f"linear{_until(wiring, start, following)}"
-        return _Met(None, name, problem, operands)
+        return _Met(None, name, problem, operands * _times(wiring, start, following))
     if _is_gate(wiring, following):
         return _Met(None, "gate", f"a gate, {name}, follows", operands, is_gate=True)
     if name.lower() in ("softmax", "log_softmax"):
@@ -185,6 +185,23 @@ def _until(wiring: Wiring, start: Call, following: Following) -> str:
         if wiring.calls[index].kind is Kind.CONTRACTION and not wiring.attention_role(start):
             return f" until {wiring.calls[index].type}"
     return ""
+
+
+def _times(wiring: Wiring, start: Call, following: Following) -> int:
+    """Returns how many values a kernel's output multiplies, each, where it is a matrix for them.
+
+    A net that makes the weights of another has to make them as small as these would be drawn.
+    """
+    at = following.between[-1] if following.between else start.index
+    for index in wiring.graph.consumers.get(at, ()):
+        call, shapes = wiring.calls[index], wiring.shapes_into(wiring.calls[index])
+        if call.kind is not Kind.CONTRACTION or len(call.signals) != 2 or len(shapes) != 2:
+            continue
+        mine = call.signals.index(at)
+        is_matrix = len(shapes[mine]) > len(shapes[1 - mine])
+        if is_matrix and softmax_behind(wiring.graph, call.signals[1 - mine]) is None:
+            return summed_count(wiring, call) or 1
+    return 1
 
 
 def _plain_sum(wiring: Wiring, call: Call, following: Following) -> Call | None:

@@ -16,6 +16,8 @@ from keras_inits._initialize.aims import HEAD, Aim, find_aims
 from keras_inits._initialize.carrying import Carrier, Choice, Weight
 from keras_inits._initialize.drawing import drawn_by, keeps_sign
 from keras_inits._initialize.ends import Ends
+from keras_inits._initialize.logits import logit_shares, summed_up
+from keras_inits._initialize.places import in_common
 from keras_inits._initialize.repeats import deciding_calls
 from keras_inits._initialize.scores import score_parts
 from keras_inits._initialize.shares import Residual, Shares
@@ -80,9 +82,12 @@ class _Walk:
         self.met: dict[int, float] = {}
         self.aims = find_aims(wiring)
         self.carrier = Carrier(model, wiring, weights)
+        # Calls that see nothing but what small rows make, which grow in the first steps.
+        self.small: set[int] = set()
         self.ends = Ends(self.carrier, Shares(wiring, residual))
         self.shortcuts = {s.shortcut.kernel for s in wiring.sums if s.shortcut.kernel is not None}
         self.scores = score_parts(wiring) if isinstance(model, keras.Model) else {}
+        self.logits = logit_shares(wiring) if isinstance(model, keras.Model) else {}
         self.heads = {c.index for c in wiring.heads} if isinstance(model, keras.Model) else set()
 
     @property
@@ -102,6 +107,11 @@ class _Walk:
             self._repeat(call, call.weights[0])
         aim = self.aims.get(call.index)
         self.carrier.carry(call, aim.activation if aim else None)
+        if self._is_small(call) and call.kind is not Kind.NORMALIZATION:
+            self.small.add(call.index)
+
+    def _is_small(self, call: Call) -> bool:
+        return bool(call.signals) and self.small.issuperset(call.signals)
 
     def _repeat(self, call: Call, path: str) -> None:
         """Notes what reaches a call of a kernel, and has it give what its first call is asked."""
@@ -179,6 +189,8 @@ class _Walk:
             return
         start = table_start(self.carrier, call, geometry, self._pass)
         square, share = start.square, start.share
+        if share < 1:
+            self.small.add(call.index)
         self._set(path, geometry, start.gain, start.note, square, table=True, share=share)
 
     def _choose_recurrent(self, call: Call, new: Sequence[tuple[str, KernelGeometry]]) -> None:
@@ -252,7 +264,10 @@ class _Walk:
             given = given if math.isclose(usual, given, rel_tol=_ALIKE) else usual
         because = _because(place.reason)
         normalizations = self.wiring.normalized_after(call)
-        if call in self.ends:
+        if call.index in self.logits:
+            why = "one of the heads of a sum, for the loss of a guess"
+            aim = replace(aim, variance=HEAD * self.logits[call.index], why=why)
+        elif call in self.ends:
             aim = self.ends.aim(call, aim)
             normalizations = ()
         elif normalizations:
@@ -276,12 +291,18 @@ class _Walk:
         if (values := self._averaged(call)) > given:
             # Once attention sharpens, it averages less, and what was made up for would be too much.
             reference, averaged = values, "; what attention averages away is not made up for"
+        elif (common := in_common(self.carrier, call)) is not None:
+            averaged = f"; two places are taken to have {common:.0%} in common"
         gain = math.sqrt(aim.variance / reference)
         note = f"{aim.why}: second moment {aim.variance:.3g} from {reference:.3g}, gain {gain:.4g}"
         one_channel = call.kind is Kind.DEPTHWISE and place.given
         positive = one_channel and keeps_sign(aim.activation, aim.variance, place.given[0])
         share = CODES if self.carrier.reads_category(call) else 1.0
         note += averaged + because + f"; of ones among zeros: {share} of that" * (share < 1)
+        if share < 1:
+            self.small.add(call.index)
+        elif self._is_small(call):
+            note += "; less until the small rows before it have grown"
         q, is_positive = gain**2 * given, bool(positive)
         self._set(path, geometry, gain, note, q, positive=is_positive, share=share)
 
@@ -294,6 +315,9 @@ class _Walk:
         what differs, up to 1 in all (half a nat above the loss of a guess).
         """
         given = self.carrier.place(call).given
+        if (growth := summed_up(self.carrier, call)) > 1:
+            why = "head whose outputs are summed, for the loss of a guess"
+            return replace(aim, variance=HEAD / growth, why=why)
         if not given or not self._is_mean_of_places(call):
             return replace(aim, variance=HEAD, why="head, for the loss of a guess")
         signal = given[0]

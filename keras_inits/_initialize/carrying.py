@@ -136,7 +136,11 @@ class Carrier:
             taps=self._taps(call),
             shift=self._shift(call),
             inner=self._inner(call),
+            cut={i: signals[i] for i in call.sources if self._is_cut(i) and not signals[i].reason},
         )
+
+    def _is_cut(self, source: int) -> bool:
+        return source >= 0 and self.wiring.calls[source].kind is Kind.CUT
 
     def reads_category(self, call: Call) -> bool:
         """Returns whether a call reads ones among zeros, in one vector for each example."""

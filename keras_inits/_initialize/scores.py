@@ -32,32 +32,40 @@ def score_parts(wiring: Wiring) -> dict[int, float]:
     """
     found: dict[int, float] = {}
     for output in wiring.outputs:
-        operands = list(_operands(wiring, output, 1.0))
+        parts = list(summands(wiring, output, 1.0))
         products: dict[int, float] = {}
-        for index, share in operands:
+        for index, share in parts:
             if (product := _product(wiring, wiring.calls[index])) is None:
                 continue
-            one, two = _maker(wiring, product[0]), _maker(wiring, product[1])
-            if one is None or two is None or one == two:
-                continue
-            tables = all(wiring.calls[each].kind is Kind.EMBEDDING for each in (one, two))
-            square = math.sqrt((_FACTORS if tables else HEAD) * share / product[2])
-            products |= {one: square, two: square}
+            products |= _of_product(wiring, product, share)
         found |= products
-        for index, _ in operands if products else ():
+        for index, _ in parts if products else ():
             call = wiring.calls[index]
             if call.kind is Kind.EMBEDDING and not call.backwards:
                 found[index] = 0.0
     return found
 
 
-def _operands(wiring: Wiring, at: int, share: float) -> Iterator[tuple[int, float]]:
+def _of_product(wiring: Wiring, product: tuple[int, int, int], share: float) -> dict[int, float]:
+    """Returns the second moments of what makes the operands of one product."""
+    *sides, units = product
+    makers = [_maker(wiring, side) for side in sides]
+    linear = {index for index, is_linear in makers if index is not None and is_linear}
+    if None in (index for index, _ in makers) or makers[0] == makers[1] or not linear:
+        return {}
+    tables = all(wiring.calls[each].kind is Kind.EMBEDDING for each in linear)
+    square = (_FACTORS if tables and len(linear) == 2 else HEAD) * share / units
+    # Of units behind an activation it is 1 or so, whatever their kernel.
+    return dict.fromkeys(linear, math.sqrt(square) if len(linear) == 2 else square)
+
+
+def summands(wiring: Wiring, at: int, share: float) -> Iterator[tuple[int, float]]:
     """Yields the calls that an output is the sum of, each with its share."""
     while at >= 0:
         call = wiring.calls[at]
         if call.kind is Kind.SUM and len(call.signals) > 1:
             for source in call.signals:
-                yield from _operands(wiring, source, share / len(call.signals))
+                yield from summands(wiring, source, share / len(call.signals))
             return
         passes = call.kind in _BEHIND or (
             call.kind is Kind.ACTIVATION and call.activation.lower() in _PROBABILITIES
@@ -86,15 +94,22 @@ def _product(wiring: Wiring, call: Call) -> tuple[int, int, int] | None:
     return (one, two, units) if units else None
 
 
-def _maker(wiring: Wiring, at: int) -> int | None:
-    """Returns the kernel or the lookup that makes a signal, up to its shape."""
+def _maker(wiring: Wiring, at: int) -> tuple[int | None, bool]:
+    """Returns the kernel or the lookup that makes a signal, up to its shape and an activation.
+
+    Returns:
+        The call, or None; and whether there is no activation.
+    """
+    is_linear = True
     while at >= 0:
         call = wiring.calls[at]
-        if call.is_map:
-            return None if call.activation else at
-        if call.kind is Kind.EMBEDDING:
-            return at
-        if call.kind not in KEEPS_SCALE or len(call.signals) != 1:
-            return None
+        if call.activation.lower() in _PROBABILITIES:
+            break
+        is_linear = is_linear and not call.activation
+        if call.is_map or call.kind is Kind.EMBEDDING:
+            return at, is_linear
+        passes = call.kind in KEEPS_SCALE or call.kind is Kind.ACTIVATION
+        if not passes or len(call.signals) != 1:
+            break
         (at,) = call.signals
-    return None
+    return None, False

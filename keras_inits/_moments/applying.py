@@ -9,11 +9,15 @@ import numpy as np
 from keras_inits._moments.signal import ENTRIES, PLACES, Signal
 from keras_inits._wiring.steps import Step
 
+# Of a condition whose truth is not followed, as of `keras.ops.cond`.
+_TRUE = 0.5
+
 
 def applied(step: Step, sources: Sequence[int], given: Sequence[Signal]) -> Signal | None:
     """Returns what an operation makes of samples of its operands.
 
     Of a weight or an array of constants that it is given each entry of the sample meets one value.
+    A condition that is no signal holds in half of the cases.
 
     Args:
         step: the operation.
@@ -33,7 +37,9 @@ def applied(step: Step, sources: Sequence[int], given: Sequence[Signal]) -> Sign
                 if known == source:
                     del left[index]
                     return signal.values.astype("float32")
-            raise LookupError(source)
+            if leaf.dtype != "bool":
+                raise LookupError(source)
+            return np.random.default_rng(len(left)).random((1, ENTRIES)) < _TRUE
         is_array = isinstance(leaf, keras.Variable) or keras.ops.is_tensor(leaf)
         return _entries(leaf) if is_array or hasattr(leaf, "__array__") else leaf
 

@@ -11,7 +11,7 @@ from keras_inits._moments.place import Place
 from keras_inits._moments.pooling import mean_of_places
 from keras_inits._moments.seen import positions_seen
 from keras_inits._moments.signal import Signal, normal
-from keras_inits._wiring.graph import PASSED, Call
+from keras_inits._wiring.graph import PASSED, Call, Graph
 from keras_inits._wiring.picture import Wiring
 
 
@@ -34,7 +34,7 @@ def contracted(place: Place) -> Signal | None:
     if len(place.given) != 2 or len(shapes) != 2:
         return None
     for mine, other in ((0, 1), (1, 0)):
-        if softmax := _softmax_behind(place, call.signals[mine]):
+        if softmax := softmax_behind(place.wiring.graph, call.signals[mine]):
             weights, value = place.given[mine], place.given[other]
             uneven = weights.second_moment / weights.mean**2 if weights.mean else 1.0
             return mean_of_places(
@@ -68,9 +68,8 @@ def _equal_weights(seen: NDArray[np.float64], uneven: float) -> float:
     return 1 / float(np.mean(np.minimum(1.0, uneven / seen)))
 
 
-def _softmax_behind(place: Place, source: int) -> Call | None:
+def softmax_behind(graph: Graph, source: int) -> Call | None:
     """Returns the softmax that made a signal, through noise and the like."""
-    graph = place.wiring.graph
     while source >= 0:
         call = graph.calls[source]
         if call.kind is Kind.ACTIVATION:

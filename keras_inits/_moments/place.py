@@ -1,7 +1,8 @@
 """A call of a model, and what reaches it: what every rule takes."""
 
 import functools
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import keras
@@ -31,6 +32,7 @@ class Place:
         taps: how those of each channel of a depthwise kernel are drawn: of one length and sum, as
             `BalancedInit` draws them, and whether with positive sums.
         shift: what the bias of a kernel starts with, on average.
+        cut: what reaches an operation besides, from calls that no gradient comes through.
         inner: what `power` is, for the input kernels of cells that are stacked on the first.
     """
 
@@ -42,6 +44,7 @@ class Place:
     taps: Taps = "independent"
     shift: float = 0.0
     inner: tuple[float, ...] = ()
+    cut: Mapping[int, Signal] = field(default_factory=dict)
 
     @property
     def subject(self) -> Any:

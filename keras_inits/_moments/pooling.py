@@ -124,11 +124,20 @@ def _reduced(
 
 
 def _of_entries(signal: Signal, name: str, count: int, key: int) -> Signal:
-    """Returns a statistic of a few features, such as the pieces of maxout."""
-    rng = np.random.default_rng([key, 5])
-    groups = np.stack([signal.values[:, rng.permutation(ENTRIES)] for _ in range(count)])
+    """Returns a statistic of a few features, such as the pieces of maxout.
+
+    Each entry is one of its own group: what is divided by a sum stays below 1.
+    """
+    groups = groups_of_entries(signal.values, count, key)
     function = {"Average": "mean", "Amax": "max", "Amin": "min"}.get(name, name.lower())
     return signal.with_values(getattr(groups, function)(axis=0))
+
+
+def groups_of_entries(values: Array, count: int, key: int) -> Array:
+    """Returns for each entry itself and `count - 1` others of its place, along the first axis."""
+    rng = np.random.default_rng([key, 5])
+    others = [values[:, rng.permutation(ENTRIES)] for _ in range(count - 1)]
+    return np.stack([values, *others])
 
 
 def _constant(signal: Signal, name: str, count: int) -> float:

@@ -24,9 +24,10 @@ from keras_inits._moments.place import Place
 from keras_inits._moments.pooling import pooled
 from keras_inits._moments.reach import kept_of_padding
 from keras_inits._moments.recurrence import recurrent_output
-from keras_inits._moments.signal import ENTRIES, Array, Signal, normal, unknown
+from keras_inits._moments.signal import ENTRIES, Array, Signal, normal, ones, unknown
 from keras_inits._wiring.graph import Call
 
+_ONE_HOT = "one_hot"
 _FEW = 1000  # one in so many values
 # Where 1 was assumed of what was not understood, no signal is so much larger or smaller, as behind
 # the loop of a delta rule, whose state no rule follows.
@@ -41,7 +42,8 @@ def carried(place: Place) -> Signal:
     if call.is_map:
         return through_activation(place, _biased(place, _kernel(place)))
     rule = _RULES.get(call.kind)
-    if rule is None or call.problem or not (place.given or call.kind in _STARTS):
+    starts = call.kind in _STARTS or call.type == _ONE_HOT
+    if rule is None or call.problem or not (place.given or starts):
         return not_understood(call)
     with np.errstate(all="ignore"):
         made = rule(place)
@@ -135,8 +137,11 @@ def _activation_of(place: Place, function: Any, signal: Signal) -> Signal | None
 
 
 def _softmax(place: Place, signal: Signal, name: str) -> Signal:
+    axis = getattr(place.subject, "axis", None)
+    axes = axis if isinstance(axis, tuple | list) else (-1 if axis is None else axis,)
+    count = math.prod(place.call.shape[a] for a in axes)
     exponentials = np.exp(signal.values - signal.values.max())
-    share = exponentials / (exponentials.mean() * place.call.shape[-1])
+    share = exponentials / (exponentials.mean() * count)
     return signal.with_values(share if name == "softmax" else np.log(share))
 
 
@@ -230,8 +235,9 @@ def _cell(place: Place) -> Signal:
 def _activation(place: Place) -> Signal | None:
     function = place.subject
     if not isinstance(function, keras.layers.Layer):
-        if place.call.activation in ("softmax", "log_softmax"):
-            return _softmax(place, place.given[0], place.call.activation)
+        name = {"Softmax": "softmax", "LogSoftmax": "log_softmax"}.get(type(function).__name__)
+        if name:
+            return _softmax(place, place.given[0], name)
         return _elementwise(place)
     return _activation_of(place, getattr(function, "activation", function), place.given[0])
 
@@ -277,22 +283,44 @@ def _reshaping(place: Place) -> Signal:
     given = place.wiring.shapes_into(place.call)
     # A part of a signal holds other entries than another part.
     taken = bool(given) and math.prod(place.call.shape) < math.prod(given[0])
+    if taken and place.call.type == "top_k":
+        return _largest(signal, place.call.shape[-1] / given[0][-1], place.call.index)
     return signal.shuffled(place.call.index) if taken else signal
+
+
+def _largest(signal: Signal, share: float, key: int) -> Signal:
+    """Returns the largest of the values, such a share of them."""
+    values = np.sort(signal.values, axis=None)[-max(1, round(share * signal.values.size)) :]
+    return signal.with_values(np.random.default_rng([key, 7]).choice(values, signal.values.shape))
+
+
+def _cut(place: Place) -> Signal | None:
+    """Returns what a gradient is kept from: the values are what they are."""
+    if place.call.type == _ONE_HOT:
+        return zeroed(ones(), 1 / place.call.shape[-1], place.call.index)
+    if place.call.type == "stop_gradient":
+        # Codes in the place of a signal, say: they will be as large as what they stand for.
+        return None
+    return applied(place.step, place.call.signals, place.given)
+
+
+def _of_operation(place: Place) -> Signal:
+    """Returns what an operation on one signal makes, of what a gradient is kept from too.
+
+    A mask that is added, say, is no signal and cannot be applied: the rest is kept.
+    """
+    sources, given = (*place.call.signals, *place.cut), (*place.given, *place.cut.values())
+    return applied(place.step, sources, given) or place.given[0]
 
 
 def _scaling(place: Place) -> Signal | None:
     (signal, *_), subject = place.given, place.subject
     if not isinstance(subject, keras.layers.Layer):
-        return applied(place.step, place.call.signals, place.given) or signal
+        return _of_operation(place)
     if place.call.weights:
         return signal.scaled(math.sqrt(place.power))
     factor = getattr(subject, "scale", getattr(subject, "multiplier", None))
     return signal.scaled(float(factor)) if isinstance(factor, float | int) else None
-
-
-def _shift(place: Place) -> Signal:
-    # A mask that is added, say, is no signal and cannot be applied: the rest is kept.
-    return applied(place.step, place.call.signals, place.given) or place.given[0]
 
 
 _MERGES: dict[type, Callable[[Any], Any]] = {
@@ -362,7 +390,8 @@ _RULES: dict[Kind, Callable[[Place], Signal | None]] = {
     Kind.ROTATION: _same,
     Kind.POOLING: pooled,
     Kind.SCALING: _scaling,
-    Kind.SHIFT: _shift,
+    Kind.SHIFT: _of_operation,
+    Kind.CUT: _cut,
     Kind.SUM: _merge,
     Kind.PRODUCT: _product,
     Kind.CONTRACTION: contracted,

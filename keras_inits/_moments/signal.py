@@ -136,6 +136,11 @@ def normal(variance: float, alike: float, key: int, reason: str = "") -> Signal:
     return Signal(np.concatenate([values, -values], axis=1)[:, order], variance, reason)
 
 
+def ones() -> Signal:
+    """Returns a signal that is 1 everywhere."""
+    return Signal(np.ones((PLACES, ENTRIES)))
+
+
 def unknown(reason: str, key: int) -> Signal:
     """Returns a signal of which nothing is known; its second moment is taken as 1."""
     return normal(1.0, INPUT_ALIKE, key, reason)
