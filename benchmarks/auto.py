@@ -1,14 +1,16 @@
 """What `initialize(model, "auto")` makes of deep nets, next to He, Keras's own and AnyInit.
 
-    python benchmarks/auto.py [--seeds 20] [--part residual plain time] [--ways auto]
+    python benchmarks/auto.py [--seeds 20] [--part residual diagnosed plain time] [--ways auto]
                               [--kept FILE]
 
 Tables of Markdown. `residual`: h + Dense(Dense(h, relu)), width 64: standard deviation of the
-output, of an input of 1; median, least and largest over seeds. `plain`: 50 Dense layers of width
-256: factors by which signal and gradient change from the first pre-activation to the last, medians
-over seeds, and the worst of both in any seed. `time`: seconds, next to building. What `auto` makes
-of published nets is in `auto_kernels.py`. AnyInit (`pip install anyinit`) is left out if it is not
-installed; a net that it does not take has the name of its error.
+output, of an input of 1; median, least and largest over seeds. `diagnosed`: what `diagnose` finds
+in the same nets drawn by He, where, and that standard deviation before and after the first remedy
+has been run. `plain`: 50 Dense layers of width 256: factors by which signal and gradient change
+from the first pre-activation to the last, medians over seeds, and the worst of both in any seed.
+`time`: seconds, next to building. What `auto` makes of published nets is in `auto_kernels.py`.
+AnyInit (`pip install anyinit`) is left out if it is not installed; a net that it does not take has
+the name of its error.
 
 With `--kept FILE` what has been measured is kept there, and a second call goes on.
 """
@@ -50,6 +52,7 @@ ACTIVATIONS = [
     "squareplus",
     "tanh",
     "tanh_shrink",
+    "sin(30 z)",
 ]
 BLOCKS = (24, 60, 200)
 
@@ -107,7 +110,12 @@ def residual_net(blocks, relu):
     return keras.Model(inputs, x)
 
 
+def sine_30(z):
+    return keras.ops.sin(30 * z)
+
+
 def plain_net(activation):
+    activation = {"sin(30 z)": sine_30}.get(activation, activation)
     stack = [layers.Dense(256, activation) for _ in range(50)]
     return keras.Sequential([keras.Input((256,)), *stack, layers.Dense(10)])
 
@@ -142,9 +150,42 @@ def residual(seeds, kept, found):
 
                 stds = kept.of_seeds(("residual", blocks, relu, name), seeds, measure)
                 if not isinstance(stds, str):
-                    stds = f"{np.median(stds):.3g} ({min(stds):.3g}, {max(stds):.3g})"
+                    stds = _spread(stds)
                 cells.append(stds)
             print_row(f"{blocks}{', ReLU behind the sum' * relu}", cells)
+
+
+def diagnosed(seeds, kept, found):
+    data = np.random.default_rng(0).normal(size=(64, 64)).astype("float32")
+    print_header("blocks", ["findings", "places", "output", "with the remedy"])
+    for blocks in BLOCKS:
+        for relu in (False, True):
+            model = residual_net(blocks, relu)
+
+            def measure(seed, model=model):
+                by_he(model, seed)
+                return _remedied(model, data)
+
+            made = kept.of_seeds(("diagnosed", blocks, relu), seeds, measure)
+            kinds, places = (sorted({words for seed in made for words in seed[i]}) for i in (0, 1))
+            outputs = [_spread([seed[i] for seed in made]) for i in (2, 3)]
+            name = f"{blocks}{', ReLU behind the sum' * relu}"
+            print_row(name, [", ".join(kinds), "; ".join(places), *outputs])
+
+
+def _remedied(model, data):
+    """Returns the findings of a model, their places, and its output before and after a remedy."""
+    before = float(np.std(np.asarray(model(data), "float64")))
+    findings = keras_inits.diagnose(model, data).findings
+    for finding in findings[:1]:
+        exec(finding.remedy, {"keras_inits": keras_inits, "model": model})
+    after = float(np.std(np.asarray(model(data), "float64")))
+    kinds = [finding.kind for finding in findings]
+    return kinds, [" to ".join(finding.where[:2]) for finding in findings], before, after
+
+
+def _spread(values):
+    return f"{np.median(values):.3g} ({min(values):.3g}, {max(values):.3g})"
 
 
 def plain(seeds, kept, found):
@@ -204,7 +245,7 @@ def seconds(seeds, kept, found):
     )
 
 
-PARTS = {"residual": residual, "plain": plain, "time": seconds}
+PARTS = {"residual": residual, "diagnosed": diagnosed, "plain": plain, "time": seconds}
 
 
 def main():

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import keras
 from auto import print_header, print_row
-from auto_kernels import APPLICATIONS, backbones
+from auto_kernels import APPLICATIONS, SHAPES, backbone, backbones
 from kept import Kept
 
 import keras_inits
@@ -38,24 +38,24 @@ LARGE = (
 
 def application(name):
     size = (96, 96, 3)
-    return getattr(keras.applications, name)(weights=None, input_shape=size, classes=10)
+    return getattr(keras.applications, name)(weights=None, input_shape=size, classes=10), None
 
 
-def backbone(make):
-    import keras_hub
-
-    return make(keras_hub.models)
+def hub_net(make, shapes):
+    """Returns a backbone, and what it is given where open sizes have to fit each other."""
+    model, data = backbone(make, shapes)
+    return model, next(iter(data.values())) if shapes else None
 
 
 def judged(make, seed, batch):
     """Returns what was found of a net on a batch of so many samples, and the seconds of each."""
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
-    model = make()
+    model, x = make()
     begun = time.perf_counter()
     audit = keras_inits.audit(model)
     between = time.perf_counter()
-    x = standard_input(model, batch, seed)
+    x = standard_input(model, batch, seed) if x is None else x
     report = keras_inits.diagnose(model, x, confirm=True, seed=seed)
     ended = time.perf_counter()
     return {
@@ -107,7 +107,9 @@ def main():
 
         def measure(seed, name=name):
             if name in hub:
-                return judged(lambda: backbone(hub[name]), seed, arguments.batch)
+                return judged(
+                    lambda: hub_net(hub[name], SHAPES.get(name, {})), seed, arguments.batch
+                )
             return judged(lambda: application(name), seed, arguments.batch)
 
         seeds = kept.of_seeds((name,), arguments.seeds, measure)
