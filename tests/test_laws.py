@@ -4,11 +4,16 @@ import keras
 import numpy as np
 import pytest
 from scipy import stats
+from versions import WIDEST
 
 import keras_inits as ki
 
 DENSE, CONV = (512, 256), (3, 3, 64, 128)  # 2^17 and 73,728 values
 TRUNCATED = stats.truncnorm(-2, 2)
+
+
+def as_numpy(tensor):
+    return keras.ops.convert_to_numpy(tensor).astype("float64")
 
 
 def normal(stddev, mean=0.0):
@@ -79,7 +84,7 @@ def departures(values, law):
 
 @pytest.mark.parametrize(("scheme", "shape", "law"), CASES, ids=lambda v: repr(v)[:60])
 def test_draws_follow_the_stated_law(scheme, shape, law):
-    values = np.asarray(scheme(shape, "float64")).ravel()
+    values = as_numpy(scheme(shape, WIDEST)).ravel()
     assert len(values) >= 2**16
     assert departures(values, law) == []
     low, high = law.support()
@@ -129,7 +134,7 @@ def test_truncation_is_at_two_standard_deviations_of_the_wider_normal():
 
 
 def test_bfloat16_uniform_has_no_bias():
-    values = np.asarray(ki.UniformInit(-1.0, 1.0, seed=1)(DENSE, "bfloat16")).astype("float64")
+    values = as_numpy(ki.UniformInit(-1.0, 1.0, seed=1)(DENSE, "bfloat16"))
     assert abs(values.mean()) < 5 / (3 * values.size) ** 0.5
 
 
@@ -149,8 +154,8 @@ def test_a_truncated_normal_has_the_exact_moments_and_keeps_its_bounds(mean, std
     expected = scheme.expected_stddev(ki.KernelGeometry.from_shape((8, 8)))
     # SciPy's variance is a difference, which loses digits in a narrow interval
     assert expected == pytest.approx(law.std(), rel=1e-5 if high - low < 0.01 else 1e-9)
-    for dtype in ("float32", "float64"):
-        values = np.asarray(scheme((512, 512), dtype)).astype("float64")
+    for dtype in ("float32", WIDEST):
+        values = as_numpy(scheme((512, 512), dtype))
         assert values.min() >= low
         assert values.max() <= high
         # Of 2^18 values none is where the law has one in 10^11.
@@ -180,10 +185,10 @@ def test_no_value_is_a_hundred_standard_deviations_out(seed):
 def test_half_precision_keeps_the_bounds_that_were_given(bounds, dtype):
     low, high = bounds
     scheme = ki.TruncatedNormalInit((low + high) / 2, high - low, minval=low, maxval=high, seed=0)
-    values = np.asarray(scheme((300, 300), dtype)).astype("float64")
+    values = as_numpy(scheme((300, 300), dtype))
     assert low <= values.min() <= values.max() <= high
     # Rounded without a look at them, values are past them.
-    rounded = np.asarray(keras.ops.cast(scheme((300, 300)), dtype)).astype("float64")
+    rounded = as_numpy(keras.ops.cast(scheme((300, 300)), dtype))
     assert rounded.min() < low or rounded.max() > high
 
 

@@ -1,6 +1,6 @@
 """The findings of another backend on the same programs, with the weights that TensorFlow drew.
 
-    python benchmarks/patients/backends.py torch [--programs 30]
+    python benchmarks/patients/backends.py torch [--programs 30] [--seed 16]
     python benchmarks/patients/backends.py jax
 
 Of a random sample, a healthy program for two that do not train; both sides of the latter. Prints
@@ -28,10 +28,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("backend", choices=("jax", "torch"))
     parser.add_argument("--programs", type=int, default=30)
+    parser.add_argument("--seed", type=int, default=16, help="of the sample")
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)  # of such a process
     given = parser.parse_args()
     if given.folder is not None:
-        _find(given.programs, given.folder)
+        _find(sample(given.programs, given.seed), given.folder)
         return
     with tempfile.TemporaryDirectory() as folder:
         for backend in ("tensorflow", given.backend):
@@ -48,10 +49,10 @@ def main() -> None:
     print(f"{len(here) - len(others)} of {len(here)} have the same findings in the same order")
 
 
-def _find(count: int, folder: Path) -> None:
+def _find(programs: dict[str, Program], folder: Path) -> None:
     """Writes what this backend finds; TensorFlow keeps its weights in `folder`."""
     backend, found = keras.backend.backend(), {}
-    for key, program in sample(count).items():
+    for key, program in programs.items():
         for side, training in enumerate(dict.fromkeys(program.build(seed=0))):
             weights = folder / f"{key.replace('/', '_')}-{side}.npz"
             if not training.model.weights:
@@ -67,13 +68,13 @@ def _find(count: int, folder: Path) -> None:
         (folder / f"{backend}.json").write_text(json.dumps(found))
 
 
-def sample(count: int) -> dict[str, Program]:
+def sample(count: int, seed: int) -> dict[str, Program]:
     """Returns programs by their keys: a healthy one, then two that do not train, and so on."""
     healthy, broken = [], []
     for part, programs in SETS.items():
         (healthy if "healthy" in part else broken).extend(programs)
     every = {key: program for programs in SETS.values() for key, program in programs.items()}
-    chance, keys = random.Random(16), []
+    chance, keys = random.Random(seed), []
     for part in (healthy, broken):
         part.sort()
         chance.shuffle(part)

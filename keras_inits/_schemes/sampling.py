@@ -96,7 +96,8 @@ def truncated_normal(
     # Keras lets a few values past the bounds on torch; elsewhere the addition of a mean may round
     # past them.
     if mean != 0 or keras.backend.backend() == "torch":
-        values = ops.clip(values, *inside(mean - 2 * stddev, mean + 2 * stddev, dtype))
+        bounds = mean - 2 * stddev, mean + 2 * stddev
+        values = _clipped(values, inside(*bounds, dtype), dtype)
     return values
 
 
@@ -125,9 +126,14 @@ def normal_between(
     # A draw from [-1, 1) has steps of the type's epsilon; its end stands for the last step, whose
     # median is this, and not for infinity.
     limit = 1 - float(np.finfo(dtype).eps)
-    share = ops.clip(share, -limit, limit)
+    share = _clipped(share, (-limit, limit), dtype)
     values = mean + (math.sqrt(2) * stddev) * ops.erfinv(share)
-    return ops.clip(values, *inside(*bounds, dtype))
+    return _clipped(values, inside(*bounds, dtype), dtype)
+
+
+def _clipped(values: Any, bounds: tuple[float, float], dtype: str) -> Any:
+    """Returns values moved to bounds of their own type: on torch Keras rounds bounds to float32."""
+    return ops.clip(values, *(ops.convert_to_tensor(bound, dtype) for bound in bounds))
 
 
 @functools.lru_cache(maxsize=64)

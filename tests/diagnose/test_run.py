@@ -10,6 +10,7 @@ from keras import layers, ops
 
 import keras_inits as ki
 from keras_inits._diagnose import SignalReport, standard_input
+from keras_inits._diagnose.seen.jacobian import estimate
 
 rng = np.random.default_rng(0)
 
@@ -66,6 +67,35 @@ def test_the_jacobian_of_a_single_output_is_exact():
     length = np.linalg.norm(ops.convert_to_numpy(layer.kernel))
     assert jacobian.mean_squared_singular_value == pytest.approx(length**2, rel=1e-4)
     assert jacobian.largest_singular_value == pytest.approx(length, rel=1e-4)
+
+
+def test_the_largest_singular_value_is_found_among_many_outputs():
+    layer = layers.Dense(20_000, use_bias=False)
+    model = keras.Sequential([keras.Input((16,)), layer])
+    kernel = rng.standard_normal((16, 20_000), dtype="float32")
+    kernel[:2] *= 5
+    layer.set_weights([kernel])
+    jacobian = ki.diagnose(model, rng.standard_normal((8, 16), dtype="float32")).jacobian
+    largest = np.linalg.svd(kernel, compute_uv=False)[0]
+    assert jacobian.largest_singular_value == pytest.approx(largest, rel=0.05)
+
+
+def test_rounding_of_outputs_that_stay_gives_no_direction():
+    layer = layers.Dense(30, use_bias=False)
+    x = ops.convert_to_tensor(rng.standard_normal((2, 30), dtype="float32"))
+    layer.build(x.shape)
+
+    def largest(rounding):
+        def straight_through(x):
+            y = layer(x)
+            y = y + ops.stop_gradient(1 - y + 1e-7 * ops.cos(rounding * y))
+            return [y]
+
+        options = {"samples": 2, "steps": 3, "rng": np.random.default_rng(0)}
+        return estimate(straight_through, x, **options).largest_singular_value
+
+    assert largest(1e3) == pytest.approx(largest(2e3), rel=1e-5)
+    assert largest(1e3) > 0.8 * np.linalg.norm(ops.convert_to_numpy(layer.kernel)) / 30**0.5
 
 
 class Block(layers.Layer):

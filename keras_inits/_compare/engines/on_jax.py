@@ -31,6 +31,14 @@ class JaxPopulation(Population):
 
         return jax.default_backend() == "cpu" and convolves(self._model)
 
+    def _stack_axes(self) -> list[int]:
+        """Returns 0 for each weight.
+
+        `(in, K, out)` saves XLA a transposition of the first kernels, but the one of their
+        gradient, as one matrix, costs it more: an epoch of MLPs took 1.16 of this time.
+        """
+        return [0] * len(self._model.trainable_variables)
+
     def _place(self, weights: Sequence[keras.Variable], states: Sequence[NDArray[Any]]) -> None:
         import jax  # not needed by the plugin, and slow to load
 

@@ -18,6 +18,8 @@ _MOVE = 1e-2
 # Of the squared length of a sum of vectors: float32 rounds what came back to 1e-7, and to 1e-5 of
 # the difference of two vectors that differ by a hundredth.
 _APART = 1e-4
+# Of the length of the outputs: what moves by less is their rounding, as behind codes or a floor.
+_ROUNDING = 1e-6
 
 
 def estimate(
@@ -68,19 +70,35 @@ def estimate(
         length = _MOVE * np.maximum(_norms(given), 1e-6) / np.maximum(norms, 1e-30)
         moved = [x + _column(length, b) * b for x, b in zip(given, back, strict=True)]
         there = real(keras.tree.pack_sequence_as(inputs, moved))
-        vectors = [b - a for a, b in zip(outputs, there, strict=True)]
-        sizes = np.maximum(_norms(vectors), 1e-30)
-        vectors = [v / _column(sizes, v) for v in vectors]
+        vectors = _turned(outputs, there, rng)
     largest = _largest(tried)
     response = math.sqrt(moved_square / _size(outputs))
     return JacobianReport(mean_square, largest, int(given[0].shape[0]), response)
 
 
 def _directions(outputs: Sequence[Any], rng: np.random.Generator) -> list[Any]:
-    """Returns vectors of random direction, each sample's as long as the root of its outputs."""
+    """Returns vectors of random direction, one per sample."""
     drawn = [ops.cast(rng.standard_normal(tuple(y.shape), np.float32), y.dtype) for y in outputs]
-    lengths = np.maximum(_norms(drawn), 1e-30) / math.sqrt(max(1, _size(outputs)))
-    return [u / _column(lengths, u) for u in drawn]
+    return _stretched(drawn)
+
+
+def _turned(before: Sequence[Any], after: Sequence[Any], rng: np.random.Generator) -> list[Any]:
+    """Returns where outputs have moved to, or a random direction for a sample whose have not.
+
+    The rounding of outputs that stay is another direction on each backend.
+    """
+    moved = [b - a for a, b in zip(before, after, strict=True)]
+    still = _norms(moved) <= _ROUNDING * _norms(before)
+    if still.any():
+        drawn = _directions(before, rng)
+        moved = [ops.where(_column(still, m) > 0, d, m) for m, d in zip(moved, drawn, strict=True)]
+    return _stretched(moved)
+
+
+def _stretched(vectors: list[Any]) -> list[Any]:
+    """Returns the vectors, each sample's as long as the root of its outputs."""
+    lengths = np.maximum(_norms(vectors), 1e-30) / math.sqrt(max(1, _size(vectors)))
+    return [v / _column(lengths, v) for v in vectors]
 
 
 def _largest(tried: Sequence[tuple[list[Any], list[Any]]]) -> float:
