@@ -587,8 +587,30 @@ def towers(product):
     return inputs, product(*made), data
 
 
+def rows_of_parts():
+    """Rows that are products of two tables, against sums of a table and what a kernel makes."""
+    one, two = keras.Input((), dtype="int32"), keras.Input((16,))
+    rows = layers.Embedding(25, 64)(one // 20) * layers.Embedding(20, 64)(one % 20)
+    sums = layers.Embedding(500, 64)(one) + layers.Dense(64)(two)
+    numbers = np.random.default_rng(0).normal(size=(500, 16)).astype("float32")
+    return [one, two], layers.Dot(1)([rows, sums]), [np.arange(500), numbers]
+
+
+def ratings():
+    inputs, logits, data = matrix_factors()
+    return inputs, 5 * ops.sigmoid(logits), data
+
+
+def tempered():
+    return towers(lambda x, y: layers.Dot(1)([x, y]) / 0.05)
+
+
 SCORES = {
     "factors": matrix_factors,
+    "ratings": ratings,
+    "parts": rows_of_parts,
+    "tempered": tempered,
+    "tensordot": lambda: towers(lambda x, y: ops.tensordot(x, ops.transpose(y), 1)),
     "sum": lambda: towers(lambda x, y: ops.sum(x * y, axis=-1, keepdims=True)),
     "einsum": lambda: towers(lambda x, y: ops.einsum("ai,bi->ab", x, y)),
     "sigmoid": lambda: towers(lambda x, y: ops.sigmoid(layers.Dot(1)([x, y]))),
@@ -600,12 +622,22 @@ def test_scores_that_no_kernel_makes_start_from_the_loss_of_a_guess(name):
     inputs, scores, data = SCORES[name]()
     model = keras.Model(inputs, scores)
     notes = [row.note for row in ki.initialize(model, "auto", seed=0).rows]
-    assert sum("part of a score" in note for note in notes) == (4 if name == "factors" else 2)
-    made = ops.convert_to_numpy(model(data))
-    made = np.log(made / (1 - made)) if name == "sigmoid" else made
+    count = {"factors": 4, "ratings": 4, "parts": 4}.get(name, 2)
+    assert sum("part of a score" in note for note in notes) == count
+    made = ops.convert_to_numpy(model(data)) / (5 if name == "ratings" else 1)
+    made = np.log(made / (1 - made)) if name in ("sigmoid", "ratings") else made
     # With operands of second moment 1 it would be 50 or 64.
-    expected = 1e-3 / 3 if name == "factors" else 0.3
+    expected = 1e-3 / 3 if name in ("factors", "ratings") else 0.3
     assert np.mean(made**2) == pytest.approx(expected, rel=0.4)
+
+
+def test_what_others_take_as_well_is_no_part_of_a_score():
+    one, two = keras.Input((16,)), keras.Input((16,))
+    stream = layers.Dense(16)(one)
+    stream = stream + layers.Dense(16)(layers.Dense(16, "relu")(stream))
+    model = keras.Model([one, two], layers.Dot(1)([stream, layers.Dense(16)(two)]))
+    notes = [row.note for row in ki.initialize(model, "auto", seed=0).rows]
+    assert not any("part of a score" in note for note in notes)
 
 
 def test_rows_that_kernels_alone_read_start_a_tenth_as_long_as_what_follows_is_drawn_for():

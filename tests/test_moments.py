@@ -71,6 +71,19 @@ def test_sums_over_neighbours_leave_what_their_weights_leave(weights):
     assert rms_of_last(model, (nodes / 2**0.5).astype("float32")) == pytest.approx(1, abs=0.2)
 
 
+def test_sums_over_segments_leave_what_the_sizes_of_segments_leave():
+    rng = np.random.default_rng(0)
+    made, given = (rng.integers(0, 60, 300).astype("int32") for _ in range(2))
+    inputs = keras.Input((32,))
+    neighbours = ops.take(layers.Dense(64)(inputs), given, axis=0)
+    x = ops.relu(ops.segment_sum(neighbours, ops.convert_to_tensor(made), num_segments=60))
+    model = keras.Model(inputs, layers.Dense(64)(x))
+    assert not ki.wiring(model).unknown
+    # Neighbours as alike as two places of an input are taken to be.
+    nodes = rng.normal(size=(60, 32)) + rng.normal(size=(1, 32))
+    assert rms_of_last(model, (nodes / 2**0.5).astype("float32")) == pytest.approx(1, abs=0.25)
+
+
 def test_a_category_as_one_among_zeros_is_known():
     inputs = keras.Input((12,), dtype="int32")
     tokens = layers.Flatten()(ops.one_hot(inputs, 50))

@@ -4,10 +4,14 @@ Factors of a matrix, towers of a retrieval model, words next to words: no kernel
 Of n units of second moment 1 these would have n, and probabilities would start at 0 and 1.
 """
 
+import functools
 import math
+import operator
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from keras_inits._initialize.aims import HEAD
+from keras_inits._initialize.shares import constant_factor
 from keras_inits._layers.kinds import KEEPS_SCALE, Kind
 from keras_inits._moments import summed_count
 from keras_inits._wiring import Call, Wiring
@@ -35,9 +39,9 @@ def score_parts(wiring: Wiring) -> dict[int, float]:
         parts = list(summands(wiring, output, 1.0))
         products: dict[int, float] = {}
         for index, share in parts:
-            if (product := _product(wiring, wiring.calls[index])) is None:
-                continue
-            products |= _of_product(wiring, product, share)
+            product = _product(wiring, wiring.calls[index])
+            if product is not None and not math.isnan(share):
+                products |= _of_product(wiring, product, share)
         found |= products
         for index, _ in parts if products else ():
             call = wiring.calls[index]
@@ -49,29 +53,37 @@ def score_parts(wiring: Wiring) -> dict[int, float]:
 def _of_product(wiring: Wiring, product: tuple[int, int, int], share: float) -> dict[int, float]:
     """Returns the second moments of what makes the operands of one product."""
     *sides, units = product
-    makers = [_maker(wiring, side) for side in sides]
-    linear = {index for index, is_linear in makers if index is not None and is_linear}
-    if None in (index for index, _ in makers) or makers[0] == makers[1] or not linear:
+    one, other = (_makers(wiring, side) for side in sides)
+    made = one | other
+    tables = all(wiring.calls[each].kind is Kind.EMBEDDING for each in made)
+    if one and other and not one.keys() & other.keys():
+        square = math.sqrt((_FACTORS if tables else HEAD) * share / units)
+    elif made and any(_is_activated(wiring, side) for side in sides):
+        square = HEAD * share / units
+    else:
         return {}
-    tables = all(wiring.calls[each].kind is Kind.EMBEDDING for each in linear)
-    square = (_FACTORS if tables and len(linear) == 2 else HEAD) * share / units
-    # Of units behind an activation it is 1 or so, whatever their kernel.
-    return dict.fromkeys(linear, math.sqrt(square) if len(linear) == 2 else square)
+    return {each: part.of(square) for each, part in made.items()}
 
 
 def summands(wiring: Wiring, at: int, share: float) -> Iterator[tuple[int, float]]:
-    """Yields the calls that an output is the sum of, each with its share."""
+    """Yields the calls that an output is the sum of, each with its share; NaN if it is not known.
+
+    What stands behind probabilities does not scale the scores before them.
+    """
     while at >= 0:
         call = wiring.calls[at]
         if call.kind is Kind.SUM and len(call.signals) > 1:
             for source in call.signals:
                 yield from summands(wiring, source, share / len(call.signals))
             return
-        passes = call.kind in _BEHIND or (
-            call.kind is Kind.ACTIVATION and call.activation.lower() in _PROBABILITIES
-        )
-        if not passes or len(call.signals) != 1:
+        if call.kind is Kind.ACTIVATION and call.activation.lower() in _PROBABILITIES:
+            share = 1.0
+        elif call.kind is Kind.SCALING:
+            share /= (constant_factor(wiring, call) or math.nan) ** 2
+        elif call.kind not in _BEHIND:
             yield at, share
+            return
+        if len(call.signals) != 1:
             return
         (at,) = call.signals
 
@@ -94,22 +106,65 @@ def _product(wiring: Wiring, call: Call) -> tuple[int, int, int] | None:
     return (one, two, units) if units else None
 
 
-def _maker(wiring: Wiring, at: int) -> tuple[int | None, bool]:
-    """Returns the kernel or the lookup that makes a signal, up to its shape and an activation.
+def _is_activated(wiring: Wiring, at: int) -> bool:
+    """Returns whether a signal has a second moment of 1 or so whatever the kernel that makes it.
 
-    Returns:
-        The call, or None; and whether there is no activation.
+    An activation other than a softmax or sigmoid stands behind that.
     """
-    is_linear = True
+    activated = False
     while at >= 0:
         call = wiring.calls[at]
         if call.activation.lower() in _PROBABILITIES:
             break
-        is_linear = is_linear and not call.activation
+        activated = activated or bool(call.activation)
         if call.is_map or call.kind is Kind.EMBEDDING:
-            return at, is_linear
+            return activated
         passes = call.kind in KEEPS_SCALE or call.kind is Kind.ACTIVATION
         if not passes or len(call.signals) != 1:
             break
         (at,) = call.signals
-    return None, False
+    return False
+
+
+class _Part(NamedTuple):
+    """What a signal of second moment q needs of one that makes it: share q^power.
+
+    Attributes:
+        power: 1/2 of each of two factors.
+        share: 1/n of each of n that are added up.
+    """
+
+    power: float = 1.0
+    share: float = 1.0
+
+    def of(self, square: float) -> float:
+        """Returns the second moment that it needs."""
+        return self.share * float(square**self.power)
+
+
+_WHOLE = _Part()
+
+
+def _makers(wiring: Wiring, at: int, part: _Part = _WHOLE) -> dict[int, _Part]:
+    """Returns the kernels and lookups whose sums and products a signal is; none if others are.
+
+    In a sum or product, only those that nothing else takes.
+    """
+    while at >= 0:
+        call = wiring.calls[at]
+        if part is not _WHOLE and len(wiring.graph.consumers.get(at, ())) > 1:
+            return {}
+        if call.is_map or call.kind is Kind.EMBEDDING:
+            return {} if call.is_map and call.activation else {at: part}
+        count = len(call.signals)
+        if call.kind is Kind.SUM and count > 1:
+            part = _Part(part.power, part.share / count)
+        elif call.kind is Kind.PRODUCT and count == 2:
+            part = _Part(part.power / 2, math.sqrt(part.share))
+        elif count != 1 or call.weights or call.kind not in _BEHIND | {Kind.SCALING}:
+            return {}
+        if count > 1:
+            each = [_makers(wiring, source, part) for source in call.signals]
+            return functools.reduce(operator.or_, each) if all(each) else {}
+        (at,) = call.signals
+    return {}

@@ -78,7 +78,9 @@ class Shares:
         a head takes it as it comes.
         """
         if each.call not in self._losses:
-            on_way = (self._factor(self.wiring.calls[i]) for i in each.shortcut.calls)
+            on_way = (
+                constant_factor(self.wiring, self.wiring.calls[i]) for i in each.shortcut.calls
+            )
             own = math.prod(factor for factor in on_way if factor is not None)
             behind = self._behind(each)
             damped = 0 < behind * own < _UNDAMPED
@@ -99,7 +101,7 @@ class Shares:
                 return 1.0
             (at,) = following
             call = self.wiring.calls[at]
-            factor = self._factor(call) if on_factors else None
+            factor = constant_factor(self.wiring, call) if on_factors else None
             if factor is not None:
                 behind *= factor
             elif call.kind in _PASSED:
@@ -107,18 +109,6 @@ class Shares:
             else:
                 return 1.0
         return behind
-
-    def _factor(self, call: Call) -> float | None:
-        """Returns the constant that a call multiplies by; None if it does something else."""
-        if call.kind is not Kind.SCALING or call.weights or len(call.signals) != 1:
-            return None
-        if isinstance(self.wiring.subjects[call.index], keras.layers.Layer):
-            return None
-        try:
-            made = np.asarray(self.wiring.computed((call.index,), np.ones(1, "float32")))
-        except Exception:  # whatever an operation says of one number
-            return None
-        return abs(float(made[0])) if made.size == 1 else None
 
     def adds(self, each: Sum) -> float:
         """Returns what the branches of a sum add to a stream, as a share of its start."""
@@ -130,3 +120,16 @@ class Shares:
     def is_damped(self, each: Sum) -> bool:
         """Returns whether branches make up at a sum for what constant factors take off."""
         return self.residual in ("auto", "sqrt") and self._lost(each) > 0
+
+
+def constant_factor(wiring: Wiring, call: Call) -> float | None:
+    """Returns the constant that an operation multiplies by; None if it does something else."""
+    if call.kind is not Kind.SCALING or call.weights or len(call.signals) != 1:
+        return None
+    if isinstance(wiring.subjects[call.index], keras.layers.Layer):
+        return None
+    try:
+        made = np.asarray(wiring.computed((call.index,), np.ones(1, "float32")))
+    except Exception:  # whatever an operation says of one number
+        return None
+    return abs(float(made[0])) if made.size == 1 else None

@@ -41,6 +41,7 @@ class _Replaced:
 
 
 _replaced: dict[tuple[Any, str], _Replaced] = {}
+_leaving = 0  # how many blocks let NumPy leave arithmetic to symbolic tensors
 
 
 @contextmanager
@@ -134,7 +135,8 @@ def symbolic_calls_through(
 ) -> Iterator[None]:
     """Lets calls of layers, operations on `KerasTensor`s and added losses go through functions.
 
-    Arithmetic that begins with a variable, or with an array of JAX, is the tensor's then too.
+    Arithmetic that begins with a variable, or with an array of JAX or NumPy, is the tensor's then
+    too.
     """
     variable = next(c for c in keras.Variable.__mro__ if "__mul__" in vars(c))
     with (
@@ -149,12 +151,29 @@ def symbolic_calls_through(
     ):
         for name in _ARITHMETIC:
             stack.enter_context(calls_through(variable, f"__{name}__", _left_to_tensors))
+        stack.enter_context(_left_by_numpy())
         yield
 
 
 def _left_to_tensors(plain: Any, variable: Any, other: Any) -> Any:
     """Leaves `variable * tensor` to a symbolic tensor: a variable hands it to its backend."""
     return NotImplemented if isinstance(other, keras.KerasTensor) else plain(variable, other)
+
+
+@contextmanager
+def _left_by_numpy() -> Iterator[None]:
+    """Lets NumPy leave `array * tensor` to a symbolic tensor: it would ask for its values."""
+    global _leaving
+    with _lock:
+        _leaving += 1
+        keras.KerasTensor.__array_ufunc__ = None
+    try:
+        yield
+    finally:
+        with _lock:
+            _leaving -= 1
+            if not _leaving:
+                del keras.KerasTensor.__array_ufunc__
 
 
 def _attention_by_operations(

@@ -103,4 +103,8 @@ def summed_count(wiring: Wiring, call: Call) -> int | None:
         sizes = {**dict(zip(one[::-1], shapes[0][::-1], strict=False)),
                  **dict(zip(two[::-1], shapes[1][::-1], strict=False))}  # fmt: skip
         return math.prod(sizes.get(label, 1) for label in sizes if label not in result)
+    if name == "tensordot":
+        axes = subject.axes
+        first = range(-axes, 0) if isinstance(axes, int) else np.ravel(axes[0])
+        return math.prod(shapes[0][axis] for axis in first)
     return shapes[0][-1] if name in ("matmul", "dot", "inner") else None

@@ -29,24 +29,42 @@ def pooled(place: Place) -> Signal | None:
     if not shapes:
         return None
     if name == "Matmul":
-        return _mixed(signal, keras.ops.convert_to_numpy(place.step.arguments[0][0]), place)
+        weights = keras.ops.convert_to_numpy(place.step.arguments[0][0])
+        sums, squares = np.sum(weights, -1, np.float64), np.sum(np.square(weights, dtype=float), -1)
+        return _mixed(signal, float(np.mean(sums**2)), float(np.mean(squares)), place)
+    if name == "SegmentSum":
+        return _segments(signal, place)
     window = _window(subject, shapes[0], place.call.shape)
     if "Max" in name:
         return extreme_of_places(signal, window, np.max, place.call.index)
     return mean_of_places(signal, window, place.call.index) if "Average" in name else None
 
 
-def _mixed(signal: Signal, weights: Array, place: Place) -> Signal:
-    """Returns sums over places with fixed weights, `(places made, places given)`.
+def _mixed(signal: Signal, sums: float, squares: float, place: Place) -> Signal:
+    """Returns sums over places with fixed weights.
 
     With weights w the second moment is E[x^2] (alike (sum w)^2 + (1 - alike) sum w^2), averaged
     over the places made. For equal weights that is a mean of places.
+
+    Args:
+        signal: what is summed.
+        sums: the mean over the places made of (sum w)^2.
+        squares: that of sum w^2.
+        place: of the call.
     """
-    sums = float(np.mean(np.sum(weights, axis=-1, dtype=np.float64) ** 2))
-    squares = float(np.mean(np.sum(np.square(weights, dtype=np.float64), axis=-1)))
     if not sums >= squares:  # weights of both signs
         return signal.scaled(math.sqrt(signal.alike * sums + (1 - signal.alike) * squares))
     return mean_of_places(signal, sums / squares, place.call.index).scaled(math.sqrt(sums))
+
+
+def _segments(signal: Signal, place: Place) -> Signal | None:
+    """Returns sums over the places of each segment, as over the neighbours in a graph."""
+    given, named = place.step.arguments
+    ids = given[1] if len(given) > 1 else named.get("segment_ids")
+    if isinstance(ids, keras.KerasTensor):
+        return None
+    counts = np.bincount(keras.ops.convert_to_numpy(ids), minlength=place.call.shape[0])
+    return _mixed(signal, float(np.mean(counts**2.0)), float(np.mean(counts)), place)
 
 
 def _window(subject: Any, given: tuple[int, ...], made: tuple[int, ...]) -> int:

@@ -30,6 +30,12 @@ _TABLE: dict[str, tuple[str, Mapping[str, str]]] = {
     **_same("exp log log1p expm1 sqrt rsqrt square abs sign sin cos tan round floor ceil", _ONE),
     **_same("tanh sigmoid softplus softsign erf relu relu6 elu selu", _ONE),
     **_same("add subtract multiply divide maximum minimum", _TWO),
+    **_same("less greater less_equal greater_equal equal not_equal logical_and logical_or", _TWO),
+    "_add_dispatch": ("add", _TWO),  # the operator `+`
+    "truediv": ("divide", _TWO),
+    "floordiv": ("floor_divide", _TWO),
+    "floor_div": ("floor_divide", _TWO),  # the operator `//`
+    "floor_mod": ("mod", _TWO),
     "neg": ("negative", _ONE),
     "swish": ("silu", _ONE),
     "pow": ("power", _TWO),
@@ -70,6 +76,7 @@ _TABLE: dict[str, tuple[str, Mapping[str, str]]] = {
 # Without these Keras's function takes another default than TensorFlow's.
 _DEFAULTS: dict[str, Arguments] = {"gather": {"axis": 0}, "gelu": {"approximate": False}}
 _IGNORED = frozenset({"name", "num", "output_type", "out_type", "dtype_hint", "validate_indices"})
+_LARGEST = 10**7  # entries of a matrix of weights, 40 MB
 _WHOLE = frozenset({"newshape", "axes", "axis", "repeats", "pad_width"})
 
 
@@ -163,12 +170,13 @@ def _segment_sum(data: Any, segment_ids: Any, num_segments: Any) -> Any:
 
 
 def _segment_mean(data: Any, segment_ids: Any, num_segments: Any) -> Any:
-    if isinstance(segment_ids, keras.KerasTensor):
+    if isinstance(segment_ids, keras.KerasTensor) or len(data.shape) != 2:
         return NotImplemented
-    counts = np.bincount(np.asarray(segment_ids), minlength=_plain(num_segments))
-    counts = np.maximum(counts, 1).reshape((-1,) + (1,) * (len(data.shape) - 1))
-    total = _segment_sum(data, segment_ids, num_segments)
-    return keras.ops.divide(total, counts.astype("float32"))
+    ids, count = np.asarray(segment_ids), _plain(num_segments)
+    if ids.size * count > _LARGEST:
+        return NotImplemented
+    weights = (ids == np.arange(count)[:, None]).astype("float32")
+    return keras.ops.matmul(weights / np.maximum(weights.sum(1, keepdims=True), 1), data)
 
 
 # A trace has a number for each size: what asks for shapes is answered by numbers.

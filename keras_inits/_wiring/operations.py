@@ -31,7 +31,7 @@ _NAMES: dict[Kind, str] = {
     Kind.PADDING: "Pad Tril Triu PadImages CropImages",
     Kind.POOLING: "AveragePool MaxPool AdaptiveAveragePool AdaptiveMaxPool Mean Average Sum Max "
     "Min Amax Amin Median Prod Logsumexp Cumsum Std Var Norm Moments Nansum Nanmean Nanmax "
-    "SegmentReduction",
+    "SegmentSum SegmentMax",
     Kind.UPSAMPLING: "Resize",
     Kind.NORMALIZATION: "LayerNorm RMSNorm BatchNorm Normalize",
     Kind.ATTENTION: "DotProductAttention",

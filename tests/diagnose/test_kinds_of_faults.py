@@ -693,3 +693,23 @@ def test_text_for_a_model_of_numbers_is_refused_in_a_sentence():
     model = keras.Sequential([keras.Input((2,)), layers.Dense(1)])
     with pytest.raises((ValueError, TypeError), match=r"text|numbers"):
         ki.diagnose(model, np.array([["a", "b"], ["c", "d"]]))
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_loss_that_a_layer_adds_may_leave_out_the_output(cut):
+    class Endpoint(keras.layers.Layer):
+        """Logits and targets in, probabilities out: the loss is of the logits."""
+
+        def call(self, logits, targets):
+            taught = keras.ops.stop_gradient(logits) if cut else logits
+            self.add_loss(keras.losses.BinaryCrossentropy(from_logits=True)(targets, taught))
+            return keras.ops.softmax(logits)
+
+    rng = np.random.default_rng(0)
+    x = rng.random((128, 10)).astype("float32")
+    y = (x @ rng.normal(size=(10, 4)) > 0).astype("float32")
+    inputs, targets = keras.Input((10,)), keras.Input((4,))
+    model = keras.Model([inputs, targets], Endpoint()(keras.layers.Dense(4)(inputs), targets))
+    model.compile("adam")
+    found = [f.kind for f in ki.diagnose(model, [x, y]).findings]
+    assert ("no gradient" in found) is cut

@@ -1,5 +1,7 @@
 """Functions of TensorFlow in the `call` of a layer are understood as Keras's own are."""
 
+import operator
+
 import keras
 import numpy as np
 import pytest
@@ -60,6 +62,8 @@ KNOWN = [
     (tf.pow, (X, 2.0), {}),
     (tf.add, (X, 1.0), {}),
     (tf.argmax, (X,), {"axis": -1}),
+    (tf.greater, (X, 0.5), {}),
+    (tf.math.floormod, (X, 0.5), {}),
     (tf.nn.depth_to_space, (X.reshape(2, 2, 3, 4), 2), {}),
 ]
 UNKNOWN = [
@@ -148,6 +152,20 @@ def test_auto_starts_it_as_it_starts_the_other():
     rows = [(row.second_moment, row.target_stddev) for row in one.rows]
     assert rows == [(row.second_moment, row.target_stddev) for row in other.rows]
     assert sum(moment is not None for moment, _ in rows) == 4
+
+
+@pytest.mark.parametrize("one", [tf.ones(16), np.ones(16, "float32"), np.sqrt(2.0)], ids=type)
+@pytest.mark.parametrize("by", ["add", "sub", "mul", "truediv", "pow"])
+def test_arithmetic_that_begins_with_an_array_is_the_tensors(one, by):
+    class Left(layers.Layer):
+        def call(self, x):
+            return getattr(operator, by)(one, x)
+
+    inputs = keras.Input((16,))
+    found = wiring(keras.Model(inputs, Left()(layers.Dense(16)(inputs))))
+    assert not found.unknown
+    assert len(found.calls) == 2
+    assert not hasattr(keras.KerasTensor, "__array_ufunc__")
 
 
 def test_what_has_no_counterpart_is_named_and_the_rest_is_understood():

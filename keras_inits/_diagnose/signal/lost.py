@@ -52,7 +52,7 @@ def no_gradient(evidence: Evidence) -> Found:
         return
     learns = _learning(evidence)
     ends = [end for end in evidence.ends if learns[end]]
-    moved = any(weight.gradient_norm != 0 for weight in evidence.weights.values())
+    moved = any(weight.gradient_norm > 0 for weight in evidence.weights.values())
     # Ends without a loss may be watched, where the layers learn by other calls of theirs.
     if ends and not moved and not any(_alive(evidence, end) for end in ends):
         is_zero = any(evidence.calls[end].gradient is not None for end in ends)
