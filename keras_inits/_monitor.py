@@ -32,6 +32,7 @@ _LOUD, _FLAT = 0.2, 0.01  # a rise that is no noise; a whole range that is nothi
 # Shares of the loss of a guess: below the first something has been learned, below the second nearly
 # all, and what is lost by then in the net was not needed.
 _TAUGHT, _SOLVED = 0.9, 0.1
+_GONE = 0.01  # of the loss of the first epoch: below it, it goes up and down by rounding at last
 _GROWN = 100.0  # times the largest output of before the training: its steps have blown it up
 # What comes in a training, of all that a diagnosis finds.
 _COMING: tuple[SignalKind, ...] = (
@@ -328,7 +329,8 @@ def _course(losses: list[float], epoch: int, guess: float | None = None) -> Find
     size = max(map(abs, last))
     rises = sum(b - a > _LOUD * size for a, b in itertools.pairwise(last))
     numbers = {"epoch": epoch, "first": last[0], "last": last[-1]}
-    if rises >= 2 and min(last[_EPOCHS // 2 :]) > 0.9 * min(last[: _EPOCHS // 2]):
+    loud = rises >= 2 and size > _GONE * abs(losses[0])
+    if loud and min(last[_EPOCHS // 2 :]) > 0.9 * min(last[: _EPOCHS // 2]):
         return Finding(
             kind="oscillating",
             where=("loss",),

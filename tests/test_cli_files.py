@@ -311,6 +311,8 @@ def test_an_array_without_a_name_in_an_npz_is_the_only_input(run, classifier, tm
     np.savez(tmp_path / "alone.npz", np.load(tmp_path / "x.npy"))
     np.savez(tmp_path / "two.npz", np.load(tmp_path / "x.npy"), np.load(tmp_path / "x.npy"))
     assert run("diagnose", classifier, "--data", "alone.npz")[0] == 0
+    np.save(tmp_path / "swapped.npy", np.load(tmp_path / "x.npy").astype(">f4"))
+    assert run("diagnose", classifier, "--data", "swapped.npy")[0] == 0
     refused(run("diagnose", classifier, "--data", "two.npz"), "Received: arr_0, arr_1")
 
 

@@ -206,7 +206,8 @@ def _rows(name: str, array: Any, rows: int) -> Any:
             f"`{name}` must have an axis of samples, and at least one. Received: an array of "
             f"shape {array.shape}"
         )
-    return np.array(array[:rows])
+    # In this machine's order of bytes: torch takes no other.
+    return np.array(array[:rows], array.dtype.newbyteorder("="))
 
 
 def _json(report: Any) -> str:

@@ -107,8 +107,10 @@ def diagnose(
     if isinstance(drawn, StandardInput):
         drawn, notes = drawn.x, (f"input: {drawn.description}, since no data was given",)
     batch = first_batch(drawn, y, sample_weight, class_weight, finite=False)
-    _check_values("x", batch.x, getattr(model, "inputs", None), "TextVectorization")
-    _check_values("y", batch.y, getattr(model, "outputs", None), "StringLookup")
+    tokens = "keras.layers.TextVectorization turns into numbers"
+    numbers = "np.unique(labels, return_inverse=True)[1] turns into numbers"
+    _check_values("x", batch.x, getattr(model, "inputs", None), tokens)
+    _check_values("y", batch.y, getattr(model, "outputs", None), numbers)
     _check_shape(model, batch.x)
     options = Options(
         loss=loss,
@@ -149,23 +151,24 @@ def loss_of_guess(model: keras.Model, x: Any, y: Any = None) -> float | None:
     return guess(model, first_batch(x, y))
 
 
-def _check_values(name: str, arrays: Any, tensors: Any, lookup: str) -> None:
+def _check_values(name: str, arrays: Any, tensors: Any, remedy: str) -> None:
     """Refuses text and complex numbers where a model has none, before a backend fails to cast them.
 
     Args:
         name: of the argument.
         arrays: what was given for it.
         tensors: symbolic ones, what the model takes or makes; if there are none, all is let pass.
-        lookup: the layer of Keras that turns text into such numbers.
+        remedy: what to do with text.
     """
     known = {keras.backend.standardize_dtype(t.dtype) for t in keras.tree.flatten(tensors or [])}
     given = {str(array.dtype) for array in keras.tree.flatten(arrays) if array is not None}
     numbers = f"`{name}` must hold numbers, {', '.join(sorted(known))}, as the model has them. "
     for kind, hint in (
-        ("string", f"text, which keras.layers.{lookup} turns into numbers"),
+        ("string", f"text, which {remedy}"),
         ("complex", "complex numbers: give real and imaginary parts as two features"),
     ):
-        if known and any(kind in dtype for dtype in given - known):
+        taken, holds = (any(kind in dtype for dtype in dtypes) for dtypes in (known, given))
+        if known and holds and not taken:
             raise InputError(f"{numbers}Received: {hint}")
 
 

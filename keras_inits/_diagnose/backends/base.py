@@ -108,7 +108,10 @@ class Backend(ABC):
         Raises:
             TypeError: this backend has none.
         """
-        raise TypeError("this backend has no tensors of text")
+        raise TypeError(
+            "this backend has no tensors of text; labels become numbers by "
+            "np.unique(labels, return_inverse=True)[1]"
+        )
 
     # --- a pass --------------------------------------------------------------------------------
 
