@@ -109,10 +109,10 @@ with two seeds, on samples held out, before any verdict on it was seen: 33 of 38
 Pictures, masks, boxes and depths, autoencoders, diffusion and flows, codes by contrast, graphs, own
 layers, losses and steps; by an author who had read neither the code nor the manual of `diagnose`.
 Each side was trained, some only after the first verdict, at one seed or two, and scored on samples
-left out, but for one pair and eight healthy programs; training alone decided what is kept. Of 31 healthy programs 5 were dropped that did not
-learn, could not be scored or had depths below 0; two of these were alarmed. Of one pair the list
-of what is wrong was amended after the first run: a ReLU on the last kernel is an activation of that
-layer, too.
+left out, but for one pair and eight healthy programs; training alone decided what is kept. Of 31
+healthy programs 5 were dropped that did not learn, could not be scored or had depths below 0; two
+of these were alarmed. Of one pair the list of what is wrong was amended after the first run: a ReLU
+on the last kernel is an activation of that layer, too.
 """,
     "threads": """\
 ## Programs of real threads
