@@ -30,7 +30,7 @@ from keras_inits._diagnose.setting.order import (
 )
 from keras_inits._diagnose.setting.rate import rates, small_steps
 from keras_inits._diagnose.setting.rate.schedules import inner, momentum_of
-from keras_inits._diagnose.setting.target import imbalance
+from keras_inits._diagnose.setting.target import imbalance, marked
 from keras_inits._diagnose.setting.trials import weighing
 from keras_inits._diagnose.setting.trials.steps import Trial
 from keras_inits._diagnose.setting.trials.tries import BUDGET, LAYERS, UNTAUGHT, Tries
@@ -82,10 +82,12 @@ def _checks(suspects: Sequence[Suspect]) -> tuple[_Check, ...]:
         _Check(output_scale.check),
         _Check(constraints.check),
         _Check(lambda tries: scales.proved(tries, suspects)),
+        _Check(marked.check),
         _Check(measured.target_scale),
         _Check(measured.weight_size),
         _Check(frozen.check),
         _Check(bottlenecks.check),
+        _Check(added_losses.falling, unless=frozenset({"regularization"})),
         _Check(added_losses.check, unless=frozenset({"regularization"})),
         _Check(hidden.by_steps, unless=_EXPLAINING),
         _Check(dead.check, unless=_EXPLAINING),

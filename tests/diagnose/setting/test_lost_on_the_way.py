@@ -1,4 +1,4 @@
-"""Inputs that are drowned in training, or of which nothing reaches the answers."""
+"""Inputs that are drowned in training, or of which nothing is learned for other reasons."""
 
 import keras
 import numpy as np
@@ -162,3 +162,61 @@ def test_exponentials_that_overflow_are_a_verdict_and_no_error():
     x = (2000 * RNG.normal(size=(32, 4))).astype("float32")
     kinds = [f.kind for f in keras_inits.diagnose(model, x).findings]
     assert "not finite" in kinds or "exploding" in kinds
+
+
+MEASURED = np.stack([X[:, 0] * X[:, 1], np.abs(X[:, 2] - 0.5)], 1)
+LOST = RNG.random(128) < 0.4
+
+
+# Each of targets, and whether some of them are a mark that says nothing of the input.
+@pytest.mark.parametrize(
+    ("y", "found"),
+    [
+        (np.where(LOST[:, None], -1.0, MEASURED), True),
+        (np.where(LOST[:, None], 99.0, MEASURED), True),
+        (np.where((KINDS == 0)[:, None], -1.0, MEASURED), False),  # to be told from the input
+        (np.where(LOST[:, None], 0.0, MEASURED), False),  # next to the others
+        (MEASURED, False),
+    ],
+    ids=["minus one", "ninety-nine", "told", "next", "measured"],
+)
+def test_marks_among_measured_targets_are_found_where_nothing_tells_them(y, found):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((12,)), layers.Dense(32, "relu"), layers.Dense(2)])
+    model.compile(keras.optimizers.Adam(0.01), "mse")
+    (labels, *_) = [*keras_inits.diagnose(model, X, y).findings, None]
+    assert bool(labels and labels.kind == "labels") == found
+    if found:
+        given = {"x": X, "y": y, "np": np}
+        exec(labels.remedy.split("; or")[0], given)
+        assert len(given["x"]) == (~LOST).sum()
+
+
+class Added(layers.Layer):
+    """Adds a share of what its input costs to the loss."""
+
+    def __init__(self, cost, share):
+        super().__init__()
+        self.cost, self.share = cost, share
+
+    def call(self, x):
+        self.add_loss(self.share * ops.mean(self.cost(x)))
+        return x
+
+
+@pytest.mark.parametrize(
+    ("cost", "share", "found"),
+    [
+        (ops.square, -0.1, True),
+        (ops.square, 0.001, False),
+        (ops.tanh, -0.001, False),  # a bonus that is bounded
+    ],
+    ids=["sign", "penalty", "bonus"],
+)
+def test_what_layers_add_to_the_loss_may_not_fall_without_end(cost, share, found):
+    keras.utils.set_random_seed(0)
+    inner = [layers.Dense(16, "tanh"), layers.Dense(8), Added(cost, share), layers.Dense(12)]
+    model = keras.Sequential([keras.Input((12,)), *inner])
+    adam = keras.optimizers.Adam(0.01)
+    findings = _diagnosed(model, 5 * (X - 0.5), 5 * (X - X.mean(0)), "mse", adam)
+    assert [f.where for f in findings if f.kind == "regularization"] == [("loss",)] * found

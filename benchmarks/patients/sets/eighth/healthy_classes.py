@@ -2,9 +2,9 @@
 
 import keras
 import numpy as np
-from data import digits, pictures, standardized
+from data import digits, pictures
 from keras import layers, ops
-from nets import BCE, CCE, SPARSE, adam, conv_blocks, mlp, net, sgd
+from nets import BCE, CCE, SPARSE, adam, conv_blocks, net, sgd
 from program import Program, Training, accuracy, explained, healthy
 
 from sets.eighth.classes import Affine, _patches
@@ -300,43 +300,6 @@ def _(rng):
     x = rng.standard_normal((400, 16))
     once = adam(0.0002, beta_1=0.5)
     return Training(m, x, np.ones((400, 1)), BCE, once, fooled, steps=300)
-
-
-@program("two-towers-temperature-learned")
-def _(rng):
-    x, y = pictures(rng, 400, 12, 3, 6)
-    words = standardized(
-        np.eye(6)[y] @ rng.standard_normal((6, 12)) + 0.2 * rng.standard_normal((400, 12))
-    )
-
-    class Matches(layers.Layer):
-        """Cosines of all pairs in a batch, times a learned scale."""
-
-        def build(self, _):
-            """Makes the scale."""
-            start = keras.initializers.Constant(np.log(1 / 0.07))
-            self.scale = self.add_weight(shape=(), initializer=start)
-
-        def call(self, both):
-            """Returns a row of scores for each picture."""
-            return ops.exp(self.scale) * ops.matmul(both[0], ops.transpose(both[1]))
-
-    image, text = Input((12, 12, 3)), Input((12,))
-    seen = _codes((12, 12, 3))(image)
-    read = layers.UnitNormalization()(mlp(12, (32,), 24)(text))
-    m = keras.Model([image, text], Matches()([seen, read]))
-
-    def both_ways(labels, scores):
-        same = ops.cast(ops.equal(labels, ops.transpose(labels)), "float32")
-        share = same / ops.sum(same, 1, keepdims=True)
-        there = ops.logsumexp(scores, 1) - ops.sum(share * scores, 1)
-        back = ops.logsumexp(scores, 0) - ops.sum(share * scores, 0)
-        return (there + back) / 2
-
-    def sure(made):
-        return 1.0
-
-    return Training(m, [x, words], y[:, None], both_ways, adam(0.003), sure, 32, 250)
 
 
 @program("labels-mixed-and-smoothed-of-mixed-pictures")

@@ -8,34 +8,14 @@ from nets import BCE, SPARSE, adam
 from program import Program, Training, accuracy, explained, healthy
 
 from sets.eighth.graphs import Neighbors, _graph, _passing, _told
-from sets.eighth.masks import _encoder, u_net
-from sets.eighth.measures import _fine, _rooms
+from sets.eighth.masks import _encoder
+from sets.eighth.measures import _fine
 from sets.eighth.scenes import overlapping, scenes
 
 HEALTHY: dict[str, Program] = {}
 program = healthy(HEALTHY, "ours")
 
 Dense, Input, Conv, Flatten = layers.Dense, keras.Input, layers.Conv2D, layers.Flatten
-
-
-@program("masks-sigmoid-and-squared-error")
-def _(rng):
-    x, y, _ = scenes(rng, 240)
-    return Training(u_net(16, "sigmoid"), x, y, "mse", adam(0.003), overlapping(y), 16, 200)
-
-
-@program("masks-of-three-kinds-dice-of-a-softmax")
-def _(rng):
-    x, mask, place = scenes(rng, 240)
-    kinds = (mask[..., 0] * (1 + (place[:, 2] > 3)[:, None, None])).astype(int)
-
-    def loss(truth, made):
-        shared, whole = ops.sum(truth * made, (1, 2)), ops.sum(truth + made, (1, 2))
-        return 1 - ops.mean((2 * shared + 1) / (whole + 1), -1)
-
-    m = u_net(16, "softmax", 3)
-    target = np.eye(3, dtype="float32")[kinds]
-    return Training(m, x, target, loss, adam(0.003), accuracy(kinds), 16, 250)
 
 
 @program("anchors-focal-loss-bias-from-a-prior")
@@ -78,24 +58,6 @@ def _(rng):
     more = {"loss_weights": [10.0, 1.0]}
     good = Training(m, x, [box, large], losses, adam(0.003), explained(box), 32, 400)
     return good.but(compiled=more)
-
-
-@program("depth-of-a-softplus-error-of-logarithms")
-def _(rng):
-    x, depth = _rooms(rng, 240)
-
-    def loss(truth, made):
-        return ops.mean(ops.abs(ops.log(truth) - ops.log(made + 1e-3)), -1)
-
-    m = u_net(16, "softplus")
-    return Training(m, x, depth, loss, adam(0.003), explained(depth), 16, 300)
-
-
-@program("depth-inverse-behind-a-sigmoid")
-def _(rng):
-    x, depth = _rooms(rng, 240)
-    y = 1 / depth
-    return Training(u_net(16, "sigmoid"), x, y, "mae", adam(0.003), explained(y), 16, 300)
 
 
 @program("finer-pictures-by-shuffled-channels-and-a-skip")

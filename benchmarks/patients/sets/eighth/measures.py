@@ -20,7 +20,7 @@ def _rooms(rng, n):
     """Returns pictures and how far away each pixel is, in meters."""
     x, mask, place = scenes(rng, n)
     far = 3 + 1.5 * np.linspace(-1, 1, 16)[None, :, None, None]
-    return x, far - mask * (0.5 + 0.3 * place[:, 2])[:, None, None, None]
+    return x, far - mask * (0.2 + 0.2 * place[:, 2])[:, None, None, None]
 
 
 @program(
@@ -127,7 +127,8 @@ def _(rng):
 
 
 @program(
-    "stars-difference-that-can-only-brighten", "output@output, output@-1, output@-2, gradient@-2"
+    "stars-difference-that-can-only-brighten",
+    "output@output, output@-1, hidden activation@-2, gradient@-2",
 )
 def _(rng):
     clean, _ = pictures(rng, 240, 16, 1, 4, noise=0.0)

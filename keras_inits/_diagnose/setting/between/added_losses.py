@@ -72,6 +72,39 @@ def _collapsing(tries: Tries, best: float) -> list[Finding]:
     ]
 
 
+def falling(tries: Tries) -> list[Finding]:
+    """Returns the finding that what layers add falls below 0, and the data are no longer learned.
+
+    A divergence is never negative: with its sign turned it falls without end. A bonus that is
+    bounded, such as for an entropy, leaves the data to be learned.
+    """
+    best, own = tries.best, tries.own
+    if not best or not own.added[1] < min(0.0, own.added[0]) or not _can_be_left_out(tries):
+        return []
+    weak, _ = tries.left_out(tries.new_copy(weakened=1.0))  # of any weight it falls without end
+    gain = best - weak
+    if not gain >= WORTH_OF_GUESS * best:
+        return []
+    whole, _ = tries.left_out()
+    if best - whole > HALF * gain:
+        return []
+    return [
+        Finding(
+            kind="regularization",
+            where=("loss",),
+            evidence=(
+                f"what layers add to the loss falls from {own.added[0]:.3g} to {own.added[1]:.3g} "
+                f"in {len(own.losses)} steps on a copy; after {tries.longer} the loss of the data, "
+                f"on samples left out, is {whole:.3g}, without it {weak:.3g} (a constant guess has "
+                f"{best:.3g})"
+            ),
+            consequence="The loss can be made as low as one likes by what has no part in the data",
+            remedy="Turn the sign of what is added: a divergence, or a penalty, is never below 0",
+            numbers={"data": whole, "weakened": weak, "guess": best, "added": own.added[1]},
+        )
+    ]
+
+
 def acquitted(tries: Tries, found: Sequence[Finding]) -> tuple[list[Finding], list[str]]:
     """Returns findings that hold in longer trials, and notes on those that do not.
 
