@@ -55,6 +55,16 @@ def test_columns_that_the_others_leave_nothing_of_are_found(x, kinds):
     assert _kinds(_net(), x.astype("float32"), Y, adam) == kinds
 
 
+@pytest.mark.parametrize("first", [layers.LayerNormalization, layers.UnitNormalization])
+@pytest.mark.parametrize(
+    ("sizes", "found"), [([1, 10, 1e4, 1e4, 10, 1], True), ([1, 2, 3, 1, 2, 3], False)]
+)
+def test_raw_columns_that_are_normalized_by_sample_are_found(first, sizes, found):
+    y = (X[:, 0] > 0).astype("float32")
+    kinds = _kinds(_net(first()), X * np.float32(sizes), y, keras.optimizers.Adam(0.005))
+    assert ("input scale" in kinds) == found
+
+
 class Shift(keras.layers.Layer):
     def call(self, x):
         return (x - 5000.0) / 1000.0

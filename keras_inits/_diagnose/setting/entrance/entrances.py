@@ -13,7 +13,7 @@ from keras_inits._diagnose.setting.end.ends import name_of
 from keras_inits._diagnose.setting.reading import drawn, hands_on, shapes, tensors_of
 from keras_inits._wiring import Wiring
 
-Entrance = Literal["kernel", "normalized", "lookup", "masked", "unknown"]
+Entrance = Literal["kernel", "normalized", "by sample", "lookup", "masked", "unknown"]
 Meeting = tuple[Any, list[Any]]  # an operation, and what takes its output
 
 L = keras.layers
@@ -54,15 +54,13 @@ _PASSING = (
     L.AveragePooling2D,
     L.AveragePooling3D,
 )
-_NORMALIZING = (
-    L.Rescaling,
-    L.Normalization,
-    L.BatchNormalization,
+_BY_SAMPLE = (
     L.LayerNormalization,
     L.GroupNormalization,
     L.RMSNormalization,
     L.UnitNormalization,
 )
+_NORMALIZING = (L.Rescaling, L.Normalization, L.BatchNormalization, *_BY_SAMPLE)
 _LOOKUPS = (
     L.Embedding,
     L.CategoryEncoding,
@@ -82,6 +80,8 @@ def _kind(operation: Any) -> Entrance:
 
 for _type in _NORMALIZING:
     _kind.register(_type, lambda operation: "normalized")
+for _type in _BY_SAMPLE:
+    _kind.register(_type, lambda operation: "by sample")
 for _type in _LOOKUPS:
     _kind.register(_type, lambda operation: "lookup")
 _kind.register(L.Masking, lambda operation: "masked")
@@ -126,8 +126,9 @@ def _passes(operation: Any, passed: Sequence[Any]) -> bool:
 def kinds(meetings: Sequence[Meeting]) -> set[Entrance]:
     """Returns what the values of an input meet first.
 
-    `"kernel"` is a layer of Keras's with a kernel, `"normalized"` one that sets scales,
-    `"lookup"` one that takes the values as names of things, and `"unknown"` all else.
+    `"kernel"` is a layer of Keras's with a kernel, `"normalized"` one that sets scales, and
+    `"by sample"` one that sets that of each sample over its features; `"lookup"` takes the values
+    as names of things, and `"unknown"` is all else.
     """
     found: set[Entrance] = set()
     for operation, following in meetings:

@@ -33,6 +33,8 @@ class Suspect:
         scale: as its first kernel sees it.
         behind: the layers that set scales before that; None without.
         doubtful: whether operations meet it first, which may scale it themselves.
+        by_sample: whether a layer meets it first that sets the scale of each sample, by which
+            small columns are as small beside large ones as before.
     """
 
     index: int
@@ -40,6 +42,12 @@ class Suspect:
     scale: data.Scale
     behind: Behind | None
     doubtful: bool = False
+    by_sample: bool = False
+
+    @property
+    def suspicion(self) -> str:
+        """How suspicious its scale is, and so what proves it."""
+        return "small" if self.by_sample else str(self.scale.suspicion)
 
     def standardized(self, x: np.ndarray) -> np.ndarray:
         """Returns the input as it should be."""
@@ -86,7 +94,10 @@ def check(
         scale = past.scale if past else data.scale_of(x)
         if gap or alone or scale is None or not scale.suspicion:
             continue
-        if past or first <= {"kernel", "masked"}:
+        apart = np.ndim(x) == 2 and (scale.spread >= data.SPREAD or scale.lost > 0)
+        if first == {"by sample"} and apart:
+            suspects.append(Suspect(index, names[index], scale, past, by_sample=True))
+        elif past or first <= {"kernel", "masked"}:
             suspects.append(Suspect(index, names[index], scale, past))
         elif first <= {"kernel", "masked", "unknown"} and scale.suspicion == "strong":
             suspects.append(Suspect(index, names[index], scale, past, doubtful=True))
@@ -103,7 +114,7 @@ def is_target(x: np.ndarray, y: Any) -> bool:
 
 def unproved(suspects: Sequence[Suspect]) -> list[Finding]:
     """Returns the findings on scale that need no proof."""
-    strong = [each for each in suspects if each.scale.suspicion == "strong"]
+    strong = [each for each in suspects if each.suspicion == "strong"]
     return [each.finding() for each in strong if not each.doubtful]
 
 
@@ -126,7 +137,7 @@ def overflowing(tries: Tries, suspects: Sequence[Suspect]) -> list[Finding]:
 
 def proved(tries: Tries, suspects: Sequence[Suspect]) -> list[Finding]:
     """Returns the findings on scales that trial steps teach worse than scaled inputs."""
-    far = [each for each in suspects if each.scale.suspicion != "small"]
+    far = [each for each in suspects if each.suspicion != "small"]
     return _far(tries, far) if far else _small(tries, suspects)
 
 
@@ -199,7 +210,7 @@ def _far(tries: Tries, suspects: Sequence[Suspect]) -> list[Finding]:
     limit = {**WORSE, "strong": WORSE["strong"] if learned else np.inf}
 
     def is_worse(each: Suspect) -> bool:
-        kind = "weak" if each.doubtful else str(each.scale.suspicion)
+        kind = "weak" if each.doubtful else each.suspicion
         return other.end < limit[kind] * own.end
 
     if any(each.doubtful for each in suspects) and learned:
