@@ -71,7 +71,7 @@ def _(rng):
 
 @program(
     "cells-each-block-added-to-itself",
-    ", ".join(f"initialization@{i}, gradient@{i}" for i in range(1, 40))
+    ", ".join(f"initialization@{i}, gradient@{i}" for i in range(1, 28))
     + ", rate too high@optimizer",
     "a slip in ports of ResNet",
 )
@@ -93,7 +93,7 @@ def _(rng):
 
 @program(
     "grains-sigmoid-behind-each-sum",
-    ", ".join(f"hidden activation@{i}, gradient@{i}, initialization@{i}" for i in range(1, 30)),
+    ", ".join(f"hidden activation@{i}, gradient@{i}, initialization@{i}" for i in range(1, 8)),
 )
 def _(rng):
     x, y = pictures(rng, 320, 16, 1, 6)

@@ -163,9 +163,8 @@ def _(rng):
 
 @program(
     "flow-columns-of-hundreds-stretched-without-bound",
-    "input@input, rate too high@optimizer, gradient@3, initialization@3, gradient@4, gradient@5, "
-    "gradient@6, initialization@4, initialization@5, initialization@6, initialization@2, "
-    "initialization@7",
+    "input@input, rate too high@optimizer, gradient@2, initialization@2, gradient@3, "
+    "initialization@3, gradient@4, initialization@4, gradient@5, initialization@5",
     "threads on RealNVP and NaN",
 )
 def _(rng):
