@@ -44,7 +44,7 @@ def own_losses(case: Case, inputs: int) -> list[Finding]:
         return []
     goal, end, _ = case.parts[0]
     y = ops.convert_to_numpy(keras.tree.flatten(case.y)[case.places[0]])
-    return own_loss.check(y, goal, end, asked.as_fit(case.losses[0]), inputs=inputs)
+    return own_loss.check(asked.Asked(y, goal, end, asked.as_fit(case.losses[0]), inputs))
 
 
 def penalties(tries: Tries) -> list[Finding]:

@@ -164,7 +164,7 @@ def cost_weighed(y, p):
 def test_own_losses_are_tried(y, activation, loss, inputs, kind):
     shape = y.shape if y.ndim > 1 and y is not TIMES else (len(y), 1)
     end = End(activation, shape, "last", reference=REFERENCE)
-    found = own_loss.check(y, targets_of(y), end, asked.as_fit(loss), inputs=inputs)
+    found = own_loss.check(asked.Asked(y, targets_of(y), end, asked.as_fit(loss), inputs))
     assert [f.kind for f in found] == ([kind] if kind else [])
 
 

@@ -33,7 +33,7 @@ def _seed():
 
 def _found(y, activation, loss, inputs=1):
     end = End(activation, y.shape, "last", reference='model.get_layer("last")')
-    return own_loss.check(y, targets_of(y), end, asked.as_fit(loss), inputs=inputs)
+    return own_loss.check(asked.Asked(y, targets_of(y), end, asked.as_fit(loss), inputs))
 
 
 def _complementary(y, p):
@@ -75,8 +75,8 @@ def test_a_loss_that_is_linear_in_the_outputs_has_no_wrong_sign():
         def turned(truth, made):
             return -float(((truth - made) ** 2).mean())
 
-        assert direction.turned_round(y, targets_of(y), end, linear, 1) is None
-        assert direction.turned_round(y, targets_of(y), end, turned, 1) is not None
+        assert direction.turned_round(asked.Asked(y, targets_of(y), end, linear, 1)) is None
+        assert direction.turned_round(asked.Asked(y, targets_of(y), end, turned, 1)) is not None
 
 
 class _Counting(keras.losses.Loss):

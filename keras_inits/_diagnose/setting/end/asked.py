@@ -1,13 +1,13 @@
 """A loss of the user's own as `fit` calls it, and answers that are made up to ask it about."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_inits._diagnose.setting.plain import PROBABILITIES, End
+from keras_inits._diagnose.setting.plain import PROBABILITIES, End, Targets
 
 Loss = Callable[[np.ndarray, np.ndarray], float]
 
@@ -15,6 +15,24 @@ ASKED_SAMPLES = 16  # a loss may be a net of its own, and is asked some 50 times
 SEED = 470_312  # no seed that somebody's targets were drawn with
 CLOSE = 1e-3  # float32 sums of some hundred terms differ by less
 TELLS_APART = 0.01  # a loss that sees which target is whose differs by more
+
+
+class Asked(NamedTuple):
+    """A loss of one output, and what it is asked with.
+
+    Attributes:
+        y: the targets, in their own type.
+        targets: the same in plain.
+        end: of the model.
+        loss: as `as_fit` returns it.
+        inputs: of the model.
+    """
+
+    y: np.ndarray
+    targets: Targets
+    end: End
+    loss: Loss
+    inputs: int
 
 
 class RefusedError(Exception):

@@ -10,10 +10,11 @@ from keras_inits._diagnose.setting.end.asked import (
     CLOSE,
     SEED,
     TELLS_APART,
+    Asked,
     Loss,
     same,
 )
-from keras_inits._diagnose.setting.plain import PROBABILITIES, End, Targets
+from keras_inits._diagnose.setting.plain import PROBABILITIES
 from keras_inits._diagnose.setting.remedies import new_activation, on_activation, on_loss
 from keras_inits._reporting import Finding
 
@@ -29,9 +30,7 @@ OUTSIDE, INDIFFERENT = (9.0, 3.0, 1.2), 1e-3
 LEAST_FALL = 1e-3
 
 
-def turned_round(
-    y: np.ndarray, targets: Targets, end: End, loss: Loss, inputs: int
-) -> Finding | None:
+def turned_round(asked: Asked) -> Finding | None:
     """Returns the finding that right answers cost more than wrong ones.
 
     Classes and masks: along the way from the right answer to the opposite one, and what costs more
@@ -39,6 +38,7 @@ def turned_round(
     most expensive answer, compared with noise added to it and taken from it. A loss that is linear
     or convex in the outputs, as a critic's, cannot rise on both sides.
     """
+    y, targets, end, loss, inputs = asked
     shape = (min(len(y), ASKED_SAMPLES), *end.shape[1:])
     some = y[: shape[0]]
     truth = some.astype(float).reshape(shape)
@@ -80,12 +80,13 @@ def turned_round(
     )
 
 
-def cut_off(y: np.ndarray, targets: Targets, end: End, loss: Loss) -> Finding | None:
+def cut_off(asked: Asked) -> Finding | None:
     """Returns the finding that a loss of probabilities gets any number, and cuts off what is none.
 
     For targets of 0 and 1 it is then the same however far outside of 0 to 1 an answer is, right or
     wrong, and not the same for answers inside.
     """
+    y, targets, end, loss, _ = asked
     if end.activation != "linear" or not targets.binary or targets.distinct < 2:
         return None
     shape = (min(len(y), ASKED_SAMPLES), *end.shape[1:])

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_inits._diagnose.setting.end.asked import ASKED_SAMPLES, SEED, Loss, same
+from keras_inits._diagnose.setting.end.asked import ASKED_SAMPLES, SEED, Asked, same
 from keras_inits._diagnose.setting.end.direction import (
     LEAST_FALL,
     UNSURE,
@@ -12,7 +12,7 @@ from keras_inits._diagnose.setting.end.direction import (
     opposite,
     shares,
 )
-from keras_inits._diagnose.setting.plain import PROBABILITIES, End, Targets
+from keras_inits._diagnose.setting.plain import PROBABILITIES
 from keras_inits._diagnose.setting.remedies import new_activation, on_activation, on_loss
 from keras_inits._reporting import Finding
 
@@ -30,12 +30,13 @@ FAR = (0.0, 1.0, 10.0, 100.0)  # standard deviations of the targets that answers
 CHEAPER = 0.25  # of what it costs to be wrong
 
 
-def forgiving(y: np.ndarray, targets: Targets, end: End, loss: Loss, inputs: int) -> Finding | None:
+def forgiving(asked: Asked) -> Finding | None:
     """Returns the finding that wrong answers cost less the surer they are.
 
     Such is a focal loss that weighs by what is right in the place of what is wrong: where the net
     is wrong for sure, it is not taught otherwise.
     """
+    y, targets, end, loss, inputs = asked
     shape = (min(len(y), ASKED_SAMPLES), *end.shape[1:])
     softmax = end.activation == "softmax"
     if end.activation not in PROBABILITIES or not targets.binary or targets.distinct < 2:
@@ -65,14 +66,13 @@ def forgiving(y: np.ndarray, targets: Targets, end: End, loss: Loss, inputs: int
     )
 
 
-def indifferent(
-    y: np.ndarray, targets: Targets, end: End, loss: Loss, inputs: int
-) -> Finding | None:
+def indifferent(asked: Asked) -> Finding | None:
     """Returns the finding that answers on the wrong side of 1/2 cost no more than right ones.
 
     Of one class, while answers that are quite wrong do: the loss is cut off in between, such as
     where outputs are multiplied by weights of classes and clipped to probabilities.
     """
+    y, targets, end, loss, inputs = asked
     if end.activation not in PROBABILITIES or end.activation == "softmax" or inputs > 1:
         return None
     if not targets.binary or targets.distinct < 2:
@@ -106,12 +106,13 @@ def indifferent(
     return None
 
 
-def bottomless(y: np.ndarray, targets: Targets, end: End, loss: Loss) -> Finding | None:
+def bottomless(asked: Asked) -> Finding | None:
     """Returns the finding that one answer for all, of any number, costs less than right answers.
 
     Overlaps are quotients of sums of probabilities. Of numbers without a bound the sums pass 0, and
     the loss falls without end.
     """
+    y, targets, end, loss, _ = asked
     if end.activation != "linear" or not targets.binary or targets.distinct < 2:
         return None
     shape = (min(len(y), ASKED_SAMPLES), *end.shape[1:])
@@ -139,12 +140,13 @@ def bottomless(y: np.ndarray, targets: Targets, end: End, loss: Loss) -> Finding
     )
 
 
-def unbounded(y: np.ndarray, targets: Targets, end: End, loss: Loss) -> Finding | None:
+def unbounded(asked: Asked) -> Finding | None:
     """Returns the finding that a loss of errors falls the more, the farther off the answers are.
 
     A loss of errors stays as it is where targets and answers are moved by the same amount; a
     critic's, or the gain of an action, does not.
     """
+    y, targets, end, loss, _ = asked
     if end.activation in PROBABILITIES or targets.distinct <= VALUES:
         return None
     shape = (min(len(y), ASKED_SAMPLES), *end.shape[1:])

@@ -17,7 +17,7 @@ from keras_inits._diagnose.setting.end.asked import (
     CLOSE,
     SEED,
     TELLS_APART,
-    Loss,
+    Asked,
     RefusedError,
     answers,
     same,
@@ -29,7 +29,7 @@ from keras_inits._diagnose.setting.end.minima import (
     indifferent,
     unbounded,
 )
-from keras_inits._diagnose.setting.plain import PROBABILITIES, End, Targets
+from keras_inits._diagnose.setting.plain import PROBABILITIES
 from keras_inits._diagnose.setting.remedies import on_loss
 from keras_inits._reporting import Finding
 
@@ -38,41 +38,24 @@ EXCHANGED = 6  # samples that exchange their targets
 _ONE_SIDED = ("binary_crossentropy", "categorical_crossentropy", "kl_divergence")
 
 
-def check(y: np.ndarray, targets: Targets, end: End, loss: Loss, *, inputs: int) -> list[Finding]:
-    """Returns what is wrong with a loss of one output, the only one of its model.
-
-    Args:
-        y: the targets, in their own type.
-        targets: the same in plain.
-        end: of the model.
-        loss: as `as_fit` returns it.
-        inputs: of the model.
-    """
+def check(asked: Asked) -> list[Finding]:
+    """Returns what is wrong with a loss of one output, the only one of its model."""
+    y, _, end, _, _ = asked
     if len(y) != end.shape[0] or len(y) < EXCHANGED:
         return []
-    known = y.size == np.prod(end.shape)  # what it compares
+    is_compared = y.size == np.prod(end.shape)  # else it is not known what with what
+    checks = _CHECKS if is_compared else _CHECKS[:1]
     try:
         with np.errstate(all="ignore"):
-            found = _ordered(y, end, loss)
-            if found or not known:
-                return [found] if found else []
-            found = _swapped(y, targets, end, loss)
-            found = found or _crossed(y, end, loss)
-            found = found or _unused(y, targets, end, loss)
-            found = found or _mixed(y, end, loss)
-            found = found or turned_round(y, targets, end, loss, inputs)
-            found = found or unbounded(y, targets, end, loss)
-            found = found or forgiving(y, targets, end, loss, inputs)
-            found = found or indifferent(y, targets, end, loss, inputs)
-            found = found or cut_off(y, targets, end, loss)
-            found = found or bottomless(y, targets, end, loss)
+            found = next(filter(None, (look(asked) for look in checks)), None)
     except RefusedError:  # `fit` says so, or takes them
         return []
     return [found] if found else []
 
 
-def _ordered(y: np.ndarray, end: End, loss: Loss) -> Finding | None:
+def _ordered(asked: Asked) -> Finding | None:
     """Returns the finding that the loss is another one for the same samples in another order."""
+    y, _, end, loss, _ = asked
     some = y[:ASKED_SAMPLES]
     made = answers(len(some), end)
     orders = [np.random.default_rng(SEED + by).permutation(len(some)) for by in range(3)]
@@ -99,11 +82,12 @@ def _ordered(y: np.ndarray, end: End, loss: Loss) -> Finding | None:
     )
 
 
-def _swapped(y: np.ndarray, targets: Targets, end: End, loss: Loss) -> Finding | None:
+def _swapped(asked: Asked) -> Finding | None:
     """Returns the finding that a loss is one of Keras's with targets and outputs exchanged.
 
     Its values are those of that loss of (output, target), and not those of (target, output).
     """
+    y, targets, end, loss, _ = asked
     if end.activation not in PROBABILITIES or not targets.binary:
         return None  # of shares, the divergence from targets may be meant
     some = y[:ASKED_SAMPLES]
@@ -132,12 +116,13 @@ def _swapped(y: np.ndarray, targets: Targets, end: End, loss: Loss) -> Finding |
     return None
 
 
-def _crossed(y: np.ndarray, end: End, loss: Loss) -> Finding | None:
+def _crossed(asked: Asked) -> Finding | None:
     """Returns the finding that targets of all samples are compared with outputs of all.
 
     Then the loss does not change where samples change their targets, and does so with targets in
     the shape of the outputs.
     """
+    y, _, end, loss, _ = asked
     shape = (EXCHANGED, *end.shape[1:])
     if y[:EXCHANGED].shape == shape:
         return None
@@ -172,8 +157,9 @@ def _from(value: float) -> Callable[[float], float]:
     return lambda other: abs(other - value)
 
 
-def _unused(y: np.ndarray, targets: Targets, end: End, loss: Loss) -> Finding | None:
+def _unused(asked: Asked) -> Finding | None:
     """Returns the finding that the loss, or its gradient, is the same for other targets."""
+    y, targets, end, loss, _ = asked
     # Zeros, or one number for all, stand in for targets where the model computes the loss.
     if (
         targets.distinct < 2
@@ -206,13 +192,14 @@ def _unused(y: np.ndarray, targets: Targets, end: End, loss: Loss) -> Finding | 
     )
 
 
-def _mixed(y: np.ndarray, end: End, loss: Loss) -> Finding | None:
+def _mixed(asked: Asked) -> Finding | None:
     """Returns the finding that each sample is compared with the targets of all, in one shape.
 
     The loss stays as it is where samples exchange their targets, and is a sum over samples of what
     their outputs cost: what is best for one is best for all. (Distances of distributions, such as
     label proportions, also stay, and are no such sum.)
     """
+    y, _, end, loss, _ = asked
     if y.shape[1:] != end.shape[1:]:
         return None
     _, places = np.unique(y.reshape(len(y), -1), axis=0, return_index=True)
@@ -250,3 +237,19 @@ def _mixed(y: np.ndarray, end: End, loss: Loss) -> Finding | None:
 def _near(a: float, b: float) -> bool:
     """Returns whether two losses do not differ by enough to say that they are two."""
     return not abs(a - b) > TELLS_APART * max(abs(a), abs(b))
+
+
+# In the order in which they are asked: what explains comes before what it explains.
+_CHECKS: tuple[Callable[[Asked], Finding | None], ...] = (
+    _ordered,
+    _swapped,
+    _crossed,
+    _unused,
+    _mixed,
+    turned_round,
+    unbounded,
+    forgiving,
+    indifferent,
+    cut_off,
+    bottomless,
+)
