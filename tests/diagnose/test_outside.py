@@ -76,3 +76,32 @@ def by_itself_elsewhere(net, x):
 def test_layers_that_are_unused_or_held_still_are_left_in_peace(function):
     report = ki.diagnose(Net(function), X, X, loss="mse")
     assert "no gradient" not in {finding.kind for finding in report.findings}
+
+
+class Two(layers.Layer):
+    """A layer of two outputs."""
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[-1], 6))
+
+    def call(self, x):
+        made = ops.matmul(x, self.kernel)
+        return ops.stop_gradient(made), made
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda x: layers.GRU(6, return_state=True)(x)[1],
+        lambda x: layers.LSTM(6, return_state=True)(x)[2],
+        lambda x: layers.RNN(layers.SimpleRNNCell(6), return_state=True)(x)[1],
+        lambda x: Two()(x[:, 0])[1],
+    ],
+)
+def test_a_layer_whose_state_alone_is_used_is_left_in_peace(make):
+    given = keras.Input((3, 6))
+    model = keras.Model(given, layers.Dense(1)(make(given)))
+    model.compile("adam", "mse")
+    x = np.random.default_rng(0).standard_normal((16, 3, 6), dtype="float32")
+    report = ki.diagnose(model, x, x[:, 0, :1])
+    assert "no gradient" not in {finding.kind for finding in report.findings}

@@ -107,7 +107,7 @@ def outside(evidence: Evidence) -> Found:
     unused = [
         index
         for index, is_used in enumerate(used)
-        if not (is_used or _taught_elsewhere(evidence, index)) and evidence.own_weights(index)
+        if not (is_used or _taught_elsewhere(evidence, index)) and _unmoved(evidence, index)
     ]
     if evidence.again is None or not unused or not any(used):
         return
@@ -118,6 +118,12 @@ def outside(evidence: Evidence) -> Found:
         if _loss_without(evidence, index) != loss:
             yield index, _left_behind(evidence, index)
             return
+
+
+def _unmoved(evidence: Evidence, index: int) -> bool:
+    """Returns whether a call has weights and no gradient comes to any, by its states either."""
+    own = evidence.own_weights(index)
+    return bool(own) and not any(weight.gradient_norm > 0 for weight in own)
 
 
 def _loss_without(evidence: Evidence, index: int) -> float:
