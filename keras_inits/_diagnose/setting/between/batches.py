@@ -37,9 +37,11 @@ def mixed(x: Any, outputs: Callable[[Any], Sequence[np.ndarray]]) -> list[Findin
         outputs: returns what the model makes of them as `predict` does.
     """
     samples = keras.tree.flatten(x)[0].shape[0]
+    if samples < FEWEST:
+        return []
     half = samples // 2
     whole, alone = outputs(x), outputs(_first(x, half))
-    if samples < FEWEST or any(len(part) != samples for part in whole):
+    if any(len(part) != samples for part in whole):
         return []
     apart = max(map(_apart, whole, alone), default=0.0)
     if not apart > MIXED or any(map(_is_drawn, whole, outputs(x))):

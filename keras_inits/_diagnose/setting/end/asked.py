@@ -34,6 +34,20 @@ class Asked(NamedTuple):
     loss: Loss
     inputs: int
 
+    @property
+    def some(self) -> np.ndarray:
+        """The targets of the samples that the loss is asked about."""
+        return self.y[:ASKED_SAMPLES]
+
+    @property
+    def truth(self) -> np.ndarray:
+        """The same as answers, in the shape of the outputs."""
+        return self.some.astype(float).reshape((len(self.some), *self.end.shape[1:]))
+
+    def cost(self, made: np.ndarray) -> float:
+        """Returns the loss of made up answers for these samples."""
+        return self.loss(self.some, made.astype(keras.config.floatx()))
+
 
 class RefusedError(Exception):
     """A loss that raises on answers that are made up: it wants batches of its own kind."""

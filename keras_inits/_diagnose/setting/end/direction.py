@@ -6,7 +6,6 @@ import keras
 import numpy as np
 
 from keras_inits._diagnose.setting.end.asked import (
-    ASKED_SAMPLES,
     CLOSE,
     SEED,
     TELLS_APART,
@@ -38,13 +37,11 @@ def turned_round(asked: Asked) -> Finding | None:
     most expensive answer, compared with noise added to it and taken from it. A loss that is linear
     or convex in the outputs, as a critic's, cannot rise on both sides.
     """
-    y, targets, end, loss, inputs = asked
-    shape = (min(len(y), ASKED_SAMPLES), *end.shape[1:])
-    some = y[: shape[0]]
-    truth = some.astype(float).reshape(shape)
+    _, targets, end, loss, inputs = asked
+    truth = asked.truth
     softmax = end.activation == "softmax"
     if end.activation in PROBABILITIES and targets.binary:
-        if (np.prod(shape[1:]) == 1 and inputs > 1) or (softmax and not targets.one_hot):
+        if (np.prod(truth.shape[1:]) == 1 and inputs > 1) or (softmax and not targets.one_hot):
             return None
         right, wrong = shares(truth, softmax), shares(opposite(truth, softmax), softmax)
         ways, what = [[(1 - t) * right + t * wrong for t in WAY]], "from right to wrong answers"
@@ -52,25 +49,21 @@ def turned_round(asked: Asked) -> Finding | None:
         low, high = (0.0, 1.0) if end.activation in PROBABILITIES else (-np.inf, np.inf)
         if targets.low < low or targets.high > high:
             return None
-        draws = np.random.default_rng(SEED).standard_normal((DRAWS, *shape)) * truth.std()
+        draws = np.random.default_rng(SEED).standard_normal((DRAWS, *truth.shape)) * truth.std()
         signed = [sign * d for d in draws for sign in (1, -1)]
         ways = [[np.clip(truth + s * d, low, high) for s in NOISE] for d in signed]
         what = "from the truth to noise"
     else:
         return None
-
-    def cost(made: np.ndarray) -> float:
-        return loss(some, made.astype(keras.config.floatx()))
-
     values: list[float] = []
     for way in ways:
-        values = [cost(made) for made in way]
+        values = [asked.cost(made) for made in way]
         steps = -np.diff(values)
         if not np.isfinite(values).all() or not (steps > LEAST_FALL * np.ptp(values)).all():
             return None
         if not np.ptp(values) > CLOSE * np.abs(values).max():
             return None
-    if targets.binary and _on_purpose(some, truth, loss, values, softmax):
+    if targets.binary and _on_purpose(asked.some, truth, loss, values, softmax):
         return None
     return on_loss(
         evidence=f"the loss falls {what}: {', '.join(f'{v:.4g}' for v in values)}",
@@ -86,15 +79,13 @@ def cut_off(asked: Asked) -> Finding | None:
     For targets of 0 and 1 it is then the same however far outside of 0 to 1 an answer is, right or
     wrong, and not the same for answers inside.
     """
-    y, targets, end, loss, _ = asked
+    _, targets, end, _, _ = asked
     if end.activation != "linear" or not targets.binary or targets.distinct < 2:
         return None
-    shape = (min(len(y), ASKED_SAMPLES), *end.shape[1:])
-    some = y[: shape[0]]
-    side = some.astype(float).reshape(shape) - 0.5
+    side = asked.truth - 0.5
 
     def cost(to: float) -> float:
-        return loss(some, (0.5 + to * side).astype(keras.config.floatx()))
+        return asked.cost(0.5 + to * side)
 
     right, wrong = [[cost(sign * far) for far in OUTSIDE] for sign in (1, -1)]
     inside = cost(0.5), cost(-0.5)

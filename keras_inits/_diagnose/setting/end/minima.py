@@ -36,18 +36,14 @@ def forgiving(asked: Asked) -> Finding | None:
     Such is a focal loss that weighs by what is right in the place of what is wrong: where the net
     is wrong for sure, it is not taught otherwise.
     """
-    y, targets, end, loss, inputs = asked
-    shape = (min(len(y), ASKED_SAMPLES), *end.shape[1:])
+    _, targets, end, _, inputs = asked
     softmax = end.activation == "softmax"
     if end.activation not in PROBABILITIES or not targets.binary or targets.distinct < 2:
         return None
-    if (np.prod(shape[1:]) == 1 and inputs > 1) or (softmax and not targets.one_hot):
+    if (np.prod(end.shape[1:]) == 1 and inputs > 1) or (softmax and not targets.one_hot):
         return None
-    some = y[: shape[0]]
-    truth = some.astype(float).reshape(shape)
-    right, wrong = shares(truth, softmax), shares(opposite(truth, softmax), softmax)
-    ways = [((1 - t) * right + t * wrong).astype(keras.config.floatx()) for t in WAY]
-    values = [loss(some, made) for made in ways]
+    right, wrong = shares(asked.truth, softmax), shares(opposite(asked.truth, softmax), softmax)
+    values = [asked.cost((1 - t) * right + t * wrong) for t in WAY]
     peak = max(values)
     forgiven = np.isfinite(values).all() and peak - values[-1] > FORGIVEN * np.ptp(values)
     if not forgiven or values[0] >= peak:
@@ -72,21 +68,17 @@ def indifferent(asked: Asked) -> Finding | None:
     Of one class, while answers that are quite wrong do: the loss is cut off in between, such as
     where outputs are multiplied by weights of classes and clipped to probabilities.
     """
-    y, targets, end, loss, inputs = asked
+    _, targets, end, _, inputs = asked
     if end.activation not in PROBABILITIES or end.activation == "softmax" or inputs > 1:
         return None
     if not targets.binary or targets.distinct < 2:
         return None
-    some = y[:ASKED_SAMPLES]
-    truth = some.astype(float).reshape((len(some), *end.shape[1:]))
+    truth = asked.truth
     right, wrong = shares(truth, False), shares(opposite(truth, False), False)
-
-    def cost(made: np.ndarray) -> float:
-        return loss(some, made.astype(keras.config.floatx()))
 
     for label in (1, 0):
         ways = [np.where(truth == label, (1 - t) * right + t * wrong, right) for t in WAY]
-        values = [cost(made) for made in ways]
+        values = [asked.cost(made) for made in ways]
         if not np.isfinite(values).all() or not values[-1] > max(values[:-1]):
             continue
         if np.ptp(values[:-1]) <= FLAT * np.ptp(values):
@@ -112,20 +104,14 @@ def bottomless(asked: Asked) -> Finding | None:
     Overlaps are quotients of sums of probabilities. Of numbers without a bound the sums pass 0, and
     the loss falls without end.
     """
-    y, targets, end, loss, _ = asked
+    _, targets, end, _, _ = asked
     if end.activation != "linear" or not targets.binary or targets.distinct < 2:
         return None
-    shape = (min(len(y), ASKED_SAMPLES), *end.shape[1:])
-    some = y[: shape[0]]
-    side = some.astype(float).reshape(shape) - 0.5
-
-    def cost(made: np.ndarray) -> float:
-        return loss(some, made.astype(keras.config.floatx()))
-
-    right, wrong = [cost(0.5 + far * side) for far in BEYOND], cost(0.5 - side)
+    side = asked.truth - 0.5
+    right, wrong = [asked.cost(0.5 + far * side) for far in BEYOND], asked.cost(0.5 - side)
     if not np.isfinite([*right, wrong]).all() or not right[0] < wrong:
         return None
-    tried = {c: cost(np.full(shape, c)) for c in (*-CONSTANTS, *CONSTANTS)}
+    tried = {c: asked.cost(np.full(side.shape, c)) for c in (*-CONSTANTS, *CONSTANTS)}
     least = min((c for c in tried if np.isfinite(tried[c])), key=tried.__getitem__, default=None)
     if least is None or not tried[least] < min(right) - CHEAPER * (wrong - right[0]):
         return None

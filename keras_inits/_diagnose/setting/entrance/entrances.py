@@ -60,7 +60,8 @@ _BY_SAMPLE = (
     L.RMSNormalization,
     L.UnitNormalization,
 )
-_NORMALIZING = (L.Rescaling, L.Normalization, L.BatchNormalization, *_BY_SAMPLE)
+_BY_FEATURE = (L.Rescaling, L.Normalization, L.BatchNormalization)
+_NORMALIZING = (*_BY_FEATURE, *_BY_SAMPLE)
 _LOOKUPS = (
     L.Embedding,
     L.CategoryEncoding,
@@ -78,7 +79,7 @@ def _kind(operation: Any) -> Entrance:
     return "kernel" if kernel and any(len(w.shape) > 1 for w in operation.weights) else "unknown"
 
 
-for _type in _NORMALIZING:
+for _type in _BY_FEATURE:
     _kind.register(_type, lambda operation: "normalized")
 for _type in _BY_SAMPLE:
     _kind.register(_type, lambda operation: "by sample")
