@@ -5,6 +5,7 @@ import math
 import keras
 import numpy as np
 
+from keras_inits._keras_internals import of_keras
 from keras_inits._layers import OwnedWeight
 from keras_inits._wiring import Call, Wiring
 
@@ -22,7 +23,7 @@ def ignores_scale(found: Wiring, call: Call, owned: OwnedWeight) -> bool:
         owned: its kernel.
     """
     shapes = found.shapes_into(call)
-    if type(owned.layer).__module__.partition(".")[0] == "keras" or len(shapes) != 1:
+    if of_keras(owned.layer) or len(shapes) != 1:
         return False
     values = keras.ops.convert_to_numpy(owned.weight)
     size = float(np.sqrt(np.mean(np.square(values, dtype="float64")) * values[..., 0].size))

@@ -18,6 +18,7 @@ from keras_inits._keras_internals.models import (
     global_seed_state,
     has_no_call,
     jit_by_default,
+    of_keras,
     operation_callbacks,
     variable_index,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "jit_by_default",
     "logits_of",
     "mask_of",
+    "of_keras",
     "operation_callbacks",
     "other_calls",
     "refuse_strings_in_keras_2",

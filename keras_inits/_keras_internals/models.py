@@ -7,6 +7,11 @@ from typing import Any
 import keras
 
 
+def of_keras(thing: Any) -> bool:
+    """Returns whether the class of a thing is one of Keras's own, and no subclass of yours."""
+    return type(thing).__module__.partition(".")[0] == "keras"
+
+
 def all_layers(layer: keras.Layer, *, itself: bool = False) -> list[keras.Layer]:
     """Returns every layer inside `layer`, at any depth, each once.
 

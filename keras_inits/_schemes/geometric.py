@@ -10,6 +10,7 @@ import keras
 from keras_inits import _registry
 from keras_inits._checks import integer
 from keras_inits._errors import InputError, InputTypeError
+from keras_inits._keras_internals import of_keras
 from keras_inits._kernel_geometry import Axes, KernelGeometry, standardize_axes
 from keras_inits._schemes.base import Scheme
 from keras_inits._schemes.laws import counterpart, expected_stddev
@@ -38,8 +39,7 @@ def with_seed(initializer: Any, seed: Any) -> Any:
         return initializer
     if not isinstance(initializer, Scheme) and isinstance(seed, numbers.Integral):
         # Keras's own keep 31 bits of an integer; what others do with a generator is not known.
-        own = type(initializer).__module__.partition(".")[0] == "keras"
-        seed = stream(seed) if own else int(seed) % 2**31
+        seed = stream(seed) if of_keras(initializer) else int(seed) % 2**31
     return type(initializer).from_config({**config, "seed": seed})
 
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from keras_inits import _checks
 from keras_inits._errors import InputError
 from keras_inits._initialize.seeds import root_seed
-from keras_inits._keras_internals import all_layers
+from keras_inits._keras_internals import all_layers, of_keras
 from keras_inits._layers.kinds import Kind, is_a
 from keras_inits._reporting import Report, plain_text
 from keras_inits._starts.chains import head_layers
@@ -155,7 +155,7 @@ def _rebuilt(model: Any, old: int, size: int) -> Any:
     classes = {
         type(layer).__name__: type(layer)
         for layer in all_layers(model, itself=True)
-        if not type(layer).__module__.startswith("keras.")
+        if not of_keras(layer)
     }
     try:
         with keras.saving.custom_object_scope(classes):

@@ -7,7 +7,7 @@ import keras
 
 from keras_inits import _checks
 from keras_inits._errors import InputError
-from keras_inits._keras_internals import variable_index
+from keras_inits._keras_internals import of_keras, variable_index
 from keras_inits._registry import PACKAGE
 from keras_inits.mup._scaling import weight_scalings
 
@@ -124,7 +124,7 @@ def optimizer(like: Any, model: keras.Model, base: keras.Model) -> keras.optimiz
         config = {**like.get_config(), "inner_optimizer": inner}
         return type(like)(**config)
     # On torch Keras makes subclasses of its own classes; those of others may step in other ways.
-    own = type(like).__module__.partition(".")[0] == "keras"
+    own = of_keras(like)
     cls = next((cls for cls in type(like).__mro__ if cls in _SCALED), None) if own else None
     if cls is None:
         known = ", ".join(cls.__name__ for cls in _SCALED)

@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_inits._keras_internals import of_keras
+
 BINARY = ("binary_crossentropy", "binary_focal_crossentropy")
 SPARSE = ("sparse_categorical_crossentropy",)
 CATEGORICAL = ("categorical_crossentropy", "categorical_focal_crossentropy")
@@ -91,7 +93,7 @@ LossKind(name='binary_crossentropy', from_logits=True))
         loss = keras.losses.get(loss)
     if isinstance(loss, keras.losses.Loss):
         name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(loss).__name__).lower()
-        own = type(loss).__module__.startswith("keras.")
+        own = of_keras(loss)
         config = loss.get_config() if own else {}
     else:
         name = getattr(loss, "__name__", "other")

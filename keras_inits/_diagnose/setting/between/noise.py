@@ -16,6 +16,7 @@ from keras_inits._diagnose.setting.end.ends import name_of
 from keras_inits._diagnose.setting.plain import RANGES
 from keras_inits._diagnose.setting.reading import shapes, tensors_of
 from keras_inits._diagnose.setting.remedies import set_on
+from keras_inits._keras_internals import of_keras
 from keras_inits._reporting import Finding
 
 ROWS = 64  # for a deviation to 10 % in one unit
@@ -55,9 +56,7 @@ def _drawing(model: keras.Model) -> Iterator[tuple[keras.Layer, list[Any], tuple
             continue
         given = tensors_of(layer, "input")
         known = {tuple(t.shape[1:]) for t in given}
-        own = type(layer).__module__.startswith("keras.") and not isinstance(
-            layer, keras.layers.Lambda
-        )
+        own = of_keras(layer) and not isinstance(layer, keras.layers.Lambda)
         if len(given) < 2 or len(known) != 1 or own or layer.trainable_weights:
             continue
         (shape,) = known

@@ -11,7 +11,7 @@ from keras_inits._diagnose.setting.case import Case
 from keras_inits._diagnose.setting.plain import Targets
 from keras_inits._diagnose.setting.reading import tensors_of
 from keras_inits._diagnose.setting.remedies import COMPILE
-from keras_inits._keras_internals import all_layers
+from keras_inits._keras_internals import all_layers, of_keras
 from keras_inits._reporting import Finding
 
 FEATURES = 16  # of more the products fade, and cost
@@ -36,9 +36,9 @@ def check(case: Case) -> list[Finding]:
     x = ops.convert_to_numpy(flat[0])
     if not is_affine(logits, x, np.random.default_rng(0)):
         return []
-    kept = [la.name for la in all_layers(case.model) if is_straight(la) or _is_own(la)]
+    kept = [la.name for la in all_layers(case.model) if is_straight(la) or not of_keras(la)]
     kept += [la.name for la in _last(case.model)]
-    unapplied = [la.name for la in case.model.layers if _is_own(la) and _activation(la)]
+    unapplied = [la.name for la in case.model.layers if not of_keras(la) and _activation(la)]
     wanted = [_wanted(goal) for goal, _, _ in case.parts]
     found = (finding(layers, *explained(x, y), kept, unapplied) for y in wanted if len(y) == len(x))
     return [each for each in found if each][:1]
@@ -193,7 +193,7 @@ def curved_by_name(model: keras.Model) -> bool:
             return True  # looked at by `is_affine` alone, would cost a pass
         if isinstance(layer, _CURVED) and not is_straight(layer):
             return True
-        if _activation(layer) and not _is_own(layer):  # which may hold one, and not apply it
+        if _activation(layer) and of_keras(layer):  # one of yours may hold one, and not apply it
             return True
     return False
 
@@ -202,11 +202,6 @@ def _activation(layer: object) -> bool:
     """Returns whether a layer holds an activation that is not linear."""
     name = getattr(getattr(layer, "activation", None), "__name__", "linear")
     return name != "linear"
-
-
-def _is_own(layer: keras.Layer) -> bool:
-    """Returns whether the class of a layer is the user's own."""
-    return not type(layer).__module__.startswith("keras.")
 
 
 def _last(model: keras.Model) -> list[keras.Layer]:

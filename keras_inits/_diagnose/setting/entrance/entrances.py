@@ -11,6 +11,7 @@ import keras
 
 from keras_inits._diagnose.setting.end.ends import name_of
 from keras_inits._diagnose.setting.reading import drawn, hands_on, shapes, tensors_of
+from keras_inits._keras_internals import of_keras
 from keras_inits._wiring import Wiring
 
 Entrance = Literal["kernel", "normalized", "by sample", "lookup", "masked", "unknown"]
@@ -75,7 +76,7 @@ _LOOKUPS = (
 
 @functools.singledispatch
 def _kind(operation: Any) -> Entrance:
-    kernel = isinstance(operation, keras.Layer) and type(operation).__module__.startswith("keras.")
+    kernel = isinstance(operation, keras.Layer) and of_keras(operation)
     return "kernel" if kernel and any(len(w.shape) > 1 for w in operation.weights) else "unknown"
 
 
