@@ -1,5 +1,6 @@
 """A model, its data as tensors, and each output's targets, end and loss."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from keras import ops
 from keras_inits._diagnose.backends import backend
 from keras_inits._diagnose.seen.objective import objective
 from keras_inits._diagnose.setting.end.ends import ends
+from keras_inits._diagnose.setting.entrance.entrances import Meeting
 from keras_inits._diagnose.setting.plain import End, LossKind, Targets, loss_kind, targets_of
 from keras_inits._diagnose.setting.trials.steps import Copy
 
@@ -33,6 +35,7 @@ class Case:
         sample_weight: as `fit` takes it, tensors; None without.
         losses: of the parts, as `compile` takes them.
         outputs: how many the model has.
+        met: of each input, what its values meet first, and what follows it.
     """
 
     model: keras.Model
@@ -46,6 +49,7 @@ class Case:
     sample_weight: Any = None
     losses: tuple[Any, ...] = ()
     outputs: int = 1
+    met: Sequence[Sequence[Meeting]] = ()
 
     @classmethod
     def of(
@@ -57,6 +61,7 @@ class Case:
         *,
         own: bool,
         sample_weight: Any = None,
+        met: Sequence[Sequence[Meeting]] = (),
     ) -> "Case | str":
         """Returns the case, or in a string why there is none."""
         tensors, goals, weights = (
@@ -93,7 +98,7 @@ class Case:
         places = [index for index, own_loss in enumerate(losses) if own_loss is not None]
         used = tuple(own_loss for own_loss in losses if own_loss is not None)
         return cls(
-            model, tensors, goals, copy, parts, places, loss, own, weights, used, len(outputs)
+            model, tensors, goals, copy, parts, places, loss, own, weights, used, len(outputs), met
         )
 
 

@@ -17,7 +17,7 @@ from keras_inits._diagnose.setting.between import (
 from keras_inits._diagnose.setting.case import Case
 from keras_inits._diagnose.setting.end import asked, own_loss, probabilities
 from keras_inits._diagnose.setting.entrance import filled
-from keras_inits._diagnose.setting.entrance.entrances import embeddings, first_met
+from keras_inits._diagnose.setting.entrance.entrances import embeddings
 from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE, UNREAD, targets_of
 from keras_inits._diagnose.setting.rate import rates
 from keras_inits._diagnose.setting.rate.schedules import inner
@@ -87,7 +87,7 @@ def runs(case: Case, inputs: list[np.ndarray]) -> list[Finding]:
     if filled.attends(case.model):
         read = [
             given
-            for given, met in zip(inputs, first_met(case.model, len(inputs), case.x), strict=True)
+            for given, met in zip(inputs, case.met, strict=True)
             if embeddings(met) or given.ndim == 3
         ]
         found += filled.hidden(read, lambda: outputs(case, case.x))
@@ -147,8 +147,7 @@ def hidden(tries: Tries) -> list[Finding]:
     case, best = tries.case, tries.untaught
     if not best:
         return []
-    flat = keras.tree.flatten(case.x)
-    for tensor, met in zip(flat, first_met(case.model, len(flat), case.x), strict=True):
+    for tensor, met in zip(keras.tree.flatten(case.x), case.met, strict=True):
         masks = [layer for layer, _ in met if filled.masks(layer)]
         if not masks or len(masks) < sum(map(filled.masks, all_layers(case.model))):
             continue  # other layers mask as well
@@ -169,8 +168,7 @@ def thinned(tries: Tries) -> list[Finding]:
     pools = [la for la in all_layers(case.model) if isinstance(la, filled.MEAN)]
     if not best or len(pools) != 1 or tries.own_longer.end < filled.TAUGHT * best:
         return []
-    flat = keras.tree.flatten(case.x)
-    for tensor, met in zip(flat, first_met(case.model, len(flat), case.x), strict=True):
+    for tensor, met in zip(keras.tree.flatten(case.x), case.met, strict=True):
         tables, x = embeddings(met), ops.convert_to_numpy(tensor)
         if not tables or x.ndim != 2 or any(map(filled.masks, tables)):
             continue

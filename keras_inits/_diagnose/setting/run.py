@@ -13,7 +13,12 @@ from keras_inits._diagnose.setting.between import hidden, noise
 from keras_inits._diagnose.setting.case import SAMPLES, Case
 from keras_inits._diagnose.setting.end import linearity, output
 from keras_inits._diagnose.setting.entrance import adopted, lookups, scales
-from keras_inits._diagnose.setting.entrance.entrances import embeddings, first_met, kinds
+from keras_inits._diagnose.setting.entrance.entrances import (
+    Meeting,
+    embeddings,
+    first_met,
+    kinds,
+)
 from keras_inits._diagnose.setting.entrance.rescaled import behind
 from keras_inits._diagnose.setting.entrance.scales import Suspect
 from keras_inits._diagnose.setting.order import MISMATCHES, UNUSABLE, Setting, ordered
@@ -72,7 +77,8 @@ def _examined(
     model: keras.Model, x: Any, y: Any, loss: Any, sample_weight: Any, *, trials: bool
 ) -> Setting:
     inputs = [ops.convert_to_numpy(t)[:SAMPLES] for t in keras.tree.flatten(x)]
-    found, suspects = _of_inputs(model, inputs, x, y)
+    meetings = first_met(model, len(inputs), x)
+    found, suspects = _of_inputs(model, inputs, meetings, x, y)
 
     def without_steps(*notes: str, usable: bool = True) -> Setting:
         return Setting(ordered([*found, *scales.unproved(suspects)]), notes, usable=usable)
@@ -82,7 +88,7 @@ def _examined(
     chosen = getattr(model, "loss", None) if loss is None else loss
     if y is None or chosen is None:
         return without_steps()
-    case = Case.of(model, x, y, chosen, own=loss is None, sample_weight=sample_weight)
+    case = Case.of(model, x, y, chosen, own=loss is None, sample_weight=sample_weight, met=meetings)
     if isinstance(case, str):
         return without_steps(case)
     if model.weights and not model.trainable_weights and loss is None:
@@ -103,13 +109,12 @@ def _examined(
 
 
 def _of_inputs(
-    model: keras.Model, inputs: list[np.ndarray], x: Any, y: Any
+    model: keras.Model, inputs: list[np.ndarray], meetings: list[list[Meeting]], x: Any, y: Any
 ) -> tuple[list[Finding], list[Suspect]]:
     """Returns what is wrong with inputs, and those of a suspicious scale."""
     names = [""] if len(inputs) == 1 else [f"input {i}" for i in range(len(inputs))]
-    meetings = first_met(model, len(inputs), x)
     met_first = [kinds(met) for met in meetings]
-    found, suspects = scales.check(inputs, names, met_first, behind(model, inputs, x), y)
+    found, suspects = scales.check(inputs, names, met_first, behind(model, inputs, meetings, x), y)
     for given, name, met in zip(inputs, names, meetings, strict=True):
         tables = embeddings(met)
         found += lookups.check(given, tables, name) or lookups.unknown(given, tables, name)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+from keras_inits._diagnose.setting.entrance import entrances
 from keras_inits._diagnose.setting.rate import rates
 from keras_inits._diagnose.setting.run import examine
 from keras_inits._diagnose.setting.trials.steps import Trial
@@ -335,6 +336,16 @@ def test_a_layer_that_casts_pixels_and_does_not_scale_them_is_looked_behind(firs
     model.compile("sgd", SPARSE)
     found = [f.kind for f in examine(model, pixels, CLASSES).findings]
     assert ("input scale" in found) is alarm
+
+
+def test_an_unknown_layer_at_the_entrance_is_run_once(monkeypatch):
+    asked = []
+    monkeypatch.setattr(entrances, "hands_on", lambda layer: asked.append(layer.name) or True)
+    inputs = keras.Input((8,))
+    hidden = layers.Dense(16, "relu")(First(lambda x: x)(inputs))
+    model = keras.Model(inputs, layers.Dense(3, "softmax")(hidden))
+    assert _kinds(model, X, CLASSES, SPARSE) == []
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize(("x", "found"), [(0.1, True), (1, False), (3, True)])

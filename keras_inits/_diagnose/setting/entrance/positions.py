@@ -13,7 +13,7 @@ from keras import ops
 
 from keras_inits._diagnose.seen.watching import watching
 from keras_inits._diagnose.setting import measured
-from keras_inits._diagnose.setting.entrance.entrances import embeddings, first_met
+from keras_inits._diagnose.setting.entrance.entrances import embeddings
 from keras_inits._diagnose.setting.trials.tries import FEWEST_PARTED, UNTAUGHT, Tries
 from keras_inits._reporting import Finding
 
@@ -33,7 +33,7 @@ def check(tries: Tries) -> list[Finding]:
     if not best or len(flat) != 1:
         return []
     # With a mask the trial would see what the model does not: Keras hands it on with the tensor.
-    tables = [t for t in embeddings(first_met(case.model, 1, case.x)[0]) if not t.mask_zero]
+    tables = [t for t in embeddings(case.met[0]) if not t.mask_zero]
     tokens = ops.convert_to_numpy(flat[0])
     if (
         not tables

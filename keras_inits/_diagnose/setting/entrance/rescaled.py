@@ -13,7 +13,7 @@ import numpy as np
 from keras import ops
 
 from keras_inits._diagnose.setting.entrance.data import Scale, scale_finding, scale_of, standardized
-from keras_inits._diagnose.setting.entrance.entrances import first_met, kinds
+from keras_inits._diagnose.setting.entrance.entrances import Meeting, first_met, kinds
 from keras_inits._diagnose.setting.remedies import COMPILE, path_to
 from keras_inits._layers.scales import are_at_start
 from keras_inits._reporting import Finding
@@ -88,22 +88,36 @@ def never_adapted(layer: keras.Layer) -> bool:
     return plain and are_at_start(layer.mean, layer.variance)
 
 
-def behind(model: keras.Model, inputs: Sequence[np.ndarray], x: object) -> list[Behind | None]:
+def behind(
+    model: keras.Model,
+    inputs: Sequence[np.ndarray],
+    meetings: Sequence[Sequence[Meeting]],
+    x: object,
+) -> list[Behind | None]:
     """Returns each input behind its scaling layers; None where there are none, or it is unclear.
 
     That is where it is given to several layers, or what follows is no kernel.
+
+    Args:
+        model: built.
+        inputs: as arrays.
+        meetings: of each input, what its values meet first.
+        x: the inputs as the model takes them.
     """
-    return [_behind(model, place, given, len(inputs), x) for place, given in enumerate(inputs)]
+    return [_behind(model, place, inputs, met, x) for place, met in enumerate(meetings)]
 
 
 def _behind(
-    model: keras.Model, place: int, given: np.ndarray, number: int, x: object
+    model: keras.Model,
+    place: int,
+    inputs: Sequence[np.ndarray],
+    met: Sequence[Meeting],
+    x: object,
 ) -> Behind | None:
-    layers: list[keras.Layer] = []
-    met = first_met(model, number, x)[place]
+    given, layers = inputs[place], []
     while len(met) == 1 and isinstance(met[0][0], SCALERS):
         layers.append(met[0][0])
-        met = first_met(model, number, x, layers)[place]
+        met = first_met(model, len(inputs), x, layers)[place]
     if not layers or kinds(met) != {"kernel"} or given.dtype.kind not in "fiu":
         return None
     if not given.size or not np.isfinite(given).all():
