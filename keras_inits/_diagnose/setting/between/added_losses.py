@@ -36,11 +36,12 @@ def check(tries: Tries) -> list[Finding]:
     if not best or max(added) < best or own.of_data < HALF * best or not _can_be_left_out(tries):
         return []
     weak, cost = _weakened(tries)
-    gain = best - weak
-    if not gain >= WORTH_OF_GUESS * best or not cost >= COSTS * gain:
+    if not _teaches(weak, best) or not cost >= COSTS * (best - weak):
         return _collapsing(tries, best)
     whole, _ = tries.left_out()
-    return [] if best - whole > HALF * gain else [_finding(tries, best, weak, whole, cost)]
+    if _harmless(whole, weak, best):
+        return []
+    return [_finding(tries, best, weak, whole, cost)]
 
 
 def _collapsing(tries: Tries, best: float) -> list[Finding]:
@@ -82,11 +83,10 @@ def falling(tries: Tries) -> list[Finding]:
     if not best or not own.added[1] < min(0.0, own.added[0]) or not _can_be_left_out(tries):
         return []
     weak, _ = tries.left_out(tries.new_copy(weakened=1.0))  # of any weight it falls without end
-    gain = best - weak
-    if not gain >= WORTH_OF_GUESS * best:
+    if not _teaches(weak, best):
         return []
     whole, _ = tries.left_out()
-    if best - whole > HALF * gain:
+    if _harmless(whole, weak, best):
         return []
     return [
         Finding(
@@ -122,7 +122,7 @@ def acquitted(tries: Tries, found: Sequence[Finding]) -> tuple[list[Finding], li
     if not found or not best > 0 or not _can_be_left_out(tries):
         return [*found], []
     whole, left = tries.left_out()
-    if not best - whole >= WORTH_OF_GUESS * best or left > HALF * (own.added[0] + own.penalties[0]):
+    if not _teaches(whole, best) or left > HALF * (own.added[0] + own.penalties[0]):
         return [*found], []
     weak, _ = _weakened(tries)
     if best - whole <= HALF * (best - weak):
@@ -139,6 +139,16 @@ def _can_be_left_out(tries: Tries) -> bool:
     samples = keras.tree.flatten(tries.case.x)[0].shape[0]
     ours = type(tries.case.model).compute_loss is keras.Model.compute_loss
     return bool(tries.longer) and samples >= FEWEST_PARTED and ours
+
+
+def _teaches(left: float, best: float) -> bool:
+    """Returns whether so much loss of the data is clearly less than that of the best guess."""
+    return best - left >= WORTH_OF_GUESS * best
+
+
+def _harmless(whole: float, weak: float, best: float) -> bool:
+    """Returns whether the losses as they are cost less than half of what is gained without."""
+    return best - whole > HALF * (best - weak)
 
 
 def _weakened(tries: Tries) -> tuple[float, float]:
