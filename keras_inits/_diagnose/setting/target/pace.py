@@ -81,31 +81,22 @@ def finding(
     """
     if other.end > 0.98 * other.start or collapsed(other):
         return None  # it does not help: the reason is another
-    rms = size(targets)
     ahead, scaled = steps_ahead(own, best), steps_ahead(other, best_scaled)
-    broken = rms >= HUGE and (not own.end <= RISES * own.start or collapsed(own))
-    tiny = rms <= TINY_TARGET and own.end > 10 * best
-    instead = _number(scaled)
-    if broken:
+    rms, instead = size(targets), _number(scaled)
+    if rms >= HUGE and (not own.end <= RISES * own.start or collapsed(own)):
         what = f"the loss goes from {own.start:.3g} to {own.end:.3g}"
         if collapsed(own):
             what += " and all outputs become equal"
     elif later is not None:
-        what = (
-            f"after {len(later.losses)} steps on a copy the loss is {later.of_data / best:.3g} "
-            "times that of a constant guess, since the mean of the targets is not reached"
-        )
+        what = f"{_left(later, later.of_data / best)}, since the mean of the targets is not reached"
         instead = f"after {len(other.losses)} {other.end / best_scaled:.3g} times"
-    elif tiny or (ahead >= AHEAD and ahead >= SLOWER * scaled):
+    elif rms <= TINY_TARGET and own.end > 10 * best:
+        what = _left(own, own.end / best)
+    elif ahead >= AHEAD and ahead >= SLOWER * scaled:
         what = (
             f"at the pace of {len(own.losses)} steps on a copy, {_number(ahead)} steps are needed "
             f"to explain half of their variance (limit {AHEAD:.0f})"
         )
-        if tiny:
-            what = (
-                f"after {len(own.losses)} steps on a copy the loss is {own.end / best:.3g} times "
-                "that of a constant guess"
-            )
     else:
         return None
     return Finding(
@@ -139,6 +130,13 @@ def steps_ahead(trial: Trial, best: float) -> float:
 def size(targets: Targets) -> float:
     """Returns the root mean square of targets."""
     return float(np.sqrt((targets.values**2).mean()))
+
+
+def _left(trial: Trial, times: float) -> str:
+    return (
+        f"after {len(trial.losses)} steps on a copy the loss is {times:.3g} times that of a "
+        "constant guess"
+    )
 
 
 def _number(steps: float) -> str:
