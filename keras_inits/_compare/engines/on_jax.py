@@ -13,6 +13,10 @@ from keras_inits._compare.engines.base import Numbers, Population
 from keras_inits._compare.engines.turns import convolves, reads_sequences
 from keras_inits._compare.vectorizing import traced
 
+# Of 40 dense nets on two processors, those of 25,000 weights took half the time as one, those of
+# 75,000 the same, and those of 270,000 half as much again (docs/speed.md).
+MANY_WEIGHTS = 100_000
+
 
 class JaxPopulation(Population):
     """K models whose step is a `jax.vmap` over their stacked weights; one by itself.
@@ -24,7 +28,8 @@ class JaxPopulation(Population):
     @classmethod
     def part_size(cls, model: keras.Model, members: int, threads: int) -> int:
         """Returns 1 for models that are faster apart, else all: XLA has threads of its own."""
-        apart = _on_cpu() and (convolves(model) or reads_sequences(model))
+        large = model.count_params() > MANY_WEIGHTS
+        apart = _on_cpu() and (large or convolves(model) or reads_sequences(model))
         return 1 if apart else members
 
     def _stack_axes(self) -> list[int]:
