@@ -53,7 +53,7 @@ def _short(number: float) -> str:
 
 
 def _time(seconds: float) -> str:
-    return f"{_short(1e3 * seconds)} ms" if seconds < 1 else f"{_short(seconds)} s"
+    return f"{_short(1e3 * seconds)}\u00a0ms" if seconds < 1 else f"{_short(seconds)}\u00a0s"
 
 
 def _in_a_process(name: str, quick: bool) -> Measured | str:

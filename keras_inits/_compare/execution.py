@@ -80,11 +80,7 @@ class Execution:
         """Returns how many threads share a chunk."""
         if self.threads is not None:
             return self.threads
-        if keras.backend.backend() != "tensorflow":
-            return 1
-        import tensorflow as tf  # not needed by the plugin, and slow to load
-
-        return 1 if tf.config.list_physical_devices("GPU") else min(MOST_THREADS, _processors())
+        return min(MOST_THREADS, _processors()) if _on_processors() else 1
 
 
 def one_thread_per_operation() -> None:
@@ -101,6 +97,19 @@ def one_thread_per_operation() -> None:
 
         with contextlib.suppress(RuntimeError):  # it runs already
             tf.config.threading.set_intra_op_parallelism_threads(1)
+
+
+def _on_processors() -> bool:
+    """Returns whether models are computed on processors, which threads can share."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf  # not needed by the plugin, and slow to load
+
+        return not tf.config.list_physical_devices("GPU")
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return bool(jax.default_backend() == "cpu")
+    return False  # torch's operations use all of them
 
 
 def _processors() -> int:

@@ -53,11 +53,11 @@ def train_population(
     shared, population = Shared(plan, template), population_class()
     # All Python code of the model runs here, in the caller's thread: the others do not know its
     # dtype policy and scopes.
-    size = -(-len(members) // min(threads, len(members)))
+    size = population.part_size(template, len(members), threads)
     parts = [population(shared, members[i : i + size], state) for i in range(0, len(members), size)]
     histories = (state and _restore(parts, state)) or [{} for _ in members]
     finished = len(histories[0].get("loss", ()))
-    with ThreadPoolExecutor(len(parts)) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         for epoch in range(finished, plan.epochs):
             found = list(pool.map(lambda part, epoch=epoch: part.run(epoch), parts))
             for metric in found[0]:

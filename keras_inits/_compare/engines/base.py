@@ -159,6 +159,11 @@ class Population(ABC):
         self._optimizer.build(variables)
         self._place(variables, [np.stack(values) for values in by_state])
 
+    @classmethod
+    def part_size(cls, model: keras.Model, members: int, threads: int) -> int:
+        """Returns how many of the models a part takes, so that threads share them evenly."""
+        return -(-members // min(threads, members))
+
     def run(self, epoch: int) -> dict[str, Numbers]:
         """Trains an epoch and evaluates; returns by metric what each model measured, `(K,)`."""
         total, samples = np.zeros(self._size), 0

@@ -10,26 +10,27 @@ from numpy.typing import NDArray
 
 from keras_inits._compare.data import sample_count, take
 from keras_inits._compare.engines.base import Numbers, Population
-from keras_inits._compare.engines.turns import convolves
+from keras_inits._compare.engines.turns import convolves, reads_sequences
 from keras_inits._compare.vectorizing import traced
+
+# Of 40 dense nets on two processors, those of 25,000 weights took half the time as one, those of
+# 75,000 the same, and those of 270,000 half as much again (docs/speed.md).
+MANY_WEIGHTS = 100_000
 
 
 class JaxPopulation(Population):
-    """K models whose step is a `jax.vmap` over their stacked weights.
+    """K models whose step is a `jax.vmap` over their stacked weights; one by itself.
 
     What training moves goes through the compiled functions as a value, and its memory is given to
     them: an epoch holds one copy of it.
     """
 
-    def _takes_turns(self) -> bool:
-        """Returns whether the models of a step are computed one after another.
-
-        `vmap` makes of K convolutions one in K groups, which XLA computes on a CPU in many times
-        the time of K convolutions.
-        """
-        import jax  # not needed by the plugin, and slow to load
-
-        return jax.default_backend() == "cpu" and convolves(self._model)
+    @classmethod
+    def part_size(cls, model: keras.Model, members: int, threads: int) -> int:
+        """Returns 1 for models that are faster apart, else all: XLA has threads of its own."""
+        large = model.count_params() > MANY_WEIGHTS
+        apart = _on_cpu() and (large or convolves(model) or reads_sequences(model))
+        return 1 if apart else members
 
     def _stack_axes(self) -> list[int]:
         """Returns 0 for each weight.
@@ -52,21 +53,32 @@ class JaxPopulation(Population):
         self._compiled = self._functions()
 
     def _functions(self) -> dict[Any, Any]:
-        """Returns what trains, by shape of a block of rows, and what evaluates, by test set."""
+        """Returns what trains, by shape of a block of rows, and what evaluates, by test set.
+
+        Parts of one size share what is compiled: each calls it with its own values.
+        """
         jax, shared = self._jax, self._shared
         functions: dict[Any, Any] = {}
 
-        def compiled(function: Any, *arguments: Any) -> Any:
-            lowered = traced(lambda: function.lower(*arguments), plainly=shared.call_plainly)
-            return lowered.compile()
+        def compiled(key: Any, function: Any, *arguments: Any) -> Any:
+            if key not in shared.compiled:
+                lowered = traced(lambda: function.lower(*arguments), plainly=shared.call_plainly)
+                shared.compiled[key] = lowered.compile()
+            return shared.compiled[key]
 
-        train = jax.jit(self._train_epoch, donate_argnums=0)
         for rows in self._rows(0):
-            if rows.shape not in functions:
-                functions[rows.shape] = compiled(train, self._moving, shared.train, rows)
-        evaluate = jax.jit(self._evaluate_all)
+            key = (rows.shape, *self._slots)
+            if _by_steps(self._model):
+                step = jax.jit(self._train_step, donate_argnums=0)
+                step = compiled(key, step, self._moving, shared.train, rows[0])
+                functions[rows.shape] = functools.partial(_step_by_step, step)
+            else:
+                train = jax.jit(self._train_epoch, donate_argnums=0)
+                functions[rows.shape] = compiled(key, train, self._moving, shared.train, rows)
         for name, pair in shared.evaluation.items():
-            functions[name] = compiled(evaluate, *self._moving[:2], pair)
+            evaluate = jax.jit(self._evaluate_all)
+            key = (name, self._size)
+            functions[name] = compiled(key, evaluate, *self._moving[:2], pair)
         return functions
 
     def _values(self) -> tuple[list[NDArray[Any]], ...]:
@@ -96,15 +108,13 @@ class JaxPopulation(Population):
         found = {metric: np.asarray(values) for metric, values in metrics.items()}
         return total / sample_count(pair[0]), found
 
-    def _over_models(
-        self, member: Callable[..., Any], weights: Any, *stacks: Any, out_axes: Any = 0
-    ) -> Any:
+    def _over_models(self, member: Callable[..., Any], weights: Any, *stacks: Any) -> Any:
         """Returns what `member` makes of the weights and the other values of each model."""
         jax = self._jax
-        if not self._in_turn:
-            in_axes = (self._axes, *(0 for _ in stacks))
-            return jax.vmap(member, in_axes=in_axes, out_axes=out_axes)(weights, *stacks)
-        return jax.lax.map(lambda arguments: member(*arguments), (weights, *stacks))
+        if self._size > 1:
+            return jax.vmap(member)(weights, *stacks)
+        alone = jax.tree.map(lambda stack: stack[0], (weights, *stacks))
+        return jax.tree.map(lambda value: value[None], member(*alone))
 
     def _train_epoch(self, moving: Any, data: Any, rows: Any) -> Any:
         """Returns what training moves after batches of one size, and the losses, `(steps, K)`."""
@@ -120,9 +130,7 @@ class JaxPopulation(Population):
             batch = take(data, rows[slot]) if one is None else one
             return jax.value_and_grad(self._trained, has_aux=True)(weights, states, batch)
 
-        (losses, states), gradients = self._over_models(
-            member, weights, states, self._slot, out_axes=(0, self._axes)
-        )
+        (losses, states), gradients = self._over_models(member, weights, states, self._slot)
         weights, optimizer = self._optimizer.stateless_apply(optimizer, gradients, weights)
         return (weights, states, optimizer), losses
 
@@ -154,3 +162,27 @@ class JaxPopulation(Population):
             carry, rest_loss = part(carry, take(pair, slice(-rest, None)))
         moving, metrics = carry
         return losses, rest_loss, moving, jax.vmap(self._metrics_result)(metrics)
+
+
+def _by_steps(model: keras.Model) -> bool:
+    """Returns whether an epoch of a model is a call of Python for each step, not one `scan`.
+
+    Inside of a loop XLA does not know the gradient of a convolution as one: on a CPU that takes
+    several times as long.
+    """
+    return _on_cpu() and convolves(model)
+
+
+def _on_cpu() -> bool:
+    import jax  # not needed by the plugin, and slow to load
+
+    return bool(jax.default_backend() == "cpu")
+
+
+def _step_by_step(step: Callable[..., Any], moving: Any, data: Any, batches: Any) -> Any:
+    """Returns what training moves after these batches, and the losses, `(steps, 1)`."""
+    losses = []
+    for rows in batches:
+        moving, loss = step(moving, data, rows)
+        losses.append(loss)
+    return moving, losses
