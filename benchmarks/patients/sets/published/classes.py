@@ -27,7 +27,7 @@ def dropped(features, widths, end, rate=0.2):
 
 
 def _constant(rng):
-    y = np.repeat([1, 0], 1000)
+    y = rng.permutation(np.repeat([1, 0], 1000))
     return np.repeat(y[:, None], 128, 1).astype(float), y
 
 
@@ -196,19 +196,6 @@ enter(
     optimizer_repaired=adam(0.02),
     steps_repaired=800,
 )
-enter(
-    "51185079",
-    "output@output",
-    rows(1000, 34),
-    (
-        lambda: mlp(34, [512, 200, 200, 200, 128], 1, "relu"),
-        lambda: mlp(34, [512, 200, 200, 200, 128], 1, "sigmoid"),
-    ),
-    loss=BCE,
-    optimizer="rmsprop",
-    batch=200,
-    steps=100,
-)
 
 
 def _asleep(hidden, end, rate, **options):
@@ -241,22 +228,6 @@ enter(
     optimizer_repaired=adam(1e-3),
 )
 enter(
-    "59278771",
-    "output@output, initialization@0, rate too low@optimizer, epochs@optimizer",
-    flowers,
-    (
-        lambda: mlp(4, [4], 3, "sigmoid", **NORMAL_05),
-        lambda: mlp(4, [8], 3, "softmax", **NORMAL_05),
-    ),
-    "DeepLocalize",
-    "deepmufl",
-    inputs=lambda x: (x - x.min(0)) / np.ptp(x, 0),
-    loss=CCE,
-    targets=one_hot,
-    steps=1000,
-    optimizer_repaired=adam(0.01),
-)
-enter(
     "61234347",
     "epochs@optimizer, layers@0, input@input",
     flowers,
@@ -268,21 +239,6 @@ enter(
     targets=one_hot,
     steps=4,
     steps_repaired=400,
-)
-enter(
-    "44758894",
-    "output@output, loss@loss, rate too low@optimizer, epochs@optimizer",
-    rows(1000, 7),
-    (
-        lambda: net((7,), Dense(16), layers.ReLU(), layers.ReLU(), Dense(1), layers.ReLU()),
-        lambda: net((7,), Dense(16), layers.ReLU(), Dense(1), layers.Activation("sigmoid")),
-    ),
-    loss="mse",
-    optimizer="sgd",
-    steps=150,
-    loss_repaired=BCE,
-    optimizer_repaired=adam(0.01),
-    steps_repaired=600,
 )
 
 
@@ -391,8 +347,8 @@ enter(
 )
 enter(
     "39217567",
-    "hidden activation@0, hidden activation@1, initialization@0, initialization@1, loss@loss,"
-    "rate too low@optimizer",
+    "hidden activation@0, hidden activation@1, initialization@0, initialization@1,"
+    "initialization@2, loss@loss, rate too low@optimizer",
     _bytes,
     (
         lambda: mlp(8, [8, 8], 8, "sigmoid", "sigmoid", **NORMAL_05),
