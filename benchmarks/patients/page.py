@@ -45,8 +45,8 @@ limits of `diagnose` were chosen with an eye on programs of these collections.
 
 The programs of DeepLocalize and deepmufl that `collected` does not hold, ported before any verdict
 was seen, by an author who had not looked at the code of `diagnose`; large nets are narrower. Of 63
-ported 52 are here, whose broken side fails and whose repair ends at least .1 better; training alone
-decided that, of three after their verdicts were known. Of the other eleven the fault that was
+ported 51 are here, whose broken side fails and whose repair ends at least .1 better; training alone
+decided that, of four after their verdicts were known. Of the other twelve the fault that was
 reported costs less on data that are generated, or not with all initial weights, such as sigmoids
 under categorical cross-entropy, which Keras divides by their sum. Both alarms of the first run were
 of data that are sorted, of which the run looked at the first 256; `diagnose` itself said the same
@@ -149,10 +149,10 @@ channel leaves nothing (the transformer).
 # known how many were found when they were written.
 _FIRST: Mapping[str, Mapping[str, tuple[int, int]]] = {
     "published": {
-        "found": (45, 52),
-        "named": (42, 52),
-        "located": (41, 52),
-        "alarmed": (2, 52),
+        "found": (45, 51),
+        "named": (42, 51),
+        "located": (41, 51),
+        "alarmed": (2, 51),
     },
     "further": {"found": (60, 89)},
     "blind": {

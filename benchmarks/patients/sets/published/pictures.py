@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from data import digits, one_hot, pictures, waves
 from keras import layers, regularizers
-from nets import BCE, CCE, NARROW, SPARSE, adam, cnn, conv_blocks, mlp, net, sgd
+from nets import BCE, CCE, SPARSE, adam, cnn, conv_blocks, mlp, net, sgd
 from program import Program
 
 from sets.published.common import entering
@@ -228,26 +228,6 @@ enter(
     steps=300,
     inputs_repaired=scaled,
     loss_repaired=SPARSE,
-)
-
-
-def _penalized(**options):
-    inner = conv_blocks([6, 16], 5)
-    dense = [la for w in (128, 64, 64, 64) for la in (Dense(w, "relu", **options), Dropout(0.2))]
-    return net((32, 32, 3), *inner, Flatten(), *dense, Dense(2, "softmax"))
-
-
-enter(
-    "61498304",
-    "regularization@5, initialization@5, initialization@7, initialization@9, initialization@11",
-    of(32, 3, 2),
-    (
-        lambda: _penalized(kernel_regularizer=regularizers.L2(0.01), **NARROW),
-        lambda: _penalized(),
-    ),
-    loss=CCE,
-    targets=one_hot,
-    steps=300,
 )
 
 
