@@ -1,7 +1,7 @@
 """The other programs of the published collections: those that `collected` does not hold.
 
 As there, the keys are the numbers of the questions, and data are generated. Ported without a look
-at any verdict; both sides were trained with three seeds, and a pair is here only if its repair ends
+at any verdict; both sides were trained with up to three seeds; a pair is here only if its repair ends
 at least .1 better with each. Nets that are large are narrower here.
 
 References:

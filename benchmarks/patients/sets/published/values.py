@@ -232,7 +232,7 @@ enter(
 )
 enter(
     "59078187",
-    "output@output, layers@output, dropout@1",
+    "output@output, labels@targets, dropout@1",
     _squares,
     (
         lambda: net((1,), Dense(128, "relu"), Dropout(0.2), Dense(10, "softmax")),
