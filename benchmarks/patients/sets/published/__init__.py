@@ -1,8 +1,8 @@
 """The other programs of the published collections: those that `collected` does not hold.
 
 As there, the keys are the numbers of the questions, and data are generated. Ported without a look
-at any verdict; both sides were trained with up to three seeds; a pair is here only if its repair ends
-at least .1 better with each. Nets that are large are narrower here.
+at any verdict. Both sides were trained, most with three seeds; a pair is here only if its repair
+ends at least .1 better with each. Nets that are large are narrower here.
 
 References:
     Wardat, Le, Rajan 2021, DeepLocalize, https://doi.org/10.1109/ICSE43902.2021.00034
