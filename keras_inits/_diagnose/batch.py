@@ -14,6 +14,8 @@ from keras_inits import _checks
 from keras_inits._diagnose.backends import backend
 from keras_inits._errors import InputError, InputTypeError
 
+SAMPLES = 256  # that are looked at by checks that do not look at all
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -50,7 +52,8 @@ def first_batch(
     """Returns the first batch of `x` as tensors.
 
     Args:
-        x: an array, a list or dict of arrays: all of it; or a `tf.data.Dataset`, a
+        x: an array, a list or dict of arrays: all of it, shuffled as `fit` does where it is more
+            than what all checks look at, since data are often sorted; or a `tf.data.Dataset`, a
             `keras.utils.PyDataset` or a torch `DataLoader` that yields batches `x`, `(x, y)` or
             `(x, y, sample_weight)`: the first one.
         y: targets, next to arrays.
@@ -84,6 +87,8 @@ def first_batch(
         samples = next(t for t in keras.tree.flatten(inputs) if t is not None).shape[0]
         _check_entries(targets, samples, "y")
         _check_entries(weights, samples, "sample_weight")
+        if samples > SAMPLES:
+            inputs, targets, weights = _mixed((inputs, targets, weights), samples)
     if class_weight is not None:
         weights = _by_class(targets, weights, class_weight)
     return Batch(inputs, targets, weights)
@@ -195,6 +200,17 @@ def _check(inputs: Any, finite: bool) -> None:
                 "`x` must be finite; NaN or infinity says nothing about the model. "
                 f"Received: an input of shape {tuple(tensor.shape)} that is not"
             )
+
+
+def _mixed(structure: Any, samples: int) -> Any:
+    """Returns tensors in an order that any part of them stands for the whole."""
+    flat = [t for t in keras.tree.flatten(structure) if t is not None]
+    if not all(backend.is_tensor(t) for t in flat):  # ragged ones
+        return structure
+    order = np.random.default_rng(0).permutation(samples)
+    return keras.tree.map_structure(
+        lambda t: None if t is None else ops.take(t, order, axis=0), structure
+    )
 
 
 def _check_entries(given: Any, samples: int, name: str) -> None:

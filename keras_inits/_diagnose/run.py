@@ -51,7 +51,8 @@ def diagnose(
 
     Args:
         model: a Keras model of any kind.
-        x: a batch as the model takes it, `(batch, ...)`: an array, or a list or dict; or a
+        x: a batch as the model takes it, `(batch, ...)`: an array, or a list or dict; of
+            more than 256 samples in a mixed order, since data are often sorted; or a
             `tf.data.Dataset`, `keras.utils.PyDataset` or torch `DataLoader`, whose first batch is
             taken, with its targets and weights. None: input made up like data (images with a 1/f
             spectrum, tokens by Zipf's law, else standard normal), of 32 samples.

@@ -323,3 +323,15 @@ def test_a_convolution_at_a_border_is_predicted_exactly():
     layer = report["c"]
     assert layer.output.second_moment == pytest.approx(layer.predicted_second_moment, rel=0.02)
     assert ops.shape(convolution.kernel) == (3, 3, 32, 64)
+
+
+def test_samples_that_are_sorted_by_class_are_mixed():
+    """Of more samples than all checks look at, the first ones may be of one class alone."""
+    y = np.repeat([0, 1], 400)
+    x = (rng.standard_normal((800, 4)) + 2 * y[:, None]).astype("float32")
+    model = keras.Sequential(
+        [keras.Input((4,)), layers.Dense(16, "relu"), layers.Dense(1, "sigmoid")]
+    )
+    model.compile("adam", "binary_crossentropy")
+    assert ki.diagnose(model, x, y).ok
+    assert [f.kind for f in ki.diagnose(model, x[:300], y[:300]).findings] == ["labels"]

@@ -2,6 +2,7 @@
 
 - `collected`: what people asked about and the research on fault diagnosis gathered, each with its
   repair.
+- `published`: the others of those collections, ported later and without a look at any verdict.
 - `further`: our own of the same kinds.
 - `healthy`: programs that train well, as in Keras's examples.
 - `blind`, `blind-second` to `blind-fifth`, `blind-seventh` and `blind-eighth`, each with its
@@ -27,6 +28,7 @@ from sets import (
     fourth,
     further,
     healthy,
+    published,
     second,
     seventh,
     third,
@@ -37,6 +39,7 @@ SETS: dict[str, dict[str, Program]] = {
     "collected": collected.BROKEN,
     "further": further.BROKEN,
     "healthy": healthy.HEALTHY,
+    "published": published.BROKEN,
     "blind": first.BROKEN,
     "blind-healthy": first.HEALTHY,
     "blind-second": second.BROKEN,

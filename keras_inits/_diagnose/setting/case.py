@@ -9,13 +9,13 @@ import numpy as np
 from keras import ops
 
 from keras_inits._diagnose.backends import backend
+from keras_inits._diagnose.batch import SAMPLES
 from keras_inits._diagnose.seen.objective import objective
 from keras_inits._diagnose.setting.end.ends import ends
 from keras_inits._diagnose.setting.entrance.entrances import Meeting
 from keras_inits._diagnose.setting.plain import End, LossKind, Targets, loss_kind, targets_of
 from keras_inits._diagnose.setting.trials.steps import Copy
 
-SAMPLES = 256  # of the batch that are looked at
 FEW_SAMPLES = 8  # enough to see the shape and the range of an output
 
 

@@ -8,9 +8,10 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_inits._diagnose.batch import SAMPLES
 from keras_inits._diagnose.setting import by_steps, compiling, measured
 from keras_inits._diagnose.setting.between import hidden, noise
-from keras_inits._diagnose.setting.case import SAMPLES, Case
+from keras_inits._diagnose.setting.case import Case
 from keras_inits._diagnose.setting.end import linearity, output
 from keras_inits._diagnose.setting.entrance import adopted, lookups, scales
 from keras_inits._diagnose.setting.entrance.entrances import (

@@ -140,6 +140,19 @@ def test_two_inputs_that_are_one_are_named_where_they_are_compared(twins):
     assert not twins or findings[0].where[0] == "input"
 
 
+@pytest.mark.parametrize("hidden", ["sigmoid", "tanh"])
+def test_sigmoids_in_a_row_that_nothing_gets_through_are_named(hidden):
+    """Of a wave that other activations do not learn in the few steps of a trial either."""
+    keras.utils.set_random_seed(0)
+    x = np.linspace(0, 1, 256, dtype="float32")[:, None]
+    narrow = keras.initializers.RandomUniform(-0.05, 0.05, seed=1)
+    inner = [layers.Dense(20, hidden, kernel_initializer=narrow) for _ in range(3)]
+    model = keras.Sequential([keras.Input((1,)), *inner, layers.Dense(1)])
+    found = _diagnosed(model, x, 0.5 + 0.5 * np.sin(20 * x - 10), "mse", "sgd")
+    told = [f.where for f in found if f.kind == "hidden activation"]
+    assert told == [tuple(layer.name for layer in inner)] * (hidden == "sigmoid")
+
+
 def test_heads_that_start_at_zero_answer_after_some_steps():
     keras.utils.set_random_seed(0)
     inner = [layers.Dense(32, "relu"), layers.Dense(4, "softmax", kernel_initializer="zeros")]

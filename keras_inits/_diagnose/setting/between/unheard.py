@@ -1,19 +1,24 @@
 """Nets whose answers are the same for all samples, before and after steps: nothing reaches them.
 
-So it is where gates of a softmax shrink each channel to its share of 1, where the sum over a
-softmax is taken, or where two inputs that are the same are compared.
+So it is where sigmoids between layers, or gates of a softmax, shrink what differs, where the sum
+over a softmax is taken, or where two inputs that are the same are compared.
 """
 
 import itertools
+import math
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_inits._diagnose.seen.traits import activation_of
 from keras_inits._diagnose.seen.watching import watching
 from keras_inits._diagnose.setting import measured
+from keras_inits._diagnose.setting.reading import tensors_of
+from keras_inits._diagnose.setting.remedies import set_on
 from keras_inits._diagnose.setting.trials.tries import Tries
+from keras_inits._keras_internals import all_layers
 from keras_inits._reporting import Finding
 
 # Of what targets differ by, or of probabilities and logits: answers differ by less.
@@ -21,6 +26,7 @@ SAME = 1e-4
 FASTER = 10.0  # times the rate, as good as a far longer trial
 # Of what a layer is given, what of it differs between samples behind the layer.
 SHRINKS = 0.1
+_SIGMOIDS = ("sigmoid", "hard_sigmoid")
 
 
 def check(tries: Tries) -> tuple[Finding, ...]:
@@ -50,7 +56,11 @@ def check(tries: Tries) -> tuple[Finding, ...]:
         f"{after[0]:.2g}, at {FASTER:g} times the rate by {after[1]:.2g} (limit {SAME * scale:.2g})"
     )
     numbers = {"before": before, "after": after[0]}
-    return (_of_twins(given, proof, numbers) or _of_layers(heard, proof, numbers),)
+    return (
+        _of_twins(given, proof, numbers)
+        or _of_sigmoids(case.model, heard, proof, numbers)
+        or _of_layers(heard, proof, numbers),
+    )
 
 
 def _of_twins(given: list[np.ndarray], proof: str, numbers: dict[str, float]) -> Finding | None:
@@ -66,6 +76,34 @@ def _of_twins(given: list[np.ndarray], proof: str, numbers: dict[str, float]) ->
                 numbers=numbers,
             )
     return None
+
+
+def _of_sigmoids(
+    model: keras.Model, heard: "Heard", proof: str, numbers: dict[str, float]
+) -> Finding | None:
+    """Returns the finding that sigmoids between layers leave a tenth of what differs, or less."""
+    ends = {id(tensor) for tensor in tensors_of(model, "outputs")}
+    squashed = [
+        layer
+        for layer in all_layers(model)
+        if getattr(activation_of(layer), "__name__", "") in _SIGMOIDS
+        and heard.ratio(layer.name) < 1
+        and not any(id(tensor) in ends for tensor in tensors_of(layer, "output"))
+    ]
+    left = math.prod(heard.ratio(layer.name) for layer in squashed)
+    if left > SHRINKS:
+        return None
+    return Finding(
+        kind="hidden activation",
+        where=tuple(layer.name for layer in squashed),
+        evidence=f"{proof}; behind these layers what differs is {left:.2g} times what it was",
+        consequence=(
+            "A sigmoid's slope is 1/4 at most, and its mean is 1/2: of several in a row nothing "
+            "of the input reaches the answers, and no gradient comes back"
+        ),
+        remedy=set_on(model, squashed, "activation", "keras.activations.relu"),
+        numbers=numbers | {"left": left},
+    )
 
 
 def _of_layers(heard: "Heard", proof: str, numbers: dict[str, float]) -> Finding:
@@ -114,6 +152,10 @@ class Heard:
     def shrinking(self) -> tuple[str, ...]:
         """Returns the names of the layers behind which a tenth of what differs is left, or less."""
         return tuple(dict.fromkeys(name for name, ratio in self._ratios if ratio < SHRINKS))
+
+    def ratio(self, name: str) -> float:
+        """Returns by how much a layer shrinks what differs; 1 of one that was not called."""
+        return min((ratio for called, ratio in self._ratios if called == name), default=1.0)
 
     def worst(self) -> str:
         """Returns words for the layer that shrinks it most."""
