@@ -32,7 +32,7 @@ def test_a_row_that_fails_is_named_and_the_others_stay(benchmarks, monkeypatch):
     found = {"import": run._in_a_process("import", True), "normal": (0.5, 1.0, 0.5)}
     failed, measured = run.table(found).splitlines()[-2:]
     assert failed == "| `import keras_inits` | | `import keras`: failed | |"
-    assert measured.endswith("| 500 ms | Keras's `he_normal`: 1 s | 0.5 |")
+    assert measured.endswith("| 500\u00a0ms | Keras's `he_normal`: 1\u00a0s | 0.5 |")
 
 
 def test_what_was_measured_is_kept_and_errors_too(benchmarks, tmp_path):
