@@ -3,6 +3,7 @@
 import functools
 import inspect
 import math
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,15 @@ from keras_inits._schemes.sampling import stream
 
 # Reading a shape takes as long as filling a small bias; models repeat their shapes.
 _geometry = functools.lru_cache(maxsize=256)(KernelGeometry.from_shape)
+
+
+def _whole_products() -> AbstractContextManager[Any]:
+    """Returns a context in which JAX multiplies float32 in float32, not in TF32 as on a GPU."""
+    if keras.backend.backend() != "jax":
+        return nullcontext()
+    import jax
+
+    return jax.default_matmul_precision("highest")
 
 
 class Scheme(keras.initializers.Initializer):
@@ -116,7 +126,8 @@ class Scheme(keras.initializers.Initializer):
         """
         dtype = checks.dtype(dtype)
         working = self.working_dtype(dtype)
-        values = self.sample(geometry, working, stream(seed))
+        with _whole_products():
+            values = self.sample(geometry, working, stream(seed))
         return values if working == dtype else ops.cast(values, dtype)
 
     def sample(self, geometry: KernelGeometry, dtype: str, seed: Any) -> Any:
