@@ -3,7 +3,7 @@
 import functools
 import inspect
 import math
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from keras_inits._schemes.sampling import stream
 _geometry = functools.lru_cache(maxsize=256)(KernelGeometry.from_shape)
 
 
-def _whole_products() -> AbstractContextManager[Any]:
+def _whole_products() -> Any:
     """Returns a context in which JAX multiplies float32 in float32, not in TF32 as on a GPU."""
     if keras.backend.backend() != "jax":
         return nullcontext()
