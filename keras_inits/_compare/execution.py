@@ -80,7 +80,7 @@ class Execution:
         """Returns how many threads share a chunk."""
         if self.threads is not None:
             return self.threads
-        return min(MOST_THREADS, _processors()) if _on_processors() else 1
+        return min(MOST_THREADS, _processors()) if on_processors() else 1
 
 
 def one_thread_per_operation() -> None:
@@ -99,7 +99,7 @@ def one_thread_per_operation() -> None:
             tf.config.threading.set_intra_op_parallelism_threads(1)
 
 
-def _on_processors() -> bool:
+def on_processors() -> bool:
     """Returns whether models are computed on processors, which threads can share."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf  # not needed by the plugin, and slow to load

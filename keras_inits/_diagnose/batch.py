@@ -14,7 +14,7 @@ from keras_inits import _checks
 from keras_inits._diagnose.backends import backend
 from keras_inits._errors import InputError, InputTypeError
 
-SAMPLES = 256  # that are looked at by checks that do not look at all
+SAMPLES = 256  # of a batch, for the checks that need not look at all of it
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from keras_inits._compare.data import sample_count, take
 from keras_inits._compare.engines.base import Numbers, Population
 from keras_inits._compare.engines.turns import convolves, reads_sequences
+from keras_inits._compare.execution import on_processors
 from keras_inits._compare.vectorizing import traced
 
 # Of 40 dense nets on two processors, those of 25,000 weights took half the time as one, those of
@@ -29,7 +30,7 @@ class JaxPopulation(Population):
     def part_size(cls, model: keras.Model, members: int, threads: int) -> int:
         """Returns 1 for models that are faster apart, else all: XLA has threads of its own."""
         large = model.count_params() > MANY_WEIGHTS
-        apart = _on_cpu() and (large or convolves(model) or reads_sequences(model))
+        apart = on_processors() and (large or convolves(model) or reads_sequences(model))
         return 1 if apart else members
 
     def _stack_axes(self) -> list[int]:
@@ -66,17 +67,14 @@ class JaxPopulation(Population):
                 shared.compiled[key] = lowered.compile()
             return shared.compiled[key]
 
+        by_steps = _by_steps(self._model)
+        train = jax.jit(self._train_step if by_steps else self._train_epoch, donate_argnums=0)
         for rows in self._rows(0):
-            key = (rows.shape, *self._slots)
-            if _by_steps(self._model):
-                step = jax.jit(self._train_step, donate_argnums=0)
-                step = compiled(key, step, self._moving, shared.train, rows[0])
-                functions[rows.shape] = functools.partial(_step_by_step, step)
-            else:
-                train = jax.jit(self._train_epoch, donate_argnums=0)
-                functions[rows.shape] = compiled(key, train, self._moving, shared.train, rows)
+            key, given = (rows.shape, *self._slots), rows[0] if by_steps else rows
+            made = compiled(key, train, self._moving, shared.train, given)
+            functions[rows.shape] = functools.partial(_step_by_step, made) if by_steps else made
+        evaluate = jax.jit(self._evaluate_all)
         for name, pair in shared.evaluation.items():
-            evaluate = jax.jit(self._evaluate_all)
             key = (name, self._size)
             functions[name] = compiled(key, evaluate, *self._moving[:2], pair)
         return functions
@@ -170,13 +168,7 @@ def _by_steps(model: keras.Model) -> bool:
     Inside of a loop XLA does not know the gradient of a convolution as one: on a CPU that takes
     several times as long.
     """
-    return _on_cpu() and convolves(model)
-
-
-def _on_cpu() -> bool:
-    import jax  # not needed by the plugin, and slow to load
-
-    return bool(jax.default_backend() == "cpu")
+    return on_processors() and convolves(model)
 
 
 def _step_by_step(step: Callable[..., Any], moving: Any, data: Any, batches: Any) -> Any:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from keras_inits._compare.data import sample_count, take
 from keras_inits._compare.engines.base import Numbers, Population
 from keras_inits._compare.engines.turns import convolves
+from keras_inits._compare.execution import on_processors
 from keras_inits._compare.vectorizing import traced
 
 
@@ -22,9 +23,7 @@ class TensorFlowPopulation(Population):
         Of K convolutions `vectorized_map` makes a loop over them for each, and stacks what comes
         out; on a CPU one loop over whole models takes half of the time.
         """
-        import tensorflow as tf  # not needed by the plugin, and slow to load
-
-        return not tf.config.list_physical_devices("GPU") and convolves(self._model)
+        return on_processors() and convolves(self._model)
 
     def _place(self, weights: Sequence[keras.Variable], states: Sequence[NDArray[Any]]) -> None:
         import tensorflow as tf  # not needed by the plugin, and slow to load

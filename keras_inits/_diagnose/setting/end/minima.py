@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_inits._diagnose.setting.end.asked import ASKED_SAMPLES, SEED, Asked, same
+from keras_inits._diagnose.setting.end.asked import SEED, Asked, same
 from keras_inits._diagnose.setting.end.direction import (
     LEAST_FALL,
     UNSURE,
@@ -132,11 +132,11 @@ def unbounded(asked: Asked) -> Finding | None:
     A loss of errors stays as it is where targets and answers are moved by the same amount; a
     critic's, or the gain of an action, does not.
     """
-    y, targets, end, loss, _ = asked
+    _, targets, end, loss, _ = asked
     if end.activation in PROBABILITIES or targets.distinct <= VALUES:
         return None
-    shape = (min(len(y), ASKED_SAMPLES), *end.shape[1:])
-    some = y[: shape[0]].astype(keras.config.floatx())
+    some = asked.some.astype(keras.config.floatx())
+    shape = (len(some), *end.shape[1:])
     truth, spread = some.reshape(shape), float(some.std())
     off = truth + spread * np.random.default_rng(SEED).standard_normal(shape).astype(some.dtype)
     if not spread or not same(loss(some, off), loss(some + spread, off + spread)):

@@ -13,7 +13,6 @@ import numpy as np
 from keras import ops
 
 from keras_inits._diagnose.setting.end.asked import (
-    ASKED_SAMPLES,
     CLOSE,
     SEED,
     TELLS_APART,
@@ -55,8 +54,8 @@ def check(asked: Asked) -> list[Finding]:
 
 def _ordered(asked: Asked) -> Finding | None:
     """Returns the finding that the loss is another one for the same samples in another order."""
-    y, _, end, loss, _ = asked
-    some = y[:ASKED_SAMPLES]
+    _, _, end, loss, _ = asked
+    some = asked.some
     made = answers(len(some), end)
     orders = [np.random.default_rng(SEED + by).permutation(len(some)) for by in range(3)]
     given, again = loss(some, made), loss(some, made)
@@ -90,7 +89,7 @@ def _swapped(asked: Asked) -> Finding | None:
     y, targets, end, loss, _ = asked
     if end.activation not in PROBABILITIES or not targets.binary:
         return None  # of shares, the divergence from targets may be meant
-    some = y[:ASKED_SAMPLES]
+    some = asked.some
     made = answers(len(y), end)[: len(some)]
     truth = some.astype(made.dtype).reshape(made.shape)
     value = loss(some, made)
@@ -167,7 +166,7 @@ def _unused(asked: Asked) -> Finding | None:
         or not end.reference
     ):
         return None
-    some = y[:ASKED_SAMPLES]
+    some = asked.some
     turned = (targets.high + targets.low - some.astype(float)).astype(y.dtype)
     made = answers(len(some), end)
     values = [loss(some, made), loss(some[::-1], made), loss(turned, made)]
