@@ -6,12 +6,21 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import get_args
 
 import keras
 import numpy as np
 import pytest
 
 import keras_inits
+from keras_inits._finding_kinds import (
+    RemarkKind,
+    SettingKind,
+    SignalKind,
+    StartKind,
+    TrainingKind,
+    WeightKind,
+)
 from keras_inits._recipes.recipe import _recipes
 
 PAGES = Path(__file__).parents[1] / "docs"
@@ -52,6 +61,21 @@ def test_a_broken_net_is_found_and_mended(capsys):
     assert space["report"].findings[0].kind == "output activation"
     assert "probabilit" in capsys.readouterr().out
     assert space["monitor"].history
+
+
+def test_every_kind_of_finding_is_explained_in_the_order_of_reports(capsys):
+    run("findings")
+    assert "constant kernel" in capsys.readouterr().out
+    sections = re.split(r"^## ", (PAGES / "findings.md").read_text(), flags=re.MULTILINE)[1:]
+    explained = [re.findall(r"^\| ([a-z -]+) \|", part, re.MULTILINE) for part in sections]
+    signal, setting, weights, starts, training = (
+        list(get_args(kinds))
+        for kinds in (SignalKind, SettingKind, WeightKind, StartKind, TrainingKind)
+    )
+    assert explained[:3] == [signal, setting, weights]
+    assert [sorted(kinds) for kinds in explained[3:]] == [sorted(starts), sorted(training)]
+    remarks = sections[2].rpartition("Remarks")[2]
+    assert all(f"{kind} (" in remarks for kind in get_args(RemarkKind))
 
 
 def test_starts_are_compared_and_more_seeds_join(capsys):

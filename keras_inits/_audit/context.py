@@ -17,7 +17,7 @@ from keras_inits._keras_internals import all_layers
 from keras_inits._layers import OwnedWeight
 from keras_inits._layers.activations import HOMOGENEOUS
 from keras_inits._layers.kinds import Kind, is_a
-from keras_inits._layers.scales import SCALES, scale_offset
+from keras_inits._layers.scales import SCALES, epsilon_of, scale_offset
 from keras_inits._wiring import Call, Wiring, wiring
 from keras_inits._wiring.steps import variables_of
 
@@ -122,7 +122,11 @@ class Surroundings:
             or ignores_scale(found, first, owned)
             or all(_is_normalized(found, c, _size(owned.weight)) for c in calls),
             epsilon=max(
-                (_epsilon(found, n) for c in calls for n in found.normalized_after(c)),
+                (
+                    epsilon_of(found.subjects[n.index], EPSILON)
+                    for c in calls
+                    for n in found.normalized_after(c)
+                ),
                 default=EPSILON,
             ),
             normalized_later=all(c.index in ways.normalized_later for c in calls),
@@ -228,10 +232,6 @@ class _Ways:
 
 def _is_zero(value: Any) -> bool:
     return keras.ops.is_tensor(value) and not keras.ops.any(value)
-
-
-def _epsilon(found: Wiring, normalization: Call) -> float:
-    return float(getattr(found.subjects[normalization.index], "epsilon", EPSILON))
 
 
 def _is_normalized(found: Wiring, call: Call, size: float) -> bool:

@@ -1,5 +1,6 @@
 """What the numbers that a normalization keeps stand for: scales and statistics."""
 
+from numbers import Real
 from typing import Any
 
 import keras
@@ -22,6 +23,24 @@ def are_at_start(mean: Any, variance: Any) -> bool:
     """
     shift, spread = (keras.ops.convert_to_numpy(values) for values in (mean, variance))
     return not np.any(shift) and bool(np.all(spread == 1))
+
+
+def epsilon_of(normalization: Any, unknown: float = 0.0) -> float:
+    """Returns what a normalization, a layer or an operation, adds to the variance.
+
+    Args:
+        normalization: a layer or an operation.
+        unknown: what to return for one that says nothing of it.
+
+    >>> epsilon_of(keras.layers.LayerNormalization(epsilon=1e-5)), epsilon_of(object(), unknown=0.5)
+    (1e-05, 0.5)
+    """
+    for name in ("epsilon", "eps"):
+        if hasattr(normalization, name):
+            value = getattr(normalization, name)
+            value = keras.config.epsilon() if value is None else value  # as operations take None
+            return float(value) if isinstance(value, Real) else unknown
+    return unknown
 
 
 def scale_offset(layer: Any, shape: tuple[int, ...]) -> float:

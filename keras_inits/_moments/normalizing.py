@@ -6,6 +6,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 
+from keras_inits._layers.scales import epsilon_of
 from keras_inits._moments.place import Place
 from keras_inits._moments.signal import Signal, normal
 
@@ -25,7 +26,7 @@ def normalized(place: Place) -> Signal:
     centred = isinstance(subject, _CENTRING) or name in ("LayerNorm", "BatchNorm")
     values = signal.values - signal.mean if centred else signal.values
     square = float(np.mean(values**2))
-    size = square + float(getattr(subject, "epsilon", 0.0) or 0.0)
+    size = square + epsilon_of(subject)
     if name in ("UnitNormalization", "Normalize"):
         size = square * place.call.shape[-1]  # the norm of a vector is 1
     if not size > 0:
@@ -45,7 +46,7 @@ def _without_constants(place: Place, signal: Signal) -> Signal:
     variance = signal.second_moment * kept
     if not variance > 0:
         return signal.scaled(0.0)
-    size = variance + float(getattr(place.subject, "epsilon", 0.0) or 0.0)
+    size = variance + epsilon_of(place.subject)
     alike = min(1.0, max(0.0, signal.alike - signal.common) / kept)
     made = normal(place.power * variance / size, alike, place.call.index, signal.reason)
     return replace(made, constant=0.0)

@@ -274,6 +274,7 @@ SOUND |= {
     "a scale that a norm written out takes away": lambda: before(
         lambda y: y / ops.norm(y, axis=-1, keepdims=True)
     ),
+    "a scale that an operation of Keras takes away": lambda: before(ops.normalize),
     "a scale that spectral normalization takes away": lambda: stack(
         layers.SpectralNormalization(
             layers.Dense(64, "relu", kernel_initializer=RandomNormal(0, 3.0))

@@ -11,6 +11,7 @@ import keras
 from keras_inits._diagnose.seen.calls import Call
 from keras_inits._diagnose.seen.statistics import TensorStatistics
 from keras_inits._layers.kinds import Kind
+from keras_inits._layers.scales import epsilon_of
 from keras_inits._wiring import Wiring, wiring
 from keras_inits._wiring.graph import Call as Place
 
@@ -134,8 +135,7 @@ def takes_scale_away(
 
 
 def _sets_scale(layer: Any, inputs: TensorStatistics | None, most: float) -> bool:
-    epsilon = getattr(layer, "epsilon", 0.0)
-    if inputs is None or not isinstance(epsilon, float | int):
+    if inputs is None:
         return True
     rms = isinstance(layer, keras.layers.RMSNormalization | keras.layers.UnitNormalization)
-    return (inputs.second_moment if rms else inputs.std**2) > epsilon / most**2
+    return (inputs.second_moment if rms else inputs.std**2) > epsilon_of(layer) / most**2

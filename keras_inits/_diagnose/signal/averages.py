@@ -18,6 +18,7 @@ from keras_inits._diagnose.seen.traits import together
 from keras_inits._diagnose.signal.evidence import Evidence
 from keras_inits._diagnose.signal.remedies import reference, replaced
 from keras_inits._layers.kinds import Kind, is_a
+from keras_inits._layers.scales import epsilon_of
 from keras_inits._reporting import Finding
 
 Found = Iterator[tuple[int | None, Finding]]
@@ -40,7 +41,7 @@ def too_few(evidence: Evidence) -> Found:
         centred = not isinstance(layer, _OF_SIZE)
         size = given.std**2 if centred else given.second_moment
         nothing = centred and values == 1
-        sign = (values == 1 + centred) and getattr(layer, "epsilon", 0.0) <= _SIGN * size
+        sign = (values == 1 + centred) and epsilon_of(layer) <= _SIGN * size
         if not nothing and not sign:
             continue
         if isinstance(layer, keras.layers.BatchNormalization) and not _is_of_batch(layer, call):

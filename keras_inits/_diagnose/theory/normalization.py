@@ -19,7 +19,7 @@ from keras_inits._diagnose.seen.calls import Call
 from keras_inits._diagnose.seen.traits import together
 from keras_inits._diagnose.theory.given import Given, mean_square
 from keras_inits._diagnose.theory.laws import Back, Moments
-from keras_inits._layers.scales import scale_of_rms, scale_offset
+from keras_inits._layers.scales import epsilon_of, scale_of_rms, scale_offset
 
 Array = NDArray[np.float64]
 
@@ -48,7 +48,7 @@ def normalized(given: Given) -> Moments | None:
 def _shares(given: Given, law: Moments) -> np.ndarray | None:
     """Returns size / (size + epsilon) of what is normalized together: 1 but for epsilon."""
     layer, call = given.node.subject, given.node.call
-    epsilon = _epsilon(layer)
+    epsilon = epsilon_of(layer)
     assert call is not None
     assert call.inputs is not None
     if _is_rms(layer, call):
@@ -74,10 +74,6 @@ _CENTRING = (
 def _is_rms(layer: Any, call: Call) -> bool:
     """Returns whether a layer divides each site by its root mean square, Keras's or another."""
     return not isinstance(layer, _CENTRING) and scale_of_rms(layer, call.output.shape) is not None
-
-
-def _epsilon(layer: Any) -> float:
-    return float(getattr(layer, "epsilon", getattr(layer, "eps", 0.0)))
 
 
 def is_frozen(layer: Any, *, training: bool) -> bool:
@@ -176,7 +172,7 @@ def _of_sites(layer: Any, call: Call, columns: Array | None, *, centred: bool) -
     if columns is None or not isinstance(axis, int) or axis % rank != rank - 1:
         return _plain(layer, call, lost=lost)
     values = columns - columns.mean(axis=1, keepdims=True) if centred else columns
-    sizes = np.mean(values**2, axis=1) + _epsilon(layer)
+    sizes = np.mean(values**2, axis=1) + epsilon_of(layer)
     if not np.all(sizes > 0):
         return None
     slopes = 1 / sizes
@@ -200,7 +196,7 @@ def _plain(layer: Any, call: Call, *, lost: int) -> Back | None:
     """Returns the factor where only the mean of all variances is known."""
     assert call.inputs is not None
     size = call.inputs.second_moment if lost == 1 else call.inputs.std**2
-    size += _epsilon(layer)
+    size += epsilon_of(layer)
     if not size > 0:
         return None
     count = together(layer, call.output.shape) or call.output.units
