@@ -33,7 +33,14 @@ from keras_inits._diagnose.setting.rate.schedules import inner, momentum_of
 from keras_inits._diagnose.setting.target import imbalance, marked
 from keras_inits._diagnose.setting.trials import weighing
 from keras_inits._diagnose.setting.trials.steps import Trial
-from keras_inits._diagnose.setting.trials.tries import BUDGET, LAYERS, UNTAUGHT, Tries
+from keras_inits._diagnose.setting.trials.tries import (
+    BUDGET,
+    FEW,
+    FEW_STEPS,
+    LAYERS,
+    UNTAUGHT,
+    Tries,
+)
 from keras_inits._finding_kinds import SettingKind
 from keras_inits._reporting import Finding
 
@@ -111,12 +118,8 @@ def judged(
     """
     tries = Tries(case, best)
     penalties, found = measured.penalties(tries), [*found, *measured.decay(tries)]
-    if tries.cost > BUDGET or tries.layers > LAYERS:
-        note = (
-            f"no steps were tried: {tries.steps} of them through {tries.layers} layers are "
-            f"{tries.cost:.1g} multiplications (limits {LAYERS} and {BUDGET:.0g})"
-        )
-        return Setting(ordered([*found, *penalties, *scales.unproved(suspects)]), (note,))
+    if tries.is_large:
+        return _of_few_steps(tries, [*found, *penalties, *scales.unproved(suspects)])
     if not np.isfinite(tries.own.start):  # no step is to blame
         return Setting(ordered([*found, *_of_no_number(tries, suspects), *penalties]))
     penalties, notes = added_losses.acquitted(tries, penalties)
@@ -133,6 +136,20 @@ def judged(
     setting = Setting(ordered(found), tuple(notes), _first_steps(tries), of_weights=of_weights)
     unbounded = any(map(hidden.is_unbounded, found))
     return replace(setting, weigh=hidden.without_sizes) if unbounded else setting
+
+
+def _of_few_steps(tries: Tries, found: Sequence[Finding]) -> Setting:
+    """Returns the setting of a training of which only a few steps are tried."""
+    size = f"{tries.layers} layers and {tries.cost:.1g} multiplications of {tries.steps} steps"
+    if tries.is_too_large:
+        return Setting(ordered(found), (f"no steps were tried, of {size} (limit {BUDGET:.0g})",))
+    best, rate = tries.best or 0.0, tries.rate
+    high = rates.thrown(tries.few(rate.value), tries.few, best, scheduled=rate.scheduled)
+    note = (
+        f"{FEW_STEPS} steps on {FEW} samples were tried, which show a rate that is far too high "
+        f"and little else: of {size} (limits {LAYERS} and {BUDGET:.0g})"
+    )
+    return Setting(ordered([*found, *high]), (note,))
 
 
 def _of_no_number(tries: Tries, suspects: Sequence[Suspect]) -> list[Finding]:

@@ -119,6 +119,25 @@ def too_high(
     return _stays(own, attempt, scheduled, momentum)
 
 
+def thrown(
+    own: Trial, attempt: Callable[..., Trial], best: float, *, scheduled: bool = False
+) -> list[Finding]:
+    """Returns the finding that very few steps throw the loss far up, and at smaller rates do not.
+
+    Args:
+        own: the trial at the compiled rate.
+        attempt: returns the trial at another.
+        best: the loss of the best constant guess; 0 where it is not known. Below it a loss may be
+            thrown up by chance.
+        scheduled: whether the rate is that of a schedule.
+    """
+    level = max(own.start, best)
+    if not (own.end > RISES * level and max(*own.losses, own.end) > PEAK * level):
+        return []
+    found = too_high(own, attempt, scheduled=scheduled)
+    return [found] if found else []
+
+
 def _stays(
     own: Trial, attempt: Callable[..., Trial], scheduled: bool, momentum: float
 ) -> Finding | None:

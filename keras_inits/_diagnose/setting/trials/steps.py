@@ -63,6 +63,7 @@ class Copy:
             Losses before and after them are whole.
         constrained: whether the steps keep the constraints on weights.
         thawed: frozen variables that the steps train as well.
+        eagerly: whether nothing is compiled: of few steps, which take less time than compiling.
     """
 
     def __init__(
@@ -73,8 +74,10 @@ class Copy:
         weakened: float = 0.0,
         constrained: bool = True,
         thawed: Sequence[keras.Variable] = (),
+        eagerly: bool = False,
     ) -> None:
         self.model = model
+        self.eagerly = eagerly or bool(getattr(model, "run_eagerly", False))
         self.objective = objective
         self.weakened = weakened
         self.trained = [*model.trainable_variables, *thawed]
@@ -110,8 +113,7 @@ class Copy:
             state = [] if optimizer is None else optimizer.variables
             return [*self.shadows, *self.statistics, *state]
 
-        eagerly = bool(getattr(self.model, "run_eagerly", False))
-        return backend.compiled(function, variables, eagerly=eagerly)
+        return backend.compiled(function, variables, eagerly=self.eagerly)
 
     def inside(self, values: Sequence[Any]) -> Any:
         """Returns the context in which the model runs on values in the place of its variables."""

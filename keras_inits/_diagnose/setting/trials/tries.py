@@ -1,7 +1,7 @@
 """Trial steps of one training: as it is, or with one thing of it changed."""
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,8 +14,10 @@ from keras_inits._diagnose.setting.rate.schedules import Rate, rate_of, steps_of
 from keras_inits._diagnose.setting.trials import starts, weighing
 from keras_inits._diagnose.setting.trials.steps import BATCH, Copy, Trial
 
-BUDGET = 1e11  # multiplications of the steps of one trial: seconds on two cores
-LAYERS = 100  # the graph of more takes longer to make than to run
+BUDGET = 1e12  # multiplications of the steps of one trial: some ten seconds on two cores
+LONGER_BUDGET = 1e10  # of a trial, for a longer one to be done as well
+LAYERS = 100  # that are trained: the graph of more takes longer to make than to run
+FEW_STEPS, FEW = 4, 8  # of what costs more: steps, each on the same few samples
 MOST_STEPS = 200  # of a trial, of the longer ones as well
 UNTAUGHT, TAUGHT = 0.9, 0.5  # of the loss of a guess: next to nothing was learned, and something
 FEWEST_PARTED = 32  # samples of which every other one is left out of a trial
@@ -42,7 +44,7 @@ class Tries:
         optimizer: the compiled one.
         rate: its learning rate.
         steps: of one trial.
-        layers: of the model.
+        layers: of the model, that are trained.
         cost: of one trial, in multiplications.
         spent: how many steps were done.
     """
@@ -65,7 +67,30 @@ class Tries:
     def longer(self) -> int:
         """How many steps a longer trial has; 0 where it would cost too much."""
         most = max(self.steps, min(weighing.LONGER_TRIAL * self.steps, MOST_STEPS))
-        return most if self.cost < BUDGET / 10 else 0
+        return most if self.cost < LONGER_BUDGET else 0
+
+    @functools.cached_property
+    def few(self) -> Callable[[float], Trial]:
+        """Returns from a rate to a trial of a few steps on few samples, of a model that is large.
+
+        What they do at a rate that is good says little: on one batch losses rise and fall. At one
+        that is far too high they are thrown up.
+        """
+        case, copy = self.case, self.new_copy(eagerly=self.layers > LAYERS)
+        given = keras.tree.map_structure(
+            lambda t: None if t is None else t[:FEW], (case.x, case.y, case.sample_weight)
+        )
+        return lambda rate: self.attempt(rate, *given, steps=FEW_STEPS, copy=copy)
+
+    @property
+    def is_large(self) -> bool:
+        """Whether a trial would take minutes."""
+        return self.cost > BUDGET or self.layers > LAYERS
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether a few steps on few samples would take as long."""
+        return self.cost * (FEW_STEPS * FEW) / (self.steps * BATCH) > BUDGET
 
     @functools.cached_property
     def own_longer(self) -> Trial:
@@ -190,10 +215,11 @@ class Tries:
 
 
 def work(model: keras.Model) -> tuple[int, float]:
-    """Returns how many layers a model has, and roughly its multiplications for one sample.
+    """Returns how many layers of a model are trained, and roughly its multiplications for a sample.
 
     Each kernel once for each place it is applied at, three times (forward, and back to weights and
-    to inputs); of layers whose output shape is not known, for one place.
+    to inputs) but for those of frozen layers; of layers whose output shape is not known, for one
+    place.
     """
     layers, total = 0, 0.0
     for layer in model.layers:
@@ -201,7 +227,7 @@ def work(model: keras.Model) -> tuple[int, float]:
             inner, cost = work(layer)
             layers, total = layers + inner, total + cost
             continue
-        layers += 1
+        layers += layer.trainable
         if isinstance(layer, keras.layers.Embedding):
             continue
         size = sum(np.prod(w.shape) for w in layer.weights if len(w.shape) > 1)
@@ -210,5 +236,5 @@ def work(model: keras.Model) -> tuple[int, float]:
             places = np.prod([n or 1 for n in shape[1:-1]], initial=1.0)
         except (AttributeError, ValueError):
             places = 1.0
-        total += 3.0 * float(size) * float(places)
+        total += (3.0 if layer.trainable else 1.0) * float(size) * float(places)
     return layers, total
