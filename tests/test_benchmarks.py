@@ -51,38 +51,40 @@ def test_what_was_measured_is_kept_and_errors_too(benchmarks, tmp_path):
 
 
 @pytest.fixture
-def mutants(monkeypatch):
+def mutation(monkeypatch):
     monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "benchmarks" / "patients"))
-    return importlib.import_module("mutants")
+    return lambda name: importlib.import_module(f"mutation.{name}")
 
 
-def test_a_mutant_differs_from_its_base_in_what_its_operator_changes(mutants):
-    (program,) = mutants.mutant("table-classes", "rate up", "100")
+def test_a_mutant_differs_from_its_base_in_what_its_operator_changes(mutation):
+    mutant = mutation("making").mutant
+    (program,) = mutant("table-classes", "rate up", "100")
     made, _ = program.build(0)
     assert made.optimizer.get_config()["learning_rate"] == pytest.approx(0.1)
     assert [(fault.kind, fault.where) for fault in program.faults] == [
         ("rate too high", "optimizer")
     ]
-    (program,) = mutants.mutant("table-classes", "last activation", "linear")
+    (program,) = mutant("table-classes", "last activation", "linear")
     assert program.build(0)[0].model.layers[-1].activation.__name__ == "linear"
-    assert mutants.mutant("table-classes", "mask forgotten", "turned round") == []
+    assert mutant("table-classes", "mask forgotten", "turned round") == []
 
 
-def test_training_tells_what_a_mutant_is(mutants):
+def test_training_tells_what_a_mutant_is(mutation):
+    what = mutation("judging").what
     base = [0.9, 0.95, 0.9]
-    assert mutants.what([0.7, 0.8, 0.75], base) == "broken"
-    assert mutants.what([0.7, 0.8, 0.85], base) == "slight"
-    assert mutants.what([0.89], base) == "harmless"
-    assert mutants.what([-2.0], base) == "refused"
+    assert what([0.7, 0.8, 0.75], base) == "broken"
+    assert what([0.7, 0.8, 0.85], base) == "slight"
+    assert what([0.89], base) == "harmless"
+    assert what([-2.0], base) == "refused"
 
 
-def test_the_page_keeps_what_stands_before_its_mutants(mutants, tmp_path):
+def test_the_page_keeps_what_stands_before_its_mutants(mutation, tmp_path):
     row = {"key": "a / loss / mse", "operator": "loss", "what": "broken", "findings": ""}
     row |= {"found": False, "named": False, "located": False}
     page = tmp_path / "page.md"
     page.write_text("# Head\n")
     for _ in range(2):
-        mutants.write(page, [row])
+        mutation("report").write(page, [row])
     text = page.read_text()
     assert text.startswith("# Head\n\n## Mutants\n")
     assert text.count("| a / loss / mse | broken | nothing |") == 1

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -38,19 +38,28 @@ def from_config(config: Any) -> int:
     >>> from_config({"class_name": "Sequential", "config": {"layers": [dense]}})
     4000000000000
     """
-    needed, waiting = 0.0, [config]
+    return int(sum(_width(layer["config"]) * _weights(layer) for layer in _layers(config)))
+
+
+def _layers(config: Any) -> Iterator[Mapping[str, Any]]:
+    """Yields whatever in a configuration has one of its own, such as layers in models."""
+    waiting = [config]
     while waiting:
         part = waiting.pop()
         if isinstance(part, Mapping):
             if isinstance(part.get("config"), Mapping):
-                needed += _width(part["config"]) * _weights(part)
-                layers = part["config"].get("layers")
-                if part.get("class_name") == "Sequential" and isinstance(layers, list):
-                    part = {"layers": _with_inputs(layers)}
-            waiting += part.values()
+                yield part
+            waiting += _parts(part)
         elif isinstance(part, list | tuple):
             waiting += part
-    return int(needed)
+
+
+def _parts(part: Mapping[str, Any]) -> Iterable[Any]:
+    config = part.get("config")
+    chain = config.get("layers") if isinstance(config, Mapping) else None
+    if part.get("class_name") == "Sequential" and isinstance(chain, list):
+        return _with_inputs(chain)
+    return part.values()
 
 
 def from_hdf5(file: Path | IO[bytes]) -> int:

@@ -8,7 +8,8 @@ import os
 import re
 import sys
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -140,38 +141,40 @@ def _check_suffix(path: Path, suffixes: tuple[str, ...]) -> None:
         )
 
 
-def _check_archive(path: Path) -> None:
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Says of a file that it is damaged where reading it fails, whatever is raised."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            if "config.json" not in archive.namelist():
-                raise InputError(
-                    f"`model` {path} is a zip archive without config.json, no saved model. "
-                    "Save the model again: `model.save('model.keras')`"
-                )
-            sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
-            _check_memory(path, _JSON_IN_MEMORY * sizes["config.json"])
-            _check_memory(path, sum(n for name, n in sizes.items() if name != _WEIGHTS))
-            _check_memory(path, from_config(json.loads(archive.read("config.json"))))
-            if _WEIGHTS in sizes:
-                with archive.open(_WEIGHTS) as weights:
-                    _check_memory(path, from_hdf5(weights))
+        yield
     except InputError:
         raise
-    except Exception as error:  # as many kinds as there are ways to damage an archive
+    except Exception as error:  # as many kinds as there are ways to damage a file
         raise InputError(_damaged(path, error)) from error
 
 
+def _check_archive(path: Path) -> None:
+    with _reading(path), zipfile.ZipFile(path) as archive:
+        if "config.json" not in archive.namelist():
+            raise InputError(
+                f"`model` {path} is a zip archive without config.json, no saved model. "
+                "Save the model again: `model.save('model.keras')`"
+            )
+        sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
+        _check_memory(path, _JSON_IN_MEMORY * sizes["config.json"])
+        _check_memory(path, sum(n for name, n in sizes.items() if name != _WEIGHTS))
+        _check_memory(path, from_config(json.loads(archive.read("config.json"))))
+        if _WEIGHTS in sizes:
+            with archive.open(_WEIGHTS) as weights:
+                _check_memory(path, from_hdf5(weights))
+
+
 def _check_hdf5(path: Path) -> None:
-    try:
+    with _reading(path):
         with h5py.File(path) as file:
             config = file.attrs.get("model_config")
         if config is not None:
             _check_memory(path, from_config(json.loads(config)))
         _check_memory(path, from_hdf5(path))
-    except InputError:
-        raise
-    except Exception as error:
-        raise InputError(_damaged(path, error)) from error
     if config is None:
         raise InputError(
             f"`model` {path} holds weights, and not the model. Build the model in Python, "

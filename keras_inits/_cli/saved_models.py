@@ -185,12 +185,12 @@ def _arrays(name: str, path: Path, rows: int) -> Any:
     try:
         # Mapped, so that only the rows asked for are read, whatever size the file declares.
         found = np.load(path, mmap_mode="r", allow_pickle=False)
-        if isinstance(found, np.lib.npyio.NpzFile):
-            with found:
-                if found.files == [_UNNAMED]:
-                    return _rows(name, found[_UNNAMED], rows)
-                return {key: _rows(f"{name}[{key!r}]", found[key], rows) for key in found.files}
-        return _rows(name, found, rows)
+        if not isinstance(found, np.lib.npyio.NpzFile):
+            return _rows(name, found, rows)
+        with found:
+            if found.files == [_UNNAMED]:
+                return _rows(name, found[_UNNAMED], rows)
+            return {key: _rows(f"{name}[{key!r}]", found[key], rows) for key in found.files}
     except InputError:
         raise
     except Exception as error:  # a file from outside: damaged in any way, or pickled

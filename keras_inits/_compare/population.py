@@ -59,11 +59,7 @@ def train_population(
     finished = len(histories[0].get("loss", ()))
     with ThreadPoolExecutor(threads) as pool:
         for epoch in range(finished, plan.epochs):
-            found = list(pool.map(lambda part, epoch=epoch: part.run(epoch), parts))
-            for metric in found[0]:
-                values = np.concatenate([measured[metric] for measured in found])
-                for history, value in zip(histories, values, strict=True):
-                    history.setdefault(metric, []).append(float(value))
+            _extend(histories, list(pool.map(lambda part, epoch=epoch: part.run(epoch), parts)))
             if state is not None:
                 state.save([value for part in parts for value in part.values()], histories)
             on_epoch(epoch + 1)
@@ -80,6 +76,14 @@ def train_population(
         )
         for i, ((label, seed), history) in enumerate(zip(members, histories, strict=True))
     ]
+
+
+def _extend(histories: Sequence[Any], measured: Sequence[Any]) -> None:
+    """Appends to each history what an epoch measured, by part of the population."""
+    for metric in measured[0]:
+        values = np.concatenate([of_part[metric] for of_part in measured])
+        for history, value in zip(histories, values, strict=True):
+            history.setdefault(metric, []).append(float(value))
 
 
 def _restore(parts: Sequence[Population], state: EpochState) -> list[Any] | None:

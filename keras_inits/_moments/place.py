@@ -8,7 +8,7 @@ from typing import Any, Literal
 import keras
 
 from keras_inits._moments.reach import WHOLE, Reach, reach
-from keras_inits._moments.signal import Signal
+from keras_inits._moments.signal import Signal, unknown
 from keras_inits._wiring.graph import Call
 from keras_inits._wiring.picture import Wiring
 from keras_inits._wiring.steps import Step
@@ -80,6 +80,11 @@ class Place:
         """The second moment that the first signal typically has, over its channels."""
         shapes = self.wiring.shapes_into(self.call)
         return self.given[0].typical(shapes[0][-1]) if shapes else self.given[0].second_moment
+
+    def not_understood(self) -> Signal:
+        """Returns the signal behind a call that has no rule."""
+        call = self.call
+        return unknown(f"{call.type} {call.path!r} is not understood", call.index)
 
     @property
     def reason(self) -> str:

@@ -103,10 +103,8 @@ def mean_of_places(signal: Signal, count: float, key: int) -> Signal:
     if count < PLACES:
         return over_places(signal, round(count), np.mean, key)
     common = np.broadcast_to(signal.values.mean(axis=0), signal.values.shape)
-    found = float(np.mean(common**2))
     wanted = signal.second_moment * (signal.alike + (1 - signal.alike) / count)
-    made = signal.with_values(common)
-    return made.scaled(math.sqrt(wanted / found)) if found else made
+    return signal.with_values(common).with_second_moment(wanted)
 
 
 def _reduced(

@@ -10,10 +10,28 @@ from keras import layers
 
 from keras_inits._gains import resolve
 from keras_inits._layers.kinds import by_name
+from keras_inits._moments.place import Place
 from keras_inits._moments.signal import PLACES, Array, Signal, normal
 
 _KEYS = 10**7  # no other signal has such a key
 _STACKED = 10**6  # nor one of a cell that is stacked on others
+
+
+def recurrent(place: Place) -> Signal:
+    """Returns what a recurrent layer makes of a sequence."""
+    layer = place.subject
+    last = not getattr(layer, "return_sequences", False)
+    return _of_cell(place, getattr(layer, "cell", layer), last=last)
+
+
+def stepped(place: Place) -> Signal:
+    """Returns the state of a cell that the model steps through itself, after some steps."""
+    return _of_cell(place, place.subject, last=False)
+
+
+def _of_cell(place: Place, cell: Any, *, last: bool) -> Signal:
+    powers = (place.power, *place.inner)
+    return recurrent_output(cell, powers, place.given[0], place.call.index, last)
 
 
 def recurrent_output(

@@ -99,6 +99,11 @@ class Signal:
         variance = None if self.variance is None else self.variance * factor**2
         return Signal(self.values * factor, variance, self.reason, self.constant)
 
+    def with_second_moment(self, second_moment: float) -> "Signal":
+        """Returns the signal, scaled to a second moment; one of zeros as it is."""
+        own = self.second_moment
+        return self.scaled(math.sqrt(second_moment / own)) if own else self
+
     def shuffled(self, key: int) -> "Signal":
         """Returns other entries of the same law."""
         order = np.random.default_rng([key, 1]).permutation(ENTRIES)

@@ -71,14 +71,20 @@ class Transfer:
     def _map_outputs(self, link: Link) -> None:
         for owned in self.owned:
             if owned.layer is link.layer and owned.weight.name == "kernel":
-                pair = self._pairs.get(owned.path)
-                if pair is not None and id(link.layer) not in self._heads_differ:
-                    old, new = pair.weight.shape[-1], owned.weight.shape[-1]
-                    self._outputs[id(link.layer)] = unit_map(old, new, self._generator)
-                elif pair is None and link.before is not None:  # an identity hands units on
-                    before = self._outputs.get(id(link.before))
-                    if before is not None and len(before) == owned.weight.shape[-1]:
-                        self._outputs[id(link.layer)] = before
+                units = self._outputs_of(link, owned)
+                if units is not None:
+                    self._outputs[id(link.layer)] = units
+
+    def _outputs_of(self, link: Link, owned: OwnedWeight) -> np.ndarray | None:
+        """Returns the unit map of a kernel's outputs; None where it has none."""
+        pair, new = self._pairs.get(owned.path), owned.weight.shape[-1]
+        if pair is not None:
+            if id(link.layer) in self._heads_differ:
+                return None
+            return unit_map(pair.weight.shape[-1], new, self._generator)
+        # The identity hands units on.
+        before = None if link.before is None else self._outputs.get(id(link.before))
+        return before if before is not None and len(before) == new else None
 
     def _step(self, owned: OwnedWeight) -> _Step:
         shape = tuple(owned.weight.shape)

@@ -32,18 +32,21 @@ def find_free_of_scale(graph: Graph, steps: tuple[Step, ...]) -> frozenset[int]:
         steps: the same calls, with their arguments.
     """
     found: set[int] = set()
-    for call in graph.calls:
-        if call.kind is Kind.PRODUCT and len(call.signals) == 2:
-            inside = _made_free(graph, steps, call)
-            found |= {call.index} if inside else set()
-            for index in sorted(inside, reverse=True):
-                if index not in graph.outputs and found.issuperset(graph.consumers[index]):
-                    found.add(index)
+    for product in graph.calls:
+        inside = _made_free(graph, steps, product)
+        if not inside:
+            continue
+        found.add(product.index)
+        for index in sorted(inside, reverse=True):
+            if index not in graph.outputs and found.issuperset(graph.consumers[index]):
+                found.add(index)
     return frozenset(found)
 
 
 def _made_free(graph: Graph, steps: tuple[Step, ...], product: Call) -> set[int]:
     """Returns the calls that make a product out of one signal, if it is of degree 0 in that."""
+    if product.kind is not Kind.PRODUCT or len(product.signals) != 2:
+        return set()
     fork = graph.last_common(product.signals)
     if fork is None:
         return set()

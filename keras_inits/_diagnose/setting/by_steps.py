@@ -7,18 +7,19 @@ from math import nan
 
 import numpy as np
 
-from keras_inits._diagnose.setting import compiling, measured
+from keras_inits._diagnose.setting import compiling
 from keras_inits._diagnose.setting.between import (
     added_losses,
     bottlenecks,
     constraints,
     frozen,
     hidden,
+    regularizers,
     unheard,
 )
 from keras_inits._diagnose.setting.case import Case
-from keras_inits._diagnose.setting.end import dead, loss_at_start, output_scale
-from keras_inits._diagnose.setting.entrance import augmented, positions, scales
+from keras_inits._diagnose.setting.end import dead, loss_at_start, output_scale, undefined
+from keras_inits._diagnose.setting.entrance import augmented, filled, masked, positions, scales
 from keras_inits._diagnose.setting.entrance.scales import Suspect
 from keras_inits._diagnose.setting.order import (
     ORDER,
@@ -30,7 +31,7 @@ from keras_inits._diagnose.setting.order import (
 )
 from keras_inits._diagnose.setting.rate import rates, small_steps
 from keras_inits._diagnose.setting.rate.schedules import inner, momentum_of
-from keras_inits._diagnose.setting.target import imbalance, marked
+from keras_inits._diagnose.setting.target import imbalance, marked, pace, sample_weights
 from keras_inits._diagnose.setting.trials import weighing
 from keras_inits._diagnose.setting.trials.steps import Trial
 from keras_inits._diagnose.setting.trials.tries import (
@@ -82,16 +83,16 @@ class _Check:
 def _checks(suspects: Sequence[Suspect]) -> tuple[_Check, ...]:
     """Returns the checks in the order in which they are asked: what explains comes first."""
     return (
-        _Check(measured.forgotten),
-        _Check(measured.hidden),
-        _Check(measured.thinned),
+        _Check(filled.forgotten),
+        _Check(masked.by_value),
+        _Check(filled.thinned),
         _Check(augmented.check),
         _Check(output_scale.check),
         _Check(constraints.check),
         _Check(lambda tries: scales.proved(tries, suspects)),
         _Check(marked.check),
-        _Check(measured.target_scale),
-        _Check(measured.weight_size),
+        _Check(pace.check),
+        _Check(sample_weights.size),
         _Check(frozen.check),
         _Check(bottlenecks.check),
         _Check(added_losses.falling, unless=frozenset({"regularization"})),
@@ -117,7 +118,9 @@ def judged(
         suspects: inputs of a suspicious scale.
     """
     tries = Tries(case, best)
-    penalties, found = measured.penalties(tries), [*found, *measured.decay(tries)]
+    penalties = regularizers.outweighing(tries)
+    decay = regularizers.decay(inner(tries.optimizer), tries.rate.value)
+    found = [*found, decay] if decay else [*found]
     if tries.is_large:
         return _of_few_steps(tries, [*found, *penalties, *scales.unproved(suspects)])
     if not np.isfinite(tries.own.start):  # no step is to blame
@@ -155,7 +158,7 @@ def _of_few_steps(tries: Tries, found: Sequence[Finding]) -> Setting:
 def _of_no_number(tries: Tries, suspects: Sequence[Suspect]) -> list[Finding]:
     """Returns why the loss is not finite before the first step."""
     unproved = scales.unproved(suspects)
-    return scales.overflowing(tries, suspects) or [*unproved, *measured.undefined(tries)]
+    return scales.overflowing(tries, suspects) or [*unproved, *undefined.check(tries)]
 
 
 def _first_steps(tries: Tries, *, around: bool = False) -> FirstSteps:

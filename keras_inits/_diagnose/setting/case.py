@@ -1,5 +1,6 @@
 """A model, its data as tensors, and each output's targets, end and loss."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -50,6 +51,22 @@ class Case:
     losses: tuple[Any, ...] = ()
     outputs: int = 1
     met: Sequence[Sequence[Meeting]] = ()
+
+    @functools.cached_property
+    def weights(self) -> list[np.ndarray | None]:
+        """The sample weights of each output that has a loss; None where there are none."""
+        flat = [
+            None if weights is None else np.asarray(ops.convert_to_numpy(weights), float)
+            for weights in keras.tree.flatten(self.sample_weight)
+        ]
+        if not keras.tree.is_nested(self.sample_weight):
+            return flat * len(self.places)
+        return [flat[place] if place < len(flat) else None for place in self.places]
+
+    def predict(self, x: Any, *, training: bool = False) -> list[np.ndarray]:
+        """Returns the outputs of the copies, as arrays; the model's variables stay as they are."""
+        outputs = keras.tree.flatten(self.copy.outputs(x, training=training))
+        return [np.asarray(ops.convert_to_numpy(output), np.float64) for output in outputs]
 
     @classmethod
     def of(

@@ -9,11 +9,18 @@ import numpy as np
 from keras import ops
 
 from keras_inits._diagnose.batch import SAMPLES
-from keras_inits._diagnose.setting import by_steps, compiling, measured
-from keras_inits._diagnose.setting.between import hidden, noise
+from keras_inits._diagnose.setting import by_steps, compiling
+from keras_inits._diagnose.setting.between import (
+    batches,
+    epsilons,
+    hidden,
+    moving_statistics,
+    noise,
+)
 from keras_inits._diagnose.setting.case import Case
-from keras_inits._diagnose.setting.end import linearity, output
-from keras_inits._diagnose.setting.entrance import adopted, lookups, scales
+from keras_inits._diagnose.setting.end import linearity, output, own_loss, unread
+from keras_inits._diagnose.setting.end.asked import Asked
+from keras_inits._diagnose.setting.entrance import adopted, lookups, masked, scales
 from keras_inits._diagnose.setting.entrance.entrances import (
     Meeting,
     embeddings,
@@ -23,7 +30,7 @@ from keras_inits._diagnose.setting.entrance.entrances import (
 from keras_inits._diagnose.setting.entrance.rescaled import behind
 from keras_inits._diagnose.setting.entrance.scales import Suspect
 from keras_inits._diagnose.setting.order import MISMATCHES, UNUSABLE, Setting, ordered
-from keras_inits._diagnose.setting.target import pairs, sample_weights, targets
+from keras_inits._diagnose.setting.target import pairs, sample_weights, targets, without_loss
 from keras_inits._diagnose.setting.target.guess import guess
 from keras_inits._reporting import Finding
 
@@ -128,8 +135,14 @@ def _of_inputs(
 def _of_case(case: Case, inputs: list[np.ndarray]) -> Iterator[Finding]:
     """Yields what is wrong with targets, ends, losses and layers, as far as no steps are needed."""
     yield from _of_ends(case, alone=not _answers_alike(case.model, inputs))
-    yield from measured.own_losses(case, len(inputs)) or pairs.check(case)
-    yield from measured.runs(case, inputs)
+    asked = Asked.of(case, len(inputs))
+    yield from (own_loss.check(asked) if asked else []) or pairs.check(case)
+    yield from unread.check(case)
+    yield from without_loss.check(case)
+    yield from batches.check(case)
+    yield from masked.of_attention(case, inputs)
+    yield from moving_statistics.check(case)
+    yield from epsilons.check(case)
     yield from hidden.softmax(case.model)
     yield from noise.check(case.model)
     yield from linearity.check(case)
@@ -142,11 +155,10 @@ def _of_ends(case: Case, *, alone: bool) -> Iterator[Finding]:
         case: the training.
         alone: whether one target for all samples is a fault.
     """
-    weights = measured.weights_of(case)
-    left_out = sample_weights.left_out(weights)
+    left_out = sample_weights.left_out(case.weights)
     # Beside the residual of an equation, one number for all is the condition at its edge.
     alone = alone and not any(targets.are_none(goal, kind) for goal, _, kind in case.parts)
-    for index, (part, weighed) in enumerate(zip(case.parts, weights, strict=True)):
+    for index, (part, weighed) in enumerate(zip(case.parts, case.weights, strict=True)):
         own = [f for f in targets.check(*part) if alone or not targets.is_alone(f)]
         if not any(f.kind == "labels" for f in own):
             own += output.check(*part)
@@ -157,8 +169,7 @@ def _of_ends(case: Case, *, alone: bool) -> Iterator[Finding]:
 
 def _best_guess(case: Case) -> float | None:
     """Returns the loss of the best guess that is the same for all samples; None if not known."""
-    weights = measured.weights_of(case)
-    known = [guess(t, k, w) for (t, _, k), w in zip(case.parts, weights, strict=True)]
+    known = [guess(t, k, w) for (t, _, k), w in zip(case.parts, case.weights, strict=True)]
     return None if None in known else float(sum(value or 0.0 for value in known))
 
 

@@ -11,7 +11,7 @@ import keras_inits
 from keras_inits._diagnose.setting import by_steps
 from keras_inits._diagnose.setting.between import hidden, noise
 from keras_inits._diagnose.setting.end import asked, linearity, own_loss
-from keras_inits._diagnose.setting.entrance import filled
+from keras_inits._diagnose.setting.entrance import masked
 from keras_inits._diagnose.setting.plain import End, targets_of
 from keras_inits._diagnose.setting.rate.schedules import Rate
 from keras_inits._diagnose.setting.run import examine
@@ -222,9 +222,9 @@ def test_a_deviation_that_cannot_become_small_is_found(activation, found):
 def test_steps_between_others_are_no_filling():
     middle, tail = np.zeros((2, 8, 12, 2))
     middle[:, 5], tail[:, :5] = 1, 1
-    assert filled.real(middle, 0.0) is not None
-    assert filled.real(tail, 0.0) is None
-    assert filled.real(tail[:, ::-1], 0.0) is None
+    assert masked.hidden_steps(middle, 0.0) is not None
+    assert masked.hidden_steps(tail, 0.0) is None
+    assert masked.hidden_steps(tail[:, ::-1], 0.0) is None
 
 
 def test_leaky_slopes_of_one_are_straight():

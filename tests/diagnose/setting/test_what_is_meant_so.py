@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from keras_inits._diagnose.setting import by_steps, measured, order
+from keras_inits._diagnose.setting import by_steps, order
 from keras_inits._diagnose.setting.case import Case
 from keras_inits._diagnose.setting.end import asked, direction, output, own_loss
 from keras_inits._diagnose.setting.entrance import data, scales
@@ -119,7 +119,7 @@ def test_weights_in_any_nest_are_tried_with_mean_1(nest):
         return Trial(rate, (1.0,), 1.0, 0.1, (), (), 1.0)
 
     own = Trial(0.001, (1e-9,), 1e-9, 1e-9, (), (), 1.0)
-    assert len(measured.weight_size(SimpleNamespace(case=case, own=own, attempt=attempt))) == 1
+    assert len(sample_weights.size(SimpleNamespace(case=case, own=own, attempt=attempt))) == 1
     (last,) = [w for w in scaled if w is not None]
     np.testing.assert_allclose(ops.convert_to_numpy(last), 1.0, rtol=1e-3)
 

@@ -1,6 +1,5 @@
 """Outputs of a sample that depend on what else is in its batch, when `predict` makes them."""
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -8,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_inits._diagnose.seen.watching import watching
+from keras_inits._diagnose.setting.case import Case
 from keras_inits._reporting import Finding
 
 FEWEST = 16  # samples of which half are left out
@@ -29,27 +29,23 @@ class _Outputs:
         return made
 
 
-def mixed(x: Any, outputs: Callable[[Any], Sequence[np.ndarray]]) -> list[Finding]:
-    """Returns the finding that half of a batch has other outputs by itself.
-
-    Args:
-        x: tensors, nested as the model takes them.
-        outputs: returns what the model makes of them as `predict` does.
-    """
+def check(case: Case) -> list[Finding]:
+    """Returns the finding that half of a batch has other outputs by itself."""
+    x = case.x
     samples = keras.tree.flatten(x)[0].shape[0]
     if samples < FEWEST:
         return []
     half = samples // 2
-    whole, alone = outputs(x), outputs(_first(x, half))
+    whole, alone = case.predict(x), case.predict(_first(x, half))
     if any(len(part) != samples for part in whole):
         return []
     apart = max(map(_apart, whole, alone), default=0.0)
-    if not apart > MIXED or any(map(_is_drawn, whole, outputs(x))):
+    if not apart > MIXED or any(map(_is_drawn, whole, case.predict(x))):
         return []
     seen = _Outputs(), _Outputs()
     for watcher, number in zip(seen, (samples, half), strict=True):
         with watching(watcher):
-            outputs(_first(x, number))
+            case.predict(_first(x, number))
     calls = zip(*(watcher.made for watcher in seen), strict=False)
     names = [name for (name, a), (_, b) in calls if len(a) == samples and _apart(a, b) > MIXED]
     where = tuple(names[:1]) or ("output",)

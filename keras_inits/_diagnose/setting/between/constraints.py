@@ -123,9 +123,7 @@ def _constrained(tries: Tries) -> list[Finding]:
                 cut[weight.path], names[layer.name] = after / before, None
     if not cut or tries.own_longer.end < UNTAUGHT * best:
         return []
-    free = tries.attempt(
-        tries.rate.value, steps=tries.longer, copy=tries.new_copy(constrained=False)
-    )
+    free = tries.longer_with(constrained=False)
     if not free.end <= TAUGHT * best:
         return []
     return [

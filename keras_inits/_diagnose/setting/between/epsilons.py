@@ -7,6 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_inits._diagnose.seen.watching import watching
+from keras_inits._diagnose.setting.case import Case
 from keras_inits._diagnose.setting.remedies import set_on
 from keras_inits._keras_internals import all_layers
 from keras_inits._reporting import Finding
@@ -24,7 +26,18 @@ _KINDS = (
 )
 
 
-def suspects(model: keras.Model) -> list[keras.layers.Layer]:
+def check(case: Case) -> list[Finding]:
+    """Returns the finding that normalizations shrink the signal in place of normalizing it."""
+    layers = _suspects(case.model)
+    if not layers:
+        return []
+    met = _Met(layers)
+    with watching(met):
+        case.predict(case.x, training=True)
+    return _finding(case.model, layers, met)
+
+
+def _suspects(model: keras.Model) -> list[keras.layers.Layer]:
     """Returns the normalizations with a large epsilon."""
     return [
         layer
@@ -33,7 +46,7 @@ def suspects(model: keras.Model) -> list[keras.layers.Layer]:
     ]
 
 
-class Met:
+class _Met:
     """Notes the mean square that reaches layers, about its mean where they take that away.
 
     Args:
@@ -68,8 +81,8 @@ def by_channel(layer: keras.layers.Layer, tensor: Any) -> np.ndarray:
     return np.moveaxis(values, axis, -1).reshape(-1, values.shape[axis])
 
 
-def finding(model: keras.Model, layers: Sequence[keras.layers.Layer], met: Met) -> Finding | None:
-    """Returns the finding that normalizations shrink the signal in place of normalizing it.
+def _finding(model: keras.Model, layers: Sequence[keras.layers.Layer], met: _Met) -> list[Finding]:
+    """Returns the finding, if too little of a signal is left.
 
     Args:
         model: that they are in.
@@ -84,16 +97,18 @@ def finding(model: keras.Model, layers: Sequence[keras.layers.Layer], met: Met) 
             if left < LEAST_LEFT:
                 shrinking.append((left, square, layer))
     if not shrinking:
-        return None
+        return []
     left, square, worst = min(shrinking, key=lambda each: each[0])
-    return Finding(
-        kind="normalization",
-        where=tuple(layer.name for *_, layer in shrinking),
-        evidence=(
-            f"epsilon={worst.epsilon:g} of {worst.name} is added to a variance of {square:.2g}: "
-            f"{left:.2g} of the signal is left (limit {LEAST_LEFT:g})"
-        ),
-        consequence="what should come out with variance 1 fades, and the gradient with it",
-        remedy=set_on(model, [layer for *_, layer in shrinking], "epsilon", USUAL),
-        numbers={"epsilon": float(worst.epsilon), "left": left},
-    )
+    return [
+        Finding(
+            kind="normalization",
+            where=tuple(layer.name for *_, layer in shrinking),
+            evidence=(
+                f"epsilon={worst.epsilon:g} of {worst.name} is added to a variance of "
+                f"{square:.2g}: {left:.2g} of the signal is left (limit {LEAST_LEFT:g})"
+            ),
+            consequence="what should come out with variance 1 fades, and the gradient with it",
+            remedy=set_on(model, [layer for *_, layer in shrinking], "epsilon", USUAL),
+            numbers={"epsilon": float(worst.epsilon), "left": left},
+        )
+    ]

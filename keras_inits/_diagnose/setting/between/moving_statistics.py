@@ -6,6 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_inits._diagnose.seen.watching import watching
+from keras_inits._diagnose.setting.case import Case
 from keras_inits._diagnose.setting.remedies import set_on
 from keras_inits._keras_internals import all_layers
 from keras_inits._layers.scales import are_at_start
@@ -28,12 +30,18 @@ def at_start(model: keras.Model, *, trainable: bool) -> list[keras.layers.BatchN
     ]
 
 
-def slow(model: keras.Model) -> list[keras.layers.BatchNormalization]:
-    """Returns the layers whose moving statistics stay near their start, where they still are."""
-    return [layer for layer in at_start(model, trainable=True) if layer.momentum >= SLOW]
+def check(case: Case) -> list[Finding]:
+    """Returns the finding that `predict` gives other outputs than `fit` sees."""
+    layers = [la for la in at_start(case.model, trainable=True) if la.momentum >= SLOW]
+    if not layers:
+        return []
+    predicted = case.predict(case.x)
+    with watching(_OfTheBatch(layers)):
+        fitted = case.predict(case.x)
+    return _finding(case.model, layers, fitted, predicted)
 
 
-class OfTheBatch:
+class _OfTheBatch:
     """Lets layers use the statistics of the batch in a run that is otherwise that of `predict`.
 
     So that dropout and noise have no part in what differs.
@@ -49,13 +57,13 @@ class OfTheBatch:
         return original(layer, *args, **kwargs)
 
 
-def finding(
+def _finding(
     model: keras.Model,
     layers: Sequence[keras.layers.BatchNormalization],
     fitted: Sequence[np.ndarray],
     predicted: Sequence[np.ndarray],
-) -> Finding | None:
-    """Returns the finding that `predict` gives other outputs than `fit` sees.
+) -> list[Finding]:
+    """Returns the finding, if outputs are far enough apart.
 
     Args:
         model: that they are in.
@@ -68,20 +76,23 @@ def finding(
         for a, b in zip(fitted, predicted, strict=True)
     )
     if not apart >= MOST_OFF:
-        return None
+        return []
     momentum = max(layer.momentum for layer in layers)
     steps = f"{1 / (1 - momentum):.3g}" if momentum < 1 else "no number of"
-    return Finding(
-        kind="moving statistics",
-        where=tuple(layer.name for layer in layers),
-        evidence=(
-            f"momentum={momentum:g}: moving mean and variance, now 0 and 1, take {steps} steps to "
-            f"follow those of the batches (limit {1 / (1 - SLOW):.3g}); with them the outputs are "
-            f"off by {apart:.2g} of what differs between samples (limit {MOST_OFF:g})"
-        ),
-        consequence=(
-            "fit sees a falling loss, and predict and validation, which use them, another net"
-        ),
-        remedy=set_on(model, layers, "momentum", 0.99),
-        numbers={"momentum": momentum, "apart": apart},
-    )
+    return [
+        Finding(
+            kind="moving statistics",
+            where=tuple(layer.name for layer in layers),
+            evidence=(
+                f"momentum={momentum:g}: moving mean and variance, now 0 and 1, take {steps} "
+                f"steps to follow those of the batches (limit {1 / (1 - SLOW):.3g}); with them the "
+                f"outputs are off by {apart:.2g} of what differs between samples (limit "
+                f"{MOST_OFF:g})"
+            ),
+            consequence=(
+                "fit sees a falling loss, and predict and validation, which use them, another net"
+            ),
+            remedy=set_on(model, layers, "momentum", 0.99),
+            numbers={"momentum": momentum, "apart": apart},
+        )
+    ]

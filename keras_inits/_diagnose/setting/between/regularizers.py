@@ -5,13 +5,30 @@ from typing import Any
 
 import keras
 
+from keras_inits._diagnose.setting.between import norms
 from keras_inits._diagnose.setting.remedies import set_on, weaker_regularizers
+from keras_inits._diagnose.setting.trials.steps import BATCH
+from keras_inits._diagnose.setting.trials.tries import Tries
 from keras_inits._keras_internals import all_layers
 from keras_inits._reporting import Finding
 
 PENALTY = 10.0  # the penalty's gradient over that of the data: the weights then only decay
 L1_PENALTY = 3.0  # that of L1 does not become smaller as the weights do
 DECAY = 0.01  # of each weight, each step: after 100 steps a third is left of what is not renewed
+
+
+def outweighing(tries: Tries) -> list[Finding]:
+    """Returns the findings that penalties on weights or activity outweigh the loss at the start.
+
+    Penalties on activity are those of one batch of `fit`.
+    """
+    case = tries.case
+    given = (case.x, case.y, case.sample_weight)
+    some = keras.tree.map_structure(lambda t: None if t is None else t[:BATCH], given)
+    of_weights = norms.of_penalties(case.copy, *given)
+    of_activity = norms.of_activity(case.copy, *some)
+    found = penalty(*of_weights, l1=_l1_of(case.model)), _activity(*of_activity, case.model)
+    return [finding for finding in found if finding]
 
 
 def penalty(data: float, penalized: float, value: float, *, l1: bool = False) -> Finding | None:
@@ -40,7 +57,7 @@ def penalty(data: float, penalized: float, value: float, *, l1: bool = False) ->
     )
 
 
-def activity(rest: float, penalized: float, value: float, model: keras.Model) -> Finding | None:
+def _activity(rest: float, penalized: float, value: float, model: keras.Model) -> Finding | None:
     """Returns the finding that a penalty on what layers put out outweighs the rest of the loss.
 
     Args:
@@ -137,7 +154,7 @@ def decay(optimizer: Any, rate: float) -> Finding | None:
     )
 
 
-def l1_of(model: keras.Model) -> bool:
+def _l1_of(model: keras.Model) -> bool:
     """Returns whether a weight has a penalty on its absolute value."""
     return any(
         bool(getattr(v.regularizer, "l1", 0))

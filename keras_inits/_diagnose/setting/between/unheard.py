@@ -14,7 +14,6 @@ from keras import ops
 
 from keras_inits._diagnose.seen.traits import activation_of
 from keras_inits._diagnose.seen.watching import watching
-from keras_inits._diagnose.setting import measured
 from keras_inits._diagnose.setting.reading import tensors_of
 from keras_inits._diagnose.setting.remedies import set_on
 from keras_inits._diagnose.setting.trials.tries import Tries
@@ -42,13 +41,13 @@ def check(tries: Tries) -> tuple[Finding, ...]:
     case.copy.reset()
     heard = Heard()
     with watching(heard):
-        before = _differ(measured.outputs(case, case.x))
+        before = _differ(case.predict(case.x))
     if before > SAME * scale or not tries.longer:
         return ()
     after = []
     for factor in (1.0, FASTER):
         tries.attempt(factor * tries.rate.value, steps=tries.longer)  # leaves the copies at its end
-        after.append(_differ(measured.outputs(case, case.x)))
+        after.append(_differ(case.predict(case.x)))
         if not after[-1] <= SAME * scale:
             return ()
     proof = (

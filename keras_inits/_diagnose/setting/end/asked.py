@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_inits._diagnose.setting.case import Case
 from keras_inits._diagnose.setting.plain import PROBABILITIES, End, Targets
 
 Loss = Callable[[np.ndarray, np.ndarray], float]
@@ -33,6 +34,15 @@ class Asked(NamedTuple):
     end: End
     loss: Loss
     inputs: int
+
+    @classmethod
+    def of(cls, case: Case, inputs: int) -> "Asked | None":
+        """Returns the loss of a case; None of Keras's own, and of several outputs."""
+        if len(case.parts) != 1 or case.parts[0][2].name != "other":
+            return None
+        targets, end, _ = case.parts[0]
+        y = ops.convert_to_numpy(keras.tree.flatten(case.y)[case.places[0]])
+        return cls(y, targets, end, as_fit(case.losses[0]), inputs)
 
     @property
     def some(self) -> np.ndarray:

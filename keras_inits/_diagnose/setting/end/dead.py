@@ -1,6 +1,5 @@
 """A ReLU at the end that is 0 for all samples, from where no step leads away."""
 
-from keras_inits._diagnose.setting import measured
 from keras_inits._diagnose.setting.remedies import new_activation, on_activation
 from keras_inits._diagnose.setting.trials.tries import Tries
 from keras_inits._reporting import Finding
@@ -18,7 +17,7 @@ def check(tries: Tries) -> list[Finding]:
     if end.activation != "relu" or tries.own_longer.end <= tries.untaught:
         return []
     tries.attempt(tries.rate.value, steps=tries.longer)  # leaves the copies at its end
-    (made,) = measured.outputs(case, case.x)
+    (made,) = case.predict(case.x)
     if made.any():
         return []
     steps = len(tries.own_longer.losses)

@@ -5,7 +5,6 @@ import numpy as np
 from keras import ops
 
 from keras_inits._diagnose.backends import backend
-from keras_inits._diagnose.setting import measured
 from keras_inits._diagnose.setting.case import Case
 from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE
 from keras_inits._diagnose.setting.target.guess import even_guess, terms
@@ -36,7 +35,7 @@ def check(tries: Tries) -> list[Finding]:
     """
     case, own = tries.case, tries.own
     losses = {kind.name for _, _, kind in case.parts}
-    weights = measured.weights_of(case)
+    weights = case.weights
     counts = [terms(targets, kind) for targets, _, kind in case.parts]
     means = [
         count * (1.0 if each is None else float(each.mean()))
@@ -107,7 +106,7 @@ def _wide(tries: Tries) -> bool:
     if len(case.parts) != 1 or case.outputs != 1 or not tries.best:
         return False
     case.copy.reset()
-    (made,) = measured.outputs(case, case.x)
+    (made,) = case.predict(case.x)
     return bool(made.std() >= WIDE * case.parts[0][0].values.std() > 0)
 
 

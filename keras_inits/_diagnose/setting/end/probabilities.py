@@ -21,33 +21,6 @@ from keras_inits._diagnose.setting.remedies import (
 )
 from keras_inits._reporting import Finding
 
-_ROUNDED = 1e-3  # of probabilities in float16
-
-
-def outside(made: np.ndarray, end: End, loss: LossKind) -> Finding | None:
-    """Returns the finding that outputs, as `fit` computes them, are no probabilities.
-
-    Args:
-        made: the outputs of a batch.
-        end: of the output, whose activation is not known.
-        loss: a cross-entropy of probabilities.
-    """
-    share = float(((made < -_ROUNDED) | (made > 1 + _ROUNDED)).mean())
-    if share <= UNREACHED:
-        return None
-    fit = "a sigmoid" if loss.name in BINARY else "a softmax"
-    return on_activation(
-        evidence=(
-            f"{loss.name} takes probabilities, and {share:.0%} of the outputs of {end.layer} are "
-            f"outside of 0 to 1 ({made.min():.3g} to {made.max():.3g})"
-        ),
-        consequence="What is outside is cut off, and has no gradient",
-        remedy=(
-            f"Let {fit} be the last layer, with nothing behind it; or from_logits=True in the loss"
-        ),
-        numbers={"outside": share},
-    )
-
 
 def binary(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
     """Returns what is wrong with an end under binary cross-entropy."""

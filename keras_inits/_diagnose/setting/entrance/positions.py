@@ -12,7 +12,6 @@ import numpy as np
 from keras import ops
 
 from keras_inits._diagnose.seen.watching import watching
-from keras_inits._diagnose.setting import measured
 from keras_inits._diagnose.setting.entrance.entrances import embeddings
 from keras_inits._diagnose.setting.trials.tries import FEWEST_PARTED, UNTAUGHT, Tries
 from keras_inits._reporting import Finding
@@ -76,10 +75,9 @@ def _blind(tries: Tries, tokens: np.ndarray) -> bool:
     given = tries.case.x
 
     def made(rows: np.ndarray) -> np.ndarray:
-        (first, *_) = measured.outputs(
-            tries.case, keras.tree.pack_sequence_as(given, [ops.convert_to_tensor(rows)])
-        )
-        return first
+        return tries.case.predict(
+            keras.tree.pack_sequence_as(given, [ops.convert_to_tensor(rows)])
+        )[0]
 
     tries.case.copy.reset()
     plain, moved = made(tokens), made(tokens[:, order])

@@ -4,7 +4,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_inits._diagnose.setting import measured
 from keras_inits._diagnose.setting.plain import BINARY
 from keras_inits._diagnose.setting.trials.tries import Tries, parted
 from keras_inits._reporting import Finding
@@ -44,7 +43,7 @@ def check(tries: Tries) -> list[Finding]:
         halves = parted((case.x, case.y, weights))
         for half, (seen, unseen) in enumerate((halves[::-1], halves)):
             tries.attempt(tries.rate.value, *seen, steps=steps)
-            (made,) = measured.outputs(case, unseen[0])
+            (made,) = case.predict(unseen[0])
             said[half::2] = (made.reshape(said[half::2].shape) > middle) == (true.mean() < 0.5)
         return float(said[rare].mean()), float(said[~rare].mean())
 

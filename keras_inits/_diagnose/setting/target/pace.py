@@ -5,11 +5,17 @@ that times the last layer's inputs: targets a thousand times as large are a thou
 Under gradient descent the step grows with the targets instead, until it is too long.
 """
 
-import numpy as np
+import functools
 
-from keras_inits._diagnose.setting.plain import Targets
+import keras
+import numpy as np
+from keras import ops
+
+from keras_inits._diagnose.setting.plain import LossKind, Targets, targets_of
 from keras_inits._diagnose.setting.rate.rates import RISES, collapsed
+from keras_inits._diagnose.setting.target.guess import guess
 from keras_inits._diagnose.setting.trials.steps import Trial
+from keras_inits._diagnose.setting.trials.tries import Tries
 from keras_inits._reporting import Finding
 
 SIZE = 30.0  # root mean square of targets from which on the pace is looked at
@@ -23,6 +29,43 @@ TINY_TARGET = 1e-3  # Adam's first step moves an output by more
 # and more, and all that was learned is a part of the way to it. Where the longer trial is no better
 # than a guess, and explains half of scaled targets, that way is what is wrong.
 STILL_FAR, HALF = 10.0, 0.5
+_SQUARED = "mean_squared_error"
+
+
+def check(tries: Tries) -> list[Finding]:
+    """Returns the findings that targets are too large or too small to be reached."""
+    if not tries.best:
+        return []
+    case = tries.case
+    outputs = zip(case.places, case.parts, case.weights, strict=True)
+    found = (
+        _of_output(tries, place, goal, kind, weights)
+        for place, (goal, _, kind), weights in outputs
+        if kind.name in (_SQUARED, "mean_absolute_error") and not goal.one_hot
+    )
+    return [finding for finding in found if finding]
+
+
+def _of_output(
+    tries: Tries, place: int, goal: Targets, kind: LossKind, weights: np.ndarray | None
+) -> Finding | None:
+    own, best = tries.own, tries.best or 0.0
+    is_far = functools.partial(far, goal, best=best, squared=kind.name == _SQUARED)
+    later = None
+    if tries.longer and is_far(own) and is_far(tries.own_longer, times=1.0):
+        later = tries.own_longer
+    if later is None and not suspicious(goal):
+        return None
+    scaled = standardized(goal)
+    y = keras.tree.flatten(tries.case.y)
+    y[place] = ops.cast(ops.convert_to_tensor(scaled), y[place].dtype)
+    y = keras.tree.pack_sequence_as(tries.case.y, y)
+    other = tries.attempt(own.rate, y=y, steps=tries.longer if later else 0)
+    best_scaled = best - (guess(goal, kind, weights) or 0.0)
+    best_scaled += guess(targets_of(scaled), kind, weights) or 1.0
+    if later and other.end > HALF * best_scaled and not is_far(later):
+        later = None
+    return finding(goal, own, best, other, best_scaled, later)
 
 
 def suspicious(targets: Targets) -> bool:

@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 
-from keras_inits._diagnose.setting import measured
 from keras_inits._diagnose.setting.case import Case
 from keras_inits._diagnose.setting.end import asked
 from keras_inits._diagnose.setting.reading import drawn
@@ -30,8 +29,8 @@ def check(case: Case) -> list[Finding]:
         return []
     if _learns_what_distance_means(case):
         return []
-    made = measured.outputs(case, case.x)[0]
-    alike = measured.outputs(case, keras.tree.pack_sequence_as(case.x, [flat[0], flat[0]]))[0]
+    made = case.predict(case.x)[0]
+    alike = case.predict(keras.tree.pack_sequence_as(case.x, [flat[0], flat[0]]))[0]
     labels = goal.values.reshape(-1)
     if made.size != len(labels) or not alike.std() <= ALIKE * made.std():
         return []

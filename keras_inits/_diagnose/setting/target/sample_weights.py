@@ -1,15 +1,15 @@
 """Weights of samples, classes and outputs: what they leave of the loss, and whose it then is."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from keras_inits._diagnose.setting.plain import Targets
-from keras_inits._diagnose.setting.reading import tensors_of
+from keras_inits._diagnose.setting.rate import rates
 from keras_inits._diagnose.setting.remedies import on_loss
-from keras_inits._keras_internals import all_layers, compile_arguments
+from keras_inits._diagnose.setting.trials.tries import Tries
 from keras_inits._reporting import Finding
 
 ENOUGH_SAMPLES = 32  # samples from which on it says something that one of them holds all weight
@@ -20,16 +20,6 @@ HEAVIER = 100.0
 COMMON = 0.1  # of the samples: classes that are left out are no rare ones
 # A mean weight outside of 1/100 to 100 changes the step as much as the rate would.
 FACTOR = 100.0
-
-
-def of_parts(sample_weight: Any, places: Sequence[int]) -> list[np.ndarray | None]:
-    """Returns the weights of the samples of each output; None where there are none, or unclear."""
-    if sample_weight is None:
-        return [None] * len(places)
-    flat = [None if w is None else np.asarray(w, float) for w in keras.tree.flatten(sample_weight)]
-    if not keras.tree.is_nested(sample_weight):
-        return [flat[0]] * len(places)
-    return [flat[place] if place < len(flat) else None for place in places]
 
 
 def left_out(weights: Sequence[np.ndarray | None]) -> Callable[[np.ndarray], bool]:
@@ -154,7 +144,7 @@ def classes_of(targets: Targets) -> np.ndarray | None:
     return None
 
 
-def unusual(weights: Sequence[np.ndarray | None]) -> float | None:
+def _unusual(weights: Sequence[np.ndarray | None]) -> float | None:
     """Returns the mean weight if it calls for a trial with weights of mean 1."""
     known = [w for w in weights if w is not None]
     if len(known) != 1 or len(weights) != 1:
@@ -163,7 +153,7 @@ def unusual(weights: Sequence[np.ndarray | None]) -> float | None:
     return mean if 0 < mean < 1 / FACTOR or mean > FACTOR else None
 
 
-def size_finding(mean: float, proof: str) -> Finding:
+def _size_finding(mean: float, proof: str) -> Finding:
     """Returns the finding that weights make the loss so large or small that steps do not fit."""
     return _finding(
         evidence=f"the mean sample weight is {mean:.3g}; {proof}",
@@ -176,65 +166,24 @@ def size_finding(mean: float, proof: str) -> Finding:
     )
 
 
-def outputs_without(model: keras.Model, places: Sequence[int]) -> list[Finding]:
-    """Returns the finding that outputs have no part in the loss, and layers of their own.
-
-    Layers that lead to no other output stay as they were drawn. An output that has no trainable
-    layer of its own may be watched in this way.
-
-    Args:
-        model: compiled.
-        places: of the outputs that have a loss, among all.
-    """
-    flat = tensors_of(model, "outputs")
-    names = list(getattr(model, "output_names", ()))
-    given = compile_arguments(model).get("loss_weights")
-    if isinstance(given, dict):
-        weights = [given.get(name, 1.0) for name in names]
-    else:
-        weights = keras.tree.flatten(given)
-    if given is None:
-        weights = [1.0] * len(names)
-    if not flat or len({len(flat), len(names), len(weights)}) > 1:
+def size(tries: Tries) -> list[Finding]:
+    """Returns the finding that weights of mean 1 teach what these do not."""
+    case, own = tries.case, tries.own
+    mean = _unusual(case.weights)
+    if mean is None:
         return []
-    counted = [i for i, weight in enumerate(weights) if weight != 0 and i in places]
-    if len(counted) == len(flat):
+    scaled = keras.tree.map_structure(
+        lambda w: None if w is None else ops.cast(w, keras.config.floatx()) / mean,
+        case.sample_weight,
+    )
+    other = tries.attempt(own.rate, sample_weight=scaled)
+    if rates.fall(other) < rates.FALLS or rates.fall(own) > 0.25 * rates.fall(other):
         return []
-    taught = [flat[i] for i in counted]
-    rest = keras.Model(model.inputs, taught, name=model.name) if taught else None
-    learning = {id(w) for w in rest.trainable_weights} if rest else set()
-    alone = [
-        layer
-        for layer in all_layers(model)
-        if any(id(w) not in learning for w in layer.trainable_weights)
-        and not isinstance(layer, keras.Model)
-    ]
-    if not alone:
-        return []
-    layers = " and ".join(layer.name for layer in alone)
-    off = " and ".join(name for i, name in enumerate(names) if i not in counted)
-    mute = not all(i in places for i in range(len(flat)))
-    new = [float(weight or 1.0) for weight in weights]
-    return [
-        Finding(
-            kind="loss",
-            where=("loss", *(layer.name for layer in alone)),
-            evidence=(
-                (f"there is no loss for {off}" if mute else f"loss_weights has 0 for {off}")
-                + f", and {layers} lead to no other output"
-            ),
-            consequence=(
-                "They get no gradient, and stay as they were drawn (where that is meant so, give "
-                "them trainable = False)"
-            ),
-            remedy=(
-                f"Compile with a loss for {off} as well"
-                if mute
-                else f"model.compile(model.optimizer, loss=model.loss, loss_weights={new})"
-            ),
-            numbers={"outputs": len(flat) - len(counted), "layers": len(alone)},
-        )
-    ]
+    proof = (
+        f"in {len(own.losses)} steps on a copy the loss goes from {own.start:.3g} to {own.end:.3g}"
+        f", with weights of mean 1 from {other.start:.3g} to {other.end:.3g}"
+    )
+    return [_size_finding(mean, proof)]
 
 
 def _finding(

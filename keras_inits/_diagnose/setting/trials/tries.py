@@ -166,6 +166,10 @@ class Tries:
         """Returns copies of the model's variables with steps of their own."""
         return Copy(self.case.model, self._objective(), **options)
 
+    def longer_with(self, **options: Any) -> Trial:
+        """Returns the longer trial on new copies, with the options of `new_copy`."""
+        return self.attempt(self.rate.value, steps=self.longer, copy=self.new_copy(**options))
+
     def _objective(self) -> Objective:
         return objective(self.case.model, None if self.case.own else self.case.loss)
 

@@ -1,0 +1,63 @@
+"""What weights that are drawn make of a signal: kernels and tables."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from keras_inits._layers.kinds import Kind
+from keras_inits._moments.place import Place
+from keras_inits._moments.signal import Array, Signal, normal
+
+
+def of_kernel(place: Place) -> Signal:
+    """Returns what a kernel of independent weights of mean 0 makes of a signal."""
+    if not place.given:
+        return place.not_understood()
+    (signal, *_) = place.given
+    # Two places are as alike as what they see.
+    power, alike = place.power * place.reach.seen, signal.alike * place.reach.shared
+    if place.call.kind is Kind.DEPTHWISE and signal.second_moment > 0:
+        # Each channel is a map of its own, so that a large one stays large.
+        sizes = np.sqrt(power * np.mean(signal.values**2, axis=0))
+        made = signal.with_values(_directions(place, alike) * sizes)
+        made = made.with_second_moment(power * signal.second_moment)
+    else:  # weights of mean 0 make a normal sum
+        made = normal(power * place.second_moment, alike, place.call.index, signal.reason)
+    return replace(made, constant=min(signal.common, alike))
+
+
+def biased(place: Place, signal: Signal) -> Signal:
+    """Returns what a kernel made, with its bias added."""
+    return signal.with_values(signal.values + place.shift) if place.shift else signal
+
+
+def _directions(place: Place, alike: float) -> Array:
+    """Returns what the taps of a depthwise kernel make of a channel of second moment 1.
+
+    Balanced taps keep the size of what the places of a channel have in common; independent ones do
+    not.
+
+    Args:
+        place: the call and what reaches it.
+        alike: the share of the second moment that two places have in common.
+    """
+    key = place.call.index
+    if place.taps == "independent":
+        return normal(1.0, alike, key).values
+    constant = place.given[0] if place.taps == "positive" else normal(1.0, 1.0, key)
+    signs = np.where(np.mean(constant.values, axis=0) < 0, -1.0, 1.0)
+    own = normal(1.0, 0.0, key).values
+    values: Array = math.sqrt(alike) * signs + math.sqrt(1 - alike) * own
+    return values
+
+
+def of_table(place: Place) -> Signal:
+    """Returns rows of a table.
+
+    Two places meet the same row in one of `rows` cases: of a large vocabulary hardly ever, of two
+    kinds of segments in half. Positions are no two alike.
+    """
+    looked_up = place.call.kind is Kind.EMBEDDING and place.call.sources
+    rows = int(getattr(place.subject, "input_dim", 0) or 0) if looked_up else 0
+    return normal(place.power, 1 / rows if rows else 0.0, place.call.index)
