@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_inits._diagnose.seen.watching import watching
+from keras_inits._diagnose.seen.watching import watching, watching_values
 from keras_inits._diagnose.setting.between import (
     batches,
     epsilons,
@@ -98,7 +98,7 @@ def runs(case: Case, inputs: list[np.ndarray]) -> list[Finding]:
         found += [f for f in (moving_statistics.finding(case.model, slow, fitted, predicted),) if f]
     if large := epsilons.suspects(case.model):
         met = epsilons.Met(large)
-        with watching(met):
+        with watching_values(met):
             outputs(case, case.x, training=True)
         found += [f for f in (epsilons.finding(case.model, large, met),) if f]
     return found

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_inits._diagnose.seen.watching import watching
+from keras_inits._diagnose.seen.watching import watching_values
 from keras_inits._keras_internals import all_layers
 from keras_inits._reporting import Finding
 
@@ -261,7 +261,7 @@ def hidden(inputs: Sequence[np.ndarray], run: Callable[[], Any]) -> list[Finding
         run: runs it on these and others.
     """
     masks = _Masks()
-    with watching(masks):
+    with watching_values(masks):
         run()
     found, seen = [], set()
     for layer, tensor in masks.found:
