@@ -279,7 +279,9 @@ def test_what_runs_in_a_tf_function_is_reported_as_unseen():
     assert any("tf.function, in traced" in note for note in notes(Traced()))
     assert not any("tf.function" in note for note in notes(layers.Dense(16, "relu")))
     # computed by a function of Keras's own
-    assert not any("tf.function" in note for note in notes(layers.Conv2D(4, 3, groups=2), (8, 8, 2)))
+    assert not any(
+        "tf.function" in note for note in notes(layers.Conv2D(4, 3, groups=2), (8, 8, 2))
+    )
 
 
 def test_half_precision_is_measured_in_float32():
