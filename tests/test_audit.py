@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
+from versions import ON_TORCH
 
 import keras_inits as ki
 
@@ -163,6 +164,8 @@ SOUND = {
 
 @pytest.mark.parametrize("kind", SOUND)
 def test_a_sound_model_has_no_findings(kind):
+    if ON_TORCH and "half precision" in kind:
+        pytest.skip("torch has no QR in half precision, with which Keras draws it")
     assert ki.audit(SOUND[kind]()).findings == ()
 
 
@@ -400,7 +403,8 @@ def test_what_needs_context_is_a_remark_where_a_model_cannot_be_traced():
             self.hidden, self.head = layers.Dense(8), layers.Dense(3, **ZEROS)
 
         def call(self, x):
-            return self.head(self.hidden(keras.ops.convert_to_tensor(np.tanh(x))))
+            values = np.tanh(keras.ops.convert_to_numpy(x))
+            return self.head(self.hidden(keras.ops.convert_to_tensor(values)))
 
     (model := Net())(np.ones((1, 4), "float32"))
     report = ki.audit(model)

@@ -10,7 +10,7 @@ HANDS_AXES = tuple(map(int, keras.__version__.split(".")[:2])) >= (3, 15)
 needs_axes = pytest.mark.skipif(not HANDS_AXES, reason="Keras < 3.15 hands over the bare shape")
 HAS_RENORM = "renorm" in inspect.signature(keras.layers.BatchNormalization).parameters
 
-ON_JAX = keras.backend.backend() == "jax"
+ON_JAX, ON_TORCH = (keras.backend.backend() == name for name in ("jax", "torch"))
 WIDEST = "float32" if ON_JAX else "float64"  # JAX has no float64 by default
 
 

@@ -5,7 +5,7 @@ import math
 import keras
 import numpy as np
 
-from keras_inits._keras_internals import of_keras
+from keras_inits._keras_internals import of_keras, variables_replaced
 from keras_inits._layers import OwnedWeight
 from keras_inits._wiring import Call, Wiring
 
@@ -41,5 +41,5 @@ def ignores_scale(found: Wiring, call: Call, owned: OwnedWeight) -> bool:
 def _made(owned: OwnedWeight, x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     """Returns what a layer makes of an input with other values of its kernel."""
     value = keras.ops.convert_to_tensor(kernel, owned.weight.dtype)
-    with keras.StatelessScope(state_mapping=[(owned.weight, value)]):
+    with variables_replaced([(owned.weight, value)]):
         return np.asarray(keras.ops.convert_to_numpy(owned.layer(x, training=False)), "float64")

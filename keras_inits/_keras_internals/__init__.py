@@ -7,9 +7,11 @@ from keras_inits._keras_internals.calls import (
     activations_through,
     asking,
     calls_through,
+    functions_traced_anew,
     holding,
     other_calls,
     symbolic_calls_through,
+    variables_replaced,
 )
 from keras_inits._keras_internals.models import (
     all_layers,
@@ -46,6 +48,7 @@ __all__ = [
     "copy_tensor_notes",
     "enter_strings",
     "forget_global_seed",
+    "functions_traced_anew",
     "global_seed_state",
     "has_no_call",
     "holding",
@@ -61,4 +64,5 @@ __all__ = [
     "symbolic_calls_through",
     "unsafe_empty",
     "variable_index",
+    "variables_replaced",
 ]

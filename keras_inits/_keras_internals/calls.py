@@ -8,7 +8,7 @@ Tried with Keras 3.15.1.
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -127,6 +127,51 @@ def _remove(owner: Any, method: str, hook: Hook) -> None:
         # Another library may have put its own method on top meanwhile: then that one stays.
         if getattr(owner, method) is replaced.call:
             setattr(owner, method, replaced.plain)
+
+
+@contextmanager
+def variables_replaced(
+    pairs: Iterable[tuple[keras.Variable, Any]],
+) -> Iterator[keras.StatelessScope]:
+    """Lets tensors stand in the place of variables, and collects losses that layers add.
+
+    Yields:
+        The scope, which takes what is assigned to variables.
+    """
+    with (
+        functions_traced_anew(),
+        keras.StatelessScope(state_mapping=[*pairs], collect_losses=True) as scope,
+    ):
+        yield scope
+
+
+@contextmanager
+def functions_traced_anew() -> Iterator[None]:
+    """Lets TensorFlow trace each `tf.function` anew at each call, and keep nothing of it.
+
+    A function keeps the graph of its first call for all later ones, those of `fit` too. It would
+    hold what a hook did to the layers inside, such as noise that it left out, and tensors that
+    stood in the place of variables. Functions have no public copy. Tried with TensorFlow 2.21.
+    """
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    tf: Any = sys.modules["tensorflow"]
+    with (
+        calls_through(type(tf.function(lambda: None)), "__call__", _traced_anew),
+        holding(_anew, True),
+    ):
+        yield
+
+
+_anew: ContextVar[bool] = ContextVar("keras_inits_traced_anew", default=False)
+
+
+def _traced_anew(plain: Any, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+    if _anew.get():
+        function = function._clone(None)
+        function._omit_frequent_tracing_warning = True  # which is about the user's own calls
+    return plain(function, *args, **kwargs)
 
 
 @contextmanager

@@ -6,6 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_inits._keras_internals import variables_replaced
+
 SCALES = frozenset({"gamma", "scale"})  # names of the weights that a normalization multiplies by
 _PLAIN = frozenset(
     {keras.layers.BatchNormalization, keras.layers.LayerNormalization,
@@ -113,5 +115,5 @@ def _made(layer: Any, scales: list[Any], x: Any, value: float) -> np.ndarray:
     shifts = [w for w in layer.weights if w.name in ("beta", "bias")]
     given = [(w, keras.ops.full(w.shape, value, w.dtype)) for w in scales]
     given += [(w, keras.ops.zeros(w.shape, w.dtype)) for w in shifts]
-    with keras.StatelessScope(state_mapping=given):
+    with variables_replaced(given):
         return np.asarray(keras.ops.convert_to_numpy(layer(x)), np.float64)

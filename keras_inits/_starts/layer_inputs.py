@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from keras_inits._keras_internals import calls_through, holding
+from keras_inits._keras_internals import calls_through, functions_traced_anew, holding
 
 BATCH = 256  # examples that go through the model at a time
 
@@ -33,7 +33,11 @@ def inputs_of(model: Any, layer: Any, data: Any) -> NDArray[Any] | str:
     """
     pieces = []
     count = len(keras.tree.flatten(data)[0])
-    with calls_through(keras.layers.Layer, "__call__", _watch), holding(_watched, layer):
+    with (
+        functions_traced_anew(),
+        calls_through(keras.layers.Layer, "__call__", _watch),
+        holding(_watched, layer),
+    ):
         for start in range(0, count, BATCH):
             rows = slice(start, start + BATCH)
             try:

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from keras_inits._keras_internals import asking, calls_through, holding
+from keras_inits._keras_internals import asking, calls_through, functions_traced_anew, holding
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import Default, LeftAlone, OwnedWeight, geometry, owned_weights, role
 from keras_inits._layers.kinds import KERNELS, Kind, is_a, kind
@@ -68,6 +68,7 @@ class Pass:
         kept = [(v, values_of(v)) for v in model.non_trainable_variables]
         try:
             with (
+                functions_traced_anew(),
                 holding(_active, self),
                 calls_through(keras.layers.Layer, "__call__", _layer_call),
                 calls_through(ops, "einsum", _einsum_call),
@@ -94,6 +95,10 @@ class Pass:
         if id(layer) not in self._kernels or called in self._corrected:
             return plain(layer, *args, **kwargs)
         self._corrected.add(called)
+        if not _has_values(args, kwargs):
+            for owned, _ in self._kernels[id(layer)]:
+                self._leave(owned, "a compiled function calls it, which shows no values")
+            return plain(layer, *args, **kwargs)
         if what not in KERNELS | {Kind.EMBEDDING} or what is Kind.MAP:
             for owned, shaped in self._kernels[id(layer)]:
                 self._leave(
@@ -240,6 +245,17 @@ def _to_numpy(value: Any) -> Any:
     if keras.backend.backend() == "tensorflow" and hasattr(value, "numpy"):
         return value.numpy()
     return ops.convert_to_numpy(value)
+
+
+def _has_values(args: Any, kwargs: Any) -> bool:
+    """Returns whether a call is made on values, not on stand-ins of a compiler."""
+    given = [t for t in keras.tree.flatten((args, kwargs)) if ops.is_tensor(t)]
+    try:
+        for tensor in given[:1]:
+            ops.convert_to_numpy(tensor[:1])
+    except Exception:  # each backend raises another one
+        return False
+    return True
 
 
 def _in_dtype(values: Any, dtype: str) -> Any:

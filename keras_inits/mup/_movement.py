@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from keras_inits._keras_internals import asking, calls_through, holding
+from keras_inits._keras_internals import asking, calls_through, functions_traced_anew, holding
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import owned_weights, role
 from keras_inits._layers.kinds import Kind, is_a
@@ -94,7 +94,11 @@ def _outputs(model: keras.Model, x: Any) -> Outputs:
     kept = [(v, np.array(ops.convert_to_numpy(v))) for v in model.non_trainable_variables]
     recorder = _Recorder(_recorded(model))
     try:
-        with calls_through(keras.layers.Layer, "__call__", _hook), holding(_active, recorder):
+        with (
+            functions_traced_anew(),
+            calls_through(keras.layers.Layer, "__call__", _hook),
+            holding(_active, recorder),
+        ):
             output = model(keras.tree.map_structure(ops.convert_to_tensor, x), training=True)
     finally:
         for variable, value in kept:

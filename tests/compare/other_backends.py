@@ -11,16 +11,19 @@ import numpy as np
 from keras import layers
 
 from keras_inits import Execution, compare
+from keras_inits._compare.engines import population_class
 from keras_inits._compare.vectorizing import CannotVectorizeError
 
 CONSTRAINT = keras.constraints.MaxNorm(0.5)
-# The first three are compared with TensorFlow's too; random numbers differ between backends.
+# The first four are compared with TensorFlow's too; random numbers differ between backends.
 NETS = {
     "dense": (
         lambda: layers.Flatten(),
         lambda: layers.Dense(8, "relu", kernel_constraint=CONSTRAINT, kernel_regularizer="l2"),
         lambda: layers.Dense(8, "tanh", kernel_constraint=CONSTRAINT),
     ),
+    # more weights than JAX computes as one
+    "wide": (lambda: layers.Flatten(), lambda: layers.Dense(900, "relu")),
     "convolution": (
         lambda: layers.Conv2D(4, 3, use_bias=False),
         lambda: layers.BatchNormalization(),
@@ -42,6 +45,7 @@ NETS = {
 }
 CHANGES = {
     "dense": {"optimizer": "adam", "batches": "own", "schemes": ["he"], "seeds": [0, 3]},
+    "wide": {"optimizer": keras.optimizers.SGD(0.02), "schemes": ["he"], "seeds": [0, 3]},
     "convolution": {"optimizer": keras.optimizers.SGD(0.05, momentum=0.9)},
     "frames": {"optimizer": "adam", "schemes": ["he"]},
     "dropout": {"optimizer": "rmsprop"},
@@ -88,6 +92,11 @@ def measured(net, trainer):
         return str(error)
 
 
+def at_once(net):
+    """Returns how many of two models of a net are computed as one, by one thread."""
+    return population_class().part_size(build(*NETS[net])(), 2, 1)
+
+
 def refused():
     """Returns why a layer that assigns to its kernel is refused."""
     parts = (
@@ -109,6 +118,7 @@ if __name__ == "__main__":
     found = {
         "backend": keras.backend.backend(),
         "refused": refused(),
+        "at once": {name: at_once(name) for name in sys.argv[1:]},
         "population": population,
         "fit": {name: measured(name, "fit") for name in alone},
     }

@@ -17,7 +17,7 @@ QUICK = {"XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_exp
 # jax comes with the dev extra; torch, which is large, is tested where somebody has it
 BACKENDS = [backend for backend in ("jax", "torch") if find_spec(backend)]
 
-BOTH = "dense"  # whose numbers are compared with TensorFlow's in the default run
+BOTH = ("dense", "wide")  # whose numbers are compared with TensorFlow's in the default run
 IN_TURN = ("convolution", "frames")  # with TensorFlow's, too
 ALONE = ("dropout", "sequence")  # only with those of `fit`
 # `torch.func.vmap` has no rule for what Keras's convolutions and draws do there
@@ -40,7 +40,7 @@ def on_backend(backend, *nets):
 
 @pytest.fixture(scope="module", params=BACKENDS)
 def there(request):
-    return on_backend(request.param, BOTH)
+    return on_backend(request.param, *BOTH)
 
 
 @pytest.fixture(scope="module", params=BACKENDS)
@@ -60,8 +60,13 @@ def agree(ours, theirs):
     return losses < 1e-4 and accuracies < 0.05  # rounding may move a few samples of 70
 
 
-def test_a_population_has_the_numbers_of_fit_on_its_backend(there):
-    assert agree(there["population"]["dense"], there["fit"]["dense"])
+@pytest.mark.parametrize("net", BOTH)
+def test_a_population_has_the_numbers_of_fit_on_its_backend(there, net):
+    assert agree(there["population"][net], there["fit"][net])
+
+
+def test_large_dense_nets_are_computed_apart_on_jax_alone(there):
+    assert there["at once"] == {"dense": 2, "wide": 1 if there["backend"] == "jax" else 2}
 
 
 @pytest.mark.slow
@@ -83,8 +88,9 @@ def check_against_tensorflow(there, net):
     assert len(np.unique(losses)) == losses.size  # or the runs would be the same
 
 
-def test_a_population_has_the_numbers_of_tensorflow(there):
-    check_against_tensorflow(there, BOTH)
+@pytest.mark.parametrize("net", BOTH)
+def test_a_population_has_the_numbers_of_tensorflow(there, net):
+    check_against_tensorflow(there, net)
 
 
 @pytest.mark.slow

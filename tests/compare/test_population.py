@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from compare.small_models import sequential
 from keras import layers
-from versions import ON_JAX
+from versions import ON_JAX, ON_TORCH
 
 from keras_inits import Execution, GivenWeights, compare
 from keras_inits._cli import models
@@ -13,9 +13,7 @@ from keras_inits._compare import population
 from keras_inits._compare.vectorizing import ELEMENTWISE, CannotVectorizeError
 
 # no rule for what Keras's convolutions and draws do there, which train by `fit`
-not_on_torch = pytest.mark.skipif(
-    keras.backend.backend() == "torch", reason="torch.func.vmap has no rule for it"
-)
+not_on_torch = pytest.mark.skipif(ON_TORCH, reason="torch.func.vmap has no rule for it")
 
 DENSE = (layers.Flatten, lambda: layers.Dense(16, "relu"))
 ARCHITECTURES = {

@@ -12,6 +12,9 @@ from keras import layers
 
 import keras_inits as ki
 
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+
 X = np.random.default_rng(0).standard_normal((16, 8), dtype="float32")
 
 
@@ -59,6 +62,58 @@ def test_weights_that_a_call_assigns_are_put_back():
     ki.diagnose(model, X)
     for value, variable in zip(before, model.variables, strict=True):
         np.testing.assert_array_equal(value, variable.numpy())
+
+
+def compiled_block(decorate):
+    """Returns a compiled model of which a layer's call is decorated."""
+
+    class Block(layers.Layer):
+        def __init__(self):
+            super().__init__(name="block")
+            self.inner, self.drop = layers.Dense(16, "relu"), layers.Dropout(0.5, seed=1)
+
+        def build(self, shape):
+            self.inner.build(shape)
+
+        @decorate
+        def call(self, x, training=False):
+            return self.drop(self.inner(x), training=training)
+
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((8,)), Block(), layers.Dense(1, name="head")])
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    return model
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a tf.function")
+class TestFunctionsOfLayers:
+    """A `tf.function` keeps the graph of its first call: it must not be one of ours."""
+
+    Y = X[:, :1] + X[:, 1:2]
+
+    @pytest.mark.parametrize("look", [ki.diagnose, ki.calibrate, ki.audit])
+    def test_a_model_trains_on_as_without_it(self, look):
+        model, alone = (compiled_block(tf.function) for _ in range(2))
+        look(*{ki.diagnose: (model, X, self.Y), ki.calibrate: (model, X)}.get(look, (model,)))
+        model.set_weights(alone.get_weights())
+        assert np.abs(model(X, training=True) - model(X, training=False)).max() > 0.1  # drops out
+        for each in (model, alone):
+            each.layers[0].drop.seed_generator.state.assign([1, 0])
+            each.train_on_batch(X, self.Y)
+        for here, there in zip(model.get_weights(), alone.get_weights(), strict=True):
+            np.testing.assert_allclose(here, there, atol=1e-6)
+
+    def test_the_report_is_that_of_plain_code(self):
+        traced, plain = (
+            ki.diagnose(compiled_block(decorate), X, self.Y)
+            for decorate in (tf.function, lambda function: function)
+        )
+        assert traced.verdict == plain.verdict == "healthy"
+        assert traced.loss == pytest.approx(plain.loss, rel=1e-5)
+        for row in (0, -1):
+            here, there = (report.layers[row].output for report in (traced, plain))
+            assert here.second_moment == pytest.approx(there.second_moment, rel=1e-4)
+        assert all(w.gradient_norm > 0 for row in traced.layers for w in row.weights)
 
 
 def test_random_generators_go_on_as_without_it():

@@ -272,12 +272,16 @@ def test_what_runs_in_a_tf_function_is_reported_as_unseen():
         def call(self, x):
             return tf.nn.relu(self.inner(x))
 
-    def notes(layer):
-        model = keras.Sequential([keras.Input((3,)), layer, layers.Dense(2)])
-        return ki.diagnose(model, rng.standard_normal((8, 3), dtype="float32")).notes
+    def notes(layer, shape=(3,)):
+        model = keras.Sequential([keras.Input(shape), layer, layers.Dense(2)])
+        return ki.diagnose(model, rng.standard_normal((8, *shape), dtype="float32")).notes
 
     assert any("tf.function, in traced" in note for note in notes(Traced()))
     assert not any("tf.function" in note for note in notes(layers.Dense(16, "relu")))
+    # computed by a function of Keras's own
+    assert not any(
+        "tf.function" in note for note in notes(layers.Conv2D(4, 3, groups=2), (8, 8, 2))
+    )
 
 
 def test_half_precision_is_measured_in_float32():

@@ -4,6 +4,7 @@ import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import keras
@@ -15,6 +16,7 @@ from keras_inits._compare.models import cost_of, started
 from keras_inits._compare.plan import EVALUATION_ROWS, Member, Plan
 from keras_inits._compare.store import EpochState
 from keras_inits._compare.vectorizing import refuse_assigned
+from keras_inits._keras_internals import variables_replaced
 
 Numbers = NDArray[np.float64]
 _T = TypeVar("_T")
@@ -290,7 +292,7 @@ class Population(ABC):
 
     def _as_member(
         self, weights: Sequence[Any], states: Sequence[Any], metrics: Sequence[Any] = ()
-    ) -> keras.StatelessScope:
+    ) -> AbstractContextManager[keras.StatelessScope]:
         """Returns a scope in which the template computes as one of the models."""
         model = self._model
         mapping = [
@@ -298,7 +300,7 @@ class Population(ABC):
             *zip(model.non_trainable_variables, states, strict=True),
             *(zip(model.metrics_variables, metrics, strict=True) if metrics else ()),
         ]
-        return keras.StatelessScope(state_mapping=mapping, collect_losses=True)
+        return variables_replaced(mapping)
 
 
 def read(scope: keras.StatelessScope, variables: Sequence[keras.Variable]) -> list[Any]:

@@ -31,6 +31,7 @@ from keras_inits._layers.kinds import Kind, kind
 
 # How TensorFlow names the call of a traced function.
 _FUNCTIONS = ("__forward_", "__inference_", "PartitionedCall", "StatefulPartitionedCall")
+_OF_KERAS = "_conv_xla_"  # in the name of the one by which Keras computes groups and dilations
 
 
 @dataclass(eq=False)
@@ -266,7 +267,7 @@ class Recorder(Silencer):
     def _see(self, name: str, inputs: Any, outputs: Any) -> None:
         if self._measuring:
             return
-        if name.startswith(_FUNCTIONS):
+        if name.startswith(_FUNCTIONS) and _OF_KERAS not in name:
             names = [f.layer.name for f in self._stack if f.layer is not self.model]
             self.unseen["/".join(names)] = None
         origins = self.origins.pass_on(name, inputs, outputs)

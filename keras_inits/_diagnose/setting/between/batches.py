@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_inits._diagnose.seen.watching import watching
+from keras_inits._diagnose.seen.watching import watching_values
 from keras_inits._diagnose.setting.case import Case
 from keras_inits._reporting import Finding
 
@@ -44,7 +44,7 @@ def check(case: Case) -> list[Finding]:
         return []
     seen = _Outputs(), _Outputs()
     for watcher, number in zip(seen, (samples, half), strict=True):
-        with watching(watcher):
+        with watching_values(watcher):
             case.predict(_first(x, number))
     calls = zip(*(watcher.made for watcher in seen), strict=False)
     names = [name for (name, a), (_, b) in calls if len(a) == samples and _apart(a, b) > MIXED]

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_inits._diagnose.seen.watching import watching
+from keras_inits._diagnose.seen.watching import watching_values
 from keras_inits._diagnose.setting.case import Case
 from keras_inits._diagnose.setting.remedies import set_on
 from keras_inits._keras_internals import all_layers
@@ -32,7 +32,7 @@ def check(case: Case) -> list[Finding]:
     if not layers:
         return []
     met = _Met(layers)
-    with watching(met):
+    with watching_values(met):
         case.predict(case.x, training=True)
     return _finding(case.model, layers, met)
 

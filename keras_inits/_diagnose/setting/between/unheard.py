@@ -13,7 +13,7 @@ import numpy as np
 from keras import ops
 
 from keras_inits._diagnose.seen.traits import activation_of
-from keras_inits._diagnose.seen.watching import watching
+from keras_inits._diagnose.seen.watching import watching_values
 from keras_inits._diagnose.setting.reading import tensors_of
 from keras_inits._diagnose.setting.remedies import set_on
 from keras_inits._diagnose.setting.trials.tries import Tries
@@ -40,7 +40,7 @@ def check(tries: Tries) -> tuple[Finding, ...]:
         return ()
     case.copy.reset()
     heard = Heard()
-    with watching(heard):
+    with watching_values(heard):
         before = _differ(case.predict(case.x))
     if before > SAME * scale or not tries.longer:
         return ()

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_inits._diagnose.seen.watching import watching
+from keras_inits._diagnose.seen.watching import watching_values
 from keras_inits._diagnose.setting.between.epsilons import by_channel
 from keras_inits._diagnose.setting.case import Case
 from keras_inits._diagnose.setting.entrance.data import standardized
@@ -118,7 +118,7 @@ def _met(
     """
     x = keras.tree.pack_sequence_as(case.x, [ops.convert_to_tensor(given)])
     first = _First(layers)
-    with contextlib.suppress(_Seen), watching(first):
+    with contextlib.suppress(_Seen), watching_values(first):
         case.copy.outputs(x, training=False)
     if first.met is None:
         return None

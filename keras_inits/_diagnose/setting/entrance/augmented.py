@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_inits._diagnose.seen.watching import watching
+from keras_inits._diagnose.seen.watching import watching, watching_values
 from keras_inits._diagnose.setting.remedies import set_on
 from keras_inits._diagnose.setting.trials.tries import FEWEST_PARTED, TAUGHT, UNTAUGHT, Tries
 from keras_inits._reporting import Finding
@@ -44,7 +44,7 @@ def check(tries: Tries) -> list[Finding]:
         return []
     heard = Heard()
     case.copy.reset()
-    with watching(heard):
+    with watching_values(heard):
         case.copy.outputs(case.x, training=True)
     loud = [(layer, ratio, plain) for layer, ratio, plain in heard.found if ratio > LOUD]
     if not loud or tries.own_longer.end < UNTAUGHT * best:

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_inits._diagnose.seen.watching import watching
+from keras_inits._diagnose.seen.watching import watching, watching_values
 from keras_inits._diagnose.setting.case import Case
 from keras_inits._diagnose.setting.entrance.entrances import embeddings
 from keras_inits._diagnose.setting.trials.tries import TAUGHT, Tries
@@ -128,7 +128,7 @@ def of_attention(case: Case, inputs: Sequence[np.ndarray]) -> list[Finding]:
     # Words or measurements; what is zeros and ones may say what is filling.
     read = [x for x, met in zip(inputs, case.met, strict=True) if embeddings(met) or x.ndim == 3]
     masks = _AttentionMasks()
-    with watching(masks):
+    with watching_values(masks):
         case.predict(case.x)
     found, seen = [], set()
     for layer, tensor in masks.found:

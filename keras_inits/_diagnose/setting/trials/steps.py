@@ -16,6 +16,7 @@ from keras import ops
 from keras_inits._diagnose.backends import backend
 from keras_inits._diagnose.seen.objective import Objective
 from keras_inits._diagnose.setting.rate.schedules import STEPS, inner
+from keras_inits._keras_internals import variables_replaced
 
 BATCH = 32  # the default of `fit`
 
@@ -122,7 +123,7 @@ class Copy:
             *zip(self.trained, values, strict=True),
             *zip(self.others, statistics, strict=True),
         ]
-        return keras.StatelessScope(state_mapping=pairs, collect_losses=True)
+        return variables_replaced(pairs)
 
     def outputs(self, x: Any, *, training: bool) -> Any:
         """Returns what the copy makes of `x`; nothing it assigns is kept."""
