@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_inits._diagnose.setting.trials.steps import Copy
-from keras_inits._diagnose.signal.sizes import gate_of_memory
+from keras_inits._diagnose.signal.memory import gate_of_memory
 from keras_inits._keras_internals import all_layers
 
 
