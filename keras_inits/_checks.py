@@ -1,5 +1,6 @@
 """Checks of arguments that every part of the library takes; each returns the value to use."""
 
+import inspect
 import math
 import numbers
 import operator
@@ -140,6 +141,28 @@ def choice(name: str, value: _Name, known: Iterable[str]) -> _Name:
     )
 
 
+def position(name: str, value: Any, known: Sequence[Any]) -> int:
+    """Returns the place of `value` among those that are known, from 0.
+
+    Args:
+        name: the argument, for the message.
+        value: what was given for it.
+        known: the values that it may be.
+
+    Raises:
+        InputError: something else; the message lists what is known.
+
+    >>> position("scheme", "he", ("xavier", "he"))
+    1
+    """
+    try:
+        return list(known).index(value)
+    except ValueError as error:
+        raise InputError(
+            f"`{name}` must be one of {', '.join(map(repr, known))}. Received: {name}={value!r}"
+        ) from error
+
+
 def instance(name: str, value: T, kind: type | tuple[type, ...], expected: str) -> T:
     """Returns `value` if it is of a type.
 
@@ -178,6 +201,21 @@ def function(name: str, value: T, expected: str) -> T:
             f"`{name}` must be {expected}. Received: {name} of type {type(value).__name__}"
         )
     return value
+
+
+def takes(value: Callable[..., Any], *given: Any) -> bool:
+    """Returns whether a function takes these arguments; True where its signature is not known.
+
+    >>> takes(lambda width: width, 8), takes(lambda: 8, 8)
+    (True, False)
+    """
+    try:
+        inspect.signature(value).bind(*given)
+    except TypeError:
+        return False
+    except ValueError:  # of some functions that are written in C
+        pass
+    return True
 
 
 def path(name: str, value: Any) -> Path:
@@ -280,6 +318,44 @@ def shape(value: Any) -> tuple[int, ...]:
     if min(sizes, default=0) < 0:
         raise InputError(f"`shape` must be of integers from 0. Received: shape={value!r}")
     return sizes
+
+
+def fits(model: Any, x: Any, *, name: str = "x") -> None:
+    """Refuses data that cannot go into a functional model, before anything is computed.
+
+    Of one input the number of axes and the last one, the features, have to fit; whether other sizes
+    do is up to the layers, as in Keras. Several inputs need more than one array.
+
+    Args:
+        model: a model; one that declares no inputs takes what it takes.
+        x: arrays as the model takes them.
+        name: the argument, for the message.
+
+    Raises:
+        InputError: another shape, or one array for several inputs.
+
+    >>> fits(keras.Sequential([keras.Input((4,))]), np.zeros((8, 4)))
+    """
+    inputs = getattr(model, "inputs", None) or []
+    if keras.tree.is_nested(x) or not inputs:
+        return
+    given = tuple(x.shape)
+    if len(inputs) > 1:
+        raise InputError(
+            f"`{name}` must be a dict or list of {len(inputs)} arrays, one for each input of the "
+            f"model. Received: {name} of shape {given}"
+        )
+    expected = tuple(inputs[0].shape)
+    # Keras itself adds or drops a last axis of size 1.
+    fitting = [expected, (*expected, 1), expected[:-1] if expected[-1:] == (1,) else expected]
+    if not any(
+        len(shape) == len(given) and (shape[-1] is None or shape[-1] == given[-1])
+        for shape in fitting
+    ):
+        raise InputError(
+            f"`{name}` must have the shape that the model takes, {expected}, None for any size. "
+            f"Received: {name} of shape {given}"
+        )
 
 
 def built(model: Any, purpose: str) -> Any:

@@ -66,6 +66,10 @@ class KernelGeometry:
         output_stride: how far a convolution lays its outputs apart, as the product over its axes:
             only 1 in `output_stride` taps of an input makes an output.
 
+    Raises:
+        InputError: an axis that the shape does not have, outputs that do not fall into `blocks`, a
+            number below 1.
+
     >>> depthwise = KernelGeometry((3, 3, 64, 1), input_axes=(), output_axes=(3,), batch_axes=(2,))
     >>> depthwise.fan_in, depthwise.fan_out
     (9, 9)
@@ -78,6 +82,24 @@ class KernelGeometry:
     blocks: int = 1
     input_stride: int = 1
     output_stride: int = 1
+
+    def __post_init__(self) -> None:
+        shape = _checks.shape(self.shape)
+        object.__setattr__(self, "shape", shape)
+        for name in ("input_axes", "output_axes", "batch_axes"):
+            axes = _existing_axes(shape, name, getattr(self, name))
+            if axes is None:
+                raise InputError(f"`{name}` must be axes, () for none. Received: {name}=None")
+            object.__setattr__(self, name, axes)
+        for name in ("blocks", "input_stride", "output_stride"):
+            value = _checks.integer(name, getattr(self, name), minimum=1)
+            object.__setattr__(self, name, value)
+        outputs = self.output_axes
+        if self.blocks > 1 and (not outputs or shape[outputs[0]] % self.blocks):
+            raise InputError(
+                "The first output axis must fall into `blocks` equal parts. "
+                f"Received: blocks={self.blocks} for output_axes={outputs} of shape {shape}"
+            )
 
     @classmethod
     def from_shape(
@@ -136,17 +158,7 @@ class KernelGeometry:
                 f"batch_axes={batch_axes!r} for shape {shape}. (EinsumDense counts a batch axis "
                 "as an output: there, give all three.)"
             )
-        blocks = _checks.integer("blocks", blocks, minimum=1)
-        strides = (
-            _checks.integer("input_stride", input_stride, minimum=1),
-            _checks.integer("output_stride", output_stride, minimum=1),
-        )
-        if blocks > 1 and (not outputs or shape[outputs[0]] % blocks):
-            raise InputError(
-                "The first output axis must fall into `blocks` equal parts. "
-                f"Received: blocks={blocks} for output_axes={outputs} of shape {shape}"
-            )
-        return cls(shape, inputs, outputs, batch, blocks, *strides)
+        return cls(shape, inputs, outputs, batch, blocks, input_stride, output_stride)
 
     @property
     def tap_axes(self) -> tuple[int, ...]:
@@ -191,6 +203,7 @@ class KernelGeometry:
 
     def has_maps_of(self, other: "KernelGeometry") -> bool:
         """Whether the kernel is the same stack of matrices in both geometries."""
+        _checks.instance("other", other, KernelGeometry, "a KernelGeometry")
         return self == replace(
             other, input_stride=self.input_stride, output_stride=self.output_stride
         )
@@ -203,9 +216,11 @@ class KernelGeometry:
                 first, then over the inputs, as in a flattened Keras convolution kernel.
 
         Raises:
-            ValueError: the kernel is no matrix: a scalar, or a vector by its shape alone.
+            ValueError: matrices of another shape, or the kernel is no matrix: a scalar, or a
+                vector by its shape alone.
         """
         view, order = self._matrix_view()
+        _check_shape("matrices", matrices, self.matrix_shape)
         xp: Any = np if isinstance(matrices, np.ndarray) else ops
         kernel = xp.reshape(matrices, [view[axis] for axis in order])
         if order != tuple(range(len(order))):
@@ -224,6 +239,7 @@ class KernelGeometry:
             ValueError: as `from_matrices`.
         """
         view, order = self._matrix_view()
+        _check_shape("kernel", kernel, self.shape)
         if isinstance(kernel, np.ndarray):
             return kernel.reshape(view).transpose(order).reshape(self.matrix_shape)
         return ops.reshape(ops.transpose(ops.reshape(kernel, view), order), self.matrix_shape)
@@ -257,6 +273,14 @@ class KernelGeometry:
 
 def _share(count: int, stride: int) -> float:
     return count if stride == 1 else count / stride
+
+
+def _check_shape(name: str, array: Any, expected: tuple[int, ...]) -> None:
+    if not hasattr(array, "shape") or tuple(array.shape) != expected:
+        received = f"shape {array.shape}" if hasattr(array, "shape") else repr(array)
+        raise InputError(
+            f"`{name}` must be an array or tensor of shape {expected}. Received: {received}"
+        )
 
 
 def _existing_axes(shape: tuple[int, ...], name: str, axes: Axes) -> tuple[int, ...] | None:

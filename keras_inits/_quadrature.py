@@ -1,6 +1,8 @@
 """Expectations over a normal variable, by quadrature."""
 
+import functools
 import math
+import statistics
 from collections.abc import Callable
 
 import numpy as np
@@ -112,3 +114,14 @@ def truncated_normal_moments(lower: float, upper: float) -> tuple[float, float]:
     weights /= weights.sum()
     mean = float((weights * z).sum())
     return mean, math.sqrt(float((weights * (z - mean) ** 2).sum()))
+
+
+@functools.lru_cache(maxsize=8)
+def normal_quantiles(count: int) -> Array:
+    """Returns quantiles of the standard normal law, in the middle of as many equal shares.
+
+    >>> normal_quantiles(2).round(3).tolist()
+    [-0.674, 0.674]
+    """
+    inverse = statistics.NormalDist().inv_cdf
+    return np.array([inverse((index + 0.5) / count) for index in range(count)])

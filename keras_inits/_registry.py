@@ -125,7 +125,10 @@ def get(spec: Any) -> Any:
             f"or an array. Received: spec={spec!r} of type {type(spec).__name__}"
         )
     try:
-        return keras.initializers.get(spec)
+        found = keras.initializers.get(spec)
+        if not callable(found) or isinstance(found, keras.Layer):
+            raise TypeError("it cannot be called with a shape")
+        return found
     except InputError:
         raise
     except (TypeError, ValueError) as error:  # a configuration with other arguments, for one

@@ -17,6 +17,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from keras_inits import _checks
 from keras_inits._errors import InputError
 from keras_inits._files import write_whole
 from keras_inits._finding_kinds import FindingKind
@@ -157,7 +158,7 @@ class Report:
         """Returns `to_dict` as JSON, and writes it to `path`, whole, if that is given."""
         text = json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n"
         if path is not None:
-            write_whole(Path(path), text)
+            write_whole(_checks.path("path", path), text)
         return text
 
     @classmethod

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 import keras_inits as ki
-from keras_inits import _monitor
+from keras_inits._monitor import course
 from keras_inits._reporting import Finding
 
 
@@ -136,20 +136,16 @@ def test_units_that_die_in_training_are_named(data):
     ],
 )
 def test_the_course_of_the_loss_is_judged_over_epochs(losses, kind):
-    from keras_inits._monitor import _course
-
-    found = _course(losses, 6)
+    found = course.of_loss(losses, 6)
     assert (found and found.kind) == kind
 
 
 def test_a_loss_no_lower_than_a_guess_is_stalled_and_a_lower_one_is_learned():
-    from keras_inits._monitor import _course
-
     still = [0.25, 0.2502, 0.2501, 0.2499, 0.25, 0.25]
-    stalled = _course(still, 6, 0.25)
+    stalled = course.of_loss(still, 6, 0.25)
     assert stalled is not None
     assert stalled.kind == "stalled"
-    assert _course(still, 6, 0.5) is None
+    assert course.of_loss(still, 6, 0.5) is None
 
 
 def test_the_guess_is_the_variance_of_the_targets(data):
@@ -269,6 +265,6 @@ def test_each_layer_that_dies_has_a_remedy_of_its_own():
     ]
     first = SimpleNamespace(layers=layers, findings=[])
     now = SimpleNamespace(findings=[Finding("dying", (n,), "", remedy=f"fix {n}") for n in "ab"])
-    found = _monitor._came(first, now, 3)
+    found = course.newly_found(first, now, 3)
     assert [f.remedy.partition(";")[0] for f in found] == ["fix a", "fix b"]
     assert all("learning_rate = 0.1" in f.remedy and f.numbers["epoch"] == 3 for f in found)

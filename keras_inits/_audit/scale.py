@@ -1,19 +1,17 @@
 """The scale of a kernel: off its law, or off what its activation can take."""
 
-import functools
 import math
-import statistics
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
 from keras_inits._audit.context import EPSILON, root_mean_square
 from keras_inits._audit.kernel import Judgement, Kernel, Kernels, activated, remedy
 from keras_inits._kernel_geometry import KernelGeometry
+from keras_inits._quadrature import normal_quantiles
 from keras_inits._reporting import Finding
 from keras_inits._schemes import OrthogonalInit
 from keras_inits._schemes.laws import expected_stddev
@@ -30,6 +28,7 @@ _READING_TOLERANCE = 2.0
 GAIN_BOUNDS = (0.1, 10.0)
 # A normalization takes the scale of a kernel away as long as the variance is above its epsilon.
 _NORMALIZABLE_GAIN = math.sqrt(EPSILON)
+_QUANTILES = 512  # of the standard normal law that an activation is tried on
 _SLOPE = 1e-3  # step of the difference that tells whether an activation is flat
 # With their losses (mean squared error, cross-entropy) a model of one such layer is convex.
 _CONVEX = (None, keras.activations.linear, keras.activations.sigmoid, keras.activations.softmax)
@@ -191,7 +190,7 @@ def _effect(activation: Any, gain: float) -> str:
     of 1/30.
     """
     low, high = GAIN_BOUNDS
-    z = normal_quantiles()
+    z = normal_quantiles(_QUANTILES)
     ours, usual = (activated(activation, g * z) for g in (gain, 1.0))
     if ours is None or usual is None:
         return ""
@@ -213,10 +212,3 @@ def _makes_logits(kernel: Kernel) -> bool:
     activation = kernel.context.activation
     name = str(getattr(activation, "__name__", type(activation).__name__)).lower()
     return kernel.context.is_head and (activation is None or name in ("softmax", "sigmoid"))
-
-
-@functools.cache
-def normal_quantiles(count: int = 512) -> NDArray[Any]:
-    """Returns that many quantiles of the standard normal law, in order."""
-    inverse = statistics.NormalDist().inv_cdf
-    return np.array([inverse((index + 0.5) / count) for index in range(count)])

@@ -10,7 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import RenderableType
 from rich.table import Table
 
-from keras_inits._checks import choice
+from keras_inits._checks import boolean, choice, position, real
 from keras_inits._compare import statistics
 from keras_inits._compare.statistics import Difference, Interval
 from keras_inits._compare.words import (
@@ -114,8 +114,18 @@ class Comparison(Report):
         Raises:
             InputError: it was not measured.
         """
-        metric = self.metric if metric is None else metric
-        return self.history[choice("metric", metric, self.metrics)]
+        return self.history[self._known(metric)]
+
+    def _known(self, metric: str | None) -> str:
+        return choice("metric", self.metric if metric is None else metric, self.metrics)
+
+    def row(self, scheme: str) -> int:
+        """Returns the place of a scheme in `schemes`, and so on the first axis of every result.
+
+        Raises:
+            InputError: it was not compared.
+        """
+        return position("scheme", scheme, self.schemes)
 
     def final(self, metric: str | None = None) -> NDArray[np.float64]:
         """Returns a metric after the last epoch, `(schemes, seeds)`."""
@@ -130,7 +140,7 @@ class Comparison(Report):
 
     def intervals(self, metric: str | None = None, *, best: bool = False) -> dict[str, Interval]:
         """Returns for each scheme the mean over seeds of the final or best value."""
-        values = self.best(metric) if best else self.final(metric)
+        values = self.best(metric) if boolean("best", best) else self.final(metric)
         return {
             scheme: statistics.mean_interval(row, self.seed)
             for scheme, row in zip(self.schemes, values, strict=True)
@@ -143,7 +153,9 @@ class Comparison(Report):
     def epochs_to(self, target: float, metric: str | None = None) -> NDArray[np.float64]:
         """Returns the epochs until a target, `(schemes, seeds)`; infinity where it was not seen."""
         return statistics.epochs_to(
-            self.values(metric), target, higher_is_better=self.higher_is_better(metric)
+            self.values(metric),
+            real("target", target),
+            higher_is_better=self.higher_is_better(metric),
         )
 
     def common_target(self, metric: str | None = None) -> float:
@@ -185,8 +197,7 @@ class Comparison(Report):
 
     def higher_is_better(self, metric: str | None = None) -> bool:
         """Returns whether more of a metric is better, by its name."""
-        name = (self.metric if metric is None else metric).lower()
-        return not any(part in name for part in _LOWER)
+        return not any(part in self._known(metric).lower() for part in _LOWER)
 
     @property
     def findings(self) -> tuple[Finding, ...]:

@@ -1,6 +1,5 @@
 """The models of a plan: built and compiled, and the values that their variables start from."""
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits._checks import identified
+from keras_inits._checks import identified, takes
 from keras_inits._checks import loss as check_loss
 from keras_inits._compare.data import take
 from keras_inits._compare.plan import Plan
@@ -121,11 +120,7 @@ def starting_states(plan: Plan, template: keras.Model, run: int) -> Weights:
 
 def takes_scheme(build: Callable[..., keras.Model]) -> bool:
     """Returns whether `build` has an argument that must be given: the scheme."""
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return any(
-        p.kind in kinds and p.default is p.empty
-        for p in inspect.signature(build).parameters.values()
-    )
+    return not takes(build)
 
 
 def refuse_without_argument(label: str, scheme: Any) -> None:

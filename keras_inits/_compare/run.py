@@ -9,7 +9,7 @@ from typing import Any, get_args
 import keras
 import numpy as np
 
-from keras_inits._checks import boolean, choice, function, integer
+from keras_inits._checks import boolean, choice, fits, function, instance, integer
 from keras_inits._compare.checks import run_numbers
 from keras_inits._compare.chunks import cut, train_chunks
 from keras_inits._compare.comparison import Comparison
@@ -29,7 +29,7 @@ from keras_inits._compare.starts import labelled
 from keras_inits._compare.store import Store
 from keras_inits._compare.vectorizing import CannotVectorizeError, refuse
 from keras_inits._compare.weights import left_alone
-from keras_inits._errors import InputTypeError
+from keras_inits._errors import InputError, InputTypeError
 from keras_inits._optional import require
 from keras_inits._progress import Clock
 
@@ -105,6 +105,7 @@ def compare(
     >>> result.final("loss").shape
     (2, 3)
     """
+    instance("execution", execution, Execution, "a keras_inits.Execution")
     numbers = run_numbers(seeds)
     if len(numbers) > 1:  # said before a download and the training, not at the end of them
         require("The interval of several seeds", "scipy")
@@ -125,6 +126,7 @@ def compare(
         keep_weights=boolean("keep_weights", keep_weights),
     )
     template = compiled_model(plan)
+    fits(template, plan.data.x, name="data")
     if metric is not None:
         _refuse_unmeasured(plan, metric)
     members = [(label, number) for number in numbers for label in plan.schemes]
@@ -283,6 +285,8 @@ def _metrics(metrics: Any) -> Any:
             "`metrics` must be a sequence, such as ['accuracy'], or a dict by output. "
             f"Received: metrics={metrics!r}"
         )
+    if None in metrics:
+        raise InputError(f"`metrics` must hold no None. Received: metrics={metrics!r}")
     return list(metrics)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_inits._checks import function
 from keras_inits._compare.code import code_digest
 from keras_inits._compare.weights import Weights, draw, drawing
 from keras_inits._errors import InputError, InputTypeError
@@ -46,12 +47,8 @@ class Start:
     scheme: Any
 
     def __init__(self, *functions: Callable[..., Any], scheme: Any = "own") -> None:
-        for function in functions:
-            if not callable(function):
-                raise InputTypeError(
-                    "A start is made of functions that take a model, such as "
-                    f"`keras_inits.calibrate`. Received: {function!r}"
-                )
+        for each in functions:
+            function("functions", each, "functions of a model, such as `keras_inits.calibrate`")
         if not functions:
             raise InputError(
                 "`Start` needs a function or more, such as `keras_inits.calibrate`. Received: none"
@@ -146,12 +143,12 @@ def carried_out(start: Start, model: keras.Model, x: Any, y: Any, root: int, run
     shapes = [tuple(v.shape) for v in variables]
     given = {"x": x, "y": y, "seed": run_seed(root, run)}
     begun, passes = time.perf_counter(), 0.0
-    for function in start.functions:
-        report = function(model, **_arguments(function, given))
+    for set_model in start.functions:
+        report = set_model(model, **_arguments(set_model, given))
         if isinstance(report, keras.Model) and report is not model:
             raise InputError(
                 "A start sets the model that it is given. Received: "
-                f"{_name(function)}, which returned another one"
+                f"{_name(set_model)}, which returned another one"
             )
         passes += float(getattr(report, "passes", 0.0))
     seconds = time.perf_counter() - begun

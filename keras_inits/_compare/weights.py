@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_inits import _registry
-from keras_inits._checks import function
+from keras_inits._checks import function, instance
 from keras_inits._errors import InputError
 from keras_inits._initialize.plan import AUTO, OWN, plan
 from keras_inits._initialize.seeds import run_seed, weight_seed
+from keras_inits._initialize.setting import naming
 from keras_inits._initialize.step import Step, seed_paths
 from keras_inits._initialize.writing import values_for
 from keras_inits._layers import LeftAlone, owned_weights, role
@@ -95,20 +96,16 @@ def draw(model: keras.Model, scheme: Any, root_seed: int, seed: int) -> Weights:
         return _checked(scheme.draw(model, seed), variables)
     root = run_seed(root_seed, seed)
     drawn = _drawn_weights(model, scheme)
-    return [
-        keras.ops.convert_to_numpy(
-            variable
-            if step.initializer is None
-            else values_for(
-                step.initializer,
-                step.geometry,
-                keras.backend.standardize_dtype(variable.dtype),
-                weight_seed(root, path),
-            )
-        )
-        for variable in variables
-        for step, path in [drawn[id(variable)]]
-    ]
+    return [_values(variable, *drawn[id(variable)], root) for variable in variables]
+
+
+def _values(variable: keras.Variable, step: Step, path: str, root: int) -> NDArray[Any]:
+    if step.initializer is None:
+        return keras.ops.convert_to_numpy(variable)  # type: ignore[no-any-return]
+    dtype = keras.backend.standardize_dtype(variable.dtype)
+    with naming(step):
+        values = values_for(step.initializer, step.geometry, dtype, weight_seed(root, path))
+    return keras.ops.convert_to_numpy(values)  # type: ignore[no-any-return]
 
 
 # By model, then by the identity of a scheme, which is kept alive with its entry.
@@ -148,6 +145,7 @@ def left_alone(model: keras.Model) -> list[str]:
 
 
 def _checked(arrays: Sequence[Any], variables: Sequence[Any]) -> Weights:
+    instance("draw", arrays, (list, tuple), "a function that returns a list of arrays")
     weights = [
         np.asarray(array, dtype=variable.dtype)
         for array, variable in zip(arrays, variables, strict=False)

@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.table import Table
 
+from keras_inits._checks import instance
 from keras_inits._diagnose import views
 from keras_inits._diagnose.seen.statistics import JacobianReport, TensorStatistics, WeightReport
 from keras_inits._diagnose.setting.order import FirstSteps
@@ -98,6 +99,7 @@ class SignalReport(Report):
 
     def findings_of(self, name: str) -> tuple[Finding, ...]:
         """Returns the findings about the layer of that name, the worst first."""
+        instance("name", name, str, "the name of a layer")
         return tuple(finding for finding in self.findings if name in finding.where)
 
     def __getitem__(self, name: str) -> LayerReport:

@@ -112,7 +112,7 @@ def diagnose(
     numbers = "np.unique(labels, return_inverse=True)[1] turns into numbers"
     _check_values("x", batch.x, getattr(model, "inputs", None), tokens)
     _check_values("y", batch.y, getattr(model, "outputs", None), numbers)
-    _check_shape(model, batch.x)
+    _checks.fits(model, batch.x)
     options = Options(
         loss=loss,
         thresholds=thresholds or Thresholds(),
@@ -171,27 +171,6 @@ def _check_values(name: str, arrays: Any, tensors: Any, remedy: str) -> None:
         taken, holds = (any(kind in dtype for dtype in dtypes) for dtypes in (known, given))
         if known and holds and not taken:
             raise InputError(f"{numbers}Received: {hint}")
-
-
-def _check_shape(model: keras.Model, x: Any) -> None:
-    """Refuses a batch that cannot go into a model of one input, before anything is hooked.
-
-    The number of axes and the last one, the features, have to fit; whether other sizes do is up to
-    the layers, as in Keras.
-    """
-    inputs = getattr(model, "inputs", None) or []
-    if len(inputs) != 1 or keras.tree.is_nested(x):
-        return
-    expected, given = tuple(inputs[0].shape), tuple(x.shape)
-    # Keras itself adds or drops a last axis of size 1.
-    fits = [expected, (*expected, 1), expected[:-1] if expected[-1:] == (1,) else expected]
-    if not any(
-        len(shape) == len(given) and (shape[-1] is None or shape[-1] == given[-1]) for shape in fits
-    ):
-        raise InputError(
-            f"`x` must have the shape that the model takes, {expected}, None for any size. "
-            f"Received: x of shape {given}"
-        )
 
 
 def _check_model(model: Any) -> None:

@@ -16,7 +16,7 @@ from keras_inits._initialize.aims import HEAD, Aim, find_aims
 from keras_inits._initialize.carrying import Carrier, Choice, Weight
 from keras_inits._initialize.drawing import drawn_by, keeps_sign
 from keras_inits._initialize.ends import Ends
-from keras_inits._initialize.logits import logit_shares, summed_up
+from keras_inits._initialize.logits import aim_of_head, logit_shares
 from keras_inits._initialize.places import in_common
 from keras_inits._initialize.repeats import deciding_calls
 from keras_inits._initialize.scores import score_parts
@@ -24,10 +24,9 @@ from keras_inits._initialize.shares import Residual, Shares
 from keras_inits._initialize.tables import CODES, table_start
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers.kinds import Kind
-from keras_inits._moments import PLACES, recurrent_output, stacked
+from keras_inits._moments import PLACES, Place, recurrent_output, stacked
 from keras_inits._schemes import ConstantInit, XavierInit, ZerosInit
 from keras_inits._wiring import Call, Wiring
-from keras_inits._wiring.graph import PASSED
 
 # Of a sequence of any length: as many steps as `_moments` carries a state over.
 _OPEN_STEPS = PLACES
@@ -256,33 +255,17 @@ class _Walk:
     def _choose_kernel(
         self, call: Call, path: str, geometry: KernelGeometry, given: float | None = None
     ) -> None:
-        place, aim = self.carrier.place(call), self.aims[call.index]
-        if given is None:
-            given = place.second_moment * place.reach.seen if place.given else 1.0
-            # The same but for rounding where all calls see the same.
-            usual, _ = self.usual.get(path, (given, ""))
-            given = given if math.isclose(usual, given, rel_tol=_ALIKE) else usual
+        place = self.carrier.place(call)
+        given = self._given(path, place) if given is None else given
         because = _because(place.reason)
-        normalizations = self.wiring.normalized_after(call)
-        if call.index in self.logits:
-            why = "one of the heads of a sum, for the loss of a guess"
-            aim = replace(aim, variance=HEAD * self.logits[call.index], why=why)
-        elif call in self.ends:
-            aim = self.ends.aim(call, aim)
-            normalizations = ()
-        elif normalizations:
-            name = normalizations[0].path.split("/")[-1]
+        if (normalization := self._normalization(call)) is not None:
             # Its gradient goes as one over its scale, and the angle by which a step turns it as
             # one over the square: with 1 all turn alike, twice as far as with a ReLU's gain.
-            note = f"{aim.why}: gain 1; {name} takes the scale away"
+            name = normalization.path.split("/")[-1]
+            note = f"{self.aims[call.index].why}: gain 1; {name} takes the scale away"
             self._set(path, geometry, 1.0, note, given)
             return
-        elif call.index in self.shortcuts:
-            aim = replace(aim, variance=given, why="shortcut of a sum, as it comes in")
-        elif call.index in self.scores:
-            aim = replace(aim, variance=self.scores[call.index], why=f"linear, {_SCORE}")
-        elif call.index in self.heads and aim.is_guess:
-            aim = self._of_logits(call, aim)
+        aim = self._aim(call, given)
         if not given > 0:
             note = f"{aim.why}: gain 1; nothing but zeros reaches it"
             self._set(path, geometry, 1.0, note, 0.0)
@@ -306,41 +289,35 @@ class _Walk:
         q, is_positive = gain**2 * given, bool(positive)
         self._set(path, geometry, gain, note, q, positive=is_positive, share=share)
 
-    def _of_logits(self, call: Call, aim: Aim) -> Aim:
-        """Returns the aim of a head: for the loss of a guess, and for a gradient to what is before.
+    def _given(self, path: str, place: Place) -> float:
+        """Returns the second moment that a kernel is chosen for, over all of its calls."""
+        given = place.second_moment * place.reach.seen if place.given else 1.0
+        # The same but for rounding where all calls see the same.
+        usual, _ = self.usual.get(path, (given, ""))
+        return given if math.isclose(usual, given, rel_tol=_ALIKE) else usual
 
-        A mean over places of what has a mean itself, as behind ReLU, is nearly the same for all
-        examples: in residual nets with batch normalization 6 % of the logits' second moment differ
-        between them. What all share is a bias, which the first steps take away; `HEAD` is asked of
-        what differs, up to 1 in all (half a nat above the loss of a guess).
-        """
-        given = self.carrier.place(call).given
-        if (growth := summed_up(self.carrier, call)) > 1:
-            why = "head whose outputs are summed, for the loss of a guess"
-            return replace(aim, variance=HEAD / growth, why=why)
-        if not given or not self._is_mean_of_places(call):
-            return replace(aim, variance=HEAD, why="head, for the loss of a guess")
-        signal = given[0]
-        shared = signal.mean**2 / signal.second_moment if signal.second_moment else 0.0
-        variance = min(1.0, HEAD / max(1 - shared, HEAD))
-        why = f"head, of a mean over places, {shared:.0%} of which all examples share"
-        return replace(aim, variance=variance, why=why)
+    def _normalization(self, call: Call) -> Call | None:
+        """Returns what takes the scale of a kernel away, where nothing else is asked of it."""
+        found = self.wiring.normalized_after(call)
+        if not found or call.index in self.logits or call in self.ends:
+            return None
+        return found[0]
 
-    def _is_mean_of_places(self, call: Call) -> bool:
-        """Returns whether a kernel reads means over all places, through noise or reshaping."""
-        at = call.signals[0] if call.signals else -1
-        while at >= 0:
-            source = self.wiring.calls[at]
-            if source.kind is Kind.POOLING:
-                shapes = self.wiring.shapes_into(source)
-                channels = {shapes[0][1], shapes[0][-1]} if shapes else set()
-                kind = source.type.lower()
-                is_mean = "average" in kind or kind == "mean"
-                return is_mean and math.prod(source.shape[1:]) in channels
-            if source.kind not in PASSED or len(source.signals) != 1:
-                return False
-            (at,) = source.signals
-        return False
+    def _aim(self, call: Call, given: float) -> Aim:
+        """Returns what a kernel is to give, by its place in the model."""
+        aim, index = self.aims[call.index], call.index
+        if index in self.logits:
+            why = "one of the heads of a sum, for the loss of a guess"
+            return replace(aim, variance=HEAD * self.logits[index], why=why)
+        if call in self.ends:
+            return self.ends.aim(call, aim)
+        if index in self.shortcuts:
+            return replace(aim, variance=given, why="shortcut of a sum, as it comes in")
+        if index in self.scores:
+            return replace(aim, variance=self.scores[index], why=f"linear, {_SCORE}")
+        if index in self.heads and aim.is_guess:
+            return aim_of_head(self.carrier, call, aim)
+        return aim
 
     def _averaged(self, call: Call) -> float:
         """Returns the second moment of the values that reach a kernel through attention, or 0."""

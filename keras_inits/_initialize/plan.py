@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_inits import _gains, _registry
+from keras_inits._checks import instance
 from keras_inits._errors import InputError
 from keras_inits._initialize.around import in_pairs, kernel_beside
 from keras_inits._initialize.auto import choose
@@ -82,6 +83,7 @@ def plan(
     """
     overrides = overrides or {}
     for pattern in overrides:
+        instance("overrides", pattern, str, "a dict from patterns of paths to schemes")
         if not any(fnmatch.fnmatchcase(owned.path, pattern) for owned in weights):
             raise InputError(
                 f"The pattern {pattern!r} in `overrides` fits no weight. Paths are such as "

@@ -49,6 +49,7 @@ _DRAW_ANY_SHAPE = frozenset(
         UniformInit,
     }
 )
+_OVERRIDES = "An entry in `overrides` gives this weight another scheme, or None to leave it alone."
 _SMALL = 2**22  # numbers of a model whose old values are all kept: 16 MiB in float32
 
 
@@ -94,7 +95,7 @@ def _set(step: Step, seed: int, undo: list[Callable[[], Any]] | None) -> None:
     """Draws a weight and assigns it; adds what puts it back to `undo`."""
     weight = step.owned.weight
     sharding = sharding_of(weight)
-    with _naming(step):
+    with naming(step, _OVERRIDES):
         values = values_for(step.initializer, step.geometry, _dtype(weight), seed, sharding)
         if tuple(values.shape) != tuple(weight.shape):
             raise InputError(f"it draws the shape {tuple(values.shape)}, not {weight.shape}.")
@@ -113,7 +114,7 @@ def _is_certain(step: Step) -> bool:
     """
     initializer, geometry = step.initializer, step.geometry
     dtype = _dtype(step.owned.weight)
-    with _naming(step):
+    with naming(step, _OVERRIDES):
         scheme = kernel_scheme(initializer) or initializer
         if isinstance(scheme, Scheme):
             scheme.working_dtype(dtype)
@@ -128,17 +129,15 @@ def _is_certain(step: Step) -> bool:
 
 
 @contextmanager
-def _naming(step: Step) -> Iterator[None]:
+def naming(step: Step, way_out: str = "") -> Iterator[None]:
     """Names weight, layer and way out in an error that the initializer raises."""
     try:
         yield
     except (TypeError, ValueError) as error:
         layer = type(step.owned.layer).__name__
         wrong = InputTypeError if isinstance(error, TypeError) else InputError
-        raise wrong(
-            f"{step.initializer!r} cannot fill {step.owned.path!r} of {layer}: {error} "
-            "An entry in `overrides` gives this weight another scheme, or None to leave it alone."
-        ) from error
+        said = f"{step.initializer!r} cannot fill {step.owned.path!r} of {layer}: {error} {way_out}"
+        raise wrong(said.rstrip()) from error
 
 
 def _dtype(weight: keras.Variable) -> str:

@@ -12,10 +12,11 @@ the signal is over places. What pooling and attention leave of a signal depends 
 import functools
 import math
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
+
+from keras_inits._quadrature import normal_quantiles
 
 Array = NDArray[np.float64]
 
@@ -133,8 +134,8 @@ def normal(variance: float, alike: float, key: int, reason: str = "") -> Signal:
     if not variance > 0:
         return Signal(np.zeros((PLACES, ENTRIES)), None, reason)
     rng, half = np.random.default_rng([key, 0]), ENTRIES // 2
-    common = rng.permutation(_quantiles(half))
-    own = rng.permutation(_quantiles(PLACES * half)).reshape(PLACES, half)
+    common = rng.permutation(normal_quantiles(half))
+    own = rng.permutation(normal_quantiles(PLACES * half)).reshape(PLACES, half)
     values = math.sqrt(alike) * common + math.sqrt(1 - alike) * own
     values *= math.sqrt(variance / np.mean(values**2))
     order = rng.permutation(ENTRIES)
@@ -162,9 +163,3 @@ def held(values: NDArray[np.generic], key: int) -> Signal:
 # How alike two places of an input are taken to be: halfway between white noise and a smooth image,
 # so that neither is far off. A ReLU net forgets it within a few layers.
 INPUT_ALIKE = 0.5
-
-
-@functools.lru_cache(maxsize=4)
-def _quantiles(count: int) -> Array:
-    law = NormalDist()
-    return np.array([law.inv_cdf((i + 0.5) / count) for i in range(count)])

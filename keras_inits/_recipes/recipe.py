@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from keras_inits import _registry
+from keras_inits._checks import choice, instance
 from keras_inits._errors import InputError, InputTypeError, did_you_mean
 from keras_inits._layers import OwnedWeight
 from keras_inits._recipes.place import ROLES, Place
@@ -195,6 +196,8 @@ def recipe(spec: Any = None, /, *, needs: Sequence[str] = (), **options: Any) ->
     >>> recipe("gpt2", stddev=0.01).options
     {'stddev': 0.01}
     """
+    for role in instance("needs", needs, (tuple, list), "a sequence of roles"):
+        choice("needs", role, ROLES)
     if spec is None:
         return lambda function: recipe(function, needs=needs)
     if isinstance(spec, str):

@@ -14,7 +14,7 @@ from keras_inits._errors import InputError, InputTypeError
 _INFINITE = -1  # tf.data.INFINITE_CARDINALITY
 
 
-def first_examples(x: Any, count: int, *, name: str = "x") -> Any:
+def first_examples(x: Any, count: int) -> Any:
     """Returns the first examples of `x`, in the structure that a model takes them in.
 
     Args:
@@ -22,7 +22,6 @@ def first_examples(x: Any, count: int, *, name: str = "x") -> Any:
             `tf.data.Dataset` or a `keras.utils.PyDataset`; of batches that are tuples, as `fit`
             takes them, the first entry. Batches are joined until there are `count` examples.
         count: at most how many.
-        name: the argument, for messages.
 
     Returns:
         Arrays with up to `count` examples along their first axis.
@@ -36,14 +35,14 @@ def first_examples(x: Any, count: int, *, name: str = "x") -> Any:
     """
     count = _checks.integer("examples", count, minimum=1)
     if x is None:
-        raise InputTypeError(f"`{name}` must be data: arrays or batches. Received: {name}=None")
+        raise InputTypeError("`x` must be data: arrays or batches. Received: x=None")
     if _is_structure_of_arrays(x):
-        checked = _checked(x, name)
+        checked = _checked(x)
         return keras.tree.map_structure(lambda leaf: _array(leaf[:count]), checked)
-    return _joined(_batches(x, name), count, name)
+    return _joined(_batches(x), count)
 
 
-def finite(batch: Any, *, name: str = "x") -> Any:
+def finite(batch: Any) -> Any:
     """Returns what `first_examples` returned, if all of its numbers are finite.
 
     Raises:
@@ -53,19 +52,18 @@ def finite(batch: Any, *, name: str = "x") -> Any:
         if leaf.dtype.kind == "f" and not np.isfinite(leaf).all():
             wrong = int((~np.isfinite(leaf)).sum())
             raise InputError(
-                f"`{name}` must hold finite numbers. Received: {name} of shape {leaf.shape} with "
+                f"`x` must hold finite numbers. Received: x of shape {leaf.shape} with "
                 f"{wrong} that are NaN or infinite"
             )
     return batch
 
 
-def check_taken(model: Any, batch: Any, *, name: str = "x") -> None:
+def check_taken(model: Any, batch: Any) -> None:
     """Runs `model` on one example, to see whether it takes data like these.
 
     Args:
         model: a built model or layer.
         batch: what `first_examples` returned.
-        name: the argument, for messages.
 
     Raises:
         InputError: the model does not run on it.
@@ -75,8 +73,8 @@ def check_taken(model: Any, batch: Any, *, name: str = "x") -> None:
     except Exception as error:  # those of TensorFlow have no base of Python's
         shapes = ", ".join(str(tuple(leaf.shape)) for leaf in keras.tree.flatten(batch))
         raise InputError(
-            f"The model {model.name!r} does not take `{name}`: {_reason(error)} "
-            f"Received: {name} of shapes {shapes}"
+            f"The model {model.name!r} does not take `x`: {_reason(error)} "
+            f"Received: x of shapes {shapes}"
         ) from error
 
 
@@ -102,29 +100,29 @@ def _is_frame(x: Any) -> bool:
     return hasattr(x, "iloc") and hasattr(x, "to_numpy")
 
 
-def _checked(x: Any, name: str) -> Any:
+def _checked(x: Any) -> Any:
     leaves = keras.tree.flatten(x)
     lengths = {leaf.shape[0] if len(leaf.shape) else -1 for leaf in leaves}
     if len(lengths) != 1 or lengths & {0, -1}:
         shapes = ", ".join(str(tuple(leaf.shape)) for leaf in leaves) or "nothing"
         raise InputError(
-            f"`{name}` must hold examples along the first axis, the same number, at least 1, in "
-            f"each array. Received: {name} of shapes {shapes}"
+            f"`x` must hold examples along the first axis, the same number, at least 1, in "
+            f"each array. Received: x of shapes {shapes}"
         )
     return x
 
 
-def _batches(x: Any, name: str) -> Iterable[Any]:
+def _batches(x: Any) -> Iterable[Any]:
     if isinstance(x, str | bytes) or not (hasattr(x, "__iter__") or hasattr(x, "__getitem__")):
         raise InputTypeError(
-            f"`{name}` must be arrays, a dict or list of them, or an iterable of batches. "
-            f"Received: {name} of type {type(x).__name__}"
+            f"`x` must be arrays, a dict or list of them, or an iterable of batches. "
+            f"Received: x of type {type(x).__name__}"
         )
     for item in batches_in(x):
         batch = item[0] if isinstance(item, tuple) and item else item
         if not _is_structure_of_arrays(batch):
             raise InputTypeError(
-                f"`{name}` must yield batches of arrays. Received: {name} with a batch of type "
+                f"`x` must yield batches of arrays. Received: x with a batch of type "
                 f"{type(batch).__name__}"
             )
         yield keras.tree.map_structure(_array, batch)
@@ -159,16 +157,16 @@ def finite_number_of(x: Any, *, name: str = "x") -> Any:
     return x
 
 
-def _joined(batches: Iterable[Any], count: int, name: str) -> Any:
+def _joined(batches: Iterable[Any], count: int) -> Any:
     taken: list[Any] = []
     found = 0
     for batch in batches:
-        found += len(keras.tree.flatten(_checked(batch, name))[0])
+        found += len(keras.tree.flatten(_checked(batch))[0])
         taken.append(batch)
         if found >= count:
             break
     if not taken:
-        raise InputError(f"`{name}` must hold at least one batch. Received: {name} without any")
+        raise InputError("`x` must hold at least one batch. Received: x without any")
     return keras.tree.map_structure(
         lambda *leaves: np.concatenate(list(itertools.chain(leaves)))[:count], *taken
     )

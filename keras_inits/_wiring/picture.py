@@ -9,6 +9,7 @@ import keras
 from rich.console import RenderableType
 from rich.table import Table
 
+from keras_inits._checks import instance
 from keras_inits._layers.kinds import Kind
 from keras_inits._reporting import Report
 from keras_inits._wiring import views
@@ -130,7 +131,7 @@ class Wiring(Report):
 
     def activation_after(self, call: Call) -> Following:
         """Returns the activation that a call's output meets first, and what lies between."""
-        return find_following(self.graph, call)
+        return find_following(self.graph, _known(call))
 
     def activation_function(self, call: Call) -> Callable[[Any], Any] | None:
         """Returns the function of single values that a call's output meets first.
@@ -156,22 +157,22 @@ class Wiring(Report):
 
     def function_of(self, call: Call) -> Callable[[Any], Any]:
         """Returns what an operation, with its constants, makes of the signals that it is given."""
-        steps = {call.index: self._steps[call.index]}
+        steps = {call.index: self.step(call)}
         return lambda value: replayed(steps, value)
 
     def step(self, call: Call) -> Step:
         """Returns a call with its arguments; not for a wiring read from JSON."""
-        return self._steps[call.index]
+        return self._steps[_known(call).index]
 
     def shapes_into(self, call: Call) -> tuple[tuple[int, ...], ...]:
         """Returns the shapes of the signals that a call takes, in the order of `call.signals`."""
-        return tuple(tuple(tensor.shape) for tensor in signals_of(self._steps[call.index]))
+        return tuple(tuple(tensor.shape) for tensor in signals_of(self.step(call)))
 
     def outputs_into(self, call: Call) -> tuple[int, ...]:
         """Returns which output of its source each of `call.signals` is, from 0."""
         return tuple(
             next((i for i, made in enumerate(self._outputs(s)) if made is tensor), 0)
-            for s, tensor in zip(call.signals, signals_of(self._steps[call.index]), strict=False)
+            for s, tensor in zip(call.signals, signals_of(self.step(call)), strict=False)
         )
 
     def _outputs(self, source: int) -> tuple[Any, ...]:
@@ -191,7 +192,7 @@ class Wiring(Report):
             through: says which calls hand its scale on besides those that do by what they are,
                 such as sums of signals of one size.
         """
-        found = find_normalizations(self.graph, call, through, self._free_of_scale)
+        found = find_normalizations(self.graph, _known(call), through, self._free_of_scale)
         return tuple(self.calls[index] for index in found)
 
     def normalizes(self, call: Call) -> bool:
@@ -200,7 +201,7 @@ class Wiring(Report):
         That is a normalization, but a frozen batch normalization at its start, which divides by 1,
         or a product of signals that does so, such as `x / norm(x)`.
         """
-        if call.kind is Kind.NORMALIZATION:
+        if _known(call).kind is Kind.NORMALIZATION:
             return not (self.subjects and _divides_by_one(self.subjects[call.index]))
         return call.index in self._free_of_scale
 
@@ -210,20 +211,21 @@ class Wiring(Report):
 
     def sum_of(self, call: Call) -> Sum | None:
         """Returns the sum whose branch or shortcut a call lies on, the innermost of them."""
+        index = _known(call).index
         around = [
             each
             for each in self.sums
-            if any(call.index in way.calls for way in (each.shortcut, *each.branches))
+            if any(index in way.calls for way in (each.shortcut, *each.branches))
         ]
         return min(around, key=lambda each: each.call - each.fork, default=None)
 
     def passed(self, call: Call) -> int:
         """Returns how many sums the stream has passed that a call takes its signal from."""
-        return self._places[call.index][1]
+        return self._places[_known(call).index][1]
 
     def stream_of(self, call: Call) -> Stream | None:
         """Returns the stream that a call takes its signal from, or None before the first."""
-        stream = self._places[call.index][0]
+        stream = self._places[_known(call).index][0]
         return None if stream is None else self.streams[stream]
 
     @functools.cached_property
@@ -246,17 +248,18 @@ class Wiring(Report):
 
     def attention_role(self, call: Call) -> str:
         """Returns `"query"`, `"key"`, `"value"`, `"out"`, several joined by `+`, or nothing."""
+        index = _known(call).index
         roles = dict.fromkeys(
             role
             for attention in self.attentions
             for role in ("query", "key", "value", "out")
-            if getattr(attention, role) == call.index
+            if getattr(attention, role) == index
         )
         return "+".join(roles)
 
     def tied(self, call: Call) -> bool:
         """Returns whether the table of an embedding is read by another call as a kernel."""
-        others = [c for c in self.calls if c.is_map and c.index != call.index]
+        others = [c for c in self.calls if c.is_map and c.index != _known(call).index]
         return any(set(call.weights) & set(other.weights) for other in others)
 
     def heading(self) -> str:
@@ -270,6 +273,10 @@ class Wiring(Report):
     def parts(self) -> Iterator[RenderableType]:
         """Yields the heading, the streams, the table, and what is not understood."""
         yield from views.parts(self)
+
+
+def _known(call: Call) -> Call:
+    return instance("call", call, Call, "one of `wiring.calls`")
 
 
 def _divides_by_one(layer: Any) -> bool:

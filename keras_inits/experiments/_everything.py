@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from keras_inits._checks import boolean, choice, instance, integer, path
 from keras_inits._files import write_whole
 from keras_inits._progress import Clock, Progress
-from keras_inits.datasets import Source
+from keras_inits.datasets import MNIST_SOURCES, Source
 from keras_inits.experiments._config import Say
 from keras_inits.experiments._experiment import Experiment, OnProgress, refuse_backend
 from keras_inits.experiments._html import html
@@ -18,6 +19,9 @@ from keras_inits.experiments._page import Page
 @dataclass(frozen=True)
 class EverythingConfig:
     """What to run: all classic experiments.
+
+    Raises:
+        InputError: a source that does not exist, or a negative `seed`.
 
     >>> EverythingConfig(Path("runs/all"), quick=True).seed
     0
@@ -33,6 +37,14 @@ class EverythingConfig:
     """Root seed, from which every random number follows."""
     quick: bool = False
     """Few seeds and epochs, for a look; not the articles' recipes."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "out", path("out", self.out))
+        choice("source", self.source, MNIST_SOURCES)
+        if self.data_dir is not None:
+            object.__setattr__(self, "data_dir", path("data_dir", self.data_dir))
+        object.__setattr__(self, "seed", integer("seed", self.seed))
+        boolean("quick", self.quick)
 
 
 def run_all(
@@ -63,7 +75,10 @@ def run_all(
     >>> config = EverythingConfig(Path("runs/all"), quick=True)
     >>> files = run_all(EXPERIMENTS, config)  # minutes  # doctest: +SKIP
     """
-    for experiment in experiments:  # before any of them has taken its time
+    instance("config", config, EverythingConfig, "an EverythingConfig")
+    for experiment in instance("experiments", experiments, (tuple, list), "a sequence"):
+        instance("experiments", experiment, Experiment, "a sequence such as `EXPERIMENTS`")
+        # Before any of them has taken its time.
         refuse_backend(experiment.name, experiment.needs_tensorflow)
     pages: list[Page] = []
     files: list[Path] = []
@@ -81,9 +96,9 @@ def run_all(
         pages.append(page)
         on_experiment(page)
         before += experiment.seconds
-    path = config.out / "report.html"
-    write_whole(path, html(pages, _command(config)))
-    return [*files, path]
+    whole = config.out / "report.html"
+    write_whole(whole, html(pages, _command(config)))
+    return [*files, whole]
 
 
 def config_of(experiment: Experiment, config: EverythingConfig) -> Any:

@@ -2,12 +2,13 @@
 
 import contextlib
 import dataclasses
+import functools
 import importlib
 import platform
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, TypeVar, cast
 
 import keras
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from rich.console import RenderableType
 from rich.table import Table as RichTable
 
+from keras_inits._checks import instance
 from keras_inits._errors import InputError
 from keras_inits._files import MARKER, read_json, write_all, write_whole
 from keras_inits._progress import Progress
@@ -26,6 +28,7 @@ from keras_inits.experiments._page import Page
 NOT_COMPARABLE = "These numbers are NOT comparable to the article's"
 
 OnProgress = Callable[[Progress], object]
+_Run = TypeVar("_Run", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,6 +199,23 @@ class Experiment:
             if getattr(config, name) == getattr(defaults, name)
         }
         return dataclasses.replace(config, **changes)
+
+
+def taking(kind: type[SeededConfig]) -> Callable[[_Run], _Run]:
+    """Returns a decorator by which a `Run` refuses what is no configuration of its experiment.
+
+    Args:
+        kind: class of the configuration.
+    """
+
+    def decorated(run: _Run) -> _Run:
+        @functools.wraps(run)
+        def checked(config: Any, **options: Any) -> Any:
+            return run(instance("config", config, kind, f"a {kind.__name__}"), **options)
+
+        return cast(_Run, checked)
+
+    return decorated
 
 
 @contextlib.contextmanager

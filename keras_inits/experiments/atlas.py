@@ -23,7 +23,13 @@ from keras_inits._reporting import Finding
 from keras_inits.experiments import _atlas_recipe as recipe
 from keras_inits.experiments._atlas_page import MARGIN, page
 from keras_inits.experiments._config import MnistConfig, Say
-from keras_inits.experiments._experiment import Experiment, MnistResult, OnProgress, started
+from keras_inits.experiments._experiment import (
+    Experiment,
+    MnistResult,
+    OnProgress,
+    started,
+    taking,
+)
 from keras_inits.experiments._page import Page
 
 
@@ -163,14 +169,14 @@ class AtlasResult(MnistResult):
     def _scores(self, start: str, tasks: tuple[Task, ...]) -> Iterator[NDArray[np.float64]]:
         for task in tasks:
             compared = self.runs[str(task)]
-            row = compared.schemes.index(start)
+            row = compared.row(start)
             accuracy = compared.final("test_accuracy")[row]
             yield np.where(compared.diverged()[row], compared.chance["test"], accuracy)
 
     def failed(self, start: str, tasks: tuple[Task, ...]) -> NDArray[np.bool_]:
         """Returns which runs diverged or never left chance, `(tasks, seeds)`."""
         rows = [
-            compared.failed()[compared.schemes.index(start)]
+            compared.failed()[compared.row(start)]
             for compared in (self.runs[str(task)] for task in tasks)
         ]
         return np.stack(rows)
@@ -205,6 +211,7 @@ class AtlasResult(MnistResult):
         return page(self)
 
 
+@taking(AtlasConfig)
 def run(
     config: AtlasConfig,
     *,

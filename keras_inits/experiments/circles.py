@@ -24,7 +24,13 @@ from keras_inits.experiments import _circles_recipe as recipe
 from keras_inits.experiments._circles_page import page
 from keras_inits.experiments._circles_recipe import SCALES, Floats, Points
 from keras_inits.experiments._config import Say, SeededConfig
-from keras_inits.experiments._experiment import Experiment, ExperimentResult, OnProgress, started
+from keras_inits.experiments._experiment import (
+    Experiment,
+    ExperimentResult,
+    OnProgress,
+    started,
+    taking,
+)
 from keras_inits.experiments._page import Page
 from keras_inits.experiments._published import CIRCLES, rounds_to
 
@@ -108,23 +114,23 @@ class CirclesResult(ExperimentResult):
         It is recorded at iteration 0, 1,000, ...; as in the article, the last record is 1,000
         iterations before the end.
         """
-        i = self.schemes.index(scheme)
+        i = self.seeded.row(scheme)
         later = self.seeded.values("train_crossentropy")[i, :, :-1]
         return np.concatenate([self.seeded_start[i][:, None], later], axis=1)
 
     def published_costs(self, scheme: str) -> NDArray[np.float64]:
         """Returns the training cost of the published draw, `(records,)`, in nats."""
-        i = self.schemes.index(scheme)
+        i = self.seeded.row(scheme)
         later = self.published.values("train_crossentropy")[i, 0, :-1]
         return np.concatenate([self.published_start[i][None], later])
 
     def accuracy(self, scheme: str, on: Literal["train", "test"] = "test") -> NDArray[np.float64]:
         """Returns the accuracy of the seeds in the end, `(seeds,)`."""
-        return np.asarray(self.seeded.final(f"{on}_accuracy")[self.schemes.index(scheme)])
+        return np.asarray(self.seeded.final(f"{on}_accuracy")[self.seeded.row(scheme)])
 
     def published_accuracy(self, scheme: str, on: Literal["train", "test"] = "test") -> float:
         """Returns the accuracy of the published draw in the end."""
-        return float(self.published.final(f"{on}_accuracy")[self.schemes.index(scheme), 0])
+        return float(self.published.final(f"{on}_accuracy")[self.published.row(scheme), 0])
 
     def printed(self) -> Iterator[tuple[str, str, str, float]]:
         """Yields scheme, quantity, printed number and ours, if the recipe is the article's.
@@ -145,6 +151,7 @@ class CirclesResult(ExperimentResult):
         return page(self)
 
 
+@taking(CirclesConfig)
 def run(
     config: CirclesConfig,
     *,

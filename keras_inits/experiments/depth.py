@@ -16,13 +16,20 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_inits._checks import position
 from keras_inits._compare.weights import derived_seeds
 from keras_inits._files import read_json, refuse_other_settings, write_whole
 from keras_inits._initialize import initialize
 from keras_inits._progress import Clock
 from keras_inits._reporting import Finding
 from keras_inits.experiments._config import Say, SeededConfig
-from keras_inits.experiments._experiment import Experiment, ExperimentResult, OnProgress, started
+from keras_inits.experiments._experiment import (
+    Experiment,
+    ExperimentResult,
+    OnProgress,
+    started,
+    taking,
+)
 from keras_inits.experiments._page import Page, Picture, Table
 from keras_inits.experiments._published import DEPTH_CLAIMS, WEIGHT_INITIALIZATION
 
@@ -132,21 +139,30 @@ class DepthResult(ExperimentResult):
             for found in [_counted(verdicts)]
         )
 
+    def row(self, case: Case) -> int:
+        """Returns the place of a net in `cases`.
+
+        Raises:
+            InputError: it was not made.
+        """
+        return position("case", case, self.cases)
+
     def values(self, case: Case, figure: str) -> NDArray[np.float64]:
         """Returns a figure of a net, such as `"std"`, `(seeds, layers)`."""
-        return np.asarray(self.figures[figure][self.cases.index(case)])
+        return np.asarray(self.figures[figure][self.row(case)])
 
     def report(self, case: Case) -> "SignalReport":
         """Returns the diagnosis of a net's first seed."""
         from keras_inits._diagnose import SignalReport  # slow to load
 
-        return SignalReport.from_dict(self.first[self.cases.index(case)])
+        return SignalReport.from_dict(self.first[self.row(case)])
 
     def page(self) -> Page:
         """Returns question, recipe, tables, pictures and conclusions."""
         return page(self)
 
 
+@taking(DepthConfig)
 def run(
     config: DepthConfig,
     *,
@@ -263,7 +279,7 @@ def _counted(verdicts: tuple[str, ...]) -> str:
 
 
 def _verdict(result: DepthResult, case: Case) -> str:
-    return _counted(result.verdicts[result.cases.index(case)])
+    return _counted(result.verdicts[result.row(case)])
 
 
 def _verdicts(result: DepthResult) -> Table:

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_inits._checks import integer
+from keras_inits._checks import choice, integer
 from keras_inits._compare import Comparison, Execution, compare
 from keras_inits._compare.data import TrainingData
 from keras_inits._compare.words import difference_sentence, epochs_text, interval_text
@@ -30,6 +30,7 @@ from keras_inits.experiments._experiment import (
     OnProgress,
     not_mnist,
     started,
+    taking,
 )
 from keras_inits.experiments._page import Page, Picture, Table
 from keras_inits.experiments._published import DELVING_DEEP, HE_DEPTH_CLAIMS
@@ -108,20 +109,21 @@ class HeDepthResult(MnistResult):
 
     def accuracy(self, depth: int, scheme: str) -> NDArray[np.float64]:
         """Returns the test accuracy of all runs, `(seeds, epochs)`."""
-        compared = self.runs[str(depth)]
-        return np.asarray(compared.values("test_accuracy")[compared.schemes.index(scheme)])
+        compared = self.runs[choice("depth", str(depth), self.runs)]
+        return np.asarray(compared.values("test_accuracy")[compared.row(scheme)])
 
     def stuck(self, depth: int, scheme: str) -> int:
         """Returns how many runs never left chance."""
-        compared = self.runs[str(depth)]
+        compared = self.runs[choice("depth", str(depth), self.runs)]
         never = compared.stuck()
-        return 0 if never is None else int(never[compared.schemes.index(scheme)].sum())
+        return 0 if never is None else int(never[compared.row(scheme)].sum())
 
     def page(self) -> Page:
         """Returns question, recipe, tables, pictures and conclusions."""
         return page(self)
 
 
+@taking(HeDepthConfig)
 def run(
     config: HeDepthConfig,
     *,
@@ -217,7 +219,7 @@ def _ends(result: HeDepthResult) -> Table:
         compared = result.runs[str(depth)]
         finals = compared.intervals("test_accuracy")
         for scheme, title in TITLES.items():
-            halves = compared.epochs_to(HALF, "test_accuracy")[compared.schemes.index(scheme)]
+            halves = compared.epochs_to(HALF, "test_accuracy")[compared.row(scheme)]
             rows.append(
                 (
                     f"{depth}, {title}",

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_inits import _registry
-from keras_inits._checks import choice, instance, real
+from keras_inits._checks import choice, instance, position, real
 from keras_inits._compare import Comparison, Execution, compare
 from keras_inits._compare.data import from_images
 from keras_inits._compare.execution import Trainer
@@ -28,6 +28,7 @@ from keras_inits.experiments._experiment import (
     OnProgress,
     decimal,
     started,
+    taking,
 )
 from keras_inits.experiments._mnist_log_page import TITLE, page
 from keras_inits.experiments._page import Page
@@ -120,7 +121,9 @@ class MnistLogResult(MnistResult):
             metric: `"cost"`, the mean training cross-entropy of each epoch as the weights move, in
                 nats, or `"accuracy"`, the share of the test images classified correctly after it.
         """
-        values = self.comparison.values(METRICS[metric])[self.config.schemes.index(scheme)]
+        values = self.comparison.values(METRICS[choice("metric", metric, METRICS)])[
+            position("scheme", scheme, self.config.schemes)
+        ]
         return decimal(values) if metric == "accuracy" else values
 
     def log(self, seeds: int | None = None) -> str:
@@ -141,6 +144,7 @@ class MnistLogResult(MnistResult):
         return page(self)
 
 
+@taking(MnistLogConfig)
 def run(
     config: MnistLogConfig,
     *,

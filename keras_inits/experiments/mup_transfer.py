@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_inits._checks import choice, integer
+from keras_inits._checks import choice, integer, position
 from keras_inits._compare.models import compiled_by_xla
 from keras_inits._compare.statistics import Interval, mean_interval
 from keras_inits._compare.weights import derived_seeds
@@ -24,7 +24,13 @@ from keras_inits._progress import Clock
 from keras_inits._reporting import Finding
 from keras_inits.datasets import ImageDataset
 from keras_inits.experiments._config import MnistConfig, Say
-from keras_inits.experiments._experiment import Experiment, MnistResult, OnProgress, started
+from keras_inits.experiments._experiment import (
+    Experiment,
+    MnistResult,
+    OnProgress,
+    started,
+    taking,
+)
 from keras_inits.experiments._mup_transfer_page import page
 from keras_inits.experiments._mup_transfer_recipe import PARAMETRIZATIONS, TITLE, build, small
 from keras_inits.experiments._page import Page
@@ -102,7 +108,8 @@ class MupTransferResult(MnistResult):
 
     def of(self, parametrization: str) -> NDArray[np.float64]:
         """Returns the losses of `"mup"` or `"standard"`, `(widths, seeds, rates)`."""
-        return np.asarray(self.losses[list(PARAMETRIZATIONS).index(parametrization)])
+        place = position("parametrization", parametrization, list(PARAMETRIZATIONS))
+        return np.asarray(self.losses[place])
 
     def best_rates(self, parametrization: str) -> NDArray[np.float64]:
         """Returns the learning rate at which each width did best, `(widths, seeds)`, as log2.
@@ -183,6 +190,7 @@ def best_rates(losses: NDArray[np.float64], rates: tuple[int, ...]) -> NDArray[n
     return found.reshape(losses.shape[:-1])
 
 
+@taking(MupTransferConfig)
 def run(
     config: MupTransferConfig,
     *,

@@ -22,7 +22,13 @@ from keras_inits.datasets import ImageDataset
 from keras_inits.experiments import _sigmoid_nets as nets
 from keras_inits.experiments._config import MnistConfig, Say
 from keras_inits.experiments._deep_nets import laws_of
-from keras_inits.experiments._experiment import Experiment, MnistResult, OnProgress, started
+from keras_inits.experiments._experiment import (
+    Experiment,
+    MnistResult,
+    OnProgress,
+    started,
+    taking,
+)
 from keras_inits.experiments._page import Page
 from keras_inits.experiments._pretraining_page import page
 from keras_inits.experiments._published import PRETRAINING_CLAIMS
@@ -111,17 +117,17 @@ class PretrainingResult(MnistResult):
             few: whether with few labels.
         """
         compared = self.few if few else self.many
-        return np.asarray(compared.values("test_accuracy")[compared.schemes.index(scheme)])
+        return np.asarray(compared.values("test_accuracy")[compared.row(scheme)])
 
     def stuck(self, scheme: str) -> int:
         """Returns how many runs with all labels never left chance."""
         never = self.many.stuck()
-        return 0 if never is None else int(never[self.many.schemes.index(scheme)].sum())
+        return 0 if never is None else int(never[self.many.row(scheme)].sum())
 
     def epochs_to_target(self, scheme: str) -> NDArray[np.float64]:
         """Returns the epochs until the target, `(seeds,)`; infinity where it was not reached."""
         reached = self.many.epochs_to(nets.TARGET, "test_accuracy")
-        return np.asarray(reached[self.many.schemes.index(scheme)])
+        return np.asarray(reached[self.many.row(scheme)])
 
     def cost(self, scheme: str) -> float:
         """Returns the processor seconds until the target, pre-training included; the median."""
@@ -133,6 +139,7 @@ class PretrainingResult(MnistResult):
         return page(self)
 
 
+@taking(PretrainingConfig)
 def run(
     config: PretrainingConfig,
     *,

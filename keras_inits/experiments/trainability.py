@@ -21,7 +21,13 @@ from keras_inits._reporting import Finding
 from keras_inits.experiments import _trainability_recipe as recipe
 from keras_inits.experiments._config import MnistConfig, Say
 from keras_inits.experiments._deep_nets import laws_of
-from keras_inits.experiments._experiment import Experiment, MnistResult, OnProgress, started
+from keras_inits.experiments._experiment import (
+    Experiment,
+    MnistResult,
+    OnProgress,
+    started,
+    taking,
+)
 from keras_inits.experiments._page import Page
 from keras_inits.experiments._published import TRAINABLE_SCALES
 from keras_inits.experiments._trainability_page import page
@@ -167,6 +173,7 @@ class TrainabilityResult(MnistResult):
         return page(self)
 
 
+@taking(TrainabilityConfig)
 def run(
     config: TrainabilityConfig,
     *,

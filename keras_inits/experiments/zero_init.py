@@ -30,6 +30,7 @@ from keras_inits.experiments._experiment import (
     decimal,
     not_mnist,
     started,
+    taking,
 )
 from keras_inits.experiments._page import Page, Picture, Table
 from keras_inits.experiments._published import WHY_NOT_ZERO, ZERO_INIT_ACCURACY
@@ -114,17 +115,18 @@ class ZeroInitResult(MnistResult):
 
     def cost(self, scheme: str) -> NDArray[np.float64]:
         """Returns the mean training cross-entropy of each epoch, in nats, `(epochs,)`."""
-        return np.asarray(self.net.values("loss")[self.net.schemes.index(scheme), 0])
+        return np.asarray(self.net.values("loss")[self.net.row(scheme), 0])
 
     def accuracy(self, scheme: str) -> NDArray[np.float64]:
         """Returns the share of the test images classified correctly after each epoch."""
-        return decimal(self.net.values("test_accuracy")[self.net.schemes.index(scheme), 0])
+        return decimal(self.net.values("test_accuracy")[self.net.row(scheme), 0])
 
     def page(self) -> Page:
         """Returns question, recipe, tables, pictures and conclusions."""
         return page(self)
 
 
+@taking(ZeroInitConfig)
 def run(
     config: ZeroInitConfig,
     *,

@@ -1,5 +1,6 @@
 """`mup.coordinate_check`: whether steps move a model alike at every width."""
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -63,7 +64,15 @@ class CoordinateCheck(Report):
 
         Returns:
             `(seeds, layers)`; NaN for a layer that did not move at some width.
+
+        Raises:
+            InputError: a step that was not done.
         """
+        step, last = _checks.integer("step", step, minimum=-1), self.changes.shape[2]
+        if step == 0 or step > last:
+            raise InputError(
+                f"`step` must be from 1 to {last}, or -1 for the last. Received: step={step}"
+            )
         changes = self.changes[:, :, step - (step > 0)]
         x = np.log(self.widths) - np.mean(np.log(self.widths))
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -194,8 +203,9 @@ def coordinate_check(
         raise InputError(f"`data` must be a batch `(x, y)`. Received: {len(data)} values")
     sizes = _sizes(widths)
     _checks.loss(loss)
-    models = [build(width) for width in sizes]
-    base, widest = build(sizes[0]), models[-1]
+    models = [_built(build, width) for width in sizes]
+    base, widest = _built(build, sizes[0]), models[-1]
+    _checks.fits(base, data[0], name="data")
     state = np.random.SeedSequence(_checks.integer("seed", seed)).generate_state(seeds)
     found = []
     for model in models:
@@ -220,6 +230,21 @@ def coordinate_check(
         np.array([one[1] for one in found]).reshape(*shape, steps + 1, -1),
         np.array([one[2] for one in found]).reshape(*shape, steps, -1),
     )
+
+
+def _built(build: Callable[[int], keras.Model], width: int) -> keras.Model:
+    """Returns the model of a width.
+
+    Raises:
+        InputError: `build` takes no width.
+        InputTypeError: it returns no model.
+    """
+    if not _checks.takes(build, width):
+        raise InputError(
+            f"`build` must take one argument, the width. Received: build{inspect.signature(build)}"
+        )
+    model = build(width)
+    return _checks.instance("build", model, keras.Model, "a function that returns a keras.Model")
 
 
 def _sizes(widths: Sequence[int]) -> tuple[int, ...]:

@@ -97,7 +97,7 @@ def plot_training_curves(
     if _checks.boolean("log", log):
         _make_logarithmic(ax)
     if ylim is not None:
-        ax.set_ylim(ylim)
+        ax.set_ylim(*_ends(ylim))
     _label_ends(ax, ends)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
@@ -120,6 +120,15 @@ def _plot_runs(ax: Axes, values: ArrayLike, first: int, color: str) -> tuple[flo
         ax.fill_between(epochs, mean - spread, mean + spread, color=color, alpha=0.25, lw=0)
     last = int(np.ma.count(mean)) and np.flatnonzero(~np.ma.getmaskarray(mean))[-1]
     return epochs[last], mean[last]
+
+
+def _ends(ylim: Any) -> tuple[float, float]:
+    """Returns both ends of an axis, if they are two numbers."""
+    _checks.instance("ylim", ylim, (tuple, list), "a pair of numbers, or None")
+    if len(ylim) != 2:
+        raise InputError(f"`ylim` must be a pair of numbers, or None. Received: ylim={ylim!r}")
+    low, high = (_checks.real("ylim", end) for end in ylim)
+    return low, high
 
 
 def _make_logarithmic(ax: Axes) -> None:
@@ -346,8 +355,8 @@ def comparison_figure(result: Comparison, metric: str | None = None) -> Figure:
         figsize=(10 if several else 5.5, height), layout=ConstrainedLayoutEngine(wspace=0.06)
     )
     axes = figure.subplots(1, 2 if several else 1, squeeze=False)[0]
-    name = metric or result.metric
     values = np.where(np.isfinite(result.values(metric)), result.values(metric), np.nan)
+    name = metric or result.metric
     plot_training_curves(
         dict(zip(result.schemes, values, strict=True)),
         ylabel=name.replace("_", " "),

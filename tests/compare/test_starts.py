@@ -193,7 +193,7 @@ def test_a_start_that_fails_says_why(schemes, says, images, options):
 def test_what_is_no_start_is_refused(images, options):
     with pytest.raises(InputError, match="needs a function"):
         Start()
-    with pytest.raises(TypeError, match="made of functions"):
+    with pytest.raises(TypeError, match="`functions` must be functions of a model"):
         Start("initkit_he")
     with pytest.raises(InputError, match="No initializer has this name"):
         Start(ki.calibrate, scheme="initkit_hee")

@@ -7,7 +7,6 @@ of size 1, and a batch normalization, in training, on a batch of one sample.
 """
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -15,13 +14,12 @@ import numpy as np
 
 from keras_inits._diagnose.seen.calls import Call
 from keras_inits._diagnose.seen.traits import together
-from keras_inits._diagnose.signal.evidence import Evidence
+from keras_inits._diagnose.signal.evidence import Evidence, Found
 from keras_inits._diagnose.signal.remedies import reference, replaced
 from keras_inits._layers.kinds import Kind, is_a
 from keras_inits._layers.scales import epsilon_of
 from keras_inits._reporting import Finding
 
-Found = Iterator[tuple[int | None, Finding]]
 # Of the mean, and of the deviation before: what a pooling leaves of samples that differ.
 _ONE_VALUE, _LEFT = 0.01, 0.1
 # Of the variance: an epsilon above it makes x / sqrt(x^2 + epsilon) a curve, not a sign.

@@ -1,6 +1,6 @@
 """What a verdict is judged from."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,6 +14,10 @@ from keras_inits._diagnose.seen.statistics import JacobianReport, WeightReport
 from keras_inits._diagnose.seen.traits import has_kernel
 from keras_inits._diagnose.signal.thresholds import Thresholds
 from keras_inits._layers.kinds import KEEPS_SCALE, Kind, kind
+from keras_inits._reporting import Finding
+
+# What a check yields: the index of a call, None where no layer is to blame, and what is wrong.
+Found = Iterator[tuple[int | None, Finding]]
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,12 @@ class Evidence:
                 if 0 <= source != index:
                     found[source].append(index)
         return found
+
+    def is_alive(self, index: int) -> bool:
+        """Returns whether a gradient that is not 0 comes to a call."""
+        gradient = self.calls[index].gradient
+        # What is not finite is lost in another way, and found there.
+        return gradient is not None and (not gradient.finite or gradient.second_moment > 0)
 
     def own_weights(self, index: int) -> list[WeightReport]:
         """Returns the trainable weights of a call's layer."""

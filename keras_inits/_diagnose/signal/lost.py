@@ -1,20 +1,14 @@
 """Where a gradient is lost altogether: None, or 0 everywhere."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from keras import ops
-
-from keras_inits._diagnose.seen.calls import UNKNOWN, Call, Cut
-from keras_inits._diagnose.seen.statistics import WeightReport
-from keras_inits._diagnose.seen.traits import has_kernel
-from keras_inits._diagnose.signal.evidence import Evidence
-from keras_inits._diagnose.signal.remedies import redraw, reference
+from keras_inits._diagnose.seen.calls import Call, Cut
+from keras_inits._diagnose.signal.evidence import Evidence, Found
+from keras_inits._diagnose.signal.remedies import reference
+from keras_inits._diagnose.signal.stuck import scales_of, waits_for_partner
 from keras_inits._reporting import Finding
 
-Found = Iterator[tuple[int | None, Finding]]
-
-_MOST_TRIED = 4  # layers, each of which costs a pass
-_STUCK = "No weight before it ever moves"
+STUCK = "No weight before it ever moves"
 
 
 def _straight(operation: str) -> str:
@@ -38,7 +32,7 @@ _INSTEAD = {
 }
 
 
-def no_gradient(evidence: Evidence) -> Found:
+def check(evidence: Evidence) -> Found:
     """Yields the places nearest to the loss behind which weights get no gradient.
 
     A gradient that is 0 behind weights that start at 0 and themselves have one is no fault: it
@@ -54,7 +48,7 @@ def no_gradient(evidence: Evidence) -> Found:
     ends = [end for end in evidence.ends if learns[end]]
     moved = any(weight.gradient_norm > 0 for weight in evidence.weights.values())
     # Ends without a loss may be watched, where the layers learn by other calls of theirs.
-    if ends and not moved and not any(_alive(evidence, end) for end in ends):
+    if ends and not moved and not any(map(evidence.is_alive, ends)):
         is_zero = any(evidence.calls[end].gradient is not None for end in ends)
         yield None, _of_the_loss(is_zero=is_zero)
         return
@@ -64,11 +58,11 @@ def no_gradient(evidence: Evidence) -> Found:
         yield last, _behind(evidence, last or 0, cuts)
         return
     for index in (i for i, taught in enumerate(learns) if taught):
-        if _alive(evidence, index):
+        if evidence.is_alive(index):
             if not evidence.calls[index].composite and _own_gradient_is_zero(evidence, index):
                 yield index, _inside(evidence, index)
             continue
-        takers = [j for j in evidence.leads_to[index] if _alive(evidence, j)]
+        takers = [j for j in evidence.leads_to[index] if evidence.is_alive(j)]
         if takers and not _is_excused(evidence, index, takers, learns):
             yield takers[0], _between(evidence, index, takers[0])
 
@@ -86,150 +80,12 @@ def _is_excused(
     """
     return (
         _taught_otherwise(evidence, index)
-        or _taught_elsewhere(evidence, index)
+        or is_taught_elsewhere(evidence, index)
         or any(_waits(evidence, taker) for taker in takers)
         or _innocent(evidence, takers[0])
         or _is_unread(evidence, index, learns)
-        or _waits_for_partner(evidence, index)
+        or waits_for_partner(evidence, index)
     )
-
-
-def outside(evidence: Evidence) -> Found:
-    """Yields the last layer that the loss depends on, and that no operation leads from.
-
-    There values leave the backend, and the gradient stays behind: `.numpy()` in a model that runs
-    eagerly, `tf.numpy_function`. Layers whose outputs nobody uses leave the loss as it is.
-    """
-    led_on = evidence.made_from.union(*(cut.origins for cut in evidence.cuts))
-    used = [index in led_on or _alive(evidence, index) for index in range(len(evidence.calls))]
-    for index in reversed(range(len(used))):
-        used[index] = used[index] or any(used[i] for i in evidence.leads_to[index] if i > index)
-    unused = [
-        index
-        for index, is_used in enumerate(used)
-        if not (is_used or _taught_elsewhere(evidence, index)) and _unmoved(evidence, index)
-    ]
-    if evidence.again is None or not unused or not any(used):
-        return
-    loss = evidence.again()
-    if loss != evidence.again():  # noise
-        return
-    for index in unused[: -_MOST_TRIED - 1 : -1]:
-        if _loss_without(evidence, index) != loss:
-            yield index, _left_behind(evidence, index)
-            return
-
-
-def _unmoved(evidence: Evidence, index: int) -> bool:
-    """Returns whether a call has weights and no gradient comes to any, by its states either."""
-    own = evidence.own_weights(index)
-    return bool(own) and not any(weight.gradient_norm > 0 for weight in own)
-
-
-def _loss_without(evidence: Evidence, index: int) -> float:
-    """Returns the loss with other values of a call's weights."""
-    assert evidence.again is not None
-    weights = evidence.calls[index].layer.trainable_weights
-    kept = [ops.copy(weight.value) for weight in weights]
-    try:
-        for weight in weights:
-            weight.assign(0.5 * weight.value + 0.1)
-        return evidence.again()
-    finally:
-        for weight, value in zip(weights, kept, strict=True):
-            weight.assign(value)
-
-
-def _left_behind(evidence: Evidence, index: int) -> Finding:
-    name, behind = evidence.calls[index].name, evidence.calls[index + 1 :]
-    takers = [c.name for c in behind if UNKNOWN in c.sources and not c.before and not c.composite]
-    between = f"Between {name} and {takers[0]}" if takers else f"Behind {name}"
-    return Finding(
-        kind="no gradient",
-        where=(*takers[:1], name),
-        evidence=(
-            f"the loss depends on {name}, no gradient comes to it, and no operation was seen that "
-            "leads there: values leave the backend, as by .numpy()"
-        ),
-        consequence=_STUCK,
-        remedy=f"{between} compute by keras.ops, and not by NumPy",
-    )
-
-
-def stuck(evidence: Evidence) -> Found:
-    """Yields kernels of zeros whose outputs are multiplied by what starts at 0 as well."""
-    for index, call in enumerate(evidence.calls):
-        other = stuck_with(evidence, index)
-        # Of queries and keys each is the other's: named once.
-        if other is None or (other < index and stuck_with(evidence, other) == index):
-            continue
-        name = evidence.calls[other].name
-        yield (
-            index,
-            Finding(
-                kind="no gradient",
-                where=(call.name, name),
-                evidence=(
-                    f"its kernel is 0, and so is {name}, by which what it makes is multiplied: the "
-                    "gradient of each is 0 because of the other"
-                ),
-                consequence="Neither ever moves; only one of them may start at 0",
-                remedy=redraw(evidence, index),
-            ),
-        )
-
-
-def stuck_with(evidence: Evidence, index: int) -> int | None:
-    """Returns the call that takes the gradient of a kernel of zeros, and stays at 0 itself.
-
-    So do a factor that starts at 0 (ReZero, Bachlechner et al. 2021) behind a kernel that does too,
-    and the keys' kernel of an attention for that of its queries.
-    """
-    if not _is_still(evidence, index):
-        return None
-    for taker in evidence.leads_to[index]:
-        scales = _scales(evidence, taker)
-        still = any(weight.gradient_norm == 0 for weight in scales)
-        zeros = still and all(weight.norm == 0 for weight in scales)
-        if zeros and _alive(evidence, taker) and not has_kernel(evidence.calls[taker].layer):
-            return taker
-    other = _scored_against(evidence, index)
-    return other if other is not None and _is_still(evidence, other) else None
-
-
-def _scored_against(evidence: Evidence, index: int) -> int | None:
-    """Returns the keys of an attention for its queries, and the reverse; None of other calls."""
-    if evidence.picture is None or index not in evidence.picture.places:
-        return None
-    place = evidence.picture.places[index]
-    recorded = {at: call for call, at in evidence.picture.places.items()}
-    for attention in evidence.picture.wiring.attentions:
-        if place == attention.query != attention.key:
-            return recorded.get(-1 if attention.key is None else attention.key)
-        if place == attention.key != attention.query:
-            return recorded.get(-1 if attention.query is None else attention.query)
-    return None
-
-
-def _waits_for_partner(evidence: Evidence, index: int) -> bool:
-    """Returns whether queries are scored against keys of zeros, or keys against such queries.
-
-    They take the gradient of the others for one step alone. Where both do, `stuck` says so.
-    """
-    other = _scored_against(evidence, index)
-    if other is None or evidence.calls[other].output.second_moment != 0:
-        return False
-    return bool(evidence.own_weights(other))
-
-
-def _is_still(evidence: Evidence, index: int) -> bool:
-    """Returns whether a call has a kernel of zeros, puts out zeros, and gets no gradient."""
-    call = evidence.calls[index]
-    if call.composite or call.gradient is None or not has_kernel(call.layer):
-        return False
-    weights = evidence.own_weights(index)
-    still = bool(weights) and not any(weight.norm or weight.gradient_norm for weight in weights)
-    return still and call.output.second_moment == 0 and call.gradient.second_moment == 0
 
 
 def _taught_otherwise(evidence: Evidence, index: int) -> bool:
@@ -239,20 +95,20 @@ def _taught_otherwise(evidence: Evidence, index: int) -> bool:
     """
     call = evidence.calls[index]
     weights = evidence.own_weights(index)
-    if not all(_alive(evidence, i) for i in call.before if 0 <= i < index):
+    if not all(evidence.is_alive(i) for i in call.before if 0 <= i < index):
         return False
     if evidence.loss is None:  # what it adds did not go back
         return bool(weights) and bool(call.layer.losses)
     return bool(weights) and all(weight.gradient_norm > 0 for weight in weights)
 
 
-def _taught_elsewhere(evidence: Evidence, index: int) -> bool:
+def is_taught_elsewhere(evidence: Evidence, index: int) -> bool:
     """Returns whether a gradient comes to other calls of the layer, and of all layers before it.
 
     So it does to a critic whose slope is part of the loss (Gulrajani et al. 2017): what rectifiers
     make of that pass has no part in the slope, and the weights learn by it all the same.
     """
-    taught = {id(call.layer) for i, call in enumerate(evidence.calls) if _alive(evidence, i)}
+    taught = {id(call.layer) for i, call in enumerate(evidence.calls) if evidence.is_alive(i)}
     calls = [index, *(i for i in evidence.calls[index].before if 0 <= i < index)]
     layers = (evidence.calls[i].layer for i in calls)
     return all(id(layer) in taught for layer in layers if layer.trainable_weights)
@@ -263,12 +119,6 @@ def _innocent(evidence: Evidence, index: int) -> bool:
     inputs = evidence.calls[index].inputs
     silent = inputs is not None and inputs.second_moment == 0
     return silent or _own_gradient_is_zero(evidence, index)
-
-
-def _alive(evidence: Evidence, index: int) -> bool:
-    gradient = evidence.calls[index].gradient
-    # What is not finite is lost in another way, and found there.
-    return gradient is not None and (not gradient.finite or gradient.second_moment > 0)
 
 
 def _learning(evidence: Evidence) -> list[bool]:
@@ -294,13 +144,9 @@ def _is_unread(evidence: Evidence, index: int, learns: Sequence[bool]) -> bool:
 
 def _waits(evidence: Evidence, index: int) -> bool:
     """Returns whether a call has a weight of zeros, which is why nothing comes through it yet."""
-    return any(weight.norm == 0 and weight.gradient_norm > 0 for weight in _scales(evidence, index))
-
-
-def _scales(evidence: Evidence, index: int) -> list[WeightReport]:
-    bias = getattr(evidence.calls[index].layer, "bias", None)
-    weights = evidence.calls[index].layer.trainable_weights
-    return [evidence.weights[id(w)] for w in weights if id(w) in evidence.weights and w is not bias]
+    return any(
+        weight.norm == 0 and weight.gradient_norm > 0 for weight in scales_of(evidence, index)
+    )
 
 
 def _own_gradient_is_zero(evidence: Evidence, index: int) -> bool:
@@ -311,7 +157,7 @@ def _own_gradient_is_zero(evidence: Evidence, index: int) -> bool:
     if any(abs(weight.gradient_norm) > 0 for weight in weights):
         return False
     # Nor does anything come back from it: else the weights are unused, not cut off.
-    return not any(_alive(evidence, source) for source in call.before)
+    return not any(evidence.is_alive(source) for source in call.before)
 
 
 def _any_gradient(call: Call) -> bool:
@@ -343,7 +189,7 @@ def _behind(evidence: Evidence, index: int, cuts: Sequence[Cut]) -> Finding:
             f"no gradient comes back to {name}, the last layer that could learn: "
             + ", ".join(dict.fromkeys(operations))
         ),
-        consequence=_STUCK,
+        consequence=STUCK,
         remedy=_differentiable(operations),
     )
 
@@ -359,7 +205,7 @@ def _between(evidence: Evidence, lost: int, taker: int) -> Finding:
         kind="no gradient",
         where=(after.name, before.name),
         evidence=f"a gradient comes to {after.name} and {none} to {before.name} before it{how}",
-        consequence=_STUCK,
+        consequence=STUCK,
         remedy=_differentiable([cut.operation for cut in cuts]),
     )
 

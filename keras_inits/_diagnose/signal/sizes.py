@@ -1,48 +1,29 @@
-"""Checks of sizes: signals and gradients that grow or shrink, over layers and over time steps."""
+"""Signals and gradients that grow or shrink from layer to layer."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
-
-import keras
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from keras_inits._diagnose.seen.calls import UNKNOWN, Call
 from keras_inits._diagnose.seen.traits import elementwise, is_judged, saturation_bounds
-from keras_inits._diagnose.signal.evidence import Evidence
-from keras_inits._diagnose.signal.remedies import redraw, reference, scale_input
+from keras_inits._diagnose.signal.evidence import Evidence, Found
+from keras_inits._diagnose.signal.remedies import redraw
 from keras_inits._layers.kinds import Kind, is_a
 from keras_inits._reporting import Finding
 
-Found = Iterator[tuple[int | None, Finding]]
-# Numbers of a finding about the gradient over the steps of a sequence.
-OVER_TIME = frozenset({"first step", "last step", "steps"})
-DEFAULT_RATE = 0.01  # of SGD in Keras
+# By call on the way, what it multiplies a size by: per entry, and by length.
+_Path = dict[int, tuple[float, float]]
 _GROWS = "One learning rate does not fit the layers on both sides"
 
 
 def exploding(evidence: Evidence) -> Found:
-    """Yields what multiplies signal or gradient, and gradients that replace a kernel in a step."""
-    for index, finding in _all(evidence):
-        if finding.kind == "exploding":
-            yield index, finding
-    yield from _large_steps(evidence)
+    """Yields what multiplies signal or gradient."""
+    return (pair for pair in _all(evidence) if pair[1].kind == "exploding")
 
 
 def vanishing(evidence: Evidence) -> Found:
     """Yields what makes signal or gradient fade."""
-    for index, finding in _all(evidence):
-        if finding.kind == "vanishing":
-            yield index, finding
-
-
-def amplifying(evidence: Evidence) -> Found:
-    """Yields recurrent layers whose gradient grows from the last time step back to the first."""
-    return (pair for pair in _steps(evidence) if pair[1].kind == "exploding")
-
-
-def forgetting(evidence: Evidence) -> Found:
-    """Yields recurrent layers whose gradient fades from the last time step back to the first."""
-    return (pair for pair in _steps(evidence) if pair[1].kind == "vanishing")
+    return (pair for pair in _all(evidence) if pair[1].kind == "vanishing")
 
 
 def _all(evidence: Evidence) -> Found:
@@ -68,7 +49,7 @@ def _signal(evidence: Evidence) -> Found:
     def before(index: int) -> Sequence[int]:
         return () if calls[index].given_anew else calls[index].before
 
-    return _drift(evidence, range(len(calls)), before, ratio, "the signal", anew=True)
+    return _Drift(evidence, range(len(calls)), before, ratio, "the signal", anew=True).found()
 
 
 def _gradient(evidence: Evidence) -> Found:
@@ -91,7 +72,8 @@ def _gradient(evidence: Evidence) -> Found:
         return _restored(factor, _root(after, behind.gradient, "squared_length"))
 
     order = range(len(calls) - 1, -1, -1)
-    return _drift(evidence, order, consumers.__getitem__, ratio, "the length of the gradient")
+    what = "the length of the gradient"
+    return _Drift(evidence, order, consumers.__getitem__, ratio, what).found()
 
 
 def _width(call: Call) -> float:
@@ -121,7 +103,7 @@ def _function(evidence: Evidence, index: int) -> Call | None:
     return taker if same and is_a(taker.layer, Kind.UNKNOWN, Kind.FUNCTION) else None
 
 
-def _amplified(evidence: Evidence, index: int) -> float:
+def amplified(evidence: Evidence, index: int) -> float:
     """Returns by how much a function behind a kernel makes what differs larger, at least 1."""
     call, behind = evidence.calls[index], _function(evidence, index)
     if behind is None or not call.output.std > 0:
@@ -134,22 +116,15 @@ def _restored(factor: float, behind: float) -> float:
     return min(1.0, factor * behind) if factor < 1 < behind < math.inf else factor
 
 
-def _drift(
-    evidence: Evidence,
-    order: Sequence[int],
-    before: Callable[[int], Sequence[int]],
-    ratio: Callable[[int], float],
-    what: str,
-    *,
-    anew: bool = False,
-) -> Found:
-    """Follows a size through `order`: names jumps, and what drifts away slowly.
+@dataclass(frozen=True, eq=False)
+class _Drift:
+    """A size that is followed from call to call: it jumps, or drifts away slowly.
 
     It fades where it does both per entry and by length, which differ where widths do: the next
     kernel sums over all units, so that a signal that is spread over more of them may be smaller;
     and of a gradient that was spread over many units, few take a part, however they are drawn.
 
-    Args:
+    Attributes:
         evidence: of the pass.
         order: of the calls, such that `before` is known of each.
         before: the calls that a call takes the signal, or the gradient, from.
@@ -159,52 +134,72 @@ def _drift(
             straight-through estimate hands the gradient on as it is. So does the signal of layers
             that were frozen matter, where it is far off, and no gradient does.
     """
-    calls, limit = evidence.calls, evidence.thresholds.growth
-    # The ratios of judged layers along the best path, by call, both ways; their product drifts.
-    counted: list[dict[int, tuple[float, float]]] = [{}] * len(calls)
-    limits = f"(limits 1/{limit:g} and {limit:g})"
-    for index in order:
-        call = calls[index]
-        if is_a(call.layer, Kind.NORMALIZATION):
-            continue
-        ways = before(index)
+
+    evidence: Evidence
+    order: Sequence[int]
+    before: Callable[[int], Sequence[int]]
+    ratio: Callable[[int], float]
+    what: str
+    anew: bool = False
+
+    def found(self) -> Found:
+        """Yields the calls that multiply the size, and those where it has drifted away."""
+        evidence, limit = self.evidence, self.evidence.thresholds.growth
+        limits = f"(limits 1/{limit:g} and {limit:g})"
+        paths: list[_Path] = [{}] * len(evidence.calls)
+        for index in self.order:
+            if is_a(evidence.calls[index].layer, Kind.NORMALIZATION):
+                continue
+            paths[index] = self._path_before(index, paths)
+            ratios = self._ratios(index)
+            if ratios is None:
+                continue
+            factor = _product({index: ratios})
+            if _far(factor, limit):
+                if not evidence.is_normalized(index):
+                    grounds = f"it multiplies {self.what} by {factor:.2g} {limits}"
+                    yield index, _finding(evidence, index, factor, grounds)
+                continue
+            if evidence.around[index]:
+                continue
+            path = {**paths[index], index: ratios}
+            if _far(_product(path), limit):  # what a normalization takes away does not count
+                path = {i: each for i, each in path.items() if not evidence.is_normalized(i)}
+            paths[index], total = path, _product(path)
+            if _far(total, limit):
+                grounds = f"{self.what} is {total:.2g} times what it was where its path began"
+                yield index, _finding(evidence, index, total, f"{grounds} {limits}")
+
+    def _path_before(self, index: int, paths: Sequence[_Path]) -> _Path:
+        """Returns the path to a call on which the size drifts least; none where it begins anew."""
+        ways = self.before(index)
         # Where a branch comes in, or goes off, a stream is judged as a whole (streams.py).
-        if len(ways) < 2 or not any(evidence.around[i] for i in ways):
-            paths = [counted[i] for i in ways]
-            counted[index] = min(paths, key=lambda path: abs(math.log(_product(path))), default={})
-        if call.made_anew:
-            counted[index] = {} if anew else counted[index]
-            continue
-        each = ratio(index)
-        if not (0 < each < math.inf) or call.composite or not is_judged(call.layer):
-            continue
+        branches = len(ways) > 1 and any(self.evidence.around[i] for i in ways)
+        if branches or (self.anew and self.evidence.calls[index].made_anew):
+            return {}
+        known = (paths[i] for i in ways)
+        return min(known, key=lambda path: abs(math.log(_product(path))), default={})
+
+    def _ratios(self, index: int) -> tuple[float, float] | None:
+        """Returns what a call multiplies the size by, both ways; None where it is not judged."""
+        call, thresholds = self.evidence.calls[index], self.evidence.thresholds
+        if call.made_anew or call.composite or not is_judged(call.layer):
+            return None
+        each = self.ratio(index)
+        if not 0 < each < math.inf or _fewest_units(call) < thresholds.units:
+            return None
         # Of a signal `each` is the ratio per entry, of a gradient, which goes back, by length.
         ratios = (each, each * math.sqrt(_width(call)))
-        factor = _product({index: ratios})
-        if _fewest_units(call) < evidence.thresholds.units:
-            continue
+        factor, limit = _product({index: ratios}), thresholds.growth
         # What is bounded, as gates are, does not grow: it is what comes in that is small.
-        if anew and factor > limit and saturation_bounds(elementwise(call.layer)):
-            continue
-        if evidence.settled[index] and not (anew and _far(factor, limit**2)):
-            continue
-        if _far(factor, limit):
-            if not evidence.is_normalized(index):
-                grounds = f"it multiplies {what} by {factor:.2g} {limits}"
-                yield index, _finding(evidence, index, factor, grounds)
-            continue
-        if evidence.around[index]:
-            continue
-        path = {**counted[index], index: ratios}
-        if _far(_product(path), limit):  # what a normalization takes away does not count
-            path = {i: each for i, each in path.items() if not evidence.is_normalized(i)}
-        counted[index], total = path, _product(path)
-        if _far(total, limit):
-            grounds = f"{what} is {total:.2g} times what it was where its path began"
-            yield index, _finding(evidence, index, total, f"{grounds} {limits}")
+        if self.anew and factor > limit and saturation_bounds(elementwise(call.layer)):
+            return None
+        if self.evidence.settled[index] and not (self.anew and _far(factor, limit**2)):
+            return None
+        return ratios
 
 
-def _product(path: Mapping[int, tuple[float, float]]) -> float:
+def _product(path: _Path) -> float:
     """Returns by how much a path multiplies a size: where it fades, by what less of it fades."""
     first, second = (
         (math.prod(ratios) for ratios in zip(*path.values(), strict=True)) if path else (1.0, 1.0)
@@ -225,154 +220,6 @@ def _finding(evidence: Evidence, index: int, factor: float, grounds: str) -> Fin
         remedy=redraw(evidence, index),
         numbers={"factor": factor, "limit": evidence.thresholds.growth},
     )
-
-
-def _steps(evidence: Evidence) -> Found:
-    """Yields recurrent layers whose gradient at the first step is not of the last one's size."""
-    thresholds = evidence.thresholds
-    for index, call in enumerate(evidence.calls):
-        if len(call.steps) != 2 or not 0 < call.steps[1] < math.inf:
-            continue
-        ratio = call.steps[0] / call.steps[1]
-        grounds = f"the gradient at its first step is {ratio:.2g} times that at its last one"
-        length = call.inputs.shape[1] if call.inputs else 100
-        gates = float(gate_of_memory(getattr(call.layer, "cell", None)) is not None)
-        numbers = {
-            "first step": call.steps[0],
-            "last step": call.steps[1],
-            "steps": length,
-            "gates": gates,
-        }
-        if ratio < 1 / thresholds.forgotten:
-            yield (
-                index,
-                Finding(
-                    kind="vanishing",
-                    where=(call.name,),
-                    evidence=f"{grounds} (limit {1 / thresholds.forgotten:g})",
-                    consequence="What the first steps hold is not learned",
-                    remedy=_longer_memory(evidence, call, length),
-                    numbers=numbers,
-                ),
-            )
-        elif not ratio <= thresholds.amplified:
-            yield (
-                index,
-                Finding(
-                    kind="exploding",
-                    where=(call.name,),
-                    evidence=f"{grounds} (limit {thresholds.amplified:g})",
-                    consequence=(
-                        "A step that fits the last time steps is far too large for the first"
-                    ),
-                    remedy=_orthogonal(evidence, call),
-                    numbers=numbers,
-                ),
-            )
-
-
-def _longer_memory(evidence: Evidence, call: Call, steps: int) -> str:
-    layer = reference(evidence.model, call)
-    cell: Any = getattr(call.layer, "cell", None)
-    place = gate_of_memory(cell)
-    if layer is not None and isinstance(cell, keras.layers.SimpleRNNCell):
-        return _orthogonal(evidence, call)
-    if layer is None or place is None or getattr(cell, "bias", None) is None:
-        return (
-            "Shorten the sequences, or use keras.layers.LSTM with a forget bias of log(steps), or "
-            "attention."
-        )
-    # Chrono initialization, Tallec & Ollivier 2018, https://arxiv.org/abs/1804.11188
-    row = "0, " if len(cell.bias.shape) > 1 else ""
-    return (
-        f"import numpy as np; b = {layer}.cell.bias.numpy(); "
-        f"b[{row}{place.start}:{place.stop}] = np.log({steps}); {layer}.cell.bias.assign(b)"
-    )
-
-
-def gate_of_memory(cell: object) -> slice | None:
-    """Returns where in a cell's bias the gate stands that keeps its state; None if it has none.
-
-    Of an LSTM the forget gate, the second; of a GRU the update gate, the first.
-    """
-    if isinstance(cell, keras.layers.LSTMCell):
-        return slice(cell.units, 2 * cell.units)
-    return slice(0, cell.units) if isinstance(cell, keras.layers.GRUCell) else None
-
-
-def _orthogonal(evidence: Evidence, call: Call) -> str:
-    layer = reference(evidence.model, call)
-    if layer is None or not hasattr(call.layer, "cell"):
-        return "Draw its recurrent kernel as an orthogonal matrix."
-    kernel = f"{layer}.cell.recurrent_kernel"
-    return f"{kernel}.assign(keras.initializers.Orthogonal()({kernel}.shape))"
-
-
-def _large_steps(evidence: Evidence) -> Found:
-    """Yields kernels that one step of plain gradient descent would replace."""
-    if evidence.loss is None or not _plain_descent(evidence.model):
-        return
-    limit = evidence.thresholds.step
-    for index, call in enumerate(evidence.calls):
-        large = [
-            report
-            for weight in call.layer.trainable_weights
-            if (report := evidence.weights.get(id(weight))) is not None
-            and len(weight.shape) > 1
-            and limit < report.ratio < math.inf
-        ]
-        if call.composite or not large:
-            continue
-        most = max(large, key=lambda report: report.ratio)
-        # Of a kernel with its factor, as in sin(30 x), the gradient is less, and the norm more.
-        if most.ratio / _amplified(evidence, index) ** 2 <= limit:
-            continue
-        # A compiled rate that is lower was chosen for such gradients. One that is higher is judged
-        # by what it does to the loss.
-        own = _rate(evidence.model)
-        if most.ratio * min(own, DEFAULT_RATE) <= limit * DEFAULT_RATE:
-            continue
-        rate = DEFAULT_RATE * limit / most.ratio
-        yield (
-            index,
-            Finding(
-                kind="exploding",
-                where=(call.name,),
-                evidence=(
-                    f"the gradient of {most.path} is {most.ratio:.3g} times its own norm "
-                    f"(at most {limit:g})"
-                ),
-                consequence=(
-                    "A step of rate 0.01, SGD's default, replaces the kernel"
-                    if own >= DEFAULT_RATE
-                    else f"A step of the rate {own:.2g} replaces the kernel"
-                ),
-                remedy=_calmer(evidence, rate),
-                numbers={"ratio": most.ratio, "limit": limit},
-            ),
-        )
-
-
-def _rate(model: keras.Model) -> float:
-    """Returns the compiled learning rate, or SGD's default."""
-    optimizer = getattr(model, "optimizer", None)
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-    return DEFAULT_RATE if optimizer is None else float(optimizer.learning_rate)
-
-
-def _plain_descent(model: keras.Model) -> bool:
-    """Returns whether a gradient's size is the step's: not in Adam, nor with clipping."""
-    optimizer = getattr(model, "optimizer", None)
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-    if optimizer is None:
-        return True
-    clips = (optimizer.clipnorm, optimizer.clipvalue, optimizer.global_clipnorm)
-    return isinstance(optimizer, keras.optimizers.SGD) and not any(clips)
-
-
-def _calmer(evidence: Evidence, rate: float) -> str:
-    # 10 times what layers expect
-    return scale_input(evidence, limit=10.0) or f"model.optimizer.learning_rate = {rate:.1g}"
 
 
 def _fewest_units(call: Call) -> int:

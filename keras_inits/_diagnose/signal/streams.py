@@ -5,10 +5,10 @@ stream x, x + f(x), x + f(x) + g(f(x) + x), ..., by a factor at each sum.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from keras_inits._diagnose.seen.picture import Picture, takes_scale_away
-from keras_inits._diagnose.signal.evidence import Evidence
+from keras_inits._diagnose.signal.evidence import Evidence, Found
 from keras_inits._diagnose.signal.remedies import scale_input
 from keras_inits._layers.kinds import Kind, is_a
 from keras_inits._reporting import Finding
@@ -19,7 +19,6 @@ WHOLE = frozenset({"sums", "response"})
 # Each batch normalization before a rectifier multiplies the gradient by 1.21 at the start (Yang et
 # al. 2019, section 3, https://arxiv.org/abs/1902.08129), 1e4 in InceptionV3; training undoes that.
 _NORMALIZED = 100.0
-Found = Iterator[tuple[int | None, Finding]]
 
 
 def exploding(evidence: Evidence) -> Found:

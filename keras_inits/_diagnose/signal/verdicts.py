@@ -6,16 +6,26 @@ layers that were already named are divided out.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from keras_inits._diagnose.signal import averages, lost, sizes, streams, units
-from keras_inits._diagnose.signal.evidence import Evidence
+from keras_inits._diagnose.signal import (
+    averages,
+    finite,
+    large_steps,
+    lost,
+    memory,
+    outside,
+    sizes,
+    streams,
+    stuck,
+    symmetry,
+    units,
+)
+from keras_inits._diagnose.signal.evidence import Evidence, Found
 from keras_inits._diagnose.signal.severity import by_severity
 from keras_inits._finding_kinds import SignalKind
 from keras_inits._reporting import Finding
-
-Found = Iterator[tuple[int | None, Finding]]
 
 
 @dataclass(frozen=True)
@@ -45,21 +55,22 @@ _NO_GRADIENT: frozenset[SignalKind] = frozenset({"no gradient"})
 # In the order in which they are asked: what explains comes before what it explains.
 CHECKS = (
     Check("exploding", streams.exploding),
-    Check("not finite", units.not_finite),
-    Check("not finite", units.loss_not_finite, unless=frozenset({"not finite"})),
+    Check("not finite", finite.inside),
+    Check("not finite", finite.of_loss, unless=frozenset({"not finite"})),
     Check("no gradient", averages.too_few),
-    Check("symmetric", units.symmetric, explained_by=_NO_GRADIENT),
+    Check("symmetric", symmetry.check, explained_by=_NO_GRADIENT),
     Check("dying", units.dying, explained_by=_NO_GRADIENT | {"symmetric"}, excused_if_settled=True),
     Check("saturated", units.saturated, excused_if_settled=True),
-    Check("no gradient", lost.stuck),
-    Check("no gradient", lost.no_gradient, explained_by=_BROKEN | _NO_GRADIENT),
-    Check("no gradient", lost.outside, explained_by=_NO_GRADIENT),
+    Check("no gradient", stuck.check),
+    Check("no gradient", lost.check, explained_by=_BROKEN | _NO_GRADIENT),
+    Check("no gradient", outside.check, explained_by=_NO_GRADIENT),
     Check("no gradient", averages.constant, excused_by_bypass=True, explained_by=_NO_GRADIENT),
     Check("exploding", sizes.exploding, explained_by=_BROKEN),
-    Check("exploding", sizes.amplifying),
+    Check("exploding", large_steps.check, explained_by=_BROKEN),
+    Check("exploding", memory.amplifying),
     Check("vanishing", sizes.vanishing, excused_by_bypass=True, explained_by=_BROKEN),
     Check("vanishing", streams.vanishing),
-    Check("vanishing", sizes.forgetting),
+    Check("vanishing", memory.forgetting),
     Check("exploding", streams.responding, unless=frozenset({"exploding", "not finite"})),
     Check("rank-collapsed", units.alike, excused_by_bypass=True),
 )

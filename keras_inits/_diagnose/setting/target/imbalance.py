@@ -1,5 +1,7 @@
 """Two classes of which one is rare, and never answered."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -32,30 +34,16 @@ def check(tries: Tries) -> list[Finding]:
     rare = true if true.mean() < 0.5 else ~true
     if not FEWEST <= rare.sum() <= RARE * rare.size:
         return []
-    middle = 0.0 if kind.from_logits else 0.5
-
-    def answered(weights: np.ndarray | None, steps: int = tries.longer) -> tuple[float, float]:
-        """Returns the shares of rare and of other labels that are taken for rare ones.
-
-        Each half of the samples is judged after steps on the other one.
-        """
-        said = np.zeros(true.shape, bool)
-        halves = parted((case.x, case.y, weights))
-        for half, (seen, unseen) in enumerate((halves[::-1], halves)):
-            tries.attempt(tries.rate.value, *seen, steps=steps)
-            (made,) = case.predict(unseen[0])
-            said[half::2] = (made.reshape(said[half::2].shape) > middle) == (true.mean() < 0.5)
-        return float(said[rare].mean()), float(said[~rare].mean())
-
-    if answered(None)[0] > UNSEEN:
+    if _answered(tries, rare, None, tries.longer)[0] > UNSEEN:
         return []
     share = float(rare.mean())
     each = ops.cast(np.where(rare, 0.5 / share, 0.5 / (1 - share)), keras.config.floatx())
-    seen, wrongly = answered(each[..., 0] if len(each.shape) > 1 else each)
+    each = each[..., 0] if len(each.shape) > 1 else each
+    seen, wrongly = _answered(tries, rare, each, tries.longer)
     if seen - wrongly < TOLD:
         return []
     steps = PATIENCE * tries.longer
-    own, _ = answered(None, steps)
+    own, _ = _answered(tries, rare, None, steps)
     if own > UNSEEN:
         return []
     number = int(true.mean() < 0.5)
@@ -77,3 +65,27 @@ def check(tries: Tries) -> list[Finding]:
             numbers={"share": share, "answered": own, "weighed": seen, "wrongly": wrongly},
         )
     ]
+
+
+def _answered(tries: Tries, rare: np.ndarray, weights: Any, steps: int) -> tuple[float, float]:
+    """Returns the shares of rare and of other labels that are taken for rare ones.
+
+    Each half of the samples is judged after steps on the other one.
+
+    Args:
+        tries: of the training.
+        rare: which labels are.
+        weights: of the samples; None for none.
+        steps: how many.
+    """
+    case = tries.case
+    goal, _, kind = case.parts[0]
+    is_one = (goal.values > 0.5).mean() < 0.5
+    middle = 0.0 if kind.from_logits else 0.5
+    said = np.zeros(rare.shape, bool)
+    halves = parted((case.x, case.y, weights))
+    for half, (seen, unseen) in enumerate((halves[::-1], halves)):
+        tries.attempt(tries.rate.value, *seen, steps=steps)
+        (made,) = case.predict(unseen[0])
+        said[half::2] = (made.reshape(said[half::2].shape) > middle) == is_one
+    return float(said[rare].mean()), float(said[~rare].mean())

@@ -20,6 +20,11 @@ HEAVIER = 100.0
 COMMON = 0.1  # of the samples: classes that are left out are no rare ones
 # A mean weight outside of 1/100 to 100 changes the step as much as the rate would.
 FACTOR = 100.0
+_BALANCED = (
+    "kinds, counts = np.unique(y if y.ndim < 2 or y.shape[1] == 1 else y.argmax(1), "
+    "return_counts=True); class_weight = {int(k): len(y) / len(kinds) / n "
+    "for k, n in zip(kinds, counts)}"
+)
 
 
 def left_out(weights: Sequence[np.ndarray | None]) -> Callable[[np.ndarray], bool]:
@@ -33,53 +38,57 @@ def check(weights: np.ndarray, targets: Targets) -> list[Finding]:
     if not weights.size:
         return []
     if not np.isfinite(weights).all():
-        bad = int((~np.isfinite(weights)).sum())
-        return [
-            _finding(
-                evidence=f"{bad} of {weights.size} sample weights are NaN or infinite",
-                consequence="The loss is NaN, and all weights of the model after the first step",
-                numbers={"count": bad},
-            )
-        ]
+        return [_not_finite(weights)]
     if not weights.any():
-        return [
-            _finding(
-                evidence=(
-                    f"all {weights.size} sample weights are 0 (a class without a weight of its own "
-                    "has 1)"
-                ),
-                consequence=(
-                    "The loss is 0 whatever the model does, and so is every gradient: nothing is "
-                    "learned"
-                ),
-                numbers={"count": weights.size},
-            )
-        ]
+        return [_nothing(weights)]
     if (weights <= 0).all():
         # Those that vary may be returns: the loss is then a policy gradient (Williams 1992).
-        if np.ptp(weights):
-            return []
-        return [
-            _finding(
-                evidence=f"all {weights.size} sample weights are {weights.mean():.3g}, below 0",
-                consequence="The loss falls as the answers become worse",
-                numbers={"mean": float(weights.mean())},
-            )
-        ]
+        return [] if np.ptp(weights) else [_negative(weights)]
     worth = float(np.abs(weights).sum() ** 2 / (weights**2).sum())
     if worth < ALONE and weights.size >= ENOUGH_SAMPLES:
-        share = float(np.abs(weights).max() / np.abs(weights).sum())
-        return [
-            _finding(
-                evidence=(
-                    f"one of {weights.size} samples has {share:.0%} of all weight: they count as "
-                    f"{worth:.3g} equal samples (limit {ALONE:g})"
-                ),
-                consequence="Nothing is learned from the others",
-                numbers={"share": share, "worth": worth},
-            )
-        ]
+        return [_alone(weights, worth)]
     return _by_class(weights, targets)
+
+
+def _not_finite(weights: np.ndarray) -> Finding:
+    bad = int((~np.isfinite(weights)).sum())
+    return _finding(
+        evidence=f"{bad} of {weights.size} sample weights are NaN or infinite",
+        consequence="The loss is NaN, and all weights of the model after the first step",
+        numbers={"count": bad},
+    )
+
+
+def _nothing(weights: np.ndarray) -> Finding:
+    return _finding(
+        evidence=(
+            f"all {weights.size} sample weights are 0 (a class without a weight of its own has 1)"
+        ),
+        consequence=(
+            "The loss is 0 whatever the model does, and so is every gradient: nothing is learned"
+        ),
+        numbers={"count": weights.size},
+    )
+
+
+def _negative(weights: np.ndarray) -> Finding:
+    return _finding(
+        evidence=f"all {weights.size} sample weights are {weights.mean():.3g}, below 0",
+        consequence="The loss falls as the answers become worse",
+        numbers={"mean": float(weights.mean())},
+    )
+
+
+def _alone(weights: np.ndarray, worth: float) -> Finding:
+    share = float(np.abs(weights).max() / np.abs(weights).sum())
+    return _finding(
+        evidence=(
+            f"one of {weights.size} samples has {share:.0%} of all weight: they count as "
+            f"{worth:.3g} equal samples (limit {ALONE:g})"
+        ),
+        consequence="Nothing is learned from the others",
+        numbers={"share": share, "worth": worth},
+    )
 
 
 def _by_class(weights: np.ndarray, targets: Targets) -> list[Finding]:
@@ -90,20 +99,9 @@ def _by_class(weights: np.ndarray, targets: Targets) -> list[Finding]:
     index = index.reshape(-1)
     if not 2 <= len(names) <= 1000:
         return []
-    counts = np.bincount(index)
-    sums = np.bincount(index, weights.reshape(-1))
+    counts, sums = np.bincount(index), np.bincount(index, weights.reshape(-1))
     if (sums > 0).sum() == 1 and counts[sums <= 0].sum() > COMMON * counts.sum():
-        left = names[int(sums.argmax())]
-        return [
-            _finding(
-                evidence=(
-                    f"samples of class {left:g} alone, {counts[int(sums.argmax())]} of "
-                    f"{len(index)}, have a weight above 0"
-                ),
-                consequence=f"It pays to answer {left:g} always: no other class costs anything",
-                numbers={"classes": len(names)},
-            )
-        ]
+        return [_one_class(names, counts, int(sums.argmax()))]
     if not (sums > 0).all():
         return []  # classes that are left out on purpose
     high, low = int(sums.argmax()), int(sums.argmin())
@@ -126,13 +124,20 @@ def _by_class(weights: np.ndarray, targets: Targets) -> list[Finding]:
                 "times as long, under optimizers that follow the size of the gradient"
             ),
             numbers={"times": times, "mean": float(weights.mean())},
-            remedy=(
-                "kinds, counts = np.unique(y if y.ndim < 2 or y.shape[1] == 1 else y.argmax(1), "
-                "return_counts=True); class_weight = {int(k): len(y) / len(kinds) / n "
-                "for k, n in zip(kinds, counts)}"
-            ),
+            remedy=_BALANCED,
         )
     ]
+
+
+def _one_class(names: np.ndarray, counts: np.ndarray, left: int) -> Finding:
+    return _finding(
+        evidence=(
+            f"samples of class {names[left]:g} alone, {counts[left]} of {counts.sum()}, have a "
+            "weight above 0"
+        ),
+        consequence=f"It pays to answer {names[left]:g} always: no other class costs anything",
+        numbers={"classes": len(names)},
+    )
 
 
 def classes_of(targets: Targets) -> np.ndarray | None:

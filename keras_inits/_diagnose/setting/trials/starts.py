@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_inits._diagnose.setting.trials.steps import Copy
-from keras_inits._diagnose.signal.sizes import gate_of_memory
+from keras_inits._diagnose.signal.memory import gate_of_memory
 from keras_inits._keras_internals import all_layers
 
 
@@ -89,7 +89,7 @@ def _sigmoid(layer: Any) -> bool:
     return name in ("sigmoid", "hard_sigmoid") and plain
 
 
-def remembering(copy: Copy, steps: Mapping[str, float], *, seed: int = 0) -> list[Any] | None:
+def remembering(copy: Copy, steps: Mapping[str, float]) -> list[Any] | None:
     """Returns the trained variables, changed so that the first steps of a sequence are not lost.
 
     Gates keep what they hold for a whole sequence: Tallec & Ollivier 2018,
@@ -100,9 +100,8 @@ def remembering(copy: Copy, steps: Mapping[str, float], *, seed: int = 0) -> lis
     Args:
         copy: of the model.
         steps: how many each recurrent layer takes that forgets, by its name.
-        seed: of orthogonal kernels.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     gates: dict[int, tuple[slice, float]] = {}
     plain: set[int] = set()
     for layer in all_layers(copy.model):

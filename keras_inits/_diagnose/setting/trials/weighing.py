@@ -14,7 +14,7 @@ import numpy as np
 from keras_inits._diagnose.setting.rate.rates import fall
 from keras_inits._diagnose.setting.remedies import COMPILE
 from keras_inits._diagnose.setting.trials.steps import Trial
-from keras_inits._diagnose.signal.sizes import OVER_TIME
+from keras_inits._diagnose.signal.memory import OVER_TIME
 from keras_inits._finding_kinds import SignalKind
 from keras_inits._reporting import Finding, grouped
 

@@ -1,7 +1,5 @@
 """A Keras callback that watches a training: faults that come with it, and where they arise."""
 
-import dataclasses
-import importlib.util
 import itertools
 import math
 from pathlib import Path
@@ -12,40 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_inits import _checks
-from keras_inits._diagnose import (
-    SignalReport,
-    TensorStatistics,
-    Thresholds,
-    loss_of_guess,
-    signal_report,
-)
-from keras_inits._finding_kinds import SignalKind
+from keras_inits._diagnose import SignalReport, Thresholds, loss_of_guess, signal_report
+from keras_inits._monitor import course
+from keras_inits._monitor.tensorboard import Board
 from keras_inits._optional import require
 from keras_inits._reporting import Finding
 
 # Weights are kept before every step of models up to this size; before every second step of models
 # of twice as many, and so on: a copy of 5e6 float32 takes a few milliseconds.
 _KEPT_EACH_STEP = 5_000_000
-# The loss is judged over this many epochs: fewer go up and down by the order of their batches.
-_EPOCHS = 6
-_LOUD, _FLAT = 0.2, 0.01  # a rise that is no noise; a whole range that is nothing
-# Shares of the loss of a guess: below the first something has been learned, below the second nearly
-# all, and what is lost by then in the net was not needed.
-_TAUGHT, _SOLVED = 0.9, 0.1
-_GONE = 0.01  # of the loss of the first epoch: below it, it goes up and down by rounding at last
+# Of the loss of a guess: below it nearly all has been learned, and what is lost by then in the net
+# was not needed.
+_SOLVED = 0.1
 _GROWN = 100.0  # times the largest output of before the training: its steps have blown it up
-# What comes in a training, of all that a diagnosis finds.
-_COMING: tuple[SignalKind, ...] = (
-    "not finite",
-    "dying",
-    "saturated",
-    "no gradient",
-    "vanishing",
-)
 _LOOK_AT_DATA = (
     "all(np.isfinite(a).all() for a in (x, y)), and look at the smallest and largest values of each"
 )
-_SLOWER = "model.optimizer.learning_rate = 0.1 * float(model.optimizer.learning_rate)"
 
 
 class SignalMonitor(keras.callbacks.Callback):
@@ -113,7 +93,7 @@ class SignalMonitor(keras.callbacks.Callback):
         self.history: list[tuple[int, SignalReport]] = []
         self.findings: list[Finding] = []
         self.report: SignalReport | None = None
-        self._writer: Any = None
+        self._board = None if log_dir is None else Board(log_dir)
         self._start()
 
     def _start(self) -> None:
@@ -156,18 +136,19 @@ class SignalMonitor(keras.callbacks.Callback):
         loss = (logs or {}).get("loss")
         if loss is not None and math.isfinite(float(loss)):
             self._losses.append(float(loss))
-            self._add(_course(self._losses, self._epoch, self._guess))
+            self._add(course.of_loss(self._losses, self._epoch, self._guess))
         if (epoch + 1) % self.every == 0:
             self._diagnose(epoch + 1)
             if not self._broken and not self._solved():
-                for finding in _came(self.history[0][1], self.history[-1][1], self._epoch):
+                for finding in course.newly_found(
+                    self.history[0][1], self.history[-1][1], self._epoch
+                ):
                     self._add(finding)
 
     def on_train_end(self, logs: Any = None) -> None:
         """Closes TensorBoard's file."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        if self._board is not None:
+            self._board.close()
         self._kept = []
 
     def _add(self, finding: Finding | None) -> None:
@@ -251,7 +232,11 @@ class SignalMonitor(keras.callbacks.Callback):
         if 0 < len(self._spoilt) < len(self.model.trainable_variables):  # no step made them so
             paths = tuple(v.path for v in self._spoilt)
             return f"; NaN stood in {paths[0]} before that step", paths, ""
-        return seen, (name,), "" if getattr(self.model, "optimizer", None) is None else _SLOWER
+        return (
+            seen,
+            (name,),
+            "" if getattr(self.model, "optimizer", None) is None else course.SLOWER,
+        )
 
     def _diagnose(self, epoch: int) -> None:
         self._current()
@@ -259,29 +244,8 @@ class SignalMonitor(keras.callbacks.Callback):
         self.history.append((epoch, report))
         if not self._broken:  # else the report of before says more
             self.report = report
-        if self.log_dir is not None:
-            self._log(report, epoch)
-
-    def _log(self, report: SignalReport, epoch: int) -> None:
-        import tensorflow as tf  # here, since only this needs it
-
-        if self._writer is None:
-            self._writer = tf.summary.create_file_writer(str(self.log_dir))
-        with self._writer.as_default():
-            for layer in report.layers:
-                tf.summary.scalar(f"signal/{layer.name}/std", layer.output.std, epoch)
-                tf.summary.scalar(f"signal/{layer.name}/zeros", layer.output.zeros, epoch)
-                if layer.gradient is not None:
-                    tf.summary.scalar(f"gradient/{layer.name}/std", layer.gradient.std, epoch)
-                for weight in layer.weights:
-                    tf.summary.scalar(f"gradient over weight/{weight.path}", weight.ratio, epoch)
-                tf.summary.histogram(f"signal/{layer.name}", _values(layer.output), epoch)
-            if importlib.util.find_spec("matplotlib") is not None:
-                from keras_inits import plots  # an optional dependency, and a heavy one
-
-                png = plots.figure_bytes(plots.depth_figure(report), dpi=100)
-                tf.summary.image("depth", tf.image.decode_png(png)[None], epoch)
-        self._writer.flush()
+        if self._board is not None:
+            self._board.write(report, epoch)
 
 
 def _largest(report: SignalReport) -> tuple[str, float]:
@@ -290,82 +254,5 @@ def _largest(report: SignalReport) -> tuple[str, float]:
     return largest.name, largest.output.second_moment**0.5
 
 
-def _came(first: SignalReport, now: SignalReport, epoch: int) -> list[Finding]:
-    """Returns what is wrong now and was not before the training: dead units, lost gradients."""
-    before = {layer.name: layer for layer in first.layers}
-    known = {(f.kind, f.where) for f in first.findings}
-    found = []
-    for finding in now.findings:
-        at_layer = bool(finding.where) and finding.where[0] in before
-        if finding.kind not in _COMING or not at_layer or (finding.kind, finding.where) in known:
-            continue
-        old, remedy = before[finding.where[0]], finding.remedy
-        was = f"; before the training it was {old.verdict}"
-        if finding.kind == "dying":
-            was += f" ({old.output.dead_units:.0%} of its units 0)"
-            remedy = f"{remedy}; {_SLOWER}" if remedy else _SLOWER
-        found.append(
-            dataclasses.replace(
-                finding,
-                evidence=f"after epoch {epoch}: {finding.evidence}{was}",
-                remedy=remedy,
-                numbers={**finding.numbers, "epoch": epoch},
-            )
-        )
-    return found
-
-
-def _course(losses: list[float], epoch: int, guess: float | None = None) -> Finding | None:
-    """Returns what is wrong with the course of the loss over the last epochs.
-
-    Args:
-        losses: of each epoch.
-        epoch: the last one.
-        guess: the loss of the best constant guess; None where it is not known.
-    """
-    last = losses[-_EPOCHS:]
-    if len(last) < _EPOCHS:
-        return None
-    size = max(map(abs, last))
-    rises = sum(b - a > _LOUD * size for a, b in itertools.pairwise(last))
-    numbers = {"epoch": epoch, "first": last[0], "last": last[-1]}
-    loud = rises >= 2 and size > _GONE * abs(losses[0])
-    if loud and min(last[_EPOCHS // 2 :]) > 0.9 * min(last[: _EPOCHS // 2]):
-        return Finding(
-            kind="oscillating",
-            where=("loss",),
-            evidence=(
-                f"over the last {_EPOCHS} epochs the loss rose {rises} times by more than "
-                f"{_LOUD:.0%} of its largest value and its lowest did not fall: "
-                + ", ".join(f"{value:.3g}" for value in last)
-            ),
-            consequence="Steps go past the minimum instead of into it",
-            remedy=_SLOWER,
-            numbers=numbers,
-        )
-    taught = guess is not None and last[-1] < _TAUGHT * guess
-    still = max(last) - min(last) <= _FLAT * size and min(losses) > (1 - 2 * _FLAT) * losses[0]
-    if still and not taught:
-        return Finding(
-            kind="stalled",
-            where=("loss",),
-            evidence=(
-                f"over the last {_EPOCHS} epochs the loss stayed within {_FLAT:.0%} of "
-                f"{last[-1]:.3g}, and it never was lower by more than {2 * _FLAT:.0%} than after "
-                "the first epoch"
-            ),
-            consequence="Nothing is learned",
-            remedy="model.optimizer.learning_rate = 10 * float(model.optimizer.learning_rate)",
-            numbers=numbers,
-        )
-    return None
-
-
 def _is_float(variable: Any) -> bool:
     return "float" in keras.backend.standardize_dtype(variable.dtype)
-
-
-def _values(statistics: TensorStatistics) -> NDArray[np.float64]:
-    """Returns the middle of each bin as often as it was counted."""
-    middles = (statistics.edges[1:] + statistics.edges[:-1]) / 2
-    return np.repeat(middles, statistics.histogram)
