@@ -1,5 +1,6 @@
 """A model, its data as tensors, and each output's targets, end and loss."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,7 +15,9 @@ from keras_inits._diagnose.seen.objective import objective
 from keras_inits._diagnose.setting.end.ends import ends
 from keras_inits._diagnose.setting.entrance.entrances import Meeting
 from keras_inits._diagnose.setting.plain import End, LossKind, Targets, loss_kind, targets_of
+from keras_inits._diagnose.setting.reading import Bend, bends, drawn
 from keras_inits._diagnose.setting.trials.steps import Copy
+from keras_inits._wiring import Wiring
 
 FEW_SAMPLES = 8  # enough to see the shape and the range of an output
 
@@ -50,6 +53,16 @@ class Case:
     losses: tuple[Any, ...] = ()
     outputs: int = 1
     met: Sequence[Sequence[Meeting]] = ()
+
+    @functools.cached_property
+    def picture(self) -> Wiring | None:
+        """How the model is wired; None where that cannot be traced."""
+        return drawn(self.model, self.x)
+
+    @functools.cached_property
+    def bends(self) -> tuple[Bend, ...]:
+        """The activations between its kernels; none where the model cannot be traced."""
+        return () if self.picture is None else bends(self.picture)
 
     @classmethod
     def of(

@@ -130,7 +130,7 @@ def _of_case(case: Case, inputs: list[np.ndarray]) -> Iterator[Finding]:
     yield from _of_ends(case, alone=not _answers_alike(case.model, inputs))
     yield from measured.own_losses(case, len(inputs)) or pairs.check(case)
     yield from measured.runs(case, inputs)
-    yield from hidden.softmax(case.model)
+    yield from hidden.softmax(case)
     yield from noise.check(case.model)
     yield from linearity.check(case)
 
