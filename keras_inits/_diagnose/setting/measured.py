@@ -1,5 +1,6 @@
 """What a few runs of a case's model and loss show, other than the trial steps."""
 
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -7,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_inits._diagnose.seen.watching import watching
+from keras_inits._diagnose.setting import compiling
 from keras_inits._diagnose.setting.between import (
     batches,
     epsilons,
@@ -39,12 +41,17 @@ def weights_of(case: Case) -> list[np.ndarray | None]:
 
 
 def own_losses(case: Case, inputs: int) -> list[Finding]:
-    """Returns what is wrong with a loss that is not one of Keras's, of a model of one output."""
-    if len(case.parts) != 1 or case.parts[0][2].name != "other":
-        return []
-    goal, end, _ = case.parts[0]
-    y = ops.convert_to_numpy(keras.tree.flatten(case.y)[case.places[0]])
-    return own_loss.check(asked.Asked(y, goal, end, asked.as_fit(case.losses[0]), inputs))
+    """Returns what is wrong with losses that are not of Keras, each of one output."""
+    flat, found = keras.tree.flatten(case.y), []
+    for index, ((goal, end, kind), place) in enumerate(zip(case.parts, case.places, strict=True)):
+        if kind.name == "other":
+            y = ops.convert_to_numpy(flat[place])
+            loss = asked.as_fit(case.losses[index])
+            own = own_loss.check(asked.Asked(y, goal, end, loss, inputs))
+            place = (end.layer,) if len(case.parts) > 1 else ()
+            own = [replace(f, where=(*f.where, *place)) for f in own]
+            found += [compiling.with_arguments_of_loss(f, case, index) for f in own]
+    return found
 
 
 def penalties(tries: Tries) -> list[Finding]:

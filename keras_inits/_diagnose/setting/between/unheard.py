@@ -17,6 +17,7 @@ from keras import ops
 from keras_inits._diagnose.seen.traits import has_kernel
 from keras_inits._diagnose.seen.watching import watching
 from keras_inits._diagnose.setting import measured
+from keras_inits._diagnose.setting.order import UNHEARD
 from keras_inits._diagnose.setting.reading import Bend
 from keras_inits._diagnose.setting.remedies import other_activation
 from keras_inits._diagnose.setting.trials.starts import SIGMOIDS
@@ -33,7 +34,7 @@ SHRINKS = 0.1
 def check(tries: Tries) -> tuple[Finding, ...]:
     """Returns the finding that the answers never differ between samples.
 
-    To be asked where nothing else was found. Weights that start at 0 let nothing through either,
+    To be asked where nothing else was found that explains it. Weights that start at 0 let nothing through either,
     and do so after some steps.
     """
     case = tries.case
@@ -56,7 +57,7 @@ def check(tries: Tries) -> tuple[Finding, ...]:
         f"answers differ between samples by {before:.2g}, after {tries.longer} steps on a copy by "
         f"{after[0]:.2g}, at {FASTER:g} times the rate by {after[1]:.2g} (limit {SAME * scale:.2g})"
     )
-    numbers = {"before": before, "after": after[0]}
+    numbers = {UNHEARD: before, "differ after": after[0]}
     return (
         _of_twins(given, proof, numbers)
         or _of_sigmoids(case.model, case.bends, heard, proof, numbers)
