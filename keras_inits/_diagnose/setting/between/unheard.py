@@ -34,8 +34,8 @@ SHRINKS = 0.1
 def check(tries: Tries) -> tuple[Finding, ...]:
     """Returns the finding that the answers never differ between samples.
 
-    To be asked where nothing else was found that explains it. Weights that start at 0 let nothing through either,
-    and do so after some steps.
+    To be asked where nothing else was found that explains it. Weights that start at 0 let nothing
+    through either, and do so after some steps.
     """
     case = tries.case
     scale, given = _scale(tries), [ops.convert_to_numpy(t) for t in keras.tree.flatten(case.x)]
