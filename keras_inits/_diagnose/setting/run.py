@@ -23,7 +23,7 @@ from keras_inits._diagnose.setting.entrance.entrances import (
 from keras_inits._diagnose.setting.entrance.rescaled import behind
 from keras_inits._diagnose.setting.entrance.scales import Suspect
 from keras_inits._diagnose.setting.order import MISMATCHES, UNUSABLE, Setting, ordered
-from keras_inits._diagnose.setting.target import pairs, sample_weights, targets
+from keras_inits._diagnose.setting.target import pairs, sample_weights, tails, targets
 from keras_inits._diagnose.setting.target.guess import guess
 from keras_inits._reporting import Finding
 
@@ -133,6 +133,7 @@ def _of_case(case: Case, inputs: list[np.ndarray]) -> Iterator[Finding]:
     yield from hidden.softmax(case)
     yield from noise.check(case.model)
     yield from linearity.check(case)
+    yield from tails.check(case)
 
 
 def _of_ends(case: Case, *, alone: bool) -> Iterator[Finding]:
