@@ -121,6 +121,12 @@ class Wiring(Report):
             if subject is thing or any(call.index in each for each in inside)
         )
 
+    def around(self, calls: Sequence[int]) -> Any:
+        """Returns the innermost layer inside which all of some calls run; None if there is none."""
+        first, last = min(calls), max(calls)
+        inside = [(b - a, layer) for layer, a, b in self._scopes if a <= first and last < b]
+        return min(inside, key=lambda each: each[0], default=(0, None))[1]
+
     @functools.cached_property
     def _readers(self) -> dict[int, list[int]]:
         readers: dict[int, list[int]] = {}

@@ -130,13 +130,15 @@ def judged(
     for check in _checks(suspects):
         if not any(f.kind in check.unless for f in found):
             found += check.find(tries)
+    silent = functools.partial(unheard.check, tries)
     if not found:
         first, weigh = _first_steps(tries, around=True), functools.partial(_weighed, tries)
-        silent = functools.partial(unheard.check, tries)
         return Setting((), tuple(notes), first, weigh=weigh, unheard=silent)
     of_weights = any(map(is_too_high, found)) and rates.is_of_weights(tries.own, tries.redrawn())
     # Where the setting has a fault, the signal is what comes of it.
     setting = Setting(ordered(found), tuple(notes), _first_steps(tries), of_weights=of_weights)
+    if all(f.kind == "loss at the start" for f in found):  # of answers that are all the same, too
+        return replace(setting, unheard=silent)
     unbounded = any(map(hidden.is_unbounded, found))
     return replace(setting, weigh=hidden.without_sizes) if unbounded else setting
 

@@ -15,7 +15,9 @@ from keras_inits._diagnose.seen.objective import objective
 from keras_inits._diagnose.setting.end.ends import ends
 from keras_inits._diagnose.setting.entrance.entrances import Meeting
 from keras_inits._diagnose.setting.plain import End, LossKind, Targets, loss_kind, targets_of
+from keras_inits._diagnose.setting.reading import Bend, bends, drawn
 from keras_inits._diagnose.setting.trials.steps import Copy
+from keras_inits._wiring import Wiring
 
 FEW_SAMPLES = 8  # enough to see the shape and the range of an output
 
@@ -67,6 +69,16 @@ class Case:
         """Returns the outputs of the copies, as arrays; the model's variables stay as they are."""
         outputs = keras.tree.flatten(self.copy.outputs(x, training=training))
         return [np.asarray(ops.convert_to_numpy(output), np.float64) for output in outputs]
+
+    @functools.cached_property
+    def picture(self) -> Wiring | None:
+        """How the model is wired; None where that cannot be traced."""
+        return drawn(self.model, self.x)
+
+    @functools.cached_property
+    def bends(self) -> tuple[Bend, ...]:
+        """The activations between its kernels; none where the model cannot be traced."""
+        return () if self.picture is None else bends(self.picture)
 
     @classmethod
     def of(

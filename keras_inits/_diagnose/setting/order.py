@@ -21,6 +21,7 @@ MISMATCHES: tuple[SettingKind, ...] = (
 )
 # Nothing can be computed from these.
 UNUSABLE: tuple[SettingKind, ...] = ("input not finite", "input values")
+UNHEARD = "differ before"  # a number of findings that the answers never differ between samples
 FAR_FROM_GUESS = 100.0  # times the loss of a guess
 
 Weighed = tuple[tuple[Finding, ...], tuple[str, ...]]  # those that matter, and notes
@@ -64,7 +65,8 @@ class Setting:
             it does. Then what the signal shows is to be changed first.
         weigh: parts findings of the signal into those that matter and notes, by trial steps; told
             whether next to nothing of the input reaches the output.
-        unheard: asked where nothing was found: whether the answers ever differ between samples.
+        unheard: asked where the signal shows nothing: whether the answers ever differ between
+            samples.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -143,7 +145,7 @@ def _is_mute(finding: Finding, ends: Sequence[str]) -> bool:
 
 def _is_broken(finding: Finding) -> bool:
     """Returns whether no step can change what a finding of the signal names."""
-    return finding.kind == "not finite" or "values" in finding.numbers
+    return finding.kind == "not finite" or bool({"values", UNHEARD} & finding.numbers.keys())
 
 
 def is_too_high(finding: Finding) -> bool:

@@ -37,7 +37,6 @@ RANGES = {
     "relu6": (0.0, 6.0),
     "softplus": (0.0, np.inf),
     "exponential": (0.0, np.inf),
-    "exp": (0.0, np.inf),
 }
 COSINE = (-1.0, 1.0)  # of a product of normalized vectors, which is no activation
 UNREAD = ("unknown", "cosine")  # ends that may give probabilities
@@ -204,6 +203,7 @@ class End:
         axes: of a softmax, those whose values sum to 1.
         reference: an expression for that layer, where its activation can be set; or empty.
         replaceable: whether it is the model's last layer, of Keras's, and has the kernel.
+        operation: whether the activation is an operation behind that layer.
     """
 
     activation: str
@@ -213,6 +213,7 @@ class End:
     axes: tuple[int, ...] = ()
     reference: str = ""
     replaceable: bool = False
+    operation: bool = False
 
     @property
     def range(self) -> tuple[float, float]:

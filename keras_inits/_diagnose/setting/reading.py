@@ -1,12 +1,16 @@
 """Reading a model's operations without running it."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_inits._layers.activations import plain_name
 from keras_inits._wiring import Wiring, wiring
+from keras_inits._wiring.following import Following
+from keras_inits._wiring.graph import Call
 
 L = keras.layers
 _OPEN = 8  # in the place of a size that is not known
@@ -67,6 +71,81 @@ def drawn(model: keras.Model, x: Any) -> Wiring | None:
         return wiring(model, x)
     except Exception:  # a model's own code may want real numbers
         return None
+
+
+@dataclass(frozen=True, eq=False)
+class Bend:
+    """An activation between two kernels, in whatever way it is written.
+
+    Attributes:
+        name: of the function of `keras.activations` that it computes; else what it is called.
+        kernel: the layer whose output it is applied to.
+        subject: what computes it: that layer, another one, or an operation; None of several.
+        units: the length of the last axis.
+    """
+
+    name: str
+    kernel: keras.Layer
+    subject: Any
+    units: int
+
+    @property
+    def place(self) -> str:
+        """The name of the layer that has it, or of the kernel's where that is an operation."""
+        return str((self.subject if isinstance(self.subject, keras.Layer) else self.kernel).name)
+
+    @property
+    def can_be_set(self) -> bool:
+        """Whether it is the `activation` of a layer."""
+        return hasattr(self.subject, "activation")
+
+
+def bends(picture: Wiring) -> tuple[Bend, ...]:
+    """Returns the activations between the kernels of a picture, in order; not those of the ends.
+
+    Those inside of recurrent layers are not among them.
+    """
+    found: dict[int, Bend] = {}
+    for call in picture.maps:
+        kernel, after = picture.subjects[call.index], picture.activation_after(call)
+        last = after.calls[-1] if after.calls else call.index
+        if after.activation in ("", "linear") or not isinstance(kernel, keras.Layer):
+            continue
+        if isinstance(kernel, L.RNN) or not _goes_on(picture, last):
+            continue
+        subject = _subject(picture, kernel, after)
+        bend = Bend(_bend_name(picture, call, after), kernel, subject, call.shape[-1])
+        found.setdefault(id(kernel), bend)
+    return tuple(found.values())
+
+
+def _goes_on(picture: Wiring, index: int) -> bool:
+    """Returns whether a kernel takes what a call made."""
+    later = (call.index for call in picture.maps if call.index > index)
+    return any(picture.graph.descends(each, index) for each in later)
+
+
+def _subject(picture: Wiring, kernel: keras.Layer, after: Following) -> Any:
+    if not after.calls:
+        return kernel
+    holder = picture.around(after.calls)
+    if isinstance(holder, keras.Layer) and not isinstance(holder, keras.Model):
+        inside = {call.index for call in picture.of(holder)}
+        if inside == set(after.calls) and not holder.weights:
+            return holder  # a Lambda, or a layer of the user's own
+    return picture.subjects[after.calls[0]] if len(after.calls) == 1 else None
+
+
+def _bend_name(picture: Wiring, call: Call, after: Following) -> str:
+    if hasattr(keras.activations, after.activation):
+        return after.activation
+    name = plain_name(picture.activation_function(call))
+    return name if hasattr(keras.activations, name) else after.activation
+
+
+def is_chain(picture: Wiring) -> bool:
+    """Returns whether each call of a picture takes what one other made."""
+    return all(len(set(call.signals)) < 2 for call in picture.calls)
 
 
 def tensors_of(holder: Any, attribute: str) -> list[Any]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import keras
 
 from keras_inits._diagnose.setting.plain import End, Targets
+from keras_inits._diagnose.setting.reading import Bend
 from keras_inits._reporting import Finding
 
 COMPILE = "model.compile(model.optimizer, loss=model.loss)"  # again, as it was
@@ -66,9 +67,12 @@ def new_activation(end: End, name: str, loss: str = "") -> str:
 
     In words where the layer cannot be reached by its name.
     """
-    if not end.reference:
-        words = f'activation="{name}" in {end.layer}' if name != "linear" else ""
-        words = words or f"No activation in {end.layer}"
+    if end.operation or not end.reference:
+        place = f"behind {end.layer}" if end.operation else f"in {end.layer}"
+        old = f" in the place of {end.activation}" if end.operation else ""
+        words = (
+            f'activation="{name}"{old} {place}' if name != "linear" else f"No activation {place}"
+        )
         return f'{words}, and compile with loss="{loss}"' if loss else words
     compiled = new_loss(loss) if loss else COMPILE
     return f"{end.reference}.activation = keras.activations.{name}; {compiled}"
@@ -77,7 +81,7 @@ def new_activation(end: End, name: str, loss: str = "") -> str:
 def new_end(end: End, targets: Targets) -> str:
     """Returns code that ends the model in the units, activation and loss that fit targets."""
     units, activation, loss = fitting(targets)
-    if units == end.units and end.reference and end.before == "linear":
+    if units == end.units and end.before == "linear" and (end.reference or end.operation):
         return new_activation(end, activation, loss)
     words = f'End in Dense({units}, "{activation}")'
     if not end.replaceable:
@@ -111,6 +115,28 @@ def set_on(model: keras.Model, layers: Sequence[keras.Layer], name: str, value: 
     if not all(paths):
         return f"{name}={value} in {' and '.join(la.name for la in layers)}, and compile again"
     return "".join(f"{path}.{name} = {value}; " for path in paths) + COMPILE
+
+
+def other_activation(
+    model: keras.Model, bends: Sequence[Bend], name: str, *, initializer: str = ""
+) -> str:
+    """Returns code that puts an activation in the place of others, or words for it.
+
+    Args:
+        model: that they are in.
+        bends: the others.
+        name: of a function of `keras.activations`.
+        initializer: an expression: the kernels before them are drawn anew by it; empty for not.
+    """
+    new = f"keras.activations.{name}"
+    drawn = [path_to(model, bend.kernel) for bend in bends] if initializer else []
+    if not all(drawn) or not all(bend.can_be_set for bend in bends):
+        old = " and ".join(dict.fromkeys(bend.name for bend in bends))
+        behind = " and ".join(bend.kernel.name for bend in bends)
+        also = f", draw these kernels by {initializer}" if initializer else ""
+        return f"{new} in the place of {old} behind {behind}{also}, and compile again"
+    code = "".join(f"keras_inits.initialize({path}, {initializer}); " for path in drawn)
+    return code + set_on(model, [bend.subject for bend in bends], "activation", new)
 
 
 def on_weights(condition: str, name: str, value: str) -> str:

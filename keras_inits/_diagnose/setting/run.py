@@ -30,7 +30,13 @@ from keras_inits._diagnose.setting.entrance.entrances import (
 from keras_inits._diagnose.setting.entrance.rescaled import behind
 from keras_inits._diagnose.setting.entrance.scales import Suspect
 from keras_inits._diagnose.setting.order import MISMATCHES, UNUSABLE, Setting, ordered
-from keras_inits._diagnose.setting.target import pairs, sample_weights, targets, without_loss
+from keras_inits._diagnose.setting.target import (
+    pairs,
+    sample_weights,
+    tails,
+    targets,
+    without_loss,
+)
 from keras_inits._diagnose.setting.target.guess import guess
 from keras_inits._reporting import Finding
 
@@ -135,17 +141,26 @@ def _of_inputs(
 def _of_case(case: Case, inputs: list[np.ndarray]) -> Iterator[Finding]:
     """Yields what is wrong with targets, ends, losses and layers, as far as no steps are needed."""
     yield from _of_ends(case, alone=not _answers_alike(case.model, inputs))
-    asked = Asked.of(case, len(inputs))
-    yield from (own_loss.check(asked) if asked else []) or pairs.check(case)
+    yield from list(_of_own_losses(case, len(inputs))) or pairs.check(case)
     yield from unread.check(case)
     yield from without_loss.check(case)
     yield from batches.check(case)
     yield from masked.of_attention(case, inputs)
     yield from moving_statistics.check(case)
     yield from epsilons.check(case)
-    yield from hidden.softmax(case.model)
+    yield from hidden.softmax(case)
     yield from noise.check(case.model)
     yield from linearity.check(case)
+    yield from tails.check(case)
+
+
+def _of_own_losses(case: Case, inputs: int) -> Iterator[Finding]:
+    """Yields what is wrong with losses that are not of Keras, each of one output."""
+    for index, asked in Asked.each(case, inputs):
+        place = (asked.end.layer,) if len(case.parts) > 1 else ()
+        for found in own_loss.check(asked):
+            named = replace(found, where=(*found.where, *place))
+            yield compiling.with_arguments_of_loss(named, case, index)
 
 
 def _of_ends(case: Case, *, alone: bool) -> Iterator[Finding]:

@@ -53,7 +53,14 @@ def _signal(evidence: Evidence) -> Found:
 
 
 def _gradient(evidence: Evidence) -> Found:
-    calls, consumers = evidence.calls, evidence.consumers
+    calls = evidence.calls
+
+    def alone(source: int) -> bool:
+        return _sole_taker(evidence, source) is not None
+
+    def after(index: int) -> Sequence[int]:
+        taken = evidence.consumers[index]
+        return taken or (evidence.leads_to[index] if alone(index) else ())
 
     def ratio(index: int) -> float:
         # What this layer makes of a gradient is seen where it alone takes its input, operations
@@ -61,19 +68,22 @@ def _gradient(evidence: Evidence) -> Found:
         # 2,048 are smaller, and no less of a gradient.
         call = calls[index]
         source = call.sources[0] if len(call.sources) == 1 else UNKNOWN
+        if source == UNKNOWN and len(call.before) == 1 and alone(call.before[0]):
+            source = call.before[0]  # operations between
         if source < 0 or len(evidence.leads_to[source]) > 1:
             return math.nan
-        before, after = calls[source].gradient, call.gradient
-        if before is None or after is None:
+        made, given = calls[source].gradient, call.gradient
+        if made is None or given is None:
             return math.nan
-        factor, behind = _root(before, after, "squared_length"), _function(evidence, index)
+        factor, behind = _root(made, given, "squared_length"), _function(evidence, index)
         if behind is None or behind.gradient is None:
             return factor
-        return _restored(factor, _root(after, behind.gradient, "squared_length"))
+        back = _root(given, behind.gradient, "squared_length")
+        return factor * back if back < 1 else _restored(factor, back)
 
     order = range(len(calls) - 1, -1, -1)
     what = "the length of the gradient"
-    return _Drift(evidence, order, consumers.__getitem__, ratio, what).found()
+    return _Drift(evidence, order, after, ratio, what).found()
 
 
 def _width(call: Call) -> float:

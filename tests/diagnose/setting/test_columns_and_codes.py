@@ -195,3 +195,23 @@ def test_means_over_filling_are_found(filling, options, front, found):
     x = np.roll(x, filling, 1) if front else x
     kinds = _kinds(_reader(x.shape[1], **options), x, y, keras.optimizers.Adam(0.005))
     assert ("input padding" in kinds) == found
+
+
+@pytest.mark.parametrize(("spread", "found"), [(2.0, True), (0.5, False)])
+def test_targets_whose_logarithms_alone_are_learned_are_found(spread, found):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(256, 6)).astype("float32")
+    y = np.exp(spread * (x[:, :1] + np.abs(x[:, 1:2])) + 0.1 * rng.normal(size=(256, 1)))
+    model = keras.Sequential([keras.Input((6,)), layers.Dense(16, "relu"), layers.Dense(1)])
+    model.compile("adam", "mse")
+    told = [f for f in diagnose(model, x, y).findings if "logarithms" in f.numbers]
+    assert len(told) == found
+
+
+def test_targets_of_many_magnitudes_that_noise_makes_are_left_in_peace():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(256, 6)).astype("float32")
+    model = keras.Sequential([keras.Input((6,)), layers.Dense(16, "relu"), layers.Dense(1)])
+    model.compile("adam", "mse")
+    found = diagnose(model, x, np.exp(2 * rng.normal(size=(256, 1)))).findings
+    assert not [f for f in found if "logarithms" in f.numbers]

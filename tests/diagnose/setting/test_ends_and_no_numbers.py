@@ -116,3 +116,27 @@ def test_a_gradient_that_the_loss_makes_no_number_is_said_of_the_loss(epsilon, f
     report = keras_inits.diagnose(model, x, np.zeros((len(x), 3), "float32"))
     broken = [f for f in report.findings if f.kind == "not finite"]
     assert [f.where for f in broken] == [(model.layers[-1].name, "loss")] * found
+
+
+@pytest.mark.parametrize(
+    ("temperature", "head", "found"),
+    [
+        (0.05, {"kernel_constraint": keras.constraints.UnitNorm()}, True),
+        (20.0, {"kernel_constraint": keras.constraints.UnitNorm()}, False),
+        (1.0, {"kernel_initializer": "zeros"}, False),
+    ],
+)
+def test_logits_that_no_weights_make_differ_are_found(temperature, head, found):
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
+    kinds = rng.integers(0, 20, 128)
+    x = (rng.normal(size=(20, 8))[kinds] + 0.1 * rng.normal(size=(128, 8))).astype("float32")
+    if temperature == 1:  # next to nothing is learned, and nothing has a bound
+        kinds = rng.permutation(kinds)
+    given = keras.Input((8,))
+    code = layers.UnitNormalization()(layers.Dense(16)(given))
+    model = keras.Model(given, temperature * layers.Dense(20, use_bias=False, **head)(code))
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    told = [f for f in keras_inits.diagnose(model, x, kinds).findings if "differ" in f.numbers]
+    assert len(told) == found
+    assert not told or told[0].numbers["least"] > 0.9 * np.log(20)

@@ -266,10 +266,11 @@ def test_hidden_sigmoids_are_named_together():
         lambda: trial(0.2),
         lambda lengths: None,
         sigmoids=("a", "b", "c"),
+        rectify="keras_inits.HeInit()",
     )
     (found,), _ = weighing.weighed(fading, trials)
     assert found.where == ("a", "b", "c")
-    assert "HeInit" in found.remedy
+    assert found.remedy == "keras_inits.HeInit()"
 
 
 def test_dead_units_that_no_kernel_wakes_are_kept():

@@ -125,6 +125,15 @@ def test_a_sum_over_a_softmax_is_no_answer(end):
     assert [f.kind for f in findings if f.kind == "no gradient"] == ["no gradient"] * wrong
 
 
+def test_answers_that_are_all_the_same_explain_a_loss_at_the_start():
+    keras.utils.set_random_seed(0)
+    given = keras.Input((12,))
+    h = ops.softmax(layers.Dense(6)(layers.Dense(16, "relu")(given)))
+    model = keras.Model(given, ops.sum(h, -1, keepdims=True))
+    findings = _diagnosed(model, X, 8 + X[:, :1], "mse", "adam")
+    assert [f.kind for f in findings] == ["no gradient", "loss at the start"]
+
+
 @pytest.mark.parametrize("twins", [True, False])
 def test_two_inputs_that_are_one_are_named_where_they_are_compared(twins):
     keras.utils.set_random_seed(0)

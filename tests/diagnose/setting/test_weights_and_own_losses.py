@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
+import keras_inits
 from keras_inits._diagnose.setting.end import asked, output, own_loss
 from keras_inits._diagnose.setting.plain import End, loss_kind, targets_of
 from keras_inits._diagnose.setting.run import examine
@@ -266,3 +267,17 @@ def test_a_hinge_needs_both_signs(activation, y, wrong):
     end = End(activation, (4, 1), "last", reference=REFERENCE)
     found = output.check(targets_of(y), end, loss_kind("hinge"))
     assert [f.kind for f in found] == (["output activation"] if wrong else [])
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_losses_of_the_users_own_are_asked_of_each_output(sign):
+    def own(y_true, y_pred):
+        return sign * ops.mean(ops.square(y_true - y_pred), -1)
+
+    given = keras.Input((6,))
+    h = layers.Dense(16, "relu")(given)
+    model = keras.Model(given, [layers.Dense(1, "sigmoid")(h), layers.Dense(1, name="b")(h)])
+    model.compile("adam", ["binary_crossentropy", own])
+    x = np.random.default_rng(0).normal(size=(128, 6)).astype("float32")
+    found = keras_inits.diagnose(model, x, [(x[:, :1] > 0).astype("float32"), x[:, 1:2]]).findings
+    assert [f.where for f in found] == [("loss", "b")] * (sign < 0)

@@ -7,12 +7,14 @@ from typing import Any
 
 import keras
 
+from keras_inits._diagnose.setting.case import Case
 from keras_inits._diagnose.setting.order import Weighed
-from keras_inits._diagnose.setting.reading import tensors_of
-from keras_inits._diagnose.setting.remedies import set_on
+from keras_inits._diagnose.setting.reading import is_chain, tensors_of
+from keras_inits._diagnose.setting.remedies import other_activation, set_on
 from keras_inits._diagnose.setting.trials import weighing
 from keras_inits._diagnose.setting.trials.tries import UNTAUGHT, Tries
 from keras_inits._keras_internals import all_layers
+from keras_inits._layers.activations import plain_name
 from keras_inits._reporting import Finding
 
 # The highest that Srivastava et al. 2014, section A.4, found to help: retention 0.5 to 0.8 in
@@ -26,9 +28,6 @@ _OF_CHANNELS = (
     keras.layers.SpatialDropout2D,
     keras.layers.SpatialDropout3D,
 )
-# No scale of kernels keeps a signal under an exponential, and a state that gates add up in has no
-# bound under a rectifier. What stands in their place has one to one side at least.
-_BOUNDED = {"exponential": "elu", "relu": "tanh"}
 
 
 def dropout(model: keras.Model) -> list[Finding]:
@@ -130,81 +129,70 @@ def _dropped_apart(layer: Any, shape: Sequence[int | None]) -> int:
     return sys.maxsize if None in sizes else math.prod(map(int, sizes))  # type: ignore[arg-type]
 
 
-def softmax(model: keras.Model) -> list[Finding]:
-    """Returns the findings on softmax inside of recurrent layers, and between those in a row.
+def softmax(case: Case) -> list[Finding]:
+    """Returns the findings on softmax inside of recurrent layers, and between kernels in a row.
 
     Elsewhere it may be the weights of an attention or of experts.
     """
-    found = []
+    model, found = case.model, []
     for layer in all_layers(model):
         cell: Any = getattr(layer, "cell", None)
         recurrent = isinstance(layer, keras.layers.RNN) and layer is not model.layers[-1]
-        if recurrent and _activation(cell) == "softmax":
-            found.append(_softmax(model, layer, "cell.activation", "tanh", int(cell.units)))
-    if isinstance(model, keras.Sequential):
-        kernels = [la for la in model.layers if any(len(w.shape) > 1 for w in la.weights)]
-        for layer in kernels[:-1]:
-            if _activation(layer) == "softmax" and not isinstance(layer, keras.layers.RNN):
-                units = int(layer.output.shape[-1])
-                found.append(_softmax(model, layer, "activation", "relu", units))
+        if recurrent and plain_name(getattr(cell, "activation", None)) == "softmax":
+            remedy = set_on(model, [layer], "cell.activation", "keras.activations.tanh")
+            what = "The state hardly moves, and little of what it has read differs between samples"
+            found.append(_softmax(layer.name, int(cell.units), what, remedy))
+    if case.picture is not None and is_chain(case.picture):
+        what = "One unit can only rise where others fall, and little differs between samples"
+        for bend in case.bends:
+            if bend.name == "softmax":
+                remedy = other_activation(model, [bend], "relu")
+                found.append(_softmax(bend.place, bend.units, what, remedy))
     return found
 
 
-def _softmax(
-    model: keras.Model, layer: keras.Layer, attribute: str, instead: str, units: int
-) -> Finding:
-    state = attribute != "activation"
+def _softmax(place: str, units: int, consequence: str, remedy: str) -> Finding:
     return Finding(
         kind="hidden activation",
-        where=(layer.name,),
+        where=(place,),
         evidence=f"softmax makes shares of 1 of its {units} units, {1 / units:.2g} on average",
-        consequence=(
-            "The state hardly moves, and little of what it has read differs between samples"
-            if state
-            else "One unit can only rise where others fall, and little differs between samples"
-        ),
-        remedy=set_on(model, [layer], attribute, f"keras.activations.{instead}"),
+        consequence=consequence,
+        remedy=remedy,
         numbers={"units": units},
     )
-
-
-def _activation(holder: Any) -> str:
-    return getattr(getattr(holder, "activation", None), "__name__", "")
 
 
 def by_steps(tries: Tries) -> list[Finding]:
     """Returns the finding that activations without a bound keep a net from learning.
 
-    Exponentials between layers, and rectifiers inside of layers with gates. Tried in a copy of the
-    net with `elu`, and with `tanh`, in their place: many such nets do learn.
+    No scale of kernels keeps a signal under an exponential, and a state that gates add up in has no
+    bound under a rectifier. Tried in a copy of the net with `elu`, and with `tanh`, in their place,
+    which have one to one side at least: many such nets do learn.
     """
     case = tries.case
-    layers = _unbounded(case.model)
-    if not layers or not (best := tries.untaught):
+    gates = _rectified_gates(case.model)
+    rising = [bend for bend in case.bends if bend.name == "exponential"]
+    if not (gates or rising) or not (best := tries.untaught):
         return []
-    instead = {layer.name: _BOUNDED[name] for layer, name in layers.items()}
     own = tries.own_longer
-    other = tries.with_settings({name: {"activation": to} for name, to in instead.items()})
+    settings = {layer.name: {"activation": "tanh"} for layer in gates}
+    other = tries.with_settings(settings, dict.fromkeys(rising, "elu"))
     if own.end < UNTAUGHT * best or other is None or not weighing.clearly_lower(other, own):
         return []
-    names = " and ".join(layer.name for layer in layers)
-    old, new = (" or ".join(dict.fromkeys(each)) for each in (layers.values(), instead.values()))
-    code = [
-        set_on(
-            case.model,
-            [layer for layer, each in layers.items() if each == name],
-            "activation" if name == "exponential" else "cell.activation",
-            f"keras.activations.{_BOUNDED[name]}",
-        )
-        for name in dict.fromkeys(layers.values())
-    ]
+    places = [*(bend.place for bend in rising), *(layer.name for layer in gates)]
+    exchanged = {"exponential": "elu"} if rising else {}
+    exchanged |= {"relu": "tanh"} if gates else {}
+    old, new = (" or ".join(each) for each in (exchanged, exchanged.values()))
+    code = [other_activation(case.model, rising, "elu")] if rising else []
+    if gates:
+        code.append(set_on(case.model, gates, "cell.activation", "keras.activations.tanh"))
     return [
         Finding(
             kind="hidden activation",
-            where=tuple(layer.name for layer in layers),
+            where=tuple(places),
             evidence=(
-                f"{old} in {names} has no bound; {len(own.losses)} steps on a copy lead from a "
-                f"loss of {own.start:.4g} to {own.end:.4g}, with {new} in its place to "
+                f"{old} in {' and '.join(places)} has no bound; {len(own.losses)} steps on a copy "
+                f"lead from a loss of {own.start:.4g} to {own.end:.4g}, with {new} in its place to "
                 f"{other.end:.4g}"
             ),
             consequence=(
@@ -231,13 +219,12 @@ def without_sizes(findings: Sequence[Finding], lost: bool) -> Weighed:
     return tuple(f for f in findings if f.kind not in weighing.SCALES), ()
 
 
-def _unbounded(model: keras.Model) -> dict[keras.Layer, str]:
-    """Returns the layers before the last with such an activation, and its name."""
-    found: dict[keras.Layer, str] = {}
+def _rectified_gates(model: keras.Model) -> list[keras.Layer]:
+    """Returns the layers with gates and a rectifier before the last layer with a kernel."""
     kernels = [layer for layer in model.layers if any(len(w.shape) > 1 for w in layer.weights)]
-    for layer in kernels[:-1]:
-        if isinstance(layer, keras.layers.LSTM | keras.layers.GRU):
-            found |= {layer: "relu"} if _activation(layer) == "relu" else {}
-        elif _activation(layer) == "exponential":
-            found[layer] = "exponential"
-    return found
+    return [
+        layer
+        for layer in kernels[:-1]
+        if isinstance(layer, keras.layers.LSTM | keras.layers.GRU)
+        and plain_name(layer.activation) == "relu"
+    ]

@@ -14,9 +14,10 @@ from keras import ops
 
 from keras_inits._diagnose.setting.end.ends import name_of
 from keras_inits._diagnose.setting.plain import RANGES
-from keras_inits._diagnose.setting.reading import shapes, tensors_of
-from keras_inits._diagnose.setting.remedies import set_on
+from keras_inits._diagnose.setting.reading import Bend, shapes, tensors_of
+from keras_inits._diagnose.setting.remedies import other_activation
 from keras_inits._keras_internals import of_keras
+from keras_inits._layers.activations import plain_name
 from keras_inits._reporting import Finding
 
 ROWS = 64  # for a deviation to 10 % in one unit
@@ -36,15 +37,15 @@ def check(model: keras.Model) -> list[Finding]:
     found = []
     for layer, makers, shape in _drawing(model):
         for place, maker in enumerate(makers):
-            name = name_of(maker) if maker is not None else "unknown"
-            low = RANGES.get(name, (-np.inf, np.inf))[0]
-            if not hasattr(maker, "activation") or not np.isfinite(low):
+            bend = _bend(model, maker)
+            low = RANGES.get(bend.name, (-np.inf, np.inf))[0] if bend else -np.inf
+            if bend is None or not np.isfinite(low):
                 continue
             at_bound, below = (
                 _deviation(layer, len(makers), shape, place, v) for v in (low, BELOW)
             )
             if at_bound >= LARGE_NOISE and below < SHRINKS * at_bound:
-                found.append(_finding(model, layer, maker, name, low, at_bound))
+                found.append(_finding(model, layer, bend, low, at_bound))
     return found
 
 
@@ -74,6 +75,19 @@ def _maker(model: keras.Model, tensor: Any) -> Any:
     return None
 
 
+def _bend(model: keras.Model, maker: Any) -> Bend | None:
+    """Returns the activation that a maker is or has; None where no kernel is known before it."""
+    if maker is None:
+        return None
+    name, kernel = name_of(maker), maker
+    if isinstance(maker, keras.layers.Lambda):
+        name = plain_name(maker)
+    if not getattr(maker, "weights", ()):
+        before = tensors_of(maker, "input")
+        kernel = _maker(model, before[0]) if len(before) == 1 else None
+    return Bend(name, kernel, maker, 0) if isinstance(kernel, keras.Layer) else None
+
+
 def _deviation(
     layer: keras.Layer, number: int, shape: tuple[int, ...], place: int, value: float
 ) -> float:
@@ -92,16 +106,16 @@ def _deviation(
 
 
 def _finding(
-    model: keras.Model, layer: Any, maker: Any, name: str, low: float, deviation: float
+    model: keras.Model, layer: keras.Layer, bend: Bend, low: float, deviation: float
 ) -> Finding:
     return Finding(
         kind="hidden activation",
-        where=(maker.name, layer.name),
+        where=(bend.place, layer.name),
         evidence=(
-            f"{name} in {maker.name} gives nothing below {low:g}, for which {layer.name} draws "
-            f"with a deviation of {deviation:.2g} (limit {LARGE_NOISE:g})"
+            f"{bend.name} in {bend.place} gives nothing below {low:g}, for which {layer.name} "
+            f"draws with a deviation of {deviation:.2g} (limit {LARGE_NOISE:g})"
         ),
         consequence="The noise never becomes small: little of what is encoded gets through it",
-        remedy=set_on(model, [maker], "activation", "keras.activations.linear"),
+        remedy=other_activation(model, [bend], "linear"),
         numbers={"low": low, "deviation": deviation},
     )

@@ -6,18 +6,21 @@ over a softmax is taken, or where two inputs that are the same are compared.
 
 import itertools
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_inits._diagnose.seen.traits import activation_of
+from keras_inits._diagnose.seen.traits import has_kernel
 from keras_inits._diagnose.seen.watching import watching_values
-from keras_inits._diagnose.setting.reading import tensors_of
-from keras_inits._diagnose.setting.remedies import set_on
+from keras_inits._diagnose.setting.order import UNHEARD
+from keras_inits._diagnose.setting.reading import Bend
+from keras_inits._diagnose.setting.remedies import other_activation
+from keras_inits._diagnose.setting.trials.starts import SIGMOIDS
 from keras_inits._diagnose.setting.trials.tries import Tries
-from keras_inits._keras_internals import all_layers
 from keras_inits._reporting import Finding
 
 # Of what targets differ by, or of probabilities and logits: answers differ by less.
@@ -25,14 +28,13 @@ SAME = 1e-4
 FASTER = 10.0  # times the rate, as good as a far longer trial
 # Of what a layer is given, what of it differs between samples behind the layer.
 SHRINKS = 0.1
-_SIGMOIDS = ("sigmoid", "hard_sigmoid")
 
 
 def check(tries: Tries) -> tuple[Finding, ...]:
     """Returns the finding that the answers never differ between samples.
 
-    To be asked where nothing else was found. Weights that start at 0 let nothing through either,
-    and do so after some steps.
+    To be asked where nothing else was found that explains it. Weights that start at 0 let nothing
+    through either, and do so after some steps.
     """
     case = tries.case
     scale, given = _scale(tries), [ops.convert_to_numpy(t) for t in keras.tree.flatten(case.x)]
@@ -54,10 +56,10 @@ def check(tries: Tries) -> tuple[Finding, ...]:
         f"answers differ between samples by {before:.2g}, after {tries.longer} steps on a copy by "
         f"{after[0]:.2g}, at {FASTER:g} times the rate by {after[1]:.2g} (limit {SAME * scale:.2g})"
     )
-    numbers = {"before": before, "after": after[0]}
+    numbers = {UNHEARD: before, "differ after": after[0]}
     return (
         _of_twins(given, proof, numbers)
-        or _of_sigmoids(case.model, heard, proof, numbers)
+        or _of_sigmoids(case.model, case.bends, heard, proof, numbers)
         or _of_layers(heard, proof, numbers),
     )
 
@@ -78,29 +80,23 @@ def _of_twins(given: list[np.ndarray], proof: str, numbers: dict[str, float]) ->
 
 
 def _of_sigmoids(
-    model: keras.Model, heard: "Heard", proof: str, numbers: dict[str, float]
+    model: keras.Model, bends: Sequence[Bend], heard: "Heard", proof: str, numbers: dict[str, float]
 ) -> Finding | None:
     """Returns the finding that sigmoids between layers leave a tenth of what differs, or less."""
-    ends = {id(tensor) for tensor in tensors_of(model, "outputs")}
-    squashed = [
-        layer
-        for layer in all_layers(model)
-        if getattr(activation_of(layer), "__name__", "") in _SIGMOIDS
-        and heard.ratio(layer.name) < 1
-        and not any(id(tensor) in ends for tensor in tensors_of(layer, "output"))
-    ]
-    left = math.prod(heard.ratio(layer.name) for layer in squashed)
+    ratios = {bend: heard.between(bend.kernel.name) for bend in bends if bend.name in SIGMOIDS}
+    squashed = [bend for bend, ratio in ratios.items() if ratio < 1]
+    left = math.prod(ratios[bend] for bend in squashed)
     if left > SHRINKS:
         return None
     return Finding(
         kind="hidden activation",
-        where=tuple(layer.name for layer in squashed),
+        where=tuple(bend.place for bend in squashed),
         evidence=f"{proof}; behind these layers what differs is {left:.2g} times what it was",
         consequence=(
             "A sigmoid's slope is 1/4 at most, and its mean is 1/2: of several in a row nothing "
             "of the input reaches the answers, and no gradient comes back"
         ),
-        remedy=set_on(model, squashed, "activation", "keras.activations.relu"),
+        remedy=other_activation(model, squashed, "relu"),
         numbers=numbers | {"left": left},
     )
 
@@ -133,33 +129,51 @@ def _differ(made: list[np.ndarray]) -> float:
     return max(float(np.sqrt(part.var(0).mean())) for part in made)
 
 
+@dataclass(frozen=True)
+class _Heard:
+    """What differs between samples, by root mean square, in front of a layer and behind it."""
+
+    name: str
+    given: float
+    made: float
+    kernel: bool  # whether it has one by itself, and holds no other layer
+
+    @property
+    def ratio(self) -> float:
+        return self.made / self.given
+
+
 class Heard:
     """Measures what differs between samples, in front of each layer and behind it."""
 
     def __init__(self) -> None:
-        self._ratios: list[tuple[str, float]] = []
+        self._calls: list[_Heard] = []
 
     def run(self, original: Any, layer: keras.Layer, args: Any, kwargs: Any) -> Any:
         """Calls the layer."""
+        before = len(self._calls)
         made = original(layer, *args, **kwargs)
         if not isinstance(layer, keras.Model):
             given, behind = _spread(args), _spread(made)
             if given > 0 and behind >= 0:
-                self._ratios.append((layer.name, behind / given))
+                alone = len(self._calls) == before
+                self._calls.append(_Heard(layer.name, given, behind, alone and has_kernel(layer)))
         return made
 
     def shrinking(self) -> tuple[str, ...]:
         """Returns the names of the layers behind which a tenth of what differs is left, or less."""
-        return tuple(dict.fromkeys(name for name, ratio in self._ratios if ratio < SHRINKS))
+        return tuple(dict.fromkeys(each.name for each in self._calls if each.ratio < SHRINKS))
 
-    def ratio(self, name: str) -> float:
-        """Returns by how much a layer shrinks what differs; 1 of one that was not called."""
-        return min((ratio for called, ratio in self._ratios if called == name), default=1.0)
+    def between(self, name: str) -> float:
+        """Returns by how much what differs shrinks from a kernel to the next; 1 of one not run."""
+        kernels = [each for each in self._calls if each.kernel]
+        following = itertools.pairwise(kernels)
+        return min((b.given / a.given for a, b in following if a.name == name), default=1.0)
 
     def worst(self) -> str:
         """Returns words for the layer that shrinks it most."""
-        name, ratio = min(self._ratios, key=lambda each: each[1])
-        return f"behind {name} what differs is {ratio:.2g} times what it was before"
+        worst = min(self._calls, key=lambda each: each.ratio)
+        return f"behind {worst.name} what differs is {worst.ratio:.2g} times what it was before"
 
 
 def _spread(nest: Any) -> float:

@@ -1,6 +1,6 @@
 """A loss of the user's own as `fit` calls it, and answers that are made up to ask it about."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import keras
@@ -36,13 +36,15 @@ class Asked(NamedTuple):
     inputs: int
 
     @classmethod
-    def of(cls, case: Case, inputs: int) -> "Asked | None":
-        """Returns the loss of a case; None of Keras's own, and of several outputs."""
-        if len(case.parts) != 1 or case.parts[0][2].name != "other":
-            return None
-        targets, end, _ = case.parts[0]
-        y = ops.convert_to_numpy(keras.tree.flatten(case.y)[case.places[0]])
-        return cls(y, targets, end, as_fit(case.losses[0]), inputs)
+    def each(cls, case: Case, inputs: int) -> Iterator[tuple[int, "Asked"]]:
+        """Yields the losses of a case that are not Keras's own, each with its place among all."""
+        goals = keras.tree.flatten(case.y)
+        for index, ((targets, end, kind), place) in enumerate(
+            zip(case.parts, case.places, strict=True)
+        ):
+            if kind.name == "other":
+                y = ops.convert_to_numpy(goals[place])
+                yield index, cls(y, targets, end, as_fit(case.losses[index]), inputs)
 
     @property
     def some(self) -> np.ndarray:

@@ -14,6 +14,7 @@ import numpy as np
 from keras_inits._diagnose.setting.plain import End
 from keras_inits._diagnose.setting.reading import drawn, shapes, tensors_of
 from keras_inits._diagnose.setting.remedies import reference
+from keras_inits._layers.activations import name_of_operation, plain_name
 from keras_inits._wiring import Wiring
 
 L = keras.layers
@@ -33,7 +34,6 @@ _NORMALIZATIONS = (
 )
 # What they leave out in training is no matter of range.
 _DROPOUTS = (L.Dropout, L.SpatialDropout1D, L.SpatialDropout2D, L.SpatialDropout3D)
-_OPERATIONS = ("softmax", "sigmoid", "relu", "tanh", "softplus", "exp")
 
 
 def name_of(layer: Any) -> str:
@@ -50,10 +50,10 @@ def name_of(layer: Any) -> str:
     if isinstance(layer, L.Dot) and layer.normalize:
         return "cosine"
     if not isinstance(layer, keras.Layer):
-        name = type(layer).__name__.lower()
-        return name if name in _OPERATIONS else "unknown"
+        name = name_of_operation(layer)
+        return name if hasattr(keras.activations, name) else "unknown"
     if hasattr(layer, "activation"):
-        return getattr(layer.activation, "__name__", "unknown")
+        return plain_name(layer.activation)
     return "unknown"
 
 
@@ -112,7 +112,8 @@ def _end(model: keras.Model, chain: list[Any], output: np.ndarray) -> End:
         activation, layer, trained = names[1]
         names = names[1:]
     before = names[1][0] if len(names) > 1 and not trained else "linear"
-    if not trained and len(names) > 1 and names[1][2] and not isinstance(chain[0], L.Layer):
+    operation = bool(chain) and not isinstance(chain[0], L.Layer)
+    if not trained and len(names) > 1 and names[1][2] and operation:
         layer = names[1][1]  # an operation has no name that its user gave
     if activation == "unknown" and _sums_to_one(output):  # perhaps the softmax before, passed on
         activation, before = "softmax", "linear"
@@ -128,6 +129,7 @@ def _end(model: keras.Model, chain: list[Any], output: np.ndarray) -> End:
         tuple(sorted(axes)),
         reference(model, named),
         whole and model.layers[-1] is last,
+        operation and activation != "linear",
     )
 
 

@@ -12,6 +12,7 @@ from keras_inits._diagnose.setting.plain import Targets
 from keras_inits._diagnose.setting.reading import tensors_of
 from keras_inits._diagnose.setting.remedies import COMPILE
 from keras_inits._keras_internals import all_layers, of_keras
+from keras_inits._layers.activations import plain_name
 from keras_inits._reporting import Finding
 
 FEATURES = 16  # of more the products fade, and cost
@@ -200,8 +201,7 @@ def curved_by_name(model: keras.Model) -> bool:
 
 def _activation(layer: object) -> bool:
     """Returns whether a layer holds an activation that is not linear."""
-    name = getattr(getattr(layer, "activation", None), "__name__", "linear")
-    return name != "linear"
+    return plain_name(getattr(layer, "activation", None)) != "linear"
 
 
 def _last(model: keras.Model) -> list[keras.Layer]:

@@ -1,4 +1,7 @@
-"""Constants between the last kernel and the loss, which no weight of usual size makes up for."""
+"""Constants between the last kernel and the loss, which no weight makes up for.
+
+A factor that no weight of usual size does, or one behind vectors of length 1, which none can.
+"""
 
 from typing import Any
 
@@ -8,7 +11,8 @@ from keras import ops
 
 from keras_inits._diagnose.backends import backend
 from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE, End
-from keras_inits._diagnose.setting.trials.tries import Tries
+from keras_inits._diagnose.setting.remedies import on_activation
+from keras_inits._diagnose.setting.trials.tries import UNTAUGHT, Tries
 from keras_inits._keras_internals import all_layers
 from keras_inits._reporting import Finding
 
@@ -19,11 +23,14 @@ FAINT, LOUD = 1e-3, 1e3
 HARDLY_TAUGHT = 0.95  # of the loss of a guess, or of the start
 ONE_FACTOR = 1e-2  # relative: the factor is the same for all samples
 SIZES, VISIBLE = (1.0, 1e3, 1e6), 1e-2  # of changes of the bias; what of them float32 shows
+LARGER = 10.0  # what is bounded by no normalization grows by a factor of its size
 _ENTROPIES = (*BINARY, *CATEGORICAL, *SPARSE)
 
 
 def check(tries: Tries) -> list[Finding]:
     """Returns the finding that logits are a tiny or a huge multiple of what the last kernel makes.
+
+    Or that they are bounded, so closely that the loss can hardly be below that of a guess.
 
     Args:
         tries: of a training of one output by a cross-entropy; of others nothing is said.
@@ -35,11 +42,9 @@ def check(tries: Tries) -> list[Finding]:
         return []
     _, end, _ = case.parts[0]
     last = _last(case.model, end)
-    if last is None:
-        return []
-    factor = _factor(tries, end, last)
-    if factor is None or FAINT < abs(factor) < LOUD:
-        return []
+    factor = None if last is None else _factor(tries, end, last)
+    if last is None or factor is None or FAINT < abs(factor) < LOUD:
+        return _bounded(tries, end)
     return [
         Finding(
             kind="output activation",
@@ -59,6 +64,43 @@ def check(tries: Tries) -> list[Finding]:
             ),
             remedy=f"Leave out the factor {factor:.3g} behind {last.name}",
             numbers={"factor": factor, "start": own.start, "end": own.end},
+        )
+    ]
+
+
+def _bounded(tries: Tries, end: End) -> list[Finding]:
+    """Returns the finding that the logits of classes differ too little, however large weights are.
+
+    After a longer trial, of all weights times `LARGER`. The logits of K classes that differ by d at
+    most have a cross-entropy of log(1 + (K - 1) exp(-d)) at least.
+    """
+    case, guess = tries.case, tries.untaught
+    if end.units < 2 or case.parts[0][2].name in BINARY or not guess:
+        return []
+    longer = tries.attempt(tries.rate.value, steps=tries.longer)  # leaves the copies at its end
+    if longer.end < HARDLY_TAUGHT * guess:
+        return []
+    for shadow in case.copy.shadows:
+        larger = shadow * LARGER
+        shadow.assign(shadow.constraint(larger) if shadow.constraint else larger)
+    differ = float(np.ptp(_logits(tries, end), axis=1).max())
+    case.copy.reset()
+    least = float(np.log1p((end.units - 1) * np.exp(-differ)))
+    if not least > UNTAUGHT * min(guess, np.log(end.units)):
+        return []
+    return [
+        on_activation(
+            evidence=(
+                f"the logits of a sample differ by {differ:.3g} at most, with all weights "
+                f"{LARGER:g} times as large as after {tries.longer} steps on a copy: with "
+                f"{end.units} classes the loss is {least:.4g} at least, that of a guess {guess:.4g}"
+            ),
+            consequence="All classes stay about equally probable, whatever is learned",
+            remedy=(
+                "Divide the products of vectors of length 1 by a temperature, such as 0.1, or "
+                "multiply them by a weight that is trained"
+            ),
+            numbers={"differ": differ, "least": least, "guess": guess},
         )
     ]
 
@@ -88,7 +130,9 @@ def _factor(tries: Tries, end: End, layer: Any) -> float | None:
             copy.shadows[place].assign(copy.shadows[place] + ops.convert_to_tensor(step))
             made.append(_logits(tries, end))
         copy.reset()
-        moved = made[1] - made[0]
+        moved = (made[1] - made[0])[:, 0]
+        if end.units > 1:
+            moved = moved - (made[1] - made[0])[:, -1]
         even = np.isfinite(moved).all() and np.ptp(moved) <= ONE_FACTOR * abs(moved.mean())
         if even and abs(moved.mean()) >= VISIBLE:
             return float(moved.mean()) / size
@@ -96,7 +140,7 @@ def _factor(tries: Tries, end: End, layer: Any) -> float | None:
 
 
 def _logits(tries: Tries, end: End) -> np.ndarray:
-    """Returns the first logit of each sample, of several classes against the last one."""
+    """Returns the logits, `(places, classes)`."""
 
     def run() -> Any:
         return tries.case.copy.outputs(tries.case.x, training=False)
@@ -111,4 +155,4 @@ def _logits(tries: Tries, end: End) -> np.ndarray:
                 logits = np.log(out)
             elif end.activation == "sigmoid":
                 logits = np.log(out) - np.log1p(-out)
-    return np.asarray(logits[:, 0] - logits[:, -1] if end.units > 1 else logits[:, 0])
+    return np.asarray(logits)

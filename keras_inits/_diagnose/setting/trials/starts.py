@@ -1,14 +1,18 @@
 """Other starts of a training than the one it has: weights drawn anew, other activations."""
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
+from keras_inits._diagnose.setting.reading import Bend
 from keras_inits._diagnose.setting.trials.steps import Copy
 from keras_inits._diagnose.signal.memory import gate_of_memory
 from keras_inits._keras_internals import all_layers
+
+SIGMOIDS = ("sigmoid", "hard_sigmoid")
 
 
 def redrawn(copy: Copy, *, seed: int = 0) -> list[Any]:
@@ -34,29 +38,44 @@ def redrawn(copy: Copy, *, seed: int = 0) -> list[Any]:
     return values
 
 
-def rectified(model: keras.Model) -> keras.Model | None:
+def rectified(model: keras.Model, sigmoids: Sequence[Bend]) -> keras.Model | None:
     """Returns a copy with ReLU in the place of hidden sigmoids, kernels and biases as `redrawn`.
 
     None where there are none, or the model cannot be copied layer by layer.
     """
-    relu = {"activation": "relu", "kernel_initializer": "he_normal"}
-    changed = {layer.name: relu for layer in hidden_sigmoids(model)}
-    return with_settings(model, changed, drawn=True) if changed else None
+    anew = {bend.kernel.name: {"kernel_initializer": "he_normal"} for bend in sigmoids}
+    changed = dict.fromkeys(sigmoids, "relu")
+    return with_settings(model, anew, changed, drawn=True) if changed else None
 
 
 def with_settings(
-    model: keras.Model, settings: Mapping[str, Mapping[str, Any]], *, drawn: bool = False
+    model: keras.Model,
+    settings: Mapping[str, Mapping[str, Any]],
+    activations: Mapping[Bend, str] | None = None,
+    *,
+    drawn: bool = False,
 ) -> keras.Model | None:
     """Returns a copy with other settings of some layers, and the same weights where these fit.
 
     Args:
         model: to copy; None comes out where that cannot be done layer by layer.
         settings: what is changed in the configurations, by the names of layers.
-        drawn: whether the weights of these layers are drawn anew.
+        activations: the names of those that stand in the place of others.
+        drawn: whether the weights of the layers with other settings are drawn anew.
     """
+    instead = {id(bend.subject): name for bend, name in (activations or {}).items()}
+    if id(None) in instead:  # what several operations compute cannot be exchanged for one
+        return None
+    exchanged = set[int]()
 
     def clone(layer: Any) -> Any:
-        config = {**layer.get_config(), **settings.get(layer.name, {})}
+        changed = {**settings.get(layer.name, {})}
+        if id(layer) in instead:
+            exchanged.add(id(layer))
+            if not hasattr(layer, "activation"):
+                return keras.layers.Activation(instead[id(layer)], name=layer.name)
+            changed["activation"] = instead[id(layer)]
+        config = {**layer.get_config(), **changed}
         try:
             return type(layer).from_config(config)
         except (
@@ -65,28 +84,31 @@ def with_settings(
             plain = {key: "glorot_uniform" for key in config if key.endswith("_initializer")}
             return type(layer).from_config({**config, **plain})
 
+    def call(operation: Any, *args: Any, **kwargs: Any) -> Any:
+        # An activation in the place of what is told of masks, or of an axis.
+        alone = isinstance(operation, keras.layers.Activation)
+        return operation(args[0]) if alone else operation(*args, **kwargs)
+
+    functional = hasattr(model, "operations") and not isinstance(model, keras.Sequential)
+    options = {"call_function": call} if functional else {}
     try:
-        other = keras.models.clone_model(model, clone_function=clone)
-        for old, new in zip(model.layers, other.layers, strict=True):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that a lambda is written down
+            other = keras.models.clone_model(model, clone_function=clone, **options)
+        copies = {layer.name: layer for layer in other.layers}
+        for old, new in [(la, copies[la.name]) for la in model.layers if la.weights]:
             shapes = [[tuple(w.shape) for w in layer.weights] for layer in (old, new)]
             if shapes[0] == shapes[1] and not (drawn and old.name in settings):
                 new.set_weights(old.get_weights())
     except Exception:  # a layer of the user's own that its configuration does not make
         return None
-    return other
+    return other if exchanged == set(instead) else None
 
 
-def hidden_sigmoids(model: keras.Model) -> list[keras.Layer]:
-    """Returns the layers with a kernel and a sigmoid before the last; none of subclassed models."""
-    if not isinstance(model, keras.Sequential) and not hasattr(model, "operations"):
-        return []
-    return [layer for layer in model.layers[:-1] if _sigmoid(layer)]
-
-
-def _sigmoid(layer: Any) -> bool:
-    name = getattr(getattr(layer, "activation", None), "__name__", "")
-    plain = isinstance(layer, keras.layers.Dense | keras.layers.Conv1D | keras.layers.Conv2D)
-    return name in ("sigmoid", "hard_sigmoid") and plain
+def hidden_sigmoids(bends: Sequence[Bend]) -> tuple[Bend, ...]:
+    """Returns the sigmoids behind plain kernels."""
+    plain = keras.layers.Dense | keras.layers.Conv1D | keras.layers.Conv2D
+    return tuple(each for each in bends if each.name in SIGMOIDS and isinstance(each.kernel, plain))
 
 
 def remembering(copy: Copy, steps: Mapping[str, float]) -> list[Any] | None:

@@ -11,6 +11,8 @@ import numpy as np
 from keras_inits._diagnose.seen.objective import Objective, objective
 from keras_inits._diagnose.setting.case import Case
 from keras_inits._diagnose.setting.rate.schedules import Rate, rate_of, steps_of
+from keras_inits._diagnose.setting.reading import Bend
+from keras_inits._diagnose.setting.remedies import other_activation
 from keras_inits._diagnose.setting.trials import starts, weighing
 from keras_inits._diagnose.setting.trials.steps import BATCH, Copy, Trial
 
@@ -196,19 +198,26 @@ class Tries:
             start = starts.remembering(case.copy, lengths)
             return None if start is None else self.from_start(start, None, steps)
 
+        sigmoids = starts.hidden_sigmoids(case.bends)
         known = case.sample_weight is None and steps == len(self.own.losses)
         return weighing.Trials(
             self.own if known else self.attempt(self.rate.value, sample_weight=None, steps=steps),
             functools.cache(lambda: self.redrawn(steps, None)),
-            lambda: self._of(starts.rectified(case.model), steps, None),
+            lambda: self._of(starts.rectified(case.model, sigmoids), steps, None),
             remembering,
             self.best,
-            tuple(layer.name for layer in starts.hidden_sigmoids(case.model)),
+            tuple(bend.place for bend in sigmoids),
+            other_activation(case.model, sigmoids, "relu", initializer="keras_inits.HeInit()"),
         )
 
-    def with_settings(self, settings: Mapping[str, Mapping[str, Any]]) -> Trial | None:
-        """Returns the longer trial with other settings, by name of layer; None if not copied."""
-        return self._of(starts.with_settings(self.case.model, settings), self.longer)
+    def with_settings(
+        self,
+        settings: Mapping[str, Mapping[str, Any]],
+        activations: Mapping[Bend, str] | None = None,
+    ) -> Trial | None:
+        """Returns the longer trial with other settings and activations; None if not copied."""
+        other = starts.with_settings(self.case.model, settings, activations)
+        return self._of(other, self.longer)
 
     def _of(self, model: keras.Model | None, steps: int, sample_weight: Any = _OWN) -> Trial | None:
         """Returns a trial of another model with the loss of this one; None of none."""

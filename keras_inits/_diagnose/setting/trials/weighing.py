@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_inits._diagnose.setting.rate.rates import fall
-from keras_inits._diagnose.setting.remedies import COMPILE
 from keras_inits._diagnose.setting.trials.steps import Trial
 from keras_inits._diagnose.signal.memory import OVER_TIME
 from keras_inits._finding_kinds import SignalKind
@@ -58,7 +57,8 @@ class Trials:
         remembering: with recurrent layers that keep what they hold, given the steps of each by its
             name; None without such layers.
         guess: the loss of the best constant guess; None where it is not known.
-        sigmoids: the names of the layers that `rectified` changes.
+        sigmoids: the places of those that `rectified` changes.
+        rectify: code that does so.
     """
 
     own: Trial
@@ -67,6 +67,7 @@ class Trials:
     remembering: Callable[[Mapping[str, float]], Trial | None]
     guess: float | None = None
     sigmoids: tuple[str, ...] = ()
+    rectify: str = ""
 
     def prefer(self, other: Trial) -> bool:
         """Returns whether another start ends so much lower that a finding of this one matters."""
@@ -166,7 +167,7 @@ def _weighed(
             changed = trials.rectified()
             better = changed is not None and (not preferred or clearly_lower(changed, other))
             if changed is not None and better and trials.prefer(changed):
-                kept |= _of_sigmoids(doubtful, trials.sigmoids, own, changed)
+                kept |= _of_sigmoids(doubtful, trials, changed)
         mute = _mute(own, other)
         if mute or trials.constant(other):
             left = [f for f in doubtful if _silent(f) or (mute and lost and f.kind == "vanishing")]
@@ -208,24 +209,16 @@ def _mute(own: Trial, other: Trial) -> bool:
     return min(own.end, other.end) > (1 - MOVES) * min(own.start, other.start)
 
 
-def _of_sigmoids(
-    findings: Sequence[Finding], layers: tuple[str, ...], own: Trial, changed: Trial
-) -> dict[int, Finding]:
+def _of_sigmoids(findings: Sequence[Finding], trials: Trials, changed: Trial) -> dict[int, Finding]:
     """Returns what is kept of findings, by their `id`: for all that fades one, of all sigmoids."""
     first = next(f for f in findings if f.kind == "vanishing")
-    remedy = (
-        f"for name in {layers!r}:\n"
-        "    model.get_layer(name).activation = keras.activations.relu  # or tanh\n"
-        "    keras_inits.initialize(model.get_layer(name), keras_inits.HeInit())\n"
-        f"{COMPILE}"
-    )
     together = dataclasses.replace(
         first,
-        where=layers or first.where,
+        where=trials.sigmoids or first.where,
         evidence=f"{first.where[0]}: {first.evidence}; with ReLU for the hidden sigmoids, "
-        f"{len(own.losses)} steps lead to {changed.end:.3g}, as it is to {own.end:.3g}",
+        f"{len(changed.losses)} steps lead to {changed.end:.3g}, as it is to {trials.own.end:.3g}",
         consequence="The derivative of a sigmoid is 1/4 at most, whatever its kernel: what comes "
         "before it learns slowly or not at all",
-        remedy=remedy,
+        remedy=trials.rectify,
     )
     return {id(f): together if f.kind in FADING else f for f in findings}
