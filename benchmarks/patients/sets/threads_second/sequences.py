@@ -44,7 +44,7 @@ def _(rng):
 
 @program(
     "sentences-by-means-of-squares",
-    "loss@loss, hidden activation@3, output@output",
+    "loss@loss, hidden activation@3, output@output, rate too low@optimizer",
     "keras-team/keras#1762",
 )
 def _(rng):
@@ -104,7 +104,7 @@ def variational(features, width, code, weight, end):
 
 
 @program(
-    "code-of-digits-for-a-mean-of-pixels", "loss@loss, regularization@4", "keras-team/keras#3373"
+    "code-of-digits-for-a-mean-of-pixels", "loss@loss, regularization@loss", "keras-team/keras#3373"
 )
 def _(rng):
     x, _ = digits(rng, 600)
