@@ -142,11 +142,27 @@ are better. Of two pairs the list of what is wrong was amended after the first r
 cross-entropy takes no targets of 255 (the autoencoder on bytes), and a normalization over one
 channel leaves nothing (the transformer).
 """,
+    "threads-second": """\
+## More programs of real threads
+
+As the set above, by an author who had read the manual of `diagnose` and the names of its kinds, and
+not its code. Some threads give little more than the layers, the loss and the answer: the rest is
+what is usual. Both sides of all pairs were trained at two seeds, of four of them the second while
+the first run was on; healthy programs at one. Of 35 pairs 33 are here: one was in `collected`
+already, and sigmoids under categorical cross-entropy learn. Where broken sides had learned, in four
+pairs, data, net or optimizer were made harder before the first run. The xnor of two ReLU learns at
+one seed of the two, and is kept. Of 8 healthy programs 7 are here: the transformer, which
+normalizes over one channel, reached 0.71. Of two pairs the list of what is wrong was amended after
+the first run: Adadelta's rate is 0.001 today, and was 1 when the sentences were posted; and what
+layers add is a fault of the loss. Two ReLU for an exclusive or are a matter of luck, which is not
+seen; nor are rates and statistics that would do in more steps than were made, nor a focal loss
+under which the background is all that is learned.
+""",
 }
 
 # The first runs, seed 0: of commits 5d5ca4d, 9c0f847, 4c4af1b with acedcab, f6dd847, 4787c48,
-# 232ace7, ee69a7d, e7b820c, and of a4c0b31 for the published ones. Of the further programs it is
-# known how many were found when they were written.
+# 232ace7, ee69a7d, e7b820c, of a4c0b31 for the published ones, and of f19f26e for the second set of
+# threads. Of the further programs it is known how many were found when they were written.
 _FIRST: Mapping[str, Mapping[str, tuple[int, int]]] = {
     "published": {
         "found": (45, 51),
@@ -210,6 +226,13 @@ _FIRST: Mapping[str, Mapping[str, tuple[int, int]]] = {
         "located": (22, 33),
         "alarmed": (0, 33),
         "healthy": (1, 17),
+    },
+    "threads-second": {
+        "found": (24, 33),
+        "named": (22, 33),
+        "located": (22, 33),
+        "alarmed": (0, 33),
+        "healthy": (0, 7),
     },
 }
 

@@ -11,8 +11,8 @@
   both sides of each program were trained: a pair is kept where its repair learns and ends clearly
   better, a healthy program where it learns. Each set was first run after the limits of `diagnose`
   had been chosen by the sets before; the seventh and the eighth at the same time.
-- `threads` and `threads-healthy`: further questions that people asked, and programs of tutorials
-  and answers; chosen and trained in the same way.
+- `threads` and `threads-second`, each with its `-healthy` ones: further questions that people
+  asked, and programs of tutorials and answers; chosen and trained in the same way.
 
 All are ports: nets, losses and optimizers as reported, data generated. A file enters its pairs of
 broken and repaired programs into a table `BROKEN`, those without a fault into `HEALTHY`.
@@ -33,6 +33,7 @@ from sets import (
     seventh,
     third,
     threads,
+    threads_second,
 )
 
 SETS: dict[str, dict[str, Program]] = {
@@ -54,6 +55,8 @@ SETS: dict[str, dict[str, Program]] = {
     "blind-seventh-healthy": seventh.HEALTHY,
     "threads": threads.BROKEN,
     "threads-healthy": threads.HEALTHY,
+    "threads-second": threads_second.BROKEN,
+    "threads-second-healthy": threads_second.HEALTHY,
     "blind-eighth": eighth.BROKEN,
     "blind-eighth-healthy": eighth.HEALTHY,
 }

@@ -197,6 +197,23 @@ def test_the_way_down_to_a_guess_is_not_what_a_small_rate_has_learned(after, fou
     assert (finding is not None) == found
 
 
+@pytest.mark.parametrize(("still", "found"), [(1.01, True), (1.0, False)])
+def test_what_is_drawn_in_each_step_hides_no_rate_that_is_too_low(still, found):
+    ends = {0.0: still, 0.1: 1.01}  # without a step, and of the compiled rate
+    finding = rates.too_low(
+        _trial(1.0, 1.01), lambda rate: _trial(1.0, ends.get(rate, 0.5)), "SGD", best=1.0
+    )
+    assert (finding is not None) == found
+
+
+@pytest.mark.parametrize(("rate", "found"), [(0.001, True), (1.0, False)])
+def test_a_rate_that_moves_nothing_is_found_behind_a_dropout(rate, found):
+    inner = [layers.Dropout(0.5), layers.Dense(32, "relu"), layers.Dropout(0.5)]
+    model = _net(*inner, layers.Dense(4, "softmax"), shape=(8,))
+    given = _found(model, X, KINDS, SPARSE, keras.optimizers.Adadelta(rate))
+    assert given == [("learning rate too low", ("optimizer",))] * found
+
+
 def test_a_layer_with_an_initializer_of_the_user_s_own_is_copied():
     model = _net(
         layers.LSTM(4, activation="relu", kernel_initializer=_drawn), layers.Dense(1), shape=(5, 2)

@@ -242,3 +242,26 @@ def test_what_layers_add_to_the_loss_may_not_fall_without_end(cost, share, found
     adam = keras.optimizers.Adam(0.01)
     findings = _diagnosed(model, 5 * (X - 0.5), 5 * (X - X.mean(0)), "mse", adam)
     assert [f.where for f in findings if f.kind == "regularization"] == [("loss",)] * found
+
+
+class Drawn(layers.Layer):
+    """Draws a code about its input, and adds a share of its divergence from a normal prior."""
+
+    def __init__(self, share):
+        super().__init__()
+        self.share, self.noise = share, keras.random.SeedGenerator(0)
+
+    def call(self, mean):
+        self.add_loss(0.5 * self.share * ops.mean(ops.sum(ops.square(mean), -1)))
+        return mean + keras.random.normal(ops.shape(mean), seed=self.noise)
+
+
+@pytest.mark.parametrize(("share", "rate"), [(1, 0.0002), (1, 0.01), (1 / 500, 0.0002)])
+def test_a_code_that_costs_more_than_all_it_can_tell_is_found_at_a_low_rate_too(share, rate):
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(3)
+    x = np.tanh(rng.standard_normal((256, 2)) @ rng.standard_normal((2, 24))) / 5
+    inner = [layers.Dense(32, "relu"), layers.Dense(2), Drawn(share), layers.Dense(32, "relu")]
+    model = keras.Sequential([keras.Input((24,)), *inner, layers.Dense(24)])
+    findings = _diagnosed(model, 5 * x, x, "mse", keras.optimizers.Adam(rate))
+    assert [f.where for f in findings if f.kind == "regularization"] == [("loss",)] * (share == 1)

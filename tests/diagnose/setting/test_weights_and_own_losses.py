@@ -169,6 +169,32 @@ def test_own_losses_are_tried(y, activation, loss, inputs, kind):
     assert [f.kind for f in found] == ([kind] if kind else [])
 
 
+def triplet(anchor, near, far):
+    near, far = (ops.sum(ops.square(anchor - other), -1) for other in (near, far))
+    return ops.maximum(near - far + 0.5, 0)
+
+
+def of_positives(y, p):
+    return ops.sum(y * ops.square(ops.mean(p, (1, 2)))[:, None]) / (ops.sum(y) + 1)
+
+
+@pytest.mark.parametrize(
+    ("loss", "kinds"),
+    [
+        (lambda y, p: triplet(p[0], p[1], p[2]), ["loss"]),
+        (lambda y, p: ops.mean(ops.square(p[-1])), ["loss"]),
+        (lambda y, p: triplet(p[:, 0], p[:, 1], p[:, 2]), []),
+        (lambda y, p: triplet(p[:, 0] - 9, p[:, 1] - 9, p[:, 2]), []),  # a hinge, mostly at 0
+        (of_positives, []),
+    ],
+)
+def test_a_loss_that_hears_but_some_places_of_a_batch_is_found(loss, kinds):
+    y = (np.arange(32) < 8).astype("float32")[:, None]  # sorted
+    end = End("unknown", (32, 3, 8), "last", reference=REFERENCE)
+    found = own_loss.check(asked.Asked(y, targets_of(y), end, asked.as_fit(loss), 1))
+    assert [f.kind for f in found] == kinds
+
+
 @pytest.mark.parametrize(("share", "kinds"), [(1.0, ["loss"]), (0.3, [])])
 def test_label_smoothing_that_leaves_no_label_is_found(share, kinds):
     loss = loss_kind(keras.losses.CategoricalCrossentropy(label_smoothing=share))

@@ -12,7 +12,7 @@ import keras
 
 from keras_inits._diagnose.setting.rate import rates
 from keras_inits._diagnose.setting.remedies import weaker_regularizers
-from keras_inits._diagnose.setting.trials.tries import FEWEST_PARTED, Tries
+from keras_inits._diagnose.setting.trials.tries import FEWEST_PARTED, UNTAUGHT, Tries
 from keras_inits._keras_internals import all_layers
 from keras_inits._reporting import Finding
 
@@ -24,24 +24,42 @@ HALF = 0.5
 # Times what is gained of the data does what is added cost in its whole weight. By steps that follow
 # both it would be less, hence a choice far above 1.
 COSTS = 10.0
+FASTER = 10.0  # times the rate, where the steps of a trial are too few to learn at the rate itself
 
 
 def check(tries: Tries) -> list[Finding]:
     """Returns the finding that what is added to the loss outweighs the data, by longer trials.
 
-    They are done where it is more than the loss of a guess, of which little has been gained.
+    They are done where what is added is no less than what would be gained of the loss of a guess,
+    and little has been. How much a code costs at the start is chance: what it says comes later.
     """
     best, own = tries.best, tries.own
     added = [sum(pair) for pair in zip(own.added, own.penalties, strict=True)]
-    if not best or max(added) < best or own.of_data < HALF * best or not _can_be_left_out(tries):
+    if not best or max(added) < WORTH_OF_GUESS * best or own.of_data < HALF * best:
+        return []
+    if not _can_be_left_out(tries):
         return []
     weak, cost = _weakened(tries)
-    if not _teaches(weak, best) or not cost >= COSTS * (best - weak):
-        return _collapsing(tries, best)
-    whole, _ = tries.left_out()
-    if _harmless(whole, weak, best):
+    if _teaches(weak, best) and cost >= COSTS * (best - weak):
+        return _outweighing(tries, best, weak, cost)
+    return _collapsing(tries, best) or _faster(tries, best)
+
+
+def _outweighing(
+    tries: Tries, best: float, weak: float, cost: float, times: float = 1.0
+) -> list[Finding]:
+    """Returns the finding that with the whole of what is added little of the gain is left."""
+    whole, _ = tries.left_out(times=times)
+    harmless = _harmless(whole, weak, best)
+    return [] if harmless else [_finding(tries, best, weak, whole, cost, times)]
+
+
+def _faster(tries: Tries, best: float) -> list[Finding]:
+    """Returns the same by steps at `FASTER` times the rate; of the guess they take a tenth."""
+    weak, cost = _weakened(tries, FASTER)
+    if not weak < UNTAUGHT * best or not cost >= COSTS * (best - weak):
         return []
-    return [_finding(tries, best, weak, whole, cost)]
+    return _outweighing(tries, best, weak, cost, FASTER)
 
 
 def _collapsing(tries: Tries, best: float) -> list[Finding]:
@@ -151,12 +169,17 @@ def _harmless(whole: float, weak: float, best: float) -> bool:
     return best - whole > HALF * (best - weak)
 
 
-def _weakened(tries: Tries) -> tuple[float, float]:
-    """Returns what is left of the loss of the data with weakened losses, and what these cost."""
-    return tries.left_out(tries.new_copy(weakened=WEAKENED))
+def _weakened(tries: Tries, times: float = 1.0) -> tuple[float, float]:
+    """Returns what is left of the loss of the data with weakened losses, and what these cost.
+
+    Of steps at so many times the rate.
+    """
+    return tries.left_out(tries.new_copy(weakened=WEAKENED), times)
 
 
-def _finding(tries: Tries, best: float, weak: float, whole: float, cost: float) -> Finding:
+def _finding(
+    tries: Tries, best: float, weak: float, whole: float, cost: float, times: float
+) -> Finding:
     own = tries.own
     gain = best - weak
     on_weights = own.penalties[0] >= own.added[0]
@@ -166,10 +189,10 @@ def _finding(tries: Tries, best: float, weak: float, whole: float, cost: float) 
         kind="regularization",
         where=("loss", *names),
         evidence=(
-            f"on samples left out of {tries.longer} steps on a copy the loss of the data is "
-            f"{whole:.3g}, with {what} weakened to {1 - WEAKENED:.1g} of it {weak:.3g}, and of a "
-            f"constant guess {best:.3g}; what is gained so would cost {cost:.3g} in its whole "
-            f"weight, {cost / gain:.3g} times as much (limit {COSTS:g})"
+            f"on samples left out of {tries.longer} steps at {times * own.rate:.3g} on a copy the "
+            f"loss of the data is {whole:.3g}, with {what} weakened to {1 - WEAKENED:.1g} of it "
+            f"{weak:.3g}, and of a constant guess {best:.3g}; what is gained so would cost "
+            f"{cost:.3g} in its whole weight, {cost / gain:.3g} times as much (limit {COSTS:g})"
         ),
         consequence="It pays to let the weights, or the code, say nothing of the input",
         remedy=(

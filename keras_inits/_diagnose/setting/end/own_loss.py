@@ -28,6 +28,7 @@ from keras_inits._diagnose.setting.end.minima import (
     indifferent,
     unbounded,
 )
+from keras_inits._diagnose.setting.end.places import half_heard, ordered
 from keras_inits._diagnose.setting.plain import PROBABILITIES
 from keras_inits._diagnose.setting.remedies import on_loss
 from keras_inits._reporting import Finding
@@ -43,42 +44,13 @@ def check(asked: Asked) -> list[Finding]:
     if len(y) != end.shape[0] or len(y) < EXCHANGED:
         return []
     is_compared = y.size == np.prod(end.shape)  # else it is not known what with what
-    checks = _CHECKS if is_compared else _CHECKS[:1]
+    checks = _CHECKS if is_compared else _CHECKS[:2]
     try:
         with np.errstate(all="ignore"):
             found = next(filter(None, (look(asked) for look in checks)), None)
     except RefusedError:  # `fit` says so, or takes them
         return []
     return [found] if found else []
-
-
-def _ordered(asked: Asked) -> Finding | None:
-    """Returns the finding that the loss is another one for the same samples in another order."""
-    _, _, end, loss, _ = asked
-    some = asked.some
-    made = answers(len(some), end)
-    orders = [np.random.default_rng(SEED + by).permutation(len(some)) for by in range(3)]
-    given, again = loss(some, made), loss(some, made)
-    others = [loss(some[order], made[order]) for order in orders]
-    if not np.isfinite([given, *others]).all() or given != again:
-        return None
-    if any(same(given, other) for other in others) or not np.ptp(others) > CLOSE * abs(given):
-        return None
-    return on_loss(
-        evidence=(
-            f"of {len(some)} samples and made up outputs the loss is {given:.4g}, and of the same "
-            f"in other orders {', '.join(f'{other:.4g}' for other in others)}"
-        ),
-        consequence=(
-            "fit shuffles the samples: what the loss takes for their order, such as that of time, "
-            "is chance"
-        ),
-        remedy=(
-            "Let the loss sort the batch by its targets (keras.ops.argsort), or compare samples by "
-            "their targets; or, where batches come in order, model.fit(..., shuffle=False)"
-        ),
-        numbers={"given": given, "other": others[0]},
-    )
 
 
 def _swapped(asked: Asked) -> Finding | None:
@@ -240,7 +212,8 @@ def _near(a: float, b: float) -> bool:
 
 # In the order in which they are asked: what explains comes before what it explains.
 _CHECKS: tuple[Callable[[Asked], Finding | None], ...] = (
-    _ordered,
+    half_heard,
+    ordered,
     _swapped,
     _crossed,
     _unused,

@@ -206,6 +206,11 @@ def set_rate(rate: float, scheduled: bool) -> str:
     return f"model.optimizer.learning_rate = {rate:.2g}"
 
 
+def _rises(own: Trial, attempt: Callable[[float], Trial]) -> bool:
+    """Returns whether the loss rises by steps, rather than by what is drawn in each, as dropout."""
+    return own.end > 1.001 * own.start and own.end > 1.001 * attempt(0.0).end
+
+
 def too_low(
     own: Trial,
     attempt: Callable[[float], Trial],
@@ -225,7 +230,7 @@ def too_low(
             larger rate must then end clearly below it.
     """
     falls = fall(own) > 1 / FASTER
-    if (falls and not own.end >= (best or np.inf)) or own.end > 1.001 * own.start:
+    if (falls and not own.end >= (best or np.inf)) or _rises(own, attempt):
         return None
     factors = [100_000.0, 10_000.0, 1000.0, LOW]
     if optimizer in ADAPTIVE:

@@ -175,15 +175,16 @@ class Tries:
     def _objective(self) -> Objective:
         return objective(self.case.model, None if self.case.own else self.case.loss)
 
-    def left_out(self, copy: Copy | None = None) -> tuple[float, float]:
+    def left_out(self, copy: Copy | None = None, times: float = 1.0) -> tuple[float, float]:
         """Returns the loss of data that a longer trial did not see, and what is added to it.
 
-        The trial is done on every other sample, on the variables of `copy` if one is given.
+        The trial is done on every other sample, at so many times the rate of the training, on the
+        variables of `copy` if one is given.
         """
         case = self.case
         copy = copy or case.copy
         seen, unseen = parted((case.x, case.y, case.sample_weight))
-        self.attempt(self.rate.value, *seen, steps=self.longer, copy=copy)
+        self.attempt(times * self.rate.value, *seen, steps=self.longer, copy=copy)
         return copy.now(*unseen)
 
     def weighing(self, steps: int) -> weighing.Trials:
