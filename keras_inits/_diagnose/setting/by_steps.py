@@ -214,9 +214,10 @@ def _too_low(tries: Tries) -> Finding | None:
     own, attempt, rate = tries.own, tries.attempt, tries.rate
     if rate.rises:
         return small_steps.not_yet(tries.optimizer, attempt)
+    if found := small_steps.muted(own, tries.optimizer, attempt):
+        return found
     name = type(inner(tries.optimizer)).__name__
-    found = rates.too_low(own, attempt, name, scheduled=rate.scheduled, best=tries.best)
-    return found or small_steps.muted(own, tries.optimizer, attempt)
+    return rates.too_low(own, attempt, name, scheduled=rate.scheduled, best=tries.best)
 
 
 def _recovers(tries: Tries, found: Finding) -> bool:

@@ -72,12 +72,22 @@ def _warmed(steps):
             "epsilon=100",
         ),
         (
+            lambda: keras.optimizers.SGD(0.1, clipnorm=1e-5),
+            lambda: keras.optimizers.SGD(0.1, clipnorm=1.0),
+            "clipnorm=1e-05",
+        ),
+        (
+            lambda: keras.optimizers.SGD(0.1, clipvalue=1e-6),
+            lambda: keras.optimizers.Adam(0.001, clipvalue=1e-3),
+            "clipvalue=1e-06",
+        ),
+        (
             lambda: keras.optimizers.Adam(_warmed(10_000_000)),
             lambda: keras.optimizers.Adam(_warmed(4000)),
             "rises slowly",
         ),
     ],
-    ids=["schedule", "epsilon", "warmup"],
+    ids=["schedule", "epsilon", "clipped norm", "clipped values", "warmup"],
 )
 def test_steps_that_are_too_small_are_found_and_the_remedy_lengthens_them(poor, good, word):
     model, (finding,) = _found(poor())

@@ -1,7 +1,7 @@
 """Steps that are smaller than the rate says.
 
-By a schedule that ends soon, or hardly begins, by an epsilon above the gradients, or since
-gradients of many batches are gathered.
+By a schedule that ends soon, or hardly begins, by an epsilon above the gradients, by clipping them
+to next to nothing, or since those of many batches are gathered.
 """
 
 import dataclasses
@@ -35,6 +35,7 @@ BEGIN = 1000
 MORE_STEPS = 5  # times as many steps, to see whether there was more to learn
 # The default of Keras. Adam's authors have 1e-8, https://arxiv.org/abs/1412.6980.
 EPSILON = 1e-7
+_CLIPPING = ("clipnorm", "global_clipnorm", "clipvalue")
 # RMSprop for Inception has 1, Adam for BERT 1e-6: looked at is what is far above the default, and
 # called too large only where steps are `SHORT` times as short by it.
 FAR_EPSILON, SHORT = 1e-4, 100.0
@@ -135,10 +136,10 @@ def not_yet(optimizer: Any, attempt: Callable[..., Trial]) -> Finding | None:
 
 
 def muted(own: Trial, optimizer: Any, attempt: Callable[..., Trial]) -> Finding | None:
-    """Returns the finding that an optimizer's epsilon is so large that its steps are none.
+    """Returns the finding that an argument of the optimizer leaves next to nothing of its steps.
 
     Adam's step is the rate times m / (sqrt(v) + epsilon). Where epsilon is far above the gradient
-    that is gradient descent at the rate over epsilon.
+    that is gradient descent at the rate over epsilon. Gradients may be clipped to next to nothing.
 
     Args:
         own: the trial with the optimizer.
@@ -146,34 +147,38 @@ def muted(own: Trial, optimizer: Any, attempt: Callable[..., Trial]) -> Finding 
         attempt: returns the trial at a rate with another `optimizer`.
     """
     compiled = inner(optimizer)
-    epsilon = getattr(compiled, "epsilon", None)
-    if not isinstance(epsilon, float | int) or epsilon < FAR_EPSILON:
-        return None
+    epsilon, config = getattr(compiled, "epsilon", None), compiled.get_config()
     if fall(own) > FALLS / 10 or own.end > 1.001 * own.start:
         return None
-    config = compiled.get_config()
+    if isinstance(epsilon, float | int) and epsilon >= FAR_EPSILON:
+        name, usual, what = "epsilon", EPSILON, "so far above the gradients"
+    else:
+        name = next((name for name in _CLIPPING if config.get(name)), "")
+        usual, what = None, "so far below the gradients"
+    if not name:
+        return None
     if isinstance(config.get("learning_rate"), dict):
         config["learning_rate"] = own.rate
-    default = type(compiled).from_config({**config, "epsilon": EPSILON})
-    other = attempt(own.rate, optimizer=default)
+    other = attempt(own.rate, optimizer=type(compiled).from_config({**config, name: usual}))
     ratios = [a / b for a, b in zip(own.moved, other.moved, strict=True) if b > 0]
     share = sorted(ratios)[len(ratios) // 2] if ratios else 1.0
     needed = STIRS if fall(own) < STAYS else FALLS / 4
     if share > 1 / SHORT or fall(other) < max(needed, 20 * fall(own)) or collapsed(other):
         return None
+    instead = f"{name}={usual}" if usual is None else f"{usual:g}"
     return Finding(
         kind="learning rate too low",
         where=("optimizer",),
         evidence=(
-            f"epsilon={epsilon:g} is so far above the gradients that steps are {share:.2g} of what "
-            f"they are with {EPSILON:g} (limit {1 / SHORT:.2g}); in {len(own.losses)} steps at "
-            f"{own.rate:.3g}, on a copy, the loss falls by {max(fall(own), 0):.2g} of itself, with "
-            f"{EPSILON:g} by {fall(other):.2g}"
+            f"{name}={config[name]:g} is {what} that steps are {share:.2g} of what they are with "
+            f"{instead} (limit {1 / SHORT:.2g}); in {len(own.losses)} steps at {own.rate:.3g}, on "
+            f"a copy, the loss falls by {max(fall(own), 0):.2g} of itself, with {instead} by "
+            f"{fall(other):.2g}"
         ),
         consequence="Training takes a hundred times as long as it must, or more",
-        remedy=f"{written(optimizer)}.epsilon = {EPSILON:g}; {COMPILE}",
+        remedy=f"{written(optimizer)}.{name} = {usual}; {COMPILE}",
         numbers={
-            "epsilon": float(epsilon),
+            name: float(config[name]),
             "share": share,
             "end": own.end,
             "better_end": other.end,
