@@ -38,7 +38,7 @@ EPSILON = 1e-7
 _CLIPPING = ("clipnorm", "global_clipnorm", "clipvalue")
 # RMSprop for Inception has 1, Adam for BERT 1e-6: looked at is what is far above the default, and
 # called too large only where steps are `SHORT` times as short by it.
-FAR_EPSILON, SHORT = 1e-4, 100.0
+FAR_EPSILON, SHORT = 1e-4, 30.0
 # Samples of one step up to which larger batches were seen to make fewer steps do: Goyal et al.
 # 2017, https://arxiv.org/abs/1706.02677, figure 1.
 LARGEST_BATCH = 8192
@@ -175,7 +175,7 @@ def muted(own: Trial, optimizer: Any, attempt: Callable[..., Trial]) -> Finding 
             f"a copy, the loss falls by {max(fall(own), 0):.2g} of itself, with {instead} by "
             f"{fall(other):.2g}"
         ),
-        consequence="Training takes a hundred times as long as it must, or more",
+        consequence="Training takes many times as long as it must",
         remedy=f"{written(optimizer)}.{name} = {usual}; {COMPILE}",
         numbers={
             name: float(config[name]),
