@@ -193,17 +193,19 @@ def test_what_kernels_drawn_anew_lose_of_their_own_start_does_not_excuse_a_rate(
 @pytest.mark.parametrize(("after", "found"), [(0.35, True), (0.45, False)])
 def test_the_way_down_to_a_guess_is_not_what_a_small_rate_has_learned(after, found):
     own = _trial(1.0, 0.9)
-    finding = rates.too_low(own, lambda rate: _trial(1.0, after), "SGD", best=0.5)
+    finding = rates.too_low(own, lambda rate: _trial(1.0, after if rate else 1.0), "SGD", best=0.5)
     assert (finding is not None) == found
 
 
-@pytest.mark.parametrize(("still", "found"), [(1.01, True), (1.0, False)])
-def test_what_is_drawn_in_each_step_hides_no_rate_that_is_too_low(still, found):
-    ends = {0.0: still, 0.1: 1.01}  # without a step, and of the compiled rate
-    finding = rates.too_low(
-        _trial(1.0, 1.01), lambda rate: _trial(1.0, ends.get(rate, 0.5)), "SGD", best=1.0
-    )
-    assert (finding is not None) == found
+@pytest.mark.parametrize(
+    ("own", "still", "found"),
+    [(1.01, 1.01, True), (1.01, 1.0, False), (0.98, 0.98, True), (0.98, 1.0, False)],
+)
+def test_what_is_drawn_in_each_step_hides_no_rate_that_is_too_low(own, still, found):
+    def attempt(rate):
+        return _trial(1.0, 0.7 if rate else still)  # at larger rates, and without a step
+
+    assert bool(rates.too_low(_trial(1.0, own), attempt, "SGD", best=0.9)) == found
 
 
 @pytest.mark.parametrize(("rate", "found"), [(0.001, True), (1.0, False)])

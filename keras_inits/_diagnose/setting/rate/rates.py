@@ -206,11 +206,6 @@ def set_rate(rate: float, scheduled: bool) -> str:
     return f"model.optimizer.learning_rate = {rate:.2g}"
 
 
-def _rises(own: Trial, attempt: Callable[[float], Trial]) -> bool:
-    """Returns whether the loss rises by steps, rather than by what is drawn in each, as dropout."""
-    return own.end > 1.001 * own.start and own.end > 1.001 * attempt(0.0).end
-
-
 def too_low(
     own: Trial,
     attempt: Callable[[float], Trial],
@@ -229,8 +224,13 @@ def too_low(
         best: the loss of the best constant guess. The way down to it says nothing of the input: a
             larger rate must then end clearly below it.
     """
-    falls = fall(own) > 1 / FASTER
-    if (falls and not own.end >= (best or np.inf)) or _rises(own, attempt):
+    standing = attempt(0.0).end  # the loss changes without a step as well, by what a dropout draws
+
+    def fell(trial: Trial) -> float:
+        return 1 - trial.end / standing if standing > 0 else 0.0
+
+    falls = fell(own) > 1 / FASTER
+    if (falls and not own.end >= (best or np.inf)) or fell(own) < -1e-3:
         return None
     factors = [100_000.0, 10_000.0, 1000.0, LOW]
     if optimizer in ADAPTIVE:
@@ -241,12 +241,12 @@ def too_low(
         if own.rate > ADADELTA_LOW:
             return None
         factors = [1000.0]
-    still = fall(own) < FALLS / 40  # half a percent in all the steps
-    stays = fall(own) < STAYS and (optimizer in ADAPTIVE or optimizer == "Adadelta")
+    still = fell(own) < FALLS / 40  # half a percent in all the steps
+    stays = fell(own) < STAYS and (optimizer in ADAPTIVE or optimizer == "Adadelta")
     for factor in factors:
         other = attempt(own.rate * factor)
         needed = STIRS if stays else FALLS / 4 if still else FALLS
-        enough = fall(other) >= max(needed, FASTER * fall(own))
+        enough = fell(other) >= max(needed, FASTER * fell(own))
         if falls:
             enough = other.end <= (1 - FALLS) * (best or 0.0)
         if not enough or collapsed(other):
@@ -259,7 +259,7 @@ def too_low(
             where=("optimizer",),
             evidence=(
                 f"in {len(own.losses)} steps at {own.rate:.3g}, on a copy, the loss falls by "
-                f"{max(fall(own), 0):.2g} of itself; at {other.rate:.3g}, {factor:g} times as "
+                f"{max(fell(own), 0):.2g} of itself; at {other.rate:.3g}, {factor:g} times as "
                 f"much, it falls from {other.start:.3g} to {other.end:.3g}"
             ),
             consequence="Training takes hundreds of times as long as it must",
