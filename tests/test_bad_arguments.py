@@ -105,6 +105,7 @@ CASES = [
     *(("SignalMonitor", name, 3.7) for name in ("every", "stop", "thresholds")),
     *(("calibrate", "center", value) for value in (1, "yes", X)),
     *(("calibrate", "target", value) for value in (True, 0.0, "1")),
+    ("Execution", "n_jobs", 0),
     ("chi", "q", -1.0),
     ("load_mnist", "data_dir", 3.7),
     *(("pretrain", "level", value) for value in (None, "some", -1)),

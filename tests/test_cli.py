@@ -127,6 +127,9 @@ def test_compare_says_which_scheme_is_better_and_writes_it_down(keras_inits_comm
         (["--seeds", "0"], "`--seeds` must be at least 1"),
         (["--model", "lenet5"], "at least 28 x 28"),
         (["--optimizer", "sdg"], "sdg"),
+        (["--jobs", "0"], "`n_jobs` must be 1 or more"),
+        (["--schemes", "he", "he"], "must name each scheme once"),
+        (["--seed", "-1"], "`--seed` must be at least 0"),
     ],
 )
 def test_a_mistake_in_compare_ends_in_a_message(keras_inits_command, words, says):

@@ -1,7 +1,7 @@
 """`keras-inits compare`: which scheme is better for a model on data, from the command line."""
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,8 +17,8 @@ from keras_inits._cli.progress import progress_bar
 from keras_inits._compare import Comparison, Execution, one_thread_per_operation
 from keras_inits._compare.data import Batches, from_images
 from keras_inits._compare.execution import Trainer
+from keras_inits._compare.starts import labelled
 from keras_inits._compare.store import settings_file
-from keras_inits._compare.weights import drawing
 from keras_inits._files import refuse_experiment, refuse_other_result, write_all
 from keras_inits.datasets import Source
 
@@ -68,8 +68,9 @@ def run(config: CompareConfig, console: Console) -> Comparison:
     """
     for option in ("seeds", "epochs", "batch_size"):  # before a download
         integer(f"--{option.replace('_', '-')}", getattr(config, option), minimum=1)
-    for scheme in config.schemes:
-        drawing(scheme)
+    integer("--seed", config.seed)
+    labelled(config.schemes)
+    execution = Execution(trainer=config.trainer, n_jobs=config.jobs, out=config.out)
     optimizer = by_name("--optimizer", config.optimizer, keras.optimizers)
     set_rate(optimizer, config.learning_rate)
     if config.out is not None:
@@ -100,9 +101,7 @@ def run(config: CompareConfig, console: Console) -> Comparison:
             metrics=["accuracy"],
             batches=config.batches,
             seed=config.seed,
-            execution=Execution(
-                trainer=config.trainer, n_jobs=config.jobs, out=config.out, on_progress=show
-            ),
+            execution=replace(execution, on_progress=show),
         )
     console.print(result.summary(), markup=False, highlight=False, soft_wrap=True)
     if config.out is not None:

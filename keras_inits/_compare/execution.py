@@ -13,6 +13,7 @@ import keras
 
 from keras_inits._checks import choice, function, integer, path
 from keras_inits._compare.plan import Run
+from keras_inits._errors import InputError
 from keras_inits._optional import package
 from keras_inits._progress import Progress
 
@@ -27,8 +28,8 @@ class Execution:
     Attributes:
         trainer: `"auto"` trains all runs side by side, or by `fit` if that cannot be, with the
             reason in `notes`; `"population"` and `"fit"` insist.
-        n_jobs: chunks trained at once, by joblib; None for what `joblib.parallel_config` says, or
-            one.
+        n_jobs: chunks trained at once, by joblib, -1 for as many as there are processors; None for
+            what `joblib.parallel_config` says, or one.
         chunk_size: models trained side by side; None for what fits into memory.
         threads: number of threads that share a chunk, with one job; None for the processors, at
             most four, and one with a GPU.
@@ -57,6 +58,11 @@ class Execution:
         choice("trainer", self.trainer, get_args(Trainer))
         if self.n_jobs is not None:
             object.__setattr__(self, "n_jobs", integer("n_jobs", self.n_jobs, minimum=None))
+            if self.n_jobs == 0:
+                raise InputError(
+                    "`n_jobs` must be 1 or more, or negative to count from all processors down, "
+                    "such as -1 for all. Received: n_jobs=0"
+                )
         for name in ("chunk_size", "threads"):
             if (count := getattr(self, name)) is not None:
                 object.__setattr__(self, name, integer(name, count, minimum=1))

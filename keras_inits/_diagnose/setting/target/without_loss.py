@@ -1,5 +1,8 @@
 """Outputs that have no part in the loss, and layers that lead to no others."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
 from keras_inits._diagnose.setting.case import Case
@@ -14,37 +17,19 @@ def check(case: Case) -> list[Finding]:
     Layers that lead to no other output stay as they were drawn. An output that has no trainable
     layer of its own may be watched in this way.
     """
-    if not case.own:
+    flat, names = tensors_of(case.model, "outputs"), list(getattr(case.model, "output_names", ()))
+    weights = _loss_weights(case.model, names)
+    if not case.own or not flat or len({len(flat), len(names), len(weights)}) > 1:
         return []
-    model, places = case.model, case.places
-    flat = tensors_of(model, "outputs")
-    names = list(getattr(model, "output_names", ()))
-    given = compile_arguments(model).get("loss_weights")
-    if isinstance(given, dict):
-        weights = [given.get(name, 1.0) for name in names]
-    else:
-        weights = keras.tree.flatten(given)
-    if given is None:
-        weights = [1.0] * len(names)
-    if not flat or len({len(flat), len(names), len(weights)}) > 1:
-        return []
-    counted = [i for i, weight in enumerate(weights) if weight != 0 and i in places]
+    counted = [i for i, weight in enumerate(weights) if weight != 0 and i in case.places]
     if len(counted) == len(flat):
         return []
-    taught = [flat[i] for i in counted]
-    rest = keras.Model(model.inputs, taught, name=model.name) if taught else None
-    learning = {id(w) for w in rest.trainable_weights} if rest else set()
-    alone = [
-        layer
-        for layer in all_layers(model)
-        if any(id(w) not in learning for w in layer.trainable_weights)
-        and not isinstance(layer, keras.Model)
-    ]
+    alone = _leading_to_no_other(case.model, [flat[i] for i in counted])
     if not alone:
         return []
     layers = " and ".join(layer.name for layer in alone)
     off = " and ".join(name for i, name in enumerate(names) if i not in counted)
-    mute = not all(i in places for i in range(len(flat)))
+    mute = not all(i in case.places for i in range(len(flat)))
     new = [float(weight or 1.0) for weight in weights]
     return [
         Finding(
@@ -65,4 +50,26 @@ def check(case: Case) -> list[Finding]:
             ),
             numbers={"outputs": len(flat) - len(counted), "layers": len(alone)},
         )
+    ]
+
+
+def _loss_weights(model: keras.Model, names: Sequence[str]) -> list[Any]:
+    """Returns the compiled weight of each output's loss; 1 where none was given."""
+    given = compile_arguments(model).get("loss_weights")
+    if given is None:
+        return [1.0] * len(names)
+    if isinstance(given, dict):
+        return [given.get(name, 1.0) for name in names]
+    return list(keras.tree.flatten(given))
+
+
+def _leading_to_no_other(model: keras.Model, taught: Sequence[Any]) -> list[keras.Layer]:
+    """Returns the layers with weights that none of the outputs that are taught depends on."""
+    rest = keras.Model(model.inputs, list(taught), name=model.name) if taught else None
+    learning = {id(w) for w in rest.trainable_weights} if rest else set()
+    return [
+        layer
+        for layer in all_layers(model)
+        if any(id(w) not in learning for w in layer.trainable_weights)
+        and not isinstance(layer, keras.Model)
     ]
