@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_inits._layers.activations import plain_name
+from keras_inits._layers.kinds import Kind
 from keras_inits._wiring import Wiring, wiring
 from keras_inits._wiring.following import Following
 from keras_inits._wiring.graph import Call
@@ -106,17 +107,33 @@ def bends(picture: Wiring) -> tuple[Bend, ...]:
     Those inside of recurrent layers are not among them.
     """
     found: dict[int, Bend] = {}
+    known: set[int] = set()
     for call in picture.maps:
-        kernel, after = picture.subjects[call.index], picture.activation_after(call)
-        last = after.calls[-1] if after.calls else call.index
-        if after.activation in ("", "linear") or not isinstance(kernel, keras.Layer):
-            continue
-        if isinstance(kernel, L.RNN) or not _goes_on(picture, last):
-            continue
-        subject = _subject(picture, kernel, after)
-        bend = Bend(_bend_name(picture, call, after), kernel, subject, call.shape[-1])
-        found.setdefault(id(kernel), bend)
+        after = picture.activation_after(call)
+        known.update(after.calls)
+        if after.activation not in ("", "linear"):
+            _add(found, picture, call, after)
+    # Behind what is no function of single values, such as a sum over neighbors.
+    for call in picture.calls:
+        behind = picture.graph.behind(call.index, lambda each: each.is_map)
+        bent = call.kind is Kind.ACTIVATION and call.activation and call.index not in known
+        if bent and len(behind) == 1:
+            _add(
+                found, picture, picture.calls[behind[0]], Following(call.activation, (call.index,))
+            )
     return tuple(found.values())
+
+
+def _add(found: dict[int, Bend], picture: Wiring, call: Call, after: Following) -> None:
+    """Adds the activation behind a kernel, the first one, if another kernel takes it."""
+    kernel = picture.subjects[call.index]
+    last = after.calls[-1] if after.calls else call.index
+    if not isinstance(kernel, keras.Layer) or isinstance(kernel, L.RNN):
+        return
+    if id(kernel) not in found and _goes_on(picture, last):
+        subject = _subject(picture, kernel, after)
+        name = _bend_name(picture, kernel, after)
+        found[id(kernel)] = Bend(name, kernel, subject, call.shape[-1])
 
 
 def _goes_on(picture: Wiring, index: int) -> bool:
@@ -136,16 +153,15 @@ def _subject(picture: Wiring, kernel: keras.Layer, after: Following) -> Any:
     return picture.subjects[after.calls[0]] if len(after.calls) == 1 else None
 
 
-def _bend_name(picture: Wiring, call: Call, after: Following) -> str:
+def _bend_name(picture: Wiring, kernel: Any, after: Following) -> str:
     if hasattr(keras.activations, after.activation):
         return after.activation
-    name = plain_name(picture.activation_function(call))
+
+    def computed(value: Any) -> Any:
+        return picture.computed(after.calls, value)
+
+    name = plain_name(computed if after.calls else kernel.activation)
     return name if hasattr(keras.activations, name) else after.activation
-
-
-def is_chain(picture: Wiring) -> bool:
-    """Returns whether each call of a picture takes what one other made."""
-    return all(len(set(call.signals)) < 2 for call in picture.calls)
 
 
 def tensors_of(holder: Any, attribute: str) -> list[Any]:

@@ -7,6 +7,7 @@ from keras import layers, ops
 
 import keras_inits
 from keras_inits._diagnose.setting.between import noise
+from keras_inits._diagnose.setting.reading import bends, drawn
 from keras_inits._layers.activations import plain_name
 
 RNG = np.random.default_rng(0)
@@ -86,11 +87,14 @@ def test_ends_are_judged_alike(spelling, units, name, y, loss, wrong):
     assert [f.kind for f in found[:1]] == ["output activation"] * wrong
 
 
-@spelled_and_other("softmax", "relu")
+@pytest.mark.parametrize("spelling", [each for each in SPELLINGS if each is not _operation])
+@pytest.mark.parametrize("name", ["softmax", "relu"])
 def test_softmax_between_kernels_in_a_row_is_found(spelling, name):
     given = keras.Input((10,))
-    outputs = layers.Dense(1)(spelling(given, 16, name))
-    model, found = _diagnosed(outputs, given, CURVE, "mse")
+    row = keras.Model(given, layers.Dense(1)(spelling(given, 16, name))).layers
+    model = keras.Sequential(row)
+    model.compile("adam", "mse")
+    found = keras_inits.diagnose(model, X, CURVE).findings
     told = [_behind(f.where[0], model) for f in found if f.kind == "hidden activation"]
     assert told == _kernels(model)[:1] * (name == "softmax")
 
@@ -149,6 +153,20 @@ def test_noise_that_cannot_become_small_is_found(spelling, name):
     found = noise.check(model)
     assert [f.numbers["low"] for f in found] == [0.0] * (name == "relu")
     assert all(f.where[0] not in ("mean", "decoder") for f in found)
+
+
+@pytest.mark.parametrize("activation", [ops.sigmoid, layers.ReLU()])
+def test_an_activation_behind_a_sum_over_places_is_that_of_the_one_kernel_before(activation):
+    near = (np.eye(6) + np.eye(6, k=1)).astype("float32") / 2
+    given = keras.Input((6, 4))
+    first, second = layers.Dense(8), layers.Dense(8)
+    one = activation(ops.matmul(near, first(given)))
+    two = activation(ops.matmul(near, first(given)) + second(given))
+    for h, kernels in ((one, [first]), (two, [])):
+        model = keras.Model(given, layers.Dense(1)(h))
+        found = bends(drawn(model, np.zeros((2, 6, 4), "float32")))
+        name = "relu" if isinstance(activation, layers.ReLU) else "sigmoid"
+        assert [(bend.name, bend.kernel) for bend in found] == [(name, la) for la in kernels]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import keras
 
 from keras_inits._diagnose.setting.case import Case
 from keras_inits._diagnose.setting.order import Weighed
-from keras_inits._diagnose.setting.reading import is_chain, tensors_of
+from keras_inits._diagnose.setting.reading import tensors_of
 from keras_inits._diagnose.setting.remedies import other_activation, set_on
 from keras_inits._diagnose.setting.trials import weighing
 from keras_inits._diagnose.setting.trials.tries import UNTAUGHT, Tries
@@ -130,7 +130,7 @@ def _dropped_apart(layer: Any, shape: Sequence[int | None]) -> int:
 
 
 def softmax(case: Case) -> list[Finding]:
-    """Returns the findings on softmax inside of recurrent layers, and between kernels in a row.
+    """Returns the findings on softmax inside of recurrent layers, and in a Sequential model.
 
     Elsewhere it may be the weights of an attention or of experts.
     """
@@ -142,7 +142,7 @@ def softmax(case: Case) -> list[Finding]:
             remedy = set_on(model, [layer], "cell.activation", "keras.activations.tanh")
             what = "The state hardly moves, and little of what it has read differs between samples"
             found.append(_softmax(layer.name, int(cell.units), what, remedy))
-    if case.picture is not None and is_chain(case.picture):
+    if isinstance(model, keras.Sequential):
         what = "One unit can only rise where others fall, and little differs between samples"
         for bend in case.bends:
             if bend.name == "softmax":
