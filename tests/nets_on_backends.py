@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import keras
+import nets_by_layer
 import numpy as np
 from keras import layers, ops
 
@@ -197,37 +198,29 @@ def calibrated(folder: Path) -> dict:
     }
 
 
-NETS = (
-    vanishing,
-    cut_off,
-    dead,
-    wrong_end,
-    large_target,
-    normalized,
-    residual,
-    lstm,
-    transformer,
-)
+FAULTS = (vanishing, cut_off, dead, wrong_end, large_target)
+SOUND = (normalized, residual, lstm, transformer)
+NETS = {make.__name__: make for make in (*FAULTS, *SOUND)}
 
 
 def found(folder: Path, *names: str) -> dict:
     """Returns the reports by name; weights come from the folder, or go there."""
     reports: dict = {}
-    for make in NETS:
-        if make.__name__ not in names:
+    for name, make in (NETS | nets_by_layer.NETS).items():
+        if name not in names:
             continue
         keras.utils.clear_session()  # names count from one
         keras.utils.set_random_seed(0)
         model, x, y, *loss = make(np.random.default_rng(0))
-        shared(model, folder / f"{make.__name__}.npz")
+        shared(model, folder / f"{name}.npz")
         before = state_of(model)
-        samples = 2 if make in (vanishing, lstm) else 0
+        samples = 2 if name in ("vanishing", "lstm", *nets_by_layer.NETS) else 0
         own = loss[0] if loss else None
         report = ki.diagnose(model, x, y, loss=own, jacobian_samples=samples)
         after = state_of(model)
         assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True)), make
         assert all(np.isfinite(float(v)) for v in model.metrics_variables), make
-        reports[make.__name__] = {"verdict": report.verdict} | report.to_dict()
+        reports[name] = {"verdict": report.verdict} | report.to_dict()
     for run in (monitored, calibrated, judged):
         if run.__name__ in names:
             keras.utils.clear_session()

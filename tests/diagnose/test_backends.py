@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 
+import nets_by_layer
 import nets_on_backends
 import pytest
 
@@ -18,19 +19,19 @@ SIZES = ("second_moment", "std", "norm", "gradient_norm", "loss", "largest_singu
 SMALLEST = 1e-9  # of a gradient that is 0 but for rounding, such as that of a bias of keys
 
 
-def different(here, there, key="", rel=1e-4):
-    """Yields what differs between two reports: figures by more than 1e-4, and words."""
+def different(here, there, key="", rel=1e-4, smallest=SMALLEST):
+    """Yields what differs between two reports: figures by more than `rel`, and words."""
     if isinstance(here, dict) and isinstance(there, dict):
         if key in ("first_steps", "monitored", "calibrated", "judged"):
-            rel = 1e-3  # behind steps of an optimizer
+            rel = max(rel, 1e-3)  # behind steps of an optimizer
         for name in {*here, *there} - {"histogram", "edges", "seed"}:
-            yield from different(here.get(name), there.get(name), name, rel)
+            yield from different(here.get(name), there.get(name), name, rel, smallest)
     elif isinstance(here, list) and isinstance(there, list) and len(here) == len(there):
         for a, b in zip(here, there, strict=True):
-            yield from different(a, b, key, rel)
+            yield from different(a, b, key, rel, smallest)
     elif isinstance(here, float) and isinstance(there, float):
         rel = 0.1 if key == "ahead" else rel  # from the difference of two losses of nine digits
-        if not math.isclose(here, there, rel_tol=rel, abs_tol=SMALLEST if key in SIZES else 1e-5):
+        if not math.isclose(here, there, rel_tol=rel, abs_tol=smallest if key in SIZES else 1e-5):
             yield key, here, there
     elif isinstance(here, str) and isinstance(there, str):
         a, b = (
@@ -42,7 +43,7 @@ def different(here, there, key="", rel=1e-4):
         yield key, here, there
 
 
-NAMES = (*(net.__name__ for net in nets_on_backends.NETS), "monitored", "calibrated", "judged")
+NAMES = (*nets_on_backends.NETS, "monitored", "calibrated", "judged")
 VERDICTS = {
     "vanishing": "vanishing",
     "normalized": "healthy",
@@ -61,6 +62,18 @@ def on(backend):
     return pytest.param(backend, marks=missing)
 
 
+def found_on(backend, folder, *names):
+    """Returns what a process on another backend finds of nets, with the weights in a folder."""
+    done = subprocess.run(
+        [sys.executable, nets_on_backends.__file__, backend, str(folder), *names],
+        env=os.environ | QUICK | {"KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", [on("jax"), on("torch")])
 def test_figures_and_findings_are_those_of_tensorflow(backend, tmp_path):
@@ -69,18 +82,54 @@ def test_figures_and_findings_are_those_of_tensorflow(backend, tmp_path):
         assert here[name]["verdict"] == VERDICTS[name]
     for kind, found in here["judged"].items():
         assert found["kinds"] == ([kind] if kind else [])
-    done = subprocess.run(
-        [sys.executable, nets_on_backends.__file__, backend, str(tmp_path), *NAMES],
-        env=os.environ | QUICK | {"KERAS_BACKEND": backend},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    there = json.loads(done.stdout.splitlines()[-1])
+    there = found_on(backend, tmp_path, *NAMES)
     assert there.keys() == here.keys() == {*NAMES}
     if backend == "torch":  # it gives 0 where others give none
         assert there.pop("cut_off")["verdict"] == here.pop("cut_off")["verdict"]
     assert not [*different(here, there)]
+
+
+WRONG = {
+    "dense": "learning rate too low",
+    "spectral": "learning rate too low",
+    "multiplied": "learning rate too high",
+    "dead": "dying",
+    "saturated": "saturated",
+}
+# Keras itself computes something else: on JAX a gradient goes back through the normalization of the
+# kernel, which other backends assign, and torch cannot take one of what was assigned. A sigmoid of
+# less than the smallest normal number is 0 on TensorFlow and JAX, and not on torch.
+OTHERWISE = {("jax", "spectral"), ("torch", "spectral"), ("torch", "saturated")}
+HALF = 0.02  # half floats have three digits, and the first steps add up what differs
+ROUNDING = 1e-6  # of the largest gradient of a net: a smaller one may be 0 but for rounding
+
+
+def without_decades(report):
+    """Returns a report without the rates that are decades, where a hair decides."""
+    steps = report["first_steps"] or {}
+    kept = {name: value for name, value in steps.items() if name not in ("lowest", "highest")}
+    return report | {"first_steps": kept}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", [on("jax"), on("torch")])
+def test_figures_of_every_kind_of_layer_are_those_of_tensorflow(backend, tmp_path):
+    names = nets_by_layer.NETS
+    here = json.loads(json.dumps(nets_on_backends.found(tmp_path, *names)))
+    assert {name: report["verdict"] for name, report in here.items()} == {
+        name: WRONG.get(name, "healthy") for name in names
+    }
+    there = found_on(backend, tmp_path, *names)
+    for name, report in here.items():
+        other = there[name]
+        assert other["verdict"] == report["verdict"], name
+        if (backend, name) in OTHERWISE:
+            continue
+        largest = max(w["gradient_norm"] for row in report["layers"] for w in row["weights"])
+        rel = HALF if name == "half precision" else 1e-4
+        smallest = max(SMALLEST, ROUNDING * largest)
+        pair = map(without_decades, (report, other))
+        assert not [*different(*pair, rel=rel, smallest=smallest)], name
 
 
 def test_the_comparison_sees_a_thousandth_and_another_word():
