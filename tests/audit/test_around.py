@@ -74,7 +74,16 @@ def residual(blocks, *, end="he_normal", inside="he_normal", normalized=False, r
     return keras.Model(inputs, layers.Dense(3)(x))
 
 
+def scored(x, initializer):
+    values = layers.BatchNormalization()(layers.Dense(32, kernel_initializer=initializer)(x))
+    moved = values + layers.Dense(32, **ZEROS)(x)
+    return layers.Dense(2)(layers.Dense(32, "softmax", **ZEROS)(x) * moved)
+
+
 SOUND = {
+    "zeros that score what a normalization hands on": lambda: net(
+        (16,), lambda x: scored(x, "he_normal")
+    ),
     "pixel shuffle by ops, at the end": lambda: net((8, 8, 16), lambda x: shuffle(icnr()(x))),
     "pixel shuffle by ops, to one channel, before a kernel": lambda: net(
         (8, 8, 16), lambda x: layers.Conv2D(3, 3)(shuffle(icnr(4)(x)))
@@ -311,6 +320,10 @@ FAULTY = {
             layers.Dense(3),
             shape=(8,),
         ),
+    ),
+    "zeros that score units that are alike behind a normalization": (
+        "constant kernel",
+        lambda: net((16,), lambda x: scored(x, "ones")),
     ),
     "units that are summed": (
         "constant kernel",
