@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 
-from keras import ops
-
 from keras_inits._diagnose.seen.calls import UNKNOWN, Call, Cut
 from keras_inits._diagnose.seen.statistics import WeightReport
 from keras_inits._diagnose.seen.traits import has_kernel
@@ -91,6 +89,8 @@ def _is_excused(
         or _innocent(evidence, takers[0])
         or _is_unread(evidence, index, learns)
         or _waits_for_partner(evidence, index)
+        or _comes_with_the_first_step(evidence, index)
+        or _is_dropped(evidence, index, takers[0])
     )
 
 
@@ -111,11 +111,11 @@ def outside(evidence: Evidence) -> Found:
     ]
     if evidence.again is None or not unused or not any(used):
         return
-    loss = evidence.again()
-    if loss != evidence.again():  # noise
+    loss = evidence.again().objective
+    if loss != evidence.again().objective:  # noise
         return
     for index in unused[: -_MOST_TRIED - 1 : -1]:
-        if _loss_without(evidence, index) != loss:
+        if _without(evidence, index).objective != loss:
             yield index, _left_behind(evidence, index)
             return
 
@@ -126,18 +126,10 @@ def _unmoved(evidence: Evidence, index: int) -> bool:
     return bool(own) and not any(weight.gradient_norm > 0 for weight in own)
 
 
-def _loss_without(evidence: Evidence, index: int) -> float:
-    """Returns the loss with other values of a call's weights."""
-    assert evidence.again is not None
+def _without(evidence: Evidence, index: int) -> Evidence:
+    """Returns a pass with other values of a call's weights."""
     weights = evidence.calls[index].layer.trainable_weights
-    kept = [ops.copy(weight.value) for weight in weights]
-    try:
-        for weight in weights:
-            weight.assign(0.5 * weight.value + 0.1)
-        return evidence.again()
-    finally:
-        for weight, value in zip(weights, kept, strict=True):
-            weight.assign(value)
+    return evidence.with_weights([(w, 0.5 * w.value + 0.1) for w in weights])
 
 
 def _left_behind(evidence: Evidence, index: int) -> Finding:
@@ -220,6 +212,30 @@ def _waits_for_partner(evidence: Evidence, index: int) -> bool:
     if other is None or evidence.calls[other].output.second_moment != 0:
         return False
     return bool(evidence.own_weights(other))
+
+
+def _comes_with_the_first_step(evidence: Evidence, index: int) -> bool:
+    """Returns whether a call gets a gradient once the weights that start at 0 have moved.
+
+    So do the queries of an attention between learned tokens that all start at 0, and as one.
+    """
+    after = evidence.after_zeros
+    same = after is not None and len(after.calls) == len(evidence.calls)
+    return after is not None and same and _alive(after, index)
+
+
+def _is_dropped(evidence: Evidence, index: int, taker: int) -> bool:
+    """Returns whether what a call changes of its taker's output is left out of the model's outputs.
+
+    So are the outputs at the places of a context behind the last block: queries, and their
+    normalization, are computed for them and play no part.
+    """
+    if evidence.again is None or not evidence.own_weights(index):
+        return False
+    before, after = evidence.again(), _without(evidence, index)
+    if before.objective != after.objective or before.objective != evidence.again().objective:
+        return False
+    return before.calls[taker].output.second_moment != after.calls[taker].output.second_moment
 
 
 def _is_still(evidence: Evidence, index: int) -> bool:
@@ -310,8 +326,18 @@ def _own_gradient_is_zero(evidence: Evidence, index: int) -> bool:
         return False
     if any(abs(weight.gradient_norm) > 0 for weight in weights):
         return False
+    if _still_together(evidence, index):
+        return True
     # Nor does anything come back from it: else the weights are unused, not cut off.
     return not any(_alive(evidence, source) for source in call.before)
+
+
+def _still_together(evidence: Evidence, index: int) -> list[WeightReport]:
+    """Returns the kernels of a call if they are several, all are 0, and get a gradient of 0."""
+    own = evidence.calls[index].layer.trainable_weights
+    kernels = [evidence.weights[id(w)] for w in own if len(w.shape) > 1]
+    still = all(kernel.norm == kernel.gradient_norm == 0 for kernel in kernels)
+    return kernels if still and len(kernels) > 1 else []
 
 
 def _any_gradient(call: Call) -> bool:
@@ -377,15 +403,25 @@ def _inside(evidence: Evidence, index: int) -> Finding:
     one = call.output.units == 1 and _is_softmax(call.layer)
     expression = reference(evidence.model, call)
     before = " and to what precedes it" if call.before else ""
+    still = _still_together(evidence, index)
+    names = ", ".join(weight.path.split("/")[-1] for weight in still)
+    drawn = {**{weight.path: "initkit_xavier" for weight in still}, "*": None}
     return Finding(
         kind="no gradient",
         where=(call.name,),
         evidence=(
             f"a gradient comes to its output, and 0 to its weights{before}"
             + (": softmax over one unit is 1 for every input" if one else "")
+            + (f": {names} are 0, the gradient of each because of the others" if still else "")
         ),
         consequence="Neither its weights nor those before it ever move",
-        remedy=f"{expression}.activation = keras.activations.sigmoid" if one and expression else "",
+        remedy=(
+            f"{expression}.activation = keras.activations.sigmoid"
+            if one and expression
+            else f"keras_inits.initialize(model, overrides={drawn})"
+            if still
+            else ""
+        ),
         numbers={"gradient": 0.0},
     )
 

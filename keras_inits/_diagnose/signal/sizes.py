@@ -14,6 +14,8 @@ from keras_inits._layers.kinds import Kind, is_a
 from keras_inits._reporting import Finding
 
 Found = Iterator[tuple[int | None, Finding]]
+# Of each judged call: its index, by how much a size changed, and words for that.
+Sizes = Iterator[tuple[int, float, str]]
 # Numbers of a finding about the gradient over the steps of a sequence.
 OVER_TIME = frozenset({"first step", "last step", "steps"})
 DEFAULT_RATE = 0.01  # of SGD in Keras
@@ -45,17 +47,32 @@ def forgetting(evidence: Evidence) -> Found:
     return (pair for pair in _steps(evidence) if pair[1].kind == "vanishing")
 
 
+def factor(evidence: Evidence, name: str, what: str) -> float:
+    """Returns by how much a size changed up to a call, or at it where that is far too much.
+
+    Args:
+        evidence: of the pass.
+        name: of the call.
+        what: one of `FOLLOWED`.
+    """
+    every = _FOLLOWERS[what](evidence)
+    return next((each for i, each, _ in every if evidence.calls[i].name == name), math.nan)
+
+
 def _all(evidence: Evidence) -> Found:
-    yield from _signal(evidence)
-    yield from _gradient(evidence)
+    limit = evidence.thresholds.growth
+    for what, follow in _FOLLOWERS.items():
+        for index, total, grounds in follow(evidence):
+            if _far(total, limit):
+                yield index, _finding(evidence, index, total, what, grounds)
 
 
-def _signal(evidence: Evidence) -> Found:
+def _signal(evidence: Evidence) -> Sizes:
     calls = evidence.calls
 
     def ratio(index: int) -> float:
         call = calls[index]
-        if call.inputs is None:
+        if call.inputs is None or call.is_learned:
             return math.nan
         factor, size = _root(call.output, call.inputs, "second_moment"), call.output.std
         # By what differs: a sigmoid of next to nothing is one half.
@@ -68,10 +85,10 @@ def _signal(evidence: Evidence) -> Found:
     def before(index: int) -> Sequence[int]:
         return () if calls[index].given_anew else calls[index].before
 
-    return _drift(evidence, range(len(calls)), before, ratio, "the signal", anew=True)
+    return _drift(evidence, range(len(calls)), before, ratio, anew=True)
 
 
-def _gradient(evidence: Evidence) -> Found:
+def _gradient(evidence: Evidence) -> Sizes:
     calls, consumers = evidence.calls, evidence.consumers
 
     def ratio(index: int) -> float:
@@ -91,7 +108,11 @@ def _gradient(evidence: Evidence) -> Found:
         return _restored(factor, _root(after, behind.gradient, "squared_length"))
 
     order = range(len(calls) - 1, -1, -1)
-    return _drift(evidence, order, consumers.__getitem__, ratio, "the length of the gradient")
+    return _drift(evidence, order, consumers.__getitem__, ratio)
+
+
+_FOLLOWERS = {"the signal": _signal, "the length of the gradient": _gradient}
+FOLLOWED = tuple(_FOLLOWERS)
 
 
 def _width(call: Call) -> float:
@@ -139,11 +160,10 @@ def _drift(
     order: Sequence[int],
     before: Callable[[int], Sequence[int]],
     ratio: Callable[[int], float],
-    what: str,
     *,
     anew: bool = False,
-) -> Found:
-    """Follows a size through `order`: names jumps, and what drifts away slowly.
+) -> Sizes:
+    """Follows a size through `order`: jumps, and what has become of it where it drifts slowly.
 
     It fades where it does both per entry and by length, which differ where widths do: the next
     kernel sums over all units, so that a signal that is spread over more of them may be smaller;
@@ -154,7 +174,6 @@ def _drift(
         order: of the calls, such that `before` is known of each.
         before: the calls that a call takes the signal, or the gradient, from.
         ratio: by how much a call multiplies it; NaN where that is not known.
-        what: is followed, for the evidence.
         anew: whether it begins anew behind a quantizer, whose codes have sizes of their own. A
             straight-through estimate hands the gradient on as it is. So does the signal of layers
             that were frozen matter, where it is far off, and no gradient does.
@@ -162,7 +181,6 @@ def _drift(
     calls, limit = evidence.calls, evidence.thresholds.growth
     # The ratios of judged layers along the best path, by call, both ways; their product drifts.
     counted: list[dict[int, tuple[float, float]]] = [{}] * len(calls)
-    limits = f"(limits 1/{limit:g} and {limit:g})"
     for index in order:
         call = calls[index]
         if is_a(call.layer, Kind.NORMALIZATION):
@@ -190,18 +208,15 @@ def _drift(
             continue
         if _far(factor, limit):
             if not evidence.is_normalized(index):
-                grounds = f"it multiplies {what} by {factor:.2g} {limits}"
-                yield index, _finding(evidence, index, factor, grounds)
+                yield index, factor, "it multiplies {what} by {factor:.2g}"
             continue
         if evidence.around[index]:
             continue
         path = {**counted[index], index: ratios}
         if _far(_product(path), limit):  # what a normalization takes away does not count
             path = {i: each for i, each in path.items() if not evidence.is_normalized(i)}
-        counted[index], total = path, _product(path)
-        if _far(total, limit):
-            grounds = f"{what} is {total:.2g} times what it was where its path began"
-            yield index, _finding(evidence, index, total, f"{grounds} {limits}")
+        counted[index] = path
+        yield index, _product(path), "{what} is {factor:.2g} times what it was where its path began"
 
 
 def _product(path: Mapping[int, tuple[float, float]]) -> float:
@@ -216,14 +231,17 @@ def _far(factor: float, limit: float) -> bool:
     return not 1 / limit <= factor <= limit
 
 
-def _finding(evidence: Evidence, index: int, factor: float, grounds: str) -> Finding:
+def _finding(evidence: Evidence, index: int, factor: float, what: str, grounds: str) -> Finding:
+    limit = evidence.thresholds.growth
     return Finding(
         kind="exploding" if factor > 1 else "vanishing",
         where=(evidence.calls[index].name,),
-        evidence=grounds,
+        evidence=(
+            grounds.format(what=what, factor=factor) + f" (limits 1/{limit:g} and {limit:g})"
+        ),
         consequence=_GROWS,
         remedy=redraw(evidence, index),
-        numbers={"factor": factor, "limit": evidence.thresholds.growth},
+        numbers={"factor": factor, "limit": limit},
     )
 
 
