@@ -477,3 +477,27 @@ def test_a_normalization_takes_away_what_is_above_its_own_epsilon(epsilon, found
     x = layers.GlobalAveragePooling2D()(x)
     report = ki.audit(keras.Model(inputs, layers.Dense(3)(x)))
     assert [finding.kind for finding in report.findings] == found
+
+
+class Untraceable(keras.Model):
+    """Two layers whose order no symbolic run shows."""
+
+    def __init__(self, initializer):
+        super().__init__()
+        self.one = layers.Dense(16, kernel_initializer=initializer)
+        self.other = layers.Dense(16, kernel_initializer=initializer)
+
+    def call(self, x):
+        return self.other(ops.tanh(self.one(ops.convert_to_tensor(np.asarray(x)))))
+
+
+@pytest.mark.parametrize(
+    ("initializer", "ok"),
+    [("identity", True), (keras.initializers.HeNormal(seed=3), False)],
+)
+def test_identities_are_no_seed_used_twice_where_the_wiring_is_not_known(initializer, ok):
+    model = Untraceable(initializer)
+    model(np.ones((1, 16), "float32"))
+    report = ki.audit(model)
+    assert "equal weights" in {f.kind for f in (*report.findings, *report.remarks)}
+    assert report.ok == ok, str(report)
