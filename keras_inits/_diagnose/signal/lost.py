@@ -11,6 +11,7 @@ from keras_inits._reporting import Finding
 
 Found = Iterator[tuple[int | None, Finding]]
 
+_ROUNDING = 1e-5  # of a gradient that reaches equal tokens in another order of sums
 _MOST_TRIED = 4  # layers, each of which costs a pass
 _STUCK = "No weight before it ever moves"
 
@@ -89,7 +90,7 @@ def _is_excused(
         or _innocent(evidence, takers[0])
         or _is_unread(evidence, index, learns)
         or _waits_for_partner(evidence, index)
-        or _comes_with_the_first_step(evidence, index)
+        or _comes_with_the_first_step(evidence, index, takers[0])
         or _is_dropped(evidence, index, takers[0])
     )
 
@@ -214,14 +215,18 @@ def _waits_for_partner(evidence: Evidence, index: int) -> bool:
     return bool(evidence.own_weights(other))
 
 
-def _comes_with_the_first_step(evidence: Evidence, index: int) -> bool:
+def _comes_with_the_first_step(evidence: Evidence, index: int, taker: int) -> bool:
     """Returns whether a call gets a gradient once the weights that start at 0 have moved.
 
     So do the queries of an attention between learned tokens that all start at 0, and as one.
     """
     after = evidence.after_zeros
-    same = after is not None and len(after.calls) == len(evidence.calls)
-    return after is not None and same and _alive(after, index)
+    if after is None or len(after.calls) != len(evidence.calls):
+        return False
+    own, behind = after.calls[index].gradient, after.calls[taker].gradient
+    if own is None or behind is None:
+        return False
+    return own.second_moment > _ROUNDING**2 * behind.second_moment
 
 
 def _is_dropped(evidence: Evidence, index: int, taker: int) -> bool:
