@@ -14,6 +14,7 @@ KEEP_UNITS = frozenset(
      Kind.RESHAPING, Kind.PADDING, Kind.UPSAMPLING, Kind.IDENTITY, Kind.ROTATION, Kind.POOLING,
      Kind.CONCATENATION, Kind.SUM, Kind.PRODUCT, Kind.PREPROCESSING, Kind.INPUT}
 )  # fmt: skip
+_SCALED = frozenset({Kind.NORMALIZATION, Kind.SCALING})
 _BENDING = frozenset({Kind.ACTIVATION, Kind.ELEMENTWISE, Kind.PRODUCT})
 
 
@@ -122,7 +123,7 @@ class _Walk:
             # A mean over the units treats them alike; over places at which they lie, too.
             yield Meeting("unknown" if laid_out else "merging")
             return
-        if call.kind in (Kind.NORMALIZATION, Kind.SCALING) and call.weights:
+        if call.kind in _SCALED and call.weights:
             yield Meeting("factor", call.weights)
         if call.kind is Kind.NOISE:
             yield Meeting("noise")
@@ -143,7 +144,7 @@ class _Walk:
         """Returns the kernels that make some signals; `""` for an input of the model."""
         found: list[str] = []
         for source in sources:
-            behind = self._graph.behind(source, lambda c: c.is_map or bool(c.weights))
+            behind = self._graph.behind(source, _makes)
             paths = [path for i in behind for path in self._graph.calls[i].weights]
             found += paths or [""]
         return tuple(dict.fromkeys(found))
@@ -160,6 +161,11 @@ class _Walk:
             source, lambda c: c.is_map or c.activation.lower() == "softmax" or c.type == "Softmax"
         )
         return bool(behind) and not any(self._graph.calls[i].is_map for i in behind)
+
+
+def _makes(call: Call) -> bool:
+    """Returns whether a call makes units of its own: no normalization, which keeps them."""
+    return call.is_map or (bool(call.weights) and call.kind not in _SCALED)
 
 
 def _taking_input(call: Call) -> tuple[str, ...]:

@@ -70,11 +70,12 @@ def _parting(wiring: Wiring | None, kernels: Kernels, paths: Sequence[str]) -> s
     """
     if all(_differs_elsewhere(kernels, one, other) for one, other in _pairs(kernels.at(paths))):
         return "the other kernels of their cells differ and part them at the first step"
+    selects = all(map(_is_selection, kernels.at(paths)))
     if wiring is None:
-        return ""
+        # An identity is chosen, not drawn; a seed that was used twice shows in what is drawn.
+        return "each hands its inputs on; whether they read other signals is not known" * selects
     if _places_part(wiring, paths):
         return "their places in the attention part them at the first step"
-    selects = all(map(_is_selection, kernels.at(paths)))
     calls = [
         (a, b) for one, other in _pairs(paths) for a in wiring.of(one) for b in wiring.of(other)
     ]

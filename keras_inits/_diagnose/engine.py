@@ -210,14 +210,18 @@ class _Passes:
             jacobian=jacobian,
             made_from=seen.made_from,
             # Of a `train_step` it is not known what is left out of the gradient on purpose.
-            again=None if self.own_step else functools.partial(self._objective, batch, seen.loss),
+            again=None if self.own_step else functools.partial(self._once_more, batch, seen.loss),
+            gradients=seen.gradients,
         )
 
-    def _objective(self, batch: Batch, loss: float | None) -> float:
-        """Returns the loss of one more pass, or without one the sum of the outputs' squares."""
+    def _once_more(self, batch: Batch, loss: float | None) -> Evidence:
+        """Returns the evidence of one more pass, without targets where the first had no loss.
+
+        Statistics and random generators are as they were before the first, weights as they are.
+        """
+        self.state.restore(but=self.model.trainable_weights)
         batch = batch if loss is not None else replace(batch, y=None)
-        seen = self.run(batch, np.random.default_rng(self.options.seed))
-        return sum(seen.outputs) if seen.loss is None else seen.loss
+        return self.evidence(batch, self.run(batch, np.random.default_rng(self.options.seed)), None)
 
     def again(self, batch: Batch, x: Any) -> Evidence:
         """Returns the evidence of the first pass, with `x` for the inputs of the batch."""

@@ -74,7 +74,16 @@ def residual(blocks, *, end="he_normal", inside="he_normal", normalized=False, r
     return keras.Model(inputs, layers.Dense(3)(x))
 
 
+def scored(x, initializer):
+    values = layers.BatchNormalization()(layers.Dense(32, kernel_initializer=initializer)(x))
+    moved = values + layers.Dense(32, **ZEROS)(x)
+    return layers.Dense(2)(layers.Dense(32, "softmax", **ZEROS)(x) * moved)
+
+
 SOUND = {
+    "zeros that score what a normalization hands on": lambda: net(
+        (16,), lambda x: scored(x, "he_normal")
+    ),
     "pixel shuffle by ops, at the end": lambda: net((8, 8, 16), lambda x: shuffle(icnr()(x))),
     "pixel shuffle by ops, to one channel, before a kernel": lambda: net(
         (8, 8, 16), lambda x: layers.Conv2D(3, 3)(shuffle(icnr(4)(x)))
@@ -312,6 +321,10 @@ FAULTY = {
             shape=(8,),
         ),
     ),
+    "zeros that score units that are alike behind a normalization": (
+        "constant kernel",
+        lambda: net((16,), lambda x: scored(x, "ones")),
+    ),
     "units that are summed": (
         "constant kernel",
         lambda: net((8,), lambda x: ops.sum(ops.tanh(layers.Dense(32, **ONES)(x)), -1)),
@@ -464,3 +477,27 @@ def test_a_normalization_takes_away_what_is_above_its_own_epsilon(epsilon, found
     x = layers.GlobalAveragePooling2D()(x)
     report = ki.audit(keras.Model(inputs, layers.Dense(3)(x)))
     assert [finding.kind for finding in report.findings] == found
+
+
+class Untraceable(keras.Model):
+    """Two layers whose order no symbolic run shows."""
+
+    def __init__(self, initializer):
+        super().__init__()
+        self.one = layers.Dense(16, kernel_initializer=initializer)
+        self.other = layers.Dense(16, kernel_initializer=initializer)
+
+    def call(self, x):
+        return self.other(ops.tanh(self.one(ops.convert_to_tensor(np.asarray(x)))))
+
+
+@pytest.mark.parametrize(
+    ("initializer", "ok"),
+    [("identity", True), (keras.initializers.HeNormal(seed=3), False)],
+)
+def test_identities_are_no_seed_used_twice_where_the_wiring_is_not_known(initializer, ok):
+    model = Untraceable(initializer)
+    model(np.ones((1, 16), "float32"))
+    report = ki.audit(model)
+    assert "equal weights" in {f.kind for f in (*report.findings, *report.remarks)}
+    assert report.ok == ok, str(report)

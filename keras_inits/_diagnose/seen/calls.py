@@ -103,6 +103,8 @@ class Call:
         given_anew: whether the size of its first input does not follow from that of the calls
             before it: codes of a codebook, signs, a straight-through estimate.
         made_anew: whether that is so of its output, by what it does inside.
+        is_learned: whether its output was seen to be computed from nothing that it was given, as
+            that of a class token.
     """
 
     name: str
@@ -123,6 +125,7 @@ class Call:
     steps: list[float] = field(default_factory=list)
     given_anew: bool = False
     made_anew: bool = False
+    is_learned: bool = False
 
     @property
     def before(self) -> tuple[int, ...]:

@@ -41,6 +41,8 @@ _BENDS = {
 }
 # Floating in and floating out, and a derivative that is 0 or None.
 _FLAT = frozenset({"Round", "Rint", "Sign", "Floor", "Ceil", "FloorDiv", "StopGradient"})
+# What they make is known before there are values: nothing of the signal is in it.
+_OF_SHAPES = frozenset({"Shape", "ShapeN", "Size", "Rank"})
 # One of their inputs may be silent, and the others still go through.
 _JOINS = frozenset({"AddV2", "Add", "AddN", "Sub", "Maximum", "Minimum"})
 
@@ -76,6 +78,11 @@ class Origins:
         """Returns a tensor's origins; none where it was computed from weights or constants."""
         return self._of(tensor)[0]
 
+    def is_learned(self, tensor: Any) -> bool:
+        """Returns whether a tensor was seen to be computed from weights and constants alone."""
+        reference, origins, *_ = self._known.get(id(tensor), (None, _NOWHERE))
+        return reference is not None and reference() is tensor and not origins
+
     def needs(self, tensor: Any) -> int:
         """Returns the calls without which nothing reaches a tensor, as bits."""
         return self._of(tensor)[1]
@@ -91,7 +98,9 @@ class Origins:
     def pass_on(self, name: str, inputs: Sequence[Any], outputs: Sequence[Any]) -> frozenset[int]:
         """Takes note of what an operation made, and returns its origins."""
         found = [known for tensor in inputs if (known := self._of(tensor))[0]]
-        if not found:
+        if not found or name in _OF_SHAPES:
+            for tensor in filter(backend.is_floating, outputs):
+                self.set(tensor, _NOWHERE, 0)
             return _NOWHERE
         origins, needs, number = found[0]
         for more, needed, other in found[1:]:

@@ -198,6 +198,7 @@ class Recorder(Silencer):
             structure=structure,
             given_anew=bool(real) and self.origins.cut(real[0][0]) > 0,
             made_anew=self.origins.cut(tensor) > frame.cuts,
+            is_learned=bool(given) and self.origins.is_learned(tensor),
         )
 
     def _statistics_of(self, tensor: Any, source: int) -> TensorStatistics:

@@ -35,9 +35,12 @@ class State:
             if id(variable) not in self._values:
                 self._values[id(variable)] = (variable, backend.held(variable))
 
-    def restore(self) -> None:
-        """Puts all values back that have changed."""
+    def restore(self, but: Iterable[Any] = ()) -> None:
+        """Puts all values back that have changed, but those of some variables."""
+        left = {id(variable) for variable in but}
         for variable, value in self._values.values():
+            if id(variable) in left:
+                continue
             before, now = backend.array(value), backend.array(backend.current(variable))
             if not np.shares_memory(now, before) and now.tobytes() != before.tobytes():
                 variable.assign(value)

@@ -1,11 +1,12 @@
 """What a verdict is judged from."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import keras
+from keras import ops
 
 from keras_inits._diagnose.seen import picture
 from keras_inits._diagnose.seen.calls import Call, Cut
@@ -18,6 +19,8 @@ from keras_inits._reporting import Finding
 
 # What a check yields: the index of a call, None where no layer is to blame, and what is wrong.
 Found = Iterator[tuple[int | None, Finding]]
+
+_STEP = 0.01  # of the entry that moves most
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,9 @@ class Evidence:
         outputs: second moments of the model's outputs.
         jacobian: of outputs by inputs; None where there is none.
         made_from: the calls that the outputs were computed from.
-        again: does the pass once more, with the weights as they are by then, and returns the loss,
-            or without one the sum of `outputs`; None where that cannot be done.
+        again: does the pass once more, with the weights as they are by then; None where that
+            cannot be done.
+        gradients: of the trainable weights, by `id`; absent where nothing came back.
     """
 
     model: keras.Model
@@ -53,7 +57,46 @@ class Evidence:
     outputs: Sequence[float] = ()
     jacobian: JacobianReport | None = None
     made_from: frozenset[int] = frozenset()
-    again: Callable[[], float] | None = None
+    again: Callable[[], "Evidence"] | None = None
+    gradients: Mapping[int, Any] = field(default_factory=dict)
+
+    @property
+    def objective(self) -> float:
+        """The loss, or without one the sum of the second moments of the outputs."""
+        return sum(self.outputs) if self.loss is None else self.loss
+
+    def with_weights(self, values: Sequence[tuple[Any, Any]]) -> "Evidence":
+        """Returns one more pass with other values of some weights, which are put back."""
+        assert self.again is not None
+        kept = [(weight, ops.copy(weight.value)) for weight, _ in values]
+        try:
+            for weight, value in values:
+                weight.assign(value)
+            return self.again()
+        finally:
+            for weight, value in kept:
+                weight.assign(value)
+
+    def without(self, index: int) -> "Evidence":
+        """Returns one more pass with other values of a call's weights."""
+        weights = self.calls[index].layer.trainable_weights
+        return self.with_weights([(w, 0.5 * w.value + 0.1) for w in weights])
+
+    @cached_property
+    def after_zeros(self) -> "Evidence | None":
+        """One more pass, after a small step of all weights that are 0; None where none is to move.
+
+        So much of what a first step changes is no matter of its size.
+        """
+        zeros = [
+            (weight, gradient)
+            for weight in self.model.trainable_weights
+            if (gradient := self.gradients.get(id(weight))) is not None
+            and self.weights[id(weight)].norm == 0 < self.weights[id(weight)].gradient_norm
+        ]
+        if self.again is None or not zeros:
+            return None
+        return self.with_weights([(w, -_STEP * g / ops.max(ops.abs(g))) for w, g in zeros])
 
     @cached_property
     def around(self) -> list[bool]:

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 
 from keras_inits._diagnose.seen.calls import Call, Cut
+from keras_inits._diagnose.seen.statistics import WeightReport
 from keras_inits._diagnose.signal.evidence import Evidence, Found
 from keras_inits._diagnose.signal.remedies import reference
 from keras_inits._diagnose.signal.stuck import scales_of, waits_for_partner
 from keras_inits._reporting import Finding
 
+_ROUNDING = 1e-5  # of a gradient that reaches equal tokens in another order of sums
 STUCK = "No weight before it ever moves"
 
 
@@ -85,7 +87,37 @@ def _is_excused(
         or _innocent(evidence, takers[0])
         or _is_unread(evidence, index, learns)
         or waits_for_partner(evidence, index)
+        or _comes_with_the_first_step(evidence, index, takers[0])
+        or _is_dropped(evidence, index, takers[0])
     )
+
+
+def _comes_with_the_first_step(evidence: Evidence, index: int, taker: int) -> bool:
+    """Returns whether a call gets a gradient once the weights that start at 0 have moved.
+
+    So do the queries of an attention between learned tokens that all start at 0, and as one.
+    """
+    after = evidence.after_zeros
+    if after is None or len(after.calls) != len(evidence.calls):
+        return False
+    own, behind = after.calls[index].gradient, after.calls[taker].gradient
+    if own is None or behind is None:
+        return False
+    return own.second_moment > _ROUNDING**2 * behind.second_moment
+
+
+def _is_dropped(evidence: Evidence, index: int, taker: int) -> bool:
+    """Returns whether what a call changes of its taker's output is left out of the model's outputs.
+
+    So are the outputs at the places of a context behind the last block: queries, and their
+    normalization, are computed for them and play no part.
+    """
+    if evidence.again is None or not evidence.own_weights(index):
+        return False
+    before, after = evidence.again(), evidence.without(index)
+    if before.objective != after.objective or before.objective != evidence.again().objective:
+        return False
+    return before.calls[taker].output.second_moment != after.calls[taker].output.second_moment
 
 
 def _taught_otherwise(evidence: Evidence, index: int) -> bool:
@@ -156,8 +188,18 @@ def _own_gradient_is_zero(evidence: Evidence, index: int) -> bool:
         return False
     if any(abs(weight.gradient_norm) > 0 for weight in weights):
         return False
+    if _still_together(evidence, index):
+        return True
     # Nor does anything come back from it: else the weights are unused, not cut off.
     return not any(evidence.is_alive(source) for source in call.before)
+
+
+def _still_together(evidence: Evidence, index: int) -> list[WeightReport]:
+    """Returns the kernels of a call if they are several, all are 0, and get a gradient of 0."""
+    own = evidence.calls[index].layer.trainable_weights
+    kernels = [evidence.weights[id(w)] for w in own if len(w.shape) > 1]
+    still = all(kernel.norm == kernel.gradient_norm == 0 for kernel in kernels)
+    return kernels if still and len(kernels) > 1 else []
 
 
 def _any_gradient(call: Call) -> bool:
@@ -223,15 +265,25 @@ def _inside(evidence: Evidence, index: int) -> Finding:
     one = call.output.units == 1 and _is_softmax(call.layer)
     expression = reference(evidence.model, call)
     before = " and to what precedes it" if call.before else ""
+    still = _still_together(evidence, index)
+    names = ", ".join(weight.path.split("/")[-1] for weight in still)
+    drawn = {**{weight.path: "initkit_xavier" for weight in still}, "*": None}
     return Finding(
         kind="no gradient",
         where=(call.name,),
         evidence=(
             f"a gradient comes to its output, and 0 to its weights{before}"
             + (": softmax over one unit is 1 for every input" if one else "")
+            + (f": {names} are 0, the gradient of each because of the others" if still else "")
         ),
         consequence="Neither its weights nor those before it ever move",
-        remedy=f"{expression}.activation = keras.activations.sigmoid" if one and expression else "",
+        remedy=(
+            f"{expression}.activation = keras.activations.sigmoid"
+            if one and expression
+            else f"keras_inits.initialize(model, overrides={drawn})"
+            if still
+            else ""
+        ),
         numbers={"gradient": 0.0},
     )
 

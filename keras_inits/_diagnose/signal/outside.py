@@ -1,7 +1,5 @@
 """Values that leave the backend inside a model: the gradient stays behind."""
 
-from keras import ops
-
 from keras_inits._diagnose.seen.calls import UNKNOWN
 from keras_inits._diagnose.signal.evidence import Evidence, Found
 from keras_inits._diagnose.signal.lost import STUCK, is_taught_elsewhere
@@ -27,11 +25,11 @@ def check(evidence: Evidence) -> Found:
     ]
     if evidence.again is None or not unused or not any(used):
         return
-    loss = evidence.again()
-    if loss != evidence.again():  # noise
+    loss = evidence.again().objective
+    if loss != evidence.again().objective:  # noise
         return
     for index in unused[: -_MOST_TRIED - 1 : -1]:
-        if _loss_without(evidence, index) != loss:
+        if evidence.without(index).objective != loss:
             yield index, _left_behind(evidence, index)
             return
 
@@ -40,20 +38,6 @@ def _unmoved(evidence: Evidence, index: int) -> bool:
     """Returns whether a call has weights and no gradient comes to any, by its states either."""
     own = evidence.own_weights(index)
     return bool(own) and not any(weight.gradient_norm > 0 for weight in own)
-
-
-def _loss_without(evidence: Evidence, index: int) -> float:
-    """Returns the loss with other values of a call's weights."""
-    assert evidence.again is not None
-    weights = evidence.calls[index].layer.trainable_weights
-    kept = [ops.copy(weight.value) for weight in weights]
-    try:
-        for weight in weights:
-            weight.assign(0.5 * weight.value + 0.1)
-        return evidence.again()
-    finally:
-        for weight, value in zip(weights, kept, strict=True):
-            weight.assign(value)
 
 
 def _left_behind(evidence: Evidence, index: int) -> Finding:

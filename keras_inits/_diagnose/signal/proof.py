@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from keras_inits._diagnose.seen.state import State
+from keras_inits._diagnose.signal import sizes
 from keras_inits._diagnose.signal.evidence import Evidence
 from keras_inits._finding_kinds import FindingKind
 from keras_inits._reporting import Finding, alike
@@ -19,6 +20,7 @@ _SHARES: Mapping[FindingKind, str] = {
     "saturated": "saturated",
     "rank-collapsed": "correlation",
 }
+_OVER_TIME = "gradient at the first step over the last"
 # A remedy of these changes values alone, which are put back. Others are not tried.
 _VALUES = ("keras_inits.initialize(", ".assign(", "x = ")
 
@@ -83,7 +85,7 @@ def _proof(
     gone = not any(f.kind == kind and set(f.where) & set(group[0].where) for f in left)
     new = [f for f in left if f.kind not in {g.kind for g in group} and f.kind == "not finite"]
     name, first, second = _measured(group[0], before, after)
-    better = not new and (gone or _improved(name, first, second))
+    better = not new and (_improved(name, first, second, gone) if name else gone)
     text = "confirmed" if better else "not confirmed"
     how = f"{name} {first:.2g} -> {second:.2g}" if name else "the finding is gone" if gone else ""
     numbers = {"confirmed": float(better)}
@@ -104,10 +106,12 @@ def _measured(finding: Finding, before: Evidence, after: Evidence) -> tuple[str,
     figures = {
         "output rms": [_output(e) for e in (before, after)],
         "gradient ratio": [_gradient_ratio(e) for e in (before, after)],
-        "gradient at the first step over the last": [
-            _steps(e, finding.where[0]) for e in (before, after)
-        ],
+        _OVER_TIME: [_steps(e, finding.where[0]) for e in (before, after)],
     }
+    if "factor" in finding.numbers:  # of a path: that of the whole net may be fair
+        what = next(each for each in sizes.FOLLOWED if each in finding.evidence)
+        places = [sizes.factor(e, finding.where[0], what) for e in (before, after)]
+        figures[f"{what} at {finding.where[0]}"] = places
     # What was furthest from 1 says most.
     known = {n: v for n, v in figures.items() if all(0 < each < math.inf for each in v)}
     if not known:
@@ -116,12 +120,18 @@ def _measured(finding: Finding, before: Evidence, after: Evidence) -> tuple[str,
     return name, known[name][0], known[name][1]
 
 
-def _improved(name: str, before: float, after: float) -> bool:
-    """Returns whether half of what is wrong is gone: of a share, or of the decades off 1."""
-    if not name or math.isnan(before) or math.isnan(after):
+def _improved(name: str, before: float, after: float, gone: bool) -> bool:
+    """Returns whether half of what is wrong is gone: of a share, or of the decades off 1.
+
+    Or whether a finding is gone with half as much again of what is left, such as of living units: a
+    share just below its limit is no better than one just above it.
+    """
+    if math.isnan(before) or math.isnan(after):
         return False
     if name in _SHARES.values():
-        return after <= before / 2
+        return after <= before / 2 or (gone and 1 - after >= 1.5 * (1 - before))
+    if name == _OVER_TIME and before > 1:  # through bounded cells it fades, however drawn
+        return after <= math.sqrt(before)
     return before > 0 < after and abs(math.log(after)) <= abs(math.log(before)) / 2
 
 

@@ -1,7 +1,7 @@
 """Signals and gradients that grow or shrink from layer to layer."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from keras_inits._diagnose.seen.calls import UNKNOWN, Call
@@ -13,6 +13,8 @@ from keras_inits._reporting import Finding
 
 # By call on the way, what it multiplies a size by: per entry, and by length.
 _Path = dict[int, tuple[float, float]]
+# Of each judged call: its index, by how much a size changed, and words for that.
+_Sizes = Iterator[tuple[int, float, str]]
 _GROWS = "One learning rate does not fit the layers on both sides"
 
 
@@ -26,17 +28,32 @@ def vanishing(evidence: Evidence) -> Found:
     return (pair for pair in _all(evidence) if pair[1].kind == "vanishing")
 
 
+def factor(evidence: Evidence, name: str, what: str) -> float:
+    """Returns by how much a size changed up to a call, or at it where that is far too much.
+
+    Args:
+        evidence: of the pass.
+        name: of the call.
+        what: one of `FOLLOWED`.
+    """
+    every = _FOLLOWERS[what](evidence)
+    return next((each for i, each, _ in every if evidence.calls[i].name == name), math.nan)
+
+
 def _all(evidence: Evidence) -> Found:
-    yield from _signal(evidence)
-    yield from _gradient(evidence)
+    limit = evidence.thresholds.growth
+    for what, follow in _FOLLOWERS.items():
+        for index, total, grounds in follow(evidence):
+            if _far(total, limit):
+                yield index, _finding(evidence, index, total, what, grounds)
 
 
-def _signal(evidence: Evidence) -> Found:
+def _signal(evidence: Evidence) -> _Sizes:
     calls = evidence.calls
 
     def ratio(index: int) -> float:
         call = calls[index]
-        if call.inputs is None:
+        if call.inputs is None or call.is_learned:
             return math.nan
         factor, size = _root(call.output, call.inputs, "second_moment"), call.output.std
         # By what differs: a sigmoid of next to nothing is one half.
@@ -49,10 +66,10 @@ def _signal(evidence: Evidence) -> Found:
     def before(index: int) -> Sequence[int]:
         return () if calls[index].given_anew else calls[index].before
 
-    return _Drift(evidence, range(len(calls)), before, ratio, "the signal", anew=True).found()
+    return _Drift(evidence, range(len(calls)), before, ratio, anew=True).sizes()
 
 
-def _gradient(evidence: Evidence) -> Found:
+def _gradient(evidence: Evidence) -> _Sizes:
     calls = evidence.calls
 
     def alone(source: int) -> bool:
@@ -82,8 +99,11 @@ def _gradient(evidence: Evidence) -> Found:
         return factor * back if back < 1 else _restored(factor, back)
 
     order = range(len(calls) - 1, -1, -1)
-    what = "the length of the gradient"
-    return _Drift(evidence, order, after, ratio, what).found()
+    return _Drift(evidence, order, after, ratio).sizes()
+
+
+_FOLLOWERS = {"the signal": _signal, "the length of the gradient": _gradient}
+FOLLOWED = tuple(_FOLLOWERS)
 
 
 def _width(call: Call) -> float:
@@ -139,7 +159,6 @@ class _Drift:
         order: of the calls, such that `before` is known of each.
         before: the calls that a call takes the signal, or the gradient, from.
         ratio: by how much a call multiplies it; NaN where that is not known.
-        what: is followed, for the evidence.
         anew: whether it begins anew behind a quantizer, whose codes have sizes of their own. A
             straight-through estimate hands the gradient on as it is. So does the signal of layers
             that were frozen matter, where it is far off, and no gradient does.
@@ -149,13 +168,11 @@ class _Drift:
     order: Sequence[int]
     before: Callable[[int], Sequence[int]]
     ratio: Callable[[int], float]
-    what: str
     anew: bool = False
 
-    def found(self) -> Found:
-        """Yields the calls that multiply the size, and those where it has drifted away."""
+    def sizes(self) -> _Sizes:
+        """Yields the calls that multiply the size, and what has become of it at the others."""
         evidence, limit = self.evidence, self.evidence.thresholds.growth
-        limits = f"(limits 1/{limit:g} and {limit:g})"
         paths: list[_Path] = [{}] * len(evidence.calls)
         for index in self.order:
             if is_a(evidence.calls[index].layer, Kind.NORMALIZATION):
@@ -167,8 +184,7 @@ class _Drift:
             factor = _product({index: ratios})
             if _far(factor, limit):
                 if not evidence.is_normalized(index):
-                    grounds = f"it multiplies {self.what} by {factor:.2g} {limits}"
-                    yield index, _finding(evidence, index, factor, grounds)
+                    yield index, factor, "it multiplies {what} by {factor:.2g}"
                 continue
             if evidence.around[index]:
                 continue
@@ -176,9 +192,7 @@ class _Drift:
             if _far(_product(path), limit):  # what a normalization takes away does not count
                 path = {i: each for i, each in path.items() if not evidence.is_normalized(i)}
             paths[index], total = path, _product(path)
-            if _far(total, limit):
-                grounds = f"{self.what} is {total:.2g} times what it was where its path began"
-                yield index, _finding(evidence, index, total, f"{grounds} {limits}")
+            yield index, total, "{what} is {factor:.2g} times what it was where its path began"
 
     def _path_before(self, index: int, paths: Sequence[_Path]) -> _Path:
         """Returns the path to a call on which the size drifts least; none where it begins anew."""
@@ -221,14 +235,17 @@ def _far(factor: float, limit: float) -> bool:
     return not 1 / limit <= factor <= limit
 
 
-def _finding(evidence: Evidence, index: int, factor: float, grounds: str) -> Finding:
+def _finding(evidence: Evidence, index: int, factor: float, what: str, grounds: str) -> Finding:
+    limit = evidence.thresholds.growth
     return Finding(
         kind="exploding" if factor > 1 else "vanishing",
         where=(evidence.calls[index].name,),
-        evidence=grounds,
+        evidence=(
+            grounds.format(what=what, factor=factor) + f" (limits 1/{limit:g} and {limit:g})"
+        ),
         consequence=_GROWS,
         remedy=redraw(evidence, index),
-        numbers={"factor": factor, "limit": evidence.thresholds.growth},
+        numbers={"factor": factor, "limit": limit},
     )
 
 

@@ -96,8 +96,8 @@ def _dead_by_operations(evidence: Evidence, index: int) -> float:
 def _dead_limit(call: Call, limit: float) -> float:
     """Returns the share of dead units that is more than chance.
 
-    Of samples that are alike half of the units are 0 for all at once, give or take: the binomial
-    deviation, of which three happen once in 700 layers.
+    Of samples that are alike, and of a single one, half of the units are 0 for all at once, give or
+    take: the binomial deviation, of which three happen once in 700 layers.
     """
     if not _given_alike(call):
         return limit
@@ -106,7 +106,8 @@ def _dead_limit(call: Call, limit: float) -> float:
 
 
 def _given_alike(call: Call) -> bool:
-    return call.inputs is not None and call.inputs.correlation > 0.9
+    given = call.inputs
+    return given is not None and (given.correlation > 0.9 or math.prod(given.shape) == given.units)
 
 
 def saturated(evidence: Evidence) -> Found:
@@ -175,7 +176,7 @@ def alike(evidence: Evidence) -> Found:
     """Yields the layers from which on samples can hardly be told apart."""
     limit = evidence.thresholds.correlation
     for index, call in enumerate(evidence.calls):
-        if call.composite or not _has_signal(call) or call.inputs is None:
+        if call.composite or not _has_signal(call) or call.inputs is None or call.is_learned:
             continue
         if not is_judged(call.layer) or call.output.units < evidence.thresholds.units:
             continue
