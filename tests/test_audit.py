@@ -110,6 +110,16 @@ def test_one_seed_is_a_fault_only_where_units_come_out_alike():
     assert found == {32: (["one seed"], []), 16: ([], ["one seed"])}
 
 
+def test_a_kernel_that_repeats_another_in_a_corner_is_no_fault():
+    scheme = keras.initializers.HeNormal(seed=1)
+    x = inputs = keras.Input((8, 8, 32))
+    for taps in (1, 3):
+        x = layers.Conv2D(32, taps, padding="same", kernel_initializer=scheme)(x)
+    report = ki.audit(keras.Model(inputs, x))
+    assert report.ok, report
+    assert [f.kind for f in report.remarks] == ["one seed"]
+
+
 def test_keys_that_equal_values_are_no_fault_and_queries_that_equal_keys_are():
     x = inputs = keras.Input((8, 32))
     parts = [layers.Dense(32, use_bias=False) for _ in range(4)]

@@ -178,8 +178,11 @@ def one_stream(kernels: Sequence[Kernel], wiring: Wiring | None) -> Iterator[Jud
 
 
 def _is_aligned(one: Kernel, other: Kernel) -> bool:
-    """Returns whether two kernels of different shapes have the same numbers at the same places."""
-    if other.values.shape == one.values.shape:
+    """Returns whether two kernels of different shapes have the same numbers at the same places.
+
+    Where one has more taps than the other, a corner of it repeats the other, at another place.
+    """
+    if other.values.shape == one.values.shape or _taps(one) != _taps(other):
         return False
     sizes = zip(one.geometry.matrix_shape, other.geometry.matrix_shape, strict=True)
     common = tuple(slice(min(pair)) for pair in sizes)
@@ -191,6 +194,13 @@ def _is_aligned(one: Kernel, other: Kernel) -> bool:
     chance = max(_ALIKE, 4 / math.sqrt(mine.size))
     share = mine.size / min(one.values.size, other.values.size)
     return bool(np.corrcoef(mine, theirs)[0, 1] * share > chance)
+
+
+def _taps(kernel: Kernel) -> list[int]:
+    """Returns the sizes of the axes that are neither inputs nor outputs, nor count maps."""
+    geometry = kernel.geometry
+    others = {*geometry.input_axes, *geometry.output_axes, *geometry.batch_axes}
+    return [n for axis, n in enumerate(geometry.shape) if axis not in others]
 
 
 def _meet(wiring: Wiring, one: Kernel, other: Kernel) -> bool:
