@@ -70,6 +70,21 @@ class Case:
         outputs = keras.tree.flatten(self.copy.outputs(x, training=training))
         return [np.asarray(ops.convert_to_numpy(output), np.float64) for output in outputs]
 
+    def uncut(self, copy: Copy, x: Any, y: Any) -> float:
+        """Returns the cross-entropy of the logits behind the output; 0 where it is not known.
+
+        From softmax and sigmoid Keras computes it by their logits on TensorFlow alone. Elsewhere it
+        cuts probabilities off at 1e-7, and no loss is above 16.1, however far off the logits are.
+        """
+        if len(self.parts) != 1 or self.outputs != 1 or self.sample_weight is not None:
+            return 0.0
+        _, end, kind = self.parts[0]
+        if kind.from_logits or end.activation not in ("softmax", "sigmoid"):
+            return 0.0
+        made = backend.with_logits(lambda: copy.outputs(x, training=True))
+        loss = getattr(keras.losses, kind.class_name)(from_logits=True)
+        return float(ops.convert_to_numpy(loss(keras.tree.flatten(y)[0], made[0])))
+
     @functools.cached_property
     def picture(self) -> Wiring | None:
         """How the model is wired; None where that cannot be traced."""

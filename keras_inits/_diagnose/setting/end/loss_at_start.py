@@ -4,8 +4,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_inits._diagnose.backends import backend
-from keras_inits._diagnose.setting.case import Case
 from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE
 from keras_inits._diagnose.setting.target.guess import even_guess, terms
 from keras_inits._diagnose.setting.trials import weighing
@@ -46,11 +44,12 @@ def check(tries: Tries) -> list[Finding]:
     classes = losses <= {*BINARY, *CATEGORICAL, *SPARSE}
     wide = bool(tries.longer) and not classes and _wide(tries)
     high = bool(tries.best) and own.start - own.penalties[0] > NEAR_GUESS * (tries.best or 0.0)
+    case.copy.reset()
     found = start_finding(
         own,
         tries.best,
         own.penalties[0],
-        uncut=_uncut(case) if high and classes else 0.0,
+        uncut=case.uncut(case.copy, case.x, case.y) if high and classes else 0.0,
         limit=CROSS_ENTROPY if classes else WIDE**2 if wide else DISTANCE,
         layers=_large(case.model),
         even=None if None in even else float(sum(value or 0.0 for value in even)),
@@ -64,23 +63,6 @@ def check(tries: Tries) -> list[Finding]:
         return []
     other = tries.redrawn(tries.longer)
     return [found] if weighing.clearly_lower(other, longer) else []
-
-
-def _uncut(case: Case) -> float:
-    """Returns the cross-entropy of the logits behind an output; 0 where it is not known.
-
-    From softmax and sigmoid Keras computes it by their logits on TensorFlow alone. Elsewhere it
-    cuts probabilities off at 1e-7, and no loss is above 16.1, however far off the logits are.
-    """
-    if len(case.parts) != 1 or case.outputs != 1 or case.sample_weight is not None:
-        return 0.0
-    _, end, kind = case.parts[0]
-    if kind.from_logits or end.activation not in ("softmax", "sigmoid"):
-        return 0.0
-    case.copy.reset()
-    made = backend.with_logits(lambda: case.copy.outputs(case.x, training=True))
-    loss = getattr(keras.losses, kind.class_name)(from_logits=True)
-    return float(ops.convert_to_numpy(loss(keras.tree.flatten(case.y)[0], made[0])))
 
 
 def _large(model: keras.Model) -> tuple[str, ...]:

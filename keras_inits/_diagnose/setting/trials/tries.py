@@ -82,7 +82,12 @@ class Tries:
         given = keras.tree.map_structure(
             lambda t: None if t is None else t[:FEW], (case.x, case.y, case.sample_weight)
         )
-        return lambda rate: self.attempt(rate, *given, steps=FEW_STEPS, copy=copy)
+
+        def few(rate: float) -> Trial:
+            made = self.attempt(rate, *given, steps=FEW_STEPS, copy=copy)
+            return replace(made, end=max(made.end, case.uncut(copy, *given[:2])))
+
+        return few
 
     @property
     def is_large(self) -> bool:
