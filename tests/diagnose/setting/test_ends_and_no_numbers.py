@@ -140,3 +140,15 @@ def test_logits_that_no_weights_make_differ_are_found(temperature, head, found):
     told = [f for f in keras_inits.diagnose(model, x, kinds).findings if "differ" in f.numbers]
     assert len(told) == found
     assert not told or told[0].numbers["least"] > 0.9 * np.log(20)
+
+
+def test_logits_of_weights_that_a_decay_makes_small_have_no_bound():
+    keras.utils.set_random_seed(0)
+    x = np.random.default_rng(0).normal(size=(256, 20)).astype("float32")
+    model = keras.Sequential(
+        [keras.Input((20,)), layers.Dense(64, "relu"), layers.Dense(4, "softmax")]
+    )
+    heavy = keras.optimizers.AdamW(0.001, weight_decay=100.0)
+    model.compile(heavy, "sparse_categorical_crossentropy")
+    told = keras_inits.diagnose(model, x, x[:, :4].argmax(1)).findings
+    assert [f.kind for f in told] == ["regularization"]

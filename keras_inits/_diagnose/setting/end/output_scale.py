@@ -12,6 +12,7 @@ from keras import ops
 from keras_inits._diagnose.backends import backend
 from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE, End
 from keras_inits._diagnose.setting.remedies import on_activation
+from keras_inits._diagnose.setting.trials.steps import norm
 from keras_inits._diagnose.setting.trials.tries import UNTAUGHT, Tries
 from keras_inits._keras_internals import all_layers
 from keras_inits._reporting import Finding
@@ -71,8 +72,9 @@ def check(tries: Tries) -> list[Finding]:
 def _bounded(tries: Tries, end: End) -> list[Finding]:
     """Returns the finding that the logits of classes differ too little, however large weights are.
 
-    After a longer trial, of all weights times `LARGER`. The logits of K classes that differ by d at
-    most have a cross-entropy of log(1 + (K - 1) exp(-d)) at least.
+    After a longer trial, of all weights times `LARGER`, or of those at the start if it shrank them.
+    The logits of K classes that differ by d at most have a cross-entropy of
+    log(1 + (K - 1) exp(-d)) at least.
     """
     case, guess = tries.case, tries.untaught
     if end.units < 2 or case.parts[0][2].name in BINARY or not guess:
@@ -80,8 +82,8 @@ def _bounded(tries: Tries, end: End) -> list[Finding]:
     longer = tries.attempt(tries.rate.value, steps=tries.longer)  # leaves the copies at its end
     if longer.end < HARDLY_TAUGHT * guess:
         return []
-    for shadow in case.copy.shadows:
-        larger = shadow * LARGER
+    for shadow, start in zip(case.copy.shadows, case.copy.trained, strict=True):
+        larger = LARGER * max(shadow, start, key=norm)  # a decay makes them small
         shadow.assign(shadow.constraint(larger) if shadow.constraint else larger)
     differ = float(np.ptp(_logits(tries, end), axis=1).max())
     case.copy.reset()
@@ -92,8 +94,9 @@ def _bounded(tries: Tries, end: End) -> list[Finding]:
         on_activation(
             evidence=(
                 f"the logits of a sample differ by {differ:.3g} at most, with all weights "
-                f"{LARGER:g} times as large as after {tries.longer} steps on a copy: with "
-                f"{end.units} classes the loss is {least:.4g} at least, that of a guess {guess:.4g}"
+                f"{LARGER:g} times as large as before or after {tries.longer} steps on a copy: "
+                f"with {end.units} classes the loss is {least:.4g} at least, that of a guess "
+                f"{guess:.4g}"
             ),
             consequence="All classes stay about equally probable, whatever is learned",
             remedy=(
