@@ -96,6 +96,8 @@ WRONG = {
     "dead": "dying",
     "saturated": "saturated",
 }
+# Of `nets_by_layer.NETS` some: all of them take JAX twenty minutes and 4 GB to compile.
+COMPARED = ("dense", "depthwise", "gates", "attention")
 # Keras itself computes something else: on JAX a gradient goes back through the normalization of the
 # kernel, which other backends assign, and torch cannot take one of what was assigned. A sigmoid of
 # less than the smallest normal number is 0 on TensorFlow and JAX, and not on torch.
@@ -113,8 +115,8 @@ def without_decades(report):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", [on("jax"), on("torch")])
-def test_figures_of_every_kind_of_layer_are_those_of_tensorflow(backend, tmp_path):
-    names = nets_by_layer.NETS
+def test_figures_of_kinds_of_layers_are_those_of_tensorflow(backend, tmp_path):
+    names = COMPARED
     here = json.loads(json.dumps(nets_on_backends.found(tmp_path, *names)))
     assert {name: report["verdict"] for name, report in here.items()} == {
         name: WRONG.get(name, "healthy") for name in names
