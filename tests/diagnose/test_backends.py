@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 
-import nets_by_layer
 import nets_on_backends
 import pytest
 
