@@ -275,9 +275,9 @@ NETS: dict[str, Callable] = {
     ),
     "shared": _functional("numbers", _shared, "lion"),
     "nested": _functional("numbers", _nested, keras.optimizers.Adam(0.01, clipnorm=1.0)),
-    "residual": _functional("images", _residual),
+    "skip": _functional("images", _residual),
     "multiplied": _functional("numbers", _gates, keras.optimizers.SGD(300.0)),
-    "dead": _sequential(
+    "dead units": _sequential(
         "numbers",
         _of(layers.Dense, 16, "relu", bias_initializer=keras.initializers.Constant(-9.0)),
         _of(layers.Dense, 16, "relu"),

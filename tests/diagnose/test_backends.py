@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 
+import nets_by_layer
 import nets_on_backends
 import pytest
 
@@ -92,15 +93,15 @@ WRONG = {
     "dense": "learning rate too low",
     "spectral": "learning rate too low",
     "multiplied": "learning rate too high",
-    "dead": "dying",
+    "dead units": "dying",
     "saturated": "saturated",
 }
-# Of `nets_by_layer.NETS` some: all of them take JAX twenty minutes and 4 GB to compile.
-COMPARED = ("dense", "depthwise", "gates", "attention")
+PARTS = 4  # each in a process of its own: JAX keeps what it compiled
 # Keras itself computes something else: on JAX a gradient goes back through the normalization of the
 # kernel, which other backends assign, and torch cannot take one of what was assigned. A sigmoid of
-# less than the smallest normal number is 0 on TensorFlow and JAX, and not on torch.
-OTHERWISE = {("jax", "spectral"), ("torch", "spectral"), ("torch", "saturated")}
+# less than the smallest normal number is 0 on TensorFlow and JAX, and not on torch; the alignment
+# of gradients behind such is rounding (0.00531 on TensorFlow, 0.00536 on JAX).
+OTHERWISE = {(backend, net) for backend in ("jax", "torch") for net in ("spectral", "saturated")}
 HALF = 0.02  # half floats have three digits, and the first steps add up what differs
 ROUNDING = 1e-6  # of the largest gradient of a net: a smaller one may be 0 but for rounding
 
@@ -113,9 +114,10 @@ def without_decades(report):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("backend", [on("jax"), on("torch")])
-def test_figures_of_kinds_of_layers_are_those_of_tensorflow(backend, tmp_path):
-    names = COMPARED
+def test_figures_of_every_kind_of_layer_are_those_of_tensorflow(backend, part, tmp_path):
+    names = [*nets_by_layer.NETS][part::PARTS]
     here = json.loads(json.dumps(nets_on_backends.found(tmp_path, *names)))
     assert {name: report["verdict"] for name, report in here.items()} == {
         name: WRONG.get(name, "healthy") for name in names
