@@ -70,7 +70,7 @@ def _collapsing(tries: Tries, best: float) -> list[Finding]:
     own = tries.own_longer
     if not rates.collapsed(own) or not own.penalties[0] > best:
         return []
-    other = tries.attempt(own.rate, steps=tries.longer, copy=tries.new_copy(weakened=WEAKENED))
+    other = tries.longer_with(weakened=WEAKENED)
     if rates.collapsed(other) or not other.of_data <= HALF * best:
         return []
     names = _penalized(tries.case.model)

@@ -33,9 +33,7 @@ def check(tries: Tries) -> list[Finding]:
             return [_of_normalizations(tries, normalizations, other)]
     if layers and left >= STILL and _still(tries):
         kernels = [w for layer in layers for w in layer.weights if len(w.shape) > 1]
-        other = tries.attempt(
-            tries.rate.value, steps=tries.longer, copy=tries.new_copy(thawed=kernels)
-        )
+        other = tries.longer_with(thawed=kernels)
         if other.end <= TAUGHT * tries.untaught:
             return [_of_layers(tries, layers, other)]
     return []

@@ -44,12 +44,15 @@ def check(tries: Tries) -> list[Finding]:
     classes = losses <= {*BINARY, *CATEGORICAL, *SPARSE}
     wide = bool(tries.longer) and not classes and _wide(tries)
     high = bool(tries.best) and own.start - own.penalties[0] > NEAR_GUESS * (tries.best or 0.0)
-    case.copy.reset()
+    uncut = 0.0
+    if high and classes:
+        case.copy.reset()
+        uncut = case.uncut(case.copy, case.x, case.y)
     found = start_finding(
         own,
         tries.best,
         own.penalties[0],
-        uncut=case.uncut(case.copy, case.x, case.y) if high and classes else 0.0,
+        uncut=uncut,
         limit=CROSS_ENTROPY if classes else WIDE**2 if wide else DISTANCE,
         layers=_large(case.model),
         even=None if None in even else float(sum(value or 0.0 for value in even)),
