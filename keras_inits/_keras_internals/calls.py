@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 import keras
 
@@ -151,7 +152,8 @@ def functions_traced_anew() -> Iterator[None]:
 
     A function keeps the graph of its first call for all later ones, those of `fit` too. It would
     hold what a hook did to the layers inside, such as noise that it left out, and tensors that
-    stood in the place of variables. Functions have no public copy. Tried with TensorFlow 2.21.
+    stood in the place of variables. Those that went through `keeping_graph` keep their graphs.
+    Functions have no public copy. Tried with TensorFlow 2.21.
     """
     if keras.backend.backend() != "tensorflow":
         yield
@@ -164,11 +166,18 @@ def functions_traced_anew() -> Iterator[None]:
         yield
 
 
+def keeping_graph(function: _T) -> _T:
+    """Lets a `tf.function` that no layer holds keep its graph where others are traced anew."""
+    _graphs_kept.add(function)
+    return function
+
+
 _anew: ContextVar[bool] = ContextVar("keras_inits_traced_anew", default=False)
+_graphs_kept: WeakSet[Any] = WeakSet()
 
 
 def _traced_anew(plain: Any, function: Any, /, *args: Any, **kwargs: Any) -> Any:
-    if _anew.get():
+    if _anew.get() and function not in _graphs_kept:
         function = function._clone(None)
         function._omit_frequent_tracing_warning = True  # which is about the user's own calls
     return plain(function, *args, **kwargs)

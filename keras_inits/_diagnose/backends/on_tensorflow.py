@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from keras_inits._diagnose.backends.base import Backend, Measured, See, Tape
 from keras_inits._keras_internals import (
     copy_tensor_notes,
+    keeping_graph,
     logits_of,
     operation_callbacks,
     set_logits,
@@ -171,7 +172,7 @@ class TensorFlow(Backend):
     ) -> Callable[..., Any]:
         if eagerly:
             return function
-        graph: Callable[..., Any] = tf.function(function, reduce_retracing=True)
+        graph: Callable[..., Any] = keeping_graph(tf.function(function, reduce_retracing=True))
         return graph
 
     # --- reductions ----------------------------------------------------------------------------

@@ -8,6 +8,8 @@ import pytest
 from keras import layers, ops
 
 import keras_inits
+from keras_inits._diagnose.seen.objective import objective
+from keras_inits._diagnose.seen.watching import watching
 from keras_inits._diagnose.setting import by_steps
 from keras_inits._diagnose.setting.between import hidden, noise
 from keras_inits._diagnose.setting.end import asked, linearity, own_loss
@@ -17,7 +19,7 @@ from keras_inits._diagnose.setting.rate.schedules import Rate
 from keras_inits._diagnose.setting.run import examine
 from keras_inits._diagnose.setting.target import sample_weights
 from keras_inits._diagnose.setting.trials import weighing
-from keras_inits._diagnose.setting.trials.steps import Trial
+from keras_inits._diagnose.setting.trials.steps import Copy, Trial
 from keras_inits._reporting import Finding
 
 RNG = np.random.default_rng(4)
@@ -296,3 +298,28 @@ def test_softmax_inside_of_a_recurrent_layer_is_a_finding_and_no_error():
     x = RNG.normal(size=(32, 5, 2)).astype("float32")
     kinds = [f.kind for f in keras_inits.diagnose(model, x, x[:, -1, :1]).findings]
     assert "hidden activation" in kinds
+
+
+class _Counted(layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+
+    def call(self, x):
+        self.calls += 1
+        return x
+
+
+class _Passes:
+    def run(self, original, layer, args, kwargs):
+        return original(layer, *args, **kwargs)
+
+
+def test_a_trial_of_many_steps_traces_a_step_once_under_a_watcher_too():
+    counted = _Counted()
+    model = keras.Sequential([keras.Input((6,)), counted, layers.Dense(3, "softmax")])
+    model.compile("sgd", SPARSE)
+    with watching(_Passes()):
+        copy, before = Copy(model, objective(model, None)), counted.calls
+        copy.trial(X, CLASSES, model.optimizer, 0.1, steps=20)
+    assert 0 < counted.calls - before < 20
