@@ -186,10 +186,7 @@ class Population(ABC):
     def restore(self, values: Sequence[NDArray[Any]]) -> None:
         """Restores what `values` returned."""
         left = iter(values)
-        self._restore(
-            # NumPy's files know no bfloat16 and bring back its bits without a name
-            [[next(left).view(now.dtype) for now in group] for group in self._values()]
-        )
+        self._restore([[next(left).astype(now.dtype) for now in group] for group in self._values()])
 
     def weights(self) -> list[tuple[NDArray[Any], ...]]:
         """Returns of each model what its `get_weights` would give."""
