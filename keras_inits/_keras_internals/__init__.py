@@ -24,6 +24,7 @@ from keras_inits._keras_internals.models import (
     operation_callbacks,
     variable_index,
 )
+from keras_inits._keras_internals.names import made_up_name
 from keras_inits._keras_internals.strings import (
     enter_strings,
     refuse_strings_in_keras_2,
@@ -54,6 +55,7 @@ __all__ = [
     "holding",
     "jit_by_default",
     "logits_of",
+    "made_up_name",
     "mask_of",
     "of_keras",
     "operation_callbacks",
