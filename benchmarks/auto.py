@@ -16,6 +16,8 @@ With `--kept FILE` what has been measured is kept there, and a second call goes 
 """
 
 import argparse
+import functools
+import itertools
 import time
 from pathlib import Path
 
@@ -88,18 +90,20 @@ def ways():
     return {**found, "auto": by_auto}
 
 
-def drawing(model, way):
-    """Returns what sets a model for a seed; `auto` reads its graph once.
+def measured(kept, key, seeds, model, way, figure):
+    """Returns `figure(seed)` of a model set by a way, for all seeds, or the text of an error.
 
-    After that the layers have its schemes, and draw by them the weights that `auto` would.
+    `auto` reads the graph once: after that the layers have its schemes, and draw by them the
+    weights that `auto` would. A model is for one way, since schemes stay with layers.
     """
     calls = []
 
-    def draw(seed):
+    def measure(seed):
         (by_defaults if calls and way is by_auto else way)(model, seed)
         calls.append(seed)
+        return figure(seed)
 
-    return draw
+    return kept.of_seeds(key, seeds, measure)
 
 
 def residual_net(blocks, relu):
@@ -124,6 +128,10 @@ def rms(tensor):
     return float(np.sqrt(np.mean(np.square(tensor, dtype="float64"))))
 
 
+def std(tensor):
+    return float(np.std(np.asarray(tensor, "float64")))
+
+
 def print_header(first, names):
     print("|".join(["", f" {first} ", *(f" {name} " for name in names), ""]))
     print("|---" * (1 + len(names)) + "|")
@@ -137,49 +145,38 @@ def residual(seeds, kept, found):
     data = np.random.default_rng(0).normal(size=(64, 64)).astype("float32")
     found = {name: way for name, way in found.items() if name != "He"}
     print_header("blocks", found)
-    for blocks in BLOCKS:
-        for relu in (False, True):
-            cells = []
-            for name, way in found.items():
-                model = residual_net(blocks, relu)  # a new one: schemes stay with layers
-                draw = drawing(model, way)
-
-                def measure(seed, model=model, draw=draw):
-                    draw(seed)
-                    return float(np.std(np.asarray(model(data), "float64")))
-
-                stds = kept.of_seeds(("residual", blocks, relu, name), seeds, measure)
-                if not isinstance(stds, str):
-                    stds = _spread(stds)
-                cells.append(stds)
-            print_row(f"{blocks}{', ReLU behind the sum' * relu}", cells)
+    for blocks, relu in itertools.product(BLOCKS, (False, True)):
+        cells = []
+        for name, way in found.items():
+            model = residual_net(blocks, relu)
+            key = ("residual", blocks, relu, name)
+            stds = measured(kept, key, seeds, model, way, lambda _, model=model: std(model(data)))
+            cells.append(stds if isinstance(stds, str) else _spread(stds))
+        print_row(f"{blocks}{', ReLU behind the sum' * relu}", cells)
 
 
 def diagnosed(seeds, kept, found):
     data = np.random.default_rng(0).normal(size=(64, 64)).astype("float32")
     print_header("blocks", ["findings", "places", "output", "with the remedy"])
-    for blocks in BLOCKS:
-        for relu in (False, True):
-            model = residual_net(blocks, relu)
-
-            def measure(seed, model=model):
-                by_he(model, seed)
-                return _remedied(model, data)
-
-            made = kept.of_seeds(("diagnosed", blocks, relu), seeds, measure)
-            kinds, places = (sorted({words for seed in made for words in seed[i]}) for i in (0, 1))
-            outputs = [_spread([seed[i] for seed in made]) for i in (2, 3)]
-            name = f"{blocks}{', ReLU behind the sum' * relu}"
-            print_row(name, [", ".join(kinds), "; ".join(places), *outputs])
+    for blocks, relu in itertools.product(BLOCKS, (False, True)):
+        model = residual_net(blocks, relu)
+        key = ("diagnosed", blocks, relu)
+        made = measured(
+            kept, key, seeds, model, by_he, lambda _, model=model: _remedied(model, data)
+        )
+        kinds, places = (sorted({words for seed in made for words in seed[i]}) for i in (0, 1))
+        outputs = [_spread([seed[i] for seed in made]) for i in (2, 3)]
+        name = f"{blocks}{', ReLU behind the sum' * relu}"
+        print_row(name, [", ".join(kinds), "; ".join(places), *outputs])
 
 
 def _remedied(model, data):
     """Returns the findings of a model, their places, and its output before and after a remedy."""
-    before = float(np.std(np.asarray(model(data), "float64")))
+    before = std(model(data))
     findings = keras_inits.diagnose(model, data).findings
     for finding in findings[:1]:
         exec(finding.remedy, {"keras_inits": keras_inits, "model": model})
-    after = float(np.std(np.asarray(model(data), "float64")))
+    after = std(model(data))
     kinds = [finding.kind for finding in findings]
     return kinds, [" to ".join(finding.where[:2]) for finding in findings], before, after
 
@@ -195,20 +192,17 @@ def plain(seeds, kept, found):
         cells = []
         for label, way in found.items():
             model = plain_net(name)
-            draw = drawing(model, way)
-
-            def measure(seed, model=model, draw=draw):
-                draw(seed)
-                return _ends(model, data, seed)
-
-            ends = kept.of_seeds(("plain", name, label), seeds, measure)
-            if not isinstance(ends, str):
-                with np.errstate(divide="ignore"):
-                    worst = np.exp(np.abs(np.log(ends)).max())
-                signal, gradient = np.median(ends, axis=0)
-                ends = f"{signal:.2g}, {gradient:.2g}; {worst:.2g}"
-            cells.append(ends)
+            figures = functools.partial(_ends, model, data)
+            ends = measured(kept, ("plain", name, label), seeds, model, way, figures)
+            cells.append(ends if isinstance(ends, str) else _ends_text(ends))
         print_row(name, cells)
+
+
+def _ends_text(ends):
+    with np.errstate(divide="ignore"):
+        worst = np.exp(np.abs(np.log(ends)).max())
+    signal, gradient = np.median(ends, axis=0)
+    return f"{signal:.2g}, {gradient:.2g}; {worst:.2g}"
 
 
 def _ends(model, data, seed):

@@ -68,6 +68,20 @@ def first_over_last(model, x, y):
     return float(tf.norm(first) / tf.norm(last))
 
 
+def accuracies(model, rates, train, test):
+    """Yields the test accuracy after an epoch at each rate, from the weights of the model."""
+    weights = model.get_weights()
+    for rate in rates:
+        model.set_weights(weights)
+        model.compile(
+            keras.optimizers.SGD(rate, momentum=0.9),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=["accuracy"],
+        )
+        model.fit(*train, batch_size=BATCH, verbose=0, shuffle=False)
+        yield model.evaluate(*test, batch_size=500, verbose=0)[1]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--layers", type=int, default=24)
@@ -90,17 +104,7 @@ def main():
             for seed in range(given.seeds):
                 start(model, seed)
                 ratios.append(first_over_last(model, x[:256], y[:256]))
-                kept, found = model.get_weights(), []
-                for rate in given.rates:
-                    model.set_weights(kept)
-                    model.compile(
-                        keras.optimizers.SGD(rate, momentum=0.9),
-                        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-                        metrics=["accuracy"],
-                    )
-                    model.fit(x, y, batch_size=BATCH, verbose=0, shuffle=False)
-                    found.append(model.evaluate(tx, ty, batch_size=500, verbose=0)[1])
-                best.append(max(found))
+                best.append(max(accuracies(model, given.rates, (x, y), (tx, ty))))
             words = [f"{np.median(v):.3g} ({min(v):.3g}, {max(v):.3g})" for v in (ratios, best)]
             print(f"| {given.layers} x {activation}, {name} | {' | '.join(words)} |", flush=True)
 

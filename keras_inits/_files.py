@@ -105,10 +105,19 @@ def read_json(path: Path) -> Any:
 
 
 def write_arrays(path: Path, *arrays: Any, **named: Any) -> None:
-    """Writes arrays to an `.npz` file, whole; those without a name become `arr_0`, `arr_1`, ..."""
+    """Writes arrays to an `.npz` file, whole; those without a name become `arr_0`, `arr_1`, ...
+
+    Arrays of bfloat16, which NumPy's files do not know, become float32, which holds all of them.
+    """
     buffer = io.BytesIO()
-    np.savez(buffer, *arrays, **named)
+    known = {name: _known_to_numpy(array) for name, array in named.items()}
+    np.savez(buffer, *map(_known_to_numpy, arrays), **known)
     write_whole(path, buffer.getvalue())
+
+
+def _known_to_numpy(array: Any) -> Any:
+    extended = isinstance(array, np.ndarray) and array.dtype.kind == "V"
+    return array.astype("float32") if extended else array
 
 
 def read_arrays(path: Path) -> dict[str, Any]:

@@ -389,3 +389,10 @@ def test_a_registered_geometry_that_returns_something_else_is_named():
     layer.build((None, 4))
     with pytest.raises(ValueError, match=r"geometry registered for Wrong.*Received: 'zeros'"):
         keras_inits.initialize(layer)
+
+
+def test_geometry_of_a_bias_that_is_not_there_says_so():
+    layer = layers.Dense(3, use_bias=False)
+    layer.build((None, 2))
+    with pytest.raises(TypeError, match=r"`weight` must be a variable of the layer.*NoneType"):
+        keras_inits.geometry(layer, layer.bias)

@@ -1,30 +1,14 @@
 """How much memory a saved model says that it takes, before anything of it is made."""
 
 import math
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 import h5py
 
-_ASSUMED_MEMORY = 8 * 2**30  # where the system reports none
 # Arguments whose product is the number of a layer's units, by any class of Keras.
 _UNITS = ("units", "filters", "output_dim", "value_dim", "num_heads")
-
-
-def free_memory() -> int:
-    """Returns the bytes of memory that can still be had, swap not counted."""
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except (OSError, ValueError, IndexError):
-        pass
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return _ASSUMED_MEMORY
 
 
 def from_config(config: Any) -> int:

@@ -16,7 +16,8 @@ from typing import Any
 import h5py
 import keras
 
-from keras_inits._cli.declared_size import free_memory, from_config, from_hdf5
+from keras_inits._cli.declared_size import from_config, from_hdf5
+from keras_inits._compare.memory import free_memory
 from keras_inits._errors import InputError
 from keras_inits._reporting import plain_text
 

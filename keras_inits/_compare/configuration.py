@@ -1,12 +1,13 @@
 """Configurations of Keras objects, made comparable between processes."""
 
-import re
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
+
+from keras_inits._keras_internals import made_up_name
 
 # Whose configurations say all that their objects do.
 _COMPLETE = ("keras", "keras_inits", "builtins")
@@ -45,12 +46,12 @@ def normalized(config: Any) -> Any:
     for node in _nodes(config):
         inner = node.get("config")
         name = inner.get("name") if isinstance(inner, Mapping) else None
-        if isinstance(name, str) and name not in names:
-            base = re.sub(r"_\d+$", "", name)
-            made_up = base.removeprefix("forward_").removeprefix("backward_")
-            if made_up.replace("_", "") == str(node["class_name"]).lower().replace("_", ""):
-                names[name] = f"{base}#{count[base]}"
-                count[base] += 1
+        if not isinstance(name, str) or name in names:
+            continue
+        if found := made_up_name(name, str(node["class_name"])):
+            base, _ = found
+            names[name] = f"{base}#{count[base]}"
+            count[base] += 1
 
     def rename(value: Any) -> Any:
         if isinstance(value, Mapping):

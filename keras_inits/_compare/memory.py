@@ -1,6 +1,7 @@
 """How many models fit into memory side by side."""
 
 import os
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -38,12 +39,21 @@ def members_in_memory(plan: Plan, model: keras.Model, memory: float | None = Non
     return max(1, int(memory // (width * max(training, evaluation, 1))))
 
 
-def free_memory() -> float:
-    """Returns the bytes of free memory, as far as the system reports them."""
+def free_memory() -> int:
+    """Returns the bytes of memory that can still be had without swap; all of it on other systems.
+
+    Linux counts what its caches of files would give back.
+    """
     try:
-        return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (ValueError, OSError, AttributeError):
-        return float(ASSUMED_MEMORY)
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError, IndexError):
+        pass
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return ASSUMED_MEMORY
 
 
 def _numbers_out(layer: keras.Layer) -> int:

@@ -133,18 +133,11 @@ def _assign(variables: Sequence[Any], values: Sequence[Any]) -> None:
 
 def _restore(model: keras.Model, state: EpochState) -> History | None:
     """Restores what is kept and returns the history; None if nothing that fits is kept."""
-    if (kept := state.load()) is None:
+    moving = _moving(model)
+    if (kept := state.load([tuple(v.shape) for v in moving])) is None:
         return None
     values, histories = kept
-    moving = [(v, keras.ops.convert_to_numpy(v)) for v in _moving(model)]
-    expected = [(now.shape, now.dtype.itemsize) for _, now in moving]
-    if [(v.shape, v.dtype.itemsize) for v in values] != expected:  # that of a population
-        return None
-    # NumPy's files know no bfloat16 and bring back its bits without a name
-    _assign(
-        [v for v, _ in moving],
-        [value.view(now.dtype) for value, (_, now) in zip(values, moving, strict=True)],
-    )
+    _assign(moving, values)
     return histories[0]
 
 

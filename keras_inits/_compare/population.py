@@ -88,12 +88,9 @@ def _extend(histories: Sequence[Any], measured: Sequence[Any]) -> None:
 
 def _restore(parts: Sequence[Population], state: EpochState) -> list[Any] | None:
     """Restores what is kept and returns the histories; None if nothing that fits is kept."""
-    if (kept := state.load()) is None:
+    if (kept := state.load([v.shape for part in parts for v in part.values()])) is None:
         return None
     values, histories = kept
-    expected = [(v.shape, v.dtype.itemsize) for part in parts for v in part.values()]
-    if [(v.shape, v.dtype.itemsize) for v in values] != expected:  # of another number of threads
-        return None
     for part in parts:
         part.restore([values.pop(0) for _ in part.values()])
     return histories

@@ -3,11 +3,11 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 from numpy.typing import NDArray
 
 from keras_inits._compare.plan import Member, Run
@@ -43,8 +43,14 @@ class EpochState:
         """Keeps the values of the variables and what each model has measured so far."""
         write_arrays(self._file, *values, histories=json.dumps(histories))
 
-    def load(self) -> tuple[list[NDArray[Any]], list[History]] | None:
-        """Returns values and histories; None where nothing is kept.
+    def load(
+        self, shapes: Sequence[tuple[int, ...]]
+    ) -> tuple[list[NDArray[Any]], list[History]] | None:
+        """Returns values and histories; None where nothing is kept, or other variables are.
+
+        Args:
+            shapes: of the variables. Those of a population have other shapes than those of a run
+                of `fit`, or of another number of threads.
 
         Raises:
             InputError: a damaged file.
@@ -61,13 +67,12 @@ class EpochState:
                 raise ValueError("the histories are those of other runs")
         except _DAMAGE as error:
             raise damaged(self._file, error) from error
-        return values, histories
+        return (values, histories) if [v.shape for v in values] == [*shapes] else None
 
     def save_start(self, label: str, run: int, start: Started) -> None:
         """Keeps what a start made, until the runs are on disk as a whole."""
         cost = json.dumps([start.seconds, start.passes])
-        values = [_known_to_numpy(v) for v in (*start.weights, *(start.states or ()))]
-        write_arrays(self._start_file(label, run), *values, cost=cost)
+        write_arrays(self._start_file(label, run), *start.weights, *(start.states or ()), cost=cost)
 
     def load_start(self, label: str, run: int, model: keras.Model) -> Started | None:
         """Returns what a start made; None where nothing is kept.
@@ -163,9 +168,7 @@ class Store:
                 enough = len(run.history["loss"]) >= epochs and (kept or weights is None)
                 if enough and trainer in ("auto", run.trainer):
                     history = {metric: v[:epochs] for metric, v in run.history.items()}
-                    found[run.scheme, run.seed] = Run(
-                        run.scheme, run.seed, history, run.trainer, run.reason, kept, run.cost
-                    )
+                    found[run.scheme, run.seed] = replace(run, history=history, weights=kept)
         return found
 
     def state(self, members: Sequence[Member], epochs: int) -> EpochState:
@@ -177,8 +180,7 @@ class Store:
         """Keeps the runs of a finished chunk, and discards the state of its epochs."""
         for run in runs:
             if run.weights:
-                kept = [_known_to_numpy(w) for w in run.weights]
-                write_arrays(self._weights_file(run, len(run.history["loss"])), *kept)
+                write_arrays(self._weights_file(run, len(run.history["loss"])), *run.weights)
         # Python's JSON writes and reads NaN and Infinity, which is what a diverged run measured.
         entries = [
             {
@@ -246,11 +248,6 @@ def _run(entry: Mapping[str, Any]) -> Run:
     return Run(
         entry["scheme"], entry["seed"], history, entry["trainer"], entry["reason"], cost=cost
     )
-
-
-def _known_to_numpy(values: NDArray[Any]) -> NDArray[Any]:
-    """Returns values that NumPy's files can hold: they know no bfloat16, whose kind is V."""
-    return np.asarray(values, "float32") if values.dtype.kind == "V" else values
 
 
 def _history(plain: Mapping[str, Any]) -> History:

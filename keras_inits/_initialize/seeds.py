@@ -4,13 +4,13 @@ No two weights of a model share a seed: that two of a million meet has a chance 
 """
 
 import hashlib
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from keras_inits import _checks
+from keras_inits._keras_internals import made_up_name
 from keras_inits._layers import OwnedWeight
 
 _BYTES = 16  # of a derived seed: as many as NumPy's SeedSequence keeps of its entropy
@@ -63,11 +63,9 @@ def _ranked_names(weights: Iterable[OwnedWeight]) -> dict[str, str]:
     layers = {id(layer): layer for owned in weights for layer in (owned.layer, *owned.parents)}
     numbered: dict[str, dict[str, int]] = defaultdict(dict)
     for layer in layers.values():
-        base, number = re.fullmatch(r"(.*?)(?:_(\d+))?", layer.name, re.DOTALL).groups()  # type: ignore[union-attr]
-        # Bidirectional makes its names up from those of the layers that it is given.
-        made_up = base.removeprefix("forward_").removeprefix("backward_").replace("_", "")
-        if made_up == type(layer).__name__.lower().replace("_", ""):
-            numbered[base][layer.name] = int(number or 0)
+        if found := made_up_name(layer.name, type(layer).__name__):
+            base, number = found
+            numbered[base][layer.name] = number
     return {
         name: f"{base}_{rank}"
         for base, numbers in numbered.items()

@@ -25,6 +25,7 @@ from keras_inits._keras_internals.models import (
     operation_callbacks,
     variable_index,
 )
+from keras_inits._keras_internals.names import made_up_name
 from keras_inits._keras_internals.strings import (
     enter_strings,
     refuse_strings_in_keras_2,
@@ -56,6 +57,7 @@ __all__ = [
     "jit_by_default",
     "keeping_graph",
     "logits_of",
+    "made_up_name",
     "mask_of",
     "of_keras",
     "operation_callbacks",

@@ -1,11 +1,13 @@
 """`geometry(layer, weight)`: one function that each kind of layer extends."""
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 
+from keras_inits._checks import instance
 from keras_inits._errors import InputTypeError
 from keras_inits._kernel_geometry import KernelGeometry
 
@@ -48,6 +50,21 @@ class Unknown(LeftAlone):
 Role = KernelGeometry | Default | LeftAlone
 
 
+_Dispatching = TypeVar("_Dispatching", bound=Callable[..., Any])
+
+
+def _of_a_variable(dispatching: _Dispatching) -> _Dispatching:
+    """Returns the function so that it refuses what is no variable, such as a bias of None."""
+
+    @functools.wraps(dispatching)  # `register` too
+    def checked(layer: Any, weight: Any, /) -> Any:
+        instance("weight", weight, keras.Variable, "a variable of the layer")
+        return dispatching(layer, weight)
+
+    return checked  # type: ignore[return-value]
+
+
+@_of_a_variable
 @functools.singledispatch
 def geometry(layer: Any, weight: Any, /) -> Role:
     """Returns the geometry of the kernel `weight` of `layer`, or why it has none.
@@ -68,6 +85,9 @@ def geometry(layer: Any, weight: Any, /) -> Role:
     Returns:
         `KernelGeometry` for a kernel; `Default` for a bias, a scale or a statistic; `LeftAlone`
         for a weight that must keep its value, `Unknown` for one that is not known.
+
+    Raises:
+        InputTypeError: `weight` is no variable: None, say, of a layer without a bias.
 
     >>> layer = keras.layers.LSTM(64)
     >>> layer.build((None, 10, 32))

@@ -71,7 +71,8 @@ class DenoisingAutoencoder(keras.Model):
         level: float,
         seed: int,
     ) -> None:
-        super().__init__(dtype="float32")  # of sums over all inputs a float16 is too narrow
+        # Of sums over all inputs a float16 is too narrow.
+        super().__init__(dtype=keras.backend.result_type(layer.kernel.dtype, "float32"))
         self.kernel = layer.kernel
         if layer.bias is not None:
             self.encoder_bias = layer.bias
@@ -96,18 +97,19 @@ class DenoisingAutoencoder(keras.Model):
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Returns the reconstruction before the decoder's activation."""
         seen = self._noisy(inputs) if training else inputs
-        hidden = self._encoded(seen)
+        kernel = ops.cast(self.kernel, self.compute_dtype)
+        hidden = self._encoded(seen, kernel)
         if not self._is_convolution:
-            decoded = ops.matmul(hidden, ops.transpose(self.kernel))
+            decoded = ops.matmul(hidden, ops.transpose(kernel))
         else:
-            decoded = ops.conv_transpose(hidden, self.kernel, **self._how)
+            decoded = ops.conv_transpose(hidden, kernel, **self._how)
         return decoded + self._placed(self.decoder_bias, len(inputs.shape))
 
-    def _encoded(self, inputs: Any) -> Any:
+    def _encoded(self, inputs: Any, kernel: Any) -> Any:
         if not self._is_convolution:
-            summed = ops.matmul(inputs, self.kernel)
+            summed = ops.matmul(inputs, kernel)
         else:
-            summed = ops.conv(inputs, self.kernel, **self._how)
+            summed = ops.conv(inputs, kernel, **self._how)
         if self._has_bias:
             summed = summed + self._placed(self.encoder_bias, len(inputs.shape))
         return summed if self._activation is None else self._activation(summed)
@@ -115,7 +117,7 @@ class DenoisingAutoencoder(keras.Model):
     def _placed(self, bias: Any, rank: int) -> Any:
         shape = [1] * rank
         shape[self._channel_axis] = -1
-        return ops.reshape(bias, shape)
+        return ops.cast(ops.reshape(bias, shape), self.compute_dtype)
 
     def _noisy(self, inputs: Any) -> Any:
         if self._noise == "normal":
@@ -138,7 +140,7 @@ class DenoisingAutoencoder(keras.Model):
         """Returns the mean squared error of the reconstruction, of clean or of noisy inputs."""
         total = 0.0
         for start in range(0, len(inputs), batch_size):
-            batch = ops.convert_to_tensor(inputs[start : start + batch_size])
+            batch = ops.convert_to_tensor(inputs[start : start + batch_size], self.compute_dtype)
             decoded = self(batch, training=noisy)
             if self._decoder.activation == "sigmoid":
                 decoded = ops.sigmoid(decoded)

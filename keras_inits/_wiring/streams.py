@@ -81,7 +81,7 @@ class _Residual:
     call: int
     fork: int
     shortcut: int
-    others: tuple[int, ...]
+    branches: tuple[int, ...]
 
 
 def find_streams(graph: Graph) -> tuple[tuple[Sum, ...], tuple[Stream, ...]]:
@@ -102,7 +102,7 @@ def find_streams(graph: Graph) -> tuple[tuple[Sum, ...], tuple[Stream, ...]]:
                 call=call,
                 fork=found.fork,
                 shortcut=_branch(graph, found.fork, found.shortcut),
-                branches=tuple(_branch(graph, found.fork, other) for other in found.others),
+                branches=tuple(_branch(graph, found.fork, other) for other in found.branches),
                 stream=stream,
                 place=place,
             )
@@ -135,34 +135,29 @@ def _is_part(graph: Graph, call: Call) -> bool:
 
 def _residuals(graph: Graph) -> Iterator[_Residual]:
     for call in graph.calls:
-        if call.kind is not Kind.SUM or not call.carries:
-            continue
-        if _is_part(graph, call):
+        if call.kind is not Kind.SUM or not call.carries or _is_part(graph, call):
             continue
         operands = tuple(dict.fromkeys(_operands(graph, call)))
         fork = graph.last_common(operands) if len(operands) > 1 else None
         if fork is None:
             continue
-        ways = [graph.between(fork, operand) for operand in operands]
-        kernels = [sum(_is_own(c) for c in way) for way in ways]
-        if kernels.count(min(kernels)) > 1:
+        ways = {operand: graph.between(fork, operand) for operand in operands}
+        kernels = {operand: sum(map(_is_own, way)) for operand, way in ways.items()}
+        shortcut, *others = sorted(operands, key=kernels.__getitem__)
+        least = kernels[shortcut]
+        if kernels[others[0]] == least:
             continue  # branches side by side, or one signal mixed with itself
-        if not all(_on_shortcut(c, min(kernels)) for c in ways[_min(kernels)]):
+        if not all(_on_shortcut(c, least) for c in ways[shortcut]):
             continue
-        if min(kernels) and not all(graph.comes_from(o, fork) for o in operands):
+        if least and not all(graph.comes_from(o, fork) for o in operands):
             continue  # the shift of FiLM, say, which the fork makes for a signal from elsewhere
-        shortcut = _min(kernels)
-        others = tuple(o for i, o in enumerate(operands) if i != shortcut)
-        yield _Residual(call.index, fork, operands[shortcut], others)
+        branches = tuple(o for o in operands if o != shortcut)
+        yield _Residual(call.index, fork, shortcut, branches)
 
 
 def _is_own(call: Call) -> bool:
     """Returns whether a call makes a new signal of what it takes, so that its way is a branch."""
     return call.is_map or call.is_unknown or call.kind in _NEW_SIGNAL
-
-
-def _min(values: list[int]) -> int:
-    return values.index(min(values))
 
 
 def _on_shortcut(call: Call, kernels: int) -> bool:

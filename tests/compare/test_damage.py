@@ -34,7 +34,7 @@ def keep(folder):
 
 def read(folder):
     store = Store(folder, SETTINGS, SCHEMES)
-    return store.load(2, weights=SHAPES), store.state(MEMBERS, 3).load()
+    return store.load(2, weights=SHAPES), store.state(MEMBERS, 3).load([*SHAPES, (2,)])
 
 
 def damages(content, name, random):

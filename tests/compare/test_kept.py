@@ -24,13 +24,14 @@ from keras_inits._compare.store import Store
 def test_a_damaged_epoch_is_reported(tmp_path):
     state = Store(tmp_path, {}, {}).state([("he", 0)], epochs=1)
     state.save([np.ones(3)], [{"loss": [1.0]}])
-    (values,), histories = state.load()
+    (values,), histories = state.load([(3,)])
     np.testing.assert_array_equal(values, np.ones(3))
     assert histories == [{"loss": [1.0]}]
+    assert state.load([(1, 3)]) is None
     (file,) = (tmp_path / "runs").iterdir()
     file.write_bytes(b"half a fi")
     with pytest.raises(ValueError, match=r"is damaged.*Delete it"):
-        state.load()
+        state.load([(3,)])
 
 
 def test_finished_chunks_are_kept_and_not_trained_again(images, options, tmp_path, monkeypatch):

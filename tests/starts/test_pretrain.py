@@ -272,14 +272,20 @@ def test_a_table_of_pandas_is_data_and_causal_padding_is_no_autoencoder():
     assert "causal" in report.rows[0].left_alone
 
 
-def test_a_model_of_mixed_precision_is_trained_in_single_precision():
-    def half():
-        stack = [layers.Dense(5, "sigmoid", dtype="mixed_float16"), layers.Dense(2)]
+@pytest.mark.parametrize("policy", ["mixed_float16", "float16", "bfloat16", "float64"])
+def test_a_model_of_any_precision_is_trained_in_single_precision_or_its_own(policy, tmp_path):
+    if policy == "float64" and keras.backend.backend() == "jax":
+        pytest.skip("JAX has no float64 by default")
+
+    def net():
+        stack = [layers.Dense(5, "sigmoid", dtype=policy), layers.Dense(2)]
         return keras.Sequential([keras.Input(X.shape[1:]), *stack])
 
-    keras.config.set_dtype_policy("mixed_float16")
+    keras.config.set_dtype_policy(policy)
     try:
-        report = run(half(), epochs=2)
+        report = run(net(), epochs=2, out=tmp_path)
+        kept = run(net(), epochs=2, out=tmp_path)
     finally:
         keras.config.set_dtype_policy("float32")
     assert report.rows[0].error < report.rows[0].error_before
+    assert kept.rows[0].error == report.rows[0].error

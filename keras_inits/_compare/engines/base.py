@@ -145,21 +145,23 @@ class Population(ABC):
         ]
         by_weight = zip(*(start.weights for start in starts), strict=True)
         variables = [
-            keras.Variable(np.stack(values, axis), dtype=v.dtype, name=v.name)
-            for values, axis, v in zip(
-                by_weight, self._axes, template.trainable_variables, strict=True
+            self._stacked(v, axis, values)
+            for v, axis, values in zip(
+                template.trainable_variables, self._axes, by_weight, strict=True
             )
         ]
-        for variable, axis, v in zip(
-            variables, self._axes, template.trainable_variables, strict=True
-        ):
-            if v.constraint is not None:  # which the optimizer applies after each step
-                variable.constraint = functools.partial(self._each, v.constraint, axis)
         by_state = zip(*(start.states or [] for start in starts), strict=True)
         optimizer = template.optimizer
         self._optimizer = type(optimizer).from_config(optimizer.get_config())
         self._optimizer.build(variables)
         self._place(variables, [np.stack(values) for values in by_state])
+
+    def _stacked(self, one: keras.Variable, axis: int, values: Sequence[Any]) -> keras.Variable:
+        """Returns a variable of the models' values for `one`, side by side along `axis`."""
+        variable = keras.Variable(np.stack(values, axis), dtype=one.dtype, name=one.name)
+        if one.constraint is not None:  # which the optimizer applies after each step
+            variable.constraint = functools.partial(self._each, one.constraint, axis)
+        return variable
 
     @classmethod
     def part_size(cls, model: keras.Model, members: int, threads: int) -> int:
@@ -186,10 +188,7 @@ class Population(ABC):
     def restore(self, values: Sequence[NDArray[Any]]) -> None:
         """Restores what `values` returned."""
         left = iter(values)
-        self._restore(
-            # NumPy's files know no bfloat16 and bring back its bits without a name
-            [[next(left).view(now.dtype) for now in group] for group in self._values()]
-        )
+        self._restore([[next(left).astype(now.dtype) for now in group] for group in self._values()])
 
     def weights(self) -> list[tuple[NDArray[Any], ...]]:
         """Returns of each model what its `get_weights` would give."""

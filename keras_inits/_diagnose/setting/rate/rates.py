@@ -224,6 +224,9 @@ def too_low(
         best: the loss of the best constant guess. The way down to it says nothing of the input: a
             larger rate must then end clearly below it.
     """
+    factors = _raised_by(own.rate, optimizer)
+    if not factors:
+        return None
     standing = attempt(0.0).end  # the loss changes without a step as well, by what a dropout draws
 
     def fell(trial: Trial) -> float:
@@ -232,46 +235,51 @@ def too_low(
     falls = fell(own) > 1 / FASTER
     if (falls and not own.end >= (best or np.inf)) or fell(own) < -1e-3:
         return None
-    factors = [100_000.0, 10_000.0, 1000.0, LOW]
-    if optimizer in ADAPTIVE:
-        if own.rate > ADAPTIVE_LOW:
-            return None
-        factors = [10_000.0, 1000.0]
-    if optimizer == "Adadelta":
-        if own.rate > ADADELTA_LOW:
-            return None
-        factors = [1000.0]
-    still = fell(own) < FALLS / 40  # half a percent in all the steps
-    stays = fell(own) < STAYS and (optimizer in ADAPTIVE or optimizer == "Adadelta")
+    needed = max(_least_fall(fell(own), optimizer), FASTER * fell(own))
     for factor in factors:
         other = attempt(own.rate * factor)
-        needed = STIRS if stays else FALLS / 4 if still else FALLS
-        enough = fell(other) >= max(needed, FASTER * fell(own))
-        if falls:
-            enough = other.end <= (1 - FALLS) * (best or 0.0)
-        if not enough or collapsed(other):
-            continue
-        # Of each batch by itself: some are harder, and this rate has left all as they were.
-        if any(b > RISES * a for a, b in zip(own.losses, other.losses, strict=False)):
-            continue
-        return Finding(
-            kind="learning rate too low",
-            where=("optimizer",),
-            evidence=(
-                f"in {len(own.losses)} steps at {own.rate:.3g}, on a copy, the loss falls by "
-                f"{max(fell(own), 0):.2g} of itself; at {other.rate:.3g}, {factor:g} times as "
-                f"much, it falls from {other.start:.3g} to {other.end:.3g}"
-            ),
-            consequence="Training takes hundreds of times as long as it must",
-            remedy=(
-                set_rate(other.rate / 10, scheduled)
-                + (', or optimizer="adam"' if optimizer == "SGD" else "")
-            ),
-            numbers={
-                "rate": own.rate,
-                "better": other.rate,
-                "end": own.end,
-                "better_end": other.end,
-            },
-        )
+        below = other.end <= (1 - FALLS) * (best or 0.0)
+        enough = below if falls else fell(other) >= needed
+        if enough and not collapsed(other) and not _throws_a_batch(own, other):
+            return low(own, other, fell(own), optimizer, scheduled)
     return None
+
+
+def _raised_by(rate: float, optimizer: str) -> tuple[float, ...]:
+    """Returns the factors by which a rate that may be too low is raised; none for another."""
+    if optimizer == "Adadelta":
+        return (1000.0,) if rate <= ADADELTA_LOW else ()
+    if optimizer in ADAPTIVE:
+        return (10_000.0, 1000.0) if rate <= ADAPTIVE_LOW else ()
+    return (100_000.0, 10_000.0, 1000.0, LOW)
+
+
+def _least_fall(fell: float, optimizer: str) -> float:
+    """Returns how far the loss must fall at a larger rate, given its fall at the compiled one."""
+    if fell < STAYS and optimizer in (*ADAPTIVE, "Adadelta"):
+        return STIRS
+    return FALLS / 4 if fell < FALLS / 40 else FALLS  # half a percent in all the steps
+
+
+def _throws_a_batch(own: Trial, other: Trial) -> bool:
+    """Returns whether the loss of a batch, some of which are harder, rises at a larger rate."""
+    return any(b > RISES * a for a, b in zip(own.losses, other.losses, strict=False))
+
+
+def low(own: Trial, other: Trial, fell: float, optimizer: str, scheduled: bool) -> Finding:
+    """Returns the finding that a rate is too low, and a far larger one is not."""
+    return Finding(
+        kind="learning rate too low",
+        where=("optimizer",),
+        evidence=(
+            f"in {len(own.losses)} steps at {own.rate:.3g}, on a copy, the loss falls by "
+            f"{max(fell, 0):.2g} of itself; at {other.rate:.3g}, {other.rate / own.rate:g} times "
+            f"as much, it falls from {other.start:.3g} to {other.end:.3g}"
+        ),
+        consequence="Training takes hundreds of times as long as it must",
+        remedy=(
+            set_rate(other.rate / 10, scheduled)
+            + (', or optimizer="adam"' if optimizer == "SGD" else "")
+        ),
+        numbers={"rate": own.rate, "better": other.rate, "end": own.end, "better_end": other.end},
+    )
