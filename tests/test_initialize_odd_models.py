@@ -443,6 +443,36 @@ def test_a_net_that_makes_the_weights_of_another_makes_them_small():
     assert second_moment_out(model, standard(64, 32), standard(64, 8)) < 10
 
 
+@pytest.mark.parametrize("product", ["Dot", "matmul"])
+def test_a_matrix_that_a_net_makes_for_a_set_of_points_is_small(product):
+    """As the T-nets of PointNet."""
+    points, code = keras.Input((50, 32)), keras.Input((64,))
+    made = layers.Reshape((32, 32))(layers.Dense(32 * 32, name="makes")(code))
+    turned = layers.Dot((2, 1))([points, made]) if product == "Dot" else ops.matmul(points, made)
+    found = rows(keras.Model([points, code], layers.Dense(8, "relu", name="reads")(turned)))
+    assert found["makes"].second_moment == pytest.approx(1 / 32, rel=0.01)
+    assert "second moment 2 from 1," in found["reads"].note
+
+
+def test_one_query_for_each_head_is_no_matrix():
+    code, keys = keras.Input((64,)), keras.Input((20, 4, 16))
+    query = layers.Reshape((4, 16))(layers.Dense(64, name="query")(code))
+    scores = ops.einsum("bhe,bthe->bht", query, keys)
+    found = rows(keras.Model([code, keys], layers.Dense(8, name="reads")(scores)))
+    assert found["query"].second_moment == pytest.approx(1)
+
+
+def test_a_kernel_behind_a_maximum_says_what_places_are_taken_to_have_in_common():
+    inputs = keras.Input((128, 16))
+    x = layers.Conv1D(32, 1, activation="relu", name="first")(inputs)
+    head = layers.Dense(3, name="head")(layers.GlobalMaxPooling1D()(x))
+    found = rows(keras.Model(inputs, head))
+    assert "two places are taken to have" in found["head"].note
+    # Of four places the largest is about the same whatever they have in common.
+    few = layers.Dense(3, name="head")(layers.GlobalMaxPooling1D()(x[:, :4]))
+    assert "in common" not in rows(keras.Model(inputs, few))["head"].note
+
+
 def test_kernels_behind_small_rows_say_that_these_have_to_grow():
     inputs = keras.Input((20,), dtype="int32")
     x = layers.Embedding(500, 32, name="table")(inputs)

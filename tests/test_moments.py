@@ -6,7 +6,8 @@ import pytest
 from keras import layers, ops
 
 import keras_inits as ki
-from keras_inits._moments import Signal
+from keras_inits._moments import Signal, normal
+from keras_inits._moments.pooling import extreme_of_places
 
 
 def rms_of_last(model, data, seeds=4):
@@ -98,3 +99,34 @@ def test_a_category_as_one_among_zeros_is_known():
     for row, output in zip(rows, made, strict=True):
         square = np.mean(ops.convert_to_numpy(output) ** 2)
         assert square == pytest.approx(row.second_moment, rel=0.2)
+
+
+_FUNCTIONS = {
+    "linear": lambda z: z,
+    "relu": lambda z: np.maximum(z, 0),
+    "silu": lambda z: z / (1 + np.exp(-z)),
+    "tanh": np.tanh,
+    "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
+}
+
+
+def largest_rms(function, count, alike):
+    """The root mean square of the largest of so many values, of 8,192 draws."""
+    rng = np.random.default_rng(count)
+    common, own = rng.normal(size=(8192, 1)), rng.normal(size=(8192, count))
+    values = function(np.sqrt(alike) * common + np.sqrt(1 - alike) * own)
+    return np.sqrt(np.mean(values.max(axis=1) ** 2))
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize("count", [4, 16, 64, 256])
+@pytest.mark.parametrize("name", _FUNCTIONS)
+def test_the_largest_of_many_places_is_that_of_a_simulation(name, count, alike):
+    function = _FUNCTIONS[name]
+    places = Signal(function(normal(1.0, alike, 3).values))
+    made = np.sqrt(extreme_of_places(places, count, np.max, 7).second_moment)
+    assert made == pytest.approx(largest_rms(function, count, alike), rel=0.06)
+    smallest = extreme_of_places(places.with_values(-places.values), count, np.min, 7)
+    assert np.sqrt(smallest.second_moment) == pytest.approx(made)
+    if alike == 0.9 and count > 4:  # a negative control
+        assert made < 0.94 * largest_rms(function, count, 0.5)

@@ -1,6 +1,7 @@
 """The second moment that each kernel is to give its output: from what follows it."""
 
 import functools
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -194,14 +195,28 @@ def _times(wiring: Wiring, start: Call, following: Following) -> int:
     """
     at = following.between[-1] if following.between else start.index
     for index in wiring.graph.consumers.get(at, ()):
-        call, shapes = wiring.calls[index], wiring.shapes_into(wiring.calls[index])
-        if call.kind is not Kind.CONTRACTION or len(call.signals) != 2 or len(shapes) != 2:
-            continue
-        mine = call.signals.index(at)
-        is_matrix = len(shapes[mine]) > len(shapes[1 - mine])
-        if is_matrix and softmax_behind(wiring.graph, call.signals[1 - mine]) is None:
-            return summed_count(wiring, call) or 1
+        count = _multiplied_by_matrix(wiring, start, wiring.calls[index], at)
+        if count is not None:
+            return count
     return 1
+
+
+def _multiplied_by_matrix(wiring: Wiring, start: Call, call: Call, at: int) -> int | None:
+    """Returns over how many values a product is summed that takes a signal as a matrix; else None.
+
+    A matrix has more axes than what it multiplies, or is made of one vector for each example and
+    leaves more than one value for each sum.
+    """
+    shapes, count = wiring.shapes_into(call), summed_count(wiring, call)
+    if len(call.signals) != 2 or not count:
+        return None
+    mine = call.signals.index(at)
+    if softmax_behind(wiring.graph, call.signals[1 - mine]) is not None:
+        return None
+    matrix, other = shapes[mine], shapes[1 - mine]
+    left = math.prod(call.shape[1:]) * count / math.prod(other[1:])
+    is_matrix = len(matrix) > len(other) or (len(start.shape) == 2 and left > 1)
+    return count if is_matrix else None
 
 
 def _plain_sum(wiring: Wiring, call: Call, following: Following) -> Call | None:

@@ -21,8 +21,8 @@ _OVER_PLACES = frozenset({Kind.POOLING, Kind.CONTRACTION})
 def in_common(carrier: Carrier, call: Call) -> float | None:
     """Returns which share of a signal two places are taken to have in common.
 
-    Only where it matters: places with nothing in common would make what reaches the kernel larger
-    or smaller by a factor of more than 2. Else None.
+    Only where it matters: places with nothing in common, or that are all the same, would make what
+    reaches the kernel larger or smaller by a factor of more than 2. Else None.
     """
     at = call.signals[0] if call.signals else -1
     while at >= 0 and (source := carrier.wiring.calls[at]).kind not in _OVER_PLACES:
@@ -32,12 +32,21 @@ def in_common(carrier: Carrier, call: Call) -> float | None:
     if at < 0:
         return None
     place = carrier.place(source)
-    apart = replace(place, given=tuple(_independent(signal) for signal in place.given))
-    with_, without = (carried(each).second_moment for each in (place, apart))
-    matters = with_ > _FACTOR * without or without > _FACTOR * with_
+    supposed = (
+        place,
+        replace(place, given=tuple(map(_independent, place.given))),
+        replace(place, given=tuple(map(_same, place.given))),
+    )
+    taken, *others = (carried(each).second_moment for each in supposed)
+    matters = max(taken, *others) > _FACTOR * taken or taken > _FACTOR * min(others)
     return place.given[0].alike if matters else None
 
 
 def _independent(signal: Signal) -> Signal:
     """Returns a signal of the same values, whose places have nothing but their mean in common."""
     return signal.with_values(np.random.default_rng(8).permuted(signal.values, axis=1))
+
+
+def _same(signal: Signal) -> Signal:
+    """Returns a signal that is one of its places everywhere."""
+    return signal.with_values(np.broadcast_to(signal.values[:1], signal.values.shape))

@@ -8,11 +8,15 @@ import numpy as np
 
 from keras_inits._moments.place import Place
 from keras_inits._moments.signal import ENTRIES, PLACES, Array, Signal, normal
+from keras_inits._quadrature import normal_maxima, normal_quantiles
 
-_REDUCTIONS = frozenset({"Mean", "Average", "Sum", "Max", "Amax", "Min", "Amin", "Var", "Std"})
+_LARGEST, _SMALLEST = frozenset({"Max", "Amax"}), frozenset({"Min", "Amin"})
+_REDUCTIONS = _LARGEST | _SMALLEST | {"Mean", "Average", "Sum", "Var", "Std"}
 
 # Up to so many features each statistic of them is a random value; of more it hardly varies.
 _GROUP = 16
+
+_GRID, _HALVINGS = 64, 16  # of two normal values, a mean to 1e-2; of a share, to 2e-5
 
 
 def pooled(place: Place) -> Signal | None:
@@ -87,15 +91,45 @@ def over_places(signal: Signal, count: int, function: Any, key: int) -> Signal:
 def extreme_of_places(signal: Signal, count: int, function: Any, key: int) -> Signal:
     """Returns the largest, or the smallest, of `count` places.
 
-    Of more places than the sample has it is taken further out as that of normal values goes, by
-    sqrt(log count).
+    Args:
+        signal: what comes in.
+        count: how many places a window has, of more than the sample has too.
+        function: `np.max` or `np.min`.
+        key: another one draws other places.
     """
-    made = over_places(signal, min(count, PLACES), function, key)
     if count <= PLACES:
+        return over_places(signal, count, function, key)
+    sign = 1.0 if function is np.max else -1.0
+    largest = _largest_of_many(sign * signal.values, count, key)
+    return signal.with_values(np.broadcast_to(sign * largest, signal.values.shape))
+
+
+def _largest_of_many(values: Array, count: int, key: int) -> Array:
+    r"""Returns the largest of more places than the sample has, of shape `(ENTRIES,)`.
+
+    The entries are taken to be a rising function of normal ones, $\sqrt c\,z + \sqrt{1 - c}\,z_i$
+    at place i: exact behind one activation of a normal signal. The largest of n is that function of
+    $\sqrt c\,z + \sqrt{1 - c}\,m$, where m is the largest of n independent normal values. Of c the
+    sample says itself what it is: that at which its own places have the largest that they have.
+    """
+    levels, scores = np.sort(values, axis=None), normal_quantiles(values.size)
+    measured = float(np.mean(values.max(axis=0)))
+    grid = normal_quantiles(_GRID)[:, None]
+
+    def largest(common: float, z: Array, most: Array) -> Array:
+        made: Array = np.interp(math.sqrt(common) * z + math.sqrt(1 - common) * most, scores, levels)
         return made
-    middle = signal.values.mean(axis=0)
-    further = math.sqrt(math.log(count) / math.log(PLACES))
-    return signal.with_values(middle + (made.values - middle) * further)
+
+    low, high, own = 0.0, 1.0, normal_maxima(_GRID, PLACES)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        more = float(np.mean(largest(middle, grid, own))) > measured
+        low, high = (middle, high) if more else (low, middle)
+    # A column that is large on average has the largest common part.
+    z = np.empty(ENTRIES)
+    z[np.argsort(np.mean(values, axis=0))] = normal_quantiles(ENTRIES)
+    most = np.random.default_rng([key, 9]).permutation(normal_maxima(ENTRIES, count))
+    return largest(low, z, most)
 
 
 def mean_of_places(signal: Signal, count: float, key: int) -> Signal:
@@ -129,8 +163,8 @@ def _reduced(
     if rank - 1 in axes:
         return signal.with_values(np.full_like(signal.values, _constant(signal, name, count)))
     key = rank * 1000 + count
-    if name in ("Max", "Amax", "Min", "Amin"):
-        extreme = np.max if "ax" in name else np.min
+    if name in _LARGEST | _SMALLEST:
+        extreme = np.max if name in _LARGEST else np.min
         return extreme_of_places(signal, count, extreme, key)
     if name in ("Mean", "Average", "Sum"):
         mean = mean_of_places(signal, count, key)
@@ -158,12 +192,15 @@ def groups_of_entries(values: Array, count: int, key: int) -> Array:
 
 def _constant(signal: Signal, name: str, count: int) -> float:
     """Returns a statistic of many features, of which one value hardly matters."""
-    variance = signal.second_moment - signal.mean**2
-    return {
-        "Mean": signal.mean,
-        "Average": signal.mean,
-        "Var": variance,
-        "Std": math.sqrt(max(0.0, variance)),
-        "Min": float(signal.values.min()),
-        "Amin": float(signal.values.min()),
-    }.get(name, float(signal.values.max()))
+    if name in _LARGEST:
+        return _expected_largest(signal.values, count)
+    if name in _SMALLEST:
+        return -_expected_largest(-signal.values, count)
+    variance = max(0.0, signal.second_moment - signal.mean**2)
+    return {"Var": variance, "Std": math.sqrt(variance)}.get(name, signal.mean)
+
+
+def _expected_largest(values: Array, count: int) -> float:
+    """Returns what the largest of so many independent entries is on average."""
+    shares = ((np.arange(_GRID) + 0.5) / _GRID) ** (1 / count)
+    return float(np.mean(np.quantile(values, shares)))

@@ -33,6 +33,15 @@ def test_a_fading_signal_is_confirmed_and_the_weights_are_put_back():
     assert "confirmed" not in str(ki.diagnose(model, X))
 
 
+def test_layers_keep_the_initializers_that_they_had():
+    model = deep(lambda i: ki.RandomInit(0.02, seed=i))
+    before = [layer.kernel_initializer for layer in model.layers]
+    assert "initialize(" in ki.diagnose(model, X, confirm=True).findings[0].remedy
+    assert all(
+        layer.kernel_initializer is kept for layer, kept in zip(model.layers, before, strict=True)
+    )
+
+
 def test_a_growing_stream_is_confirmed_by_the_size_of_its_output():
     inputs = h = keras.Input((64,))
     for i in range(16):

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from keras_inits._diagnose.backends import backend
-from keras_inits._keras_internals import forget_global_seed, global_seed_state
+from keras_inits._keras_internals import all_layers, forget_global_seed, global_seed_state
 
 
 class State:
@@ -60,6 +60,23 @@ def left_as_it_was(model: keras.Model) -> Iterator[State]:
             yield state
         finally:
             state.restore()
+
+
+@contextmanager
+def initializers_kept(model: keras.Model) -> Iterator[None]:
+    """Puts back the initializers that layers hold: `initialize` leaves its schemes with them."""
+    held = [
+        (layer, name, value)
+        for layer in all_layers(model, itself=True)
+        for name, value in vars(layer).items()
+        if name.endswith("initializer") or name == "unit_forget_bias"
+    ]
+    try:
+        yield
+    finally:
+        for layer, name, value in held:
+            if getattr(layer, name) is not value:
+                setattr(layer, name, value)
 
 
 @contextmanager

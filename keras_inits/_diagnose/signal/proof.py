@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from keras_inits._diagnose.seen.state import State
+from keras_inits._diagnose.seen.state import State, initializers_kept
 from keras_inits._diagnose.signal import sizes
 from keras_inits._diagnose.signal.evidence import Evidence
 from keras_inits._finding_kinds import FindingKind
@@ -21,7 +21,7 @@ _SHARES: Mapping[FindingKind, str] = {
     "rank-collapsed": "correlation",
 }
 _OVER_TIME = "gradient at the first step over the last"
-# A remedy of these changes values alone, which are put back. Others are not tried.
+# A remedy of these changes values and initializers, which are put back. Others are not tried.
 _VALUES = ("keras_inits.initialize(", ".assign(", "x = ")
 
 
@@ -50,7 +50,8 @@ def confirmed(
         if not remedies:
             continue
         try:
-            after = again(_applied(remedies, evidence))
+            with initializers_kept(evidence.model):
+                after = again(_applied(remedies, evidence))
             proofs[key] = _proof(group, evidence, after, judge(after))
         finally:
             state.restore()
