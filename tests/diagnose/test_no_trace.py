@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from versions import of_tensorflow
 
 import keras_inits as ki
 
@@ -85,7 +86,7 @@ def compiled_block(decorate):
     return model
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a tf.function")
+@of_tensorflow("a tf.function")
 class TestFunctionsOfLayers:
     """A `tf.function` keeps the graph of its first call: it must not be one of ours."""
 

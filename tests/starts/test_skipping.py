@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from versions import of_tensorflow
 
 import keras_inits
 
@@ -112,7 +113,7 @@ def test_blocks_do_not_nest():
         pass
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a checkpoint of TensorFlow")
+@of_tensorflow("a checkpoint of TensorFlow")
 def test_what_a_checkpoint_sets_without_an_assign_of_keras_is_set(trained, tmp_path):
     tensorflow = pytest.importorskip("tensorflow")
     trained.get_layer("head").kernel.assign(np.zeros_like(values(trained.get_layer("head").kernel)))
