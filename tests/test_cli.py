@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 from rich.console import Console
+from versions import of_tensorflow
 
 import keras_inits
 from keras_inits import InputError, _cli
@@ -17,6 +18,7 @@ from keras_inits._compare.store import Store
 from keras_inits._progress import Progress
 from keras_inits.datasets import DataError
 from keras_inits.experiments import EXPERIMENTS
+from keras_inits.experiments._circles_recipe import NEEDS_TENSORFLOW
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -278,6 +280,7 @@ def test_diagnose_of_no_file_ends_in_a_message(keras_inits_command):
     assert "`model` must be a file" in err
 
 
+@of_tensorflow(NEEDS_TENSORFLOW)
 def test_circles_print_their_page_and_write_their_files(keras_inits_command, tmp_path):
     words = ("reproduce", "circles", "--seeds", "2", "--iterations", "1000", "--out", str(tmp_path))
     code, out, _ = keras_inits_command(*words)

@@ -283,7 +283,7 @@ def test_diagnose_takes_labels_loss_and_optimizer(run, classifier, monkeypatch):
     assert "8 samples" in out
     model, x, y = seen[-1]
     assert (x.shape, y.shape) == ((8, 8), (8,))
-    assert type(model.optimizer) is keras.optimizers.SGD
+    assert isinstance(model.optimizer, keras.optimizers.SGD)
     assert float(model.optimizer.learning_rate) == 0.25
     assert model.loss is keras.losses.sparse_categorical_crossentropy
 

@@ -559,15 +559,16 @@ def test_a_loop_is_set_by_what_it_makes_itself(activation):
     rng = np.random.default_rng(0)
     data = (start * rng.normal(size=(64, 256))).astype("float32")
     made = []
-    for seed in range(15):  # a loop of ReLU ends within a factor of 4 of its median
+    for seed in range(40):  # 9 in 10 loops of ReLU end within a factor of 4 of their median
         row, head = (row for row in ki.initialize(model, "auto", seed=seed).rows if row.geometry)
         made.append(np.mean(arrays(model, data)[11] ** 2))
     assert "in a loop" in row.note
     assert "in a loop" not in head.note
     normal = ops.convert_to_tensor(rng.normal(size=10**5) * row.second_moment**0.5)
     expected = np.mean(ops.convert_to_numpy(turned.activation(normal)) ** 2) * start**2
-    # Set by its first call, a loop of tanh would end with a seventh of this.
-    assert np.median(made) == pytest.approx(expected, rel=0.5)
+    # Set by its first call, a loop of tanh would end with a seventh of this. Backends draw other
+    # kernels: medians of 15 loops of ReLU were 0.4 to 1.8 of it on them, of 60 loops 0.9 to 1.3.
+    assert 0.5 < np.median(made) / expected < 2
 
 
 def matrix_factors():

@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras import layers, ops
 from saved_models import make
 from test_saving import fresh_process
-from versions import HANDS_AXES, needs_axes, without_jax
+from versions import HANDS_AXES, needs_axes, of_tensorflow, without_jax
 
 import keras_inits
 from keras_inits import KernelGeometry
@@ -229,9 +229,7 @@ def test_a_clone_by_config_repeats_what_has_a_seed(name):
         assert np.array_equal(scheme(shape), clone(shape)) == equal
 
 
-needs_tensorflow = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="a tf.function"
-)
+needs_tensorflow = of_tensorflow("a tf.function")
 
 
 @needs_tensorflow

@@ -14,6 +14,11 @@ ON_JAX, ON_TORCH = (keras.backend.backend() == name for name in ("jax", "torch")
 WIDEST = "float32" if ON_JAX else "float64"  # JAX has no float64 by default
 
 
+def of_tensorflow(reason):
+    """Returns a mark of tests of what other backends do not have, or do themselves."""
+    return pytest.mark.skipif(ON_JAX or ON_TORCH, reason=f"of TensorFlow: {reason}")
+
+
 def without_jax(dtype):
     """Returns a parameter that JAX skips."""
     return pytest.param(dtype, marks=pytest.mark.skipif(ON_JAX, reason=f"JAX without {dtype}"))

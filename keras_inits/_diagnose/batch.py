@@ -79,10 +79,9 @@ def first_batch(
                 "as arrays."
             )
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(_as_tuple(taken))
-    inputs = keras.tree.map_structure(_tensor, x)
+    inputs, targets = _tensors(x, "x"), _tensors(y, "y")
+    weights = _tensors(sample_weight, "sample_weight")
     _check(inputs, finite)
-    targets = None if y is None else keras.tree.map_structure(_tensor, y)
-    weights = None if sample_weight is None else keras.tree.map_structure(_tensor, sample_weight)
     if taken is None:  # of batches of a dataset `fit` does not ask it
         samples = next(t for t in keras.tree.flatten(inputs) if t is not None).shape[0]
         _check_entries(targets, samples, "y")
@@ -158,16 +157,21 @@ def _as_tuple(batch: Any) -> Any:
     return tuple(batch) if isinstance(batch, list) else batch
 
 
-def _tensor(array: Any) -> Any:
+def _tensors(arrays: Any, name: str) -> Any:
+    """Returns a structure of arrays, given as an argument of that name, as one of tensors."""
+    return keras.tree.map_structure(functools.partial(_tensor, name=name), arrays)
+
+
+def _tensor(array: Any, name: str) -> Any:
     if array is None:
         return None
     if isinstance(array, np.ndarray) and array.dtype.kind in "OU":
-        return _text(array)
+        return _text(array, name)
     try:
         tensor = ops.convert_to_tensor(array)
     except (TypeError, ValueError) as error:
         raise InputTypeError(
-            "Data must be arrays, or lists and dicts of arrays. "
+            f"`{name}` must be arrays, or lists and dicts of arrays. "
             f"Received: {type(array).__name__}, which is no tensor: {error}"
         ) from error
     if backend.is_tensor(tensor) and backend.is_floating(tensor):
@@ -175,12 +179,12 @@ def _tensor(array: Any) -> Any:
     return tensor
 
 
-def _text(array: np.ndarray) -> Any:
+def _text(array: np.ndarray, name: str) -> Any:
     try:
         return backend.text(array)
     except (TypeError, ValueError) as error:
         raise InputTypeError(
-            "Arrays must hold numbers or strings, all of one length. "
+            f"Arrays of `{name}` must hold numbers or strings, all of one length. "
             f"Received: an array of dtype object and shape {array.shape}: {error}"
         ) from error
 

@@ -142,6 +142,7 @@ def variables_replaced(
     with (
         functions_traced_anew(),
         keras.StatelessScope(state_mapping=[*pairs], collect_losses=True) as scope,
+        holding(_scope, scope),
     ):
         yield scope
 
@@ -174,13 +175,35 @@ def keeping_graph(function: _T) -> _T:
 
 _anew: ContextVar[bool] = ContextVar("keras_inits_traced_anew", default=False)
 _graphs_kept: WeakSet[Any] = WeakSet()
+_scope: ContextVar[keras.StatelessScope | None] = ContextVar("keras_inits_scope", default=None)
 
 
 def _traced_anew(plain: Any, function: Any, /, *args: Any, **kwargs: Any) -> Any:
-    if _anew.get() and function not in _graphs_kept:
-        function = function._clone(None)
-        function._omit_frequent_tracing_warning = True  # which is about the user's own calls
-    return plain(function, *args, **kwargs)
+    if not _anew.get() or function in _graphs_kept:
+        return plain(function, *args, **kwargs)
+    scope = _scope.get()
+    if scope is None:
+        return plain(_copy(function), *args, **kwargs)
+    state = dict(scope.state_mapping)
+    keys: list[int] = []
+
+    def with_assigned(*args: Any, **kwargs: Any) -> Any:
+        made = function.python_function(*args, **kwargs)
+        assigned = {key: v for key, v in scope.state_mapping.items() if v is not state.get(key)}
+        keys[:] = assigned
+        return made, [*assigned.values()]
+
+    made, values = plain(_copy(function, with_assigned), *args, **kwargs)
+    # What was assigned is a tensor of the function's graph, and no other can read it.
+    scope.state_mapping.update(zip(keys, values, strict=True))
+    return made
+
+
+def _copy(function: Any, code: Any = None) -> Any:
+    """Returns a `tf.function` that is not traced yet, of the same code or of another."""
+    copy = function._clone(code)
+    copy._omit_frequent_tracing_warning = True  # which is about the user's own calls
+    return copy
 
 
 @contextmanager

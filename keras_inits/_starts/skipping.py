@@ -124,7 +124,7 @@ class Skipped:
         """
         for key, (variable, _) in list(self._waiting.items()):
             value = variable.value
-            if _any(ops.not_equal(value, 0)) or _any(ops.logical_not(ops.signbit(value))):
+            if bool(ops.any((value != 0) | ~ops.signbit(value))):
                 del self._waiting[key]
 
     def report(self) -> SkipReport:
@@ -213,13 +213,10 @@ def _add_weight(plain: Any, layer: Any, *args: Any, **kwargs: Any) -> Any:
     return variable
 
 
-def _any(values: Any) -> bool:
-    return bool(ops.convert_to_numpy(ops.any(values)))
-
-
 def _negative_zeros(shape: Any, dtype: Any = None, **_: Any) -> Any:
-    # TensorFlow keeps Python's numbers and takes -0.0 for the 0.0 that it has.
-    return ops.broadcast_to(ops.negative(ops.zeros((), dtype=dtype)), shape)
+    # TensorFlow keeps Python's numbers and takes -0.0 for the 0.0 that it has. On torch
+    # `broadcast_to` has one number for all places, which cannot be assigned to.
+    return ops.full(shape, ops.negative(ops.zeros((), dtype=dtype)), dtype=dtype)
 
 
 def _assign(plain: Any, variable: Any, *args: Any, **kwargs: Any) -> Any:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from compare.small_models import sequential
 from keras import layers
-from versions import ON_JAX, ON_TORCH
+from versions import ON_JAX, ON_TORCH, of_tensorflow
 
 from keras_inits import Execution, GivenWeights, compare
 from keras_inits._cli import models
@@ -184,7 +184,7 @@ def eager(layer):
     return build
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a tensor without numpy()")
+@of_tensorflow("a tensor without numpy()")
 def test_a_model_that_python_must_run_is_trained_by_fit_with_the_reason(images, options):
     options = {**options, "optimizer": None, "loss": None, "metrics": ()}
     result = compare(eager(Eager), ["he"], images, **options)

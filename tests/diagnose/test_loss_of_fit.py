@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers, ops
+from versions import of_tensorflow
 
 import keras_inits as ki
 from keras_inits._diagnose.seen.objective import gradients_of_steps
@@ -16,9 +17,7 @@ CLASSES = rng.integers(0, 3, 16)
 WEIGHTS = rng.uniform(0.1, 3, 16).astype("float32")
 
 
-OF_TENSORFLOW = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="a tf.GradientTape, or a loss per sample"
-)
+OF_TENSORFLOW = of_tensorflow("a tf.GradientTape, or a loss per sample")
 
 
 def step_of_fit(model, *args, **kwargs):

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from versions import of_tensorflow
 
 import keras_inits as ki
 
@@ -85,7 +86,7 @@ def compiled_block(decorate):
     return model
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a tf.function")
+@of_tensorflow("a tf.function")
 class TestFunctionsOfLayers:
     """A `tf.function` keeps the graph of its first call: it must not be one of ours."""
 
@@ -114,6 +115,29 @@ class TestFunctionsOfLayers:
             here, there = (report.layers[row].output for report in (traced, plain))
             assert here.second_moment == pytest.approx(there.second_moment, rel=1e-4)
         assert all(w.gradient_norm > 0 for row in traced.layers for w in row.weights)
+
+    def test_state_that_a_function_assigns_moves_in_the_first_steps(self):
+        def tried(decorate):
+            class Centered(layers.Layer):
+                def build(self, shape):
+                    self.mean = self.add_weight(shape=(8,), initializer="zeros", trainable=False)
+
+                @decorate
+                def call(self, x):
+                    self.mean.assign(0.5 * self.mean + 0.5 * tf.reduce_mean(x, axis=0))
+                    return x - self.mean
+
+            keras.utils.set_random_seed(0)
+            head = layers.Dense(1, kernel_initializer=keras.initializers.HeNormal(seed=1))
+            model = keras.Sequential([keras.Input((8,)), Centered(), head])
+            model.compile(keras.optimizers.SGD(0.1), "mse")
+            return ki.diagnose(model, X + 3, self.Y).first_steps
+
+        plain = tried(lambda function: function)
+        signature = [tf.TensorSpec((None, 8), tf.float32)]
+        for decorate in (tf.function, tf.function(input_signature=signature)):
+            assert tried(decorate).after == pytest.approx(plain.after, rel=1e-4)
+        assert plain.after < 0.9 * plain.start
 
 
 def test_random_generators_go_on_as_without_it():

@@ -4,12 +4,11 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
+from versions import of_tensorflow
 
 import keras_inits as ki
 
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="JAX and torch raise an error there themselves"
-)
+pytestmark = of_tensorflow("JAX and torch raise an error there themselves")
 X = np.random.default_rng(0).standard_normal((16, 6), dtype="float32")
 
 

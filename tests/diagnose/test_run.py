@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers, ops
+from versions import of_tensorflow
 
 import keras_inits as ki
 from keras_inits._diagnose import SignalReport, standard_input
@@ -261,7 +262,7 @@ def test_an_input_that_is_not_finite_is_a_finding_and_the_signal_is_seen_without
     assert any(note.startswith("signal: ") for note in report.notes)
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a tf.function")
+@of_tensorflow("a tf.function")
 def test_what_runs_in_a_tf_function_is_reported_as_unseen():
     class Traced(layers.Layer):
         def __init__(self):

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from versions import of_tensorflow
 
 import keras_inits
 
@@ -350,7 +351,7 @@ def test_weights_and_targets_that_are_none_are_refused(y, options, message):
         )
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a tf.data.Dataset")
+@of_tensorflow("a tf.data.Dataset")
 def test_data_without_an_end_is_refused():
     tensorflow = pytest.importorskip("tensorflow")
     endless = tensorflow.data.Dataset.from_tensor_slices((np.zeros((8, 4)), CLASSES[:8])).batch(4)

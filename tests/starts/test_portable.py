@@ -39,7 +39,7 @@ def net():
 OPEN = """
 import sys, keras, numpy as np
 model = keras.models.load_model(sys.argv[1])
-np.save(sys.argv[2], model(np.ones((2, 8, 8, 4), "float32")))
+np.save(sys.argv[2], keras.ops.convert_to_numpy(model(np.ones((2, 8, 8, 4), "float32"))))
 clone = keras.models.clone_model(model)
 print([float(np.std(w)) for w in map(keras.ops.convert_to_numpy, clone.weights)])
 assert not [name for name in sys.modules if name.startswith("keras_inits")]
