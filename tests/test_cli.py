@@ -258,13 +258,16 @@ def test_diagnose_takes_data_and_exits_with_0_if_healthy(
 
 @pytest.mark.parametrize(("name", "code"), [("pixels", 0), ("other", 2)])
 def test_diagnose_takes_inputs_by_name(keras_inits_command, tmp_path, name, code):
+    inputs = [keras.Input((8,), name="pixels"), keras.Input((8,), name="more")]
     dense = keras.layers.Dense(8, "relu", kernel_initializer="initkit_he")
-    keras.Sequential([keras.Input((8,), name="pixels"), dense]).save(tmp_path / "model.keras")
-    np.savez(tmp_path / "x.npz", **{name: np.random.default_rng(0).standard_normal((16, 8))})
+    joined = keras.layers.Concatenate()(inputs)
+    keras.Model(inputs, dense(joined)).save(tmp_path / "model.keras")
+    x = np.random.default_rng(0).standard_normal((2, 16, 8))
+    np.savez(tmp_path / "x.npz", **{name: x[0], "more": x[1]})
     words = ("diagnose", str(tmp_path / "model.keras"), "--data", str(tmp_path / "x.npz"))
     found, _, err = keras_inits_command(*words)
     assert found == code
-    assert ("must have an array for each input of the model: pixels" in err) == bool(code)
+    assert ("must have an array for each input of the model: pixels, more" in err) == bool(code)
 
 
 @pytest.mark.parametrize("rate", ["0", "-0.1", "nan", "inf"])

@@ -138,7 +138,7 @@ def test_what_is_no_model_is_said(run, tmp_path):
         "model.zip": "must end in .keras",
         "only.weights.h5": "holds weights, and not the model",
         "folder": "the folder",
-        "saved": "is a SavedModel folder",
+        "saved": "If Keras 2 made it, convert it where `pip install tf-keras`",
         "other.keras": "without config.json",
         "config.keras": "is damaged: JSONDecodeError",
         "nowhere.keras": "a file that exists",
@@ -307,8 +307,8 @@ def test_what_the_users_own_layer_raises_is_no_fault_of_the_library(run, tmp_pat
     refused(run("diagnose", path, *words), "cannot be called with `--data`", "only in graphs")
 
 
-def test_an_array_without_a_name_in_an_npz_is_the_only_input(run, classifier, tmp_path):
-    np.savez(tmp_path / "alone.npz", np.load(tmp_path / "x.npy"))
+def test_a_single_array_in_an_npz_is_the_only_input(run, classifier, tmp_path):
+    np.savez(tmp_path / "alone.npz", images=np.load(tmp_path / "x.npy"))
     np.savez(tmp_path / "two.npz", np.load(tmp_path / "x.npy"), np.load(tmp_path / "x.npy"))
     assert run("diagnose", classifier, "--data", "alone.npz")[0] == 0
     np.save(tmp_path / "swapped.npy", np.load(tmp_path / "x.npy").astype(">f4"))
@@ -334,6 +334,7 @@ def test_a_model_that_was_never_built_asks_for_data(run, tmp_path):
         (["--data", "nowhere.npy"], "`--data` must be a file that exists"),
         (["--data", "objects.npy"], "numbers or strings"),
         (["--data", "cut.npy"], "`--data` must be a .npy file"),
+        (["--data", "x.csv"], "numpy.save('x.npy', numpy.loadtxt('x.csv', delimiter=','"),
         (["--data", "empty.npy"], "at least one"),
         (["--data", "x.npy", "--labels", "short.npy", "--loss", "mse"], "as many samples"),
         (["--png", "depth.pdf"], "ends with .png"),
@@ -347,6 +348,7 @@ def test_a_mistake_in_diagnose_ends_in_a_sentence(run, classifier, tmp_path, wor
     (tmp_path / "cut.npy").write_bytes((tmp_path / "x.npy").read_bytes()[:300])
     np.save(tmp_path / "empty.npy", np.zeros((0, 8)))
     np.save(tmp_path / "short.npy", np.zeros(5))
+    np.savetxt(tmp_path / "x.csv", np.zeros((5, 8)), delimiter=",")
     refused(run("diagnose", classifier, *words), says)
 
 

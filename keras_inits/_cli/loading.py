@@ -25,8 +25,7 @@ _WEIGHTS = "model.weights.h5"
 _JSON_IN_MEMORY = 10  # bytes of Python objects for a byte of JSON, roughly: small strings and dicts
 
 _FROM_KERAS_2 = (
-    "was saved by Keras 2, and Keras {version} cannot read it. Convert it where "
-    "`pip install tf-keras` has been run, so: `import tf_keras; "
+    "where `pip install tf-keras` has been run, so: `import tf_keras; "
     "tf_keras.models.load_model({name!r}, compile=False).save_weights('model.weights.h5')`; then "
     "build the same model with Keras 3, `model.load_weights('model.weights.h5')` and "
     "`model.save('model.keras')`"
@@ -111,9 +110,9 @@ def _check(path: Path) -> None:
         if (path / "saved_model.pb").is_file():
             raise InputError(
                 f"{name} is a SavedModel folder: it holds a graph and no layers, so that there is "
-                "nothing to look into. If Keras 2 made it, it "
-                + _FROM_KERAS_2.format(version=keras.__version__, name=str(path)).partition(". ")[2]
-                + ". If `model.export` made it, save the model itself: `model.save('model.keras')`"
+                "nothing to look into. If `model.export` made it, save the model itself: "
+                "`model.save('model.keras')`. If Keras 2 made it, convert it "
+                + _FROM_KERAS_2.format(name=str(path))
             )
         raise InputError(f"`model` must be a file. Received: the folder model={str(path)!r}")
     if not path.exists():
@@ -197,7 +196,8 @@ def _reason(path: Path, error: Exception, imports: Sequence[str]) -> str:
     text = str(first)
     old = ""
     if _saved_by(path).startswith(("1.", "2.")):
-        old = _FROM_KERAS_2.format(version=keras.__version__, name=str(path))
+        old = f"was saved by Keras 2, and Keras {keras.__version__} cannot read it. Convert it "
+        old += _FROM_KERAS_2.format(name=str(path))
     if "Lambda" in text and re.search(r"arbitrary code|safe_mode|unsafe", text):
         return (
             "has a Lambda layer, whose Python code runs when it is loaded. If you trust whoever "

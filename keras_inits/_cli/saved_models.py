@@ -1,8 +1,11 @@
 """`keras-inits audit` and `keras-inits diagnose`: what is wrong with a saved model."""
 
+import contextlib
 import json
 import re
 import sys
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +15,7 @@ import tyro
 from rich.console import Console
 
 from keras_inits._audit import audit
+from keras_inits._checks import integer
 from keras_inits._cli.loading import load_model
 from keras_inits._cli.names import by_name, set_rate
 from keras_inits._errors import InputError
@@ -20,7 +24,13 @@ from keras_inits._optional import require
 from keras_inits._reporting import encode
 
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")  # as in what Keras says of an error in a call
-_UNNAMED = "arr_0"  # what `numpy.savez` calls the first array without a name
+# How errors of `diagnose` name its arguments, and how they are called here.
+_OPTIONS = {
+    "`x`": "`--data`",
+    "`y`": "`--labels`",
+    "give data": "give --data",
+    "Received: x of": "Received: an array of",
+}
 
 Imports = Annotated[
     tyro.conf.UseAppendAction[tuple[str, ...]],
@@ -72,7 +82,7 @@ def diagnose_model(
     Args:
         model: a saved model, MODEL.keras or MODEL.h5.
         data: a batch as a .npy file, or as .npz for several inputs by name; made up if none.
-        labels: the targets of the batch as a .npy file.
+        labels: the targets of the batch, in files of the same kinds.
         loss: what the targets are for, by the name that Keras has for it; that of the file if none.
         optimizer: the one to train with, by name; that of the file if none.
         learning_rate: its step size; its own default if none.
@@ -84,14 +94,11 @@ def diagnose_model(
     """
     from keras_inits._diagnose import diagnose, draw_input  # slow to load
 
-    if batch < 1:
-        raise InputError(f"`--batch` must be at least 1. Received: --batch {batch}")
+    integer("--batch", batch, minimum=1)
     if labels is not None and data is None:
         raise InputError("`--labels` needs the data that they belong to: give --data")
     if png is not None:
-        if png.suffix.lower() != ".png":
-            raise InputError(f"`--png` must be a file that ends with .png. Received: --png {png}")
-        require("`--png`", "matplotlib")
+        _check_png(png)
     loaded = load_model(
         model, imports=imports, unsafe=unsafe, compiled=labels is not None and loss is None
     )
@@ -99,19 +106,18 @@ def diagnose_model(
     if data is None:
         _refuse_strings(loaded)
     y = None if labels is None else _arrays("--labels", labels, batch)
-    try:
+    with _by_options():
         x = draw_input(loaded, batch) if data is None else _arrays("--data", data, batch)
         if y is not None:
             _check_labels(loaded, x, y)
-        report = diagnose(loaded, x, y)
-    except InputError as error:  # whose arguments have other names here
-        text = str(error).replace("`x`", "`--data`").replace("`y`", "`--labels`")
-        text = text.replace("give data", "give --data")
-        raise InputError(text.replace("Received: x of", "Received: an array of")) from error
-    except Exception as error:
-        if data is not None:
-            _run_alone(model, loaded, x)
-        raise error
+        try:
+            report = diagnose(loaded, x, y)
+        except InputError:
+            raise
+        except Exception:
+            if data is not None:
+                _run_alone(model, loaded, x)
+            raise
     print(report)
     if json is not None:
         report.to_json(json)
@@ -128,15 +134,29 @@ def _compile(
     """Compiles `model` with what was given, and with its own for the rest."""
     if loss is None and optimizer is None and learning_rate is None:
         return
-    chosen: Any = getattr(model, "optimizer", None) or "rmsprop"  # the default of `compile`
-    if optimizer is not None:
-        chosen = optimizer
-    chosen = by_name("--optimizer", chosen, keras.optimizers)
+    own = getattr(model, "optimizer", None) or "rmsprop"  # the default of `compile`
+    chosen = by_name("--optimizer", own if optimizer is None else optimizer, keras.optimizers)
     set_rate(chosen, learning_rate)
-    function: Any = getattr(model, "loss", None)
-    if loss is not None:
-        function = by_name("--loss", loss, keras.losses)
-    model.compile(optimizer=chosen, loss=function)
+    given = getattr(model, "loss", None) if loss is None else by_name("--loss", loss, keras.losses)
+    model.compile(optimizer=chosen, loss=given)
+
+
+def _check_png(path: Path) -> None:
+    if path.suffix.lower() != ".png":
+        raise InputError(f"`--png` must be a file that ends with .png. Received: --png {path}")
+    require("`--png`", "matplotlib")
+
+
+@contextlib.contextmanager
+def _by_options() -> Iterator[None]:
+    """Says of an argument of `diagnose` that is wrong which option it comes from."""
+    try:
+        yield
+    except InputError as error:
+        text = str(error)
+        for argument, option in _OPTIONS.items():
+            text = text.replace(argument, option)
+        raise InputError(text) from error
 
 
 def _refuse_strings(model: Any) -> None:
@@ -178,19 +198,25 @@ def _check_labels(model: Any, x: Any, y: Any) -> None:
 def _arrays(name: str, path: Path, rows: int) -> Any:
     """Returns the first rows of the array in a `.npy` file, or of those in an `.npz` by name.
 
-    So too of a single array in an `.npz` that has no name.
+    A single array in an `.npz` is as one in a `.npy`, whatever its name.
     """
     if not path.is_file():
         raise InputError(f"`{name}` must be a file that exists. Received: {name} {path}")
+    if not _is_of_numpy(path):
+        raise InputError(
+            f"`{name}` must be a .npy file, as `numpy.save` writes it, or an .npz, as "
+            f"`numpy.savez` does. Received: {name} {path}. A table of numbers becomes one so: "
+            f"`numpy.save({path.stem + '.npy'!r}, "
+            f"numpy.loadtxt({path.name!r}, delimiter=',', skiprows=0))`"
+        )
     try:
         # Mapped, so that only the rows asked for are read, whatever size the file declares.
         found = np.load(path, mmap_mode="r", allow_pickle=False)
         if not isinstance(found, np.lib.npyio.NpzFile):
             return _rows(name, found, rows)
         with found:
-            if found.files == [_UNNAMED]:
-                return _rows(name, found[_UNNAMED], rows)
-            return {key: _rows(f"{name}[{key!r}]", found[key], rows) for key in found.files}
+            read = {key: _rows(f"{name}[{key!r}]", found[key], rows) for key in found.files}
+            return read if len(read) > 1 else next(iter(read.values()))
     except InputError:
         raise
     except Exception as error:  # a file from outside: damaged in any way, or pickled
@@ -198,6 +224,11 @@ def _arrays(name: str, path: Path, rows: int) -> Any:
             f"`{name}` must be a .npy file of numbers or strings, as `numpy.save` writes it. "
             f"Received: {name} {path} ({type(error).__name__}: {error})"
         ) from error
+
+
+def _is_of_numpy(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(6) == b"\x93NUMPY" or zipfile.is_zipfile(path)
 
 
 def _rows(name: str, array: Any, rows: int) -> Any:
