@@ -75,9 +75,8 @@ def main():
         print(f"{parameters:,} parameters in {dtype}, least of {runs}", flush=True)
         for how in ("load_model", "load_weights"):
             found = {"plain": [], "skip": []}
-            for run in range(runs):
-                for which in ("plain", "skip") if run % 2 else ("skip", "plain"):
-                    found[which].append(in_a_process("load", name, how, dtype, which))
+            for which in [*found, *reversed(found)] * (runs // 2) + [*found] * (runs % 2):
+                found[which].append(in_a_process("load", name, how, dtype, which))
             for which, numbers in found.items():
                 seconds, peak = (min(values) for values in zip(*numbers, strict=True))
                 print(f"{how:14}{which:8}{seconds:7.2f} s {peak:6.2f} GiB", flush=True)

@@ -10,6 +10,7 @@ is broken and the other is not.
 """
 
 import argparse
+import itertools
 import os
 from pathlib import Path
 
@@ -42,12 +43,11 @@ def main() -> None:
     journal = Journal(given.keep)
     rows = [row for other in given.others for row in Journal(other).rows.values()]
     known = {(row["key"], row["seed"]) for row in rows}
-    for seed in range(given.seeds):
-        for programs in parts.values():
-            for key, program in programs.items():
-                if (key, seed) not in journal.rows and (key, seed) not in known:
-                    journal.add(judged(program, seed))
-                    print(_line(journal.rows[key, seed]), flush=True)
+    every = {key: program for programs in parts.values() for key, program in programs.items()}
+    for seed, key in itertools.product(range(given.seeds), every):
+        if (key, seed) not in journal.rows and (key, seed) not in known:
+            journal.add(judged(every[key], seed))
+            print(_line(journal.rows[key, seed]), flush=True)
     rows += journal.rows.values()
     by_part = {p: [row for row in rows if row["key"] in programs] for p, programs in parts.items()}
     for part, mine in by_part.items():

@@ -19,7 +19,7 @@ from pathlib import Path
 import keras
 import numpy as np
 from judge import look
-from program import Program
+from program import Program, Training
 from sets import SETS
 
 
@@ -54,18 +54,22 @@ def _find(programs: dict[str, Program], folder: Path) -> None:
     backend, found = keras.backend.backend(), {}
     for key, program in programs.items():
         for side, training in enumerate(dict.fromkeys(program.build(seed=0))):
-            weights = folder / f"{key.replace('/', '_')}-{side}.npz"
-            if not training.model.weights:
-                training.model(keras.tree.map_structure(lambda p: np.asarray(p)[:2], training.x))
-            if backend == "tensorflow":
-                np.savez(weights, *training.model.get_weights())
-            else:
-                with np.load(weights) as kept:
-                    training.model.set_weights([kept[name] for name in kept.files])
+            _share_weights(training, folder / f"{key.replace('/', '_')}-{side}.npz")
             report, error = look(training)
             found[f"{key} {side}"] = error or [[f.kind, *f.where] for f in report.findings]
         keras.backend.clear_session()
         (folder / f"{backend}.json").write_text(json.dumps(found))
+
+
+def _share_weights(training: Training, file: Path) -> None:
+    """Keeps the weights in a file on TensorFlow, and takes them from there on another backend."""
+    if not training.model.weights:
+        training.model(keras.tree.map_structure(lambda part: np.asarray(part)[:2], training.x))
+    if keras.backend.backend() == "tensorflow":
+        np.savez(file, *training.model.get_weights())
+        return
+    with np.load(file) as kept:
+        training.model.set_weights([kept[name] for name in kept.files])
 
 
 def sample(count: int, seed: int) -> dict[str, Program]:
