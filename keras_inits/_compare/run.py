@@ -113,13 +113,10 @@ def compare(
         build,
         schemes,
         data,
-        epochs,
-        {"batch_size": batch_size, "steps_per_epoch": steps_per_epoch},
-        CompileOptions(
-            _without_variables(optimizer),
-            loss,
-            _metrics(metrics),
-        ),
+        options=CompileOptions(_without_variables(optimizer), loss, _metrics(metrics)),
+        epochs=integer("epochs", epochs, minimum=1),
+        batch_size=_count("batch_size", batch_size),
+        steps=_count("steps_per_epoch", steps_per_epoch),
         shuffle=boolean("shuffle", shuffle),
         batches=choice("batches", batches, get_args(Batches)),
         seed=integer("seed", seed),
@@ -142,16 +139,11 @@ def _prepare(
     build: Callable[..., keras.Model],
     schemes: Any,
     data: Any,
-    epochs: Any,
-    counts: Mapping[str, Any],
-    options: CompileOptions,
+    *,
+    batch_size: int | None,
     **choices: Any,
 ) -> Plan:
-    """Returns the plan of what is asked for, checked."""
-    checked = {
-        name: None if count is None else integer(name, count, minimum=1)
-        for name, count in counts.items()
-    }
+    """Returns the plan of what is asked for; its model, schemes and data are checked here."""
     function("build", build, "a function that returns a keras.Model")
     by_label = labelled(schemes)
     if takes_scheme(build):
@@ -164,12 +156,14 @@ def _prepare(
         build=build,
         schemes=by_label,
         data=arrays,
-        epochs=integer("epochs", epochs, minimum=1),
-        batch_size=min(checked["batch_size"] or arrays.samples, arrays.samples),
-        steps=checked["steps_per_epoch"],
-        options=options,
+        batch_size=min(batch_size or arrays.samples, arrays.samples),
         **choices,
     )
+
+
+def _count(name: str, value: Any) -> int | None:
+    """Returns a number from 1, or None for all there are."""
+    return None if value is None else integer(name, value, minimum=1)
 
 
 def _train(
@@ -192,11 +186,7 @@ def _train(
         )
         finished = {member: kept[member] for member in members if member in kept}
     missing = [member for member in members if member not in finished]
-    size = execution.chunk_size or members_in_memory(plan, template)
-    if not _side_by_side(template, execution.trainer):
-        size = 1  # nothing is gained by waiting for others before it is written down
-    if (jobs := execution.jobs()) > 1:
-        size = min(size, -(-len(missing) // jobs))
+    size = _chunk_size(plan, template, len(missing), execution)
     chunks = cut(missing, size, len(plan.schemes))
     clock = Clock(len(finished) * plan.epochs, len(members) * plan.epochs, execution.on_progress)
 
@@ -212,6 +202,15 @@ def _train(
         execution.on_runs(runs)
         clock.tell(sum(member in finished for member in missing) * plan.epochs)
     return [finished[member] for member in members]
+
+
+def _chunk_size(plan: Plan, template: keras.Model, runs: int, execution: Execution) -> int:
+    """Returns how many of the runs are trained together, and then written down."""
+    if not _side_by_side(template, execution.trainer):
+        return 1  # nothing is gained by waiting for others
+    size = execution.chunk_size or members_in_memory(plan, template)
+    jobs = execution.jobs()
+    return min(size, -(-runs // jobs)) if jobs > 1 else size
 
 
 def _assemble(

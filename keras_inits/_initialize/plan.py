@@ -112,11 +112,7 @@ def _wanted(owned: OwnedWeight, scheme: Any, overrides: Mapping[str, Any]) -> _W
 
 def _is_auto(wanted: _Wanted) -> bool:
     """Returns whether the graph decides what a weight gets, if it is a kernel."""
-    return isinstance(wanted.spec, str) and wanted.spec == AUTO
-
-
-def _is_chosen(wanted: _Wanted) -> bool:
-    return _is_auto(wanted) and isinstance(wanted.role, KernelGeometry)
+    return bool(wanted.spec == AUTO)
 
 
 def _step(wanted: _Wanted, choices: Mapping[str, Choice], reason: str) -> Step:
@@ -134,7 +130,7 @@ def _step(wanted: _Wanted, choices: Mapping[str, Choice], reason: str) -> Step:
         return _overridden(owned, found, spec, wanted.pattern, reason)
     if isinstance(spec, Bound):
         return _by_recipe(owned, found, spec)
-    if isinstance(spec, str) and spec == OWN and isinstance(found, KernelGeometry | Unknown):
+    if spec == OWN and isinstance(found, KernelGeometry | Unknown):
         return _own(owned, found)
     if isinstance(found, KernelGeometry):
         return _by_scheme(owned, found, spec, reason)
@@ -193,8 +189,8 @@ def _of_parts(model: Any, wanted: Sequence[_Wanted], residual: Residual) -> dict
 
 
 def _weight(wanted: _Wanted) -> Weight:
-    owned, found, spec = wanted.owned, wanted.role, wanted.spec
-    if isinstance(found, KernelGeometry) and _is_chosen(wanted):
+    owned, found = wanted.owned, wanted.role
+    if isinstance(found, KernelGeometry) and _is_auto(wanted):
         return Weight(found, math.nan, chosen=True)
     step = _step(wanted, {}, "")
     if step.initializer is None:
@@ -211,12 +207,8 @@ def _weight(wanted: _Wanted) -> Weight:
     else:
         start = np.array([value], "float32")
     by_us = isinstance(step.initializer, ConstantInit | ZerosInit)  # an earlier "auto"
-    is_scale = (
-        isinstance(spec, str)
-        and spec == AUTO
-        and owned.weight.trainable  # moving variances start at 1 too
-        and (by_us or bool(np.all(start == 1)))
-    )
+    may_shrink = _is_auto(wanted) and owned.weight.trainable  # moving variances start at 1 too
+    is_scale = may_shrink and (by_us or bool(np.all(start == 1)))
     square, mean = float(np.mean(start**2)), float(np.mean(start))
     return Weight(None, square, is_scale=is_scale, mean=mean)
 
@@ -237,7 +229,7 @@ def _overridden(owned: OwnedWeight, found: Role, spec: Any, pattern: str, reason
         return Step(owned, found, None)
     if spec is None:
         return Step(owned, LeftAlone(f"the override {pattern!r} says so"), None)
-    if isinstance(spec, str) and spec == OWN:
+    if spec == OWN:
         return _own(owned, found)
     if isinstance(spec, Bound):
         return _by_recipe(owned, found, spec)
@@ -245,7 +237,7 @@ def _overridden(owned: OwnedWeight, found: Role, spec: Any, pattern: str, reason
 
 
 def _by_scheme(owned: OwnedWeight, found: Role, spec: Any, reason: str) -> Step:
-    initializer, note = _alone(owned, reason) if isinstance(spec, str) else (spec, "")
+    initializer, note = _alone(owned, reason) if spec == AUTO else (spec, "")
     if isinstance(initializer, KernelScheme) and initializer.has_axes:  # the caller knows better
         found = initializer.geometry(tuple(owned.weight.shape))
     elif isinstance(found, Unknown):
