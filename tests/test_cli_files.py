@@ -395,3 +395,10 @@ def test_errors_are_told_apart_by_type(capsys, error, code, says):
     err = capsys.readouterr().err
     assert says in err
     assert ("Traceback" in err) == (code == 70)
+
+
+def test_an_optimizer_that_has_taken_no_step_is_loaded_without_a_warning(tmp_path):
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(1)])
+    model.compile("adam", "mse")
+    model.save(tmp_path / "fresh.keras")
+    assert loading.load_model(tmp_path / "fresh.keras", compiled=True).optimizer.name == "adam"

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import sys
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -59,9 +60,12 @@ def load_model(
     objects = {name: found for module in imports for name, found in _objects(module).items()}
     _check(path)
     try:
-        return keras.models.load_model(
-            path, custom_objects=objects, compile=compiled, safe_mode=not unsafe
-        )
+        with warnings.catch_warnings():
+            # Of a file that was saved before its first step. Its optimizer's state is not used.
+            warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
+            return keras.models.load_model(
+                path, custom_objects=objects, compile=compiled, safe_mode=not unsafe
+            )
     except Exception as error:  # a file from outside can break Keras in any way
         raise InputError(f"`model` {path} {_reason(path, error, imports)}") from error
 
