@@ -1,7 +1,9 @@
 import keras
 import numpy as np
 import pytest
+from compare.small_models import BUILD, SCHEMES
 
+from keras_inits import compare
 from keras_inits._compare.data import TrainingData
 
 
@@ -14,9 +16,7 @@ def images():
     return TrainingData(x, y, {"test": (x[:130], y[:130])})
 
 
-@pytest.fixture
-def options():
-    """What the tests of training have in common, as keyword arguments of `compare`."""
+def _options():
     return {
         "seeds": 2,
         "epochs": 1,
@@ -25,3 +25,15 @@ def options():
         "loss": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         "metrics": ["accuracy"],
     }
+
+
+@pytest.fixture
+def options():
+    """What the tests of training have in common, as keyword arguments of `compare`."""
+    return _options()
+
+
+@pytest.fixture(scope="session")
+def whole(images):
+    """The runs of the small model, trained in one go."""
+    return compare(BUILD, SCHEMES, images, **_options())

@@ -34,8 +34,9 @@ def test_a_damaged_epoch_is_reported(tmp_path):
         state.load([(3,)])
 
 
-def test_finished_chunks_are_kept_and_not_trained_again(images, options, tmp_path, monkeypatch):
-    whole = compare(BUILD, SCHEMES, images, **options)
+def test_finished_chunks_are_kept_and_not_trained_again(
+    images, options, whole, tmp_path, monkeypatch
+):
     original, trained = chunks.train_population, []
 
     def stop_at_the_second(plan, members, *rest):
