@@ -22,6 +22,7 @@ from keras_inits._compare.memory import free_memory
 from keras_inits._errors import InputError
 from keras_inits._reporting import plain_text
 
+_LONGEST = 200  # characters of what others say that fit into a sentence
 _WEIGHTS = "model.weights.h5"
 _JSON_IN_MEMORY = 10  # bytes of Python objects for a byte of JSON, roughly: small strings and dicts
 
@@ -251,8 +252,8 @@ def _damaged(path: Path, error: Exception) -> str:
     )
 
 
-def _line(text: str, most: int = 200) -> str:
-    """Returns the first lines of a message in one, at most `most` characters."""
+def _line(text: str) -> str:
+    """Returns the first lines of a message in one, of `_LONGEST` characters at most."""
     one = " ".join(plain_text(text).plain.split())
-    one = one if len(one) <= most else f"{one[:most]}..."
+    one = one if len(one) <= _LONGEST else f"{one[:_LONGEST]}..."
     return one if one.endswith((".", "...")) else f"{one}."

@@ -15,13 +15,13 @@ from keras_inits._keras_internals import all_layers
 SIGMOIDS = ("sigmoid", "hard_sigmoid")
 
 
-def redrawn(copy: Copy, *, seed: int = 0) -> list[Any]:
+def redrawn(copy: Copy) -> list[Any]:
     """Returns the trained variables, kernels drawn from N(0, 2 / fan_in) and biases 0.
 
     He et al. 2015, equation 10. Each gate's recurrent kernel is orthogonal, as by default in Keras;
     embeddings and all other weights stay.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     values: list[Any] = []
     for variable in copy.trained:
         shape = tuple(variable.shape)
