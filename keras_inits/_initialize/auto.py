@@ -25,13 +25,21 @@ from keras_inits._initialize.straight import straight_through
 from keras_inits._initialize.tables import CODES, table_start
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers.kinds import Kind
-from keras_inits._moments import PLACES, Place, recurrent_output, stacked
+from keras_inits._moments import (
+    PLACES,
+    Place,
+    matrix_that_comes_in,
+    recurrent_output,
+    stacked,
+)
 from keras_inits._schemes import ConstantInit, XavierInit, ZerosInit
 from keras_inits._wiring import Call, Wiring
 
 # Of a sequence of any length: as many steps as `_moments` carries a state over.
 _OPEN_STEPS = PLACES
 _SCORE = "part of a score, for the loss of a guess"
+_MATRIX = "if the matrix that comes in keeps the size of what it multiplies"
+_STRAIGHT = "for what stands behind a straight-through sum, whose values"
 _SMALL_ROWS = "less until the small rows before it have grown"
 # A second moment that is further off is said.
 _FAR = 4.0
@@ -85,8 +93,8 @@ class _Walk:
         self.met: dict[int, float] = {}
         self.aims = find_aims(wiring)
         self.carrier = Carrier(model, wiring, weights)
-        # What is said of calls that see nothing but what will change: small rows, which grow in
-        # the first steps, and codes, which become what they stand for.
+        # What is said of calls that see nothing but what will change or the data decide: small
+        # rows, which grow in the first steps, codes, which become what they stand for.
         self.passing: dict[int, str] = {}
         self.ends = Ends(self.carrier, Shares(wiring, residual))
         self.shortcuts = {s.shortcut.kernel for s in wiring.sums if s.shortcut.kernel is not None}
@@ -111,7 +119,10 @@ class _Walk:
             self._repeat(call, call.weights[0])
         aim = self.aims.get(call.index)
         self.carrier.carry(call, aim.activation if aim else None)
-        if (said := self._passing(call)) and call.kind is not Kind.NORMALIZATION:
+        said = self._passing(call)
+        if call.kind is Kind.CONTRACTION and matrix_that_comes_in(self.wiring, call) is not None:
+            said = _MATRIX
+        if said and call.kind is not Kind.NORMALIZATION:
             self.passing[call.index] = said
         self._put_in_place(call)
 
@@ -132,9 +143,7 @@ class _Walk:
         given, made = signals[call.index].second_moment, values.second_moment
         if values.reason or not given / _FAR < made < given * _FAR:
             size = "not known" if values.reason else f"{made:.3g}"
-            self.passing[call.index] = (
-                f"for what stands behind a straight-through sum; its values have second moment {size}"
-            )
+            self.passing[call.index] = f"{_STRAIGHT} have second moment {size}"
 
     def _repeat(self, call: Call, path: str) -> None:
         """Notes what reaches a call of a kernel, and has it give what its first call is asked."""

@@ -52,8 +52,10 @@ def _add_terms(wiring: Wiring, at: int, sign: int, terms: Counter[int], depth: i
     if call is None or signs is None or len(call.sources) != len(signs):
         terms[at] += sign
         return False
-    parts = zip(call.sources, signs, strict=True)
-    return any([_add_terms(wiring, s, sign * own, terms, depth - 1) for s, own in parts])
+    is_cut = False
+    for source, own in zip(call.sources, signs, strict=True):
+        is_cut |= _add_terms(wiring, source, sign * own, terms, depth - 1)
+    return is_cut
 
 
 def _behind(wiring: Wiring, at: int) -> set[int]:
