@@ -492,3 +492,65 @@ def test_a_head_behind_a_mean_says_what_places_are_taken_to_have_in_common(funct
     head = layers.Dense(3, name="head")(layers.GlobalAveragePooling1D()(x))
     note = rows(keras.Model(inputs, head))["head"].note
     assert ("two places are taken to have" in note) is says
+
+
+class Codes(layers.Layer):
+    """The nearest of some codes, with the gradient of what it stands for (VQ-VAE)."""
+
+    def build(self, shape):
+        start = keras.initializers.RandomUniform(-1 / 32, 1 / 32)
+        self.codes = self.add_weight(shape=(32, shape[-1]), initializer=start, name="codes")
+
+    def call(self, x):
+        squares = ops.sum(self.codes**2, 1) - 2 * ops.matmul(x, ops.transpose(self.codes))
+        codes = ops.take(self.codes, ops.argmin(squares, -1), axis=0)
+        return x + ops.stop_gradient(codes - x)
+
+
+def test_a_kernel_behind_codes_says_that_these_are_to_become_what_they_stand_for():
+    inputs = keras.Input((16,))
+    x = Codes(name="codes")(layers.Dense(8, name="encoder")(inputs))
+    x = layers.Dense(32, "relu", name="decoder")(x)
+    found = rows(keras.Model(inputs, layers.Dense(16, name="out")(x)))
+    words = "for what stands behind a straight-through sum, whose values have second moment 0.000"
+    assert "second moment 2 from 1, gain" in found["decoder"].note
+    assert words in found["decoder"].note
+    assert words in found["out"].note
+    assert words not in found["encoder"].note
+
+
+@pytest.mark.parametrize("written", ["around", "apart"])
+def test_a_straight_through_sum_is_carried_as_its_values(written):
+    inputs = keras.Input((16,))
+    z = layers.Dense(64, "sigmoid", name="encoder")(inputs)
+    q = ops.sign(z - 0.5)
+    x = z + ops.stop_gradient(q - z) if written == "around" else q - ops.stop_gradient(z) + z
+    found = rows(keras.Model(inputs, layers.Dense(8, "relu", name="reads")(x)))
+    assert "second moment 2 from 1," in found["reads"].note
+    # Without what cancels it is a sum of two signals.
+    plain = layers.Dense(8, "relu", name="reads")(z + ops.stop_gradient(q - 0.5 * z))
+    assert "from 1," not in rows(keras.Model(inputs, plain))["reads"].note
+
+
+def graph_convolutions(nodes):
+    x, neighbours = keras.Input((nodes, 16)), keras.Input((nodes, nodes))
+    h = x
+    for i in range(4):
+        h = ops.relu(ops.matmul(neighbours, layers.Dense(32, use_bias=False, name=f"g{i}")(h)))
+    return keras.Model([x, neighbours], layers.Dense(5, name="head")(ops.mean(h, axis=1)))
+
+
+def test_a_matrix_of_neighbours_that_comes_in_is_taken_to_keep_a_signal():
+    model = graph_convolutions(24)
+    found = rows(model)
+    words = "if the matrix that comes in keeps the size of what it multiplies"
+    assert [words in found[name].note for name in ("g0", "g1", "g3", "head")] == [
+        False, True, True, True,
+    ]  # fmt: skip
+    rng = np.random.default_rng(0)
+    near = (rng.uniform(size=(32, 24, 24)) < 0.2) + np.eye(24)
+    near = (near / near.sum(axis=-1, keepdims=True)).astype("float32")
+    features = rng.normal(size=(32, 24, 16)) + rng.normal(size=(32, 1, 16))
+    logits = model([(features / 2**0.5).astype("float32"), near])
+    # As 24 independent values each, neighbours would take a signal to 24^-2 of it.
+    assert 0.1 < np.std(ops.convert_to_numpy(logits)) < 1

@@ -21,16 +21,28 @@ from keras_inits._initialize.places import in_common
 from keras_inits._initialize.repeats import deciding_calls
 from keras_inits._initialize.scores import score_parts
 from keras_inits._initialize.shares import Residual, Shares
+from keras_inits._initialize.straight import straight_through
 from keras_inits._initialize.tables import CODES, table_start
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers.kinds import Kind
-from keras_inits._moments import PLACES, Place, recurrent_output, stacked
+from keras_inits._moments import (
+    PLACES,
+    Place,
+    matrix_that_comes_in,
+    recurrent_output,
+    stacked,
+)
 from keras_inits._schemes import ConstantInit, XavierInit, ZerosInit
 from keras_inits._wiring import Call, Wiring
 
 # Of a sequence of any length: as many steps as `_moments` carries a state over.
 _OPEN_STEPS = PLACES
 _SCORE = "part of a score, for the loss of a guess"
+_MATRIX = "if the matrix that comes in keeps the size of what it multiplies"
+_STRAIGHT = "for what stands behind a straight-through sum, whose values"
+_SMALL_ROWS = "less until the small rows before it have grown"
+# A second moment that is further off is said.
+_FAR = 4.0
 # Calls of one kernel that differ by less are alike: samples of signals err by as much.
 _ALIKE = 0.05
 
@@ -81,8 +93,9 @@ class _Walk:
         self.met: dict[int, float] = {}
         self.aims = find_aims(wiring)
         self.carrier = Carrier(model, wiring, weights)
-        # Calls that see nothing but what small rows make, which grow in the first steps.
-        self.small: set[int] = set()
+        # What is said of calls that see nothing but what will change or the data decide: small
+        # rows, which grow in the first steps, codes, which become what they stand for.
+        self.passing: dict[int, str] = {}
         self.ends = Ends(self.carrier, Shares(wiring, residual))
         self.shortcuts = {s.shortcut.kernel for s in wiring.sums if s.shortcut.kernel is not None}
         self.scores = score_parts(wiring) if isinstance(model, keras.Model) else {}
@@ -106,11 +119,31 @@ class _Walk:
             self._repeat(call, call.weights[0])
         aim = self.aims.get(call.index)
         self.carrier.carry(call, aim.activation if aim else None)
-        if self._is_small(call) and call.kind is not Kind.NORMALIZATION:
-            self.small.add(call.index)
+        said = self._passing(call)
+        if call.kind is Kind.CONTRACTION and matrix_that_comes_in(self.wiring, call) is not None:
+            said = _MATRIX
+        if said and call.kind is not Kind.NORMALIZATION:
+            self.passing[call.index] = said
+        self._put_in_place(call)
 
-    def _is_small(self, call: Call) -> bool:
-        return bool(call.signals) and self.small.issuperset(call.signals)
+    def _passing(self, call: Call) -> str:
+        """Returns what is said of all that a call sees."""
+        known = [self.passing.get(source, "") for source in call.signals]
+        return known[0] if known and all(known) else ""
+
+    def _put_in_place(self, call: Call) -> None:
+        """Carries the values of a straight-through sum; learned ones are to become what it gets."""
+        if (straight := straight_through(self.wiring, call)) is None:
+            return
+        signals = self.carrier.signals
+        values = signals[straight.values]
+        if not (straight.is_learned or values.reason):
+            signals[call.index] = values
+            return
+        given, made = signals[call.index].second_moment, values.second_moment
+        if values.reason or not given / _FAR < made < given * _FAR:
+            size = "not known" if values.reason else f"{made:.3g}"
+            self.passing[call.index] = f"{_STRAIGHT} have second moment {size}"
 
     def _repeat(self, call: Call, path: str) -> None:
         """Notes what reaches a call of a kernel, and has it give what its first call is asked."""
@@ -189,7 +222,7 @@ class _Walk:
         start = table_start(self.carrier, call, geometry, self._pass)
         square, share = start.square, start.share
         if share < 1:
-            self.small.add(call.index)
+            self.passing[call.index] = _SMALL_ROWS
         self._set(path, geometry, start.gain, start.note, square, table=True, share=share)
 
     def _choose_recurrent(self, call: Call, new: Sequence[tuple[str, KernelGeometry]]) -> None:
@@ -283,9 +316,9 @@ class _Walk:
         share = CODES if self.carrier.reads_category(call) else 1.0
         note += averaged + because + f"; of ones among zeros: {share} of that" * (share < 1)
         if share < 1:
-            self.small.add(call.index)
-        elif self._is_small(call):
-            note += "; less until the small rows before it have grown"
+            self.passing[call.index] = _SMALL_ROWS
+        elif said := self._passing(call):
+            note += f"; {said}"
         q, is_positive = gain**2 * given, bool(positive)
         self._set(path, geometry, gain, note, q, positive=is_positive, share=share)
 

@@ -43,6 +43,8 @@ def contracted(place: Place) -> Signal | None:
     count = summed_count(place.wiring, call)
     if count is None:
         return None
+    if (matrix := matrix_that_comes_in(place.wiring, call)) is not None:
+        return place.given[1 - matrix]
     one, two = place.given
     if getattr(place.subject, "normalize", False):
         # A cosine: of two examples that one tower has seen, what these have in common.
@@ -53,6 +55,25 @@ def contracted(place: Place) -> Signal | None:
     square = count * one.second_moment * two.second_moment
     square += count * (count - 1) * (one.mean * two.mean) ** 2
     return normal(square, one.alike * two.alike, call.index, place.reason)
+
+
+def matrix_that_comes_in(wiring: Wiring, call: Call) -> int | None:
+    """Returns which operand of a product is a square matrix that the data bring; None if none is.
+
+    Such as which nodes of a graph are neighbours, or a rotation. Those of data keep the size of a
+    signal, more or less: rows of neighbours are divided by their number. As n values of second
+    moment 1 they would multiply it by n.
+    """
+    shapes = wiring.shapes_into(call)
+    if len(call.signals) != 2 or len(shapes) != 2 or softmax_behind(wiring.graph, call.signals[1]):
+        return None
+    count = summed_count(wiring, call)
+    for mine, (source, shape) in enumerate(zip(call.signals, shapes, strict=True)):
+        while source >= 0 and wiring.calls[source].kind is Kind.IDENTITY:
+            (source, *_) = wiring.calls[source].signals
+        if source < 0 and len(shape) > 2 and shape[-1] == shape[-2] == count:
+            return mine
+    return None
 
 
 def _averaged(place: Place, softmax: Call, tokens: int, uneven: float) -> float:

@@ -117,7 +117,8 @@ def _largest_of_many(values: Array, count: int, key: int) -> Array:
     grid = normal_quantiles(_GRID)[:, None]
 
     def largest(common: float, z: Array, most: Array) -> Array:
-        made: Array = np.interp(math.sqrt(common) * z + math.sqrt(1 - common) * most, scores, levels)
+        at = math.sqrt(common) * z + math.sqrt(1 - common) * most
+        made: Array = np.interp(at, scores, levels)
         return made
 
     low, high, own = 0.0, 1.0, normal_maxima(_GRID, PLACES)

@@ -180,7 +180,8 @@ def find_normalizations(
     known: dict[int, tuple[int, ...]] = {}
 
     def behind(at: Call) -> tuple[int, ...]:
-        if at.activation not in _HOMOGENEOUS or at.index in graph.outputs:
+        bends = at.activation not in _HOMOGENEOUS and not through(at)
+        if bends or at.index in graph.outputs:
             return ()
         if at.index not in known:
             found: list[int] = []

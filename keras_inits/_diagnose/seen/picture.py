@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +10,17 @@ import keras
 
 from keras_inits._diagnose.seen.calls import Call
 from keras_inits._diagnose.seen.statistics import TensorStatistics
+from keras_inits._layers.activations import HOMOGENEOUS
 from keras_inits._layers.kinds import Kind
 from keras_inits._layers.scales import epsilon_of
 from keras_inits._wiring import Wiring, wiring
 from keras_inits._wiring.graph import Call as Place
 
+# f(0) = 0, with a slope there.
+_LINEAR_NEAR_ZERO = frozenset(
+    {"gelu", "silu", "hard_silu", "mish", "tanh", "hard_tanh", "elu", "ELU", "celu", "selu",
+     "softsign"}
+)  # fmt: skip
 _EVEN = frozenset({"add", "subtract", "average"})  # sums of parts that all have the same weight
 
 
@@ -42,19 +48,38 @@ class Picture:
         A sum lets a scale through if its parts have one size, up to a factor of `most`: behind it
         all of them are scaled alike. What drowns the other parts is not taken away.
         """
+        return self._normalizations(index, lambda call: self._is_even(call, index, most))
+
+    def restoring(self, index: int, most: float) -> Sequence[int | None]:
+        """Returns the normalizations that bring back what has faded, on every way.
+
+        As `normalizations`, and through functions that are linear near 0 and kernels whose biases
+        start there: what is small leaves them as small as it came.
+        """
+        return self._normalizations(
+            index, lambda call: self._is_even(call, index, most) or self._is_linear(call)
+        )
+
+    def _normalizations(self, index: int, through: Callable[[Place], bool]) -> Sequence[int | None]:
         if index not in self.places:
             return []
-        start = self.places[index]
-        after = self.wiring.normalized_after(
-            self.wiring.calls[start], lambda sum_: self._is_even(sum_, start, most)
-        )
+        after = self.wiring.normalized_after(self.wiring.calls[self.places[index]], through)
         recorded = {place: call for call, place in self.places.items()}
         return [recorded.get(each.index) for each in after]
 
-    def _is_even(self, call: Place, start: int, most: float) -> bool:
-        """Returns whether a call is a sum whose part from `start` is of the others' size."""
+    def _is_linear(self, call: Place) -> bool:
+        """Returns whether a call leaves what is small as small: a kernel, or GELU near 0."""
+        linear = call.activation in _LINEAR_NEAR_ZERO
+        if call.is_map:
+            return linear or not call.activation or call.activation in HOMOGENEOUS
+        size = self.size(call.signals[0]) if linear and len(call.signals) == 1 else None
+        return size is not None and size < 1
+
+    def _is_even(self, call: Place, index: int, most: float) -> bool:
+        """Returns whether a call is a sum whose part from a call is of the others' size."""
         if call.kind is not Kind.SUM or call.type.lower() not in _EVEN:
             return False
+        start = self.places[index]
         parts: dict[bool, list[float | None]] = {True: [], False: []}
         for source in call.signals:
             parts[self.wiring.graph.descends(source, start)].append(self.size(source))

@@ -133,6 +133,13 @@ class Evidence:
             found = self._normalizations(index)
         return takes_scale_away(self.calls, found, most)
 
+    def is_restored(self, index: int) -> bool:
+        """Returns whether normalizations bring back what has faded at a call, on every way."""
+        if self.picture is None or index not in self.picture.places:
+            return self.is_normalized(index)
+        most = self.thresholds.growth
+        return takes_scale_away(self.calls, self.picture.restoring(index, most), most)
+
     def _normalizations(self, index: int) -> Sequence[int | None]:
         """Returns the same as `Picture.normalizations`, from the recorded calls alone."""
         found: list[int | None] = []

@@ -183,16 +183,22 @@ class _Drift:
                 continue
             factor = _product({index: ratios})
             if _far(factor, limit):
-                if not evidence.is_normalized(index):
+                if not self._is_taken_away(index, factor):
                     yield index, factor, "it multiplies {what} by {factor:.2g}"
                 continue
             if evidence.around[index]:
                 continue
             path = {**paths[index], index: ratios}
-            if _far(_product(path), limit):  # what a normalization takes away does not count
-                path = {i: each for i, each in path.items() if not evidence.is_normalized(i)}
+            total = _product(path)
+            if _far(total, limit):  # what a normalization takes away does not count
+                path = {i: p for i, p in path.items() if not self._is_taken_away(i, total)}
             paths[index], total = path, _product(path)
             yield index, total, "{what} is {factor:.2g} times what it was where its path began"
+
+    def _is_taken_away(self, index: int, factor: float) -> bool:
+        """Returns whether normalizations make up for what a call does to a size."""
+        is_made_up = self.evidence.is_restored if factor < 1 else self.evidence.is_normalized
+        return is_made_up(index)
 
     def _path_before(self, index: int, paths: Sequence[_Path]) -> _Path:
         """Returns the path to a call on which the size drifts least; none where it begins anew."""
