@@ -254,6 +254,7 @@ def test_diagnose_takes_data_and_exits_with_0_if_healthy(
     path = saved_model("initkit_he")
     code, out, _ = keras_inits_command("diagnose", path, "--data", str(tmp_path / "x.npy"))
     assert (code, "16 samples" in out) == (0, True), out
+    assert out.endswith("Without --labels neither targets, loss nor learning rate are looked at.\n")
 
 
 @pytest.mark.parametrize(("name", "code"), [("pixels", 0), ("other", 2)])

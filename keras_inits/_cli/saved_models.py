@@ -119,6 +119,8 @@ def diagnose_model(
                 _run_alone(model, loaded, x)
             raise
     print(report)
+    if y is None:
+        print("\nWithout --labels neither targets, loss nor learning rate are looked at.")
     if json is not None:
         report.to_json(json)
     if png is not None:
