@@ -139,21 +139,12 @@ def carried_out(start: Start, model: keras.Model, x: Any, y: Any, root: int, run
         model.trainable_variables, draw(model, start.scheme, root, run), strict=True
     ):
         variable.assign(value)
-    variables = [*model.trainable_variables, *model.non_trainable_variables]
-    shapes = [tuple(v.shape) for v in variables]
+    shapes = _shapes(model)
     given = {"x": x, "y": y, "seed": run_seed(root, run)}
-    begun, passes = time.perf_counter(), 0.0
-    for set_model in start.functions:
-        report = set_model(model, **_arguments(set_model, given))
-        if isinstance(report, keras.Model) and report is not model:
-            raise InputError(
-                "A start sets the model that it is given. Received: "
-                f"{_name(set_model)}, which returned another one"
-            )
-        passes += float(getattr(report, "passes", 0.0))
+    begun = time.perf_counter()
+    passes = sum(_set(model, function, given) for function in start.functions)
     seconds = time.perf_counter() - begun
-    now = [*model.trainable_variables, *model.non_trainable_variables]
-    if [tuple(v.shape) for v in now] != shapes:
+    if _shapes(model) != shapes:
         raise InputError(
             "A start must leave the variables of the model as many and as large as they are. "
             f"Received: {', '.join(map(_name, start.functions))}"
@@ -163,6 +154,21 @@ def carried_out(start: Start, model: keras.Model, x: Any, y: Any, root: int, run
         for group in (model.trainable_variables, model.non_trainable_variables)
     )
     return Started(weights, states, seconds, passes)
+
+
+def _shapes(model: keras.Model) -> list[tuple[int, ...]]:
+    return [tuple(v.shape) for v in (*model.trainable_variables, *model.non_trainable_variables)]
+
+
+def _set(model: keras.Model, function: Callable[..., Any], given: Mapping[str, Any]) -> float:
+    """Has a function set a model; returns how often it passed data forward."""
+    report = function(model, **_arguments(function, given))
+    if isinstance(report, keras.Model) and report is not model:
+        raise InputError(
+            "A start sets the model that it is given. Received: "
+            f"{_name(function)}, which returned another one"
+        )
+    return float(getattr(report, "passes", 0.0))
 
 
 def start_settings(start: Start) -> dict[str, Any]:

@@ -35,7 +35,6 @@ class Wiring(Report):
         sums: the places where branches are added to a stream, in order.
         streams: the signals that branches are added to.
         attentions: the projections of each attention.
-        subjects: for each call the layer or operation itself; not in JSON.
 
     >>> import keras
     >>> import keras_inits
@@ -53,11 +52,15 @@ class Wiring(Report):
     sums: tuple[Sum, ...]
     streams: tuple[Stream, ...]
     attentions: tuple[Attention, ...]
-    subjects: tuple[Any, ...] = field(default=(), metadata={"json": False}, repr=False)
     _steps: tuple[Step, ...] = field(default=(), metadata={"json": False}, repr=False)
     _scopes: tuple[tuple[Any, int, int], ...] = field(
         default=(), metadata={"json": False}, repr=False
     )
+
+    @functools.cached_property
+    def subjects(self) -> tuple[Any, ...]:
+        """For each call the layer or operation itself; none in a wiring read from JSON."""
+        return tuple(step.subject for step in self._steps)
 
     @functools.cached_property
     def graph(self) -> Graph:
@@ -104,7 +107,7 @@ class Wiring(Report):
 
         Args:
             thing: a layer, a variable, or the path of a call or of a variable. A layer that holds
-                others has their calls.
+                others has their calls. A wiring read from JSON knows paths alone.
         """
         if isinstance(thing, str):
             return tuple(
@@ -117,7 +120,7 @@ class Wiring(Report):
         inside = [range(first, last) for layer, first, last in self._scopes if layer is thing]
         return tuple(
             call
-            for call, subject in zip(self.calls, self.subjects, strict=True)
+            for call, subject in zip(self.calls, self.subjects, strict=False)
             if subject is thing or any(call.index in each for each in inside)
         )
 

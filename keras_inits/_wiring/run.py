@@ -65,7 +65,6 @@ def wiring(model: keras.Model, inputs: Any = None) -> Wiring:
         sums=sums,
         streams=streams,
         attentions=find_attentions(graph),
-        subjects=tuple(step.subject for step in trace.steps),
         _steps=tuple(trace.steps),
         _scopes=tuple(trace.scopes),
     )

@@ -64,15 +64,17 @@ class Trace:
     _made: dict[int, tuple[Any, int, bool]] = field(default_factory=dict)
     _path: list[str] = field(default_factory=list)
     _over_time: int = 0
-    _variables: list[Any] = field(default_factory=list)
-    _values: dict[int, tuple[Any, Any]] = field(default_factory=dict)
-    _given: dict[int, tuple[Any, Any]] = field(default_factory=dict)
+    _tables: list[Any] = field(default_factory=list)  # variables of two axes
+    # By identity, each with what it stands for: an array and the variable whose values it has; a
+    # tensor and the array that a layer was given.
+    _copies: dict[int, tuple[Any, Any]] = field(default_factory=dict)
+    _arrays: dict[int, tuple[Any, Any]] = field(default_factory=dict)
 
     def run(self, model: keras.layers.Layer, arguments: Sequence[Any], named: Any) -> "Trace":
         """Runs `model` on symbolic tensors, and returns itself."""
         let_tensorflow_ask(_is_tracing)
         self.inputs = symbolic((arguments, named))
-        self._variables = [
+        self._tables = [
             v
             for v in model.variables
             if len(v.shape) == 2 and keras.backend.is_float_dtype(v.dtype)
@@ -116,7 +118,7 @@ class Trace:
         if not (keras.ops.is_tensor(leaf) or hasattr(leaf, "__array__")):
             return leaf
         tensor = keras.KerasTensor(leaf.shape, keras.backend.standardize_dtype(leaf.dtype))
-        self._given[id(tensor)] = tensor, leaf
+        self._arrays[id(tensor)] = tensor, leaf
         return tensor
 
     def _enter(self, layer: Any, what: Kind, args: Any, kwargs: Any) -> Any:
@@ -188,7 +190,7 @@ class Trace:
         name = type(operation).__name__
         leaves = keras.tree.flatten((args, kwargs))
         if name in _MULTIPLYING:
-            self._note_values(leaves)
+            self._note_copies(leaves)
         operands = [self._operand(leaf) for leaf in leaves]
         what = operation_kind(operation, [o for o in operands if o])
         self._path.append(description(operation))
@@ -197,27 +199,27 @@ class Trace:
         finally:
             self._path.pop()
 
-    def _note_values(self, leaves: Sequence[Any]) -> None:
+    def _note_copies(self, leaves: Sequence[Any]) -> None:
         """Notes the arrays that are the values of a variable, or their transpose.
 
         What `ops.transpose(embedding.embeddings)` returns is no variable any more.
         """
         for leaf in leaves:
-            if not (_is_matrix(leaf) and id(leaf) not in self._values):
+            if not (_is_matrix(leaf) and id(leaf) not in self._copies):
                 continue
             shape = tuple(leaf.shape)
-            alike = [v for v in self._variables if tuple(v.shape) in (shape, shape[::-1])]
+            alike = [v for v in self._tables if tuple(v.shape) in (shape, shape[::-1])]
             if not alike:
                 continue
             given = keras.ops.convert_to_numpy(leaf)
             found = [v for v in alike if _has_values(keras.ops.convert_to_numpy(v), given)]
             if len(found) == 1:  # of several tables of zeros, say, none is meant
-                self._values[id(leaf)] = leaf, found[0]
+                self._copies[id(leaf)] = leaf, found[0]
 
     def _operand(self, leaf: Any) -> str:
         if isinstance(leaf, keras.KerasTensor):
             return "signal" if self._made.get(id(leaf), (0, 0, False))[2] else "constant"
-        if isinstance(leaf, keras.Variable) or id(leaf) in self._values:
+        if isinstance(leaf, keras.Variable) or id(leaf) in self._copies:
             return "weight"
         number = isinstance(leaf, float | int) and not isinstance(leaf, bool)
         return (
@@ -251,8 +253,8 @@ class Trace:
             over_time=self._over_time > 0,
             outputs=tuple(flat),
             problem=problem,
-            reads=tuple(self._values[id(leaf)][1] for leaf in leaves if id(leaf) in self._values),
-            values=tuple(self._given[id(t)][1] for t in tensors if id(t) in self._given),
+            reads=tuple(self._copies[id(leaf)][1] for leaf in leaves if id(leaf) in self._copies),
+            values=tuple(self._arrays[id(t)][1] for t in tensors if id(t) in self._arrays),
         )
         for tensor in flat:
             real = keras.backend.is_float_dtype(tensor.dtype)

@@ -302,6 +302,8 @@ def test_open_sizes_are_tried_until_the_model_runs():
 def test_a_wiring_goes_to_json_and_back():
     found = wiring(built(Net(), 5))
     again = type(found).from_dict(found.to_dict())
+    assert found.of(found.subjects[0])
+    assert again.of(found.subjects[0]) == ()  # it knows paths alone
     assert again == found
     assert again.heads == found.heads
     assert {type(call.kind) for call in again.calls} == {Kind}
