@@ -72,6 +72,18 @@ KEEPS_SCALE = frozenset(
     {Kind.NOISE, Kind.RESHAPING, Kind.PADDING, Kind.UPSAMPLING, Kind.IDENTITY, Kind.ROTATION}
 )
 
+GLOBAL_POOLING = tuple(
+    getattr(layers, f"Global{how}Pooling{rank}D")
+    for how in ("Average", "Max")
+    for rank in (1, 2, 3)
+)
+_WINDOW_POOLING = tuple(
+    getattr(layers, f"{how}Pooling{rank}D") for how in ("Average", "Max") for rank in (1, 2, 3)
+)
+_MAX_POOLING = tuple(
+    getattr(layers, f"{where}MaxPooling{rank}D") for where in ("", "Global") for rank in (1, 2, 3)
+)
+
 _TABLE: dict[Kind, tuple[type, ...]] = {
     Kind.DENSE: (layers.Dense,),
     Kind.CONVOLUTION: (layers.Conv1D, layers.Conv2D, layers.Conv3D),
@@ -114,11 +126,7 @@ _TABLE: dict[Kind, tuple[type, ...]] = {
         *(layers.Cropping1D, layers.Cropping2D, layers.Cropping3D),
         layers.Masking,
     ),
-    Kind.POOLING: tuple(
-        getattr(layers, f"{how}Pooling{rank}D")
-        for how in ("Average", "Max", "GlobalAverage", "GlobalMax")
-        for rank in (1, 2, 3)
-    ),
+    Kind.POOLING: _WINDOW_POOLING + GLOBAL_POOLING,
     Kind.UPSAMPLING: (layers.UpSampling1D, layers.UpSampling2D, layers.UpSampling3D),
     Kind.IDENTITY: (layers.Identity, layers.ActivityRegularization),
     Kind.SUM: (layers.Add, layers.Average, layers.Maximum, layers.Minimum, layers.Subtract),
@@ -241,6 +249,13 @@ for _kind, _types in _TABLE.items():
 def is_a(layer: Any, *kinds: Kind) -> bool:
     """Returns whether a layer is of one of these kinds."""
     return kind(layer) in kinds
+
+
+def takes_largest(pooling: Any) -> bool:
+    """Returns whether a layer or operation that pools gives the largest value of each window."""
+    if isinstance(pooling, keras.layers.Layer):
+        return isinstance(pooling, _MAX_POOLING)
+    return "Max" in type(pooling).__name__  # most operations have no public class
 
 
 def classes(*kinds: Kind) -> tuple[type, ...]:

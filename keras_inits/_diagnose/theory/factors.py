@@ -21,9 +21,7 @@ def squared_factor(step: Step | None, node: Node) -> float | None:
     subject = node.subject
     if isinstance(subject, keras.layers.Layer):
         weights = subject.weights
-        if len(weights) == 1 and type(subject).__name__.startswith(("LayerScale", "DINO")):
-            return mean_square(weights[0])
-        return None
+        return mean_square(weights[0]) if len(weights) == 1 else None
     name = type(subject).__name__
     if name == "Negative":
         return 1.0
