@@ -9,7 +9,7 @@ from keras import layers
 
 import keras_inits as ki
 from keras_inits._layers.activations import activation_of_operation
-from keras_inits._layers.kinds import KEEPS_SCALE, KERNELS, Kind, is_a, kind
+from keras_inits._layers.kinds import KEEPS_SCALE, KERNELS, Kind, class_name, is_a, kind
 
 # Names in `keras.layers` that are no layer, or none with a behavior of its own.
 NO_KIND = {"InputSpec", "Layer"}
@@ -193,3 +193,35 @@ def test_a_ternary_kernel_has_the_fans_of_a_dense_one_and_no_law_of_its_own():
     assert layer.predicted_second_moment is None  # of the stored kernel it would be 2.3 times that
     model.quantize("ternary")
     assert "quantized" in ki.initialize(model, "initkit_he", seed=1).rows[0].left_alone
+
+
+@pytest.mark.parametrize(
+    ("cls", "arguments"),
+    [
+        *((each, (2,)) for each in (layers.MaxPooling2D, layers.AveragePooling2D)),
+        *((each, ()) for each in (layers.ReLU, layers.LeakyReLU, layers.PReLU, layers.Softmax)),
+        *((each, ()) for each in (layers.Add, layers.Average, layers.Multiply)),
+    ],
+)
+def test_a_class_derived_from_one_of_keras_starts_a_net_as_that_does(cls, arguments):
+    def rows(layer):
+        x = inputs = keras.Input((8, 8, 4))
+        x = layers.Conv2D(16, 3, padding="same", name="first")(x)
+        merges = isinstance(layer, (layers.Add, layers.Average, layers.Multiply))
+        x = layer([x, layers.Conv2D(16, 1, name="other")(x)] if merges else x)
+        x = layers.Conv2D(16, 3, activation="relu", name="second")(x)
+        model = keras.Model(inputs, layers.Dense(5, name="last")(layers.Flatten()(x)))
+        found = ki.initialize(model, "auto", seed=0).rows
+        return [(row.path, row.target_stddev, row.note) for row in found]
+
+    derived = type("Mine", (cls,), {})
+    named = {"name": "between"}
+    assert rows(derived(*arguments, **named)) == rows(cls(*arguments, **named))
+
+
+def test_a_derived_class_that_computes_something_else_keeps_its_name():
+    class Doubled(layers.ReLU):
+        def call(self, inputs):
+            return 2 * super().call(inputs)
+
+    assert class_name(Doubled()) == "Doubled"

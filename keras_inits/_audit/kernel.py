@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from keras_inits import _registry
 from keras_inits._audit.context import Context
 from keras_inits._kernel_geometry import KernelGeometry
+from keras_inits._layers.activations import activation_name
 from keras_inits._reporting import Finding
 from keras_inits._schemes.base import KernelScheme
 from keras_inits._schemes.laws import kernel_scheme
@@ -126,8 +127,9 @@ def _scheme_name(kernel: Kernel) -> str:
 
 def activated(activation: Any, z: NDArray[Any]) -> NDArray[Any] | None:
     """Returns an activation of some numbers; None if it takes no single numbers."""
-    name = str(getattr(activation, "__name__", type(activation).__name__)).lower()
-    if activation is None or "softmax" in name:  # of a softmax, the logits are what counts
+    if (
+        activation is None or "softmax" in activation_name(activation).lower()
+    ):  # of a softmax, the logits are what counts
         return z
     try:
         values = activation(ops.convert_to_tensor(z.astype("float32")))

@@ -11,6 +11,7 @@ import numpy as np
 from keras_inits._audit.context import EPSILON, root_mean_square
 from keras_inits._audit.kernel import Judgement, Kernel, Kernels, activated, remedy
 from keras_inits._kernel_geometry import KernelGeometry
+from keras_inits._layers.activations import activation_name
 from keras_inits._quadrature import normal_quantiles
 from keras_inits._reporting import Finding
 from keras_inits._schemes import OrthogonalInit
@@ -209,6 +210,5 @@ def _is_unseen(kernel: Kernel) -> bool:
 
 
 def _makes_logits(kernel: Kernel) -> bool:
-    activation = kernel.context.activation
-    name = str(getattr(activation, "__name__", type(activation).__name__)).lower()
-    return kernel.context.is_head and (activation is None or name in ("softmax", "sigmoid"))
+    name = activation_name(kernel.context.activation).lower()
+    return kernel.context.is_head and name in ("linear", "softmax", "sigmoid")

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_inits._layers.kinds import class_name
+
 # f(a x) = a f(x) for a > 0, by the names of functions and of layers: the scale of what comes in is
 # the scale of what goes out.
 HOMOGENEOUS = frozenset({"relu", "leaky_relu", "ReLU", "LeakyReLU", "PReLU"})
@@ -16,7 +18,7 @@ def activation_name(activation: Any) -> str:
     """Returns the name of an activation function or layer; `"linear"` for None."""
     if activation is None:
         return "linear"
-    return str(getattr(activation, "__name__", type(activation).__name__))
+    return str(getattr(activation, "__name__", class_name(activation)))
 
 
 def activation_of_operation(operation: Any) -> Any:

@@ -72,18 +72,6 @@ KEEPS_SCALE = frozenset(
     {Kind.NOISE, Kind.RESHAPING, Kind.PADDING, Kind.UPSAMPLING, Kind.IDENTITY, Kind.ROTATION}
 )
 
-GLOBAL_POOLING = tuple(
-    getattr(layers, f"Global{how}Pooling{rank}D")
-    for how in ("Average", "Max")
-    for rank in (1, 2, 3)
-)
-_WINDOW_POOLING = tuple(
-    getattr(layers, f"{how}Pooling{rank}D") for how in ("Average", "Max") for rank in (1, 2, 3)
-)
-_MAX_POOLING = tuple(
-    getattr(layers, f"{where}MaxPooling{rank}D") for where in ("", "Global") for rank in (1, 2, 3)
-)
-
 _TABLE: dict[Kind, tuple[type, ...]] = {
     Kind.DENSE: (layers.Dense,),
     Kind.CONVOLUTION: (layers.Conv1D, layers.Conv2D, layers.Conv3D),
@@ -126,7 +114,11 @@ _TABLE: dict[Kind, tuple[type, ...]] = {
         *(layers.Cropping1D, layers.Cropping2D, layers.Cropping3D),
         layers.Masking,
     ),
-    Kind.POOLING: _WINDOW_POOLING + GLOBAL_POOLING,
+    Kind.POOLING: tuple(
+        getattr(layers, f"{how}Pooling{rank}D")
+        for how in ("Average", "Max", "GlobalAverage", "GlobalMax")
+        for rank in (1, 2, 3)
+    ),
     Kind.UPSAMPLING: (layers.UpSampling1D, layers.UpSampling2D, layers.UpSampling3D),
     Kind.IDENTITY: (layers.Identity, layers.ActivityRegularization),
     Kind.SUM: (layers.Add, layers.Average, layers.Maximum, layers.Minimum, layers.Subtract),
@@ -251,11 +243,26 @@ def is_a(layer: Any, *kinds: Kind) -> bool:
     return kind(layer) in kinds
 
 
-def takes_largest(pooling: Any) -> bool:
-    """Returns whether a layer or operation that pools gives the largest value of each window."""
-    if isinstance(pooling, keras.layers.Layer):
-        return isinstance(pooling, _MAX_POOLING)
-    return "Max" in type(pooling).__name__  # most operations have no public class
+# What these do is said by the names of their classes alone.
+_BY_CLASS = frozenset({Kind.ACTIVATION, Kind.POOLING, Kind.SUM, Kind.PRODUCT})
+
+
+def class_name(subject: Any) -> str:
+    """Returns the name of the class of a layer or operation.
+
+    Of a layer of the user's own that is an activation, a pooling or a merging one of Keras, with
+    its `call`, that is the name of Keras's.
+
+    >>> class Shrink(layers.MaxPooling2D):
+    ...     pass
+    >>> class_name(Shrink()), class_name(layers.LSTM(2))
+    ('MaxPooling2D', 'LSTM')
+    """
+    cls: Any = type(subject)
+    if isinstance(subject, keras.layers.Layer) and kind(subject) in _BY_CLASS:
+        nearest = next(c for c in cls.__mro__ if c.__module__.partition(".")[0] == "keras")
+        cls = nearest if nearest.call is cls.call else cls
+    return str(cls.__name__)
 
 
 def classes(*kinds: Kind) -> tuple[type, ...]:

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from keras_inits._gains import Activation, gaussian_moments, resolve
-from keras_inits._layers.activations import activation_of_operation
+from keras_inits._layers.activations import activation_name, activation_of_operation
 from keras_inits._moments.applying import applied
 from keras_inits._moments.place import Place
 from keras_inits._moments.signal import Signal
@@ -96,7 +96,7 @@ def _resolved_layer(alike: _Alike) -> Activation:
 
 
 def _activation_of(place: Place, function: Any, signal: Signal) -> Signal | None:
-    name = str(getattr(function, "__name__", type(function).__name__)).lower()
+    name = activation_name(function).lower()
     if name in ("softmax", "log_softmax"):
         return _softmax(place, signal, name)
     try:

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_inits._layers.kinds import class_name
 from keras_inits._moments.place import Place
 from keras_inits._moments.signal import ENTRIES, PLACES, Array, Signal, normal
 from keras_inits._quadrature import normal_maxima, normal_quantiles
@@ -26,7 +27,7 @@ def pooled(place: Place) -> Signal | None:
     itself, of white noise the largest of independent ones.
     """
     (signal, *_), subject = place.given, place.subject
-    name = type(subject).__name__
+    name = class_name(subject)
     shapes = place.wiring.shapes_into(place.call)
     if name in _REDUCTIONS:
         return _reduced(signal, name, subject, shapes)

@@ -15,7 +15,8 @@ class Call:
         index: its place in the order of the run.
         path: the names of the layers around it and its own; numbered if it is called again.
         kind: what it does.
-        type: the class of the layer, or the function of `keras.ops`.
+        type: the class of the layer (of an activation, pooling or merging layer that is derived
+            from Keras's, the class of that), or the function of `keras.ops`.
         sources: for each tensor that it takes the index of the call that made it, or -1 for the
             model's first input, -2 for the second, and so on.
         signals: those of them that a gradient goes through.

@@ -10,7 +10,7 @@ from keras_inits import _checks
 from keras_inits._errors import InputError
 from keras_inits._layers import owned_weights
 from keras_inits._layers.activations import activation_name, activation_of_operation
-from keras_inits._layers.kinds import Kind
+from keras_inits._layers.kinds import Kind, class_name
 from keras_inits._wiring.attention import find_attentions
 from keras_inits._wiring.graph import Call, Graph
 from keras_inits._wiring.inputs import symbolic_inputs
@@ -114,7 +114,7 @@ def _call(index: int, step: Step, paths: dict[int, str], names: Counter[str]) ->
         index=index,
         path=step.path if times == 1 else f"{step.path}:{times}",
         kind=step.kind,
-        type=type(step.subject).__name__ if layer else description(step.subject),
+        type=class_name(step.subject) if layer else description(step.subject),
         sources=step.sources,
         signals=step.signals,
         shape=tuple(int(size or 0) for size in step.shape),

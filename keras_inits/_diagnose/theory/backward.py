@@ -26,7 +26,7 @@ from keras_inits._diagnose.theory.normalization import (
 )
 from keras_inits._diagnose.theory.recurrence import recurrent_back
 from keras_inits._gains import Activation, resolve
-from keras_inits._layers.kinds import GLOBAL_POOLING, KEEPS_SCALE, KERNELS, Kind, takes_largest
+from keras_inits._layers.kinds import KEEPS_SCALE, KERNELS, Kind, class_name
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ def _slope(taken: Taken, activation: Activation, before: float) -> tuple[float, 
 def is_picked(net: Net, node: Node) -> bool:
     """Returns whether maximum pooling picks the values of a node to which a gradient comes back."""
     for taker, _ in net.consumers.get(node.index, ()):
-        if taker.kind is Kind.POOLING and takes_largest(taker.subject):
+        if taker.kind is Kind.POOLING and "Max" in class_name(taker.subject):
             return True
         if taker.kind not in _MIXING and is_picked(net, taker):
             return True
@@ -243,7 +243,7 @@ def _pooling(taken: Taken) -> Back | None:
     if not isinstance(layer, keras.layers.Layer) or not _is_disjoint(layer):
         return None  # where windows overlap it matters how alike neighbouring gradients are
     size, reached = taken.gradient.second_moment, taken.reached
-    if takes_largest(layer):  # one of each window gets all of it
+    if "Max" in class_name(layer):  # one of each window gets all of it
         return Back(size * reached, taken.gradient.variance)
     window = _window(layer) or 1 / reached
     return Back(size * reached / window, taken.gradient.variance)
@@ -252,7 +252,7 @@ def _pooling(taken: Taken) -> Back | None:
 def _is_disjoint(layer: Any) -> bool:
     pool, strides = getattr(layer, "pool_size", None), getattr(layer, "strides", None)
     if pool is None:
-        return isinstance(layer, GLOBAL_POOLING)
+        return "Global" in class_name(layer)
     return bool(pool == strides and layer.padding == "valid")
 
 
@@ -262,7 +262,7 @@ def _window(layer: Any) -> int | None:
 
 
 def _sum(taken: Taken) -> Back | None:
-    name = type(taken.node.subject).__name__
+    name = class_name(taken.node.subject)
     if name not in ("Add", "Subtract", "Average") or taken.is_broadcast:
         return None
     share = len(taken.node.sources) ** -2.0 if name == "Average" else 1.0

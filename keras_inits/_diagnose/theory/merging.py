@@ -10,6 +10,7 @@ from keras_inits._diagnose.theory import spread
 from keras_inits._diagnose.theory.given import Given
 from keras_inits._diagnose.theory.laws import Moments
 from keras_inits._diagnose.theory.nodes import Net, Node
+from keras_inits._layers.kinds import class_name
 
 _SIGNS: dict[str, tuple[float, float]] = {  # of all but the first operand; a power of their number
     "Add": (1.0, 0.0), "Subtract": (-1.0, 0.0), "Average": (1.0, -2.0),
@@ -19,7 +20,7 @@ _SIGNS: dict[str, tuple[float, float]] = {  # of all but the first operand; a po
 def summed(given: Given) -> Moments | None:
     """Returns the law of a sum of signals whose entries have nothing to do with each other."""
     laws, node = given.moments, given.node
-    name = type(node.subject).__name__
+    name = class_name(node.subject)
     if name not in _SIGNS or len(laws) < 2 or not given.net.are_independent(node.sources):
         return None
     if any(shape[1:] != node.shape[1:] for shape in node.shapes):  # broadcast
@@ -66,7 +67,7 @@ def seen_at(net: Net, source: int | None) -> np.ndarray | None:
 def multiplied(given: Given) -> Moments | None:
     """Returns the law of the product of two such signals."""
     laws, node, net = given.moments, given.node, given.net
-    plain = type(node.subject).__name__ == "Multiply"
+    plain = class_name(node.subject) == "Multiply"
     if not plain or len(laws) != 2 or not net.are_independent(node.sources):
         return None
     together = sizes_together(net, node)
