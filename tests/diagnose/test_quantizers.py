@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
+from versions import of_tensorflow
 
 import keras_inits as ki
 
@@ -49,6 +50,17 @@ def net(middle, scale=1.0):
 
     parts = [dense(32, 1), dense(16, 2), middle, dense(32, 3), layers.Dense(24)]
     return keras.Sequential([keras.Input((24,)), *parts])
+
+
+@of_tensorflow("gradients that run in compiled functions alone")
+def test_a_gradient_that_does_not_run_eagerly_ends_in_a_sentence():
+    model = keras.Sequential([keras.Input((24,)), layers.Dense(16, "relu"), layers.Dense(24)])
+    for layer in model.layers:
+        layer.quantize("float8")
+    model.compile("sgd", "mse")
+    model.fit(x, x, verbose=0)
+    with pytest.raises(ki.InputError, match=r"diagnosed eagerly.*`compile\(run_eagerly=True\)`"):
+        ki.diagnose(model, x, x)
 
 
 @pytest.mark.parametrize("make", [Quantizer, Residual, Signs])
