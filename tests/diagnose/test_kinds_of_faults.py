@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
+from versions import ON_TORCH, of_tensorflow
 
 import keras_inits as ki
 from keras_inits._diagnose import draw_input
@@ -129,7 +130,10 @@ NORMS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("key", NORMS)
+LACKING = {"steps"} if ON_TORCH else set()  # Keras 3.15 can normalize the last axes alone there
+
+
+@pytest.mark.parametrize("key", [key for key in NORMS if key not in LACKING])
 def test_a_mean_over_one_or_two_values_lets_nothing_or_a_sign_through(key):
     made, values = NORMS[key]
     keras.utils.set_random_seed(0)
@@ -397,10 +401,11 @@ def test_pixels_of_0_to_255_explode_and_scaled_ones_do_not():
     model = keras.Sequential(
         [
             *(keras.Input((16, 16, 3)), layers.Conv2D(16, 3, activation="relu")),
-            *(layers.Flatten(), layers.Dense(32, "relu"), layers.Dense(10, "softmax")),
+            *(layers.Flatten(), layers.Dense(32, "relu"), layers.Dense(10)),
         ]
     )
-    model.compile("sgd", "sparse_categorical_crossentropy")
+    # Of probabilities Keras cuts off what is large on JAX and torch, with its gradient.
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     x, y = rng.integers(0, 256, (32, 16, 16, 3)).astype("float32"), rng.integers(0, 10, 32)
     report = ki.diagnose(model, x, y, jacobian_samples=0)
     assert report.verdict == "exploding"
@@ -444,6 +449,7 @@ def test_text_is_asked_for():
         ki.diagnose(model)
 
 
+@of_tensorflow("tensors of text")
 def test_text_is_diagnosed():
     vectorize = layers.TextVectorization(output_sequence_length=4, vocabulary=["a", "b", "c"])
     model = keras.Sequential(

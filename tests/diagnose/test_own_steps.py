@@ -5,8 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers, ops
+from versions import of_tensorflow
 
 from keras_inits import diagnose
+
+pytestmark = of_tensorflow("steps written in it")
 
 
 def _critic(hidden):

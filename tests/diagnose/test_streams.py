@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from versions import ON_TORCH
 
 import keras_inits as ki
 
@@ -47,7 +48,7 @@ def test_a_stream_that_grows_at_each_sum_explodes_and_its_remedy_helps(blocks, r
     run(finding.remedy, model)
     after = ki.diagnose(model, X)
     assert after.ok, after.findings
-    assert 0.3 < np.std(model(X)) < 3
+    assert 0.3 < keras.ops.std(model(X)) < 3
 
 
 def test_sums_of_branches_of_one_size_are_no_explosion():
@@ -80,7 +81,7 @@ class Growing(keras.Model):
         self.inner = [layers.Dense(64, kernel_initializer=ki.HeInit(seed=i)) for i in range(24)]
 
     def call(self, x):
-        if float(x[0, 0]) > 1e9:  # which cannot be traced
+        if float(keras.ops.stop_gradient(x)[0, 0]) > 1e9:  # which cannot be traced
             return x
         for layer in self.inner:
             x = x + layer(x)
@@ -160,6 +161,24 @@ def test_an_activation_as_an_operation_is_read_from_what_it_does():
     assert ki.diagnose(dead, X).ok
     dead.layers[1].bias.assign(np.full(64, -50.0))
     assert ki.diagnose(dead, X).verdict == "dying"
+
+
+@pytest.mark.skipif(not ON_TORCH, reason="functions of torch")
+def test_bounds_are_read_by_their_names_in_any_order():
+    torch = pytest.importorskip("torch")
+
+    def kinds(function, scheme):
+        h = inputs = keras.Input((64,))
+        h = layers.Dense(64, kernel_initializer=scheme, name="hidden")(h)
+        model = keras.Model(inputs, layers.Dense(4)(layers.Lambda(function)(h)))
+        return {f.kind for f in ki.diagnose(model, X).findings}
+
+    calm, wild = ki.XavierInit(0.5, seed=0), ki.RandomInit(20.0, seed=0)
+    for function in (lambda x: torch.clamp(x, max=1.0, min=-1.0), lambda x: x.clamp(-1.0, 1.0)):
+        assert "saturated" not in kinds(function, calm)
+        assert "saturated" in kinds(function, wild)
+    for function in (lambda x: x.clamp(min=-1.0), lambda x: torch.clamp(x, None, 1.0)):
+        assert "saturated" not in kinds(function, calm)
 
 
 @pytest.mark.parametrize("raw", [False, True])

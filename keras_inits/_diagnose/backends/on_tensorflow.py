@@ -11,6 +11,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from keras_inits._diagnose.backends.base import Backend, Measured, See, Tape
+from keras_inits._errors import InputError
 from keras_inits._keras_internals import (
     copy_tensor_notes,
     keeping_graph,
@@ -103,7 +104,15 @@ class TensorFlow(Backend):
         tape = tf.GradientTape()
         with tape:
             targets, cotangents = forward(_Marks(tape))
-        found: list[Any] = tape.gradient(targets, [v.value for v in variables], cotangents)
+        values = [v.value for v in variables]
+        try:
+            found: list[Any] = tape.gradient(targets, values, cotangents)
+        except (TypeError, ValueError) as error:  # of code of the model: TensorFlow's own has none
+            raise InputError(
+                "A model is diagnosed eagerly, and a gradient that this one defines does not run "
+                "so: with `compile(run_eagerly=True)` neither does `fit`. "
+                f"Received: {type(error).__name__} in the gradient: {error}"
+            ) from error
         return found
 
     def dense(self, gradient: Any) -> Any:

@@ -11,16 +11,20 @@ from torch.overrides import TorchFunctionMode
 from keras_inits._diagnose.backends.base import Backend, Measured, See, Tape
 from keras_inits._diagnose.backends.logits import Notes
 
+_TURNED = ("__rdiv__", "__rtruediv__")  # quotients of which the divisor comes first
 # Torch's names of what a diagnosis asks for, and TensorFlow's.
 _NAMES = {
     **dict.fromkeys(("add", "add_", "__add__", "__radd__", "__iadd__"), "AddV2"),
     **dict.fromkeys(("sub", "subtract", "__sub__", "__rsub__", "rsub"), "Sub"),
     **dict.fromkeys(("mul", "multiply", "__mul__", "__rmul__"), "Mul"),
-    **dict.fromkeys(("div", "divide", "true_divide", "__truediv__", "__rtruediv__"), "RealDiv"),
+    **dict.fromkeys(("div", "divide", "true_divide", "__truediv__"), "RealDiv"),
+    **dict.fromkeys(_TURNED, "RealDiv"),
     **dict.fromkeys(("floor_divide", "__floordiv__"), "FloorDiv"),
     "maximum": "Maximum",
     "minimum": "Minimum",
     **dict.fromkeys(("clamp", "clip"), "ClipByValue"),
+    "clamp_min": "Maximum",
+    "clamp_max": "Minimum",
     "tanh": "Tanh",
     "sigmoid": "Sigmoid",
     "relu": "Relu",
@@ -93,9 +97,22 @@ class _Seeing(TorchFunctionMode):
         if outputs:
             given = keras.tree.flatten((args, kwargs))
             inputs = [t for t in given if isinstance(t, torch.Tensor | int | float)]
-            name = getattr(func, "__name__", "")
-            self.see(_NAMES.get(name, name), inputs, outputs)
+            if getattr(func, "__name__", "") in _TURNED:
+                inputs.reverse()
+            self.see(_name(func, args, kwargs), inputs, outputs)
         return made
+
+
+def _name(func: Any, args: Any, kwargs: Any) -> str:
+    """Returns TensorFlow's name of a function, or its own; `clamp` may have one bound or two."""
+    own = getattr(func, "__name__", "")
+    name = _NAMES.get(own, own)
+    if name != "ClipByValue":
+        return name
+    bounds = {**dict(zip(("min", "max"), args[1:], strict=False)), **kwargs}
+    if bounds.get("max") is None:
+        return "Maximum"
+    return "Minimum" if bounds.get("min") is None else name
 
 
 class Torch(Backend):

@@ -159,18 +159,18 @@ def bend(name: str, inputs: Sequence[Any], outputs: Sequence[Any], origins: Orig
     numbers = [_number(t) for t in inputs if not origins.of(t)]
     if name == "RealDiv":
         return _quotient(inputs, outputs[0], numbers, origins)
-    if not numbers or None in numbers or len(numbers) != len(inputs) - 1:
+    bounds = sorted(number for number in numbers if number is not None)  # torch names them
+    if not bounds or len(bounds) != len(inputs) - 1:
         return None
-    if not all(map(math.isfinite, filter(None, numbers))):
+    if not all(map(math.isfinite, bounds)):
         return None  # such as the start of a running maximum
+    lower, upper = bounds[0], bounds[-1]
     if name == "Maximum":
-        return Bend(None, numbers[0])
-    upper = numbers[-1]
+        return Bend(None, lower)
     if not upper:
         return None
     if name == "Minimum":
         return Bend((None, upper))
-    lower = numbers[0] or 0.0
     return Bend((lower, upper)) if lower < 0 else Bend((None, upper), lower)
 
 
