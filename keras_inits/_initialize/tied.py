@@ -27,6 +27,12 @@ def summed_weights(wiring: Wiring, call: Call, geometry: KernelGeometry) -> int:
 
 
 def summed_weights_of_uses(wiring: Wiring, path: str, geometry: KernelGeometry) -> set[int]:
-    """Returns over how many weights of a kernel its calls sum: two numbers if it is read both ways."""
+    """Returns over how many weights of a kernel its calls sum; two numbers if it is read both ways.
+
+    Args:
+        wiring: of the model.
+        path: of the kernel.
+        geometry: its own.
+    """
     calls = (each for each in wiring.of(path) if each.is_map and each.weights[:1] == (path,))
     return {summed_weights(wiring, each, geometry) for each in calls}
