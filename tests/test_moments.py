@@ -130,3 +130,21 @@ def test_the_largest_of_many_places_is_that_of_a_simulation(name, count, alike):
     assert np.sqrt(smallest.second_moment) == pytest.approx(made)
     if alike == 0.9 and count > 4:  # a negative control
         assert made < 0.94 * largest_rms(function, count, 0.5)
+
+
+def test_what_two_inputs_of_one_tower_have_in_common_cancels():
+    tower = keras.Sequential([keras.Input((32,)), *(layers.Dense(64, "relu") for _ in range(3))])
+    one, other = keras.Input((32,)), keras.Input((32,))
+    distance = ops.abs(tower(one) - tower(other))
+    model = keras.Model([one, other], layers.Dense(16)(distance))
+    rng = np.random.default_rng(0)
+    data = [rng.normal(size=(64, 32)).astype("float32") for _ in range(2)]
+    assert rms_of_last(model, data, seeds=6) == pytest.approx(1, abs=0.12)
+    # Of two towers nothing cancels.
+    twice = [
+        keras.Sequential([keras.Input((32,)), *(layers.Dense(64, "relu") for _ in range(3))])
+        for _ in range(2)
+    ]
+    distance = ops.abs(twice[0](one) - twice[1](other))
+    model = keras.Model([one, other], layers.Dense(16)(distance))
+    assert rms_of_last(model, data, seeds=6) == pytest.approx(1, abs=0.12)

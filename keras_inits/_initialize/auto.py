@@ -23,6 +23,7 @@ from keras_inits._initialize.scores import score_parts
 from keras_inits._initialize.shares import Residual, Shares
 from keras_inits._initialize.straight import straight_through
 from keras_inits._initialize.tables import CODES, table_start
+from keras_inits._initialize.tied import summed_weights_of_uses
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers.kinds import Kind
 from keras_inits._moments import (
@@ -96,6 +97,8 @@ class _Walk:
         # What is said of calls that see nothing but what will change or the data decide: small
         # rows, which grow in the first steps, codes, which become what they stand for.
         self.passing: dict[int, str] = {}
+        # Parts of the second moments asked for, behind kernels that are read transposed too.
+        self.kept_small: dict[int, float] = {}
         self.ends = Ends(self.carrier, Shares(wiring, residual))
         self.shortcuts = {s.shortcut.kernel for s in wiring.sums if s.shortcut.kernel is not None}
         self.scores = score_parts(wiring) if isinstance(model, keras.Model) else {}
@@ -119,6 +122,8 @@ class _Walk:
             self._repeat(call, call.weights[0])
         aim = self.aims.get(call.index)
         self.carrier.carry(call, aim.activation if aim else None)
+        if not call.is_map and len(call.signals) == 1 and call.signals[0] in self.kept_small:
+            self.kept_small[call.index] = self.kept_small[call.signals[0]]
         said = self._passing(call)
         if call.kind is Kind.CONTRACTION and matrix_that_comes_in(self.wiring, call) is not None:
             said = _MATRIX
@@ -309,7 +314,8 @@ class _Walk:
             reference, averaged = values, "; what attention averages away is not made up for"
         elif (common := in_common(self.carrier, call)) is not None:
             averaged = f"; two places are taken to have {common:.0%} in common"
-        gain = math.sqrt(aim.variance / reference)
+        part = self._part_of_tied(call, path, geometry)
+        gain = math.sqrt(part * aim.variance / reference)
         note = f"{aim.why}: second moment {aim.variance:.3g} from {reference:.3g}, gain {gain:.4g}"
         one_channel = call.kind is Kind.DEPTHWISE and place.given
         positive = one_channel and keeps_sign(aim.activation, aim.variance, place.given[0])
@@ -319,8 +325,24 @@ class _Walk:
             self.passing[call.index] = _SMALL_ROWS
         elif said := self._passing(call):
             note += f"; {said}"
+        if part != 1:
+            note += f"; {part:.3g} of that, since it is read transposed too"
         q, is_positive = gain**2 * given, bool(positive)
         self._set(path, geometry, gain, note, q, positive=is_positive, share=share)
+
+    def _part_of_tied(self, call: Call, path: str, geometry: KernelGeometry) -> float:
+        """Returns which part of a square a kernel gets that is read transposed too; else 1.
+
+        So small that neither way makes a signal larger: a decoder gives back what its encoder was
+        given. What other such kernels before it have kept small it does not make up for.
+        """
+        uses = summed_weights_of_uses(self.wiring, path, geometry)
+        if len(uses) < 2:
+            return 1.0
+        before = self.kept_small.get(call.signals[0], 1.0) if call.signals else 1.0
+        own = geometry.fan_in / max(uses)
+        self.kept_small[call.index] = before * own
+        return before * own
 
     def _given(self, path: str, place: Place) -> float:
         """Returns the second moment that a kernel is chosen for, over all of its calls."""

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_inits._gains import Activation
+from keras_inits._initialize.tied import summed_weights
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers.kinds import KEEPS_SCALE, Kind
 from keras_inits._layers.scales import SCALES, scale_offset
@@ -250,6 +251,5 @@ class Carrier:
             return math.prod(map(self._square, call.weights))
         if call.kind in (Kind.RECURRENT, Kind.CELL):
             kernels = kernels[:1]
-        # A table sums over its units where it makes the logits.
-        fans = [g.fan_in if g.input_axes or g.tap_axes else g.fan_out for _, g in kernels]
+        fans = [summed_weights(self.wiring, call, geometry) for _, geometry in kernels]
         return math.prod(f * self._square(path) for f, (path, _) in zip(fans, kernels, strict=True))

@@ -9,6 +9,8 @@ from keras_inits._layers.kinds import Kind
 from keras_inits._moments.place import Place
 from keras_inits._moments.signal import Array, Signal, normal
 
+_TWINS = 3 * 10**6  # other random values than those of calls and inputs
+
 
 def of_kernel(place: Place) -> Signal:
     """Returns what a kernel of independent weights of mean 0 makes of a signal."""
@@ -24,7 +26,30 @@ def of_kernel(place: Place) -> Signal:
         made = made.with_second_moment(power * signal.second_moment)
     else:  # weights of mean 0 make a normal sum
         made = normal(power * place.second_moment, alike, place.call.index, signal.reason)
+        made = _with_twin(place, made, min(signal.common, alike))
     return replace(made, constant=min(signal.common, alike))
+
+
+def _with_twin(place: Place, made: Signal, constant: float) -> Signal:
+    """Returns what a kernel made, with the constants of channels that its first call has.
+
+    Of the two inputs of a tower it makes the same of what all examples have in common, so that a
+    difference of the two is small. In a loop a kernel reads what it made itself, which is other.
+
+    Args:
+        place: the call.
+        made: normal values.
+        constant: the share of their second moment that is a constant of its channel.
+    """
+    call, wiring = place.call, place.wiring
+    calls = wiring.of(call.weights[0]) if constant and made.variance and call.weights else ()
+    if len(calls) < 2 or any(wiring.graph.descends(c.index, calls[0].index) for c in calls[1:]):
+        return made
+    shared = normal(1.0, 1.0, _TWINS + calls[0].index).values
+    alike = max(0.0, (made.alike - constant) / (1 - constant)) if constant < 1 else 0.0
+    own = normal(1.0, alike, call.index).values
+    values = math.sqrt(constant) * shared + math.sqrt(1 - constant) * own
+    return replace(made, values=values * math.sqrt(made.variance / np.mean(values**2)))
 
 
 def biased(place: Place, signal: Signal) -> Signal:

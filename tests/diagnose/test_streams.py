@@ -135,6 +135,29 @@ def test_a_scale_that_a_normalization_takes_away_is_no_fault(norm, between, fact
     assert not found, found
 
 
+def prenormalized(stddev, *, normalized=True, blocks=3):
+    """Small kernels with GELU in front of a stream whose branches begin with a normalization."""
+    h = inputs = keras.Input((64,))
+    for i in range(2):
+        scheme = ki.RandomInit(stddev, seed=i)
+        h = layers.Dense(64, "gelu", kernel_initializer=scheme, name=f"small{i}")(h)
+    for i in range(blocks):
+        branch = layers.LayerNormalization(epsilon=1e-5)(h) if normalized else h
+        h = layers.Add()(
+            [h, layers.Dense(64, kernel_initializer=ki.XavierInit(seed=9 + i))(branch)]
+        )
+    h = layers.LayerNormalization(epsilon=1e-5)(h) if normalized else h
+    return keras.Model(inputs, layers.Dense(4, kernel_initializer=ki.XavierInit(seed=5))(h))
+
+
+def test_what_fades_in_front_of_a_normalized_stream_is_no_fault():
+    """As the first convolutions of Moonshine, which learn faster than larger ones."""
+    assert ki.diagnose(prenormalized(0.03), X).ok
+    assert ki.diagnose(prenormalized(0.03, normalized=False), X).verdict == "vanishing"
+    # What is below the epsilon does not come back.
+    assert ki.diagnose(prenormalized(0.001), X).verdict == "vanishing"
+
+
 def test_a_scale_below_the_epsilon_of_the_normalization_is_one():
     model = scaled(1e-4, norm=layers.BatchNormalization(epsilon=1e-3))
     assert "kernel" in ki.diagnose(model, IMAGES).findings[0].where
