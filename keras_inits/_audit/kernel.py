@@ -127,9 +127,8 @@ def _scheme_name(kernel: Kernel) -> str:
 
 def activated(activation: Any, z: NDArray[Any]) -> NDArray[Any] | None:
     """Returns an activation of some numbers; None if it takes no single numbers."""
-    if (
-        activation is None or "softmax" in activation_name(activation).lower()
-    ):  # of a softmax, the logits are what counts
+    name = activation_name(activation).lower()
+    if name == "linear" or "softmax" in name:  # of a softmax, the logits are what counts
         return z
     try:
         values = activation(ops.convert_to_tensor(z.astype("float32")))
