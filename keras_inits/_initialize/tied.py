@@ -9,7 +9,7 @@ from keras_inits._wiring import Call, Wiring
 _PRODUCTS = frozenset({"Matmul", "Dot", "Conv", "ConvTranspose"})
 
 
-def summed_weights(wiring: Wiring, call: Call, geometry: KernelGeometry) -> int:
+def summed_weights(wiring: Wiring, call: Call, geometry: KernelGeometry) -> float:
     """Returns over how many weights of a kernel each output of a call sums.
 
     That is its fan, or the fan of what reads it transposed. A table sums over its units where it
@@ -23,10 +23,10 @@ def summed_weights(wiring: Wiring, call: Call, geometry: KernelGeometry) -> int:
         return own  # of a kernel that is reshaped, say
     strides = getattr(subject, "strides", 1) if name == "ConvTranspose" else 1
     places = math.prod(strides) if isinstance(strides, tuple | list) else int(strides) ** axes
-    return max(1, round(math.prod(geometry.shape) / (call.shape[-1] * places)))
+    return max(1.0, math.prod(geometry.shape) / (call.shape[-1] * places))
 
 
-def summed_weights_of_uses(wiring: Wiring, path: str, geometry: KernelGeometry) -> set[int]:
+def summed_weights_of_uses(wiring: Wiring, path: str, geometry: KernelGeometry) -> set[float]:
     """Returns over how many weights of a kernel its calls sum; two numbers if it is read both ways.
 
     Args:

@@ -42,8 +42,9 @@ def _with_twin(place: Place, made: Signal, constant: float) -> Signal:
         constant: the share of their second moment that is a constant of its channel.
     """
     call, wiring = place.call, place.wiring
-    calls = wiring.of(call.weights[0]) if constant and made.variance and call.weights else ()
-    if len(calls) < 2 or any(wiring.graph.descends(c.index, calls[0].index) for c in calls[1:]):
+    calls = wiring.of(call.weights[0]) if constant and call.weights else ()
+    in_loop = any(wiring.graph.descends(c.index, calls[0].index) for c in calls[1:])
+    if len(calls) < 2 or in_loop or not made.variance:
         return made
     shared = normal(1.0, 1.0, _TWINS + calls[0].index).values
     alike = max(0.0, (made.alike - constant) / (1 - constant)) if constant < 1 else 0.0
