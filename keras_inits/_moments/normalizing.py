@@ -27,7 +27,7 @@ def normalized(place: Place) -> Signal:
     values = signal.values - signal.mean if centred else signal.values
     square = float(np.mean(values**2))
     size = square + epsilon_of(subject)
-    if name in ("UnitNormalization", "Normalize"):
+    if isinstance(subject, keras.layers.UnitNormalization) or name == "Normalize":
         size = square * place.call.shape[-1]  # the norm of a vector is 1
     if not size > 0:
         return signal

@@ -15,6 +15,7 @@ from keras_inits._diagnose.setting.trials import weighing
 from keras_inits._diagnose.setting.trials.tries import UNTAUGHT, Tries
 from keras_inits._keras_internals import all_layers
 from keras_inits._layers.activations import plain_name
+from keras_inits._layers.kinds import class_name
 from keras_inits._reporting import Finding
 
 # The highest that Srivastava et al. 2014, section A.4, found to help: retention 0.5 to 0.8 in
@@ -73,7 +74,7 @@ def _is_summed(model: keras.Model, layer: keras.Layer) -> bool:
     made = tensors_of(layer, "output")
     for holder in (model, *all_layers(model)):
         for operation in getattr(holder, "operations", ()):
-            if type(operation).__name__ == "Add" and any(
+            if class_name(operation) == "Add" and any(
                 given is tensor for given in tensors_of(operation, "input") for tensor in made
             ):
                 return True
