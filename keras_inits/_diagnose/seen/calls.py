@@ -105,6 +105,7 @@ class Call:
         made_anew: whether that is so of its output, by what it does inside.
         is_learned: whether its output was seen to be computed from nothing that it was given, as
             that of a class token.
+        adds_loss: whether it adds a loss of its own to the model's.
     """
 
     name: str
@@ -126,6 +127,7 @@ class Call:
     given_anew: bool = False
     made_anew: bool = False
     is_learned: bool = False
+    adds_loss: bool = False
 
     @property
     def before(self) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ import weakref
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,7 +27,7 @@ from keras_inits._diagnose.seen.traits import (
     unit_axis,
 )
 from keras_inits._diagnose.seen.watching import watching
-from keras_inits._keras_internals import copy_mask, mask_of
+from keras_inits._keras_internals import asking, calls_through, copy_mask, holding, mask_of
 from keras_inits._layers.kinds import Kind, kind
 
 # How TensorFlow names the call of a traced function.
@@ -53,6 +54,11 @@ class Silencer:
         return original(layer, *args, **kwargs)
 
 
+# A thread does not see the context of another one.
+_recorder: ContextVar["Recorder | None"] = ContextVar("keras_inits_recorder", default=None)
+_add_loss = asking(_recorder, "add_loss")
+
+
 @dataclass(eq=False)
 class _Frame:
     """A layer that is running."""
@@ -61,6 +67,7 @@ class _Frame:
     given: int  # which entry of `Recorder.given` is its own
     first: int  # the index of the first call inside it
     cuts: int  # how many of `Origins.cuts` came before it
+    adds_loss: bool = False
     inside: int = 0  # how many recorded layers ran inside it
     squashing: dict[Any, operations.Squashing] = field(default_factory=dict)
     steps: list[float] = field(default_factory=list)
@@ -103,7 +110,12 @@ class Recorder(Silencer):
     @contextmanager
     def recording(self) -> Iterator[None]:
         """Records what this thread runs, for the time of a forward pass."""
-        with watching(self), backend.operations(self._see) as self.sees_operations:
+        with (
+            watching(self),
+            calls_through(keras.layers.Layer, "add_loss", _add_loss),
+            holding(_recorder, self),
+            backend.operations(self._see) as self.sees_operations,
+        ):
             yield
         for index, squashing in self._behind.items():
             self.calls[index].squashed += [entry.result() for entry in squashing]
@@ -137,6 +149,12 @@ class Recorder(Silencer):
         finally:
             self._stack.pop()
         return self._record(frame, given, sources, outputs)
+
+    def add_loss(self, original: Any, layer: keras.Layer, args: Any, kwargs: Any) -> None:
+        """Takes note that the layer that runs adds a loss, and adds it."""
+        if self._stack:
+            self._stack[-1].adds_loss = True
+        original(layer, *args, **kwargs)
 
     def _outer(self, sources: tuple[int, ...]) -> tuple[int, ...]:
         """Returns `sources`, and for what is unknown what the layer around was given."""
@@ -199,6 +217,7 @@ class Recorder(Silencer):
             given_anew=bool(real) and self.origins.cut(real[0][0]) > 0,
             made_anew=self.origins.cut(tensor) > frame.cuts,
             is_learned=bool(given) and self.origins.is_learned(tensor),
+            adds_loss=frame.adds_loss,
         )
 
     def _statistics_of(self, tensor: Any, source: int) -> TensorStatistics:

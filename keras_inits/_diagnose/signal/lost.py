@@ -130,7 +130,7 @@ def _taught_otherwise(evidence: Evidence, index: int) -> bool:
     if not all(evidence.is_alive(i) for i in call.before if 0 <= i < index):
         return False
     if evidence.loss is None:  # what it adds did not go back
-        return bool(weights) and bool(call.layer.losses)
+        return bool(weights) and call.adds_loss
     return bool(weights) and all(weight.gradient_norm > 0 for weight in weights)
 
 
