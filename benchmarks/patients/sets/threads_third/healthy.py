@@ -32,14 +32,12 @@ def _(rng):
     return Training(m, x.reshape(1000, 784) / 255, one_hot(y), CCE, adam(), accuracy(y), 50, 200)
 
 
-@program("answer-seven-labels-one-or-more")  # keras-team/keras#741
 def _(rng):
     x = rng.standard_normal((800, 40))
     y = (x[:, :7] + x[:, 7:14] > 0.8).astype("float32")
     return Training(mlp(40, (64,), 7, "sigmoid"), x, y, BCE, "rmsprop", accuracy(y), 32, 800)
 
 
-@program("example-policy-by-categories-times-advantage")  # rlcode/reinforcement-learning#54
 def _(rng):
     x = 0.3 * rng.standard_normal((1000, 4))
     best = (x[:, 2] + 0.5 * x[:, 3] > 0).astype(int)
@@ -147,3 +145,17 @@ def _(rng):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     y = ids[:, 1:]
     return Training(m, ids[:, :-1], y, loss, adam(0.005), accuracy(y), 32, 250)
+
+
+@program("example-pairs-of-sentences-averaged")  # keras.io, functional guide: two inputs, two ends
+def _(rng):
+    title, kind = words(rng, 600, 12, 300, 3)
+    tags = rng.integers(0, 2, (600, 4)).astype("float32")
+    inputs = [keras.Input((12,)), keras.Input((4,))]
+    read = layers.GlobalAveragePooling1D()(Embedding(300, 24)(inputs[0]))
+    joined = layers.concatenate([read, inputs[1]])
+    ends = [Dense(3, "softmax")(joined), Dense(1)(Dense(16, "relu")(joined))]
+    hours = tags @ [[1.0], [-2.0], [0.5], [1.0]] + 0.5 * (kind == 1)[:, None]
+    m = keras.Model(inputs, ends)
+    loss = ["sparse_categorical_crossentropy", "mse"]
+    return Training(m, [title, tags], [kind, hours], loss, adam(0.005), accuracy(kind), 32, 800)

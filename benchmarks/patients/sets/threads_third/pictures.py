@@ -20,11 +20,6 @@ Dense, Conv, Flatten, Dropout = layers.Dense, layers.Conv2D, layers.Flatten, lay
 Pool = layers.MaxPooling2D
 
 
-@program(
-    "small-photos-less-their-mean-by-crossentropy",
-    "loss@loss, labels@targets, output@output, target scale@targets",
-    "keras-team/keras#2841",
-)
 def _(rng):
     x, _ = pictures(rng, 300, 16, 3, 6, 0.05)
     x = (x - x.mean(0)) / x.std()
@@ -38,11 +33,6 @@ def _(rng):
     return broken, broken.but(model=model(None), loss="mse", optimizer=adam(0.003))
 
 
-@program(
-    "digits-two-linear-layers-there-and-back",
-    "rate too low@optimizer, epochs@optimizer",
-    "keras-team/keras#1604",
-)
 def _(rng):
     x, _ = digits(rng, 1000)
     x = x.reshape(1000, 784) / 255
@@ -54,11 +44,6 @@ def _(rng):
     return broken, broken.but(model=model(), optimizer=adam(0.003))
 
 
-@program(
-    "places-as-shares-of-none",
-    "loss@loss, output@output, labels@targets",
-    "keras-team/keras#1917",
-)
 def _(rng):
     x, masks = scenes(rng, 300)
     y = np.clip(masks.reshape(300, 24, 24)[:, ::2, ::2], 0, 1).reshape(300, 144)
@@ -73,11 +58,6 @@ def _(rng):
     return broken, broken.but(model=model("sigmoid"), loss=BCE, optimizer=adam(0.003))
 
 
-@program(
-    "faces-seven-ages-behind-a-frozen-base",
-    "rate too low@optimizer",
-    "rcmalli/keras-vggface#43",
-)
 def _(rng):
     x, y = pictures(rng, 400, 24, 3, 7)
     x = 2 * x - 1
@@ -112,11 +92,6 @@ def _(rng):
     return broken, broken.but(model=model(None), x=x / 255, optimizer=adam(0.003))
 
 
-@program(
-    "panels-one-layer-of-large-filters",
-    "input@input, rate too high@optimizer, hidden activation@0",
-    "keras-team/keras#2711",
-)
 def _(rng):
     x, y = pictures(rng, 400, 32, 1, 2)
     x = np.round(255 * x)

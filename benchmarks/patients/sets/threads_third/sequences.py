@@ -38,11 +38,6 @@ def _(rng):
     return broken, broken.but(model=model("sigmoid"), x=standardized(x))
 
 
-@program(
-    "saw-of-two-columns-by-a-softmax",
-    "output@output, target scale@targets, input@input",
-    "keras-team/keras#321",
-)
 def _(rng):
     saw = 1 + np.arange(1010) % 10
     whole = np.stack([saw, 11 - saw], 1).astype(float)
@@ -96,12 +91,6 @@ def _(rng):
     return broken, broken.but(model=model("tanh"), x=x / 10)
 
 
-@program(
-    "clicks-relu-all-the-way",
-    "rate too high@optimizer, output@output, hidden activation@0, hidden activation@1, "
-    "gradient@0, input@input",
-    "keras-team/keras#3687",
-)
 def _(rng):
     z = rng.standard_normal((400, 20, 6))
     x, y = 10 + 5 * z, np.maximum(0, np.cumsum(z[..., :1], 1) / 3 + z[..., 1:2])
@@ -171,3 +160,43 @@ def _(rng):
     hot = np.eye(3)[y]
     broken = Training(model("relu"), x, hot, CCE, adam(0.003), accuracy(y), 32, 200)
     return broken, broken.but(model=model("tanh"), x=x / 40)
+
+
+@program(
+    "trades-share-of-right-ones-as-the-loss",
+    "loss@loss, gradient@loss, output@output",
+    "keras-team/keras#9712",
+)
+def _(rng):
+    x, y = waves(rng, 500, 20, 2)
+    y = np.eye(2, dtype="float32")[y]
+
+    def right(y, made):
+        same = ops.equal(ops.round(made), y)
+        return 100 * ops.mean(ops.cast(same, "float32"), -1)
+
+    def model(rate, end):
+        inner = [layers.Dropout(rate), LSTM(30, dropout=rate, recurrent_dropout=rate)]
+        return net((20, 1), *inner, Dense(2, end))
+
+    broken = Training(model(0.4, None), x, y, right, adam(), accuracy(y.argmax(1)), 64, 200)
+    return broken, broken.but(model=model(0.1, "softmax"), loss=CCE, optimizer=adam(0.01))
+
+
+@program(
+    "demands-rounded-inside-the-loss",
+    "loss@loss, gradient@loss",
+    "keras-team/keras#4175",
+)
+def _(rng):
+    x = rng.standard_normal((600, 8, 3))
+    y = np.round(5 + 2 * x[:, -1, :1] + x[:, -2, :1])
+
+    def by_whole_numbers(y, made):
+        return ops.mean(ops.square(y - ops.round(made)), -1)
+
+    def model():
+        return net((8, 3), Conv1D(16, 3, activation="relu"), layers.Flatten(), Dense(1))
+
+    broken = Training(model(), x, y, by_whole_numbers, adam(), explained(y), 32, 400)
+    return broken, broken.but(model=model(), loss="mse", optimizer=adam(0.01))

@@ -113,7 +113,6 @@ def _(rng):
     return broken, broken.but(model=mlp(784, (10,), 10, "softmax", "sigmoid", **small))
 
 
-@program("tumors-one-sigmoid-by-categories", "loss@loss, output@output", "keras-team/keras#14729")
 def _(rng):
     x, y = blobs(rng, 560, 30)
     x = standardized(x)
@@ -144,7 +143,6 @@ def _(rng):
     return broken, broken.but(model=model("sigmoid"), x=standardized(raw))
 
 
-@program("survivors-by-softmax-of-one", "output@output, input@input", "stats.SE 511722")
 def _(rng):
     z, y = blobs(rng, 700, 5)
     female = (z[:, 0] > z[:, 0].mean()).astype(float)
@@ -358,11 +356,6 @@ def _(rng):
     return broken, broken.but(model=model(400.0), loss=_weibull(1e-6))
 
 
-@program(
-    "policy-arguments-of-the-loss-exchanged",
-    "loss@loss, gradient@loss",
-    "keras-team/keras#5733",
-)
 def _(rng):
     x = rng.standard_normal((800, 4))
     best = (x[:, 0] + x[:, 1] * x[:, 2] > 0).astype(int)
@@ -380,3 +373,19 @@ def _(rng):
 
     broken = Training(model(), x, y, exchanged, adam(0.003), accuracy(best), 32, 600)
     return broken, broken.but(model=model(), loss=policy)
+
+
+@program(
+    "eight-tenths-dropped-as-the-paper-keeps",
+    "dropout@0, dropout@2, dropout@4",
+    "keras-team/keras#1715",
+)
+def _(rng):
+    x, y = blobs(rng, 1000, 24, 4)
+
+    def model(rate):
+        inner = [Dropout(rate), Dense(32, "relu"), Dropout(rate), Dense(16, "relu")]
+        return net((24,), *inner, Dropout(rate), Dense(4, "softmax"))
+
+    broken = Training(model(0.8), standardized(x), y, SPARSE, adam(0.003), accuracy(y), 32, 500)
+    return broken, broken.but(model=model(0.2))
