@@ -175,7 +175,7 @@ a rare class.
 
 # The first runs, seed 0: of commits 5d5ca4d, 9c0f847, 4c4af1b with acedcab, f6dd847, 4787c48,
 # 232ace7, ee69a7d, e7b820c, of a4c0b31 for the published ones, of f19f26e for the second set of
-# threads, and of f3c502b for the third. Of the further programs it is known how many were found
+# threads, and of e01eea2 for the third. Of the further programs it is known how many were found
 # when they were written.
 _FIRST: Mapping[str, Mapping[str, tuple[int, int]]] = {
     "published": {
