@@ -11,8 +11,8 @@
   both sides of each program were trained: a pair is kept where its repair learns and ends clearly
   better, a healthy program where it learns. Each set was first run after the limits of `diagnose`
   had been chosen by the sets before; the seventh and the eighth at the same time.
-- `threads` and `threads-second`, each with its `-healthy` ones: further questions that people
-  asked, and programs of tutorials and answers; chosen and trained in the same way.
+- `threads`, `threads-second` and `threads-third`, each with its `-healthy` ones: further questions
+  that people asked, and programs of tutorials and answers; chosen and trained in the same way.
 
 All are ports: nets, losses and optimizers as reported, data generated. A file enters its pairs of
 broken and repaired programs into a table `BROKEN`, those without a fault into `HEALTHY`.
@@ -34,6 +34,7 @@ from sets import (
     third,
     threads,
     threads_second,
+    threads_third,
 )
 
 SETS: dict[str, dict[str, Program]] = {
@@ -57,6 +58,8 @@ SETS: dict[str, dict[str, Program]] = {
     "threads-healthy": threads.HEALTHY,
     "threads-second": threads_second.BROKEN,
     "threads-second-healthy": threads_second.HEALTHY,
+    "threads-third": threads_third.BROKEN,
+    "threads-third-healthy": threads_third.HEALTHY,
     "blind-eighth": eighth.BROKEN,
     "blind-eighth-healthy": eighth.HEALTHY,
 }

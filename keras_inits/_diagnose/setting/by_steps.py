@@ -12,6 +12,7 @@ from keras_inits._diagnose.setting.between import (
     added_losses,
     bottlenecks,
     constraints,
+    dropouts,
     frozen,
     hidden,
     regularizers,
@@ -62,6 +63,7 @@ _EXPLAINING: frozenset[SettingKind] = frozenset(
         "hidden units",
         "hidden activation",
         "regularization",
+        "dropout",
         "learning rate too low",  # of an optimizer that puts the kernels where its rate says
     }
 )
@@ -98,6 +100,7 @@ def _checks(suspects: Sequence[Suspect]) -> tuple[_Check, ...]:
         _Check(added_losses.falling, unless=frozenset({"regularization"})),
         _Check(added_losses.check, unless=frozenset({"regularization"})),
         _Check(hidden.by_steps, unless=_EXPLAINING),
+        _Check(dropouts.by_steps, unless=_EXPLAINING),
         _Check(dead.check, unless=_EXPLAINING),
         _Check(positions.check, unless=_EXPLAINING),
         _Check(_of_rate, unless=_EXPLAINING),

@@ -12,6 +12,7 @@ from keras_inits._diagnose.batch import SAMPLES
 from keras_inits._diagnose.setting import by_steps, compiling
 from keras_inits._diagnose.setting.between import (
     batches,
+    dropouts,
     epsilons,
     hidden,
     moving_statistics,
@@ -107,8 +108,8 @@ def _examined(
         return without_steps(case)
     if model.weights and not model.trainable_weights and loss is None:
         return Setting((_frozen(model),))
-    at_end = hidden.dropout_at_end(model, [kind.name for _, _, kind in case.parts])
-    found += [*_of_case(case, inputs), *(at_end or hidden.dropout(model))]
+    at_end = dropouts.at_end(model, [kind.name for _, _, kind in case.parts])
+    found += [*_of_case(case, inputs), *(at_end or dropouts.by_rate(model))]
     if not suspects:
         found += adopted.check(case)
     wrong = bool(at_end) or any(f.kind in MISMATCHES for f in found)

@@ -6,7 +6,7 @@ import pytest
 from keras import layers, ops
 
 import keras_inits
-from keras_inits._diagnose.setting.between import hidden
+from keras_inits._diagnose.setting.between import dropouts
 from keras_inits._diagnose.setting.run import examine
 
 RNG = np.random.default_rng(8)
@@ -50,9 +50,9 @@ def test_a_dropout_between_layers_or_of_codes_that_an_own_loss_compares_is_left_
     ending = _net(layers.Dropout(0.3))
     inside = keras.Sequential([*_net().layers[:2], layers.Dropout(0.3), layers.Dense(1)])
     inside.build((None, 6))
-    assert len(hidden.dropout_at_end(ending, ["mean_squared_error"])) == 1
-    assert not hidden.dropout_at_end(ending, ["other"])
-    assert not hidden.dropout_at_end(inside, ["mean_squared_error"])
+    assert len(dropouts.at_end(ending, ["mean_squared_error"])) == 1
+    assert not dropouts.at_end(ending, ["other"])
+    assert not dropouts.at_end(inside, ["mean_squared_error"])
 
 
 @pytest.mark.parametrize(

@@ -228,3 +228,12 @@ def test_a_layer_with_an_initializer_of_the_user_s_own_is_copied():
 
 def _drawn(shape, dtype=None):
     return keras.random.normal(shape, dtype=dtype)
+
+
+@pytest.mark.parametrize(("rate", "kinds"), [(0.78, ["dropout"]), (0.4, [])])
+def test_dropouts_that_leave_nothing_together(rate, kinds):
+    inner = [each for _ in range(4) for each in (layers.Dense(12, "relu"), layers.Dropout(rate))]
+    model = _net(*inner, layers.Dense(4, "softmax"))
+    found = _found(model, X, KINDS, SPARSE, keras.optimizers.Adam(0.01))
+    assert [kind for kind, _ in found] == kinds
+    assert all(len(where) == 4 for _, where in found)

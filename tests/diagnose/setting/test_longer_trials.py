@@ -11,7 +11,7 @@ import keras_inits
 from keras_inits._diagnose.seen.objective import objective
 from keras_inits._diagnose.seen.watching import watching
 from keras_inits._diagnose.setting import by_steps
-from keras_inits._diagnose.setting.between import hidden, noise
+from keras_inits._diagnose.setting.between import dropouts, noise
 from keras_inits._diagnose.setting.end import asked, linearity, own_loss
 from keras_inits._diagnose.setting.entrance import masked
 from keras_inits._diagnose.setting.plain import End, targets_of
@@ -245,7 +245,7 @@ def test_curves_of_one_feature_among_noise_are_seen():
 
 def test_dropouts_that_are_noise_are_judged_by_their_rate():
     model = keras.Sequential([keras.Input((6,)), layers.GaussianDropout(0.98), layers.Dense(1)])
-    assert len(hidden.dropout(model)) == 1
+    assert len(dropouts.by_rate(model)) == 1
 
 
 def test_one_class_that_has_all_weight_is_found():

@@ -7,7 +7,7 @@ from keras import layers, ops
 from versions import of_tensorflow
 
 import keras_inits
-from keras_inits._diagnose.setting.between import hidden
+from keras_inits._diagnose.setting.between import dropouts
 from keras_inits._diagnose.setting.end import linearity
 
 RNG = np.random.default_rng(7)
@@ -175,8 +175,8 @@ def test_a_branch_that_is_left_out_as_a_whole_leaves_what_it_is_added_to():
     branch = layers.Dropout(0.2, noise_shape=(None, 1))(layers.Dense(12)(given))
     residual = keras.Model(given, layers.Dense(1)(given + branch))
     alone = keras.Model(given, layers.Dense(1)(branch))
-    assert not hidden.dropout(residual)
-    assert len(hidden.dropout(alone)) == 1
+    assert not dropouts.by_rate(residual)
+    assert len(dropouts.by_rate(alone)) == 1
 
 
 def test_exponentials_that_overflow_are_a_verdict_and_no_error():

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_inits._diagnose.setting.between import hidden, regularizers
+from keras_inits._diagnose.setting.between import dropouts, regularizers
 from keras_inits._diagnose.setting.end import linearity, output, reach
 from keras_inits._diagnose.setting.entrance import data
 from keras_inits._diagnose.setting.plain import End, LossKind, loss_kind, targets_of
@@ -275,7 +275,7 @@ def test_dropout_of_a_few_units_or_of_nearly_all_is_found():
     )
     model.add(keras.layers.Dense(3))
     model.add(drop(0.5, name="few"))
-    found = sorted(hidden.dropout(model), key=lambda finding: finding.where)
+    found = sorted(dropouts.by_rate(model), key=lambda finding: finding.where)
     assert [finding.where for finding in found] == [("few",), ("strong",)]
 
 
@@ -294,7 +294,7 @@ def test_a_dropout_is_counted_by_what_it_draws_one_by_one(layer, shape, silent):
     layer = type(layer).from_config(layer.get_config())
     inputs = keras.Input(shape)
     model = keras.Model(inputs, layer(inputs))
-    assert bool(hidden.dropout(model)) is silent
+    assert bool(dropouts.by_rate(model)) is silent
 
 
 def test_affine_functions_are_told_from_rectified_ones():

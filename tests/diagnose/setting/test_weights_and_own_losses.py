@@ -118,6 +118,10 @@ def cost_weighed(y, p):
     return (1 + 9 * y[..., 0]) * clipped(y, p)
 
 
+def of_scores(y, z):
+    return -ops.mean(ops.sum(y * ops.log_softmax(z), -1))
+
+
 @pytest.mark.parametrize(
     ("y", "activation", "loss", "inputs", "kind"),
     [
@@ -134,6 +138,11 @@ def cost_weighed(y, p):
         (MASKS, "linear", of_logits, 1, None),
         (FRACTIONS, "sigmoid", lambda y, p: -square(y, p), 1, "loss"),
         (FRACTIONS, "sigmoid", square, 1, None),
+        (MEASURED, "sigmoid", square, 1, "output activation"),
+        (MEASURED, "sigmoid", clipped, 1, "output activation"),
+        (MEASURED, "tanh", square, 1, "output activation"),
+        (MEASURED, "sigmoid", lambda y, p: square(y, 8 * p - 4), 1, None),
+        (MEASURED, "sigmoid", lambda y, p: -ops.mean(y * ops.log(p)), 1, None),  # advantages
         (FRACTIONS, "sigmoid", lambda y, p: ops.mean(p), 1, "loss"),  # of the targets nothing
         (MASKS, "sigmoid", dice, 1, "loss"),
         (MASKS, "sigmoid", lambda y, p: 1 - dice(y, p), 1, None),
@@ -144,6 +153,13 @@ def cost_weighed(y, p):
         (PAIRS, "linear", clipped, 1, "output activation"),
         (PAIRS, "sigmoid", clipped, 1, None),
         (PAIRS, "linear", of_logits, 1, None),
+        (PAIRS, "sigmoid", of_logits, 1, "output activation"),
+        (MASKS, "sigmoid", of_logits, 1, "output activation"),
+        (KINDS, "softmax", of_scores, 1, "output activation"),
+        (KINDS, "linear", of_scores, 1, None),
+        (KINDS, "softmax", lambda y, p: -ops.mean(ops.log(ops.sum(y * p, -1))), 1, None),
+        (KINDS, "softmax", lambda y, p: 1 - dice(y, p), 1, None),
+        (KINDS, "softmax", square, 1, None),
         (PAIRS, "linear", ramp, 1, None),
         (PAIRS, "linear", square, 1, None),
         (PAIRS, "linear", lambda y, d: contrastive(y, ops.abs(d)), 2, None),

@@ -25,6 +25,9 @@ WAY = (0.0, 0.25, 0.5, 0.75, 1.0)  # from the right answer to the opposite one
 # Answers outside of 0 to 1, as their distance from 1/2 in halves, and how alike the loss must be
 # for them, as a share of what it costs to be wrong.
 OUTSIDE, INDIFFERENT = (9.0, 3.0, 1.2), 1e-3
+# Right answers, as their distance from a guess, from where that is no probability on: where logits
+# are, of which most of what a loss of them can fall by is not `REACHED` by probabilities.
+BEYOND, REACHED = (0.0, 1.0, 3.0, 10.0, 30.0, 100.0), 0.75
 # Of what it costs to be wrong; a loss that does not fall so at each step is not said to fall.
 LEAST_FALL = 1e-3
 
@@ -104,6 +107,39 @@ def cut_off(asked: Asked) -> Finding | None:
         consequence="What is outside is cut off, and has no gradient",
         remedy=new_activation(end, fit),
         numbers={"near": wrong[-1], "far": wrong[0]},
+    )
+
+
+def of_logits(asked: Asked) -> Finding | None:
+    """Returns the finding that a loss of logits gets probabilities.
+
+    On the way from a guess through the right answers and beyond them, to where no probability is,
+    it falls on towards a bound, and most of its fall lies beyond. (An overlap, or a critic's mean,
+    falls there without a bound; the sum of squares rises.)
+    """
+    _, targets, end, _, _ = asked
+    softmax = end.activation == "softmax"
+    if end.activation not in PROBABILITIES or not targets.binary or targets.distinct < 2:
+        return None
+    if softmax and not targets.one_hot:
+        return None
+    truth = asked.truth
+    guess = 1 / truth.shape[-1] if softmax else 0.5
+    values = [asked.cost(guess + far * (truth - guess)) for far in BEYOND]
+    falls, span = -np.diff(values), values[0] - values[-1]
+    if not np.isfinite(values).all() or not (falls >= -LEAST_FALL * abs(span)).all() or span <= 0:
+        return None
+    if falls[-1] > LEAST_FALL * span or falls[0] > REACHED * span:
+        return None
+    return on_activation(
+        evidence=(
+            f"the loss of a guess is {values[0]:.4g} and of the right answers {values[1]:.4g}, and "
+            f"of answers {BEYOND[-1]:g} times as far from a guess {values[-1]:.4g}: it takes the "
+            f"{end.activation} of {end.layer} for logits"
+        ),
+        consequence="No answer can be sure of itself: the loss stays high, and gradients are flat",
+        remedy=new_activation(end, "linear"),
+        numbers={"guess": values[0], "right": values[1], "beyond": values[-1]},
     )
 
 

@@ -1,8 +1,12 @@
 """Where a loss of the user's own is least: not at answers that are right, as it should be."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import keras
 import numpy as np
 
+from keras_inits._diagnose.setting.end import reach
 from keras_inits._diagnose.setting.end.asked import SEED, Asked, same
 from keras_inits._diagnose.setting.end.direction import (
     LEAST_FALL,
@@ -26,6 +30,8 @@ FLAT = 1e-3
 BEYOND = (1.0, 3.0, 9.0)  # right answers, as their distance from 1/2 in halves; logits lie outside
 # One answer for all samples and units: a quotient of sums has a pole near minus the share of ones.
 CONSTANTS = np.geomspace(0.01, 5.0, 60)
+# Shares of the range of an output: answers that it can give, and such that it cannot.
+WITHIN, OUTSIDE = (0.05, 0.25, 0.5, 0.75, 0.95), (0.5, 1.2, 1.5, 2.0)
 FAR = (0.0, 1.0, 10.0, 100.0)  # standard deviations of the targets that answers are off
 CHEAPER = 0.25  # of what it costs to be wrong
 
@@ -124,6 +130,38 @@ def bottomless(asked: Asked) -> Finding | None:
         remedy=new_activation(end, "softmax" if targets.one_hot else "sigmoid"),
         numbers={"constant": tried[least], "right": right[0], "wrong": wrong},
     )
+
+
+def out_of_reach(asked: Asked) -> Finding | None:
+    """Returns the finding that an end has not the range of targets that a loss compares it with.
+
+    That it compares them is asked of targets within the range: it is least where answers are equal
+    to them. (Of an output that the loss scales, or of advantages that weigh answers, it is not.)
+    """
+    _, targets, end, _, _ = asked
+    found = reach.unreached(targets, end) if targets.distinct > VALUES else []
+    if not found or end.activation == "softmax" or not np.isfinite(end.range).all():
+        return None
+    if not all(_is_compared(asked, share, WITHIN) for share in WITHIN[1:-1:2]):
+        return None
+    if _is_compared(asked, OUTSIDE[2], OUTSIDE):
+        return found[0]
+    return replace(found[0], remedy=new_activation(end, "linear", "mse"))
+
+
+def _is_compared(asked: Asked, share: float, answers: Sequence[float]) -> bool:
+    """Returns whether for one target the same answer costs less than others.
+
+    Args:
+        asked: a loss of an end with a range.
+        share: of the range, where the target lies.
+        answers: shares of it, that of the target among them.
+    """
+    low, high = asked.end.range
+    shape, real = (len(asked.some), *asked.end.shape[1:]), keras.config.floatx()
+    goal = np.full(asked.some.shape, low + share * (high - low), real)
+    costs = [asked.loss(goal, np.full(shape, low + a * (high - low), real)) for a in answers]
+    return bool(np.isfinite(costs).all()) and answers[int(np.argmin(costs))] == share
 
 
 def unbounded(asked: Asked) -> Finding | None:

@@ -21,11 +21,12 @@ from keras_inits._diagnose.setting.end.asked import (
     answers,
     same,
 )
-from keras_inits._diagnose.setting.end.direction import cut_off, turned_round
+from keras_inits._diagnose.setting.end.direction import cut_off, of_logits, turned_round
 from keras_inits._diagnose.setting.end.minima import (
     bottomless,
     forgiving,
     indifferent,
+    out_of_reach,
     unbounded,
 )
 from keras_inits._diagnose.setting.end.places import half_heard, ordered
@@ -219,9 +220,11 @@ _CHECKS: tuple[Callable[[Asked], Finding | None], ...] = (
     _unused,
     _mixed,
     turned_round,
+    out_of_reach,
     unbounded,
     forgiving,
     indifferent,
     cut_off,
+    of_logits,
     bottomless,
 )

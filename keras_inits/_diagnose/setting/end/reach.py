@@ -37,7 +37,7 @@ def check(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
         share = float((targets.values < 0).mean())
         what = "counts" if short == "poisson" else "values above -1"
         return [
-            *_unreached(targets, end),
+            *unreached(targets, end),
             on_loss(
                 evidence=(
                     f"{share:.0%} of the targets are negative, to {targets.low:.4g}; {short} is "
@@ -59,7 +59,7 @@ def check(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
                 remedy=new_activation(end, "softplus"),
             )
         ]
-    return _unreached(targets, end)
+    return unreached(targets, end)
 
 
 def _near_zero(targets: Targets) -> Finding | None:
@@ -153,7 +153,7 @@ def _to_shares(rows: np.ndarray) -> np.ndarray:
     return np.asarray(np.maximum(rows - threshold, 0))
 
 
-def _unreached(targets: Targets, end: End) -> list[Finding]:
+def unreached(targets: Targets, end: End) -> list[Finding]:
     """Returns the finding that targets are out of the range of the last activation."""
     low, high = end.range
     values = targets.values

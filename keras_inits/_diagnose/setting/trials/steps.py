@@ -142,6 +142,11 @@ class Copy:
         loss, _, added, penalties = map(float, self._loss(x, y, sample_weight))
         return loss - added - penalties, added + penalties
 
+    def quiet(self, x: Any, y: Any, sample_weight: Any) -> float:
+        """Returns the loss as the last trial left the copies, with all noise off."""
+        with self.inside([v.value for v in self.shadows]):
+            return float(self.objective(x, y, self.model(x, training=False), sample_weight))
+
     def _penalties(self, values: Sequence[Any]) -> list[Any]:
         # Keras keeps the regularizer of a weight on the variable.
         pairs = zip(self.trained, values, strict=True)

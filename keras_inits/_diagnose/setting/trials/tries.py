@@ -105,6 +105,12 @@ class Tries:
         more = self.longer > self.steps
         return self.attempt(self.rate.value, steps=self.longer) if more else self.own
 
+    def without_noise(self) -> float:
+        """Returns the loss after a longer trial with all noise off, as `predict` answers."""
+        case = self.case
+        self.attempt(self.rate.value, steps=self.longer)  # leaves the copies at its end
+        return case.copy.quiet(case.x, case.y, case.sample_weight)
+
     @property
     def untaught(self) -> float:
         """The loss of a guess, where the first steps hardly undercut it and longer ones may.
