@@ -45,6 +45,8 @@ _FLAT = frozenset({"Round", "Rint", "Sign", "Floor", "Ceil", "FloorDiv", "StopGr
 _OF_SHAPES = frozenset({"Shape", "ShapeN", "Size", "Rank"})
 # One of their inputs may be silent, and the others still go through.
 _JOINS = frozenset({"AddV2", "Add", "AddN", "Sub", "Maximum", "Minimum"})
+# Operations of one bound; one of each bounds on both sides.
+_OPPOSITE = {"Maximum": "Minimum", "Minimum": "Maximum"}
 
 _NOWHERE: frozenset[int] = frozenset()
 
@@ -63,6 +65,7 @@ class Origins:
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[Any, frozenset[int], int, int]] = {}
+        self._bounded: dict[int, tuple[Any, str, list[Any]]] = {}
         self.cuts = 0
 
     def set(self, tensor: Any, origins: frozenset[int], needs: int, cut: int = 0) -> None:
@@ -77,6 +80,12 @@ class Origins:
     def of(self, tensor: Any) -> frozenset[int]:
         """Returns a tensor's origins; none where it was computed from weights or constants."""
         return self._of(tensor)[0]
+
+    def bounds(self, tensor: Any, name: str) -> list[Any]:
+        """Returns the constants to which an operation of this name bounded a tensor."""
+        reference, made_by, constants = self._bounded.get(id(tensor), (None, "", []))
+        known = reference is not None and reference() is tensor
+        return constants if known and made_by == name else []
 
     def is_learned(self, tensor: Any) -> bool:
         """Returns whether a tensor was seen to be computed from weights and constants alone."""
@@ -112,6 +121,9 @@ class Origins:
         if _cuts(name, inputs, outputs):
             self.cuts += 1
             number = self.cuts
+        if name in _OPPOSITE:
+            constants = [tensor for tensor in inputs if not self.of(tensor)]
+            self._bounded[id(outputs[0])] = (weakref.ref(outputs[0]), name, constants)
         for tensor in outputs:
             self.set(tensor, origins, needs, number)
         return origins
@@ -159,17 +171,19 @@ def bend(name: str, inputs: Sequence[Any], outputs: Sequence[Any], origins: Orig
     numbers = [_number(t) for t in inputs if not origins.of(t)]
     if name == "RealDiv":
         return _quotient(inputs, outputs[0], numbers, origins)
-    bounds = sorted(number for number in numbers if number is not None)  # torch names them
-    if not bounds or len(bounds) != len(inputs) - 1:
+    if len(numbers) != len(inputs) - 1:
         return None
-    if not all(map(math.isfinite, bounds)):
+    for tensor in inputs:  # `clip` of Keras is two operations on TensorFlow and JAX
+        numbers += map(_number, origins.bounds(tensor, _OPPOSITE.get(name, "")))
+    bounds = sorted(number for number in numbers if number is not None)  # torch names them
+    if not bounds or len(bounds) != len(numbers) or not all(map(math.isfinite, bounds)):
         return None  # such as the start of a running maximum
     lower, upper = bounds[0], bounds[-1]
-    if name == "Maximum":
+    if name == "Maximum" and len(bounds) == 1:
         return Bend(None, lower)
     if not upper:
         return None
-    if name == "Minimum":
+    if len(bounds) == 1:
         return Bend((None, upper))
     return Bend((lower, upper)) if lower < 0 else Bend((None, upper), lower)
 
