@@ -1,10 +1,13 @@
 """Time and memory of `diagnose` compared with a plain forward and backward pass, on ResNet50.
 
-python benchmarks/diagnose.py [batch]
+    TF_NUM_INTRAOP_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/diagnose.py [batch]
+
+Processor seconds, which other programs disturb least; threads that wait for others would count.
 """
 
 import resource
 import sys
+import time
 
 import keras
 import numpy as np
@@ -30,7 +33,7 @@ def main(batch: int) -> None:
     plain()
     print(f"forward and backward: {_peak():.2f} GiB peak")
     for name, run in cases.items():
-        seconds, base, ratio = paired_ratio(run, plain, repeats=5)
+        seconds, base, ratio = paired_ratio(run, plain, repeats=5, clock=time.process_time)
         print(f"{name}: {seconds:.2f} s, plain {base:.2f} s, {ratio:.2f} x, {_peak():.2f} GiB peak")
 
 
