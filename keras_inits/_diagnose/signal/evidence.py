@@ -124,21 +124,21 @@ class Evidence:
         """How the model is wired; None where that cannot be traced."""
         return picture.draw(self.model, self.inputs, self.calls, self.outputs)
 
-    def is_normalized(self, index: int) -> bool:
-        """Returns whether a normalization takes the scale of a call's output away, on every way."""
+    def is_normalized(self, index: int, *, faded: bool = False) -> bool:
+        """Returns whether normalizations take the scale of a call's output away, on every way.
+
+        Args:
+            index: the call.
+            faded: whether its output is small. They then bring it back through functions that are
+                linear near 0, too.
+        """
         most = self.thresholds.growth
         if self.picture is not None and index in self.picture.places:
-            found = self.picture.normalizations(index, most)
+            find = self.picture.restoring if faded else self.picture.normalizations
+            found = find(index, most)
         else:
             found = self._normalizations(index)
         return takes_scale_away(self.calls, found, most)
-
-    def is_restored(self, index: int) -> bool:
-        """Returns whether normalizations bring back what has faded at a call, on every way."""
-        if self.picture is None or index not in self.picture.places:
-            return self.is_normalized(index)
-        most = self.thresholds.growth
-        return takes_scale_away(self.calls, self.picture.restoring(index, most), most)
 
     def _normalizations(self, index: int) -> Sequence[int | None]:
         """Returns the same as `Picture.normalizations`, from the recorded calls alone."""

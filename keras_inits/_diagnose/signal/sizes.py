@@ -183,7 +183,7 @@ class _Drift:
                 continue
             factor = _product({index: ratios})
             if _far(factor, limit):
-                if not self._is_taken_away(index, factor):
+                if not evidence.is_normalized(index, faded=factor < 1):
                     yield index, factor, "it multiplies {what} by {factor:.2g}"
                 continue
             if evidence.around[index]:
@@ -191,14 +191,10 @@ class _Drift:
             path = {**paths[index], index: ratios}
             total = _product(path)
             if _far(total, limit):  # what a normalization takes away does not count
-                path = {i: p for i, p in path.items() if not self._is_taken_away(i, total)}
+                faded = total < 1
+                path = {i: p for i, p in path.items() if not evidence.is_normalized(i, faded=faded)}
             paths[index], total = path, _product(path)
             yield index, total, "{what} is {factor:.2g} times what it was where its path began"
-
-    def _is_taken_away(self, index: int, factor: float) -> bool:
-        """Returns whether normalizations make up for what a call does to a size."""
-        is_made_up = self.evidence.is_restored if factor < 1 else self.evidence.is_normalized
-        return is_made_up(index)
 
     def _path_before(self, index: int, paths: Sequence[_Path]) -> _Path:
         """Returns the path to a call on which the size drifts least; none where it begins anew."""

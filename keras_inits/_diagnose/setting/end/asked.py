@@ -56,6 +56,11 @@ class Asked(NamedTuple):
         """The same as answers, in the shape of the outputs."""
         return self.some.astype(float).reshape((len(self.some), *self.end.shape[1:]))
 
+    @property
+    def has_both(self) -> bool:
+        """Whether the targets are 0 and 1, and both are among them."""
+        return bool(self.targets.binary) and self.targets.distinct >= 2
+
     def cost(self, made: np.ndarray) -> float:
         """Returns the loss of made up answers for these samples."""
         return self.loss(self.some, made.astype(keras.config.floatx()))

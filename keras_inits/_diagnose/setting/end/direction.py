@@ -27,7 +27,7 @@ WAY = (0.0, 0.25, 0.5, 0.75, 1.0)  # from the right answer to the opposite one
 OUTSIDE, INDIFFERENT = (9.0, 3.0, 1.2), 1e-3
 # Right answers, as their distance from a guess, from where that is no probability on: where logits
 # are, of which most of what a loss of them can fall by is not `REACHED` by probabilities.
-BEYOND, REACHED = (0.0, 1.0, 3.0, 10.0, 30.0, 100.0), 0.75
+SURER, REACHED = (0.0, 1.0, 3.0, 10.0, 30.0, 100.0), 0.75
 # Of what it costs to be wrong; a loss that does not fall so at each step is not said to fall.
 LEAST_FALL = 1e-3
 
@@ -83,7 +83,7 @@ def cut_off(asked: Asked) -> Finding | None:
     wrong, and not the same for answers inside.
     """
     _, targets, end, _, _ = asked
-    if end.activation != "linear" or not targets.binary or targets.distinct < 2:
+    if end.activation != "linear" or not asked.has_both:
         return None
     side = asked.truth - 0.5
 
@@ -119,13 +119,13 @@ def of_logits(asked: Asked) -> Finding | None:
     """
     _, targets, end, _, _ = asked
     softmax = end.activation == "softmax"
-    if end.activation not in PROBABILITIES or not targets.binary or targets.distinct < 2:
+    if end.activation not in PROBABILITIES or not asked.has_both:
         return None
     if softmax and not targets.one_hot:
         return None
     truth = asked.truth
     guess = 1 / truth.shape[-1] if softmax else 0.5
-    values = [asked.cost(guess + far * (truth - guess)) for far in BEYOND]
+    values = [asked.cost(guess + far * (truth - guess)) for far in SURER]
     falls, span = -np.diff(values), values[0] - values[-1]
     if not np.isfinite(values).all() or not (falls >= -LEAST_FALL * abs(span)).all() or span <= 0:
         return None
@@ -134,7 +134,7 @@ def of_logits(asked: Asked) -> Finding | None:
     return on_activation(
         evidence=(
             f"the loss of a guess is {values[0]:.4g} and of the right answers {values[1]:.4g}, and "
-            f"of answers {BEYOND[-1]:g} times as far from a guess {values[-1]:.4g}: it takes the "
+            f"of answers {SURER[-1]:g} times as far from a guess {values[-1]:.4g}: it takes the "
             f"{end.activation} of {end.layer} for logits"
         ),
         consequence="No answer can be sure of itself: the loss stays high, and gradients are flat",

@@ -44,7 +44,7 @@ def forgiving(asked: Asked) -> Finding | None:
     """
     _, targets, end, _, inputs = asked
     softmax = end.activation == "softmax"
-    if end.activation not in PROBABILITIES or not targets.binary or targets.distinct < 2:
+    if end.activation not in PROBABILITIES or not asked.has_both:
         return None
     if (np.prod(end.shape[1:]) == 1 and inputs > 1) or (softmax and not targets.one_hot):
         return None
@@ -74,10 +74,10 @@ def indifferent(asked: Asked) -> Finding | None:
     Of one class, while answers that are quite wrong do: the loss is cut off in between, such as
     where outputs are multiplied by weights of classes and clipped to probabilities.
     """
-    _, targets, end, _, inputs = asked
+    _, _, end, _, inputs = asked
     if end.activation not in PROBABILITIES or end.activation == "softmax" or inputs > 1:
         return None
-    if not targets.binary or targets.distinct < 2:
+    if not asked.has_both:
         return None
     truth = asked.truth
     right, wrong = shares(truth, False), shares(opposite(truth, False), False)
@@ -111,7 +111,7 @@ def bottomless(asked: Asked) -> Finding | None:
     the loss falls without end.
     """
     _, targets, end, _, _ = asked
-    if end.activation != "linear" or not targets.binary or targets.distinct < 2:
+    if end.activation != "linear" or not asked.has_both:
         return None
     side = asked.truth - 0.5
     right, wrong = [asked.cost(0.5 + far * side) for far in BEYOND], asked.cost(0.5 - side)
