@@ -1,6 +1,7 @@
 """Models trained one after another by `fit`, on the same batches from the same weights."""
 
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -11,6 +12,7 @@ from keras_inits._compare.data import take
 from keras_inits._compare.models import compiled_model, cost_of, started
 from keras_inits._compare.plan import EVALUATION_ROWS, Listener, Member, Plan, Run
 from keras_inits._compare.store import EpochState, History
+from keras_inits._compare.weights import derived_seeds
 
 
 def train_one_by_one(
@@ -56,7 +58,8 @@ def _train(
     recorder.history = (state and _restore(model, state)) or {}
     finished = len(recorder.history.get("loss", ()))
     if finished < plan.epochs:
-        _fit(plan, model, seed, finished, recorder)
+        with _own_draws(plan, seed) as callbacks:
+            _fit(plan, model, seed, finished, [recorder, *callbacks])
     history = {metric: tuple(values) for metric, values in recorder.history.items()}
     weights = tuple(model.get_weights()) if plan.keep_weights else ()
     cost = cost_of(plan, label, start)
@@ -64,7 +67,11 @@ def _train(
 
 
 def _fit(
-    plan: Plan, model: keras.Model, seed: int, finished: int, recorder: keras.callbacks.Callback
+    plan: Plan,
+    model: keras.Model,
+    seed: int,
+    finished: int,
+    callbacks: Sequence[keras.callbacks.Callback],
 ) -> None:
     steps = sum(len(block) for block in plan.rows(seed, 0))
     tensorflow = keras.backend.backend() == "tensorflow"
@@ -76,10 +83,43 @@ def _fit(
         steps_per_epoch=steps,
         initial_epoch=finished,
         epochs=plan.epochs,
-        callbacks=[recorder],
+        callbacks=callbacks,
         shuffle=False,  # the batches come shuffled
         verbose=0,
     )
+
+
+@contextlib.contextmanager
+def _own_draws(plan: Plan, seed: int) -> Iterator[list[keras.callbacks.Callback]]:
+    """Yields callbacks by which all that `fit` draws follows from the seed of the run.
+
+    On torch a dropout without a seed draws from the global generator, which is left as it was.
+    """
+    if keras.backend.backend() != "torch":
+        yield []
+        return
+    import torch  # not needed by the plugin, and slow to load
+
+    with torch.random.fork_rng(range(torch.cuda.device_count())):
+        yield [_Draws(plan, seed, torch.manual_seed)]
+
+
+class _Draws(keras.callbacks.Callback):
+    """Gives each epoch random numbers that do not depend on those before it."""
+
+    def __init__(self, plan: Plan, run: int, start: Callable[[int], object]) -> None:
+        super().__init__()
+        self._seeds, self._start = derived_seeds(plan.seed, run, plan.epochs + 1)[1:], start
+        self._epoch = 0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Notes the epoch."""
+        self._epoch = epoch
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Seeds the generator: not earlier, since what loads the batches draws as `fit` begins."""
+        if batch == 0:
+            self._start(self._seeds[self._epoch])
 
 
 def _blocks(plan: Plan, seed: int, finished: int) -> Iterator[NDArray[np.int32]]:

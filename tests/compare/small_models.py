@@ -1,9 +1,14 @@
 import keras
 import numpy as np
+import pytest
 from keras import layers
+from versions import ON_TORCH
 
 from keras_inits._compare.plan import CompileOptions, Plan
 from keras_inits._compare.starts import labelled
+
+# for what Keras's convolutions and draws do there, which train by `fit`
+not_on_torch = pytest.mark.skipif(ON_TORCH, reason="torch.func.vmap has no rule for it")
 
 
 def sequential(*layers):

@@ -12,8 +12,9 @@ import time
 import keras
 import numpy as np
 import pytest
-from compare.small_models import BUILD, SCHEMES, same, sequential, small_plan
+from compare.small_models import BUILD, SCHEMES, not_on_torch, same, sequential, small_plan
 from keras import layers
+from versions import ON_TORCH
 
 from keras_inits import Execution, compare
 from keras_inits._compare import chunks
@@ -98,6 +99,22 @@ def test_a_run_of_fit_that_was_stopped_resumes_with_the_same_numbers(
         for ours, theirs in zip(resumed.weights[run], weights, strict=True):
             np.testing.assert_array_equal(ours, theirs)
     assert not list(tmp_path.glob("runs/epoch-*"))
+
+
+@pytest.mark.skipif(not ON_TORCH, reason="of torch: a dropout that draws from a global generator")
+def test_random_numbers_follow_from_the_seed_and_leave_the_global_generator_alone(images, options):
+    import torch
+
+    build, execution = (
+        sequential(lambda: layers.Dropout(0.5), layers.Flatten),
+        Execution(trainer="fit"),
+    )
+    found = []
+    for number in (1, 2):
+        torch.manual_seed(number)
+        found.append(compare(build, SCHEMES, images, **options, execution=execution))
+        assert torch.equal(torch.get_rng_state(), torch.manual_seed(number).get_state())
+    assert same(*found)
 
 
 def test_fit_feeds_several_inputs_in_every_structure_and_cuts_epochs_by_steps(images, options):
@@ -239,7 +256,13 @@ def test_a_killed_process_goes_on_from_its_finished_chunks(tmp_path):
     assert ours == theirs
 
 
-@pytest.mark.parametrize("trainer", ["population", pytest.param("fit", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "trainer",
+    [
+        pytest.param("population", marks=not_on_torch),
+        pytest.param("fit", marks=pytest.mark.slow),
+    ],
+)
 def test_kept_weights_are_those_that_the_run_ended_with(images, options, tmp_path, trainer):
     build = sequential(
         layers.BatchNormalization,
@@ -285,6 +308,7 @@ def test_a_state_of_other_threads_is_trained_again(images, tmp_path):
 
 
 @pytest.mark.slow
+@not_on_torch
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_a_population_that_was_stopped_goes_on_from_its_last_epoch(
     images, options, tmp_path, optimizer

@@ -3,17 +3,14 @@ import functools
 import keras
 import numpy as np
 import pytest
-from compare.small_models import sequential
+from compare.small_models import not_on_torch, sequential
 from keras import layers
-from versions import ON_JAX, ON_TORCH, of_tensorflow
+from versions import ON_JAX, of_tensorflow
 
 from keras_inits import Execution, GivenWeights, compare
 from keras_inits._cli import models
 from keras_inits._compare import population
 from keras_inits._compare.vectorizing import ELEMENTWISE, CannotVectorizeError
-
-# no rule for what Keras's convolutions and draws do there, which train by `fit`
-not_on_torch = pytest.mark.skipif(ON_TORCH, reason="torch.func.vmap has no rule for it")
 
 DENSE = (layers.Flatten, lambda: layers.Dense(16, "relu"))
 ARCHITECTURES = {
