@@ -21,6 +21,7 @@ from keras_inits._reporting import Finding
 # suspicious the scale is.
 WORSE = {"strong": 0.95, "weak": 0.5}
 STILL, LESS = 0.98, 0.8  # of the loss of a guess: nothing was learned, and surely something
+LITTLE = 0.1  # of the loss without scaling that has learned something: what is left once scaled
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,13 +159,13 @@ def _proof(own: Trial, other: Trial) -> str:
 
 
 def _small(tries: Tries, suspects: Sequence[Suspect]) -> list[Finding]:
-    """Returns the findings on small inputs of which nothing is learned, and much once scaled.
+    """Returns the findings on small inputs of which little is learned, and much once scaled.
 
     And on inputs that differ little beside their mean. Such tables often have targets of the same
     kind: what is measured is standardized in both trials.
     """
     guess = tries.own.start if tries.best is None else tries.best
-    level = UNTAUGHT * guess
+    level = TAUGHT * guess
     if not suspects or not tries.longer or tries.own.end < min(level, 0.8 * tries.own.start):
         return []
     own, y = tries.own_longer, _measured(tries)
@@ -172,11 +173,12 @@ def _small(tries: Tries, suspects: Sequence[Suspect]) -> list[Finding]:
         return []
     if y is not None:
         own, guess = tries.attempt(own.rate, y=y, steps=tries.longer), 1.0
-        if own.end < UNTAUGHT or rates.collapsed(own):
+        if own.end < TAUGHT or rates.collapsed(own):
             return []
     other = tries.attempt(own.rate, _standardized(tries, suspects), y, steps=tries.longer)
     # Of noisy targets, such as returns, no net explains one half.
-    needed = LESS if own.end >= STILL * guess else TAUGHT
+    limits = {STILL: LESS, UNTAUGHT: TAUGHT, TAUGHT: LITTLE}
+    needed = next(limit for least, limit in limits.items() if own.end >= least * guess)
     if not other.end <= needed * min(own.end, guess) or rates.collapsed(other):
         return []
     both = "" if y is None else "with targets of mean 0 and standard deviation 1, "

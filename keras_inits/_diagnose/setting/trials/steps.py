@@ -145,7 +145,8 @@ class Copy:
     def quiet(self, x: Any, y: Any, sample_weight: Any) -> float:
         """Returns the loss as the last trial left the copies, with all noise off."""
         with self.inside([v.value for v in self.shadows]):
-            return float(self.objective(x, y, self.model(x, training=False), sample_weight))
+            loss = self.objective(x, y, self.model(x, training=False), sample_weight)
+        return float(ops.convert_to_numpy(loss))
 
     def _penalties(self, values: Sequence[Any]) -> list[Any]:
         # Keras keeps the regularizer of a weight on the variable.
