@@ -213,6 +213,15 @@ def plain_text(text: str, style: str = "") -> Text:
     return Text("".join(visible), style)
 
 
+def shortened(name: str, length: int) -> str:
+    """Returns the end of a name, which tells layers apart where the whole is too long.
+
+    >>> shortened("encoder/block_3/dense", 10)
+    '…k_3/dense'
+    """
+    return name if len(name) <= length else "…" + name[1 - length :]
+
+
 def encode(value: Any) -> Any:
     """Returns `value` as plain data for strict JSON.
 

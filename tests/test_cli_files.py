@@ -288,6 +288,42 @@ def test_diagnose_takes_labels_loss_and_optimizer(run, classifier, monkeypatch):
     assert model.loss is keras.losses.sparse_categorical_crossentropy
 
 
+def our_loss(y, output):
+    return keras.ops.mean(keras.ops.square(y - output))
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+def test_a_loss_that_cannot_be_loaded_is_asked_for(run, classifier, suffix):
+    model = keras.models.load_model(classifier)
+    model.compile("sgd", our_loss)
+    model.save(f"own.{suffix}")
+    words = ("diagnose", f"own.{suffix}", "--data", "x.npy", "--labels", "y.npy")
+    refused(run(*words), "layers can be loaded: give --loss")
+    code, _, err = run(*words, "--loss", "sparse_categorical_crossentropy")
+    assert code in (0, 1), err
+
+
+def test_a_file_that_cannot_be_loaded_says_nothing_of_losses(run, classifier):
+    path = rewritten(classifier, lambda config: config | {"class_name": "Nowhere"})
+    code, _, err = run("diagnose", path, "--data", "x.npy", "--labels", "y.npy")
+    assert code == 2
+    assert "--loss" not in err
+
+
+def test_what_keras_says_of_compiling_is_not_repeated(run, classifier, caplog):
+    model = keras.models.load_model(classifier)
+    model.save("plain.h5")
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy())
+    model.save("compiled.h5")
+    caplog.clear()
+    words = ("--data", "x.npy", "--labels", "y.npy")
+    refused(run("diagnose", "plain.h5", *words), "give --loss")
+    assert run("diagnose", "compiled.h5", *words)[0] in (0, 1)
+    assert not caplog.records
+    keras.models.load_model("plain.h5")
+    assert caplog.records  # as everywhere else
+
+
 FAILS = """
 import keras
 

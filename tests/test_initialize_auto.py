@@ -907,7 +907,12 @@ def test_kernels_before_a_normalization_have_gain_1_whatever_follows():
 
 
 @pytest.mark.parametrize(
-    "mean", [layers.GlobalAveragePooling2D(), lambda x: ops.mean(x, axis=(1, 2))]
+    "mean",
+    [
+        layers.GlobalAveragePooling2D(),
+        lambda x: ops.mean(x, axis=(1, 2)),
+        lambda x: ops.nanmean(x, axis=(1, 2)),
+    ],
 )
 def test_a_head_behind_a_mean_over_places_counts_what_differs_between_examples(mean):
     def head(activation, pooled=mean):

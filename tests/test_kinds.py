@@ -10,6 +10,7 @@ from keras import layers
 import keras_inits as ki
 from keras_inits._layers.activations import activation_of_operation
 from keras_inits._layers.kinds import KEEPS_SCALE, KERNELS, Kind, class_name, is_a, kind
+from keras_inits._layers.pooling import statistic
 
 # Names in `keras.layers` that are no layer, or none with a behavior of its own.
 NO_KIND = {"InputSpec", "Layer"}
@@ -27,6 +28,15 @@ def kind_of_class(layer_type):
 @pytest.mark.parametrize("name", every_class())
 def test_every_layer_of_keras_has_a_kind_or_is_a_named_exception(name):
     assert (kind_of_class(every_class()[name]) is Kind.UNKNOWN) == (name in NO_KIND)
+
+
+def test_of_every_pooling_of_keras_it_is_known_what_it_takes():
+    pools = {name: each for name, each in every_class().items() if "Pool" in name}
+    found = {name: statistic(object.__new__(each)) for name, each in pools.items()}
+    assert len(found) >= 12
+    assert found == {name: "max" if "Max" in name else "mean" for name in pools}
+    assert statistic(type("Mine", (layers.MaxPooling1D,), {})()) == "max"
+    assert statistic(layers.Flatten()) == ""
 
 
 def test_a_layer_with_a_kernel_argument_is_a_kind_that_has_kernels():

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
+from keras_inits._audit.context import root_mean_square
 from keras_inits._audit.kernel import Judgement, Kernels
 from keras_inits._audit.signal import Signal
 from keras_inits._reporting import Finding
@@ -28,7 +29,7 @@ def chains(
         kernels: those of the model.
         signals: the predicted one of each call.
     """
-    sizes = {i: _size(s) for i, s in enumerate(signals) if s is not None}
+    sizes = {i: root_mean_square(s) for i, s in enumerate(signals) if s is not None}
     last = None
     for call in wiring.maps:
         if wiring.stream_of(call) is not None or not call.signals:
@@ -81,10 +82,6 @@ def _longest(wiring: Wiring, calls: Collection[int]) -> list[int]:
         before = [way for end, way in ways.items() if wiring.graph.descends(source, end)]
         ways[index] = [*max(before, key=len, default=[]), index]
     return max(ways.values(), key=len, default=[])
-
-
-def _size(signal: Signal) -> float:
-    return float(np.sqrt(np.mean(np.square(signal))))
 
 
 def _factor(wiring: Wiring, call: Call, sizes: dict[int, float]) -> float | None:

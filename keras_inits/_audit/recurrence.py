@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_inits._audit.context import root_mean_square
 from keras_inits._audit.kernel import Judgement, Kernel, Kernels, activated
 from keras_inits._layers import OwnedWeight
 from keras_inits._layers.ownership import kept_initializer
@@ -115,7 +116,7 @@ def _growth(kernel: Kernel, kernels: Kernels, steps: int) -> float:
             return 0.0
         state, gradient = slope
         change = gradient * (change @ matrix)
-        size = float(np.sqrt(np.mean(np.square(change))))
+        size = root_mean_square(change)
         if not np.isfinite(state).all() or np.abs(state).max() > 1e15:
             return 1e30  # it has left every range: no more can be said
         if size == 0.0:

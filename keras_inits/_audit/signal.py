@@ -77,13 +77,13 @@ def _output(
 
 def _mapped(wiring: Wiring, kernels: Kernels, call: Call, known: Sequence[Signal]) -> Signal | None:
     """Returns what a kernel makes of a signal, or what a table holds."""
-    size = np.sqrt(np.mean(np.square(known[0]))) if known and call.is_map else 1.0
+    size = root_mean_square(known[0]) if known and call.is_map else 1.0
     found = kernels.at(call.weights)
     if not found:
         return None
     for kernel in found:
         fans = kernel.geometry.fan_in if call.is_map and not call.backwards else 1.0
-        size *= np.sqrt(np.mean(np.square(kernel.values, dtype="float64")) * fans)
+        size *= root_mean_square(kernel.values) * math.sqrt(fans)
     values = _normal(call.index) * min(size, _RANGE)
     bias = found[-1].bias
     if bias is not None and bias.size:
@@ -119,7 +119,7 @@ def _scaled(wiring: Wiring, call: Call, values: Signal) -> Signal:
     for weight in getattr(layer, "weights", ()):
         numbers = np.asarray(keras.ops.convert_to_numpy(weight), "float64")
         if weight.name in SCALES:
-            factor = float(np.sqrt(np.mean(np.square(offset + numbers))))
+            factor = root_mean_square(offset + numbers)
         elif weight.name == "beta":
             shift = float(np.mean(numbers))
     return values * factor + shift

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_inits._audit.context import root_mean_square
 from keras_inits._audit.kernel import Judgement, Kernel, Kernels
 from keras_inits._audit.signal import Signal
 from keras_inits._layers.kinds import Kind
@@ -129,7 +130,7 @@ def _size(signals: Sequence[NDArray[np.floating] | None], source: int) -> float:
     if source < 0:
         return 1.0
     signal = signals[source]
-    return 0.0 if signal is None else float(np.sqrt(np.mean(np.square(signal))))
+    return 0.0 if signal is None else root_mean_square(signal)
 
 
 def _ends(wiring: Wiring, kernels: Kernels, at: Sum) -> Iterator[Kernel]:

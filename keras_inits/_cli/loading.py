@@ -4,13 +4,14 @@ import importlib
 import importlib.util
 import inspect
 import json
+import logging
 import os
 import re
 import sys
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import keras
 from keras_inits._cli.declared_size import from_config, from_hdf5
 from keras_inits._compare.memory import free_memory
 from keras_inits._errors import InputError
+from keras_inits._foreign_messages import left_out
 from keras_inits._reporting import plain_text
 
 _LONGEST = 200  # characters of what others say that fit into a sentence
@@ -31,6 +33,10 @@ _FROM_KERAS_2 = (
     "tf_keras.models.load_model({name!r}, compile=False).save_weights('model.weights.h5')`; then "
     "build the same model with Keras 3, `model.load_weights('model.weights.h5')` and "
     "`model.save('model.keras')`"
+)
+_WITHOUT_COMPILING = (
+    "This is about its loss, metrics or optimizer, and its layers can be loaded: give --loss, and "
+    "--optimizer and --learning-rate if it is not RMSprop at its default rate"
 )
 # What Keras says of a name that nobody registered, in `.keras` and `.h5` files.
 _UNREGISTERED = re.compile(
@@ -60,15 +66,28 @@ def load_model(
     """
     objects = {name: found for module in imports for name, found in _objects(module).items()}
     _check(path)
-    try:
-        with warnings.catch_warnings():
-            # Of a file that was saved before its first step. Its optimizer's state is not used.
-            warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
-            return keras.models.load_model(
-                path, custom_objects=objects, compile=compiled, safe_mode=not unsafe
-            )
-    except Exception as error:  # a file from outside can break Keras in any way
-        raise InputError(f"`model` {path} {_reason(path, error, imports)}") from error
+
+    def load(*, compiled: bool) -> Any:
+        return keras.models.load_model(
+            path, custom_objects=objects, compile=compiled, safe_mode=not unsafe
+        )
+
+    # Losses and optimizers that are missing are asked for; metrics and states are not used.
+    with warnings.catch_warnings(), left_out("absl", _of_keras):
+        warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
+        try:
+            return load(compiled=compiled)
+        except Exception as error:  # a file from outside can break Keras in any way
+            reason = _reason(path, error, imports)
+            if compiled:
+                with suppress(Exception):
+                    load(compiled=False)
+                    reason += f". {_WITHOUT_COMPILING}"
+            raise InputError(f"`model` {path} {reason}") from error
+
+
+def _of_keras(record: logging.LogRecord) -> bool:
+    return Path(record.pathname).is_relative_to(Path(keras.__file__).parent)
 
 
 def _objects(module: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import keras
 
 from keras_inits._backend import WITH_GRADIENTS
 from keras_inits._errors import InputError
+from keras_inits._foreign_messages import left_out
 
 # Their update of a number depends on that number, its gradient and the step alone. Adafactor, Lamb,
 # Muon and clipping by norm look at whole variables, which would mix the models.
@@ -78,7 +79,7 @@ def traced(trace: Callable[[], _T], *, plainly: Callable[[], object]) -> _T:
     Raises:
         CannotVectorizeError: the model works, but not vectorized.
     """
-    with _quiet_conversion(), _no_garbage_collection():
+    with left_out("tensorflow", _of_loops), _no_garbage_collection():
         try:
             return trace()
         except CannotVectorizeError:
@@ -117,16 +118,6 @@ def _no_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-@contextlib.contextmanager
-def _quiet_conversion() -> Iterator[None]:
-    """Silences the messages on operations, such as Conv2D, that pfor loops over: it is meant to."""
-    logger = logging.getLogger("tensorflow")
-
-    def other(record: logging.LogRecord) -> bool:
-        return "while_loop for converting" not in record.getMessage()
-
-    logger.addFilter(other)
-    try:
-        yield
-    finally:
-        logger.removeFilter(other)
+def _of_loops(record: logging.LogRecord) -> bool:
+    """Returns whether a message is about operations, such as Conv2D, that pfor is meant to loop."""
+    return "while_loop for converting" in record.getMessage()

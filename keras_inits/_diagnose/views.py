@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from keras_inits._reporting import Finding, alike, plain_text
+from keras_inits._reporting import Finding, alike, plain_text, shortened
 
 if TYPE_CHECKING:
     from keras_inits._diagnose.report import SignalReport
@@ -36,7 +36,7 @@ def layer_table(report: "SignalReport") -> Table:
     for layer in report.layers:
         back = math.nan if layer.gradient is None else layer.gradient.second_moment
         table.add_row(
-            plain_text(_tail(layer.name, 20)),
+            plain_text(shortened(layer.name, 20)),
             _short(layer.output.std),
             _short(_root(layer.output.second_moment)),
             _banded(layer.predicted_second_moment, layer.predicted_deviation),
@@ -138,10 +138,6 @@ def _banded(second_moment: float | None, deviation: float | None) -> str:
         return shown
     per_cent = 50 * deviation  # of the root
     return f"{shown} ±{per_cent:.0f}%" if 0.5 <= per_cent < 1000 else shown
-
-
-def _tail(name: str, width: int) -> str:
-    return name if len(name) <= width else "…" + name[1 - width :]
 
 
 def _style(verdict: str) -> str:

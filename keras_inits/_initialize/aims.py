@@ -12,6 +12,7 @@ import numpy as np
 from keras_inits._gains import Activation, gaussian_moments
 from keras_inits._layers.activations import activation_of_operation
 from keras_inits._layers.kinds import Kind
+from keras_inits._layers.pooling import statistic
 from keras_inits._moments import resolved, softmax_behind, summed_count
 from keras_inits._wiring import Call, Following, Wiring
 from keras_inits._wiring.graph import PASSED
@@ -179,7 +180,7 @@ def _until(wiring: Wiring, start: Call, following: Following) -> str:
     """
     for index in following.between:
         call = wiring.calls[index]
-        if call.kind is Kind.POOLING and "max" in call.type.lower():
+        if call.kind is Kind.POOLING and statistic(wiring.subjects[index]) == "max":
             return f" until {call.type}"
     at = following.between[-1] if following.between else start.index
     for index in wiring.graph.consumers.get(at, ()):

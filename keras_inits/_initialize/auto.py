@@ -13,7 +13,7 @@ from typing import Any
 import keras
 
 from keras_inits._initialize.aims import HEAD, Aim, find_aims
-from keras_inits._initialize.carrying import Carrier, Choice, Weight
+from keras_inits._initialize.carrying import FAR, Carrier, Choice, Weight
 from keras_inits._initialize.drawing import drawn_by, keeps_sign
 from keras_inits._initialize.ends import Ends
 from keras_inits._initialize.logits import aim_of_head, logit_shares
@@ -42,8 +42,6 @@ _SCORE = "part of a score, for the loss of a guess"
 _MATRIX = "if the matrix that comes in keeps the size of what it multiplies"
 _STRAIGHT = "for what stands behind a straight-through sum, whose values"
 _SMALL_ROWS = "less until the small rows before it have grown"
-# A second moment that is further off is said.
-_FAR = 4.0
 # Calls of one kernel that differ by less are alike: samples of signals err by as much.
 _ALIKE = 0.05
 
@@ -146,7 +144,7 @@ class _Walk:
             signals[call.index] = values
             return
         given, made = signals[call.index].second_moment, values.second_moment
-        if values.reason or not given / _FAR < made < given * _FAR:
+        if values.reason or not given / FAR < made < given * FAR:
             size = "not known" if values.reason else f"{made:.3g}"
             self.passing[call.index] = f"{_STRAIGHT} have second moment {size}"
 

@@ -30,9 +30,12 @@ from keras_inits._schemes import BalancedInit
 from keras_inits._wiring import Call, Wiring
 from keras_inits._wiring.steps import symbolic
 
-# Pixels come in as 0 to 255 where a layer divides them by more than this.
-_PIXEL_SCALE = 0.1
 _PIXELS = 255.0
+# Where a layer multiplies its input by less than this, pixels of rms 255 / sqrt(3) come out nearer
+# to a root mean square of 1, as a ratio, than values of rms 1 do.
+_PIXEL_SCALE = (_PIXELS / math.sqrt(3)) ** -0.5
+# A second moment that is off by more is reported: by 2, as a root mean square.
+FAR = 4.0
 _FILLED = {"zeros_like": 0.0, "ones_like": 1.0}
 _INPUTS = 10**6  # their random values are other ones than those of calls
 # How a layer whose weights are plain numbers may be quantized; integers stand for other numbers.

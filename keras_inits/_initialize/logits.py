@@ -7,6 +7,7 @@ from keras_inits._initialize.aims import HEAD, Aim
 from keras_inits._initialize.carrying import Carrier
 from keras_inits._initialize.scores import summands
 from keras_inits._layers.kinds import KEEPS_SCALE, Kind
+from keras_inits._layers.pooling import statistic
 from keras_inits._moments import carried, normal
 from keras_inits._wiring import Call, Wiring
 from keras_inits._wiring.graph import PASSED
@@ -46,7 +47,7 @@ def _summed_up(carrier: Carrier, call: Call) -> float:
     signals, growth = {**carrier.signals, call.index: normal(1.0, alike, call.index)}, 1.0
     while len(following := wiring.graph.consumers.get(call.index, ())) == 1:
         call = wiring.calls[following[0]]
-        sums = call.kind is Kind.POOLING and call.type == "sum"
+        sums = call.kind is Kind.POOLING and statistic(wiring.subjects[call.index]) == "sum"
         if not sums and (call.kind not in KEEPS_SCALE or len(call.signals) != 1):
             break
         signals[call.index] = carried(carrier.place(call, signals))
@@ -83,8 +84,7 @@ def _is_mean_of_places(wiring: Wiring, call: Call) -> bool:
         if source.kind is Kind.POOLING:
             shapes = wiring.shapes_into(source)
             channels = {shapes[0][1], shapes[0][-1]} if shapes else set()
-            kind = source.type.lower()
-            is_mean = "average" in kind or kind == "mean"
+            is_mean = statistic(wiring.subjects[at]) == "mean"
             return is_mean and math.prod(source.shape[1:]) in channels
         if source.kind not in PASSED or len(source.signals) != 1:
             return False

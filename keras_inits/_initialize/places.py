@@ -8,13 +8,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from keras_inits._initialize.carrying import Carrier
+from keras_inits._initialize.carrying import FAR, Carrier
 from keras_inits._layers.kinds import Kind
 from keras_inits._moments import Signal, carried
 from keras_inits._wiring import Call
 from keras_inits._wiring.graph import PASSED
 
-_FACTOR = 4.0  # of a second moment: 2 of a root mean square
 _OVER_PLACES = frozenset({Kind.POOLING, Kind.CONTRACTION})
 
 
@@ -38,7 +37,7 @@ def in_common(carrier: Carrier, call: Call) -> float | None:
         replace(place, given=tuple(map(_same, place.given))),
     )
     taken, *others = (carried(each).second_moment for each in supposed)
-    matters = max(taken, *others) > _FACTOR * taken or taken > _FACTOR * min(others)
+    matters = max(taken, *others) > FAR * taken or taken > FAR * min(others)
     return place.given[0].alike if matters else None
 
 

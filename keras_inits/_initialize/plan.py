@@ -215,13 +215,13 @@ def _weight(wanted: _Wanted) -> Weight:
 
 def _what_it_is(owned: OwnedWeight) -> KernelGeometry | None:
     """Returns the geometry of a weight that stays as it is, frozen, say."""
-    if owned.weight.name.startswith("lora_"):  # two factors, whose product is added to the kernel
-        return None
     found = geometry(owned.layer, owned.weight)
     if isinstance(found, KernelGeometry):
         return found
     is_matrix = isinstance(found, Unknown) and len(owned.weight.shape) > 1
-    return KernelGeometry.from_shape(owned.weight.shape) if is_matrix else None
+    # With LoRA those are two factors, whose product is added to the kernel.
+    added = getattr(owned.layer, "lora_enabled", False)
+    return KernelGeometry.from_shape(owned.weight.shape) if is_matrix and not added else None
 
 
 def _overridden(owned: OwnedWeight, found: Role, spec: Any, pattern: str, reason: str) -> Step:

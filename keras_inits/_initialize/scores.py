@@ -13,6 +13,7 @@ from typing import NamedTuple
 from keras_inits._initialize.aims import HEAD
 from keras_inits._initialize.shares import constant_factor
 from keras_inits._layers.kinds import KEEPS_SCALE, Kind
+from keras_inits._layers.pooling import statistic
 from keras_inits._moments import summed_count
 from keras_inits._wiring import Call, Wiring
 
@@ -91,7 +92,8 @@ def summands(wiring: Wiring, at: int, share: float) -> Iterator[tuple[int, float
 def _product(wiring: Wiring, call: Call) -> tuple[int, int, int] | None:
     """Returns the operands of a product of two signals, and over how many units it is summed."""
     shapes = wiring.shapes_into(call)
-    if call.kind is Kind.POOLING and call.type.partition(" ")[0] == "sum" and call.signals[0] >= 0:
+    summed = call.kind is Kind.POOLING and statistic(wiring.subjects[call.index]) == "sum"
+    if summed and call.signals[0] >= 0:
         inner = wiring.calls[call.signals[0]]
         if inner.kind is Kind.PRODUCT and len(inner.signals) == 2 and shapes:
             count = math.prod(shapes[0][1:]) // max(1, math.prod(call.shape[1:]))

@@ -15,9 +15,21 @@ HOMOGENEOUS = frozenset({"relu", "leaky_relu", "ReLU", "LeakyReLU", "PReLU"})
 
 
 def activation_name(activation: Any) -> str:
-    """Returns the name of an activation function or layer; `"linear"` for None."""
+    """Returns the name of an activation function, layer or operation; `"linear"` for None.
+
+    Of a ReLU that has bounds they are part of the name: it is another function.
+
+    >>> activation_name(keras.layers.ReLU()), activation_name(keras.layers.ReLU(6.0))
+    ('ReLU', 'ReLU(max_value=6.0)')
+    """
     if activation is None:
         return "linear"
+    if isinstance(activation, keras.layers.ReLU):
+        bounds = {"max_value": activation.max_value, "threshold": activation.threshold}
+        given = ", ".join(f"{name}={value}" for name, value in bounds.items() if value)
+        return f"ReLU({given})" if given else "ReLU"
+    if isinstance(activation, keras.Operation) and not isinstance(activation, keras.layers.Layer):
+        return name_of_operation(activation)
     return str(getattr(activation, "__name__", class_name(activation)))
 
 

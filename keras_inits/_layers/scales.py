@@ -9,10 +9,13 @@ import numpy as np
 from keras_inits._keras_internals import variables_replaced
 
 SCALES = frozenset({"gamma", "scale"})  # names of the weights that a normalization multiplies by
-_PLAIN = frozenset(
-    {keras.layers.BatchNormalization, keras.layers.LayerNormalization,
-     keras.layers.GroupNormalization, keras.layers.RMSNormalization}
-)  # fmt: skip
+# These take the mean away.
+CENTRING = (
+    keras.layers.BatchNormalization,
+    keras.layers.LayerNormalization,
+    keras.layers.GroupNormalization,
+)
+_PLAIN = frozenset({*CENTRING, keras.layers.RMSNormalization})
 
 
 def are_at_start(mean: Any, variance: Any) -> bool:

@@ -14,13 +14,15 @@ from keras_inits._moments.applying import applied
 from keras_inits._moments.place import Place
 from keras_inits._moments.signal import Signal
 
+_SHARES = frozenset({"softmax", "log_softmax"})
+
 
 def of_activation(place: Place) -> Signal | None:
     """Returns what a layer or an operation that is an activation makes of a signal."""
     function = place.subject
     if not isinstance(function, keras.layers.Layer):
-        name = {"Softmax": "softmax", "LogSoftmax": "log_softmax"}.get(type(function).__name__)
-        if name:
+        name = activation_name(function)
+        if name in _SHARES:
             return _softmax(place, place.given[0], name)
         return of_elementwise(place)
     return _activation_of(place, getattr(function, "activation", function), place.given[0])
@@ -97,7 +99,7 @@ def _resolved_layer(alike: _Alike) -> Activation:
 
 def _activation_of(place: Place, function: Any, signal: Signal) -> Signal | None:
     name = activation_name(function).lower()
-    if name in ("softmax", "log_softmax"):
+    if name in _SHARES:
         return _softmax(place, signal, name)
     try:
         return activated(resolved(function), signal)

@@ -6,15 +6,9 @@ from dataclasses import replace
 import keras
 import numpy as np
 
-from keras_inits._layers.scales import epsilon_of
+from keras_inits._layers.scales import CENTRING, epsilon_of
 from keras_inits._moments.place import Place
 from keras_inits._moments.signal import Signal, normal
-
-_CENTRING = (
-    keras.layers.BatchNormalization,
-    keras.layers.LayerNormalization,
-    keras.layers.GroupNormalization,
-)
 
 
 def normalized(place: Place) -> Signal:
@@ -23,7 +17,7 @@ def normalized(place: Place) -> Signal:
     name = type(subject).__name__
     if signal.constant is not None and isinstance(subject, keras.layers.BatchNormalization):
         return _without_constants(place, signal)
-    centred = isinstance(subject, _CENTRING) or name in ("LayerNorm", "BatchNorm")
+    centred = isinstance(subject, CENTRING) or name in ("LayerNorm", "BatchNorm")
     values = signal.values - signal.mean if centred else signal.values
     square = float(np.mean(values**2))
     size = square + epsilon_of(subject)

@@ -7,12 +7,12 @@ import keras
 import numpy as np
 
 from keras_inits._layers.kinds import class_name
+from keras_inits._layers.pooling import statistic
 from keras_inits._moments.place import Place
 from keras_inits._moments.signal import ENTRIES, PLACES, Array, Signal, normal
 from keras_inits._quadrature import normal_maxima, normal_quantiles
 
-_LARGEST, _SMALLEST = frozenset({"Max", "Amax"}), frozenset({"Min", "Amin"})
-_REDUCTIONS = _LARGEST | _SMALLEST | {"Mean", "Average", "Sum", "Var", "Std"}
+_REDUCTIONS = frozenset({"mean", "max", "min", "sum", "var", "std"})
 
 # Up to so many features each statistic of them is a random value; of more it hardly varies.
 _GROUP = 16
@@ -27,22 +27,22 @@ def pooled(place: Place) -> Signal | None:
     itself, of white noise the largest of independent ones.
     """
     (signal, *_), subject = place.given, place.subject
-    name = class_name(subject)
+    what = statistic(subject)
     shapes = place.wiring.shapes_into(place.call)
-    if name in _REDUCTIONS:
-        return _reduced(signal, name, subject, shapes)
+    if what in _REDUCTIONS and hasattr(subject, "axis"):
+        return _reduced(signal, what, subject, shapes)
     if not shapes:
         return None
-    if name == "Matmul":
+    if class_name(subject) == "Matmul":
         weights = keras.ops.convert_to_numpy(place.step.arguments[0][0])
         sums, squares = np.sum(weights, -1, np.float64), np.sum(np.square(weights, dtype=float), -1)
         return _mixed(signal, float(np.mean(sums**2)), float(np.mean(squares)), place)
-    if name == "SegmentSum":
+    if what == "sum of segments":
         return _segments(signal, place)
     window = _window(subject, shapes[0], place.call.shape)
-    if "Max" in name:
+    if what == "max":
         return extreme_of_places(signal, window, np.max, place.call.index)
-    return mean_of_places(signal, window, place.call.index) if "Average" in name else None
+    return mean_of_places(signal, window, place.call.index) if what == "mean" else None
 
 
 def _mixed(signal: Signal, sums: float, squares: float, place: Place) -> Signal:
@@ -144,7 +144,7 @@ def mean_of_places(signal: Signal, count: float, key: int) -> Signal:
 
 
 def _reduced(
-    signal: Signal, name: str, subject: Any, shapes: tuple[tuple[int, ...], ...]
+    signal: Signal, what: str, subject: Any, shapes: tuple[tuple[int, ...], ...]
 ) -> Signal | None:
     """Returns a reduction along axes: of the features, if the last is among them."""
     if not shapes:
@@ -155,34 +155,32 @@ def _reduced(
     axes = sorted({a % rank for a in axes})
     count = math.prod(shapes[0][a] for a in axes)
     if axes == [rank - 1] and count <= _GROUP:
-        return _of_entries(signal, name, count, rank * 1000 + count)
-    if rank - 1 in axes and name == "Sum":
+        return _of_entries(signal, what, count, rank * 1000 + count)
+    if rank - 1 in axes and what == "sum":
         # Of many features of mean 0 a sum is no constant: products of two signals, say.
         variance = count * (signal.second_moment - signal.mean**2)
         made = normal(variance, signal.alike, rank * 1000 + count, signal.reason)
         shift = signal.mean * count
         return signal.with_values(shift + made.values) if shift else made
     if rank - 1 in axes:
-        return signal.with_values(np.full_like(signal.values, _constant(signal, name, count)))
+        return signal.with_values(np.full_like(signal.values, _constant(signal, what, count)))
     key = rank * 1000 + count
-    if name in _LARGEST | _SMALLEST:
-        extreme = np.max if name in _LARGEST else np.min
-        return extreme_of_places(signal, count, extreme, key)
-    if name in ("Mean", "Average", "Sum"):
+    if what in ("max", "min"):
+        return extreme_of_places(signal, count, getattr(np, what), key)
+    if what in ("mean", "sum"):
         mean = mean_of_places(signal, count, key)
-        return mean.scaled(float(count)) if name == "Sum" else mean
+        return mean.scaled(float(count)) if what == "sum" else mean
     spread: Array = np.broadcast_to(signal.values.var(axis=0), signal.values.shape)
-    return signal.with_values(spread if name == "Var" else np.sqrt(spread))
+    return signal.with_values(spread if what == "var" else np.sqrt(spread))
 
 
-def _of_entries(signal: Signal, name: str, count: int, key: int) -> Signal:
+def _of_entries(signal: Signal, what: str, count: int, key: int) -> Signal:
     """Returns a statistic of a few features, such as the pieces of maxout.
 
     Each entry is one of its own group: what is divided by a sum stays below 1.
     """
     groups = groups_of_entries(signal.values, count, key)
-    function = {"Average": "mean", "Amax": "max", "Amin": "min"}.get(name, name.lower())
-    return signal.with_values(getattr(groups, function)(axis=0))
+    return signal.with_values(getattr(groups, what)(axis=0))
 
 
 def groups_of_entries(values: Array, count: int, key: int) -> Array:
@@ -192,14 +190,14 @@ def groups_of_entries(values: Array, count: int, key: int) -> Array:
     return np.stack([values, *others])
 
 
-def _constant(signal: Signal, name: str, count: int) -> float:
+def _constant(signal: Signal, what: str, count: int) -> float:
     """Returns a statistic of many features, of which one value hardly matters."""
-    if name in _LARGEST:
+    if what == "max":
         return _expected_largest(signal.values, count)
-    if name in _SMALLEST:
+    if what == "min":
         return -_expected_largest(-signal.values, count)
     variance = max(0.0, signal.second_moment - signal.mean**2)
-    return {"Var": variance, "Std": math.sqrt(variance)}.get(name, signal.mean)
+    return {"var": variance, "std": math.sqrt(variance)}.get(what, signal.mean)
 
 
 def _expected_largest(values: Array, count: int) -> float:

@@ -121,7 +121,7 @@ def _check_names(model: Any, names: Iterable[str], what: str) -> None:
 
 def _loaded(file: Path) -> Any:
     try:
-        return keras.models.load_model(file)
+        return keras.models.load_model(file, compile=False)
     except (ValueError, OSError, TypeError) as error:
         reason = next((line for line in str(error).splitlines() if line.strip()), repr(error))
         raise InputFileError(

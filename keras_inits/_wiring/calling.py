@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_inits._layers.kinds import Kind
 from keras_inits._wiring.steps import symbolic
 
 
@@ -82,11 +83,18 @@ def is_function_of_values(layer: Any, args: Sequence[Any]) -> bool:
     return np.allclose(one.ravel()[order][kept], two.ravel()[kept], rtol=1e-3, atol=1e-5)
 
 
-def output_spec(subject: Any, args: Any, kwargs: Any) -> Any:
-    """Returns what a layer or operation makes of symbolic tensors, every dimension a number."""
+def output_spec(subject: Any, what: Kind, args: Any, kwargs: Any) -> Any:
+    """Returns what a layer or operation makes of symbolic tensors, every dimension a number.
+
+    Args:
+        subject: the layer or operation.
+        what: what it does.
+        args: what it is called on.
+        kwargs: the same by name.
+    """
     try:
         outputs = subject.compute_output_spec(*args, **_for_shapes(subject, kwargs))
-        if type(subject).__name__ == "DotProductAttention":
+        if what is Kind.ATTENTION and not isinstance(subject, keras.layers.Layer):
             # Keras says the shape of the queries; values may have another number of units.
             values = args[2] if len(args) > 2 else kwargs["value"]
             outputs = keras.KerasTensor((*outputs.shape[:-1], values.shape[-1]), outputs.dtype)

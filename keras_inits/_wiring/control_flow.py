@@ -13,7 +13,8 @@ from keras import ops
 
 from keras_inits._wiring.steps import symbolic
 
-# Steps of one loop that are run out; each is as long as what it calls.
+# Steps of one loop that are run out: 64 of a Transformer block take 1 s, and "auto" 3 s more; 256
+# take 4 and 12 s.
 _MOST = 64
 
 

@@ -76,7 +76,7 @@ _TABLE: dict[str, tuple[str, Mapping[str, str]]] = {
 # Without these Keras's function takes another default than TensorFlow's.
 _DEFAULTS: dict[str, Arguments] = {"gather": {"axis": 0}, "gelu": {"approximate": False}}
 _IGNORED = frozenset({"name", "num", "output_type", "out_type", "dtype_hint", "validate_indices"})
-_LARGEST = 10**7  # entries of a matrix of weights, 40 MB
+_LARGEST = 10**7  # entries of a matrix of means over segments: 40 MB in float32
 _WHOLE = frozenset({"newshape", "axes", "axis", "repeats", "pad_width"})
 
 

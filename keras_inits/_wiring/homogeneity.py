@@ -9,6 +9,7 @@ from typing import Any
 
 from keras_inits._layers.activations import HOMOGENEOUS
 from keras_inits._layers.kinds import KEEPS_SCALE, Kind
+from keras_inits._layers.pooling import statistic
 from keras_inits._wiring.graph import Call, Graph
 from keras_inits._wiring.steps import Step
 
@@ -18,8 +19,9 @@ _DEGREES = {
     "square": 2.0, "sqrt": 0.5, "rsqrt": -0.5, "cbrt": 1 / 3, "reciprocal": -1.0, "absolute": 1.0,
     "abs": 1.0, "fabs": 1.0, "maximum": 1.0, "minimum": 1.0, "clip": 1.0,
 }  # fmt: skip
-_OF_POOLING = {"var": 2.0}
-_POOLING = frozenset({"mean", "sum", "max", "min", "amax", "amin", "median", "std", "norm"})
+_OF_POOLING = dict.fromkeys(("mean", "sum", "max", "min", "median", "std", "norm"), 1.0) | {
+    "var": 2.0
+}
 
 
 def find_free_of_scale(graph: Graph, steps: tuple[Step, ...]) -> frozenset[int]:
@@ -84,8 +86,9 @@ def _degree(call: Call, step: Step, degrees: Mapping[int, float]) -> float | Non
             return first * _DEGREES[call.type] if call.type in _DEGREES else None
         case Kind.ACTIVATION:
             return first if call.activation in HOMOGENEOUS else None
-        case Kind.POOLING if call.type in _POOLING | _OF_POOLING.keys():
-            return first * _OF_POOLING.get(call.type, 1.0)
+        case Kind.POOLING:
+            degree = _OF_POOLING.get(statistic(step.subject))
+            return None if degree is None else first * degree
     return first if call.kind in _KEPT else None
 
 

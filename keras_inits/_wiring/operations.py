@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from keras_inits._layers import pooling
 from keras_inits._layers.activations import activation_of_operation
 from keras_inits._layers.kinds import Kind
 from keras_inits._wiring.functions import Function
@@ -29,9 +30,7 @@ _NAMES: dict[Kind, str] = {
     Kind.IDENTITY: "Cast SaturateCast ConvertToTensor Copy Identity Real",
     Kind.SCALING: "Negative Deg2rad Rad2deg",
     Kind.PADDING: "Pad Tril Triu PadImages CropImages",
-    Kind.POOLING: "AveragePool MaxPool AdaptiveAveragePool AdaptiveMaxPool Mean Average Sum Max "
-    "Min Amax Amin Median Prod Logsumexp Cumsum Std Var Norm Moments Nansum Nanmean Nanmax "
-    "SegmentSum SegmentMax",
+    Kind.POOLING: " ".join(pooling.OPERATIONS),
     Kind.UPSAMPLING: "Resize",
     Kind.NORMALIZATION: "LayerNorm RMSNorm BatchNorm Normalize",
     Kind.ATTENTION: "DotProductAttention",

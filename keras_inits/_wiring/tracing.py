@@ -231,7 +231,7 @@ class Trace:
         leaves = keras.tree.flatten((args, kwargs))
         known = [self._made[id(t)] for t in tensors if id(t) in self._made]
         with holding(_active, None):  # how a layer finds its shapes is not the model's doing
-            outputs = output_spec(subject, args, kwargs)
+            outputs = output_spec(subject, what, args, kwargs)
         given = {id(t) for t in tensors}
         outputs = keras.tree.map_structure(
             lambda t: _fresh(t) if id(t) in given or getattr(t, "sparse", False) else t, outputs

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from keras_inits._wiring.picture import Wiring
     from keras_inits._wiring.streams import Stream
 
-_ROWS = (Kind.EMBEDDING, Kind.POSITION, Kind.RECURRENT)
+# Shown as kernels are.
+SHOWN = (Kind.EMBEDDING, Kind.POSITION, Kind.RECURRENT)
 
 
 def heading(wiring: Wiring) -> str:
@@ -53,7 +54,7 @@ def table(wiring: Wiring) -> Table:
             ends = [f"#{end} {wiring.calls[end].path.split('/')[-1]}" for end in found.branch_ends]
             what, then = "sum", f"ends: {', '.join(ends) or 'not understood'}"
             place = str(found.place + 1)
-        elif call.is_map or call.kind in _ROWS:
+        elif call.is_map or call.kind in SHOWN:
             what, then = _what(wiring, call, call.index in heads), _then(wiring, call)
             place = str(wiring.passed(call)) if wiring.stream_of(call) else ""
         else:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from keras_inits import _checks
 from keras_inits._diagnose.report import SignalReport
+from keras_inits._reporting import shortened
 from keras_inits.plots._given import axes_for, by_title
 from keras_inits.plots._training import COLORS, literal
 
@@ -59,7 +60,7 @@ def plot_histograms(
         shares = statistics.histogram / max(1, statistics.histogram.sum())
         color = COLORS[1] if layer.verdict == "healthy" else COLORS[0]
         ax.bar(statistics.edges[:-1], shares, width, align="edge", color=color, lw=0)
-        ax.set_title(literal(_short_name(layer.name, 15)), fontsize=7)
+        ax.set_title(literal(shortened(layer.name, 15)), fontsize=7)
         ax.set_xticks([low, high], [f"{low:.1g}", f"{high:.1g}"])
         ax.set_yticks([])
         ax.tick_params(labelsize=7)
@@ -314,7 +315,3 @@ def _spread(items: Sequence[Any], count: int) -> Sequence[Any]:
     if len(items) <= count:
         return items
     return [items[i] for i in np.linspace(0, len(items) - 1, count).round().astype(int)]
-
-
-def _short_name(name: str, length: int) -> str:
-    return name if len(name) <= length else "…" + name[1 - length :]

@@ -9,13 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from keras_inits import _checks
-from keras_inits._layers.kinds import Kind
 from keras_inits._wiring import Call, Sum, Wiring
+from keras_inits._wiring.views import SHOWN
 from keras_inits.plots._given import axes_for
 from keras_inits.plots._training import COLORS
 
 _ROWS = 40  # in one column; longer nets go on in the next
-_SHOWN = (Kind.EMBEDDING, Kind.POSITION, Kind.RECURRENT)
 _BOX = 2.7  # inches for one box
 _ROW = 0.36  # inches for one row
 _LONGEST = 12  # lines of a block that is looked for again right behind it
@@ -135,7 +134,7 @@ def _rows(wiring: Wiring, fold: bool) -> list[_Row]:
     inside: dict[int, list[Call]] = {each.call: [] for each in wiring.sums}
     rows = []
     for call in wiring.calls:
-        if not (call.is_map or call.kind in _SHOWN):
+        if not (call.is_map or call.kind in SHOWN):
             continue
         found = wiring.sum_of(call)
         if found is not None:
@@ -229,7 +228,7 @@ def _box(
     wiring: Wiring, ax: Axes, call: Call, name: str, added: Sum | None, x: float, y: float
 ) -> None:
     role = wiring.attention_role(call)
-    face = "#fde3c3" if role else "#e3e3e3" if call.kind in _SHOWN else "#dbe9f6"
+    face = "#fde3c3" if role else "#e3e3e3" if call.kind in SHOWN else "#dbe9f6"
     shortcut, end = _is_shortcut(call, added), _is_end(call, added)
     style = {
         "boxstyle": "round,pad=0.25",

@@ -61,6 +61,29 @@ def test_a_fresh_net_of_a_wrong_scale_is_not_taken_for_a_trained_one(initializer
         assert report.remarks == ()
 
 
+def orthogonal(*units):
+    options = {"kernel_initializer": "initkit_orthogonal", "use_bias": False}
+    return keras.Sequential([keras.Input((8,)), *(layers.Dense(n, **options) for n in units)])
+
+
+def test_random_numbers_in_the_place_of_one_orthogonal_kernel_are_a_finding_and_no_training():
+    rng, model = np.random.default_rng(0), orthogonal(7, 7, 8, 8)
+    for _ in range(100):
+        kernel = model.layers[1].kernel
+        kernel.assign(rng.normal(size=kernel.shape) * 7**-0.5)
+        report = ki.audit(model)
+        assert report.remarks == ()
+        assert [found.kind for found in report.findings] == ["not orthogonal"]
+
+
+def test_one_kernel_between_orthogonal_and_random_is_training():
+    model = orthogonal(32, 32, 32, 32)
+    kernel = model.layers[1].kernel
+    noise = np.random.default_rng(0).normal(size=kernel.shape) * 32**-0.5
+    kernel.assign(np.sqrt(0.7) * kernel + np.sqrt(0.3) * noise)
+    assert [remark.kind for remark in ki.audit(model).remarks] == ["trained"]
+
+
 def test_gammas_of_zero_set_by_hand_are_no_training():
     model = keras.Sequential(
         [keras.Input((8,)), layers.BatchNormalization(), layers.BatchNormalization()]

@@ -8,7 +8,6 @@ from keras import layers
 import keras_inits as ki
 
 rng = np.random.default_rng(0)
-VECTORS = rng.standard_normal((64, 64), dtype="float32")
 SEQUENCES = rng.standard_normal((16, 12, 32), dtype="float32")
 IMAGES = rng.standard_normal((8, 11, 11, 32), dtype="float32")
 

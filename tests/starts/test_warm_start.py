@@ -147,6 +147,18 @@ def test_a_saved_model_is_a_source(tmp_path):
     assert "4 taken" in report.summary()
 
 
+def our_loss(y, output):
+    return keras.ops.mean(keras.ops.square(y - output))
+
+
+def test_the_loss_of_a_saved_source_is_not_asked_for(tmp_path):
+    source = scattered(dense(5))
+    source.compile("sgd", our_loss)
+    source.save(tmp_path / "source.keras")
+    report = keras_inits.warm_start(dense(5), tmp_path / "source.keras", seed=0)
+    assert [row.how for row in report.rows] == ["taken"] * 4
+
+
 def test_a_source_that_shares_nothing_is_refused():
     source = keras.Sequential([keras.Input((4,)), layers.LayerNormalization()])
     with pytest.raises(keras_inits.InputError, match="No weight of the source"):

@@ -131,6 +131,9 @@ def conv(x, **kwargs):
         (lambda x: layers.BatchNormalization()(conv(conv(x), use_bias=False)), True),
         (lambda x: layers.BatchNormalization()(conv(conv(x))), False),  # beside a bias
         (lambda x: layers.BatchNormalization()(ops.tanh(conv(x))), False),
+        (lambda x: layers.BatchNormalization()(layers.ReLU()(conv(x))), True),
+        (lambda x: layers.BatchNormalization()(layers.ReLU(6.0)(conv(x))), False),
+        (lambda x: layers.BatchNormalization()(ops.leaky_relu(conv(x), 0.3)), True),
         (lambda x: layers.BatchNormalization()(conv(x) + x), False),
         (lambda x: conv(x), False),
         (lambda x: ops.concatenate([layers.BatchNormalization()(y := conv(x)), y]), False),

@@ -1,6 +1,7 @@
 """Statistics of what was read of one tensor, whether a signal or its gradient."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -37,33 +38,24 @@ def measure(
         bounds: the values that an activation tends to below and above; an entry within 3 % of
             their distance from one of them is saturated. None in place of a bound: there is none.
     """
+    found, columns = measure_gradient(x, unit_axis)
+    if columns is None:
+        return found, None
     x = backend.float32(x)
-    axis = unit_axis % max(1, len(x.shape))
-    units = x.shape[axis] if len(x.shape) else 1
-    mean, second_moment = moments(x)
-    if not math.isfinite(second_moment):
-        return _not_finite(tuple(x.shape), units), None
-    matrix, columns = _sample_matrix(x, units), unit_columns(x, axis)
+    matrix = _sample_matrix(x, found.units)
     low, high = float(matrix.min(initial=0.0)), float(matrix.max(initial=0.0))
     edges = np.linspace(*((low, high) if high > low else (-1.0, 1.0)), BINS + 1)
-    statistics = TensorStatistics(
-        shape=tuple(x.shape),
-        units=units,
-        mean=mean,
-        std=math.sqrt(max(0.0, second_moment - mean**2)),
-        second_moment=second_moment,
+    dead = dead_units(x, unit_axis % max(1, len(x.shape)), columns)
+    return replace(
+        found,
         zeros=1 - np.count_nonzero(matrix) / max(1, matrix.size),
         saturated=math.nan if bounds is None else near_bounds(x, bounds),
-        dead_units=dead_units(x, axis, columns) / max(1, units),
-        equal_units=float(equal_columns(columns).mean()),
+        dead_units=dead / max(1, found.units),
         correlation=sample_correlation(matrix),
         effective_rank=effective_rank(matrix),
-        finite=True,
         histogram=_histogram(matrix, edges),
         edges=edges,
-        alignment=mean_cosine(columns),
-    )
-    return statistics, columns
+    ), columns
 
 
 def measure_gradient(

@@ -205,10 +205,16 @@ class Recorder(Silencer):
                 source = real[0][1]
                 seen = self.calls[source].columns if source >= 0 else None
                 structure.given = None if seen is None else sites.products(seen)
-        inside = self._stack[-1].given if self._stack else 0
         return Call(
-            self._name(layer),
-            *(layer, sources, call_origins, inside, composite, activation, inputs, output),
+            name=self._name(layer),
+            layer=layer,
+            sources=sources,
+            origins=call_origins,
+            inside=self._stack[-1].given if self._stack else 0,
+            composite=composite,
+            activation=activation,
+            inputs=inputs,
+            output=output,
             made_from=self.origins.of(tensor) or frozenset[int]().union(*call_origins),
             columns=columns,
             squashed=[squashing.result() for squashing in frame.squashing.values()],

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from keras_inits._diagnose.setting.case import Case
-from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE, loss_kind
+from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, CROSS_ENTROPIES, loss_kind
 from keras_inits._keras_internals import compile_arguments, jit_by_default
 from keras_inits._reporting import Finding
 
@@ -87,7 +87,7 @@ def _expression(name: str, told: dict[str, str], loss: Any, *, new_end: bool) ->
     old = loss_kind(loss)
     if old.name == "other":
         return ""
-    family = old.name in (*BINARY, *CATEGORICAL, *SPARSE)
+    family = old.name in CROSS_ENTROPIES
     if "focal" in old.name and name in _FOCAL:
         name = name.replace("Crossentropy", "FocalCrossentropy")
     config = loss.get_config() if isinstance(loss, keras.losses.Loss) else {}

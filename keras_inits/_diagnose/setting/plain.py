@@ -13,6 +13,8 @@ from keras_inits._keras_internals import of_keras
 BINARY = ("binary_crossentropy", "binary_focal_crossentropy")
 SPARSE = ("sparse_categorical_crossentropy",)
 CATEGORICAL = ("categorical_crossentropy", "categorical_focal_crossentropy")
+OF_CLASSES = (*CATEGORICAL, *SPARSE)
+CROSS_ENTROPIES = (*BINARY, *OF_CLASSES)
 SHARES = ("kl_divergence",)  # of distributions: both sides sum to 1
 DIRECTIONS = ("cosine_similarity",)
 MARGINS = ("hinge", "squared_hinge")  # of two classes, -1 and 1; Keras makes -1 of 0
@@ -98,7 +100,7 @@ LossKind(name='binary_crossentropy', from_logits=True))
         name = getattr(loss, "__name__", "other")
         own = getattr(loss, "__module__", "").startswith("keras.")
         config = {}
-    known = (*BINARY, *SPARSE, *CATEGORICAL, *REGRESSION, *SHARES, *DIRECTIONS, *MARGINS)
+    known = (*CROSS_ENTROPIES, *REGRESSION, *SHARES, *DIRECTIONS, *MARGINS)
     axis = config.get("axis", -1)
     return LossKind(
         name if own and name in known else "other",

@@ -7,6 +7,7 @@ from keras_inits._diagnose.seen.statistics import WeightReport
 from keras_inits._diagnose.signal.evidence import Evidence, Found
 from keras_inits._diagnose.signal.remedies import reference
 from keras_inits._diagnose.signal.stuck import scales_of, waits_for_partner
+from keras_inits._layers.activations import activation_name
 from keras_inits._reporting import Finding
 
 _ROUNDING = 1e-5  # of a gradient that reaches equal tokens in another order of sums
@@ -262,7 +263,8 @@ def _differentiable(operations: Sequence[str]) -> str:
 
 def _inside(evidence: Evidence, index: int) -> Finding:
     call = evidence.calls[index]
-    one = call.output.units == 1 and _is_softmax(call.layer)
+    name = activation_name(getattr(call.layer, "activation", None))
+    one = call.output.units == 1 and name == "softmax"
     expression = reference(evidence.model, call)
     before = " and to what precedes it" if call.before else ""
     still = _still_together(evidence, index)
@@ -286,7 +288,3 @@ def _inside(evidence: Evidence, index: int) -> Finding:
         ),
         numbers={"gradient": 0.0},
     )
-
-
-def _is_softmax(layer: object) -> bool:
-    return getattr(getattr(layer, "activation", None), "__name__", "") == "softmax"

@@ -27,6 +27,7 @@ from keras_inits._diagnose.theory.normalization import (
 from keras_inits._diagnose.theory.recurrence import recurrent_back
 from keras_inits._gains import Activation, resolve
 from keras_inits._layers.kinds import KEEPS_SCALE, KERNELS, Kind, class_name
+from keras_inits._layers.pooling import statistic
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ def _slope(taken: Taken, activation: Activation, before: float) -> tuple[float, 
 def is_picked(net: Net, node: Node) -> bool:
     """Returns whether maximum pooling picks the values of a node to which a gradient comes back."""
     for taker, _ in net.consumers.get(node.index, ()):
-        if taker.kind is Kind.POOLING and "Max" in class_name(taker.subject):
+        if taker.kind is Kind.POOLING and statistic(taker.subject) == "max":
             return True
         if taker.kind not in _MIXING and is_picked(net, taker):
             return True
@@ -243,7 +244,7 @@ def _pooling(taken: Taken) -> Back | None:
     if not isinstance(layer, keras.layers.Layer) or not _is_disjoint(layer):
         return None  # where windows overlap it matters how alike neighbouring gradients are
     size, reached = taken.gradient.second_moment, taken.reached
-    if "Max" in class_name(layer):  # one of each window gets all of it
+    if statistic(layer) == "max":  # one of each window gets all of it
         return Back(size * reached, taken.gradient.variance)
     window = _window(layer) or 1 / reached
     return Back(size * reached / window, taken.gradient.variance)

@@ -19,7 +19,8 @@ from keras_inits._diagnose.theory.recurrence import recurrent_moments
 from keras_inits._errors import InputError
 from keras_inits._gains import Activation, resolve
 from keras_inits._layers.activations import activation_of_operation
-from keras_inits._layers.kinds import KERNELS, Kind, class_name
+from keras_inits._layers.kinds import KERNELS, Kind
+from keras_inits._layers.pooling import statistic
 
 
 def forward(net: Net) -> dict[int, Moments]:
@@ -144,7 +145,7 @@ def _as_measured(given: Given) -> Moments | None:
         return None
     part = law.second_moment / call.inputs.second_moment
     moment, mean = call.output.second_moment * part, call.output.mean * math.sqrt(part)
-    averages = "Average" in class_name(given.node.subject)  # a sum of normal entries is normal
+    averages = statistic(given.node.subject) == "mean"  # a sum of normal entries is normal
     return Moments(moment, mean, law.gaussian and averages, moment, law.variance)
 
 

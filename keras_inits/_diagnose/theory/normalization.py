@@ -19,7 +19,7 @@ from keras_inits._diagnose.seen.calls import Call
 from keras_inits._diagnose.seen.traits import together
 from keras_inits._diagnose.theory.given import Given, mean_square
 from keras_inits._diagnose.theory.laws import Back, Moments
-from keras_inits._layers.scales import epsilon_of, scale_of_rms, scale_offset
+from keras_inits._layers.scales import CENTRING, epsilon_of, scale_of_rms, scale_offset
 
 Array = NDArray[np.float64]
 
@@ -31,7 +31,7 @@ def normalized(given: Given) -> Moments | None:
         return None
     if is_frozen(layer, training=given.net.training):
         return _frozen(layer, law)
-    known = 2 if isinstance(layer, _CENTRING) else 1
+    known = 2 if isinstance(layer, CENTRING) else 1
     shares = _shares(given, law)
     if shares is None:
         return None
@@ -56,7 +56,7 @@ def _shares(given: Given, law: Moments) -> np.ndarray | None:
     elif call.structure.slopes is not None:  # gamma^2 / (size + epsilon)
         scale = 1.0 if layer.gamma is None else keras.ops.convert_to_numpy(layer.gamma) ** 2
         sizes = np.maximum(0.0, scale / call.structure.slopes - epsilon)
-    elif isinstance(layer, _CENTRING):
+    elif isinstance(layer, CENTRING):
         # The mean that is taken away is known where there is none.
         sizes = np.array([law.second_moment if law.gaussian else call.inputs.std**2])
     else:
@@ -64,16 +64,9 @@ def _shares(given: Given, law: Moments) -> np.ndarray | None:
     return sizes / (sizes + epsilon) if np.all(sizes + epsilon > 0) else np.zeros(1)
 
 
-_CENTRING = (
-    keras.layers.BatchNormalization,
-    keras.layers.LayerNormalization,
-    keras.layers.GroupNormalization,
-)
-
-
 def _is_rms(layer: Any, call: Call) -> bool:
     """Returns whether a layer divides each site by its root mean square, Keras's or another."""
-    return not isinstance(layer, _CENTRING) and scale_of_rms(layer, call.output.shape) is not None
+    return not isinstance(layer, CENTRING) and scale_of_rms(layer, call.output.shape) is not None
 
 
 def is_frozen(layer: Any, *, training: bool) -> bool:
@@ -208,7 +201,7 @@ def _plain(layer: Any, call: Call, *, lost: int) -> Back | None:
 
 def _squared_scale(layer: Any, call: Call) -> float:
     """Returns the mean square of what a normalization multiplies by: Gemma's is 1 + scale."""
-    if not isinstance(layer, _CENTRING):
+    if not isinstance(layer, CENTRING):
         scale: Any = scale_of_rms(layer, call.output.shape)
     elif (scale := getattr(layer, "gamma", None)) is not None:
         offset = scale_offset(layer, (2, *call.output.shape[1:]))

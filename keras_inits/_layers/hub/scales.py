@@ -15,27 +15,21 @@ from keras_inits._layers.rules import (
     start,
     start_from,
 )
-
-# Keras Hub has several classes of this name. Gemma's and Gemma 3's multiply by 1 + scale.
-_START_AT_ZERO = ("gemma", "gemma3")
+from keras_inits._layers.scales import scale_offset
 
 
-def _rms(layer: Any, weight: Any) -> Role:
-    """The scale of an `RMSNormalization`, by the package that defines it."""
-    modules = {
-        package
-        for base in type(layer).__mro__
-        if base.__name__ == "RMSNormalization"
-        for package in base.__module__.split(".")
-    }
-    return Default("zeros" if modules.intersection(_START_AT_ZERO) else "ones")
+def _neutral(layer: Any, weight: Any) -> Role:
+    """The scale of a class of which some multiply by 1 + scale, as Gemma's: the factor is 1."""
+    offset = scale_offset(layer, (2, *weight.shape))
+    return Default("zeros" if offset else "ones")
 
 
 # Radford et al. 2021, section 2.5: the temperature starts at 0.07.
 _CLIP_SCALE = start(initializers.Constant(math.log(1 / 0.07)))
 
 LAYERS: dict[str, Weights] = {
-    "RMSNormalization": {"scale": _rms},
+    "RMSNormalization": {"scale": _neutral},  # several classes have this name
+    "Qwen3_5LayerNorm": {"scale": _neutral},
     **{
         name: {"scale": ONES}
         for name in (
@@ -57,7 +51,6 @@ LAYERS: dict[str, Weights] = {
         )
     },
     "T5LayerNorm": {"weight": ONES},
-    "Qwen3_5LayerNorm": {"scale": ZEROS},  # it multiplies by 1 + scale
     "RmsNorm2d": {"gamma": argument("gamma_initializer")},
     # Of branches (Touvron et al. 2021)
     **{

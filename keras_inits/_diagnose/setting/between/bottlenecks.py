@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_inits._diagnose.setting.plain import CATEGORICAL, SPARSE
+from keras_inits._diagnose.setting.plain import OF_CLASSES
 from keras_inits._diagnose.setting.trials.tries import TAUGHT, Tries
 from keras_inits._reporting import Finding
 
@@ -15,7 +15,7 @@ def check(tries: Tries) -> list[Finding]:
     Two or more units can be meant so, to be drawn as points of a plane.
     """
     case, best = tries.case, tries.best
-    classes = [end.units for _, end, kind in case.parts if kind.name in (*SPARSE, *CATEGORICAL)]
+    classes = [end.units for _, end, kind in case.parts if kind.name in OF_CLASSES]
     narrow = _narrow(case.model)
     if not narrow or not best or not tries.longer or min(classes, default=0) < 3:
         return []

@@ -20,8 +20,8 @@ RATE = 0.8
 SILENT = 0.1  # the share of samples in which a dropout leaves no unit at all
 AT_END = 0.1  # of the answers themselves, the share that may be left out
 LOWER = 0.2  # the rate that is advised
-_DROPOUTS = (keras.layers.Dropout, keras.layers.GaussianDropout, keras.layers.AlphaDropout)
-_OF_CHANNELS = (
+DROPOUTS = (keras.layers.Dropout, keras.layers.GaussianDropout, keras.layers.AlphaDropout)
+_OF_CHANNELS = (  # Dropouts, too
     keras.layers.SpatialDropout1D,
     keras.layers.SpatialDropout2D,
     keras.layers.SpatialDropout3D,
@@ -32,7 +32,7 @@ def by_rate(model: keras.Model) -> list[Finding]:
     """Returns the findings on dropouts whose input shape is known."""
     found = []
     for layer in all_layers(model):
-        if not isinstance(layer, _DROPOUTS) or not layer.rate > 0:
+        if not isinstance(layer, DROPOUTS) or not layer.rate > 0:
             continue
         try:
             units = _dropped_apart(layer, layer.input.shape)
@@ -93,7 +93,7 @@ def at_end(model: keras.Model, losses: Sequence[str]) -> list[Finding]:
     ends = [id(tensor) for tensor in tensors_of(model, "outputs")]
     found = []
     for layer in model.layers:
-        dropped = isinstance(layer, (*_DROPOUTS, *_OF_CHANNELS)) and layer.rate > AT_END
+        dropped = isinstance(layer, DROPOUTS) and layer.rate > AT_END
         if dropped and any(id(tensor) in ends for tensor in tensors_of(layer, "output")):
             rate = float(layer.rate)
             found.append(
@@ -121,7 +121,7 @@ def by_steps(tries: Tries) -> list[Finding]:
     `predict`: with it, the loss of a net that has learned may be above that of a guess.
     """
     model, best = tries.case.model, tries.untaught
-    layers = [la for la in model.layers if isinstance(la, (*_DROPOUTS, *_OF_CHANNELS)) and la.rate]
+    layers = [la for la in model.layers if isinstance(la, DROPOUTS) and la.rate]
     if not layers or not best or tries.own_longer.end < UNTAUGHT * best:
         return []
     answered = tries.without_noise()

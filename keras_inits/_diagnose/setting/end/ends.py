@@ -32,8 +32,6 @@ _NORMALIZATIONS = (
     L.GroupNormalization,
     L.RMSNormalization,
 )
-# What they leave out in training is no matter of range.
-_DROPOUTS = (L.Dropout, L.SpatialDropout1D, L.SpatialDropout2D, L.SpatialDropout3D)
 
 
 def name_of(layer: Any) -> str:
@@ -58,7 +56,8 @@ def name_of(layer: Any) -> str:
 
 
 def _passes(operation: Any) -> bool:
-    return shapes(operation) or isinstance(operation, _DROPOUTS)
+    # What a dropout leaves out in training is no matter of range.
+    return shapes(operation) or isinstance(operation, L.Dropout)
 
 
 def _trained(layer: Any) -> bool:

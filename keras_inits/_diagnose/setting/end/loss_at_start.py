@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE
+from keras_inits._diagnose.setting.plain import CROSS_ENTROPIES
 from keras_inits._diagnose.setting.target.guess import even_guess, terms
 from keras_inits._diagnose.setting.trials import weighing
 from keras_inits._diagnose.setting.trials.steps import Trial
@@ -41,7 +41,7 @@ def check(tries: Tries) -> list[Finding]:
     ]
     guesses = [even_guess(kind, end.units) for _, end, kind in case.parts]
     even = [None if value is None else value * m for value, m in zip(guesses, means, strict=True)]
-    classes = losses <= {*BINARY, *CATEGORICAL, *SPARSE}
+    classes = losses <= set(CROSS_ENTROPIES)
     wide = bool(tries.longer) and not classes and _wide(tries)
     high = bool(tries.best) and own.start - own.penalties[0] > NEAR_GUESS * (tries.best or 0.0)
     uncut = 0.0

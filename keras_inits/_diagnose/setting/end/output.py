@@ -6,13 +6,13 @@ from keras_inits._diagnose.setting.end import probabilities, reach
 from keras_inits._diagnose.setting.end.reach import UNREACHED
 from keras_inits._diagnose.setting.plain import (
     BINARY,
-    CATEGORICAL,
+    CROSS_ENTROPIES,
     DIRECTIONS,
     MARGINS,
+    OF_CLASSES,
     RANGES,
     REGRESSION,
     SHARES,
-    SPARSE,
     End,
     LossKind,
     Targets,
@@ -41,7 +41,7 @@ def check(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
         return [bounded]
     if loss.name in BINARY:
         return probabilities.binary(targets, end, loss)
-    if loss.name in (*CATEGORICAL, *SPARSE):
+    if loss.name in OF_CLASSES:
         return probabilities.exclusive(targets, end, loss)
     if loss.name in SHARES:
         return probabilities.shares(targets, end, loss)
@@ -105,7 +105,7 @@ def _bounded(targets: Targets, end: End, loss: LossKind) -> Finding | None:
     Under softmax any logits but those of one value will do; where they are not below 0, a class
     whose logit is 0 has no gradient.
     """
-    if loss.name not in (*BINARY, *CATEGORICAL, *SPARSE) or end.before not in RANGES:
+    if loss.name not in CROSS_ENTROPIES or end.before not in RANGES:
         return None
     low, high = RANGES[end.before]
     twice = (
@@ -143,7 +143,7 @@ def _bounded(targets: Targets, end: End, loss: LossKind) -> Finding | None:
 def _other_axis(end: End, loss: LossKind) -> Finding | None:
     """Returns the finding that a softmax makes shares along another axis than the loss takes."""
     classes = loss.axis % len(end.shape)
-    of_shares = loss.name in (*BINARY, *CATEGORICAL, *SPARSE, *SHARES)
+    of_shares = loss.name in (*CROSS_ENTROPIES, *SHARES)
     if not end.axes or classes in end.axes or not of_shares:
         return None
     axes = ", ".join(map(str, end.axes))

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_inits._diagnose.backends import backend
-from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE, End
+from keras_inits._diagnose.setting.plain import BINARY, CROSS_ENTROPIES, End
 from keras_inits._diagnose.setting.remedies import on_activation
 from keras_inits._diagnose.setting.trials.steps import norm
 from keras_inits._diagnose.setting.trials.tries import UNTAUGHT, Tries
@@ -25,7 +25,6 @@ HARDLY_TAUGHT = 0.95  # of the loss of a guess, or of the start
 ONE_FACTOR = 1e-2  # relative: the factor is the same for all samples
 SIZES, VISIBLE = (1.0, 1e3, 1e6), 1e-2  # of changes of the bias; what of them float32 shows
 LARGER = 10.0  # what is bounded by no normalization grows by a factor of its size
-_ENTROPIES = (*BINARY, *CATEGORICAL, *SPARSE)
 
 
 def check(tries: Tries) -> list[Finding]:
@@ -37,7 +36,7 @@ def check(tries: Tries) -> list[Finding]:
         tries: of a training of one output by a cross-entropy; of others nothing is said.
     """
     case, own = tries.case, tries.own
-    if len(case.parts) != 1 or case.outputs != 1 or case.parts[0][2].name not in _ENTROPIES:
+    if len(case.parts) != 1 or case.outputs != 1 or case.parts[0][2].name not in CROSS_ENTROPIES:
         return []
     if own.end < HARDLY_TAUGHT * min(tries.best or np.inf, own.start):
         return []

@@ -4,12 +4,11 @@ import numpy as np
 
 from keras_inits._diagnose.setting.case import Case
 from keras_inits._diagnose.setting.end.reach import UNREACHED
-from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE, UNREAD, End, LossKind
+from keras_inits._diagnose.setting.plain import BINARY, CROSS_ENTROPIES, UNREAD, End, LossKind
 from keras_inits._diagnose.setting.remedies import on_activation
 from keras_inits._reporting import Finding
 
 _ROUNDED = 1e-3  # of probabilities in float16
-_CROSS_ENTROPIES = (*BINARY, *CATEGORICAL, *SPARSE)
 
 
 def check(case: Case) -> list[Finding]:
@@ -17,7 +16,7 @@ def check(case: Case) -> list[Finding]:
     ends = {
         place: (end, kind)
         for place, (_, end, kind) in zip(case.places, case.parts, strict=True)
-        if kind.name in _CROSS_ENTROPIES and not kind.from_logits and end.activation in UNREAD
+        if kind.name in CROSS_ENTROPIES and not kind.from_logits and end.activation in UNREAD
     }
     if not ends:
         return []

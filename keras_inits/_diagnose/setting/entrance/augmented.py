@@ -13,6 +13,7 @@ import numpy as np
 from keras import ops
 
 from keras_inits._diagnose.seen.watching import watching, watching_values
+from keras_inits._diagnose.setting.between.dropouts import DROPOUTS
 from keras_inits._diagnose.setting.remedies import set_on
 from keras_inits._diagnose.setting.trials.tries import FEWEST_PARTED, TAUGHT, UNTAUGHT, Tries
 from keras_inits._reporting import Finding
@@ -20,15 +21,6 @@ from keras_inits._reporting import Finding
 # Times the variance between samples is the mean square of what training changes. To take another
 # picture of the data in the place of each, as the strongest turns and shifts do, makes 2.
 LOUD = 10.0
-# Their noise is judged by its rate.
-_DROPOUTS = (
-    keras.layers.Dropout,
-    keras.layers.GaussianDropout,
-    keras.layers.AlphaDropout,
-    keras.layers.SpatialDropout1D,
-    keras.layers.SpatialDropout2D,
-    keras.layers.SpatialDropout3D,
-)
 
 
 def check(tries: Tries) -> list[Finding]:
@@ -85,7 +77,7 @@ def _finding(
 
 def _draws(layer: keras.Layer) -> bool:
     """Returns whether a layer without weights may do something else in training."""
-    if isinstance(layer, (keras.Model, *_DROPOUTS)) or layer.weights:
+    if isinstance(layer, (keras.Model, *DROPOUTS)) or layer.weights:
         return False
     try:
         return "training" in inspect.signature(layer.call).parameters

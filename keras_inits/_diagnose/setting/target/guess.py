@@ -4,7 +4,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from keras_inits._diagnose.setting.plain import BINARY, CATEGORICAL, SPARSE, LossKind, Targets
+from keras_inits._diagnose.setting.plain import (
+    BINARY,
+    CATEGORICAL,
+    OF_CLASSES,
+    SPARSE,
+    LossKind,
+    Targets,
+)
 
 _Curve = Callable[[np.ndarray, float], np.ndarray]
 REWEIGHTED = 50  # times; the mean then moves by less than float32 shows
@@ -111,4 +118,4 @@ def even_guess(loss: LossKind, units: int) -> float | None:
     """
     if loss.name in BINARY:
         return float(np.log(2.0))
-    return float(np.log(units)) if loss.name in (*CATEGORICAL, *SPARSE) and units > 1 else None
+    return float(np.log(units)) if loss.name in OF_CLASSES and units > 1 else None

@@ -1,9 +1,6 @@
-"""Targets against the loss and the shape of the output: labels that are none, shapes that meet by
-accident.
-"""
+"""Targets against the loss: labels that are none."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import numpy as np
 
@@ -17,6 +14,7 @@ from keras_inits._diagnose.setting.plain import (
     Targets,
 )
 from keras_inits._diagnose.setting.remedies import new_activation, new_end, new_loss
+from keras_inits._diagnose.setting.target import shapes
 from keras_inits._reporting import Finding
 
 FEWEST_COLUMNS = 3  # of which one alone says something
@@ -28,21 +26,6 @@ def check(targets: Targets, end: End, loss: LossKind) -> list[Finding]:
     rules = (_not_finite, *_RULES.get(loss.name, ()), _alone)
     found = next(filter(None, (rule(targets, end, loss) for rule in rules)), None)
     return [found] if found else []
-
-
-def aligned(target: tuple[int, ...], output: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
-    """Returns both shapes as Keras's losses align them: ranks one apart, where the last axis is 1.
-
-    >>> aligned((8,), (8, 1)), aligned((8,), (8, 3))
-    (((8, 1), (8, 1)), ((8,), (8, 3)))
-    """
-    long, short = (target, output) if len(target) > len(output) else (output, target)
-    if len(long) == len(short) + 1 and long[-1] == 1:
-        if len(short) == 1:
-            short = (*short, 1)
-        else:
-            long = long[:-1]
-    return (long, short) if len(target) > len(output) else (short, long)
 
 
 def _listed(targets: Targets) -> str:
@@ -119,7 +102,7 @@ def _outside_of_answers(targets: Targets, end: End, loss: LossKind) -> Finding |
 def _index_for_all_units(targets: Targets, end: End, loss: LossKind) -> Finding | None:
     """Binary cross-entropy: one class index a sample, against several units."""
     fewer_axes = targets.values.ndim < len(end.shape)
-    if not (end.units > 1 and targets.classes and fewer_axes and _shapes(targets, end, loss)):
+    if not (end.units > 1 and targets.classes and fewer_axes and shapes.check(targets, end, loss)):
         return None
     return _on_labels(
         evidence=(
@@ -162,7 +145,7 @@ def _indices_for_rows(targets: Targets, end: End, loss: LossKind) -> Finding | N
     if not _may_be_classes(targets, end) or (_in_rows(targets, end) and not targets.one_hot):
         return None
     if targets.one_hot or targets.values.size % end.shape[0]:
-        return _shapes(targets, end, loss)
+        return shapes.check(targets, end, loss)
     return _on_labels(
         evidence=(
             f"the targets are class indices {targets.values.shape}, categorical cross-entropy "
@@ -275,60 +258,6 @@ def _one_of_each_row(targets: Targets, end: End, loss: LossKind) -> Finding | No
     )
 
 
-def _shapes_of_indices(targets: Targets, end: End, loss: LossKind) -> Finding | None:
-    """Sparse cross-entropy: another shape than that of the output without its classes."""
-    if end.units == 1 or loss.axis % len(end.shape) != len(end.shape) - 1:
-        return None
-    return _shapes(targets, replace(end, shape=(*end.shape[:-1], 1)), loss, classes=end.units)
-
-
-def _shapes(targets: Targets, end: End, loss: LossKind, classes: int = 0) -> Finding | None:
-    """Returns the finding that targets and outputs differ in shape.
-
-    Where each output tells of `classes` classes, `end` has them as one unit.
-    """
-    target, output = aligned(targets.values.shape, end.shape)
-    if target == output:
-        return None
-    consequence = "The loss cannot be computed"
-    if not classes and (both := _broadcast(target, output)):
-        consequence = f"Both are broadcast to {both}: all outputs of a sample learn one number"
-    shape = (*end.shape[:-1], classes) if classes else end.shape
-    return Finding(
-        kind="target shape",
-        where=("targets",),
-        evidence=f"the targets have shape {targets.values.shape}, the output {shape}",
-        consequence=consequence,
-        remedy=_other_shape(targets, end, shape),
-        numbers={"targets": targets.values.size, "outputs": float(np.prod(end.shape))},
-    )
-
-
-def _broadcast(target: tuple[int, ...], output: tuple[int, ...]) -> tuple[int, ...] | None:
-    try:
-        return np.broadcast_shapes(target, output)
-    except ValueError:
-        return None
-
-
-def _other_shape(targets: Targets, end: End, shape: tuple[int, ...]) -> str:
-    """Returns how to give targets the shape of the output, or the reverse."""
-    if len(targets.values) != end.shape[0]:
-        return "Give as many targets as samples"
-    if targets.values.size == end.shape[0] and len(end.shape) > 2:
-        return (
-            "Let the last recurrent layer return its last step alone (return_sequences=False), "
-            "or put keras.layers.Flatten() before the last Dense"
-        )
-    if targets.values.size == end.shape[0]:
-        return "End in one unit, Dense(1)"
-    if len(end.shape) > targets.values.ndim and shape[-1] == targets.values.shape[-1]:
-        return "Put keras.layers.Flatten() before the first Dense, or pool over the other axes"
-    wanted = end.shape if shape == end.shape else end.shape[:-1]
-    values = " x ".join(map(str, targets.values.shape[1:])) or "one"
-    return f"Give y the shape {wanted}, or let the model put out {values} for each sample"
-
-
 def is_alone(finding: Finding) -> bool:
     """Returns whether a finding is that all samples have one target."""
     return finding.kind == "labels" and finding.numbers.keys() == {"samples"}
@@ -360,12 +289,12 @@ def _alone(targets: Targets, end: End, loss: LossKind) -> Finding | None:
 
 _RULES: Mapping[str, tuple[Callable[[Targets, End, LossKind], Finding | None], ...]] = {
     **dict.fromkeys(
-        BINARY, (_indices_for_answers, _outside_of_answers, _index_for_all_units, _shapes)
+        BINARY, (_indices_for_answers, _outside_of_answers, _index_for_all_units, shapes.check)
     ),
     **dict.fromkeys(CATEGORICAL, (_other_number_of_classes, _indices_for_rows, _no_shares)),
     **dict.fromkeys(
         SPARSE,
-        (_fractions_for_indices, _rows_for_indices, _indices_out_of_range, _shapes_of_indices),
+        (_fractions_for_indices, _rows_for_indices, _indices_out_of_range, shapes.check_of_indices),
     ),
-    **dict.fromkeys(REGRESSION, (_shapes, _one_of_each_row)),
+    **dict.fromkeys(REGRESSION, (shapes.check, _one_of_each_row)),
 }
