@@ -181,8 +181,13 @@ class _Passes:
         if not all(map(backend.is_floating, keras.tree.flatten(inputs))):
             return None, ("no Jacobian: the model takes integers or text",)
 
+        # Each run from the state that the first pass started from, and with the same draws: else
+        # samples that are moved a little would differ by all that moves on from run to run.
+        self.state.restore(but=self.model.trainable_weights)
+
         def run(tensors: Any) -> Any:
-            return self.model(tensors, training=self.options.training)
+            with keras.StatelessScope(collect_losses=True):
+                return self.model(tensors, training=self.options.training)
 
         with watching(Silencer(self.state)):
             try:
