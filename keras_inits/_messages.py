@@ -1,0 +1,18 @@
+"""What says what is wrong in the messages that Keras and its backends write."""
+
+import re
+
+import keras
+
+
+def sentence(error: Exception) -> str:
+    """Returns the line of an error's message that says what is wrong."""
+    # Keras adds colours, the layer in front, and the arguments of the call at the end.
+    text = re.sub(r"\x1b\[\d*m", "", str(error)).partition("Arguments received by")[0]
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith("Exception encountered when")]
+    if keras.backend.backend() == "jax":  # which explains at length below
+        lines = lines[:1]
+    if keras.backend.backend() == "torch":  # which goes on with advice
+        lines = [line.partition(". ")[0] for line in lines]
+    return lines[-1] if lines else str(error)
