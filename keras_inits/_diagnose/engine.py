@@ -30,6 +30,7 @@ from keras_inits._diagnose.signal.thresholds import Thresholds
 from keras_inits._diagnose.signal.verdicts import judge
 from keras_inits._diagnose.theory import predict
 from keras_inits._errors import InputError
+from keras_inits._messages import sentence
 from keras_inits._reporting import Finding
 
 _REFUSED = {"targets", "output", "loss"}
@@ -148,7 +149,15 @@ class _Passes:
     def run(self, batch: Batch, rng: np.random.Generator) -> Pass:
         """Returns one pass forward and back."""
         if self.own_step:
-            return passes.own_step(self.model, batch, self.state)
+            try:
+                return passes.own_step(self.model, batch, self.state)
+            except Exception as error:
+                if batch.y is not None or isinstance(error, InputError):
+                    raise
+                raise InputError(
+                    f"The train_step of {type(self.model).__name__} fails on inputs without "
+                    f"targets: {sentence(error)} Give those that it is trained on. Received: y=None"
+                ) from error
         loss = None if batch.y is None else self.options.loss
         training = self.options.training
         return passes.standard_step(

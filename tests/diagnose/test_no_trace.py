@@ -9,12 +9,25 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from versions import of_tensorflow
+from versions import ON_TORCH, of_tensorflow
 
 import keras_inits as ki
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
+
+if ON_TORCH:
+    import torch
+
+    class _NoWayBack(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 1.0
+
+        @staticmethod
+        def backward(ctx, gradient):
+            raise RuntimeError("no way back")
+
 
 X = np.random.default_rng(0).standard_normal((16, 8), dtype="float32")
 
@@ -281,3 +294,23 @@ def test_the_jacobian_is_of_runs_that_start_from_one_state():
     model = keras.Sequential([keras.Input((8,)), Drifts()])
     found = ki.diagnose(model, X).jacobian
     assert found.largest_singular_value == pytest.approx(2, rel=1e-4)
+
+
+@pytest.mark.skipif(not ON_TORCH, reason="of torch: it assigns in place, and has this rule")
+@pytest.mark.parametrize(
+    ("layer", "says"),
+    [
+        (lambda: layers.GRU(3, stateful=True), "stateful=True"),
+        (
+            lambda: layers.Lambda(lambda x: _NoWayBack.apply(x)),
+            "Run it on TensorFlow or JAX .* no way back",
+        ),
+    ],
+    ids=["in place", "no rule"],
+)
+def test_gradients_that_torch_cannot_take_are_said_in_a_sentence(layer, says):
+    first, end = layers.Dense(4), layers.Dense(1)
+    model = keras.Sequential([keras.Input(batch_shape=(8, 5, 4)), first, layer(), end])
+    x = np.random.default_rng(1).normal(size=(8, 5, 4)).astype("float32")
+    with pytest.raises(ki.InputError, match=rf"torch cannot take the gradients .*{says}"):
+        ki.diagnose(model, x)
