@@ -1,8 +1,11 @@
-"""Messages of other libraries' loggers."""
+"""What Keras and other libraries say: the part of an error that matters, logs that are left out."""
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+import keras
 
 
 @contextmanager
@@ -23,3 +26,16 @@ def left_out(logger: str, which: Callable[[logging.LogRecord], bool]) -> Iterato
         yield
     finally:
         source.removeFilter(others)
+
+
+def sentence(error: Exception) -> str:
+    """Returns the line of an error's message that says what is wrong."""
+    # Keras adds colours, the layer in front, and the arguments of the call at the end.
+    text = re.sub(r"\x1b\[\d*m", "", str(error)).partition("Arguments received by")[0]
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith("Exception encountered when")]
+    if keras.backend.backend() == "jax":  # which explains at length below
+        lines = lines[:1]
+    if keras.backend.backend() == "torch":  # which goes on with advice
+        lines = [line.partition(". ")[0] for line in lines]
+    return lines[-1] if lines else str(error)

@@ -15,6 +15,7 @@ from keras_inits._compare.starts import Start, Started, carried_out
 from keras_inits._compare.store import EpochState
 from keras_inits._compare.weights import GivenWeights, Weights, by_model, derived_seeds, draw
 from keras_inits._errors import InputError, keras_2_hint
+from keras_inits._keras_internals import unlisted_variables
 from keras_inits._recipes import Recipe
 from keras_inits._schemes.geometric import with_seed
 
@@ -55,6 +56,13 @@ def compiled_model(plan: Plan, label: str | None = None, run: int = 0) -> keras.
             "model. Received: optimizer=None and a model that is not compiled"
         )
     return model
+
+
+def batch_made_for(model: keras.Model) -> int | None:
+    """Returns the number of samples that a stateful model takes in each call; None for any."""
+    states = unlisted_variables(model)
+    inputs = keras.tree.flatten(getattr(model, "inputs", None) or [])
+    return inputs[0].shape[0] if states and inputs else None
 
 
 def compiled_by_xla() -> bool:

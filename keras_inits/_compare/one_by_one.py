@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_inits._compare.data import take
-from keras_inits._compare.models import compiled_model, cost_of, started
+from keras_inits._compare.models import batch_made_for, compiled_model, cost_of, started
 from keras_inits._compare.plan import EVALUATION_ROWS, Listener, Member, Plan, Run
 from keras_inits._compare.store import EpochState, History
 from keras_inits._compare.weights import derived_seeds
@@ -193,7 +193,7 @@ class _Recorder(keras.callbacks.Callback):
         """Evaluates, and keeps what the epoch measured."""
         measured = {"loss": (logs or {})["loss"]}
         for name, (x, y) in self._plan.data.evaluation.items():
-            rows = max(EVALUATION_ROWS, self._plan.batch_size)
+            rows = batch_made_for(self.model) or max(EVALUATION_ROWS, self._plan.batch_size)
             found = self.model.evaluate(x, y, batch_size=rows, verbose=0, return_dict=True)
             measured |= {f"{name}_{metric}": value for metric, value in found.items()}
         for metric, value in measured.items():

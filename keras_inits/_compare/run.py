@@ -22,7 +22,12 @@ from keras_inits._compare.data import (
 )
 from keras_inits._compare.execution import Execution, Trainer
 from keras_inits._compare.memory import members_in_memory
-from keras_inits._compare.models import compiled_model, refuse_without_argument, takes_scheme
+from keras_inits._compare.models import (
+    batch_made_for,
+    compiled_model,
+    refuse_without_argument,
+    takes_scheme,
+)
 from keras_inits._compare.plan import CompileOptions, Member, Plan, Run
 from keras_inits._compare.settings import run_settings, scheme_settings
 from keras_inits._compare.starts import labelled
@@ -256,8 +261,10 @@ def _refuse_unmeasured(plan: Plan, metric: str) -> None:
     """Raises an `InputError` if training would not measure `metric`, before anything is trained."""
     measured = ["loss"]
     model = compiled_model(plan)  # of its own, since an evaluation may move a model's states
-    for name, (x, y) in plan.data.evaluation.items():
-        found = model.evaluate(*take((x, y), slice(1)), verbose=0, return_dict=True)
+    size = batch_made_for(model) or 1
+    for name, pair in plan.data.evaluation.items():
+        few = take(pair, slice(size))
+        found = model.evaluate(*few, batch_size=size, verbose=0, return_dict=True)
         measured += [f"{name}_{part}" for part in found]
     choice("metric", metric, measured)
 

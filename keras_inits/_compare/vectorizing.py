@@ -3,7 +3,6 @@
 import contextlib
 import gc
 import logging
-import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -11,7 +10,8 @@ import keras
 
 from keras_inits._backend import WITH_GRADIENTS
 from keras_inits._errors import InputError
-from keras_inits._foreign_messages import left_out
+from keras_inits._foreign_messages import left_out, sentence
+from keras_inits._keras_internals import unlisted_variables
 
 # Their update of a number depends on that number, its gradient and the step alone. Adafactor, Lamb,
 # Muon and clipping by norm look at whole variables, which would mix the models.
@@ -32,6 +32,8 @@ def refuse(model: keras.Model) -> None:
         own = getattr(type(model), method)
         if own not in (getattr(keras.Model, method), getattr(keras.Sequential, method)):
             raise CannotVectorizeError(f"{type(model).__name__} has a {method} of its own")
+    if states := unlisted_variables(model):
+        raise CannotVectorizeError(f"{states[0].path} moves, which is in no list of variables")
     optimizer = model.optimizer
     if _of_keras(type(optimizer)) not in [getattr(keras.optimizers, n) for n in ELEMENTWISE]:
         raise CannotVectorizeError(
@@ -89,21 +91,8 @@ def traced(trace: Callable[[], _T], *, plainly: Callable[[], object]) -> _T:
             # operation without a rule, an AttributeError for `tensor.numpy()` in a graph.
             plainly()
             raise CannotVectorizeError(
-                f"{type(error).__name__} while vectorizing: {_sentence(error)}"
+                f"{type(error).__name__} while vectorizing: {sentence(error)}"
             ) from error
-
-
-def _sentence(error: Exception) -> str:
-    """Returns the line of a message that says what is wrong."""
-    # Keras adds colours, the layer in front, and the arguments of the call at the end.
-    text = re.sub(r"\x1b\[\d*m", "", str(error)).partition("Arguments received by")[0]
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    lines = [line for line in lines if not line.startswith("Exception encountered when")]
-    if keras.backend.backend() == "jax":  # which explains at length below
-        lines = lines[:1]
-    if keras.backend.backend() == "torch":  # which goes on with advice
-        lines = [line.partition(". ")[0] for line in lines]
-    return lines[-1] if lines else str(error)
 
 
 @contextlib.contextmanager

@@ -30,6 +30,7 @@ from keras_inits._diagnose.signal.thresholds import Thresholds
 from keras_inits._diagnose.signal.verdicts import judge
 from keras_inits._diagnose.theory import predict
 from keras_inits._errors import InputError
+from keras_inits._foreign_messages import sentence
 from keras_inits._reporting import Finding
 
 _REFUSED = {"targets", "output", "loss"}
@@ -148,7 +149,15 @@ class _Passes:
     def run(self, batch: Batch, rng: np.random.Generator) -> Pass:
         """Returns one pass forward and back."""
         if self.own_step:
-            return passes.own_step(self.model, batch, self.state)
+            try:
+                return passes.own_step(self.model, batch, self.state)
+            except Exception as error:
+                if batch.y is not None or isinstance(error, InputError):
+                    raise
+                raise InputError(
+                    f"The train_step of {type(self.model).__name__} fails on inputs without "
+                    f"targets: {sentence(error)} Give those that it is trained on. Received: y=None"
+                ) from error
         loss = None if batch.y is None else self.options.loss
         training = self.options.training
         return passes.standard_step(
@@ -181,8 +190,13 @@ class _Passes:
         if not all(map(backend.is_floating, keras.tree.flatten(inputs))):
             return None, ("no Jacobian: the model takes integers or text",)
 
+        # Each run from the state that the first pass started from, and with the same draws: else
+        # samples that are moved a little would differ by all that moves on from run to run.
+        self.state.restore(but=self.model.trainable_weights)
+
         def run(tensors: Any) -> Any:
-            return self.model(tensors, training=self.options.training)
+            with keras.StatelessScope(collect_losses=True):
+                return self.model(tensors, training=self.options.training)
 
         with watching(Silencer(self.state)):
             try:

@@ -23,6 +23,7 @@ from keras_inits._keras_internals.models import (
     jit_by_default,
     of_keras,
     operation_callbacks,
+    unlisted_variables,
     variable_index,
 )
 from keras_inits._keras_internals.names import made_up_name
@@ -66,6 +67,7 @@ __all__ = [
     "set_logits",
     "strings_are_custom_objects",
     "symbolic_calls_through",
+    "unlisted_variables",
     "unsafe_empty",
     "variable_index",
     "variables_replaced",

@@ -25,6 +25,22 @@ def all_layers(layer: keras.Layer, *, itself: bool = False) -> list[keras.Layer]
     return list(layer._flatten_layers(include_self=itself))
 
 
+def unlisted_variables(layer: keras.Layer) -> list[keras.Variable]:
+    """Returns the variables inside `layer` that no `variables` names, such as states of RNNs.
+
+    A stateful recurrent layer keeps its states out of Keras's tracking, and assigns to them in each
+    call. Tried with Keras 3.15.1.
+    """
+    listed = {id(v) for v in layer.variables}
+    found: dict[int, keras.Variable] = {}
+    for each in all_layers(layer, itself=True):
+        for value in vars(each).values():
+            if isinstance(value, keras.Variable | list | tuple):
+                parts = keras.tree.flatten(value)
+                found.update({id(v): v for v in parts if isinstance(v, keras.Variable)})
+    return [v for key, v in found.items() if key not in listed]
+
+
 def has_no_call(model: Any) -> bool:
     """Returns whether a model of a class of its own is made of others, without a `call`."""
     return isinstance(model, keras.Model) and type(model).call is keras.Model.call

@@ -9,7 +9,13 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from keras_inits._keras_internals import asking, calls_through, functions_traced_anew, holding
+from keras_inits._keras_internals import (
+    asking,
+    calls_through,
+    functions_traced_anew,
+    holding,
+    unlisted_variables,
+)
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import Default, LeftAlone, OwnedWeight, geometry, owned_weights, role
 from keras_inits._layers.kinds import KERNELS, Kind, is_a, kind
@@ -64,8 +70,9 @@ class Pass:
 
     def run(self, model: Any, inputs: Any) -> None:
         """Runs the model once and corrects its kernels; everything else keeps its values."""
-        # Moving statistics and the states of random generators.
-        kept = [(v, values_of(v)) for v in model.non_trainable_variables]
+        # Moving statistics, and the states of random generators and of recurrent layers.
+        moved = [*model.non_trainable_variables, *unlisted_variables(model)]
+        kept = [(v, values_of(v)) for v in moved]
         try:
             with (
                 functions_traced_anew(),

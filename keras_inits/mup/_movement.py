@@ -8,7 +8,13 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from keras_inits._keras_internals import asking, calls_through, functions_traced_anew, holding
+from keras_inits._keras_internals import (
+    asking,
+    calls_through,
+    functions_traced_anew,
+    holding,
+    unlisted_variables,
+)
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import owned_weights, role
 from keras_inits._layers.kinds import Kind, is_a
@@ -91,7 +97,8 @@ def _outputs(model: keras.Model, x: Any) -> Outputs:
 
     What a call moves, such as moving averages, is put back.
     """
-    kept = [(v, np.array(ops.convert_to_numpy(v))) for v in model.non_trainable_variables]
+    moved = [*model.non_trainable_variables, *unlisted_variables(model)]
+    kept = [(v, np.array(ops.convert_to_numpy(v))) for v in moved]
     recorder = _Recorder(_recorded(model))
     try:
         with (

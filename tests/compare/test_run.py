@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from compare.small_models import BUILD, SCHEMES, same, sequential, small_plan
 from keras import layers
+from versions import ON_JAX, ON_TORCH
 
 import keras_inits
 from keras_inits import Execution, compare
@@ -316,3 +317,41 @@ def test_scipy_that_several_seeds_need_is_missed_before_the_training(monkeypatch
     with pytest.raises(MissingPackageError, match="scipy"):
         compare(build, ["zeros"], (x, x[:, 0]), seeds=2, **options)
     assert compare(build, ["zeros"], (x, x[:, 0]), seeds=1, **options).epochs == 1
+
+
+@pytest.mark.skipif(ON_TORCH, reason="`fit` of a stateful layer fails on torch")
+def test_stateful_layers_are_trained_by_fit_in_batches_of_their_size():
+    def build():
+        layer = layers.SimpleRNN(3, stateful=True, name="cell")
+        return keras.Sequential([keras.Input(batch_shape=(8, 4, 2)), layer, layers.Dense(1)])
+
+    x = np.random.default_rng(0).normal(size=(32, 4, 2)).astype("float32")
+    data = (x[:16], x[:16, -1, :1]), (x[16:], x[16:, -1, :1])
+    options = {"epochs": 1, "seeds": 2, "batch_size": 8, "optimizer": "sgd", "loss": "mse"}
+    result = compare(build, ["he"], data, **options)
+    assert np.isfinite(result.final("test_loss")).all()
+    assert any("rnn_state moves, which is in no list" in note for note in result.notes)
+
+
+@pytest.mark.skipif(not ON_JAX, reason="of JAX: what its compiler makes of an assignment")
+def test_an_assignment_in_a_branch_is_refused_in_a_sentence():
+    class Assigns(layers.Layer):
+        def build(self, shape):
+            self.scale = self.add_weight(name="scale", initializer="ones", trainable=False)
+
+        def call(self, x, training=False):
+            def moved():
+                self.scale.assign(0.5 * self.scale + 0.5 * keras.ops.mean(keras.ops.abs(x)))
+                return self.scale + 0.0
+
+            if not training:
+                return x / self.scale
+            return x / keras.ops.cond(keras.ops.mean(x) > -9, moved, lambda: self.scale + 0.0)
+
+    def build():
+        return keras.Sequential([keras.Input((4,)), Assigns(), layers.Dense(1)])
+
+    x = np.random.default_rng(0).normal(size=(32, 4)).astype("float32")
+    options = {"epochs": 1, "seeds": 2, "batch_size": 8, "optimizer": "sgd", "loss": "mse"}
+    with pytest.raises(InputError, match="assigns to a variable where JAX traces it"):
+        compare(build, ["he"], (x, x[:, :1]), **options, execution=Execution(trainer="population"))

@@ -9,12 +9,25 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from versions import of_tensorflow
+from versions import ON_TORCH, of_tensorflow
 
 import keras_inits as ki
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
+
+if ON_TORCH:
+    import torch
+
+    class _NoWayBack(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 1.0
+
+        @staticmethod
+        def backward(ctx, gradient):
+            raise RuntimeError("no way back")
+
 
 X = np.random.default_rng(0).standard_normal((16, 8), dtype="float32")
 
@@ -252,3 +265,52 @@ else:
     raise AssertionError("nothing raised")
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@of_tensorflow("gradients of a stateful layer: on torch its own assignments forbid them")
+@pytest.mark.parametrize("look", [ki.diagnose, ki.calibrate])
+def test_the_states_of_recurrent_layers_are_put_back(look):
+    x = np.random.default_rng(1).normal(size=(8, 5, 4)).astype("float32")
+    cells = layers.RNN([layers.LSTMCell(3), layers.GRUCell(6)], stateful=True, name="cells")
+    model = keras.Sequential([keras.Input(batch_shape=(8, 5, 4)), cells, layers.Dense(1)])
+    model.compile("adam", "mse")
+    states = keras.tree.flatten(cells.states)
+    assert len(states) == 3
+    states[0].assign(np.full((8, 3), 0.5))
+    look(*{ki.diagnose: (model, x, x[:, -1, :1])}.get(look, (model, x)))
+    np.testing.assert_array_equal(states[0], np.full((8, 3), 0.5, "float32"))
+    assert not any(np.any(state) for state in states[1:])
+
+
+def test_the_jacobian_is_of_runs_that_start_from_one_state():
+    class Drifts(layers.Layer):
+        def build(self, shape):
+            self.shift = self.add_weight(name="shift", initializer="zeros", trainable=False)
+
+        def call(self, x):
+            self.shift.assign(self.shift + 1)
+            return x * (1 + self.shift)
+
+    model = keras.Sequential([keras.Input((8,)), Drifts()])
+    found = ki.diagnose(model, X).jacobian
+    assert found.largest_singular_value == pytest.approx(2, rel=1e-4)
+
+
+@pytest.mark.skipif(not ON_TORCH, reason="of torch: it assigns in place, and has this rule")
+@pytest.mark.parametrize(
+    ("layer", "says"),
+    [
+        (lambda: layers.GRU(3, stateful=True), "stateful=True"),
+        (
+            lambda: layers.Lambda(lambda x: _NoWayBack.apply(x)),
+            "Run it on TensorFlow or JAX .* no way back",
+        ),
+    ],
+    ids=["in place", "no rule"],
+)
+def test_gradients_that_torch_cannot_take_are_said_in_a_sentence(layer, says):
+    first, end = layers.Dense(4), layers.Dense(1)
+    model = keras.Sequential([keras.Input(batch_shape=(8, 5, 4)), first, layer(), end])
+    x = np.random.default_rng(1).normal(size=(8, 5, 4)).astype("float32")
+    with pytest.raises(ki.InputError, match=rf"torch cannot take the gradients .*{says}"):
+        ki.diagnose(model, x)

@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import layers, ops
 from versions import of_tensorflow
 
-from keras_inits import diagnose
+from keras_inits import InputError, diagnose
 
 pytestmark = of_tensorflow("steps written in it")
 
@@ -94,3 +94,12 @@ def test_the_gradient_of_a_table_in_a_step_of_its_own_is_that_of_its_rows():
     rows = tape.gradient(loss, model.get_layer("table").embeddings.value)
     norm = float(tf.norm(tf.convert_to_tensor(rows)))
     assert found["table/embeddings"].gradient_norm == pytest.approx(norm, rel=1e-4)
+
+
+def test_a_step_that_needs_targets_says_so_without_them():
+    inputs = keras.Input((5,))
+    model = _Tagger(inputs, layers.Dense(3, "softmax")(inputs))
+    model.compile("adam")
+    x = np.random.default_rng(0).normal(size=(16, 5)).astype("float32")
+    with pytest.raises(InputError, match=r"train_step of _Tagger fails .* Received: y=None"):
+        diagnose(model, x)

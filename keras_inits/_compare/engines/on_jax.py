@@ -12,7 +12,7 @@ from keras_inits._compare.data import sample_count, take
 from keras_inits._compare.engines.base import Numbers, Population
 from keras_inits._compare.engines.turns import convolves, reads_sequences
 from keras_inits._compare.execution import on_processors
-from keras_inits._compare.vectorizing import traced
+from keras_inits._compare.vectorizing import CannotVectorizeError, traced
 
 # Of 40 dense nets on two processors, those of 25,000 weights took half the time as one, those of
 # 75,000 the same, and those of 270,000 half as much again (docs/speed.md).
@@ -64,7 +64,7 @@ class JaxPopulation(Population):
         def compiled(key: Any, function: Any, *arguments: Any) -> Any:
             if key not in shared.compiled:
                 lowered = traced(lambda: function.lower(*arguments), plainly=shared.call_plainly)
-                shared.compiled[key] = lowered.compile()
+                shared.compiled[key] = _called(lowered.compile())
             return shared.compiled[key]
 
         by_steps = _by_steps(self._model)
@@ -160,6 +160,23 @@ class JaxPopulation(Population):
             carry, rest_loss = part(carry, take(pair, slice(-rest, None)))
         moving, metrics = carry
         return losses, rest_loss, moving, jax.vmap(self._metrics_result)(metrics)
+
+
+def _called(compiled: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns a compiled function, of which a call that it was not compiled for is refused.
+
+    A stand-in of the compiler's that a layer has kept counts as one more argument.
+    """
+
+    def call(*arguments: Any) -> Any:
+        try:
+            return compiled(*arguments)
+        except TypeError as error:
+            raise CannotVectorizeError(
+                "a layer assigns to a variable where JAX traces it, as in a branch of `cond`"
+            ) from error
+
+    return call
 
 
 def _by_steps(model: keras.Model) -> bool:

@@ -10,6 +10,8 @@ from torch.overrides import TorchFunctionMode
 
 from keras_inits._diagnose.backends.base import Backend, Measured, See, Tape
 from keras_inits._diagnose.backends.logits import Notes
+from keras_inits._errors import InputError
+from keras_inits._foreign_messages import sentence
 
 _TURNED = ("__rdiv__", "__rtruediv__")  # quotients of which the divisor comes first
 # Torch's names of what a diagnosis asks for, and TensorFlow's.
@@ -167,9 +169,23 @@ class Torch(Backend):
             pairs = [(t, c) for t, c, r in zip(targets, cotangents, reached, strict=True) if r]
             # Variables that the user froze by hand take no gradient.
             wanted = [v.value for v in variables if v.value.requires_grad]
-            found = torch.autograd.grad(
-                [t for t, _ in pairs], [*wanted, token], [c for _, c in pairs], allow_unused=True
-            )
+            targets, cotangents = zip(*pairs, strict=True)
+            try:
+                found = torch.autograd.grad(
+                    targets, [*wanted, token], cotangents, allow_unused=True
+                )
+            except RuntimeError as error:
+                if isinstance(error, torch.OutOfMemoryError):
+                    raise
+                in_place = (
+                    "A layer assigns in its call to a variable that the gradient needs, as "
+                    "recurrent layers with stateful=True do: leave that out, or run it"
+                )
+                advice = in_place if "inplace operation" in str(error) else "Run it"
+                raise InputError(
+                    "torch cannot take the gradients of this model, which `fit` asks for too. "
+                    f"{advice} on TensorFlow or JAX (KERAS_BACKEND). Received: {sentence(error)}"
+                ) from error
         known = iter(found)
         return [next(known) if v.value.requires_grad else None for v in variables]
 

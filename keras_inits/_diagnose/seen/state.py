@@ -9,7 +9,12 @@ import keras
 import numpy as np
 
 from keras_inits._diagnose.backends import backend
-from keras_inits._keras_internals import all_layers, forget_global_seed, global_seed_state
+from keras_inits._keras_internals import (
+    all_layers,
+    forget_global_seed,
+    global_seed_state,
+    unlisted_variables,
+)
 
 
 class State:
@@ -51,7 +56,7 @@ def left_as_it_was(model: keras.Model) -> Iterator[State]:
     """Puts back what a built model, its metrics, its optimizers and the random generators held."""
     state = State()
     state.note(model)
-    state.note_variables(model.metrics_variables)
+    state.note_variables([*model.metrics_variables, *unlisted_variables(model)])
     for value in (getattr(model, "optimizer", None), *vars(model).values()):
         if isinstance(value, keras.optimizers.Optimizer):
             state.note_variables(value.variables)

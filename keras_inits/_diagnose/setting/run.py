@@ -39,6 +39,7 @@ from keras_inits._diagnose.setting.target import (
     without_loss,
 )
 from keras_inits._diagnose.setting.target.guess import guess
+from keras_inits._foreign_messages import sentence
 from keras_inits._reporting import Finding
 
 
@@ -119,8 +120,8 @@ def _examined(
     try:
         return by_steps.judged(case, _best_guess(case), found, suspects)
     except Exception as error:  # whatever the model's own code raises: the rest stands
-        why = (str(error).splitlines() or [""])[0][:200]
-        return without_steps(f"no steps were tried: {type(error).__name__}: {why}")
+        why = f"{type(error).__name__}: {sentence(error)[:200]}"
+        return without_steps(f"no steps were tried: {why}")
 
 
 def _of_inputs(

@@ -15,6 +15,7 @@ from keras_inits._diagnose.setting.between import dropouts, noise
 from keras_inits._diagnose.setting.end import asked, linearity, own_loss
 from keras_inits._diagnose.setting.entrance import masked
 from keras_inits._diagnose.setting.plain import End, targets_of
+from keras_inits._diagnose.setting.rate import small_steps
 from keras_inits._diagnose.setting.rate.schedules import Rate
 from keras_inits._diagnose.setting.run import examine
 from keras_inits._diagnose.setting.target import sample_weights
@@ -108,6 +109,25 @@ def test_steps_without_a_bound_in_float16_are_put_down_to_epsilon():
     (found,) = examine(model, X.astype("float16"), CLASSES).findings
     assert (found.kind, found.where) == ("not finite", ("optimizer",))
     assert "model.optimizer.epsilon = 0.0001" in found.remedy
+
+
+@pytest.mark.parametrize(("better", "found"), [(0.4, True), (8.0, False)])
+def test_steps_that_throw_float16_far_up_are_put_down_to_epsilon_where_another_tames_them(
+    better, found
+):
+    def trial(losses, end):
+        return Trial(0.01, losses, 1.2, end, (), (), 1.0)
+
+    def attempt(rate, optimizer):
+        assert optimizer.epsilon == pytest.approx(1e-4)
+        return trial((1.2, 1.0), better)
+
+    own = trial((1.2, 13.1), 10.7)  # finite: whether such steps meet NaN is chance
+    at_once = trial((float("nan"),), float("inf"))
+    for thrown, words in ((own, "10.7, by way of 13.1"), (at_once, "NaN or infinity")):
+        finding = small_steps.rounded(thrown, keras.optimizers.Adam(0.01), attempt)
+        assert (finding is not None) == found
+        assert finding is None or f"from 1.2 to {words}; with 0.0001 to 0.4" in finding.evidence
 
 
 def test_two_outputs_of_one_linear_map_are_found():

@@ -14,6 +14,8 @@ from keras_inits._diagnose.setting.rate.rates import (
     ADAPTIVE,
     ADAPTIVE_LOW,
     FALLS,
+    HALF,
+    RISES,
     STAYS,
     STIRS,
     collapsed,
@@ -215,7 +217,10 @@ def gathered(optimizer: Any, own: Trial) -> Finding | None:
 
 
 def rounded(own: Trial, optimizer: Any, attempt: Callable[..., Trial]) -> Finding | None:
-    """Returns the finding that steps are infinite since an optimizer's epsilon is none in float16.
+    """Returns the finding that steps have no bound since an optimizer's epsilon is none in float16.
+
+    Some trainings are thrown to NaN by them, others far up and on: at the same rate, another
+    epsilon must leave at most half of the loss where it stays finite.
 
     Args:
         own: the trial with the optimizer, of weights in float16.
@@ -224,19 +229,25 @@ def rounded(own: Trial, optimizer: Any, attempt: Callable[..., Trial]) -> Findin
     """
     compiled = inner(optimizer)
     epsilon = getattr(compiled, "epsilon", None)
-    if own.end < math.inf or not isinstance(epsilon, float) or epsilon >= LEAST:
+    # The end first: behind NaN, which ends the losses then, `max` sees nothing larger.
+    thrown = max(own.end, *own.losses) > RISES * own.start
+    if not thrown or not isinstance(epsilon, float) or epsilon >= LEAST:
         return None
     config = {**compiled.get_config(), "epsilon": FAR_EPSILON, "learning_rate": own.rate}
     other = attempt(own.rate, optimizer=type(compiled).from_config(config))
-    if not other.end < other.start:
+    if not other.end < other.start or not other.end <= HALF * own.end:
         return None
+    reached = "NaN or infinity" if own.end == math.inf else f"{own.end:.3g}"
+    peak = max(own.losses)
+    if own.end < peak < math.inf:
+        reached += f", by way of {peak:.3g}"
     return Finding(
         kind="not finite",
         where=("optimizer",),
         evidence=(
             f"weights are float16, where epsilon={epsilon:g} is next to nothing; in "
-            f"{len(own.losses)} steps on a copy the loss goes from {own.start:.3g} to NaN or "
-            f"infinity, with {FAR_EPSILON:g} to {other.end:.3g}"
+            f"{len(own.losses)} steps on a copy the loss goes from {own.start:.3g} to {reached}; "
+            f"with {FAR_EPSILON:g} to {other.end:.3g}"
         ),
         consequence=(
             "The square of a small gradient is rounded to 0, and the step is that gradient over "
