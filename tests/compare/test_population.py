@@ -61,18 +61,12 @@ def assert_same_numbers(build, data, options, atol=1e-4, schemes=("he", "xavier"
     ("architecture", "optimizer"),
     [
         ("dense", "sgd"),
+        pytest.param("dense", "adam", marks=pytest.mark.slow),
+        pytest.param("dense", "momentum", marks=pytest.mark.slow),
         *(
-            pytest.param(*case, marks=pytest.mark.slow)
-            for case in (
-                ("batch norm", "adam"),
-                ("dense", "adam"),
-                ("dense", "momentum"),
-                ("convolution", "momentum"),
-                ("convolution", "sgd"),
-                ("convolution", "adam"),
-                ("batch norm", "sgd"),
-                ("batch norm", "momentum"),
-            )
+            pytest.param(architecture, optimizer, marks=(pytest.mark.slow, not_on_torch))
+            for architecture in ("convolution", "batch norm")
+            for optimizer in OPTIMIZERS
         ),
     ],
 )
@@ -89,7 +83,7 @@ def test_the_population_has_the_numbers_of_fit(architecture, optimizer, images, 
         pytest.param("dropout", marks=not_on_torch),
         pytest.param("regularizers", marks=pytest.mark.slow),
         pytest.param("recurrent", marks=pytest.mark.slow),
-        pytest.param("separable, layer norm", marks=pytest.mark.slow),
+        pytest.param("separable, layer norm", marks=(pytest.mark.slow, not_on_torch)),
     ],
 )
 def test_other_layers_have_the_numbers_of_fit_too(architecture, images, options):
