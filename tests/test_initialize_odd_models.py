@@ -454,6 +454,37 @@ def test_a_matrix_that_a_net_makes_for_a_set_of_points_is_small(product):
     assert "second moment 2 from 1," in found["reads"].note
 
 
+def turned_points(kernel, bias):
+    """Points, turned by a matrix that a net makes of them, as in PointNet."""
+    points = keras.Input((50, 16))
+    code = layers.GlobalMaxPooling1D()(layers.Conv1D(64, 1, activation="relu")(points))
+    made = layers.Dense(256, kernel_initializer=kernel, bias_initializer=bias, name="makes")(code)
+    turned = layers.Dot((2, 1))([points, layers.Reshape((16, 16))(made)])
+    return keras.Model(points, layers.Dense(8, "relu", name="reads")(turned))
+
+
+def test_what_a_bias_starts_with_is_part_of_a_matrix():
+    identity = keras.initializers.Constant(np.eye(16).ravel())
+    found = rows(turned_points("glorot_uniform", identity))
+    # 1 of the kernel and 1 of the bias.
+    assert "second moment 2 from 2" in found["reads"].note
+    assert "second moment 2 from 1," in rows(turned_points("glorot_uniform", "zeros"))["reads"].note
+
+
+def test_a_kernel_of_zeros_beside_a_bias_of_unlike_values_is_somebodys_decision():
+    model = turned_points("zeros", keras.initializers.Constant(np.eye(16).ravel()))
+    for _ in range(2):
+        found = rows(model)
+        assert "starts as its bias" in found["makes"].note
+        assert "second moment 2 from 1," in found["reads"].note
+        assert not np.any(ops.convert_to_numpy(model.get_layer("makes").kernel))
+    # Beside equal values it has nothing to say, and random ones are no decision.
+    for bias in ("ones", "random_normal"):
+        model = turned_points("zeros", bias)
+        assert "starts as its bias" not in rows(model)["makes"].note
+        assert np.any(ops.convert_to_numpy(model.get_layer("makes").kernel))
+
+
 def test_one_query_for_each_head_is_no_matrix():
     code, keys = keras.Input((64,)), keras.Input((20, 4, 16))
     query = layers.Reshape((4, 16))(layers.Dense(64, name="query")(code))
@@ -482,6 +513,24 @@ def test_kernels_behind_small_rows_say_that_these_have_to_grow():
     assert words in found["first"].note
     assert words in found["head"].note
     assert words not in found["table"].note
+
+
+def test_what_small_rows_reach_among_others_says_so():
+    words, image = keras.Input((8,), dtype="int32"), keras.Input((16,))
+    table, cells = layers.Embedding(50, 32, name="table"), layers.GRU(32, name="cells")
+    second = keras.Input((8,), dtype="int32")
+    codes = [cells(table(each)) for each in (words, second)]
+    factors = layers.Dense(16, name="factors")(codes[0] - codes[1])
+    x = layers.Dense(16, name="other")(image) * (1 + factors)
+    outputs = layers.Dense(3, name="head")(layers.Dense(16, "relu", name="mixed")(x))
+    model = keras.Model([words, second, image], outputs)
+    found, fed = rows(model), {row.path: row for row in ki.initialize(model, "auto", seed=0).rows}
+    said = "less until the small rows before it have grown"
+    assert said in fed["cells/gru_cell/kernel"].note
+    assert f"; {said}" in found["factors"].note
+    assert f"; some of it {said}" in found["mixed"].note
+    assert f"; some of it {said}" in found["head"].note
+    assert said not in found["other"].note
 
 
 @pytest.mark.parametrize(("function", "says"), [("gelu", True), ("relu", False)])

@@ -148,3 +148,86 @@ def test_what_two_inputs_of_one_tower_have_in_common_cancels():
     distance = ops.abs(twice[0](one) - twice[1](other))
     model = keras.Model([one, other], layers.Dense(16)(distance))
     assert rms_of_last(model, data, seeds=6) == pytest.approx(1, abs=0.12)
+
+
+def half_alike(*shape, seed=0):
+    """Standard normal values; two places have half in common, as inputs are taken to have."""
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=shape) + rng.normal(
+        size=(shape[0], *(1,) * (len(shape) - 2), shape[-1])
+    )
+    return (values / 2**0.5).astype("float32")
+
+
+def compared_images():
+    tower = [layers.Conv2D(32, 5, activation="relu"), layers.MaxPooling2D()]
+    tower += [layers.Conv2D(64, 5, activation="relu"), layers.MaxPooling2D(), layers.Flatten()]
+    tower = keras.Sequential([keras.Input((28, 28, 1)), *tower, layers.Dense(64)])
+    one, other = keras.Input((28, 28, 1)), keras.Input((28, 28, 1))
+    distance = ops.abs(tower(one) - tower(other))
+    return keras.Model([one, other], layers.Dense(64)(distance))
+
+
+def test_what_examples_have_in_common_grows_over_layers(monkeypatch):
+    model, data = compared_images(), [half_alike(16, 28, 28, 1, seed=seed) for seed in (0, 1)]
+    assert rms_of_last(model, data, seeds=6) == pytest.approx(1, abs=0.2)
+    monkeypatch.setattr(Signal, "examples", property(lambda self: (self.values,)))
+    assert rms_of_last(model, data, seeds=6) < 0.7
+
+
+def test_another_example_is_as_alike_as_the_constants_of_channels_say():
+    made = Signal(normal(3.0, 0.6, 1).values, 3.0, constant=0.4)
+    one, other = made.examples
+    assert np.mean(other**2) == pytest.approx(3, rel=0.1)
+    assert np.mean(one * other) == pytest.approx(0.4 * 3, rel=0.1)
+    assert np.mean(one[0] * other[1]) == pytest.approx(0.4 * 3, rel=0.15)
+    assert np.mean(other[0] * other[1]) == pytest.approx(0.6 * 3, rel=0.15)
+    behind = made.with_function(lambda z: np.maximum(z, 0))
+    cosine = 0.4  # of two normal values: the arc-cosine kernel (Cho & Saul 2009)
+    angle = np.arccos(cosine)
+    expected = (np.sin(angle) + (np.pi - angle) * cosine) / np.pi
+    assert behind.common == pytest.approx(expected, abs=0.05)
+
+
+def running_means(x):
+    weights = ops.exp(layers.Dense(32)(x))
+    values = layers.Dense(32)(x)
+    return ops.cumsum(weights * values, axis=1) / ops.cumsum(weights, axis=1)
+
+
+def linear_attention(x):
+    query, key = (ops.elu(layers.Dense(32)(x)) + 1 for _ in range(2))
+    seen = ops.einsum("btd,bsd->bts", query, key)
+    return ops.matmul(seen / ops.sum(seen, axis=-1, keepdims=True), layers.Dense(32)(x))
+
+
+def pooled_products(x):
+    x = layers.Dense(32, "relu")(x)
+    return layers.Flatten()(ops.einsum("bni,bnj->bij", x, x) / x.shape[1])
+
+
+def differences(x):
+    return x[:, 1:] - x[:, :-1]
+
+
+def rolled(x):
+    return ops.roll(x, 1, axis=1) - x
+
+
+@pytest.mark.parametrize(
+    "mixes", [running_means, linear_attention, pooled_products, differences, rolled]
+)
+def test_what_mixes_places_leaves_what_they_have_in_common(mixes):
+    inputs = keras.Input((40, 32))
+    model = keras.Model(inputs, layers.Dense(64)(mixes(inputs)))
+    assert not ki.wiring(model).unknown
+    assert rms_of_last(model, half_alike(64, 40, 32), seeds=6) == pytest.approx(1, abs=0.15)
+
+
+def test_a_product_of_what_is_above_zero_has_a_mean():
+    one, other = keras.Input((64,)), keras.Input((64,))
+    products = layers.Dot(1)([ops.relu(one), ops.relu(other)])
+    model = keras.Model([one, other], layers.Dense(256)(products / 10 - 1))
+    data = [np.random.default_rng(i).normal(size=(512, 64)).astype("float32") for i in range(2)]
+    # 1.02 - 1 and not -1: the mean of 64 products of 0.399^2 is 10.2.
+    assert rms_of_last(model, data, seeds=6) == pytest.approx(1, abs=0.2)

@@ -4,11 +4,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+from keras import ops
+
 from keras_inits._errors import InputError
 from keras_inits._initialize.step import Step
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import OwnedWeight, geometry
+from keras_inits._layers.ownership import kept_initializer
 from keras_inits._schemes import GeometricInit, MimeticInit
+from keras_inits._schemes.laws import constant_value
 from keras_inits._wiring import Wiring, wiring
 
 
@@ -22,6 +27,29 @@ def kernel_beside(owned: OwnedWeight) -> KernelGeometry | None:
     roles = [geometry(owned.layer, weight) for weight in owned.layer.weights]
     kernels = [found for found in roles if isinstance(found, KernelGeometry)]
     return kernels[-1] if kernels else None
+
+
+def starts_as_its_bias(owned: OwnedWeight) -> bool:
+    """Returns whether a kernel starts at 0 and the bias beside it at values that differ.
+
+    So a layer that makes a transformation starts with the identity, whatever comes in (Jaderberg et
+    al. 2015, section 4).
+    """
+    layer, name = owned.layer, owned.weight.name
+    bias = next((w for w in layer.weights if w.name == "bias"), None)
+    if name != "kernel" or bias is None or not len(bias.shape):
+        return False
+    if constant_value(kept_initializer(layer, name)) != 0:
+        return False
+    initializer = kept_initializer(layer, "bias")
+    is_random = hasattr(initializer, "seed")  # with a seed of its own it draws the same each time
+    if initializer is None or is_random or constant_value(initializer) is not None:
+        return False
+    one, two = (
+        np.asarray(ops.convert_to_numpy(initializer(tuple(bias.shape), dtype="float32")))
+        for _ in range(2)
+    )
+    return bool(np.ptp(one) > 0 and np.array_equal(one, two))
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ _SCORE = "part of a score, for the loss of a guess"
 _MATRIX = "if the matrix that comes in keeps the size of what it multiplies"
 _STRAIGHT = "for what stands behind a straight-through sum, whose values"
 _SMALL_ROWS = "less until the small rows before it have grown"
+_SOME_SMALL_ROWS = f"some of it {_SMALL_ROWS}"
 # Calls of one kernel that differ by less are alike: samples of signals err by as much.
 _ALIKE = 0.05
 
@@ -95,6 +96,7 @@ class _Walk:
         # What is said of calls that see nothing but what will change or the data decide: small
         # rows, which grow in the first steps, codes, which become what they stand for.
         self.passing: dict[int, str] = {}
+        self.small_tables: set[str] = set()
         # Parts of the second moments asked for, behind kernels that are read transposed too.
         self.kept_small: dict[int, float] = {}
         self.ends = Ends(self.carrier, Shares(wiring, residual))
@@ -132,7 +134,12 @@ class _Walk:
     def _passing(self, call: Call) -> str:
         """Returns what is said of all that a call sees."""
         known = [self.passing.get(source, "") for source in call.signals]
-        return known[0] if known and all(known) else ""
+        if call.kind is Kind.EMBEDDING and not call.backwards:
+            return _SMALL_ROWS if self.small_tables.intersection(call.weights) else ""
+        if known and all(known):
+            return known[0]
+        small = not {_SMALL_ROWS, _SOME_SMALL_ROWS}.isdisjoint(known)
+        return _SOME_SMALL_ROWS if small else ""
 
     def _put_in_place(self, call: Call) -> None:
         """Carries the values of a straight-through sum; learned ones are to become what it gets."""
@@ -225,7 +232,7 @@ class _Walk:
         start = table_start(self.carrier, call, geometry, self._pass)
         square, share = start.square, start.share
         if share < 1:
-            self.passing[call.index] = _SMALL_ROWS
+            self.small_tables.add(path)
         self._set(path, geometry, start.gain, start.note, square, table=True, share=share)
 
     def _choose_recurrent(self, call: Call, new: Sequence[tuple[str, KernelGeometry]]) -> None:
@@ -239,8 +246,10 @@ class _Walk:
                 steps = self._summed_steps(call, cells[index])
                 words = f"1 over {steps} steps" if steps > 1 else "1"
                 note = f"recurrent: second moment {words} from {given:.3g}"
-                gain = (given * steps) ** -0.5
-                self._set(path, geometry, gain, note + _because(reason), 1.0 / steps)
+                note += _because(reason)
+                if index == 0 and (said := self._passing(call)):
+                    note += f"; {said}"
+                self._set(path, geometry, (given * steps) ** -0.5, note, 1.0 / steps)
             elif index < 0:  # it is stepped through many times
                 self._set(path, geometry, 1.0, "recurrent: gain 1", 1.0)
             else:

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from keras_inits._gains import Activation
 from keras_inits._initialize.tied import summed_weights
@@ -51,14 +52,15 @@ class Weight:
         square: its mean square where something else than the walk sets it.
         chosen: whether the walk is to choose its scale.
         is_scale: whether it starts at 1 everywhere and may start smaller.
-        mean: where its layer starts it by values that are known, such as a bias; else 0.
+        values: where its layer starts it by values that are known, such as a bias, these; of equal
+            ones one, and None for zeros and other weights.
     """
 
     geometry: KernelGeometry | None
     square: float
     chosen: bool = False
     is_scale: bool = False
-    mean: float = 0.0
+    values: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -203,10 +205,11 @@ class Carrier:
                 return "positive" if scheme.positive else "balanced"
         return "independent"
 
-    def _shift(self, call: Call) -> float:
+    def _shift(self, call: Call) -> NDArray[np.float64] | None:
         """Returns what the bias of a kernel starts with: of gates that start nearly shut, say."""
         biases = (path for path in call.weights if path.rpartition("/")[2] == "bias")
-        return sum(self.weights[path].mean for path in biases) if call.is_map else 0.0
+        known = [self.weights[path].values for path in biases] if call.is_map else []
+        return next((values for values in known if values is not None), None)
 
     def carry(self, call: Call, activation: Activation | None) -> None:
         """Carries the signal through a call.

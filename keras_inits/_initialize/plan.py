@@ -12,7 +12,7 @@ from keras import ops
 from keras_inits import _gains, _registry
 from keras_inits._checks import instance
 from keras_inits._errors import InputError
-from keras_inits._initialize.around import in_pairs, kernel_beside
+from keras_inits._initialize.around import in_pairs, kernel_beside, starts_as_its_bias
 from keras_inits._initialize.auto import choose
 from keras_inits._initialize.bare import bare_kernels
 from keras_inits._initialize.carrying import Choice, Weight
@@ -126,6 +126,9 @@ def _step(wanted: _Wanted, choices: Mapping[str, Choice], reason: str) -> Step:
             note=choice.note,
             second_moment=choice.second_moment,
         )
+    if _is_auto(wanted) and starts_as_its_bias(owned):
+        note = "0, as its layer has it: what comes out starts as its bias"
+        return Step(owned, found, ZerosInit(), kept=True, note=note)
     if wanted.pattern:
         return _overridden(owned, found, spec, wanted.pattern, reason)
     if isinstance(spec, Bound):
@@ -191,7 +194,8 @@ def _of_parts(model: Any, wanted: Sequence[_Wanted], residual: Residual) -> dict
 def _weight(wanted: _Wanted) -> Weight:
     owned, found = wanted.owned, wanted.role
     if isinstance(found, KernelGeometry) and _is_auto(wanted):
-        return Weight(found, math.nan, chosen=True)
+        kept = starts_as_its_bias(owned)
+        return Weight(found, 0.0) if kept else Weight(found, math.nan, chosen=True)
     step = _step(wanted, {}, "")
     if step.initializer is None:
         return Weight(_what_it_is(owned), mean_square(owned.weight))
@@ -209,8 +213,13 @@ def _weight(wanted: _Wanted) -> Weight:
     by_us = isinstance(step.initializer, ConstantInit | ZerosInit)  # an earlier "auto"
     may_shrink = _is_auto(wanted) and owned.weight.trainable  # moving variances start at 1 too
     is_scale = may_shrink and (by_us or bool(np.all(start == 1)))
-    square, mean = float(np.mean(start**2)), float(np.mean(start))
-    return Weight(None, square, is_scale=is_scale, mean=mean)
+    values = np.unique(start) if np.ptp(start) == 0 else np.ravel(start)
+    return Weight(
+        None,
+        float(np.mean(start**2)),
+        is_scale=is_scale,
+        values=values.astype(np.float64) if np.any(start) else None,
+    )
 
 
 def _what_it_is(owned: OwnedWeight) -> KernelGeometry | None:

@@ -57,10 +57,10 @@ def activated(activation: Activation, signal: Signal) -> Signal:
         below, above = activation.slopes
         if below == above:
             return signal.scaled(below)
-        made = signal.with_values(np.where(signal.values < 0, below, above) * signal.values)
+        made = signal.with_function(lambda z: np.where(z < 0, below, above) * z)
     else:
-        values = activation.function(signal.values.ravel()).reshape(signal.values.shape)
-        made = signal.with_values(values)
+        function = activation.function
+        made = signal.with_function(lambda z: function(z.ravel()).reshape(z.shape))
     if not signal.variance:
         return made
     # The integral is better than the sample, and free where it is a closed form.

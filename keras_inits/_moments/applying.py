@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits._moments.signal import ENTRIES, PLACES, Signal
+from keras_inits._moments.signal import ENTRIES, PLACES, Array, Signal
 from keras_inits._wiring.steps import Step
 
 # Of a condition whose truth is not followed, as of `keras.ops.cond`.
@@ -27,16 +27,38 @@ def applied(step: Step, sources: Sequence[int], given: Sequence[Signal]) -> Sign
     Returns:
         The signal, or None if an operand is not known or the operation is none of single values.
     """
+    made = [_run(step, sources, values) for values in examples_of(given)]
+    if made[0] is None:
+        return None
+    reason = next((signal.reason for signal in given if signal.reason), "")
+    return Signal(made[0], None, reason, None, made[1] if len(made) > 1 else None)
+
+
+def examples_of(given: Sequence[Signal]) -> list[tuple[Array, ...]]:
+    """Returns the entries of all signals for an example, and for another where one is known.
+
+    Of a signal of which no other example is known that is any other entry.
+    """
+    values = tuple(signal.values for signal in given)
+    known = [signal.examples[1:] for signal in given]
+    if not any(known):
+        return [values]
+    others = (k[0] if k else np.roll(v, 1, axis=1) for v, k in zip(values, known, strict=True))
+    return [values, tuple(others)]
+
+
+def _run(step: Step, sources: Sequence[int], given: Sequence[Array]) -> Array | None:
+    """Returns what an operation makes of arrays; None where it takes none such."""
     left = list(zip(sources, given, strict=True))
     at = iter(step.sources)
 
     def filled(leaf: Any) -> Any:
         if isinstance(leaf, keras.KerasTensor):
             source = next(at)
-            for index, (known, signal) in enumerate(left):
+            for index, (known, array) in enumerate(left):
                 if known == source:
                     del left[index]
-                    return signal.values.astype("float32")
+                    return array.astype("float32")
             if leaf.dtype != "bool":
                 raise LookupError(source)
             return np.random.default_rng(len(left)).random((1, ENTRIES)) < _TRUE
@@ -50,10 +72,7 @@ def applied(step: Step, sources: Sequence[int], given: Sequence[Signal]) -> Sign
         values = np.asarray(keras.ops.convert_to_numpy(run(*args, **kwargs)), np.float64)
     except Exception:  # whatever an operation says of operands of this shape
         return None
-    if values.shape != (PLACES, ENTRIES):
-        return None
-    reason = next((signal.reason for signal in given if signal.reason), "")
-    return Signal(values, None, reason)
+    return values if values.shape == (PLACES, ENTRIES) else None
 
 
 def _entries(leaf: Any) -> Any:

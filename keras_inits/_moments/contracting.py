@@ -14,6 +14,9 @@ from keras_inits._moments.signal import Signal, normal
 from keras_inits._wiring.graph import PASSED, Call, Graph
 from keras_inits._wiring.picture import Wiring
 
+# A mean is chance of the sample if it makes up less of a second moment.
+_NO_MEAN = 1e-3
+
 
 def contracted(place: Place) -> Signal | None:
     """Returns the sum of products of two signals; of attention, a mean of the values.
@@ -52,9 +55,60 @@ def contracted(place: Place) -> Signal | None:
         shared = one.common * two.common if same else 0.0
         square = 1 / count + (1 - 1 / count) * shared
         return normal(square, one.alike * two.alike, call.index, place.reason)
+    return _sum_of_products(place, count)
+
+
+def _sum_of_products(place: Place, count: int) -> Signal:
+    """Returns the sum of so many products of independent values.
+
+    Two products are as alike as what they see: two features by the square of their mean, two
+    places by what places have in common too.
+    """
+    one, two = place.given
     square = count * one.second_moment * two.second_moment
-    square += count * (count - 1) * (one.mean * two.mean) ** 2
-    return normal(square, one.alike * two.alike, call.index, place.reason)
+    square += count * (count - 1) * math.prod(_alike_along(place, i) for i in (0, 1))
+    mean, alike = count * one.mean * two.mean, one.alike * two.alike
+    variance = square - mean**2
+    if not mean**2 > _NO_MEAN * square or not variance > 0:
+        return normal(square, alike, place.call.index, place.reason)
+    alike = max(0.0, alike * square - mean**2) / variance
+    made = normal(variance, alike, place.call.index, place.reason)
+    return made.with_values(mean + made.values)
+
+
+def _alike_along(place: Place, operand: int) -> float:
+    """Returns the mean product of two of the values of an operand that a product sums over."""
+    signal, source = place.given[operand], place.call.signals[operand]
+    shape = place.wiring.shapes_into(place.call)[operand]
+    if _sums_places(place, operand) and _are_places(place.wiring, source, shape):
+        return signal.second_moment * signal.alike
+    return signal.mean**2
+
+
+def _sums_places(place: Place, operand: int) -> bool:
+    """Returns whether a product sums over another axis of an operand than its last."""
+    name, _, equation = place.call.type.partition(" ")
+    if "->" in equation:
+        operands, made = equation.replace(" ", "").split("->")
+        return operands.split(",")[operand][-1] in made
+    return name == "matmul" and operand == 1
+
+
+def _are_places(wiring: Wiring, source: int, shape: tuple[int, ...]) -> bool:
+    """Returns whether the axes of a signal before its last are places, as they came out of a map.
+
+    The axes of a matrix that is a vector in another shape, or of one that is transposed, are not.
+    """
+    while source >= 0:
+        call = wiring.calls[source]
+        if call.shape[-1] != shape[-1] or call.type in ("transpose", "swapaxes", "Permute"):
+            return False
+        if call.is_map or call.kind in (Kind.EMBEDDING, Kind.RECURRENT):
+            return len(call.shape) > 2
+        if not call.signals:
+            return False
+        source = call.signals[0]
+    return len(shape) > 2
 
 
 def matrix_that_comes_in(wiring: Wiring, call: Call) -> int | None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_inits._layers.kinds import Kind
 from keras_inits._moments.place import Place
-from keras_inits._moments.signal import Array, Signal, normal
+from keras_inits._moments.signal import ENTRIES, Array, Signal, normal
 
 _TWINS = 3 * 10**6  # other random values than those of calls and inputs
 
@@ -55,7 +55,11 @@ def _with_twin(place: Place, made: Signal, constant: float) -> Signal:
 
 def biased(place: Place, signal: Signal) -> Signal:
     """Returns what a kernel made, with its bias added."""
-    return signal.with_values(signal.values + place.shift) if place.shift else signal
+    if place.shift is None:
+        return signal
+    order = np.random.default_rng([place.call.index, 8]).permutation(ENTRIES)
+    shift = np.resize(place.shift, ENTRIES)[order]
+    return signal.with_function(lambda z: z + shift)
 
 
 def _directions(place: Place, alike: float) -> Array:

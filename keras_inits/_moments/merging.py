@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits._moments.applying import applied
+from keras_inits._moments.applying import applied, examples_of
 from keras_inits._moments.contracting import contracted
 from keras_inits._moments.place import Place
 from keras_inits._moments.signal import ENTRIES, Signal
@@ -26,7 +26,8 @@ def merged(place: Place) -> Signal | None:
     merge = next((m for t, m in _MERGES.items() if isinstance(place.subject, t)), None)
     if merge is None:
         return applied(place.step, place.call.signals, place.given)
-    return Signal(merge([s.values for s in place.given]), None, place.reason)
+    made = [merge(values) for values in examples_of(place.given)]
+    return Signal(made[0], None, place.reason).with_values(*made)
 
 
 def product(place: Place) -> Signal | None:
@@ -46,6 +47,7 @@ def concatenated(place: Place) -> Signal | None:
     ends = np.cumsum(widths) / sum(widths) * ENTRIES
     order = np.random.default_rng([place.call.index, 2]).permutation(ENTRIES)
     part = np.searchsorted(ends, order, side="right").clip(0, len(given) - 1)
-    values = np.choose(part, [signal.values for signal in given])
+    made = [np.choose(part, list(values)) for values in examples_of(given)]
     variances = {signal.variance for signal in given}
-    return Signal(values, variances.pop() if len(variances) == 1 else None, place.reason)
+    variance = variances.pop() if len(variances) == 1 else None
+    return Signal(made[0], variance, place.reason, None, *made[1:])

@@ -13,7 +13,8 @@ def noisy(place: Place) -> Signal:
     (signal, *_), layer = place.given, place.subject
     if isinstance(layer, keras.layers.GaussianNoise):
         added = normal(layer.stddev**2, 0.0, place.call.index)
-        return signal.with_values(signal.values + added.values)
+        both = added.values, np.roll(added.values, 1, axis=1)
+        return signal.with_values(*map(np.add, signal.examples, both))
     if isinstance(layer, keras.layers.AlphaDropout):  # it keeps mean and variance
         return signal
     rate = float(getattr(layer, "rate", 0.0) or 0.0)
@@ -39,5 +40,6 @@ def padded(place: Place) -> Signal:
 def zeroed(signal: Signal, kept: float, key: int) -> Signal:
     """Returns a signal of which a share is kept, at random places, and the rest is 0."""
     mask = np.random.default_rng([key, 4]).random(signal.values.shape) < kept
-    made = signal.with_values(signal.values * mask)
+    # Another example has another mask.
+    made = signal.with_values(*map(np.multiply, signal.examples, (mask, np.roll(mask, 1, axis=1))))
     return made.with_second_moment(kept * signal.second_moment)

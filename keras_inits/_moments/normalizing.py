@@ -18,7 +18,8 @@ def normalized(place: Place) -> Signal:
     if signal.constant is not None and isinstance(subject, keras.layers.BatchNormalization):
         return _without_constants(place, signal)
     centred = isinstance(subject, CENTRING) or name in ("LayerNorm", "BatchNorm")
-    values = signal.values - signal.mean if centred else signal.values
+    mean = signal.mean if centred else 0.0
+    values = signal.values - mean
     square = float(np.mean(values**2))
     size = square + epsilon_of(subject)
     if isinstance(subject, keras.layers.UnitNormalization) or name == "Normalize":
@@ -26,7 +27,11 @@ def normalized(place: Place) -> Signal:
     if not size > 0:
         return signal
     factor = math.sqrt(place.power / size)
-    return signal.scaled(factor) if signal.variance else signal.with_values(values * factor)
+    return (
+        signal.scaled(factor)
+        if signal.variance
+        else signal.with_function(lambda z: (z - mean) * factor)
+    )
 
 
 def _without_constants(place: Place, signal: Signal) -> Signal:

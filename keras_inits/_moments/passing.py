@@ -1,6 +1,7 @@
 """Calls that pass a signal on: reshaped, scaled, or kept from gradients."""
 
 import math
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,6 +13,7 @@ from keras_inits._moments.place import Place
 from keras_inits._moments.signal import Signal, normal, ones
 
 ONE_HOT = "one_hot"
+_MOVING = frozenset({"roll", "flip"})
 
 
 def same(place: Place) -> Signal:
@@ -27,7 +29,22 @@ def reshaped(place: Place) -> Signal:
     taken = bool(given) and math.prod(place.call.shape) < math.prod(given[0])
     if taken and place.call.type == "top_k":
         return _largest(signal, place.call.shape[-1] / given[0][-1], place.call.index)
-    return signal.shuffled(place.call.index) if taken else signal
+    moved = bool(given) and place.call.type in _MOVING
+    if not (taken or moved):
+        return signal
+    if taken:
+        of_places = place.call.shape[-1] == given[0][-1]
+    else:
+        of_places = _moves_places(place.step.subject, len(given[0]))
+    key = place.call.index
+    return signal.at_other_places(key) if of_places else signal.shuffled(key)
+
+
+def _moves_places(operation: Any, rank: int) -> bool:
+    """Returns whether an operation moves entries along other axes than that of the features."""
+    axis = getattr(operation, "axis", None)
+    axes = axis if isinstance(axis, tuple | list) else (axis,)
+    return None not in axes and all(a % rank != rank - 1 for a in axes)
 
 
 def _largest(signal: Signal, share: float, key: int) -> Signal:
@@ -71,7 +88,7 @@ def preprocessed(place: Place) -> Signal:
     (signal, *_), layer = place.given, place.subject
     if isinstance(layer, keras.layers.Rescaling):
         scale, offset = (float(np.mean(value)) for value in (layer.scale, layer.offset))
-        return signal.with_values(signal.values * scale + offset)
+        return signal.with_function(lambda z: z * scale + offset)
     adapted = isinstance(layer, keras.layers.Normalization)
     if adapted and not are_at_start(layer.mean, layer.variance):
         return normal(1.0, signal.alike, place.call.index)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import keras
 
 from keras_inits._moments.reach import WHOLE, Reach, reach
-from keras_inits._moments.signal import Signal, unknown
+from keras_inits._moments.signal import Array, Signal, unknown
 from keras_inits._wiring.graph import Call
 from keras_inits._wiring.picture import Wiring
 from keras_inits._wiring.steps import Step
@@ -31,7 +31,7 @@ class Place:
             be far away.
         taps: how those of each channel of a depthwise kernel are drawn: of one length and sum, as
             `BalancedInit` draws them, and whether with positive sums.
-        shift: what the bias of a kernel starts with, on average.
+        shift: what the bias of a kernel starts with; None if that is 0.
         cut: what reaches an operation besides, from calls that no gradient comes through.
         inner: what `power` is, for the input kernels of cells that are stacked on the first.
     """
@@ -42,7 +42,7 @@ class Place:
     power: float = 1.0
     sized: bool = False
     taps: Taps = "independent"
-    shift: float = 0.0
+    shift: Array | None = None
     inner: tuple[float, ...] = ()
     cut: Mapping[int, Signal] = field(default_factory=dict)
 

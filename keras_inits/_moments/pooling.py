@@ -33,6 +33,8 @@ def pooled(place: Place) -> Signal | None:
         return _reduced(signal, what, subject, shapes)
     if not shapes:
         return None
+    if class_name(subject) == "Cumsum":
+        return _running_sums(signal, subject.axis, shapes[0])
     if class_name(subject) == "Matmul":
         weights = keras.ops.convert_to_numpy(place.step.arguments[0][0])
         sums, squares = np.sum(weights, -1, np.float64), np.sum(np.square(weights, dtype=float), -1)
@@ -86,7 +88,7 @@ def over_places(signal: Signal, count: int, function: Any, key: int) -> Signal:
         return signal
     rng = np.random.default_rng([key, 3])
     chosen = [rng.permutation(PLACES)[:count] for _ in range(PLACES)]
-    return signal.with_values(np.stack([function(signal.values[c], axis=0) for c in chosen]))
+    return signal.with_function(lambda z: np.stack([function(z[c], axis=0) for c in chosen]))
 
 
 def extreme_of_places(signal: Signal, count: int, function: Any, key: int) -> Signal:
@@ -101,8 +103,11 @@ def extreme_of_places(signal: Signal, count: int, function: Any, key: int) -> Si
     if count <= PLACES:
         return over_places(signal, count, function, key)
     sign = 1.0 if function is np.max else -1.0
-    largest = _largest_of_many(sign * signal.values, count, key)
-    return signal.with_values(np.broadcast_to(sign * largest, signal.values.shape))
+    made = [
+        np.broadcast_to(sign * _largest_of_many(sign * values, count, key + i), values.shape)
+        for i, values in enumerate(signal.examples)
+    ]
+    return signal.with_values(*made)
 
 
 def _largest_of_many(values: Array, count: int, key: int) -> Array:
@@ -138,9 +143,34 @@ def mean_of_places(signal: Signal, count: float, key: int) -> Signal:
     """Returns the mean of `count` places: E[x^2] (alike + (1 - alike) / count)."""
     if count < PLACES:
         return over_places(signal, round(count), np.mean, key)
-    common = np.broadcast_to(signal.values.mean(axis=0), signal.values.shape)
     wanted = signal.second_moment * (signal.alike + (1 - signal.alike) / count)
-    return signal.with_values(common).with_second_moment(wanted)
+    made = signal.with_function(lambda z: np.broadcast_to(z.mean(axis=0), z.shape))
+    return made.with_second_moment(wanted)
+
+
+def _running_sums(signal: Signal, axis: int | None, shape: tuple[int, ...]) -> Signal | None:
+    """Returns sums over the places up to each place, of all that there are.
+
+    Places are met in one order, so that the sums of two signals, of which one is divided by the
+    other, are over the same ones.
+    """
+    if axis is None or axis % len(shape) == len(shape) - 1:
+        return None
+    ends = np.ceil((np.arange(PLACES) + 0.5) / PLACES * shape[axis]).astype(int)
+    order = np.random.default_rng([PLACES, 12]).random(signal.values.shape).argsort(axis=0)
+
+    def summed(values: Array) -> Array:
+        sums, rows = np.cumsum(values, axis=0), []
+        for end in ends:
+            if end <= PLACES:
+                rows.append(sums[end - 1])
+                continue
+            share = signal.alike + (1 - signal.alike) / end
+            ours = signal.alike + (1 - signal.alike) / PLACES
+            rows.append(sums[-1] * (end / PLACES * math.sqrt(share / ours)))
+        return np.take_along_axis(np.stack(rows), order, axis=0)
+
+    return signal.with_function(summed)
 
 
 def _reduced(

@@ -11,6 +11,7 @@ the signal is over places. What pooling and attention leave of a signal depends 
 
 import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,12 +39,14 @@ class Signal:
             those of a standard normal variable, so that every rule still works.
         constant: of what a kernel made, the share of the second moment that is a constant of its
             channel, the same for all examples and places; else None.
+        other: the same entries of another example; None where that is not known.
     """
 
     values: Array
     variance: float | None = None
     reason: str = ""
     constant: float | None = None
+    other: Array | None = None
 
     @functools.cached_property
     def second_moment(self) -> float:
@@ -82,23 +85,51 @@ class Signal:
     def common(self) -> float:
         """The share of the second moment that two examples have in common, from 0 to 1.
 
-        Where no kernel made the signal it is what its mean makes up: less than the truth if what
-        went into the last activation had something in common.
+        Where nothing is known of another example it is what the mean makes up.
         """
         if self.constant is not None:
             return self.constant
-        return min(1.0, self.mean**2 / self.second_moment) if self.second_moment else 0.0
+        square = float(np.mean(self.values**2))
+        if not square > 0:
+            return 0.0
+        if self.other is None:
+            return min(1.0, self.mean**2 / square)
+        both = square + float(np.mean(self.other**2))
+        return min(1.0, max(0.0, 1 - float(np.mean((self.values - self.other) ** 2)) / both))
 
-    def with_values(self, values: Array) -> "Signal":
+    @functools.cached_property
+    def examples(self) -> tuple[Array, ...]:
+        """The entries of one example, and of another where the two are known to be alike.
+
+        Of what a kernel made the other is drawn: at each place it has the constant of the channel
+        in common with the first, and what is the same at all places of an example is its own.
+        """
+        if self.other is not None:
+            return self.values, self.other
+        if not self.constant:
+            return (self.values,)
+        mean, (noise, own) = np.mean(self.values, axis=0), _noise(self.values)
+        scale = math.sqrt(np.mean(self.values**2)) or 1.0
+        kept = self.constant * scale**2 / float(np.mean(mean**2) or 1.0)
+        left = max(0.0, self.alike * scale**2 - kept**2 * float(np.mean(mean**2)))
+        common = kept * mean + math.sqrt(left) * own
+        return self.values, common + math.sqrt(max(0.0, 1 - self.alike)) * scale * noise
+
+    def with_values(self, values: Array, other: Array | None = None) -> "Signal":
         """Returns another sample, which is as well known as this one."""
-        return Signal(np.asarray(values, np.float64), None, self.reason)
+        return Signal(np.asarray(values, np.float64), None, self.reason, None, other)
+
+    def with_function(self, function: Callable[[Array], Array]) -> "Signal":
+        """Returns what a function makes of the entries, of both examples if two are known."""
+        return self.with_values(*map(function, self.examples))
 
     def scaled(self, factor: float) -> "Signal":
         """Returns the signal times a number."""
         if factor == 1.0:
             return self
         variance = None if self.variance is None else self.variance * factor**2
-        return Signal(self.values * factor, variance, self.reason, self.constant)
+        other = None if self.other is None else self.other * factor
+        return Signal(self.values * factor, variance, self.reason, self.constant, other)
 
     def with_second_moment(self, second_moment: float) -> "Signal":
         """Returns the signal, scaled to a second moment; one of zeros as it is."""
@@ -108,7 +139,28 @@ class Signal:
     def shuffled(self, key: int) -> "Signal":
         """Returns other entries of the same law."""
         order = np.random.default_rng([key, 1]).permutation(ENTRIES)
-        return Signal(self.values[:, order], self.variance, self.reason, self.constant)
+        other = None if self.other is None else self.other[:, order]
+        return Signal(self.values[:, order], self.variance, self.reason, self.constant, other)
+
+    def at_other_places(self, key: int) -> "Signal":
+        """Returns the same entries at other places."""
+        by = 1 + key % (PLACES - 1)
+        other = None if self.other is None else np.roll(self.other, by, axis=0)
+        values = np.roll(self.values, by, axis=0)
+        return Signal(values, self.variance, self.reason, self.constant, other)
+
+
+@functools.cache
+def _normal_noise() -> tuple[Array, Array]:
+    rng = np.random.default_rng(11)
+    own = rng.permutation(normal_quantiles(PLACES * ENTRIES)).reshape(PLACES, ENTRIES)
+    return own, rng.permutation(normal_quantiles(ENTRIES))
+
+
+def _noise(values: Array) -> tuple[Array, Array]:
+    """Returns normal values of each place, and of all; the same for a signal of any scale."""
+    key, (own, common) = int(np.argmax(np.abs(values[0]))), _normal_noise()
+    return np.roll(own, key, axis=1), np.roll(common, 7 * key)
 
 
 def alike(values: Array) -> float:

@@ -80,3 +80,44 @@ def test_the_distance_of_codes_that_rises_at_first_is_no_sign_of_a_rate():
     model.compile(keras.optimizers.Adam(10.0), "mse")
     kinds = {f.kind for f in ki.diagnose(model, x, x, jacobian_samples=0).findings}
     assert kinds & {"learning rate too high", "regularization"}  # the distance explodes, too
+
+
+class Codes(Quantizer):
+    """The same for each place of an image."""
+
+    def call(self, z):
+        return ops.reshape(super().call(ops.reshape(z, (-1, z.shape[-1]))), ops.shape(z))
+
+
+def convolutional(seed):
+    """The autoencoder of Keras's example, narrower."""
+    keras.utils.set_random_seed(seed)
+
+    def pair(layer, *filters):
+        return [layer(f, 3, 2, padding="same", activation="relu") for f in filters]
+
+    inner = [*pair(layers.Conv2D, 32, 64), layers.Conv2D(16, 1), Codes()]
+    inner += [*pair(layers.Conv2DTranspose, 64, 32), layers.Conv2DTranspose(1, 3, padding="same")]
+    model = keras.Sequential([keras.Input((28, 28, 1)), *inner])
+    model.compile(keras.optimizers.Adam(1e-3), "mse")
+    return model
+
+
+def strokes(count):
+    """Digits as of MNIST, more or less: bright bars on a dark ground, from -0.5 to 0.5."""
+    rng = np.random.default_rng(0)
+    images = np.full((count, 28, 28, 1), -0.5, "float32")
+    for image in images:
+        for _ in range(3):
+            at, length, down = rng.integers(4, 12, 2), rng.integers(6, 14), rng.integers(2)
+            rows, columns = (length, 2) if down else (2, length)
+            image[at[0] : at[0] + rows, at[1] : at[1] + columns] = 0.5
+    return images
+
+
+@of_tensorflow("three diagnoses of some seconds each")
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_codes_that_are_few_at_first_are_no_sign_of_a_rate_or_of_sizes(seed):
+    images = strokes(256)
+    report = ki.diagnose(convolutional(seed), images, images, jacobian_samples=0)
+    assert [f.kind for f in report.findings] == []

@@ -204,3 +204,22 @@ def test_theory_and_measurement_agree_over_20_seeds(activation):
         assert np.all(np.abs(mean - expected) < 4 * error)
         # a prediction that is 5 % off is noticed
         assert np.any(np.abs(mean - 1.05 * expected) > 4 * error)
+
+
+def test_units_of_zeros_that_no_gradient_reaches_are_not_called_equal():
+    """As of the transformation in PointNet: what multiplies features that are 0 moves nothing."""
+    inputs = keras.Input((30, 8))
+    lean = np.where(np.arange(16) < 2, -50.0, 0.0)
+    start = keras.initializers.Constant(lean)
+    features = layers.Conv1D(16, 1, activation="relu", bias_initializer=start)(inputs)
+    code = layers.GlobalMaxPooling1D()(layers.Conv1D(64, 1, activation="relu")(features))
+    identity = keras.initializers.Constant(np.eye(16).ravel())
+    made = layers.Dense(256, kernel_initializer="zeros", bias_initializer=identity)(code)
+    turned = layers.Dot((2, 1))([features, layers.Reshape((16, 16))(made)])
+    h = layers.GlobalMaxPooling1D()(layers.Conv1D(64, 1, activation="relu")(turned))
+    model = keras.Model(inputs, layers.Dense(4)(h))
+    x = np.random.default_rng(0).normal(size=(32, 30, 8)).astype("float32")
+    y = np.arange(32) % 4
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    report = ki.diagnose(model, x, y, loss=loss)
+    assert "symmetric" not in {finding.kind for finding in report.findings}

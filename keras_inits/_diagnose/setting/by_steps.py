@@ -260,6 +260,9 @@ def _unsteady(tries: Tries) -> Finding | None:
         return None
     for divisor in (10, 100):
         other = tries.attempt(own.rate / divisor, steps=tries.longer)
-        if other.end <= rates.FALLS * longer.end:
+        # Thrown far up, to where all outputs have become the same, it is lost for good.
+        gone = peak > rates.PEAK * own.start and rates.collapsed(longer)
+        enough = rates.HALF if gone and not rates.collapsed(other) else rates.FALLS
+        if other.end <= enough * longer.end:
             return rates.high(longer, other, rate.scheduled, momentum_of(tries.optimizer))
     return None

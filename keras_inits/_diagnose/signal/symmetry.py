@@ -83,12 +83,14 @@ def _equal_units(call: Call) -> int:
     if size == 0:  # heads of zeros, such as those of a mixture, whose loss tells no unit apart
         return int(equal_columns(back[:, _answered(back)]).sum()) if _one_column(call) else 0
     scaled = back * (size / back_size) if back_size > 0 else back
-    equal = int(equal_columns(np.concatenate([output, scaled])).sum())
+    # Without a gradient units take no step: what they lack is something else.
+    moved = np.any(back, axis=0) if back_size > 0 else np.ones(back.shape[1], bool)
+    equal = int(equal_columns(np.concatenate([output, scaled])[:, moved]).sum())
     if not equal:
         return 0
     units = call.output.units
     weights = [
-        np.asarray(w.numpy(), np.float64).reshape(-1, units)
+        np.asarray(w.numpy(), np.float64).reshape(-1, units)[:, moved]
         for w in call.layer.weights
         if w.shape and w.shape[-1] == units
     ]

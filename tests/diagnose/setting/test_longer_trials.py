@@ -343,3 +343,27 @@ def test_a_trial_of_many_steps_traces_a_step_once_under_a_watcher_too():
         copy, before = Copy(model, objective(model, None)), counted.calls
         copy.trial(X, CLASSES, model.optimizer, 0.1, steps=20)
     assert 0 < counted.calls - before < 20
+
+
+@pytest.mark.parametrize("spread", [2e-5, 0.5])
+def test_a_rate_that_ends_in_one_answer_to_all_is_found_where_a_hundredth_teaches(spread):
+    """With the numbers of two graph convolutions of 32 units behind a dropout at Adam's 1."""
+    ends = {(1.0, 20): 1.165, (1.0, 200): 1.113, (0.1, 20): 1.099, (0.1, 200): 0.638}
+    ends |= {(0.01, 20): 0.941, (0.01, 200): 0.431}
+
+    def attempt(rate, steps=20, seed=0):
+        peak, own = (890.7, spread) if rate == 1 else (4.083, 9.48)
+        return Trial(rate, (1.44, peak), 1.441, ends[round(rate, 6), steps], (), (), own)
+
+    tries = types.SimpleNamespace(
+        own=attempt(1.0),
+        own_longer=attempt(1.0, 200),
+        attempt=attempt,
+        steps=20,
+        longer=200,
+        best=1.09,
+        untaught=0.0,
+        rate=Rate(1.0),
+        optimizer=keras.optimizers.Adam(1.0),
+    )
+    assert (by_steps._unsteady(tries) is not None) == (spread < 1e-3)

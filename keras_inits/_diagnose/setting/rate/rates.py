@@ -63,6 +63,17 @@ def only_added_rises(trial: Trial) -> bool:
     return trial.added[1] > 0 and bool(end <= RISES * start)
 
 
+def _comes_back(own: Trial, attempt: Callable[..., Trial]) -> bool:
+    """Returns whether outputs that were the same for all samples differ again, and teach.
+
+    Before codes tell samples apart all meet the same few, and a net learns the mean of its targets.
+    """
+    longer = attempt(own.rate, steps=RETRIED * len(own.losses))
+    start, end = longer.start - longer.added[0], longer.end - longer.added[1]
+    calm = longer.end <= RISES * longer.start or only_added_rises(longer)
+    return not collapsed(longer) and longer.spread > 1 and calm and bool(end <= HALF * start)
+
+
 def span(own: Trial, attempt: Callable[[float], Trial]) -> tuple[float, float]:
     """Returns the least and the largest rate that make half of the best fall, or more, in decades.
 
@@ -96,11 +107,14 @@ def too_high(
         momentum: of the optimizer.
     """
     peak = max(own.losses, default=0.0)
-    overshot = not own.end <= RISES * own.start or not peak <= PEAK * own.start
+    thrown_far = not peak <= PEAK * own.start
+    overshot = not own.end <= RISES * own.start or thrown_far
     flat = not overshot and own.spread < COLLAPSING and peak > RISES * own.start
     if not overshot and not flat and not collapsed(own) and fall(own) > FELL:
         return None
     if overshot and not collapsed(own) and only_added_rises(own):
+        return None
+    if collapsed(own) and not thrown_far and _comes_back(own, attempt):
         return None
     needed = FELL if overshot or collapsed(own) else FALLS
     for divisor in (10, 100, 1000, 10_000, 100_000) if needed < FALLS else (10, 100):

@@ -6,7 +6,7 @@ of this thread alone; whatever the pass assigns (statistics, seeds) goes to the 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -19,6 +19,7 @@ from keras_inits._diagnose.setting.rate.schedules import STEPS, inner
 from keras_inits._keras_internals import variables_replaced
 
 BATCH = 32  # the default of `fit`
+_ROUNDING = 1e-5  # of a loss: the rest of a difference in float32
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +53,14 @@ class Trial:
     def of_data(self) -> float:
         """The loss after the steps without what layers add and penalties on weights."""
         return self.end - self.added[1] - self.penalties[1]
+
+    @property
+    def without_added(self) -> "Trial":
+        """The trial without what layers add to the loss, where that is not all of it."""
+        start = self.start - self.added[0]
+        if not start > _ROUNDING * abs(self.start):
+            return self
+        return replace(self, start=start, end=self.end - self.added[1], added=(0.0, 0.0))
 
 
 class Copy:

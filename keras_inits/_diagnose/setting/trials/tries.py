@@ -202,20 +202,26 @@ class Tries:
         """Returns the trials by which findings of the signal are weighed.
 
         Kernels are weighed without the weights of samples: what balanced classes want of a bias
-        that was set to the frequencies is not the kernels' doing.
+        that was set to the frequencies is not the kernels' doing. Nor is it what layers add to the
+        loss: codes that were drawn anew are nearer to, or farther from, what they stand for.
         """
         case = self.case
 
         def remembering(lengths: Mapping[str, float]) -> Trial | None:
             start = starts.remembering(case.copy, lengths)
-            return None if start is None else self.from_start(start, None, steps)
+            return None if start is None else self.from_start(start, None, steps).without_added
+
+        def rectified() -> Trial | None:
+            made = self._of(starts.rectified(case.model, sigmoids), steps, None)
+            return None if made is None else made.without_added
 
         sigmoids = starts.hidden_sigmoids(case.bends)
         known = case.sample_weight is None and steps == len(self.own.losses)
+        own = self.own if known else self.attempt(self.rate.value, sample_weight=None, steps=steps)
         return weighing.Trials(
-            self.own if known else self.attempt(self.rate.value, sample_weight=None, steps=steps),
-            functools.cache(lambda: self.redrawn(steps, None)),
-            lambda: self._of(starts.rectified(case.model, sigmoids), steps, None),
+            own.without_added,
+            functools.cache(lambda: self.redrawn(steps, None).without_added),
+            rectified,
             remembering,
             self.best,
             tuple(bend.place for bend in sigmoids),

@@ -34,6 +34,9 @@ LEARNED_OF_GUESS, LEARNED_TIMES = 0.1, 5
 LONGER_TRIAL = 10
 FADING: tuple[SignalKind, ...] = ("vanishing", "rank-collapsed")
 NEARLY_ALL = 0.9  # of the units
+# A loss that has fallen by so much, and is still above that of a guess, says how fast the mean of
+# the targets is learned, which a signal that fades a little does not hinder.
+ON_THE_WAY = 0.5
 
 
 class Dismissed(NamedTuple):
@@ -162,7 +165,9 @@ def _weighed(
     if doubtful:
         other = trials.redrawn()
         if preferred := trials.prefer(other):
-            kept |= {id(f): f for f in doubtful}
+            undecided = trials.constant(other) and fall(own) > ON_THE_WAY
+            some = [f for f in doubtful if f.kind in FADING and not _far_gone(f)]
+            kept |= {id(f): f for f in doubtful if not (undecided and f in some)}
         if any(finding.kind == "vanishing" for finding in doubtful):
             changed = trials.rectified()
             better = changed is not None and (not preferred or clearly_lower(changed, other))
