@@ -717,3 +717,20 @@ def test_a_loss_that_a_layer_adds_may_leave_out_the_output(cut):
     model.compile("adam")
     found = [f.kind for f in ki.diagnose(model, [x, y]).findings]
     assert ("no gradient" in found) is cut
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_matrix_that_starts_as_the_identity_loses_no_samples(alone):
+    """As that of PointNet (Qi et al. 2017), which multiplies what it is computed from."""
+    cloud = keras.Input((32, 3))
+    x = layers.GlobalMaxPooling1D()(layers.Conv1D(64, 1, activation="relu")(cloud))
+    identity = keras.initializers.Constant(np.eye(3).ravel())
+    matrix = layers.Dense(9, kernel_initializer="zeros", bias_initializer=identity, name="turn")(x)
+    if not alone:
+        matrix = layers.Dot(axes=(2, 1))([cloud, layers.Reshape((3, 3))(matrix)])
+        matrix = layers.Flatten()(matrix)
+    model = keras.Model(cloud, layers.Dense(5)(layers.Dense(32, "relu")(matrix)))
+    rng = np.random.default_rng(3)
+    points = rng.normal(size=(32, 32, 3)) * rng.uniform(0.2, 2.0, (32, 1, 3))
+    found = ki.diagnose(model, points.astype("float32")).findings_of("turn")
+    assert ("rank-collapsed" in {f.kind for f in found}) == alone

@@ -26,6 +26,7 @@ _NAMES = {
     "add_any": "AddV2",
     "sub": "Sub",
     "mul": "Mul",
+    "dot_general": "MatMul",
     "div": "RealDiv",
     "max": "Maximum",
     "min": "Minimum",

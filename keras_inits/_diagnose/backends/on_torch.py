@@ -19,6 +19,8 @@ _NAMES = {
     **dict.fromkeys(("add", "add_", "__add__", "__radd__", "__iadd__"), "AddV2"),
     **dict.fromkeys(("sub", "subtract", "__sub__", "__rsub__", "rsub"), "Sub"),
     **dict.fromkeys(("mul", "multiply", "__mul__", "__rmul__"), "Mul"),
+    **dict.fromkeys(("matmul", "bmm", "mm", "__matmul__", "tensordot"), "MatMul"),
+    "einsum": "Einsum",
     **dict.fromkeys(("div", "divide", "true_divide", "__truediv__"), "RealDiv"),
     **dict.fromkeys(_TURNED, "RealDiv"),
     **dict.fromkeys(("floor_divide", "__floordiv__"), "FloorDiv"),

@@ -45,6 +45,8 @@ _FLAT = frozenset({"Round", "Rint", "Sign", "Floor", "Ceil", "FloorDiv", "StopGr
 _OF_SHAPES = frozenset({"Shape", "ShapeN", "Size", "Rank"})
 # One of their inputs may be silent, and the others still go through.
 _JOINS = frozenset({"AddV2", "Add", "AddN", "Sub", "Maximum", "Minimum"})
+# One of their inputs may be a gate of the other.
+_PRODUCTS = frozenset({"Mul", "MatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum"})
 # Operations of one bound; one of each bounds on both sides.
 _OPPOSITE = {"Maximum": "Minimum", "Minimum": "Maximum"}
 
@@ -55,8 +57,8 @@ class Origins:
     """From which calls of layers each tensor was computed, and which of them it needs.
 
     A sum needs what all of its parts need; anything else needs what any of its inputs does. A gate
-    that is computed from what it multiplies is not needed: silent, it is a constant. Sets of needed
-    calls are numbers, one bit for each call.
+    that is computed from what it multiplies, or a matrix, is not needed: silent, it is a constant.
+    Sets of needed calls are numbers, one bit for each call.
 
     Attributes:
         cuts: how many operations so far handed on values whose size does not follow from that of
@@ -116,7 +118,7 @@ class Origins:
             number = (max if name in _JOINS else min)(number, other)
             if more is not origins:
                 origins = origins | more
-            gates = name == "Mul" and needs & needed in (needs, needed)
+            gates = name in _PRODUCTS and needs & needed in (needs, needed)
             needs = needs & needed if gates or name in _JOINS else needs | needed
         if _cuts(name, inputs, outputs):
             self.cuts += 1
