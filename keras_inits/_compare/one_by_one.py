@@ -79,7 +79,7 @@ def _fit(
     if tensorflow and model.steps_per_execution == 1 and not model.run_eagerly:
         model.steps_per_execution = steps
     model.fit(
-        _dataset(plan, seed, finished) if tensorflow else _batches(plan, seed, finished),
+        _dataset(plan, model, seed, finished) if tensorflow else _batches(plan, seed, finished),
         steps_per_epoch=steps,
         initial_epoch=finished,
         epochs=plan.epochs,
@@ -134,13 +134,15 @@ def _batches(plan: Plan, seed: int, finished: int) -> Iterator[tuple[Any, Any]]:
             yield take((plan.data.x, plan.data.y), rows)
 
 
-def _dataset(plan: Plan, seed: int, finished: int) -> Any:
+def _dataset(plan: Plan, model: keras.Model, seed: int, finished: int) -> Any:
     """Returns the same batches as a `tf.data.Dataset`, which asks Python for blocks alone."""
     import tensorflow as tf  # not needed by the plugin, and slow to load
 
     tensors = keras.tree.map_structure(tf.constant, _tuples((plan.data.x, plan.data.y)))
+    size = batch_made_for(model)  # which Keras 3.12 wants to be known of stateful layers
 
     def batch(rows: Any) -> Any:
+        rows = tf.ensure_shape(rows, (size,))
         return keras.tree.map_structure(lambda tensor: tf.gather(tensor, rows), tensors)
 
     blocks = tf.data.Dataset.from_generator(
