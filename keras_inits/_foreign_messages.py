@@ -34,8 +34,9 @@ def sentence(error: Exception) -> str:
     text = re.sub(r"\x1b\[\d*m", "", str(error)).partition("Arguments received by")[0]
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     lines = [line for line in lines if not line.startswith("Exception encountered when")]
-    if keras.backend.backend() == "jax":  # which explains at length below
-        lines = lines[:1]
-    if keras.backend.backend() == "torch":  # which goes on with advice
-        lines = [line.partition(". ")[0] for line in lines]
-    return lines[-1] if lines else str(error)
+    if not lines:
+        return str(error)
+    if lines[0] == "in user code:":  # of what TensorFlow converts, with a traceback before the end
+        return lines[-1]
+    # What follows explains at length; torch goes on with advice in the same line.
+    return lines[0].partition(". ")[0] if keras.backend.backend() == "torch" else lines[0]
