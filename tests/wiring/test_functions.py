@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers, ops
+from versions import of_tensorflow
 
 from keras_inits import initialize, wiring
 from keras_inits._wiring.functions import Function, answer
+
+pytestmark = of_tensorflow("its functions")
 
 X = np.random.default_rng(0).normal(size=(2, 4, 6)).astype("float32")
 W = np.random.default_rng(1).normal(size=(6, 6)).astype("float32")
