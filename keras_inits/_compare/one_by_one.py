@@ -194,8 +194,8 @@ class _Recorder(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Evaluates, and keeps what the epoch measured."""
         measured = {"loss": (logs or {})["loss"]}
+        rows = batch_made_for(self.model) or max(EVALUATION_ROWS, self._plan.batch_size)
         for name, (x, y) in self._plan.data.evaluation.items():
-            rows = batch_made_for(self.model) or max(EVALUATION_ROWS, self._plan.batch_size)
             found = self.model.evaluate(x, y, batch_size=rows, verbose=0, return_dict=True)
             measured |= {f"{name}_{metric}": value for metric, value in found.items()}
         for metric, value in measured.items():

@@ -133,9 +133,9 @@ class _Walk:
 
     def _passing(self, call: Call) -> str:
         """Returns what is said of all that a call sees."""
-        known = [self.passing.get(source, "") for source in call.signals]
         if call.kind is Kind.EMBEDDING and not call.backwards:
             return _SMALL_ROWS if self.small_tables.intersection(call.weights) else ""
+        known = [self.passing.get(source, "") for source in call.signals]
         if known and all(known):
             return known[0]
         small = not {_SMALL_ROWS, _SOME_SMALL_ROWS}.isdisjoint(known)

@@ -41,6 +41,14 @@ def unlisted_variables(layer: keras.Layer) -> list[keras.Variable]:
     return [v for key, v in found.items() if key not in listed]
 
 
+def moved_by_calls(model: keras.Model) -> list[keras.Variable]:
+    """Returns the variables that a call of a model may move.
+
+    Moving statistics, and the states of random generators and of recurrent layers.
+    """
+    return [*model.non_trainable_variables, *unlisted_variables(model)]
+
+
 def has_no_call(model: Any) -> bool:
     """Returns whether a model of a class of its own is made of others, without a `call`."""
     return isinstance(model, keras.Model) and type(model).call is keras.Model.call

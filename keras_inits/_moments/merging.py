@@ -27,7 +27,7 @@ def merged(place: Place) -> Signal | None:
     if merge is None:
         return applied(place.step, place.call.signals, place.given)
     made = [merge(values) for values in examples_of(place.given)]
-    return Signal(made[0], None, place.reason).with_values(*made)
+    return Signal(made[0], None, place.reason, None, *made[1:])
 
 
 def product(place: Place) -> Signal | None:

@@ -14,7 +14,7 @@ from keras_inits._keras_internals import (
     calls_through,
     functions_traced_anew,
     holding,
-    unlisted_variables,
+    moved_by_calls,
 )
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import Default, LeftAlone, OwnedWeight, geometry, owned_weights, role
@@ -70,9 +70,7 @@ class Pass:
 
     def run(self, model: Any, inputs: Any) -> None:
         """Runs the model once and corrects its kernels; everything else keeps its values."""
-        # Moving statistics, and the states of random generators and of recurrent layers.
-        moved = [*model.non_trainable_variables, *unlisted_variables(model)]
-        kept = [(v, values_of(v)) for v in moved]
+        kept = [(v, values_of(v)) for v in moved_by_calls(model)]
         try:
             with (
                 functions_traced_anew(),

@@ -13,7 +13,7 @@ from keras_inits._keras_internals import (
     calls_through,
     functions_traced_anew,
     holding,
-    unlisted_variables,
+    moved_by_calls,
 )
 from keras_inits._kernel_geometry import KernelGeometry
 from keras_inits._layers import owned_weights, role
@@ -97,8 +97,7 @@ def _outputs(model: keras.Model, x: Any) -> Outputs:
 
     What a call moves, such as moving averages, is put back.
     """
-    moved = [*model.non_trainable_variables, *unlisted_variables(model)]
-    kept = [(v, np.array(ops.convert_to_numpy(v))) for v in moved]
+    kept = [(v, np.array(ops.convert_to_numpy(v))) for v in moved_by_calls(model)]
     recorder = _Recorder(_recorded(model))
     try:
         with (

@@ -36,6 +36,21 @@ def _seed():
     keras.utils.set_random_seed(0)
 
 
+def _tries(rate, attempt, best):
+    """A training whose trials, of 20 steps and of 200, are recorded numbers."""
+    return types.SimpleNamespace(
+        own=attempt(rate),
+        own_longer=attempt(rate, 200),
+        attempt=attempt,
+        steps=20,
+        longer=200,
+        best=best,
+        untaught=0.0,
+        rate=Rate(rate),
+        optimizer=keras.optimizers.Adam(rate),
+    )
+
+
 def _kinds(model, x, y, loss, optimizer):
     model.compile(optimizer, loss)
     return [finding.kind for finding in examine(model, x, y).findings]
@@ -209,17 +224,7 @@ def test_a_rate_that_throws_the_loss_up_is_too_high_where_nothing_is_learned_lat
         peak = 8.0 if rate == 0.03 else 0.75
         return Trial(rate, (0.7, peak), 0.7, ends[round(rate, 6), steps], (), (), 1.0)
 
-    tries = types.SimpleNamespace(
-        own=attempt(0.03),
-        own_longer=attempt(0.03, 200),
-        attempt=attempt,
-        steps=20,
-        longer=200,
-        best=0.69,
-        untaught=0.0,
-        rate=Rate(0.03),
-        optimizer=keras.optimizers.Adam(0.03),
-    )
+    tries = _tries(0.03, attempt, best=0.69)
     assert bool(by_steps._unsteady(tries)) == wrong
 
 
@@ -355,15 +360,5 @@ def test_a_rate_that_ends_in_one_answer_to_all_is_found_where_a_hundredth_teache
         peak, own = (890.7, spread) if rate == 1 else (4.083, 9.48)
         return Trial(rate, (1.44, peak), 1.441, ends[round(rate, 6), steps], (), (), own)
 
-    tries = types.SimpleNamespace(
-        own=attempt(1.0),
-        own_longer=attempt(1.0, 200),
-        attempt=attempt,
-        steps=20,
-        longer=200,
-        best=1.09,
-        untaught=0.0,
-        rate=Rate(1.0),
-        optimizer=keras.optimizers.Adam(1.0),
-    )
+    tries = _tries(1.0, attempt, best=1.09)
     assert (by_steps._unsteady(tries) is not None) == (spread < 1e-3)

@@ -59,7 +59,7 @@ def only_added_rises(trial: Trial) -> bool:
     The distance of a code from what it stands for, and the divergence of a latent from its prior,
     begin near 0 because nothing is encoded yet, and rise in trainings that go well.
     """
-    start, end = trial.start - trial.added[0], trial.end - trial.added[1]
+    start, end = trial.not_added
     return trial.added[1] > 0 and bool(end <= RISES * start)
 
 
@@ -69,7 +69,7 @@ def _comes_back(own: Trial, attempt: Callable[..., Trial]) -> bool:
     Before codes tell samples apart all meet the same few, and a net learns the mean of its targets.
     """
     longer = attempt(own.rate, steps=RETRIED * len(own.losses))
-    start, end = longer.start - longer.added[0], longer.end - longer.added[1]
+    start, end = longer.not_added
     calm = longer.end <= RISES * longer.start or only_added_rises(longer)
     return not collapsed(longer) and longer.spread > 1 and calm and bool(end <= HALF * start)
 

@@ -55,12 +55,17 @@ class Trial:
         return self.end - self.added[1] - self.penalties[1]
 
     @property
+    def not_added(self) -> tuple[float, float]:
+        """The loss before and after the steps without what layers add to it."""
+        return self.start - self.added[0], self.end - self.added[1]
+
+    @property
     def without_added(self) -> "Trial":
         """The trial without what layers add to the loss, where that is not all of it."""
-        start = self.start - self.added[0]
+        start, end = self.not_added
         if not start > _ROUNDING * abs(self.start):
             return self
-        return replace(self, start=start, end=self.end - self.added[1], added=(0.0, 0.0))
+        return replace(self, start=start, end=end, added=(0.0, 0.0))
 
 
 class Copy:
