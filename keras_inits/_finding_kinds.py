@@ -41,6 +41,7 @@ SettingKind = Literal[
     "dropout",
     "loss at the start",
     "not finite",
+    "weight precision",
     "learning rate too high",
     "learning rate too low",
     "class imbalance",

@@ -243,8 +243,9 @@ def test_what_saturates_is_reported_only_while_the_loss_is_not_gone(solved):
     x = (rng.normal(size=(128, 8)) + 6 * labels - 3).astype("float32")
     y = labels if solved else rng.permutation(labels)
     keras.utils.set_random_seed(0)
-    dense = keras.layers.Dense
-    model = keras.Sequential([keras.Input((8,)), dense(16, "tanh"), dense(1, "sigmoid")])
+    small = keras.initializers.RandomNormal(stddev=0.05)  # not saturated from the start
+    hidden = keras.layers.Dense(16, "tanh", kernel_initializer=small)
+    model = keras.Sequential([keras.Input((8,)), hidden, keras.layers.Dense(1, "sigmoid")])
     model.compile(keras.optimizers.SGD(0.3), "binary_crossentropy")
 
     def saturate(model):

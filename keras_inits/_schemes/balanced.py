@@ -84,7 +84,7 @@ class BalancedInit(GainScheme):
             return geometry.from_matrices(gain * sign)
         rest = normal - mean
         # Equal values, which float32 can hold, leave nothing.
-        size = ops.maximum(ops.sqrt(ops.sum(ops.square(rest), axis=1, keepdims=True)), 1e-20)
+        size = ops.clip(ops.sqrt(ops.sum(ops.square(rest), axis=1, keepdims=True)), 1e-20, math.inf)
         values = sign * (gain / rows) + rest * (gain * math.sqrt(1 - 1 / rows) / size)
         return geometry.from_matrices(values)
 

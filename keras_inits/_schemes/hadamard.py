@@ -107,7 +107,7 @@ def transform(x: Any, signs: Any = None) -> Any:
                 matrix, signs = matrix * xp.reshape(signs, (before, 1, factor)), None
             elif signs is not None:
                 x, signs = x * xp.reshape(signs, (before, factor, 1)), None
-            x = xp.matmul(matrix, x)
+            x = matrix @ x
         after *= factor
     return xp.reshape(x, shape)
 
@@ -117,7 +117,7 @@ def _transform_of_prime(x: Any) -> Any:
     xp, length = _xp(x), x.shape[1]
     x = xp.concatenate([x[:, :1], transform(x[:, 1:])], axis=1)
     u = _array(xp, _reflected(length), x.dtype)
-    return x - xp.expand_dims(u, 1) * xp.matmul(xp.expand_dims(u, 0), x)
+    return x - xp.expand_dims(u, 1) * (xp.expand_dims(u, 0) @ x)
 
 
 def _chosen_columns(chosen: Any, length: int, dtype: str) -> Any:

@@ -51,8 +51,9 @@ def haar_orthogonal(shape: tuple[int, int, int], gain: float, dtype: str, seed: 
         return ops.zeros(shape, dtype)
     normal = ops.tril(keras.random.normal(shape, dtype=dtype, seed=seed))
     # u = x + sign(x_1) |x| e_1 reflects x to -sign(x_1) |x| e_1. The two small numbers stand in for
-    # the zeros that a normal draw in float32 can hold: no sign is 0, and no u.
-    norm = ops.maximum(ops.sqrt(ops.sum(ops.square(normal), axis=1)), 1e-6)
+    # the zeros that a normal draw in float32 can hold: no sign is 0, and no u. (Here and below: on
+    # torch, `ops.maximum` and `ops.matmul` of Keras 3.15 return float32 of float64.)
+    norm = ops.clip(ops.sqrt(ops.sum(ops.square(normal), axis=1)), 1e-6, math.inf)
     sign = ops.sign(ops.diagonal(normal, axis1=1, axis2=2) + 1e-30)
     eye = ops.eye(rows, columns, dtype=dtype)
     u = normal + ops.expand_dims(sign * norm, 1) * eye
@@ -105,14 +106,14 @@ def _reflect(u: Any, eye: Any, q: Any = None) -> Any:
     """
     count, _, panel = u.shape
     transposed = ops.swapaxes(u, 1, 2)
-    t_inverse = ops.multiply(ops.matmul(transposed, u), _strict_upper_and_half_diagonal(panel))
+    t_inverse = ops.multiply(transposed @ u, _strict_upper_and_half_diagonal(panel))
     before, mapped = eye, transposed[:, :, :panel]
     if q is not None:
-        mapped = ops.concatenate([mapped, ops.matmul(transposed[:, :, panel:], q)], axis=2)
+        mapped = ops.concatenate([mapped, transposed[:, :, panel:] @ q], axis=2)
         above = ops.zeros((count, panel, q.shape[2]), u.dtype)
         before = ops.broadcast_to(before, u.shape)
         before = ops.concatenate([before, ops.concatenate([above, q], axis=1)], axis=2)
-    return before - ops.matmul(u, ops.solve_triangular(t_inverse, mapped))
+    return before - u @ ops.solve_triangular(t_inverse, mapped)
 
 
 @functools.lru_cache(maxsize=8)  # a tenth of the time of a small matrix

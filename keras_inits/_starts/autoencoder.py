@@ -52,7 +52,8 @@ class DenoisingAutoencoder(keras.Model):
     $r = W^T f(W \tilde x + b) + c$, before the decoder's activation.
 
     Args:
-        layer: the Dense layer or convolution; its variables are trained in place.
+        layer: the Dense layer or convolution; its variables are trained in place, those of half
+            precision by way of copies in single precision (`settle`).
         activation: $f$; None for none.
         decoder: what the output is compared by.
         channels: size and place of $c$: the shape of the layer's input without the batch.
@@ -71,12 +72,10 @@ class DenoisingAutoencoder(keras.Model):
         level: float,
         seed: int,
     ) -> None:
-        # Of sums over all inputs a float16 is too narrow.
-        super().__init__(dtype=keras.backend.result_type(layer.kernel.dtype, "float32"))
-        self.kernel = layer.kernel
-        if layer.bias is not None:
-            self.encoder_bias = layer.bias
-        self._has_bias = layer.bias is not None
+        # Of sums over all inputs a float16 is too narrow, and 1 - 0.999 is 0 in bfloat16.
+        super().__init__(dtype="float64" if layer.kernel.dtype == "float64" else "float32")
+        self.kernel = self._wide(layer.kernel)
+        self.bias = None if layer.bias is None else self._wide(layer.bias)
         self._is_convolution = hasattr(layer, "strides")
         self._how = (
             {"strides": layer.strides, "padding": layer.padding, "data_format": layer.data_format}
@@ -94,6 +93,21 @@ class DenoisingAutoencoder(keras.Model):
         )
         self.built = True
 
+    def _wide(self, variable: Any) -> Any:
+        """Returns a variable, or a copy in the type of the model where its own is narrower."""
+        if variable.dtype == self.variable_dtype:
+            return variable
+        wide = keras.Variable(variable.value, dtype=self.variable_dtype, name=variable.name)
+        wide.constraint = variable.constraint
+        return wide
+
+    def settle(self, layer: Any) -> None:
+        """Gives the layer what was trained, and goes on with what its type holds of it."""
+        for own, wide in zip(_variables(layer), _variables(self), strict=True):
+            if own is not wide:
+                own.assign(wide)
+                wide.assign(own)
+
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Returns the reconstruction before the decoder's activation."""
         seen = self._noisy(inputs) if training else inputs
@@ -110,8 +124,8 @@ class DenoisingAutoencoder(keras.Model):
             summed = ops.matmul(inputs, kernel)
         else:
             summed = ops.conv(inputs, kernel, **self._how)
-        if self._has_bias:
-            summed = summed + self._placed(self.encoder_bias, len(inputs.shape))
+        if self.bias is not None:
+            summed = summed + self._placed(self.bias, len(inputs.shape))
         return summed if self._activation is None else self._activation(summed)
 
     def _placed(self, bias: Any, rank: int) -> Any:
@@ -146,6 +160,10 @@ class DenoisingAutoencoder(keras.Model):
                 decoded = ops.sigmoid(decoded)
             total += float(ops.convert_to_numpy(ops.sum(ops.square(decoded - batch))))
         return total / inputs.size
+
+
+def _variables(layer: Any) -> list[Any]:
+    return [v for v in (layer.kernel, layer.bias) if v is not None]
 
 
 class Batches(keras.utils.PyDataset):

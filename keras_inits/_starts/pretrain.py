@@ -171,6 +171,7 @@ def _trained(
         verbose=0,
         callbacks=[after_epoch],
     )
+    encoder.settle(plan.layer)
     row = PretrainRow(
         plan.path,
         decoder.activation,

@@ -30,11 +30,11 @@ from keras_inits._diagnose.setting.order import (
     is_too_high,
     ordered,
 )
-from keras_inits._diagnose.setting.rate import rates, small_steps
+from keras_inits._diagnose.setting.rate import precision, rates, small_steps
 from keras_inits._diagnose.setting.rate.schedules import inner, momentum_of
 from keras_inits._diagnose.setting.target import imbalance, marked, pace, sample_weights
 from keras_inits._diagnose.setting.trials import weighing
-from keras_inits._diagnose.setting.trials.steps import Trial
+from keras_inits._diagnose.setting.trials.steps import HALF_PRECISION, Trial
 from keras_inits._diagnose.setting.trials.tries import (
     BUDGET,
     FEW,
@@ -47,7 +47,7 @@ from keras_inits._finding_kinds import SettingKind
 from keras_inits._reporting import Finding
 
 _RATES: frozenset[SettingKind] = frozenset(
-    {"not finite", "learning rate too high", "learning rate too low"}
+    {"not finite", "weight precision", "learning rate too high", "learning rate too low"}
 )
 # What explains a rate, or a loss at the start, which are then not named on top.
 _EXPLAINING: frozenset[SettingKind] = frozenset(
@@ -199,9 +199,13 @@ def _of_rate(tries: Tries) -> list[Finding]:
 
 
 def _of_half_precision(tries: Tries) -> Finding | None:
-    if not any(v.dtype == "float16" for v in tries.case.copy.trained):
+    half = {v.dtype for v in tries.case.copy.trained}.intersection(HALF_PRECISION)
+    if not half:
         return None
-    return small_steps.rounded(tries.own, tries.optimizer, tries.attempt)
+    found = None
+    if "float16" in half:
+        found = small_steps.rounded(tries.own, tries.optimizer, tries.attempt)
+    return found or precision.check(tries.own_longer, tries.longer_with(wide=True), min(half))
 
 
 def _too_high(tries: Tries) -> Finding | None:
@@ -263,6 +267,6 @@ def _unsteady(tries: Tries) -> Finding | None:
         # Thrown far up, to where all outputs have become the same, it is lost for good.
         gone = peak > rates.PEAK * own.start and rates.collapsed(longer)
         enough = rates.HALF if gone and not rates.collapsed(other) else rates.FALLS
-        if other.end <= enough * longer.end:
+        if other.end <= enough * longer.end and other.end < np.inf:
             return rates.high(longer, other, rate.scheduled, momentum_of(tries.optimizer))
     return None

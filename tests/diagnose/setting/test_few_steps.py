@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+from keras_inits._diagnose.setting.case import Case
 from keras_inits._diagnose.setting.run import examine
 from keras_inits._diagnose.setting.trials import tries
 
@@ -43,6 +44,16 @@ def test_a_rate_that_throws_the_loss_up_is_found(monkeypatch, name, limit, norma
         assert finding.kind == "learning rate too high"
         remedy = type(bad)(finding.numbers["better"])
         assert _of(remedy, normalized=normalized).findings == ()
+
+
+def test_a_few_steps_take_what_a_trial_takes(monkeypatch):
+    monkeypatch.setattr(tries, "LAYERS", 3)
+    model = keras.Sequential([keras.Input((16,)), layers.Dense(4, "softmax")])
+    model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+    case = Case.of(model, X, Y, model.loss, own=True)
+    few = tries.Tries(case, None).few
+    assert [len(few(0.1, steps=steps).losses) for steps in (0, 7)] == [tries.FEW_STEPS, 7]
+    assert few(0.1, optimizer=keras.optimizers.Adam()).end != few(0.1).end
 
 
 def test_of_what_is_larger_still_no_step_is_tried(monkeypatch):

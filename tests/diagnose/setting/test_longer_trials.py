@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
+from versions import ON_TORCH
 
 import keras_inits
 from keras_inits._diagnose.seen.objective import objective
@@ -143,6 +144,31 @@ def test_steps_that_throw_float16_far_up_are_put_down_to_epsilon_where_another_t
         finding = small_steps.rounded(thrown, keras.optimizers.Adam(0.01), attempt)
         assert (finding is not None) == found
         assert finding is None or f"from 1.2 to {words}; with 0.0001 to 0.4" in finding.evidence
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [keras.optimizers.Adam(0.01), keras.optimizers.RMSprop(1e-4), None],
+    ids=["1 - 0.999 is 0", "steps below the last digit", "steps far above it"],
+)
+def test_weights_whose_steps_are_rounded_away_are_found_and_mixed_precision_helps(optimizer):
+    def trained(policy):
+        keras.utils.set_random_seed(0)
+        stack = [layers.Dense(32, "relu", dtype=policy), layers.Dense(3, "softmax", dtype=policy)]
+        model = keras.Sequential([keras.Input((6,)), *stack])
+        given = optimizer or keras.optimizers.SGD(0.1)
+        model.compile(type(given).from_config(given.get_config()), SPARSE)
+        found = examine(model, X, CLASSES).findings
+        losses = model.fit(X, CLASSES, epochs=100, verbose=0).history["loss"]
+        return found, losses[-1] / losses[0]
+
+    found, reached = trained("bfloat16")
+    assert [f.kind for f in found] == (["weight precision"] if optimizer else [])
+    if found:
+        assert 'set_dtype_policy("mixed_bfloat16")' in found[0].remedy
+        mended, better = trained("mixed_bfloat16")
+        assert mended == ()
+        assert 1 - better > 2 * (1 - reached)
 
 
 def test_two_outputs_of_one_linear_map_are_found():
@@ -340,6 +366,7 @@ class _Passes:
         return original(layer, *args, **kwargs)
 
 
+@pytest.mark.skipif(ON_TORCH, reason="torch traces nothing")
 def test_a_trial_of_many_steps_traces_a_step_once_under_a_watcher_too():
     counted = _Counted()
     model = keras.Sequential([keras.Input((6,)), counted, layers.Dense(3, "softmax")])

@@ -10,7 +10,7 @@ from keras_inits._diagnose.seen.watching import watching_values
 from keras_inits._diagnose.setting.case import Case
 from keras_inits._reporting import Finding
 
-FEWEST = 16  # samples of which half are left out
+FEWEST = 16  # samples; a fourth of them is looked at alone
 MIXED = 0.1  # of what differs between samples
 LEAST = 0.03  # of the largest output: what differs less is rounding, of half floats
 
@@ -30,20 +30,20 @@ class _Outputs:
 
 
 def check(case: Case) -> list[Finding]:
-    """Returns the finding that half of a batch has other outputs by itself."""
+    """Returns the finding that a fourth of a batch has other outputs by itself."""
     x = case.x
     samples = keras.tree.flatten(x)[0].shape[0]
     if samples < FEWEST:
         return []
-    half = samples // 2
-    whole, alone = case.predict(x), case.predict(_first(x, half))
+    few = samples // 4
+    whole, alone = case.predict(x), case.predict(_first(x, few))
     if any(len(part) != samples for part in whole):
         return []
     apart = max(map(_apart, whole, alone), default=0.0)
     if not apart > MIXED or any(map(_is_drawn, whole, case.predict(x))):
         return []
     seen = _Outputs(), _Outputs()
-    for watcher, number in zip(seen, (samples, half), strict=True):
+    for watcher, number in zip(seen, (samples, few), strict=True):
         with watching_values(watcher):
             case.predict(_first(x, number))
     calls = zip(*(watcher.made for watcher in seen), strict=False)
@@ -54,7 +54,7 @@ def check(case: Case) -> list[Finding]:
             kind="normalization",
             where=where,
             evidence=(
-                f"outputs of {half} samples alone are off those among {samples}, as in predict, by "
+                f"outputs of {few} samples alone are off those among {samples}, as in predict, by "
                 f"{apart:.2g} of what differs between samples (limit {MIXED:g}); first in "
                 f"{where[0]}"
             ),

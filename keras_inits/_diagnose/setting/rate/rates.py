@@ -1,11 +1,10 @@
 """The compiled learning rate, judged by what a few steps on a copy do to the loss."""
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 
-from keras_inits._diagnose.setting.trials.steps import Trial
+from keras_inits._diagnose.setting.trials.steps import Attempt, Trial
 from keras_inits._reporting import Finding
 
 # A loss that has fallen by a fifth has fallen by more than the noise of 20 batches of 32.
@@ -63,7 +62,7 @@ def only_added_rises(trial: Trial) -> bool:
     return trial.added[1] > 0 and bool(end <= RISES * start)
 
 
-def _comes_back(own: Trial, attempt: Callable[..., Trial]) -> bool:
+def _comes_back(own: Trial, attempt: Attempt) -> bool:
     """Returns whether outputs that were the same for all samples differ again, and teach.
 
     Before codes tell samples apart all meet the same few, and a net learns the mean of its targets.
@@ -74,7 +73,7 @@ def _comes_back(own: Trial, attempt: Callable[..., Trial]) -> bool:
     return not collapsed(longer) and longer.spread > 1 and calm and bool(end <= HALF * start)
 
 
-def span(own: Trial, attempt: Callable[[float], Trial]) -> tuple[float, float]:
+def span(own: Trial, attempt: Attempt) -> tuple[float, float]:
     """Returns the least and the largest rate that make half of the best fall, or more, in decades.
 
     NaN where the loss falls at none.
@@ -91,7 +90,7 @@ def span(own: Trial, attempt: Callable[[float], Trial]) -> tuple[float, float]:
 
 def too_high(
     own: Trial,
-    attempt: Callable[..., Trial],
+    attempt: Attempt,
     *,
     scheduled: bool = False,
     momentum: float = 0.0,
@@ -133,9 +132,7 @@ def too_high(
     return _stays(own, attempt, scheduled, momentum)
 
 
-def thrown(
-    own: Trial, attempt: Callable[..., Trial], best: float, *, scheduled: bool = False
-) -> list[Finding]:
+def thrown(own: Trial, attempt: Attempt, best: float, *, scheduled: bool = False) -> list[Finding]:
     """Returns the finding that very few steps throw the loss far up, and at smaller rates do not.
 
     Args:
@@ -152,9 +149,7 @@ def thrown(
     return [found] if found else []
 
 
-def _stays(
-    own: Trial, attempt: Callable[..., Trial], scheduled: bool, momentum: float
-) -> Finding | None:
+def _stays(own: Trial, attempt: Attempt, scheduled: bool, momentum: float) -> Finding | None:
     """Returns the finding that the loss stays for more steps, and a tenth of the rate moves it."""
     other = attempt(own.rate / 10)
     if fall(other) < max(BEGINS, 5 * fall(own)) or collapsed(other):
@@ -222,7 +217,7 @@ def set_rate(rate: float, scheduled: bool) -> str:
 
 def too_low(
     own: Trial,
-    attempt: Callable[[float], Trial],
+    attempt: Attempt,
     optimizer: str,
     *,
     scheduled: bool = False,

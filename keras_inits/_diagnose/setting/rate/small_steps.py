@@ -24,7 +24,7 @@ from keras_inits._diagnose.setting.rate.rates import (
 )
 from keras_inits._diagnose.setting.rate.schedules import STEPS, inner, schedule_of, written
 from keras_inits._diagnose.setting.remedies import COMPILE
-from keras_inits._diagnose.setting.trials.steps import BATCH, Trial
+from keras_inits._diagnose.setting.trials.steps import BATCH, Attempt, Trial
 from keras_inits._reporting import Finding
 
 # Of the whole of a schedule, counted in steps at its highest rate: 30 batches of 32 are fewer
@@ -71,7 +71,7 @@ def worth(schedule: Callable[[int], float]) -> tuple[float, float]:
     return (total / peak, peak) if 0 < peak < math.inf else (math.nan, peak)
 
 
-def over_soon(optimizer: Any, attempt: Callable[..., Trial]) -> Finding | None:
+def over_soon(optimizer: Any, attempt: Attempt) -> Finding | None:
     """Returns the finding that a schedule ends before something is learned.
 
     Args:
@@ -106,7 +106,7 @@ def over_soon(optimizer: Any, attempt: Callable[..., Trial]) -> Finding | None:
     )
 
 
-def not_yet(optimizer: Any, attempt: Callable[..., Trial]) -> Finding | None:
+def not_yet(optimizer: Any, attempt: Attempt) -> Finding | None:
     """Returns the finding that a schedule rises so slowly that its first 1,000 steps teach nothing.
 
     Args:
@@ -137,7 +137,7 @@ def not_yet(optimizer: Any, attempt: Callable[..., Trial]) -> Finding | None:
     )
 
 
-def muted(own: Trial, optimizer: Any, attempt: Callable[..., Trial]) -> Finding | None:
+def muted(own: Trial, optimizer: Any, attempt: Attempt) -> Finding | None:
     """Returns the finding that an argument of the optimizer leaves next to nothing of its steps.
 
     Adam's step is the rate times m / (sqrt(v) + epsilon). Where epsilon is far above the gradient
@@ -216,7 +216,7 @@ def gathered(optimizer: Any, own: Trial) -> Finding | None:
     )
 
 
-def rounded(own: Trial, optimizer: Any, attempt: Callable[..., Trial]) -> Finding | None:
+def rounded(own: Trial, optimizer: Any, attempt: Attempt) -> Finding | None:
     """Returns the finding that steps have no bound since an optimizer's epsilon is none in float16.
 
     Some trainings are thrown to NaN by them, others far up and on: at the same rate, another

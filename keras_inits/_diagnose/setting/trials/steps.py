@@ -7,7 +7,7 @@ of this thread alone; whatever the pass assigns (statistics, seeds) goes to the 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -18,6 +18,7 @@ from keras_inits._diagnose.seen.objective import Objective
 from keras_inits._diagnose.setting.rate.schedules import STEPS, inner
 from keras_inits._keras_internals import variables_replaced
 
+HALF_PRECISION = ("float16", "bfloat16")
 BATCH = 32  # the default of `fit`
 _ROUNDING = 1e-5  # of a loss: the rest of a difference in float32
 
@@ -68,6 +69,12 @@ class Trial:
         return replace(self, start=start, end=end, added=(0.0, 0.0))
 
 
+class Attempt(Protocol):
+    """Returns the trial at a rate, with an optimizer and steps that are those of the training."""
+
+    def __call__(self, rate: float, *, optimizer: Any = None, steps: int = 0) -> Trial: ...
+
+
 class Copy:
     """Copies of a model's variables, and trials on them.
 
@@ -78,6 +85,7 @@ class Copy:
             Losses before and after them are whole.
         constrained: whether the steps keep the constraints on weights.
         thawed: frozen variables that the steps train as well.
+        wide: whether copies of weights in half precision are in float32, as mixed policies have it.
         eagerly: whether nothing is compiled: of few steps, which take less time than compiling.
     """
 
@@ -89,6 +97,7 @@ class Copy:
         weakened: float = 0.0,
         constrained: bool = True,
         thawed: Sequence[keras.Variable] = (),
+        wide: bool = False,
         eagerly: bool = False,
     ) -> None:
         self.model = model
@@ -100,7 +109,12 @@ class Copy:
         self.others = [v for v in model.variables if id(v) not in ids]
         # Named, since a name of Keras's own making would count up its names of variables.
         self.shadows = [
-            keras.Variable(backend.held(v), dtype=v.dtype, name=v.name) for v in self.trained
+            keras.Variable(
+                backend.held(v),
+                dtype="float32" if wide and v.dtype in HALF_PRECISION else v.dtype,
+                name=v.name,
+            )
+            for v in self.trained
         ]
         if constrained:
             for shadow, v in zip(self.shadows, self.trained, strict=True):
@@ -134,7 +148,7 @@ class Copy:
         """Returns the context in which the model runs on values in the place of its variables."""
         statistics = [ops.convert_to_tensor(s) for s in self.statistics]
         pairs = [
-            *zip(self.trained, values, strict=True),
+            *((v, ops.cast(value, v.dtype)) for v, value in zip(self.trained, values, strict=True)),
             *zip(self.others, statistics, strict=True),
         ]
         return variables_replaced(pairs)
@@ -251,7 +265,7 @@ class Copy:
         end, after, added_later, penalties_later = map(float, self._loss(*given))
         finite = np.isfinite(end) and np.isfinite(losses[-1])
         moved = [
-            norm(s.value - v.value) / max(norm(v.value), 1e-30)
+            norm(ops.subtract(s, v)) / max(norm(v.value), 1e-30)
             for s, v in zip(self.shadows, self.trained, strict=True)
         ]
         return Trial(

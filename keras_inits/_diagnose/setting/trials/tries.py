@@ -1,7 +1,7 @@
 """Trial steps of one training: as it is, or with one thing of it changed."""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from keras_inits._diagnose.setting.rate.schedules import Rate, rate_of, steps_of
 from keras_inits._diagnose.setting.reading import Bend
 from keras_inits._diagnose.setting.remedies import other_activation
 from keras_inits._diagnose.setting.trials import starts, weighing
-from keras_inits._diagnose.setting.trials.steps import BATCH, Copy, Trial
+from keras_inits._diagnose.setting.trials.steps import BATCH, Attempt, Copy, Trial
 
 BUDGET = 1e12  # multiplications of the steps of one trial: some ten seconds on two cores
 LONGER_BUDGET = 1e10  # of a trial, for a longer one to be done as well
@@ -72,8 +72,8 @@ class Tries:
         return most if self.cost < LONGER_BUDGET else 0
 
     @functools.cached_property
-    def few(self) -> Callable[[float], Trial]:
-        """Returns from a rate to a trial of a few steps on few samples, of a model that is large.
+    def few(self) -> Attempt:
+        """Returns what makes trials of a few steps on few samples, of a model that is large.
 
         What they do at a rate that is good says little: on one batch losses rise and fall. At one
         that is far too high they are thrown up.
@@ -83,8 +83,9 @@ class Tries:
             lambda t: None if t is None else t[:FEW], (case.x, case.y, case.sample_weight)
         )
 
-        def few(rate: float) -> Trial:
-            made = self.attempt(rate, *given, steps=FEW_STEPS, copy=copy)
+        def few(rate: float, *, optimizer: Any = None, steps: int = 0) -> Trial:
+            steps = steps or FEW_STEPS
+            made = self.attempt(rate, *given, optimizer=optimizer, steps=steps, copy=copy)
             return replace(made, end=max(made.end, case.uncut(copy, *given[:2])))
 
         return few
