@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from keras import ops
 from scipy import stats
+from versions import ON_TORCH
 
 import keras_inits
 from keras_inits._initialize import writing
 from keras_inits._schemes.sampling import TRUNCATED_STDDEV
-from versions import ON_TORCH
 
 LAWS = {
     "normal": stats.norm(0, 0.5),
