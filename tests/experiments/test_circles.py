@@ -4,6 +4,7 @@ import json
 import keras
 import numpy as np
 import pytest
+from versions import of_tensorflow
 
 from keras_inits.experiments import CirclesConfig, CirclesResult, circles
 from keras_inits.experiments import _circles_recipe as recipe
@@ -17,6 +18,9 @@ PUBLISHED = {
     "xavier": (0.108507, 1e-5, 0.99, 0.93),
     "he": (0.073579, 1e-5, 298 / 300, 0.96),
 }
+
+
+pytestmark = of_tensorflow("float64 losses")
 
 
 def quiet(*_):

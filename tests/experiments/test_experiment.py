@@ -12,6 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from versions import of_tensorflow
 
 from keras_inits import InputError, experiments
 from keras_inits.experiments import (
@@ -109,6 +110,7 @@ def test_configurations_keep_numbers_as_plain_integers(small):
         CirclesConfig(iterations=small(100))
 
 
+@of_tensorflow("the experiment with circles")
 def test_a_folder_of_another_experiment_is_refused_and_left_as_it_is(tmp_path):
     result = depth.run(DepthConfig(**SMALL, out=tmp_path), report=quiet)
     with pytest.raises(ValueError, match=r"experiment\.json belongs to depth.*for circles"):

@@ -3,6 +3,7 @@ import json
 
 import numpy as np
 import pytest
+from keras import ops
 
 from keras_inits import initialize
 from keras_inits.experiments import HeDepthConfig, HeDepthResult, _deep_nets, he_depth
@@ -42,7 +43,7 @@ def test_the_predicted_signal_is_the_measured_one():
         measured = []
         for seed in range(4):
             initialize(model, scheme, seed=seed)
-            measured.append(np.square(np.asarray(model(x))).mean())
+            measured.append(np.square(ops.convert_to_numpy(model(x))).mean())
         expected = he_depth.signal(12, scheme)
         assert 0.6 < np.sqrt(np.mean(measured)) / expected < 1.6
     assert he_depth.signal(12, "he") / he_depth.signal(12, "xavier") > 40  # far past the bounds

@@ -309,7 +309,9 @@ def test_the_files_hold_the_whole_result(tmp_path):
     assert stored["config"]["seed"] == 0
     assert stored["data"]["source"] == "digits"
     assert stored["config"]["schemes"] == ["random", "xavier"]
-    assert {"keras", "tensorflow", "numpy", "python", "keras-inits"} == set(stored["versions"])
+    assert {"keras", keras.backend.backend(), "numpy", "python", "keras-inits"} == set(
+        stored["versions"]
+    )
     assert MnistLogResult.from_dict(stored) == result
     assert (tmp_path / "log.txt").read_text().count("Epoch:0003cost=") == 4
 

@@ -107,6 +107,20 @@ def test_calls_of_shared_layers_count_each_and_noise_does_not():
     assert result.changes[0, 0, 0, 0] < 0.05 * result.sizes[0, 0, 0, 0]
 
 
+@pytest.mark.parametrize(("true", "most", "least"), [(-0.2, 0.06, 0.0), (1.0, 1.0, 0.9)])
+def test_few_seeds_are_no_proof_that_a_layer_moves_with_width(true, most, least):
+    """Of layers that finite widths move a little some are found by chance; of others most are."""
+    rng = np.random.default_rng(0)
+    widths = np.array([32.0, 64.0, 128.0])
+    layers, seeds = 300, 3
+    exponents = true + 0.15 * rng.standard_normal((seeds, 1, layers))
+    changes = widths[:, None, None, None] ** exponents
+    result = mup.CoordinateCheck(
+        "mup", (32, 64, 128), tuple(map(str, range(layers))), changes, changes
+    )
+    assert least <= len(result.findings) / layers <= most
+
+
 def test_a_check_is_plain_data_and_draws_itself():
     result = check("mup", widths=[8, 16])
     assert mup.CoordinateCheck.from_dict(result.to_dict()) == result
