@@ -137,3 +137,18 @@ def test_a_larger_vocabulary_keeps_the_digits_of_the_weights_and_refuses_integer
     model.layers[0].quantize("int8")
     with pytest.raises(keras_inits.InputError, match="before `quantize`"):
         keras_inits.extend_vocabulary(model, 40, seed=0)
+
+
+@pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
+def test_a_missing_activation_is_seen_through_the_rounding_of_half_precision(dtype):
+    x = np.random.default_rng(1).normal(size=(256, 2)).astype("float32")
+    y = (x[:, 0] * x[:, 1] > 0).astype(int)
+    for bent in (False, True):
+        keras.utils.set_random_seed(1)
+        hidden = [layers.Dense(32, dtype=dtype) for _ in range(2)]
+        between = [layers.Lambda(lambda t: ops.where(t > 0, t, 0.5 * t), dtype=dtype)] * bent
+        head = layers.Dense(2, "softmax", dtype=dtype)
+        model = keras.Sequential([keras.Input((2,)), hidden[0], *between, hidden[1], head])
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        kinds = {f.kind for f in keras_inits.diagnose(model, x, y).findings}
+        assert ("missing activation" in kinds) is not bent
