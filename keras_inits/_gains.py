@@ -272,7 +272,7 @@ def _resolve_prelu(layer: Any) -> Activation:
         layer = type(layer).from_config(layer.get_config())
         layer.build((None, 1))
     # Each unit has its own slope; their root mean square is exact for second moments.
-    slope = float(np.sqrt(np.mean(layer.alpha.numpy() ** 2)))
+    slope = float(np.sqrt(np.mean(layer.alpha.numpy().astype(np.float64) ** 2)))
     return _probe(layer.name, lambda x: np.where(x < 0, slope * x, x))
 
 

@@ -82,7 +82,7 @@ def refill(path: str) -> str:
         "import keras\n"
         "import numpy as np\n"
         f"weight = next(w for w in model.weights if w.path == {path!r})\n"
-        "values = keras.ops.convert_to_numpy(weight).copy()\n"
+        'values = np.array(keras.ops.convert_to_numpy(weight), "float64")\n'
         "kept = np.isfinite(values)\n"
         "values[~kept] = np.random.default_rng(0).normal(\n"
         "    values[kept].mean(), values[kept].std(), values[~kept].shape)\n"

@@ -118,7 +118,7 @@ def _remedy(factor: float) -> str:
         "        if branch.kernel is not None for path in wiring.calls[branch.kernel].weights}\n"
         "smaller = {\n"
         "    w.path: keras.initializers.RandomNormal(\n"
-        f"        stddev={factor:.3g} * keras.ops.convert_to_numpy(w).std())\n"
+        f"        stddev={factor:.3g} * float(keras.ops.std(keras.ops.cast(w, 'float32'))))\n"
         "    for w in model.weights\n"
         '    if w.path in ends and len(w.shape) > 1 and w.name != "depthwise_kernel"}\n'
         'keras_inits.initialize(model, overrides={**smaller, "*": None})'

@@ -38,7 +38,7 @@ def _redraw_entries(path: str) -> str:
         "import keras\n"
         "import numpy as np\n"
         f"table = next(w for w in model.weights if w.path == {path!r})\n"
-        "values = keras.ops.convert_to_numpy(table).copy()\n"
+        'values = np.array(keras.ops.convert_to_numpy(table), "float64")\n'
         "kept = np.zeros(len(values), bool)\n"
         "kept[np.unique(values, axis=0, return_index=True)[1]] = True\n"
         "kept &= values.any(axis=1)\n"

@@ -11,6 +11,7 @@ import numpy as np
 from keras import initializers, ops
 
 from keras_inits._errors import InputError, InputTypeError
+from keras_inits._float_range import beyond
 from keras_inits._initialize.keeping import kept_schemes
 from keras_inits._initialize.step import Step
 from keras_inits._initialize.writing import values_for
@@ -99,11 +100,22 @@ def _set(step: Step, seed: int, undo: list[Callable[[], Any]] | None) -> None:
         values = values_for(step.initializer, step.geometry, _dtype(weight), seed, sharding)
         if tuple(values.shape) != tuple(weight.shape):
             raise InputError(f"it draws the shape {tuple(values.shape)}, not {weight.shape}.")
+        if _dtype(weight) == "float16" and (why := _beyond_float16(values, step, seed)):
+            raise InputError(f"{why}.")
     if undo is not None:
         # JAX's arrays never change; a sharded one need not fit into a process.
         old = weight.value if sharding else np.array(ops.convert_to_numpy(weight))
         undo.append(functools.partial(weight.assign, old))
     weight.assign(values)
+
+
+def _beyond_float16(values: Any, step: Step, seed: int) -> str:
+    """Returns why float16 cannot hold what is drawn; empty if it can."""
+    drawn = np.asarray(ops.convert_to_numpy(values))
+    if not drawn.size or (drawn.any() and not np.isinf(drawn).any()):
+        return ""
+    wide = values_for(step.initializer, step.geometry, "float32", seed)
+    return beyond(ops.convert_to_numpy(wide), "float16")
 
 
 def _is_certain(step: Step) -> bool:
@@ -114,6 +126,8 @@ def _is_certain(step: Step) -> bool:
     """
     initializer, geometry = step.initializer, step.geometry
     dtype = _dtype(step.owned.weight)
+    if dtype == "float16":  # which may not hold what is drawn
+        return False
     with naming(step, _OVERRIDES):
         scheme = kernel_scheme(initializer) or initializer
         if isinstance(scheme, Scheme):

@@ -56,7 +56,8 @@ def values_for(
     value = constant_value(initializer)
     # Most weights of a net with normalizations are these: NumPy fills a small one sooner.
     if value is not None and dtype in _OF_NUMPY and math.prod(geometry.shape) < _PIECE:
-        return np.full(geometry.shape, value, dtype)
+        with np.errstate(over="ignore"):  # of float16: `_set` says it of the weight
+            return np.full(geometry.shape, value, dtype)
     scheme = kernel_scheme(initializer)
     if _is_drawn_by_numpy(scheme):
         stddev = scheme.expected_stddev(geometry)

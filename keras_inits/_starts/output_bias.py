@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from keras_inits import _checks
 from keras_inits._errors import InputError
+from keras_inits._float_range import beyond
 from keras_inits._layers import LeftAlone, role
 from keras_inits._layers.kinds import KERNELS, Kind
 from keras_inits._starts.base_rates import (
@@ -112,7 +113,13 @@ def fit_output_bias(
         call, activation = _end(found, output)
         layer = found.subjects[call.index]
         checked = Targets.of(target, weight, class_weight)
-        fitted.append((call, layer, _base_rate(layer, call, checked, activation, loss)))
+        rate = _base_rate(layer, call, checked, activation, loss)
+        if why := beyond(rate.bias, layer.bias.dtype):
+            raise InputError(
+                f"The last bias, of {call.path!r}, cannot be set: {why}. Divide the targets by a "
+                "constant, or give the last layer dtype='float32'."
+            )
+        fitted.append((call, layer, rate))
     rows = []
     for call, layer, rate in fitted:  # nothing is set before all is known
         before = np.asarray(ops.convert_to_numpy(layer.bias), "float64").reshape(-1)

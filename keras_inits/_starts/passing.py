@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from keras_inits._float_range import beyond
 from keras_inits._keras_internals import (
     asking,
     calls_through,
@@ -215,9 +216,11 @@ class Pass:
             self._leave(owned, str(error))
             return None
         over_kernel = places.over_kernel(done.factors, tuple(owned.weight.shape))
-        owned.weight.assign(
-            _in_dtype(_array(owned.weight) * over_kernel.astype("float32"), owned.weight.dtype)
-        )
+        corrected = _array(owned.weight) * over_kernel.astype("float32")
+        if why := beyond(corrected, owned.weight.dtype):
+            self._leave(owned, why)
+            return None
+        owned.weight.assign(_in_dtype(corrected, owned.weight.dtype))
         if done.bias is not None:
             bias.assign(ops.cast(ops.reshape(done.bias, bias.shape), bias.dtype))  # type: ignore[union-attr]
         factors = tuple(float(f) for f in done.factors.reshape(-1))

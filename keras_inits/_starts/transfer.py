@@ -1,7 +1,9 @@
 """What each weight of a new model is made of, of those of a trained one."""
 
+from dataclasses import replace
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
@@ -25,6 +27,7 @@ class Transfer:
         self._generator, self._noise = generator, noise
         self.owned, self._sources = owned_weights(model), owned_weights(source)
         self._pairs = paired(model, self.owned, source, self._sources, names)
+        self._coded_apart = self._find_coded_apart()
         found = links_of(model)
         self._chain, self._why = ((), found) if isinstance(found, str) else (found, "")
         self._links = {id(link.layer): link for link in self._chain}
@@ -36,7 +39,7 @@ class Transfer:
             for o in self.owned
             if o.layer in heads
             and (s := self._pairs.get(o.path))
-            and s.weight.shape[-1] != o.weight.shape[-1]
+            and s.weight.shape[-1:] != o.weight.shape[-1:]
         }
         for link in self._chain:
             self._map_outputs(link)
@@ -49,9 +52,33 @@ class Transfer:
             pair is not None
             and isinstance(role(owned.layer, owned.weight), KernelGeometry)
             and len(pair.weight.shape) == len(owned.weight.shape)
+            and id(owned.layer) not in self._coded_apart
             for owned in self.owned
             for pair in [self._pairs.get(owned.path)]
         )
+
+    @property
+    def obstacle(self) -> str:
+        """Why a layer takes nothing of its counterpart, for integers in one; empty for no such."""
+        return next(iter(self._coded_apart.values()), "")
+
+    def _find_coded_apart(self) -> dict[int, str]:
+        """Returns by layer why integers in it, or in its counterpart, are of no use to the other.
+
+        They stand for other numbers, by scales that are weights too: as they are or not at all.
+        """
+        found = {}
+        for owned in self.owned:
+            own, pair = _coding(owned.layer), self._pairs.get(owned.path)
+            if pair is None:
+                continue
+            theirs = _coding(pair.layer)
+            if own and (own != theirs or pair.weight.shape != owned.weight.shape):
+                reason = "and the source's otherwise" if theirs else "and the source's is not"
+                found[id(owned.layer)] = f"{_coded(owned.layer)}, {reason}"
+            elif theirs and not own:
+                found[id(owned.layer)] = f"{_coded(pair.layer)} in the source"
+        return found
 
     def _with_their_kernels(self, steps: list[_Step]) -> list[_Step]:
         """Returns the steps, in which no bias is taken of a layer whose kernel is not."""
@@ -79,7 +106,7 @@ class Transfer:
         """Returns the unit map of a kernel's outputs; None where it has none."""
         pair, new = self._pairs.get(owned.path), owned.weight.shape[-1]
         if pair is not None:
-            if id(link.layer) in self._heads_differ:
+            if id(link.layer) in {*self._heads_differ, *self._coded_apart}:
                 return None
             return unit_map(pair.weight.shape[-1], new, self._generator)
         # The identity hands units on.
@@ -87,10 +114,19 @@ class Transfer:
         return before if before is not None and len(before) == new else None
 
     def _step(self, owned: OwnedWeight) -> _Step:
-        shape = tuple(owned.weight.shape)
         found = role(owned.layer, owned.weight)
+        row, values = self._step_of(owned, found)
+        if row.how == "drawn" and isinstance(found, LeftAlone):  # by no scheme
+            row = replace(row, how="left alone", reason=f"{row.reason}; {found.reason}")
+        return row, values
+
+    def _step_of(self, owned: OwnedWeight, found: Any) -> _Step:
+        shape = tuple(owned.weight.shape)
         if isinstance(found, LeftAlone) and not owned.layer.trainable:
             return WarmStartRow(owned.path, shape, "left alone", reason=found.reason), None
+        if reason := self._coded_apart.get(id(owned.layer)):
+            how = "left alone" if isinstance(found, LeftAlone) else "drawn"
+            return WarmStartRow(owned.path, shape, how, reason=reason), None
         pair = self._pairs.get(owned.path)
         if pair is None:
             return self._new(owned)
@@ -118,7 +154,7 @@ class Transfer:
         added = made.shape[-1] - old.shape[-1]
         if self._noise and maps[-1] is not None and is_kernel and added > 0:
             size = (*made.shape[:-1], added)
-            extra = self._generator.normal(size=size) * old.std() * self._noise
+            extra = self._generator.normal(size=size) * old.std(dtype="float64") * self._noise
             made[..., -added:] += extra.astype(made.dtype)
         return made
 
@@ -137,7 +173,7 @@ class Transfer:
         follows = self._followed.get(id(owned.layer)) if link is None else owned.layer
         if follows is not None:
             own = self._outputs.get(id(follows))
-            if own is not None and len(own) == shape[-1] and own.max() < old.shape[-1]:
+            if own is not None and shape[-1:] == (len(own),) and own.max() < old.shape[-1]:
                 maps[-1] = own
             if owned.weight.name == "kernel" and link is not None and link.before is not None:
                 maps[-2] = self._input_map(link, old.shape[-2], shape[-2])
@@ -179,6 +215,16 @@ class Transfer:
         """Returns the paths of the weights of the source that nothing is made of."""
         used = {row.source for row, _ in self.steps}
         return tuple(s.path for s in self._sources if s.path not in used)
+
+
+def _coding(layer: Any) -> str:
+    """Returns how numbers of a layer are kept as integers; empty where they are not."""
+    plain = all(keras.backend.is_float_dtype(w.dtype) for w in layer.weights)
+    return "" if plain else getattr(layer, "quantization_mode", None) or ""
+
+
+def _coded(layer: Any) -> str:
+    return f"{type(layer).__name__} is quantized ({_coding(layer)})"
 
 
 def _gates(owned: OwnedWeight) -> int:

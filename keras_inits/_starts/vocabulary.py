@@ -118,7 +118,15 @@ def extend_vocabulary(
         )
     extended = []
     for weight, new in zip(model.weights, larger.weights, strict=True):
-        values = np.asarray(ops.convert_to_numpy(ops.cast(weight, "float32")), "float64")
+        if weight.shape == new.shape:
+            new.assign(weight)
+            continue
+        if not keras.backend.is_float_dtype(weight.dtype):
+            raise InputError(
+                f"{weight.path!r} holds {weight.dtype} in the place of other numbers: extend the "
+                "model as it was before `quantize`."
+            )
+        values = np.asarray(ops.convert_to_numpy(weight), "float64")
         for axis, (was, wanted) in enumerate(zip(weight.shape, new.shape, strict=True)):
             if was == wanted:
                 continue

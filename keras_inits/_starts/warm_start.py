@@ -42,8 +42,9 @@ def warm_start(
     - has no counterpart, or a head with another number of classes, is drawn afresh by its layer's
       own initializer.
 
-    Frozen weights stay. Copies get the same gradients as what they copy: give `noise`, or train
-    with dropout.
+    Frozen weights stay. A quantized layer is taken as it is, by one that is quantized in the same
+    way, or not at all. Copies get the same gradients as what they copy: give `noise`, or train with
+    dropout.
 
     Args:
         model: a built model.
@@ -90,9 +91,12 @@ def warm_start(
     root = root_seed(seed)
     transfer = Transfer(model, source, names, np.random.default_rng(root), noise)
     if not transfer.shares:
+        remedy = "give `layers`, names to names"
+        if transfer.obstacle:
+            remedy = f"{transfer.obstacle}. Give both as they were before `quantize`"
         raise InputError(
-            f"No weight of the source {source.name!r} fits one of {model.name!r}: give `layers`, "
-            f"names to names. Received: weights {_first_paths(model)} and "
+            f"No weight of the source {source.name!r} fits one of {model.name!r}: {remedy}. "
+            f"Received: weights {_first_paths(model)} and "
             f"{_first_paths(source)}"
         )
     initialize(model, "own", seed=root)

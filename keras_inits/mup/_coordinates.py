@@ -182,8 +182,8 @@ def coordinate_check(
         Sizes and changes. Each layer whose change is no flat function of the width is a finding.
 
     Raises:
-        InputError: fewer than two widths, models that differ by more than widths, or an optimizer
-            that muP's learning rates are not known for.
+        InputError: fewer than two widths, models that differ by more than widths, an optimizer
+            that muP's learning rates are not known for, or steps that move nothing.
 
     Reference:
         Yang et al. 2022, Tensor Programs V, section D.1. https://arxiv.org/abs/2203.03466
@@ -225,6 +225,13 @@ def coordinate_check(
                 initialize_weights(model, scheme, seed=number)
             start_anew(like)
             found.append(movement(model, *data, steps))
+    if not any(np.any(one[2]) for one in found):
+        raise InputError(
+            f"The {steps} steps of {type(like).__name__} moved no output at any width, which says "
+            "nothing of widths: the learning rate is 0, nothing is trainable, or weights in half "
+            "precision round the steps away (make the model under a mixed policy). Received: "
+            f"optimizer={optimizer!r}"
+        )
     (layers, *_), *_ = found
     shape = (len(sizes), seeds)
     return CoordinateCheck(

@@ -40,7 +40,7 @@ def normalized(given: Given) -> Moments | None:
     beta = getattr(layer, "beta", None)
     square = share * _squared_scale(layer, call)
     shift = mean_square(beta)
-    mean = 0.0 if beta is None else float(np.mean(beta.numpy()))
+    mean = 0.0 if beta is None else float(np.mean(beta.numpy().astype(np.float64)))
     plain = law.gaussian and shift == 0
     return Moments(square + shift, mean, plain, square + shift, relative, known)
 
@@ -54,7 +54,8 @@ def _shares(given: Given, law: Moments) -> np.ndarray | None:
     if _is_rms(layer, call):
         sizes = np.array([law.second_moment])
     elif call.structure.slopes is not None:  # gamma^2 / (size + epsilon)
-        scale = 1.0 if layer.gamma is None else keras.ops.convert_to_numpy(layer.gamma) ** 2
+        gamma = 1.0 if layer.gamma is None else keras.ops.convert_to_numpy(layer.gamma)
+        scale = np.square(np.asarray(gamma, np.float64))
         sizes = np.maximum(0.0, scale / call.structure.slopes - epsilon)
     elif isinstance(layer, CENTRING):
         # The mean that is taken away is known where there is none.

@@ -116,7 +116,7 @@ def _constrained(tries: Tries) -> list[Finding]:
             if constraint is None or len(weight.shape) < 2:
                 continue
             before, after = (
-                float(np.linalg.norm(ops.convert_to_numpy(value).ravel()))
+                float(np.linalg.norm(ops.convert_to_numpy(value).astype(np.float64).ravel()))
                 for value in (weight, constraint(weight))
             )
             if after < KEPT_NORM * before:

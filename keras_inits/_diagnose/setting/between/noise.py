@@ -100,7 +100,7 @@ def _deviation(
     try:
         with keras.StatelessScope(collect_losses=True):
             made = layer([ops.convert_to_tensor(each) for each in given])
-        return float(np.std(ops.convert_to_numpy(made)))
+        return float(np.std(ops.convert_to_numpy(made).astype(np.float64)))
     except Exception:  # whatever a layer of the user's own raises
         return np.nan
 

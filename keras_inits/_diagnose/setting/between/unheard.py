@@ -182,6 +182,6 @@ def _spread(nest: Any) -> float:
     for tensor in keras.tree.flatten(nest):
         if hasattr(tensor, "shape") and len(tensor.shape) > 1:
             values = np.asarray(ops.convert_to_numpy(tensor))
-            if values.dtype.kind == "f":
+            if values.dtype.kind in "fV":  # V: bfloat16
                 found.append(float(np.sqrt(values.astype(float).var(0).mean())))
     return max(found)

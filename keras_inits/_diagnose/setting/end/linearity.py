@@ -16,6 +16,9 @@ from keras_inits._layers.activations import plain_name
 from keras_inits._reporting import Finding
 
 FEATURES = 16  # of more the products fade, and cost
+# Of the largest output: what float32 rounds in some dozens of layers, and ten last digits of a half
+ROUNDING = 1e-4
+HALVES = {"float16": 1e-2, "bfloat16": 8e-2}
 GAP = 0.1  # of the variance of the targets that a curved fit explains and a linear one does not
 
 
@@ -35,7 +38,9 @@ def check(case: Case) -> list[Finding]:
         return np.concatenate(whole, axis=1)
 
     x = ops.convert_to_numpy(flat[0])
-    if not is_affine(logits, x, np.random.default_rng(0)):
+    types = {str(layer.compute_dtype) for layer in all_layers(case.model, itself=True)}
+    rounding = max(HALVES.get(each, ROUNDING) for each in types)
+    if not is_affine(logits, x, np.random.default_rng(0), rounding):
         return []
     kept = [la.name for la in all_layers(case.model) if is_straight(la) or not of_keras(la)]
     kept += [la.name for la in _last(case.model)]
@@ -53,12 +58,21 @@ def _wanted(goal: Targets) -> np.ndarray:
 
 
 def is_affine(
-    function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, rng: np.random.Generator
+    function: Callable[[np.ndarray], np.ndarray],
+    x: np.ndarray,
+    rng: np.random.Generator,
+    rounding: float = ROUNDING,
 ) -> bool:
     """Returns whether `function` is affine: f(a + b - c) = f(a) + f(b) - f(c).
 
     Tried on samples and on points 3 times as far out on all sides, where every rectifier has both
     of its sides. Of a constant, which is what dead units make, nothing is said.
+
+    Args:
+        function: of a batch.
+        x: some samples.
+        rng: for the points farther out.
+        rounding: of the largest value: how far off an affine function may be.
     """
     x = np.asarray(x[:32], np.float32)
     spread = 3 * (np.abs(x).max() or 1.0)
@@ -69,10 +83,9 @@ def is_affine(
             return False
         whole, *parts = np.split(np.asarray(together, np.float64), 4)
         size = max(np.abs(part).max() for part in parts)
-        if np.abs(parts[0] - parts[1]).max() <= 1e-4 * size:
+        if np.abs(parts[0] - parts[1]).max() <= rounding * size:
             return False
-        # 1e-4: float32 through some dozens of layers
-        if np.abs(whole - (parts[0] + parts[1] - parts[2])).max() > 1e-4 * size:
+        if np.abs(whole - (parts[0] + parts[1] - parts[2])).max() > rounding * size:
             return False
     return True
 

@@ -97,8 +97,9 @@ class Placed:
 
     def __init__(self, tables: Sequence[keras.layers.Embedding]) -> None:
         self._sizes = {
-            id(table): float(np.sqrt(np.square(ops.convert_to_numpy(table.embeddings)).mean()))
+            id(table): float(np.sqrt(np.square(values).mean()))
             for table in tables
+            for values in [np.asarray(ops.convert_to_numpy(table.embeddings), np.float64)]
         }
 
     def run(self, original: Any, layer: keras.Layer, args: Any, kwargs: Any) -> Any:
