@@ -1,16 +1,15 @@
-"""Axes, positions and losses that are taken wrongly."""
+"""Axes, losses and weights that are taken wrongly."""
 
-import keras
 import numpy as np
-from data import blobs, linear, one_hot, pictures, standardized
+from data import linear, standardized
 from keras import layers, ops
-from nets import CCE, SPARSE, adam, mlp, net
-from program import Program, Training, accuracy, explained, register
+from nets import adam, mlp, net
+from program import Program, Training, explained, register
 
 BROKEN: dict[str, Program] = {}
 program = register(BROKEN, "ours")
 
-Dense, Input, Conv = layers.Dense, keras.Input, layers.Conv2D
+Dense = layers.Dense
 
 
 @program("tags-several-at-once-behind-a-softmax", "output@output, loss@loss")
@@ -28,23 +27,6 @@ def _(rng):
     return broken, broken.but(model=model("sigmoid"))
 
 
-@program("diffusion-that-is-not-told-the-time", "input@input, capacity@0, capacity@1")
-def _(rng):
-    clean = np.sign(rng.standard_normal((800, 1))) * [1.0, -1.0]
-    time = rng.random((800, 1))
-    noise = rng.standard_normal(clean.shape)
-    x = np.concatenate([(1 - time) * clean + time * noise, 1000 * time], 1)
-    y = clean * time
-
-    def scaled(column):
-        return np.concatenate([x[:, :2], column], 1)
-
-    broken = Training(
-        mlp(3, [48, 48], 2), scaled(0 * time), y, "mse", adam(0.003), explained(y), steps=500
-    )
-    return broken, broken.but(model=mlp(3, [48, 48], 2), x=scaled(time))
-
-
 @program("grids-normalized-over-the-one-channel", "layers@0, layers@1, input@input")
 def _(rng):
     x = rng.standard_normal((500, 12, 1)) + rng.standard_normal((500, 1, 1))
@@ -56,18 +38,6 @@ def _(rng):
 
     broken = Training(model(-1), x, y, "mse", adam(0.005), explained(y), steps=400)
     return broken, broken.but(model=model(1))
-
-
-@program("kinds-one-hot-along-the-wrong-axis", "loss@loss, output@output, output@-1")
-def _(rng):
-    x, y = blobs(rng, 600, 16, 5)
-
-    def model(axis):
-        return net((16,), Dense(48, "relu"), Dense(5), layers.Softmax(axis=axis))
-
-    goal = one_hot(y, 5)
-    broken = Training(model(0), x, goal, CCE, adam(0.003), accuracy(y), steps=300)
-    return broken, broken.but(model=model(-1))
 
 
 @program("weights-of-a-layer-made-and-not-used", "gradient@0, capacity@0, capacity@1")
@@ -96,22 +66,3 @@ def _(rng):
 
     broken = Training(model(False), x, y, "mse", adam(0.005), explained(y), steps=500)
     return broken, broken.but(model=model(True))
-
-
-@program("volumes-a-reshape-in-place-of-a-transpose", "input@input, capacity@0, layers@0")
-def _(rng):
-    x, y = pictures(rng, 400, 16, 3, 6)
-    planes = x.transpose(0, 3, 1, 2)
-
-    def model(turn):
-        given = Input((3, 16, 16))
-        h = turn(given)
-        for width in (16, 32):
-            h = Conv(width, 3, strides=2, activation="relu")(h)
-        h = layers.GlobalAveragePooling2D()(h)
-        return keras.Model(given, Dense(6, "softmax")(h))
-
-    broken = Training(
-        model(layers.Reshape((16, 16, 3))), planes, y, SPARSE, adam(0.003), accuracy(y), steps=200
-    )
-    return broken, broken.but(model=model(layers.Permute((2, 3, 1))))
