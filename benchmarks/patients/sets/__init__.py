@@ -5,9 +5,9 @@
 - `published`: the others of those collections, ported later and without a look at any verdict.
 - `further`: our own of the same kinds.
 - `healthy`: programs that train well, as in Keras's examples.
-- `blind`, `blind-second` to `blind-fifth`, `blind-seventh` and `blind-eighth`, each with its
-  `-healthy` ones: sets in the folders `first` to `fifth`, `seventh` and `eighth`, written without a
-  look at how `diagnose` decides and before any verdict on them was seen. From the second set on,
+- `blind`, `blind-second` to `blind-fifth`, `blind-seventh` to `blind-ninth`, each with its
+  `-healthy` ones: sets in the folders `first` to `fifth` and `seventh` to `ninth`, written without
+  a look at how `diagnose` decides and before any verdict on them was seen. From the second set on,
   both sides of each program were trained: a pair is kept where its repair learns and ends clearly
   better, a healthy program where it learns. Each set was first run after the limits of `diagnose`
   had been chosen by the sets before; the seventh and the eighth at the same time.
@@ -28,6 +28,7 @@ from sets import (
     fourth,
     further,
     healthy,
+    ninth,
     published,
     second,
     seventh,
@@ -62,4 +63,6 @@ SETS: dict[str, dict[str, Program]] = {
     "threads-third-healthy": threads_third.HEALTHY,
     "blind-eighth": eighth.BROKEN,
     "blind-eighth-healthy": eighth.HEALTHY,
+    "blind-ninth": ninth.BROKEN,
+    "blind-ninth-healthy": ninth.HEALTHY,
 }
