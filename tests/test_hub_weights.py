@@ -112,7 +112,7 @@ def keras_hub():
     return pytest.importorskip("keras_hub")
 
 
-@pytest.mark.filterwarnings("ignore:.*unbuilt state", "ignore:.*mask")
+@pytest.mark.filterwarnings("ignore:.*unbuilt state", "ignore:.*mask", "ignore:.*rwkv_ops")
 @pytest.mark.parametrize(
     "name", [n if n in FAST else pytest.param(n, marks=pytest.mark.slow) for n in CONFIGURED]
 )

@@ -19,7 +19,7 @@ import pytest
 import tensorflow as tf
 from keras import ops
 from saved_models import make
-from versions import ON_TORCH
+from versions import ON_JAX, ON_TORCH, of_tensorflow
 
 import keras_inits
 from keras_inits._keras_internals import strings_are_custom_objects
@@ -177,7 +177,7 @@ def folder(tmp_path_factory):
         outputs = {"output": model(INPUT), "exported": every[name](INPUT)}
         kept = {key: ops.convert_to_numpy(value) for key, value in (outputs | weights).items()}
         np.savez(path.with_suffix(".npz"), input=INPUT, **kept)
-    if ON_TORCH:  # which exports nothing that TensorFlow could load
+    if ON_JAX or ON_TORCH:  # torch exports nothing that TensorFlow loads, JAX warns
         return folder
     given = keras.Input(INPUT.shape[1:])
     outputs = {name: model(given) for name, model in every.items()}
@@ -210,7 +210,7 @@ def test_a_fresh_process_loads_weights_configs_and_predictions(with_library, nam
 
 
 @every_scheme
-@pytest.mark.skipif(ON_TORCH, reason="torch exports no SavedModel")
+@of_tensorflow("exports")
 @pytest.mark.parametrize("kind", ["saved_model", "TFSMLayer"])
 def test_an_export_runs_where_the_library_is_not_imported(without_library, name, kind):
     assert without_library[f"{name} {kind}"] == "ok"

@@ -127,7 +127,13 @@ def _judged(evidence: Evidence, setting: Setting) -> tuple[tuple[Finding, ...], 
     response = evidence.jacobian.response if evidence.jacobian else 0.0
     lost = 0 < response < 1 / evidence.thresholds.response
     weighed, dismissed = setting.weigh([f for f in found if f not in whole], lost)
-    return by_severity((*whole, *weighed)) or setting.unheard(), dismissed
+    signal = by_severity((*whole, *weighed))
+    if any(f.kind != "no gradient" for f in signal):
+        return signal, dismissed
+    # Of two inputs that are one, the gradients that come back to a common layer cancel.
+    unheard = setting.unheard()
+    twins = any(f.kind == "input constant" for f in unheard)
+    return unheard if twins else signal or unheard, dismissed
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
+from versions import ON_JAX
 
 import keras_inits
 from keras_inits import mup
@@ -82,6 +83,7 @@ def test_a_norm_is_clipped_before_the_factors():
     assert np.sqrt(sum(np.sum(s**2) for s in scaled_back)) == pytest.approx(1.0, rel=1e-4)
 
 
+@pytest.mark.skipif(ON_JAX, reason="there Keras scales losses in compiled steps alone")
 def test_mixed_precision_wraps_it():
     inner = mup.optimizer(keras.optimizers.SGD(0.1), net(16), net(4))
     outer = keras.optimizers.LossScaleOptimizer(inner, initial_scale=8.0)
