@@ -24,9 +24,9 @@ FAINT, LOUD = 1e-3, 1e3
 HARDLY_TAUGHT = 0.95  # of the loss of a guess, or of the start
 ONE_FACTOR = 1e-2  # relative: the factor is the same for all samples
 SIZES, VISIBLE = (1.0, 1e3, 1e6), 1e-2  # of changes of the bias; what of them float32 shows
-# What is bounded by no normalization grows with the weights: what fades on the way to the logits
-# may need a large factor.
-LARGER = (10.0, 100.0)
+# What is bounded by no normalization grows with the weights, by a factor of their size at least;
+# what fades on the way to the logits, by far more than `GROWS`.
+LARGER, GROWS = 10.0, 3.0
 
 
 def check(tries: Tries) -> list[Finding]:
@@ -73,9 +73,8 @@ def check(tries: Tries) -> list[Finding]:
 def _bounded(tries: Tries, end: End) -> list[Finding]:
     """Returns the finding that the logits of classes differ too little, however large weights are.
 
-    After a longer trial, of all weights times each of `LARGER`, or of those at the start if it
-    shrank them.
-    The logits of K classes that differ by d at most have a cross-entropy of
+    After a longer trial, of all weights as they are and times `LARGER`, or of those at the start if
+    it shrank them. The logits of K classes that differ by d at most have a cross-entropy of
     log(1 + (K - 1) exp(-d)) at least.
     """
     case, guess = tries.case, tries.untaught
@@ -87,22 +86,22 @@ def _bounded(tries: Tries, end: End) -> list[Finding]:
     pairs = [*zip(case.copy.shadows, case.copy.trained, strict=True)]
     weights = [max(shadow, start, key=norm).value for shadow, start in pairs]  # a decay shrinks
     reached = []
-    for factor in LARGER:
+    for factor in (1.0, LARGER):
         for (shadow, _), weight in zip(pairs, weights, strict=True):
             larger = factor * weight
             shadow.assign(shadow.constraint(larger) if shadow.constraint else larger)
         reached.append(np.ptp(_logits(tries, end), axis=1).max())
     case.copy.reset()
-    differ = float(np.max(reached))  # NaN where one overflowed, which is no bound
+    before, differ = map(float, reached)
     least = float(np.log1p((end.units - 1) * np.exp(-differ)))
-    if not least > UNTAUGHT * min(guess, np.log(end.units)):
+    if not (least > UNTAUGHT * min(guess, np.log(end.units)) and differ <= GROWS * before):
         return []
     return [
         on_activation(
             evidence=(
                 f"the logits of a sample differ by {differ:.3g} at most, with all weights "
-                f"{LARGER[0]:g} and {LARGER[1]:g} times as large as before or after "
-                f"{tries.longer} steps on a copy: with {end.units} classes the loss is "
+                f"{LARGER:g} times as large as before or after {tries.longer} steps on a copy "
+                f"({before:.3g} with weights as they are): with {end.units} classes the loss is "
                 f"{least:.4g} at least, that of a guess {guess:.4g}"
             ),
             consequence="All classes stay about equally probable, whatever is learned",
