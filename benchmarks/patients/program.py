@@ -32,6 +32,7 @@ NAMED_BY: dict[str, tuple[str, ...]] = {
     ),
     "rate too high": ("learning rate too high",),
     "rate too low": ("learning rate too low",),
+    "precision": ("weight precision",),
     "dropout": ("dropout",),
     "regularization": ("regularization",),
     "capacity": ("missing activation", "dying", "missing positions", "hidden units"),

@@ -130,7 +130,7 @@ def _proportions(truth, made):
 def test_a_loss_that_compares_each_sample_with_the_targets_of_all_is_found(loss, wrong):
     y = (np.eye(4)[np.arange(32) % 4] * RNG.uniform(0.2, 1, (32, 1))).astype("float32")
     end = End("softmax", (32, 4), "last", reference='model.get_layer("last")')
-    found = own_loss.check(asked.Asked(y, targets_of(y), end, asked.as_fit(loss), 1))
+    found = own_loss.check(asked.Asked(y, targets_of(y), end, asked.Loss(loss), 1))
     assert [f.kind for f in found] == (["loss"] if wrong else [])
 
 

@@ -222,7 +222,7 @@ def test_small_inputs_of_which_nothing_is_learned_are_found(optimizer, kinds):
 )
 def test_a_loss_of_exchanged_arguments_is_recognized(loss, wrong):
     end = End("softmax", KINDS.shape, "last")
-    found = own_loss.check(asked.Asked(KINDS, targets_of(KINDS), end, asked.as_fit(loss), 1))
+    found = own_loss.check(asked.Asked(KINDS, targets_of(KINDS), end, asked.Loss(loss), 1))
     assert [f.kind for f in found] == (["loss"] if wrong else [])
     assert not wrong or "categorical_crossentropy of (outputs, targets)" in found[0].evidence
 
@@ -237,7 +237,7 @@ def test_a_loss_of_exchanged_arguments_is_recognized(loss, wrong):
 )
 def test_a_gradient_that_does_not_depend_on_the_targets_is_found(loss, wrong):
     end = End("linear", MEASURED.shape, "last", reference='model.get_layer("last")')
-    found = own_loss.check(asked.Asked(MEASURED, targets_of(MEASURED), end, asked.as_fit(loss), 1))
+    found = own_loss.check(asked.Asked(MEASURED, targets_of(MEASURED), end, asked.Loss(loss), 1))
     assert bool(found) == wrong
 
 

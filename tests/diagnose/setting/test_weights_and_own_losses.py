@@ -76,6 +76,10 @@ def clipped(y, p):
     return keras.losses.binary_crossentropy(y, p)
 
 
+def deaf(y, p):
+    return square(y, ops.stop_gradient(p)) + 0.1 * square(0.1, p)
+
+
 def of_logits(y, z):
     return ops.mean(ops.maximum(z, 0) - z * y + ops.log1p(ops.exp(-ops.abs(z))))
 
@@ -146,6 +150,10 @@ def of_scores(y, z):
         (MEASURED, "sigmoid", lambda y, p: square(y, 8 * p - 4), 1, None),
         (MEASURED, "sigmoid", lambda y, p: -ops.mean(y * ops.log(p)), 1, None),  # advantages
         (FRACTIONS, "sigmoid", lambda y, p: ops.mean(p), 1, "loss"),  # of the targets nothing
+        (MEASURED, "linear", deaf, 1, "loss"),
+        (MEASURED, "linear", lambda y, p: square(y, p) + square(0, ops.stop_gradient(p)), 1, None),
+        (1000 + MEASURED, "linear", lambda y, p: ops.mean(ops.abs(y - p)), 1, None),
+        (KINDS, "softmax", deaf, 1, "loss"),
         (MASKS, "sigmoid", dice, 1, "loss"),
         (MASKS, "sigmoid", lambda y, p: 1 - dice(y, p), 1, None),
         (MEASURED, "linear", lambda y, p: -square(y, p), 1, "loss"),
@@ -183,7 +191,7 @@ def of_scores(y, z):
 def test_own_losses_are_tried(y, activation, loss, inputs, kind):
     shape = y.shape if y.ndim > 1 and y is not TIMES else (len(y), 1)
     end = End(activation, shape, "last", reference=REFERENCE)
-    found = own_loss.check(asked.Asked(y, targets_of(y), end, asked.as_fit(loss), inputs))
+    found = own_loss.check(asked.Asked(y, targets_of(y), end, asked.Loss(loss), inputs))
     assert [f.kind for f in found] == ([kind] if kind else [])
 
 
@@ -209,7 +217,7 @@ def of_positives(y, p):
 def test_a_loss_that_hears_but_some_places_of_a_batch_is_found(loss, kinds):
     y = (np.arange(32) < 8).astype("float32")[:, None]  # sorted
     end = End("unknown", (32, 3, 8), "last", reference=REFERENCE)
-    found = own_loss.check(asked.Asked(y, targets_of(y), end, asked.as_fit(loss), 1))
+    found = own_loss.check(asked.Asked(y, targets_of(y), end, asked.Loss(loss), 1))
     assert [f.kind for f in found] == kinds
 
 

@@ -33,7 +33,7 @@ def _seed():
 
 def _found(y, activation, loss, inputs=1):
     end = End(activation, y.shape, "last", reference='model.get_layer("last")')
-    return own_loss.check(asked.Asked(y, targets_of(y), end, asked.as_fit(loss), inputs))
+    return own_loss.check(asked.Asked(y, targets_of(y), end, asked.Loss(loss), inputs))
 
 
 def _complementary(y, p):

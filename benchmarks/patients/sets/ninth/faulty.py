@@ -42,7 +42,7 @@ def _(rng):
     return broken, _fresh(broken, optimizer=sgd(0.1, clipnorm=1.0))
 
 
-@program("meters-decay-of-ten-in-adamw", "regularization@optimizer, rate too high@optimizer")
+@program("meters-decay-of-twenty-in-adamw", "regularization@optimizer, rate too high@optimizer")
 def _(rng):
     broken = _classes(rng, keras.optimizers.AdamW(0.01, weight_decay=20.0))
     return broken, _fresh(broken, optimizer=keras.optimizers.AdamW(0.01, weight_decay=0.004))
@@ -128,7 +128,10 @@ def _(rng):
     return broken.but(steps=400), broken.but(model=mlp(8, [32, 32], 1), steps=400)
 
 
-@program("cells-half-precision-and-a-faint-rate", "rate too low@optimizer, epochs@optimizer")
+@program(
+    "cells-half-precision-and-a-faint-rate",
+    "rate too low@optimizer, epochs@optimizer, precision@optimizer",
+)
 def _(rng):
     x, y = blobs(rng, 600, 20, 5)
 

@@ -98,7 +98,7 @@ def _(rng):
     return Training(net((20,), *inner), x, goal, BCE, adam(0.01), accuracy(goal), steps=300)
 
 
-@program("rate-of-one-behind-normalization")
+@program("rate-of-a-half-behind-normalization")
 def _(rng):
     x, y = blobs(rng, 600, 20, 5)
     block = [

@@ -1,21 +1,57 @@
 """A loss of the user's own as `fit` calls it, and answers that are made up to ask it about."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_inits._diagnose.backends import backend
 from keras_inits._diagnose.setting.case import Case
 from keras_inits._diagnose.setting.plain import PROBABILITIES, End, Targets
-
-Loss = Callable[[np.ndarray, np.ndarray], float]
 
 ASKED_SAMPLES = 16  # a loss may be a net of its own, and is asked some 50 times
 SEED = 470_312  # no seed that somebody's targets were drawn with
 CLOSE = 1e-3  # float32 sums of some hundred terms differ by less
 TELLS_APART = 0.01  # a loss that sees which target is whose differs by more
+
+
+class RefusedError(Exception):
+    """A loss that raises on answers that are made up: it wants batches of its own kind."""
+
+
+class Loss:
+    """A loss as `fit` computes it, for one output: of targets and outputs.
+
+    What the loss assigns to variables is not kept. Whatever it raises becomes a `RefusedError`.
+
+    Args:
+        given: what `compile` takes.
+    """
+
+    def __init__(self, given: Any) -> None:
+        self._judge = keras.Model(name="judge")
+        self._judge.compile(loss=given)
+
+    def __call__(self, y: np.ndarray, made: np.ndarray) -> float:
+        return float(ops.convert_to_numpy(self._of(y, ops.convert_to_tensor(made))))
+
+    def slope(self, y: np.ndarray, made: np.ndarray) -> np.ndarray:
+        """Returns the gradient that comes back to outputs."""
+
+        def of(values: Sequence[Any]) -> tuple[Any, list[Any]]:
+            return self._of(y, values[0]), []
+
+        _, (slope,), _ = backend.gradients(of, [ops.convert_to_tensor(made)])
+        return np.asarray(ops.convert_to_numpy(slope), np.float64)
+
+    def _of(self, y: np.ndarray, made: Any) -> Any:
+        try:
+            with keras.StatelessScope():
+                return self._judge.compute_loss(y=ops.convert_to_tensor(y), y_pred=made)
+        except Exception as error:
+            raise RefusedError from error
 
 
 class Asked(NamedTuple):
@@ -25,7 +61,7 @@ class Asked(NamedTuple):
         y: the targets, in their own type.
         targets: the same in plain.
         end: of the model.
-        loss: as `as_fit` returns it.
+        loss: as `fit` computes it.
         inputs: of the model.
     """
 
@@ -44,7 +80,7 @@ class Asked(NamedTuple):
         ):
             if kind.name == "other":
                 y = ops.convert_to_numpy(goals[place])
-                yield index, cls(y, targets, end, as_fit(case.losses[index]), inputs)
+                yield index, cls(y, targets, end, Loss(case.losses[index]), inputs)
 
     @property
     def some(self) -> np.ndarray:
@@ -64,30 +100,6 @@ class Asked(NamedTuple):
     def cost(self, made: np.ndarray) -> float:
         """Returns the loss of made up answers for these samples."""
         return self.loss(self.some, made.astype(keras.config.floatx()))
-
-
-class RefusedError(Exception):
-    """A loss that raises on answers that are made up: it wants batches of its own kind."""
-
-
-def as_fit(loss: Any) -> Loss:
-    """Returns the value of a loss as `fit` computes it, for one output.
-
-    What the loss assigns to variables is not kept. Whatever it raises becomes one error.
-    """
-    judge = keras.Model(name="judge")
-    judge.compile(loss=loss)
-
-    def value(y: np.ndarray, made: np.ndarray) -> float:
-        given = ops.convert_to_tensor(y), ops.convert_to_tensor(made)
-        try:
-            with keras.StatelessScope():
-                made_of = judge.compute_loss(y=given[0], y_pred=given[1])
-                return float(ops.convert_to_numpy(made_of))
-        except Exception as error:
-            raise RefusedError from error
-
-    return value
 
 
 def answers(samples: int, end: End, seed: int = SEED) -> np.ndarray:

@@ -129,15 +129,20 @@ def _from(value: float) -> Callable[[float], float]:
     return lambda other: abs(other - value)
 
 
+def _has_targets(asked: Asked) -> bool:
+    """Returns whether the loss is known to compare outputs with targets.
+
+    Zeros, or one number for all, stand in for targets where the model computes the loss.
+    """
+    _, targets, end, _, _ = asked
+    known = end.activation in (*PROBABILITIES, "linear")
+    return known and targets.distinct >= 2 and bool(end.reference)
+
+
 def _unused(asked: Asked) -> Finding | None:
     """Returns the finding that the loss, or its gradient, is the same for other targets."""
     y, targets, end, loss, _ = asked
-    # Zeros, or one number for all, stand in for targets where the model computes the loss.
-    if (
-        targets.distinct < 2
-        or end.activation not in (*PROBABILITIES, "linear")
-        or not end.reference
-    ):
+    if not _has_targets(asked):
         return None
     some = asked.some
     turned = (targets.high + targets.low - some.astype(float)).astype(y.dtype)
@@ -161,6 +166,37 @@ def _unused(asked: Asked) -> Finding | None:
         consequence="Its gradient does not depend on the targets: nothing can be learned of them",
         remedy="Look at the loss; it is called with (y_true, y_pred)",
         numbers={"given": values[0], "other": values[2]},
+    )
+
+
+def _deaf(asked: Asked) -> Finding | None:
+    """Returns the finding that a loss sees the targets, and its gradient does not.
+
+    So it is where the gradient of the outputs is stopped in the part that compares.
+    """
+    y, targets, end, loss, _ = asked
+    if not _has_targets(asked):
+        return None
+    some = asked.some
+    # Among the targets: of those that are far away an absolute error has one gradient.
+    near = end.activation == "linear" and some.size == asked.truth.size
+    made = np.roll(asked.truth, 1, 0).astype(keras.config.floatx()) if near else None
+    made = answers(len(some), end) if made is None else made
+    turned = (targets.high + targets.low - some.astype(float)).astype(y.dtype)
+    slopes = [loss.slope(given, made) for given in (some, some[::-1], turned)]
+    size = np.abs(slopes[0]).max()
+    apart = max(np.abs(slopes[0] - other).max() for other in slopes[1:])
+    if not np.isfinite(size + apart) or not size or apart > CLOSE * size:
+        return None
+    values = loss(some, made), loss(turned, made)
+    return on_loss(
+        evidence=(
+            f"the loss of made up outputs is {values[0]:.4g} for the targets and {values[1]:.4g} "
+            "for their opposites, and its gradient is the same"
+        ),
+        consequence="Its gradient does not depend on the targets: nothing can be learned of them",
+        remedy="Look for outputs behind stop_gradient, or for .numpy(), where they are compared",
+        numbers={"given": values[0], "other": values[1]},
     )
 
 
@@ -218,6 +254,7 @@ _CHECKS: tuple[Callable[[Asked], Finding | None], ...] = (
     _swapped,
     _crossed,
     _unused,
+    _deaf,
     _mixed,
     turned_round,
     out_of_reach,

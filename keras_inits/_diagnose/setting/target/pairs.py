@@ -76,7 +76,7 @@ def _learns_what_distance_means(case: Case) -> bool:
 
 def _brought_together(case: Case, y: np.ndarray, alike: np.ndarray, made: np.ndarray) -> int | None:
     """Returns the label whose loss grows with the distance, where that of the other falls."""
-    loss = asked.as_fit(case.losses[0])
+    loss = asked.Loss(case.losses[0])
     grows = []
     for label in (0, 1):
         rows = y.reshape(-1) == label
