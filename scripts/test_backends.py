@@ -4,7 +4,7 @@
     python scripts/test_backends.py jax tests/starts -x  # words for pytest
 
 First those that compare it with TensorFlow, from a process of TensorFlow, slow ones too; then, on
-the backend itself, the tests of what asks it for something. The exit code is that of pytest.
+the backend itself, the default tests. The exit code is that of pytest.
 """
 
 import os
@@ -20,21 +20,12 @@ BESIDE_TENSORFLOW = (
     "tests/mup/test_optimizer.py",
     "tests/wiring/test_backends.py",
 )
+# Of TensorFlow are those that compare with it from its side, the notebooks and the site.
 ON_BACKEND = (
-    "tests/audit",
-    "tests/compare/test_run.py",
-    "tests/compare/test_population.py",
-    "tests/diagnose/test_no_trace.py",
-    "tests/diagnose/test_run.py",
-    "tests/diagnose/test_verdicts.py",
-    "tests/starts/test_calibrate.py",
-    "tests/starts/test_output_bias.py",
-    "tests/test_initialize.py",
-    "tests/test_initialize_auto.py",
-    "tests/test_layers.py",
-    "tests/test_monitor.py",
-    "tests/test_schemes.py",
-    "tests/test_special_schemes.py",
+    "tests",
+    "--ignore=tests/test_backends.py",
+    "--ignore=tests/test_notebooks.py",
+    "--ignore=tests/test_site.py",
 )
 # What compiled code is worth is not the question here: each operation is compiled for one call.
 QUICK = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
