@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+HALF_PRECISION = ("float16", "bfloat16")
+
 
 def beyond(values: Any, dtype: str) -> str:
     """Returns why a type cannot hold numbers, too large or all rounded to 0; empty if it can.

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_inits._float_range import HALF_PRECISION
 from keras_inits._quadrature import truncated_normal_moments
 
 Distribution = Literal["normal", "truncated_normal", "uniform"]
@@ -164,7 +165,7 @@ def keep_inside(values: Any, low: float, high: float) -> Any:
     there.
     """
     dtype = keras.backend.standardize_dtype(values.dtype)
-    if dtype not in ("float16", "bfloat16"):
+    if dtype not in HALF_PRECISION:
         return values
     first, last = inside(low, high, dtype)
     return ops.clip(values, first, last) if first <= last else values

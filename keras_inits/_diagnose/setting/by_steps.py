@@ -34,7 +34,7 @@ from keras_inits._diagnose.setting.rate import precision, rates, small_steps
 from keras_inits._diagnose.setting.rate.schedules import inner, momentum_of
 from keras_inits._diagnose.setting.target import imbalance, marked, pace, sample_weights
 from keras_inits._diagnose.setting.trials import weighing
-from keras_inits._diagnose.setting.trials.steps import HALF_PRECISION, Trial
+from keras_inits._diagnose.setting.trials.steps import Trial
 from keras_inits._diagnose.setting.trials.tries import (
     BUDGET,
     FEW,
@@ -44,6 +44,7 @@ from keras_inits._diagnose.setting.trials.tries import (
     Tries,
 )
 from keras_inits._finding_kinds import SettingKind
+from keras_inits._float_range import HALF_PRECISION
 from keras_inits._reporting import Finding
 
 _RATES: frozenset[SettingKind] = frozenset(
@@ -202,10 +203,8 @@ def _of_half_precision(tries: Tries) -> Finding | None:
     half = {v.dtype for v in tries.case.copy.trained}.intersection(HALF_PRECISION)
     if not half:
         return None
-    found = None
-    if "float16" in half:
-        found = small_steps.rounded(tries.own, tries.optimizer, tries.attempt)
-    return found or precision.check(tries.own_longer, tries.longer_with(wide=True), min(half))
+    unbounded = "float16" in half and small_steps.rounded(tries.own, tries.optimizer, tries.attempt)
+    return unbounded or precision.check(tries.own_longer, tries.longer_with(wide=True), min(half))
 
 
 def _too_high(tries: Tries) -> Finding | None:

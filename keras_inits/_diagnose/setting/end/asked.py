@@ -1,6 +1,7 @@
 """A loss of the user's own as `fit` calls it, and answers that are made up to ask it about."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import keras
@@ -35,7 +36,8 @@ class Loss:
         self._judge.compile(loss=given)
 
     def __call__(self, y: np.ndarray, made: np.ndarray) -> float:
-        return float(ops.convert_to_numpy(self._of(y, ops.convert_to_tensor(made))))
+        with _refusals():
+            return float(ops.convert_to_numpy(self._of(y, ops.convert_to_tensor(made))))
 
     def slope(self, y: np.ndarray, made: np.ndarray) -> np.ndarray:
         """Returns the gradient that comes back to outputs."""
@@ -43,15 +45,21 @@ class Loss:
         def of(values: Sequence[Any]) -> tuple[Any, list[Any]]:
             return self._of(y, values[0]), []
 
-        _, (slope,), _ = backend.gradients(of, [ops.convert_to_tensor(made)])
-        return np.asarray(ops.convert_to_numpy(slope), np.float64)
+        with _refusals():
+            _, (slope,), _ = backend.gradients(of, [ops.convert_to_tensor(made)])
+            return np.asarray(ops.convert_to_numpy(slope), np.float64)
 
     def _of(self, y: np.ndarray, made: Any) -> Any:
-        try:
-            with keras.StatelessScope():
-                return self._judge.compute_loss(y=ops.convert_to_tensor(y), y_pred=made)
-        except Exception as error:
-            raise RefusedError from error
+        with keras.StatelessScope():
+            return self._judge.compute_loss(y=ops.convert_to_tensor(y), y_pred=made)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # whatever the user's own code raises
+        raise RefusedError from error
 
 
 class Asked(NamedTuple):
@@ -88,8 +96,14 @@ class Asked(NamedTuple):
         return self.y[:ASKED_SAMPLES]
 
     @property
+    def opposite(self) -> np.ndarray:
+        """The targets of `some`, high ones for low ones."""
+        turned = self.targets.high + self.targets.low - self.some.astype(float)
+        return turned.astype(self.y.dtype)
+
+    @property
     def truth(self) -> np.ndarray:
-        """The same as answers, in the shape of the outputs."""
+        """The targets of `some` as answers, in the shape of the outputs."""
         return self.some.astype(float).reshape((len(self.some), *self.end.shape[1:]))
 
     @property

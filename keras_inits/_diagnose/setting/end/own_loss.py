@@ -141,11 +141,9 @@ def _has_targets(asked: Asked) -> bool:
 
 def _unused(asked: Asked) -> Finding | None:
     """Returns the finding that the loss, or its gradient, is the same for other targets."""
-    y, targets, end, loss, _ = asked
     if not _has_targets(asked):
         return None
-    some = asked.some
-    turned = (targets.high + targets.low - some.astype(float)).astype(y.dtype)
+    end, loss, some, turned = asked.end, asked.loss, asked.some, asked.opposite
     made = answers(len(some), end)
     values = [loss(some, made), loss(some[::-1], made), loss(turned, made)]
     others = [loss(given, made[::-1] * 0.5) for given in (some, some[::-1], turned)]
@@ -174,15 +172,14 @@ def _deaf(asked: Asked) -> Finding | None:
 
     So it is where the gradient of the outputs is stopped in the part that compares.
     """
-    y, targets, end, loss, _ = asked
     if not _has_targets(asked):
         return None
-    some = asked.some
+    end, loss, some, turned = asked.end, asked.loss, asked.some, asked.opposite
     # Among the targets: of those that are far away an absolute error has one gradient.
-    near = end.activation == "linear" and some.size == asked.truth.size
-    made = np.roll(asked.truth, 1, 0).astype(keras.config.floatx()) if near else None
-    made = answers(len(some), end) if made is None else made
-    turned = (targets.high + targets.low - some.astype(float)).astype(y.dtype)
+    if end.activation == "linear":
+        made = np.roll(asked.truth, 1, 0).astype(keras.config.floatx())
+    else:
+        made = answers(len(some), end)
     slopes = [loss.slope(given, made) for given in (some, some[::-1], turned)]
     size = np.abs(slopes[0]).max()
     apart = max(np.abs(slopes[0] - other).max() for other in slopes[1:])

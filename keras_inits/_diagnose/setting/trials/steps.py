@@ -16,9 +16,9 @@ from keras import ops
 from keras_inits._diagnose.backends import backend
 from keras_inits._diagnose.seen.objective import Objective
 from keras_inits._diagnose.setting.rate.schedules import STEPS, inner
+from keras_inits._float_range import HALF_PRECISION
 from keras_inits._keras_internals import variables_replaced
 
-HALF_PRECISION = ("float16", "bfloat16")
 BATCH = 32  # the default of `fit`
 _ROUNDING = 1e-5  # of a loss: the rest of a difference in float32
 
